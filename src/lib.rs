@@ -1,0 +1,39 @@
+//! kindling: a first-boot provisioner for Linux.
+//!
+//! # The idea
+//! A plan is a value. A config and the observed machine become a typed [`plan::Plan`]; the plan is
+//! shown (`kindling plan`) or executed (`kindling apply`), and the execution becomes a
+//! [`report::Report`]. Nothing below [`cli`] knows which of the two will happen.
+//!
+//! # The map
+//! | module | what it is | may import |
+//! |---|---|---|
+//! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | nothing of ours |
+//! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
+//! | [`facts`] | what was seen: plain data about disks and the target root | `disk` |
+//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | nothing of ours |
+//! | [`fetch`] | bytes from URLs; follows references between configs | `config` |
+//! | [`observe`] | looks at the machine, read only, and returns `facts` | `config`, `disk`, `facts`, `fetch`, `host` |
+//! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |
+//! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
+//! | [`report`] | what happened: events, timing, tables | `plan` |
+//! | [`cli`] | arguments in, text or JSON out | everything |
+//!
+//! `tests/architecture.rs` holds these directions.
+//!
+//! # Words
+//! *config*: the document a user writes. *document*: one parsed config with the place of each value.
+//! *origin*: file, line, column and JSON path a wish came from. *fact*: something observed.
+//! *operation*: one act on the machine. *claim*: what an operation makes, changes, uses or releases;
+//! claims order operations. *binding*: a device name of the config tied to an image file.
+
+pub mod cli;
+pub mod config;
+pub mod disk;
+pub mod execute;
+pub mod facts;
+pub mod fetch;
+pub mod host;
+pub mod observe;
+pub mod plan;
+pub mod report;
