@@ -4,10 +4,12 @@
 //! the latest version, merges, and remembers where each value came from. No I/O, imports nothing of
 //! ours, so it is a complete validator by itself.
 
+pub mod document;
 pub mod finding;
 pub mod model;
 pub mod origin;
 
+pub use document::Document;
 pub use finding::{Finding, Findings, Position, Severity};
 pub use model::Config;
 pub use origin::{JsonPath, Origin};

@@ -53,6 +53,10 @@ pub struct Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{} ({})", self.source, self.line, self.column, self.path)
+        write!(
+            f,
+            "{}:{}:{} ({})",
+            self.source, self.line, self.column, self.path
+        )
     }
 }

@@ -1,1 +1,6 @@
-//! (see the map in lib.rs)
+//! Bytes on disks: partition tables and superblocks, as pure codecs over `Read + Seek`.
+
+pub mod device;
+pub mod gpt;
+
+pub use device::DeviceRef;

@@ -1,1 +1,23 @@
-//! (see the map in lib.rs)
+//! Runs a plan. Sees operations, never config documents or observation, so it can wait, retry and
+//! verify but cannot decide.
+
+use crate::fetch::Fetcher;
+use crate::host::{Devices, TargetRoot};
+
+/// What executors work with.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The target root.
+    pub root: &'a TargetRoot,
+    /// Block devices and images.
+    pub devices: &'a Devices,
+    /// Fetches file contents and keys.
+    pub fetcher: &'a Fetcher,
+}
+
+/// What an operation did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Bytes written, where that means something.
+    pub bytes: Option<u64>,
+}

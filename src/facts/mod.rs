@@ -1,1 +1,26 @@
-//! (see the map in lib.rs)
+//! What was seen: plain data about the machine, gathered by `observe`, read by `plan`.
+//!
+//! Facts hold no handles and no behaviour beyond looking things up, so a test can write them down.
+
+pub mod accounts;
+pub mod disks;
+pub mod root;
+
+pub use accounts::AccountFacts;
+pub use disks::{DeviceFacts, DiskFacts, SuperblockFacts, TableFacts};
+pub use root::{NodeFacts, NodeKind, RootFacts};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything observed for one config.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// Disks named in `storage.disks` or bound to an image, by the name the config uses.
+    pub disks: BTreeMap<String, DiskFacts>,
+    /// Other devices the config names (file system, RAID member, LUKS), by the name the config uses.
+    pub devices: BTreeMap<String, DeviceFacts>,
+    /// The target root as it is now. Blank when its file system is about to be created.
+    pub root: RootFacts,
+    /// External programs found on PATH, by name (`mkfs.ext4`, `useradd`, ...).
+    pub tools: BTreeSet<String>,
+}

@@ -1,1 +1,5 @@
-//! (see the map in lib.rs)
+//! Bytes from URLs; follows references between configs.
+
+/// Fetches resources.
+#[derive(Debug, Clone, Default)]
+pub struct Fetcher {}

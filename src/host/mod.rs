@@ -1,1 +1,7 @@
-//! (see the map in lib.rs)
+//! The only door to the machine, for `observe` (reading half) and `execute`.
+
+pub mod devices;
+pub mod root;
+
+pub use devices::Devices;
+pub use root::TargetRoot;

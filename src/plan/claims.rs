@@ -1,0 +1,64 @@
+//! What operations make, change, use and release; order follows from it.
+
+use crate::disk::DeviceRef;
+use serde::{Deserialize, Serialize};
+
+/// A thing operations can conflict over.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Resource {
+    /// A disk's partition table.
+    Table(String),
+    /// The content of a block device.
+    Device(DeviceRef),
+    /// A mounted file system, by mount point inside the target (`/` is the root).
+    Mount(String),
+    /// A node of the target tree, by clean absolute path.
+    Path(String),
+    /// The account databases.
+    Accounts,
+}
+
+/// How an operation touches a resource. On one resource all `Make` come before all `Change`, these
+/// before all `Use`, these before all `Release`; within `Make`, `Change` and `Release` plan order
+/// holds, `Use` runs in parallel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Access {
+    /// Brings it into being (or replaces it).
+    Make,
+    /// Alters it.
+    Change,
+    /// Needs it to be there.
+    Use,
+    /// Ends its use (sync, unmount).
+    Release,
+}
+
+/// One claim.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    /// On what.
+    pub resource: Resource,
+    /// How.
+    pub access: Access,
+}
+
+impl Claim {
+    /// A claim.
+    pub fn new(access: Access, resource: Resource) -> Self {
+        Self { resource, access }
+    }
+    /// Makes a node of the target tree.
+    pub fn make_path(path: &str) -> Self {
+        Self::new(Access::Make, Resource::Path(path.into()))
+    }
+    /// Uses a node of the target tree.
+    pub fn use_path(path: &str) -> Self {
+        Self::new(Access::Use, Resource::Path(path.into()))
+    }
+    /// Uses a mounted file system.
+    pub fn use_mount(point: &str) -> Self {
+        Self::new(Access::Use, Resource::Mount(point.into()))
+    }
+}

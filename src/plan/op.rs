@@ -1,0 +1,507 @@
+//! Operations: a closed set of acts on a machine.
+
+use super::claims::Claim;
+use crate::config::Origin;
+use crate::config::model::Resource as Fetchable;
+use crate::disk::DeviceRef;
+use crate::disk::gpt::Table;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Number of an operation in its plan, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OpId(pub u32);
+
+/// Part of a run, for people and for totals; order comes from claims, not from phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Kernel arguments.
+    KernelArguments,
+    /// Image files and partition tables.
+    Partitions,
+    /// RAID arrays.
+    Raid,
+    /// Encrypted volumes.
+    Luks,
+    /// File systems.
+    Filesystems,
+    /// Mounting.
+    Mount,
+    /// Users and groups.
+    Accounts,
+    /// Directories, files, links.
+    Files,
+    /// systemd units.
+    Units,
+    /// Sync and unmount.
+    Finish,
+}
+
+/// What an operation does to the thing it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// `+`
+    Create,
+    /// `~`
+    Change,
+    /// `-`
+    Destroy,
+    /// `=` nothing to do
+    Keep,
+    /// A step needed by others that changes nothing lasting (mount, sync, unmount).
+    Step,
+}
+
+/// A plan: a value to show or to execute.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// In plan order; ids are indices.
+    pub operations: Vec<Operation>,
+}
+
+/// One act.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// Its number.
+    pub id: OpId,
+    /// Part of the run.
+    pub phase: Phase,
+    /// What it does to its subject.
+    pub effect: Effect,
+    /// The act.
+    #[serde(flatten)]
+    pub kind: OpKind,
+    /// Which line of which config asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// What it touches.
+    pub claims: Vec<Claim>,
+    /// Data this act destroys, one line each; empty for harmless acts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destroys: Vec<String>,
+    /// Operations that must be done before this one starts; derived from claims.
+    pub after: Vec<OpId>,
+}
+
+/// The closed set of acts.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "details")]
+pub enum OpKind {
+    /// Nothing to do.
+    AlreadyRight(AlreadyRight),
+    /// Create or grow an image file.
+    CreateImage(CreateImage),
+    /// Write a whole partition table.
+    WriteTable(WriteTable),
+    /// `mdadm --create`
+    CreateArray(CreateArray),
+    /// Format and open an encrypted volume.
+    CreateLuks(CreateLuks),
+    /// Erase signatures and make a file system.
+    MakeFilesystem(MakeFilesystem),
+    /// Erase signatures only (`format: none` with wipe).
+    WipeDevice(WipeDevice),
+    /// Mount a file system below the target root.
+    Mount(Mount),
+    /// Create or change or delete a group.
+    Group(GroupAct),
+    /// Create or change or delete a user.
+    User(UserAct),
+    /// Write a user's ssh keys.
+    SshKeys(SshKeys),
+    /// Remove a node and everything below it.
+    Remove(Remove),
+    /// Create a directory, or correct its owner and mode.
+    Directory(DirectoryAct),
+    /// Write a file, or correct its owner and mode.
+    File(FileAct),
+    /// Create a symbolic link.
+    Symlink(SymlinkAct),
+    /// Create a hard link.
+    HardLink(HardLinkAct),
+    /// Run `systemctl --root R disable UNIT`.
+    DisableUnit(DisableUnit),
+    /// Add and remove kernel arguments through the distribution's helper.
+    KernelArguments(KernelArgumentsAct),
+    /// Make a mounted file system durable (`syncfs`).
+    Sync(MountPoint),
+    /// Unmount.
+    Unmount(MountPoint),
+}
+
+/// A subject that is as it should be.
+#[derive(Debug, Clone, Serialize)]
+pub struct AlreadyRight {
+    /// What, e.g. `file /etc/motd`.
+    pub subject: Subject,
+    /// Why, e.g. `same content, mode and owner`.
+    pub because: String,
+}
+
+/// What an operation is about; decides where the plan display puts it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what", content = "name")]
+pub enum Subject {
+    /// A disk's table.
+    Table(String),
+    /// A partition.
+    Partition(DeviceRef),
+    /// The content of a device (file system, volume, array).
+    Device(DeviceRef),
+    /// A mount point.
+    Mount(String),
+    /// A user.
+    User(String),
+    /// A group.
+    Group(String),
+    /// A node of the tree.
+    Path(String),
+    /// A systemd unit.
+    Unit(String),
+    /// Kernel arguments.
+    KernelArguments,
+}
+
+/// See [`OpKind::CreateImage`].
+#[derive(Debug, Clone, Serialize)]
+pub struct CreateImage {
+    /// Device name in the config.
+    pub disk: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Size it gets, sparse.
+    pub bytes: u64,
+}
+
+/// See [`OpKind::WriteTable`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteTable {
+    /// Device name in the config.
+    pub disk: String,
+    /// The whole table as it shall be.
+    pub table: Table,
+    /// The table expected on the disk just before writing; `None` = no readable GPT expected.
+    #[serde(skip)]
+    pub expected: Option<Table>,
+    /// Old table and its signatures are erased first.
+    pub wipe: bool,
+    /// What changes, in the order the kernel is told.
+    pub changes: Vec<PartitionChange>,
+}
+
+/// One slot that changes.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionChange {
+    /// Slot.
+    pub number: u32,
+    /// How.
+    pub effect: Effect,
+    /// In words: `size 1 GiB -> 2 GiB`.
+    pub what: String,
+    /// Where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// See [`OpKind::CreateArray`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateArray {
+    /// Name in the config.
+    pub name: String,
+    /// Level as given.
+    pub level: String,
+    /// Members without spares first.
+    pub members: Vec<DeviceRef>,
+    /// Number of spares among the members.
+    pub spares: u32,
+    /// Extra mdadm arguments.
+    pub options: Vec<String>,
+}
+
+/// See [`OpKind::CreateLuks`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateLuks {
+    /// Mapper name.
+    pub name: String,
+    /// Backing device.
+    pub device: DeviceRef,
+    /// Label.
+    pub label: Option<String>,
+    /// UUID.
+    pub uuid: Option<String>,
+    /// Key file given in the config; `None` = generate one.
+    #[serde(skip)]
+    pub key_file: Option<Fetchable>,
+    /// Arguments for formatting.
+    pub options: Vec<String>,
+    /// Arguments for opening.
+    pub open_options: Vec<String>,
+    /// Pass discards through.
+    pub discard: bool,
+    /// Clevis pins in words, e.g. `tang x2, tpm2, threshold 2`.
+    pub clevis: Option<String>,
+}
+
+/// See [`OpKind::MakeFilesystem`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MakeFilesystem {
+    /// On what.
+    pub device: DeviceRef,
+    /// ext4, xfs, btrfs, vfat, swap.
+    pub format: String,
+    /// Label.
+    pub label: Option<String>,
+    /// UUID in canonical form.
+    pub uuid: Option<String>,
+    /// The mkfs program.
+    pub program: String,
+    /// Its arguments without the device, which comes last.
+    pub arguments: Vec<String>,
+    /// Superblock type expected just before (`None` = blank).
+    #[serde(skip)]
+    pub expected: Option<String>,
+}
+
+/// See [`OpKind::WipeDevice`].
+#[derive(Debug, Clone, Serialize)]
+pub struct WipeDevice {
+    /// Which.
+    pub device: DeviceRef,
+}
+
+/// See [`OpKind::Mount`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mount {
+    /// What; for virtiofs the tag as a path reference.
+    pub device: DeviceRef,
+    /// Where, inside the target.
+    pub point: String,
+    /// File system type.
+    pub format: String,
+    /// Options.
+    pub options: Vec<String>,
+}
+
+/// How account operations are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountBackend {
+    /// Through useradd and friends with `--root`.
+    ShadowTools,
+    /// By writing the databases ourselves: the target has none.
+    Native,
+}
+
+/// See [`OpKind::Group`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupAct {
+    /// Group name.
+    pub name: String,
+    /// Numeric id.
+    pub gid: Option<u32>,
+    /// System group.
+    pub system: bool,
+    /// Hash. Secret.
+    #[serde(skip)]
+    pub password_hash: Option<String>,
+    /// How.
+    pub backend: AccountBackend,
+}
+
+/// See [`OpKind::User`]. For a deletion only the name matters.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserAct {
+    /// Login name.
+    pub name: String,
+    /// Numeric id.
+    pub uid: Option<u32>,
+    /// Comment.
+    pub gecos: Option<String>,
+    /// Home directory.
+    pub home: Option<String>,
+    /// Create the home.
+    pub create_home: bool,
+    /// Primary group, name or number.
+    pub primary_group: Option<String>,
+    /// Supplementary groups.
+    pub groups: Vec<String>,
+    /// Make a group named like the user.
+    pub user_group: bool,
+    /// Leave lastlog and faillog alone.
+    pub no_log_init: bool,
+    /// Login shell.
+    pub shell: Option<String>,
+    /// System account.
+    pub system: bool,
+    /// `None` = leave alone (existing) or lock (new). Secret.
+    #[serde(skip)]
+    pub password_hash: Option<String>,
+    /// How.
+    pub backend: AccountBackend,
+}
+
+/// See [`OpKind::SshKeys`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SshKeys {
+    /// Whose.
+    pub user: String,
+    /// Number of keys.
+    pub keys: usize,
+    /// File text.
+    #[serde(skip)]
+    pub text: String,
+    /// Below the home directory, e.g. `.ssh/authorized_keys.d/ignition`.
+    pub file: String,
+}
+
+/// See [`OpKind::Remove`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Remove {
+    /// Resolved path inside the target.
+    pub path: String,
+}
+
+/// An owner to set; names are looked up in the target when the operation runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Owner {
+    /// Keep what it is (root for new nodes).
+    Keep,
+    /// Numeric.
+    Id(u32),
+    /// By name.
+    Name(String),
+}
+
+/// Owner and mode of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Permissions {
+    /// Owner.
+    pub user: Owner,
+    /// Group.
+    pub group: Owner,
+    /// Permission bits with setuid, setgid, sticky; `None` = default for new, keep for existing.
+    pub mode: Option<u32>,
+}
+
+/// See [`OpKind::Directory`].
+#[derive(Debug, Clone, Serialize)]
+pub struct DirectoryAct {
+    /// Resolved path inside the target.
+    pub path: String,
+    /// Owner and mode.
+    pub permissions: Permissions,
+    /// True if only there because something below it needs it.
+    pub implied: bool,
+}
+
+/// Where bytes come from.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "from")]
+pub enum Content {
+    /// Text made by the planner (units, presets).
+    Text {
+        /// The text.
+        #[serde(skip)]
+        text: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// Fetched when the operation runs.
+    Fetched {
+        /// What to fetch.
+        #[serde(skip)]
+        resource: Box<Fetchable>,
+        /// URL for people; `data:` without its body.
+        url: String,
+    },
+}
+
+/// What a file operation starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// Nothing: the file is new, or replaces what is there.
+    Empty,
+    /// The present content; fragments go behind it.
+    Present,
+}
+
+/// See [`OpKind::File`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileAct {
+    /// Resolved path inside the target.
+    pub path: String,
+    /// What the content starts from.
+    pub base: Base,
+    /// Parts in order; empty with `Base::Present` = only owner and mode change.
+    pub parts: Vec<Content>,
+    /// Owner and mode; a new file without mode gets 0644.
+    pub permissions: Permissions,
+    /// A file (not a directory) already at the path may be replaced.
+    pub replace: bool,
+    /// The unit this file belongs to, for display.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// See [`OpKind::Symlink`].
+#[derive(Debug, Clone, Serialize)]
+pub struct SymlinkAct {
+    /// Resolved path inside the target.
+    pub path: String,
+    /// Target text, verbatim.
+    pub target: String,
+    /// Owner.
+    pub permissions: Permissions,
+    /// The unit this link masks, for display.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// See [`OpKind::HardLink`].
+#[derive(Debug, Clone, Serialize)]
+pub struct HardLinkAct {
+    /// Resolved path inside the target.
+    pub path: String,
+    /// Resolved existing path inside the target.
+    pub target: String,
+}
+
+/// See [`OpKind::DisableUnit`].
+#[derive(Debug, Clone, Serialize)]
+pub struct DisableUnit {
+    /// Unit name.
+    pub unit: String,
+}
+
+/// See [`OpKind::KernelArguments`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KernelArgumentsAct {
+    /// To add.
+    pub should_exist: Vec<String>,
+    /// To remove.
+    pub should_not_exist: Vec<String>,
+}
+
+/// See [`OpKind::Sync`] and [`OpKind::Unmount`].
+#[derive(Debug, Clone, Serialize)]
+pub struct MountPoint {
+    /// Mount point inside the target.
+    pub point: String,
+}
