@@ -1,0 +1,87 @@
+//! Operations in words: used by progress, reports and errors alike.
+
+use super::op::{AccountBackend, OpKind, Subject};
+use crate::disk::DeviceRef;
+
+impl OpKind {
+    /// What the operation is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            OpKind::AlreadyRight(a) => a.subject.clone(),
+            OpKind::CreateImage(a) => Subject::Table(a.disk.clone()),
+            OpKind::WriteTable(a) => Subject::Table(a.disk.clone()),
+            OpKind::CreateArray(a) => Subject::Device(DeviceRef::Array {
+                name: a.name.clone(),
+            }),
+            OpKind::CreateLuks(a) => Subject::Device(DeviceRef::Luks {
+                name: a.name.clone(),
+            }),
+            OpKind::MakeFilesystem(a) => Subject::Device(a.device.clone()),
+            OpKind::WipeDevice(a) => Subject::Device(a.device.clone()),
+            OpKind::Mount(a) => Subject::Mount(a.point.clone()),
+            OpKind::Group(a) => Subject::Group(a.name.clone()),
+            OpKind::User(a) => Subject::User(a.name.clone()),
+            OpKind::SshKeys(a) => Subject::User(a.user.clone()),
+            OpKind::Remove(a) => Subject::Path(a.path.clone()),
+            OpKind::Directory(a) => Subject::Path(a.path.clone()),
+            OpKind::File(a) => Subject::Path(a.path.clone()),
+            OpKind::Symlink(a) => Subject::Path(a.path.clone()),
+            OpKind::HardLink(a) => Subject::Path(a.path.clone()),
+            OpKind::DisableUnit(a) => Subject::Unit(a.unit.clone()),
+            OpKind::KernelArguments(_) => Subject::KernelArguments,
+            OpKind::Sync(a) | OpKind::Unmount(a) => Subject::Mount(a.point.clone()),
+        }
+    }
+
+    /// The act in a few words, e.g. `make ext4 file system on /dev/vda2`.
+    pub fn describe(&self) -> String {
+        match self {
+            OpKind::AlreadyRight(a) => format!("keep {}", a.subject),
+            OpKind::CreateImage(a) => format!("create image {}", a.path.display()),
+            OpKind::WriteTable(a) => format!("write partition table of {}", a.disk),
+            OpKind::CreateArray(a) => format!("create RAID array {}", a.name),
+            OpKind::CreateLuks(a) => format!("create LUKS volume {} on {}", a.name, a.device),
+            OpKind::MakeFilesystem(a) if a.format == "swap" => {
+                format!("make swap area on {}", a.device)
+            }
+            OpKind::MakeFilesystem(a) => format!("make {} file system on {}", a.format, a.device),
+            OpKind::WipeDevice(a) => format!("wipe signatures of {}", a.device),
+            OpKind::Mount(a) => format!("mount {} at {}", a.device, a.point),
+            OpKind::Group(a) => format!("{} group {}", account_verb(a.backend), a.name),
+            OpKind::User(a) => format!("{} user {}", account_verb(a.backend), a.name),
+            OpKind::SshKeys(a) => format!("write ssh keys of user {}", a.user),
+            OpKind::Remove(a) => format!("remove {}", a.path),
+            OpKind::Directory(a) => format!("make directory {}", a.path),
+            OpKind::File(a) => format!("write file {}", a.path),
+            OpKind::Symlink(a) => format!("link {} -> {}", a.path, a.target),
+            OpKind::HardLink(a) => format!("hard-link {} -> {}", a.path, a.target),
+            OpKind::DisableUnit(a) => format!("disable unit {}", a.unit),
+            OpKind::KernelArguments(_) => "set kernel arguments".into(),
+            OpKind::Sync(a) => format!("sync {}", a.point),
+            OpKind::Unmount(a) => format!("unmount {}", a.point),
+        }
+    }
+}
+
+fn account_verb(backend: AccountBackend) -> &'static str {
+    match backend {
+        AccountBackend::ShadowTools => "set up (shadow tools)",
+        AccountBackend::Native => "set up",
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Subject::Table(disk) => write!(f, "partition table of {disk}"),
+            Subject::Partition(device) => write!(f, "partition {device}"),
+            Subject::Device(device) => write!(f, "{device}"),
+            Subject::Mount(point) => write!(f, "mount {point}"),
+            Subject::User(name) => write!(f, "user {name}"),
+            Subject::Group(name) => write!(f, "group {name}"),
+            Subject::Path(path) => f.write_str(path),
+            Subject::Unit(name) => write!(f, "unit {name}"),
+            Subject::KernelArguments => f.write_str("kernel arguments"),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A plan in the making.
+
+use super::op::{Effect, OpId, OpKind, Operation, Phase};
+use super::{Claim, Options};
+use crate::config::{Document, JsonPath, Origin};
+use crate::facts::Observed;
+use std::fmt;
+
+/// A wish that cannot be planned: a conflict with what exists, or an impossible request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Refusal {
+    /// What should have been done, e.g. `cannot create partition`.
+    pub act: String,
+    /// To what, e.g. `3 on /dev/vda`.
+    pub object: String,
+    /// Why not.
+    pub cause: String,
+    /// Where it was asked for.
+    pub origin: Option<Origin>,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.act, self.object, self.cause)?;
+        if let Some(origin) = &self.origin {
+            write!(f, "\n  asked for at {origin}")?;
+        }
+        if !self.remedy.is_empty() {
+            write!(f, "\n  to do: {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects operations and refusals while planning; gives ids in order.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// The config with origins.
+    pub document: &'a Document,
+    /// What was observed.
+    pub observed: &'a Observed,
+    /// How to plan.
+    pub options: &'a Options,
+    pub(super) operations: Vec<Operation>,
+    refusals: Vec<Refusal>,
+}
+
+impl<'a> Draft<'a> {
+    /// An empty draft.
+    pub fn new(document: &'a Document, observed: &'a Observed, options: &'a Options) -> Self {
+        Self {
+            document,
+            observed,
+            options,
+            operations: Vec::new(),
+            refusals: Vec::new(),
+        }
+    }
+    /// Origin of a config path in the merged document.
+    pub fn origin(&self, path: &str) -> Option<Origin> {
+        self.document.origin(&JsonPath::new(path))
+    }
+    /// Adds an operation and returns its id.
+    pub fn push(
+        &mut self,
+        phase: Phase,
+        effect: Effect,
+        kind: OpKind,
+        origin: Option<Origin>,
+        claims: Vec<Claim>,
+    ) -> OpId {
+        let id = OpId(u32::try_from(self.operations.len()).unwrap_or(u32::MAX));
+        self.operations.push(Operation {
+            id,
+            phase,
+            effect,
+            kind,
+            origin,
+            claims,
+            destroys: Vec::new(),
+            after: Vec::new(),
+        });
+        id
+    }
+    /// Notes what data an operation destroys; shown as a warning.
+    pub fn destroys(&mut self, id: OpId, what: impl Into<String>) {
+        if let Some(operation) = self.operations.get_mut(id.0 as usize) {
+            operation.destroys.push(what.into());
+        }
+    }
+    /// Adds a refusal; planning goes on so that all are reported at once.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.refusals.push(refusal);
+    }
+    /// The refusals so far.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+    /// The operations so far.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+}

@@ -1,0 +1,189 @@
+//! Order from claims: which operations must be done before which.
+
+use super::claims::{Access, Resource};
+use super::op::{OpId, Operation};
+use std::collections::{BTreeSet, HashMap};
+
+/// Operations touching one resource, by access, each in plan order.
+#[derive(Default)]
+struct Claimants {
+    make: Vec<u32>,
+    change: Vec<u32>,
+    used: Vec<u32>,
+    release: Vec<u32>,
+}
+
+/// Fills [`Operation::after`] from the claims. Edges stay linear in the number of claims: between two
+/// groups only the last of the earlier writers and the first of the later ones are joined.
+///
+/// # Errors
+/// The ids of operations on a cycle; a bug of the planner, never of a config.
+pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
+    let mut after: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); operations.len()];
+    for claimants in collect(operations).into_values() {
+        join(&claimants, &mut after);
+    }
+    for (operation, before) in operations.iter_mut().zip(after) {
+        let own = operation.id.0;
+        operation.after = before
+            .into_iter()
+            .filter(|id| *id != own)
+            .map(OpId)
+            .collect();
+    }
+    check_acyclic(operations)
+}
+
+fn collect(operations: &[Operation]) -> HashMap<&Resource, Claimants> {
+    let mut resources: HashMap<&Resource, Claimants> = HashMap::new();
+    for operation in operations {
+        for claim in &operation.claims {
+            let claimants = resources.entry(&claim.resource).or_default();
+            let group = match claim.access {
+                Access::Make => &mut claimants.make,
+                Access::Change => &mut claimants.change,
+                Access::Use => &mut claimants.used,
+                Access::Release => &mut claimants.release,
+            };
+            if group.last() != Some(&operation.id.0) {
+                group.push(operation.id.0);
+            }
+        }
+    }
+    resources
+}
+
+fn join(claimants: &Claimants, after: &mut [BTreeSet<u32>]) {
+    let writers: Vec<u32> = claimants
+        .make
+        .iter()
+        .chain(&claimants.change)
+        .copied()
+        .collect();
+    chain(&writers, after);
+    chain(&claimants.release, after);
+    if let Some(last) = writers.last() {
+        for user in &claimants.used {
+            after[*user as usize].insert(*last);
+        }
+        if let Some(first) = claimants.release.first() {
+            after[*first as usize].insert(*last);
+        }
+    }
+    if let Some(first) = claimants.release.first() {
+        after[*first as usize].extend(&claimants.used);
+    }
+}
+
+fn chain(ids: &[u32], after: &mut [BTreeSet<u32>]) {
+    for pair in ids.windows(2) {
+        after[pair[1] as usize].insert(pair[0]);
+    }
+}
+
+fn check_acyclic(operations: &[Operation]) -> Result<(), Vec<OpId>> {
+    let mut waiting: Vec<usize> = operations.iter().map(|o| o.after.len()).collect();
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); operations.len()];
+    for operation in operations {
+        for before in &operation.after {
+            followers[before.0 as usize].push(operation.id.0 as usize);
+        }
+    }
+    let mut ready: Vec<usize> = (0..operations.len()).filter(|i| waiting[*i] == 0).collect();
+    while let Some(done) = ready.pop() {
+        for follower in &followers[done] {
+            waiting[*follower] -= 1;
+            if waiting[*follower] == 0 {
+                ready.push(*follower);
+            }
+        }
+    }
+    let stuck: Vec<OpId> = operations
+        .iter()
+        .filter(|o| waiting[o.id.0 as usize] > 0)
+        .map(|o| o.id)
+        .collect();
+    if stuck.is_empty() { Ok(()) } else { Err(stuck) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
+    use crate::plan::{Claim, Resource};
+
+    fn operation(id: u32, claims: &[(Access, &str)]) -> Operation {
+        Operation {
+            id: OpId(id),
+            phase: Phase::Files,
+            effect: Effect::Create,
+            kind: OpKind::Sync(MountPoint {
+                point: id.to_string(),
+            }),
+            origin: None,
+            claims: claims
+                .iter()
+                .map(|(access, path)| Claim::new(*access, Resource::Path((*path).into())))
+                .collect(),
+            destroys: Vec::new(),
+            after: Vec::new(),
+        }
+    }
+
+    fn edges(claims: &[&[(Access, &str)]]) -> Result<Vec<Vec<u32>>, Vec<OpId>> {
+        let mut operations: Vec<Operation> = claims
+            .iter()
+            .enumerate()
+            .map(|(i, c)| operation(i as u32, c))
+            .collect();
+        derive(&mut operations)?;
+        Ok(operations
+            .iter()
+            .map(|o| o.after.iter().map(|id| id.0).collect())
+            .collect())
+    }
+
+    use Access::{Change, Make, Release, Use};
+
+    #[test]
+    fn makers_come_before_users_whatever_the_plan_order() {
+        let got = edges(&[&[(Use, "/a")], &[(Make, "/a")]]);
+        assert_eq!(got, Ok(vec![vec![1], vec![]]));
+    }
+
+    #[test]
+    fn changes_are_serial_and_between_making_and_using() {
+        let got = edges(&[
+            &[(Make, "/a")],
+            &[(Change, "/a")],
+            &[(Change, "/a")],
+            &[(Use, "/a")],
+        ]);
+        assert_eq!(got, Ok(vec![vec![], vec![0], vec![1], vec![2]]));
+    }
+
+    #[test]
+    fn users_run_side_by_side_and_before_release() {
+        let got = edges(&[
+            &[(Make, "/a")],
+            &[(Use, "/a")],
+            &[(Use, "/a")],
+            &[(Release, "/a")],
+        ]);
+        assert_eq!(got, Ok(vec![vec![], vec![0], vec![0], vec![0, 1, 2]]));
+    }
+
+    #[test]
+    fn unrelated_operations_do_not_wait() {
+        assert_eq!(
+            edges(&[&[(Make, "/a")], &[(Make, "/b")]]),
+            Ok(vec![vec![], vec![]])
+        );
+    }
+
+    #[test]
+    fn a_cycle_is_reported() {
+        let got = edges(&[&[(Make, "/a"), (Use, "/b")], &[(Make, "/b"), (Use, "/a")]]);
+        assert_eq!(got, Err(vec![OpId(0), OpId(1)]));
+    }
+}

@@ -1,0 +1,156 @@
+//! The target root of a plan as a tree, then the units.
+
+use super::{Page, human};
+use crate::plan::op::{
+    Base, Content, FileAct, OpKind, Operation, Owner, Permissions, Plan, Subject,
+};
+use std::collections::BTreeMap;
+
+/// One directory level of the tree.
+#[derive(Default)]
+struct Node<'a> {
+    operations: Vec<&'a Operation>,
+    children: BTreeMap<&'a str, Node<'a>>,
+}
+
+/// Shows the tree, then units.
+pub(super) fn show(page: &mut Page, plan: &Plan) {
+    let paths: Vec<(String, &Operation)> = plan
+        .operations
+        .iter()
+        .filter_map(|operation| match operation.kind.subject() {
+            Subject::Path(path) => Some((path, operation)),
+            _ => None,
+        })
+        .collect();
+    if !paths.is_empty() {
+        let mut root = Node::default();
+        for (path, operation) in &paths {
+            insert(&mut root, path, operation);
+        }
+        page.heading("target root /");
+        for operation in &root.operations {
+            page.line(
+                1,
+                Some(operation.effect),
+                &text(operation),
+                operation.origin.as_ref(),
+            );
+        }
+        show_children(page, &root, 1);
+        page.gap();
+    }
+    show_units(page, plan);
+}
+
+fn insert<'a>(root: &mut Node<'a>, path: &'a str, operation: &'a Operation) {
+    let mut node = root;
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        node = node.children.entry(part).or_default();
+    }
+    node.operations.push(operation);
+}
+
+fn show_children(page: &mut Page, node: &Node, depth: usize) {
+    for (name, child) in &node.children {
+        show_node(page, name, child, depth);
+    }
+}
+
+/// A directory without an act of its own is joined with its only child: `etc/systemd/system/`.
+fn show_node(page: &mut Page, name: &str, node: &Node, depth: usize) {
+    if node.operations.is_empty() {
+        if let Some((child_name, child)) = node
+            .children
+            .first_key_value()
+            .filter(|_| node.children.len() == 1)
+        {
+            return show_node(page, &format!("{name}/{child_name}"), child, depth);
+        }
+        page.line(depth, None, &format!("{name}/"), None);
+    }
+    for operation in &node.operations {
+        let line = format!("{name}{}", text(operation));
+        page.line(
+            depth,
+            Some(operation.effect),
+            &line,
+            operation.origin.as_ref(),
+        );
+    }
+    show_children(page, node, depth + 1);
+}
+
+fn text(operation: &Operation) -> String {
+    match &operation.kind {
+        OpKind::Directory(act) if act.implied => "/".into(),
+        OpKind::Directory(act) => format!("/  {}", permissions(&act.permissions, "0755")),
+        OpKind::File(act) => format!(
+            "  {}, {}",
+            file_text(act),
+            permissions(&act.permissions, "0644")
+        ),
+        OpKind::Symlink(act) => format!(" -> {}", act.target),
+        OpKind::HardLink(act) => format!(" = hard link to {}", act.target),
+        OpKind::Remove(_) => "  removed with everything below".into(),
+        OpKind::AlreadyRight(act) => format!("  {}", act.because),
+        other => format!("  {}", other.describe()),
+    }
+}
+
+fn file_text(act: &FileAct) -> String {
+    let parts: Vec<String> = act.parts.iter().map(content_text).collect();
+    match (act.base, parts.is_empty()) {
+        (Base::Present, true) => "content kept".into(),
+        (Base::Present, false) => format!("append {}", parts.join(" + ")),
+        (Base::Empty, true) => "empty file".into(),
+        (Base::Empty, false) => parts.join(" + "),
+    }
+}
+
+fn content_text(content: &Content) -> String {
+    match content {
+        Content::Text { bytes, .. } => format!("{} of text", human(*bytes)),
+        Content::Fetched { url, .. } => url.clone(),
+    }
+}
+
+fn permissions(wanted: &Permissions, default_mode: &str) -> String {
+    let mode = wanted
+        .mode
+        .map_or(default_mode.into(), |mode| format!("{mode:04o}"));
+    let user = owner(&wanted.user);
+    let group = owner(&wanted.group);
+    match (user.as_str(), group.as_str()) {
+        ("", "") => mode,
+        _ => format!("{mode} {user}:{group}"),
+    }
+}
+
+fn owner(owner: &Owner) -> String {
+    match owner {
+        Owner::Keep => String::new(),
+        Owner::Id(id) => id.to_string(),
+        Owner::Name(name) => name.clone(),
+    }
+}
+
+fn show_units(page: &mut Page, plan: &Plan) {
+    let operations: Vec<&Operation> = plan
+        .operations
+        .iter()
+        .filter(|o| matches!(o.kind.subject(), Subject::Unit(_)))
+        .collect();
+    if operations.is_empty() {
+        return;
+    }
+    page.heading("systemd units");
+    for operation in operations {
+        let line = match &operation.kind {
+            OpKind::AlreadyRight(act) => format!("{}: {}", act.subject, act.because),
+            other => other.describe(),
+        };
+        page.line(1, Some(operation.effect), &line, operation.origin.as_ref());
+    }
+    page.gap();
+}
