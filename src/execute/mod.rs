@@ -1,6 +1,8 @@
 //! Runs a plan. Sees operations, never config documents or observation, so it can wait, retry and
 //! verify but cannot decide.
 
+pub mod scheduler;
+
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};
 

@@ -1,0 +1,277 @@
+//! Runs operations with a fixed, small number of workers, each as soon as what it waits for is done.
+//!
+//! On a failure nothing new starts, running work ends, and every operation is reported as done,
+//! failed or not started.
+
+use super::Done;
+use crate::plan::{OpId, Operation, Plan};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How one operation ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Done.
+    Done(Done),
+    /// Failed; the chain of causes.
+    Failed(anyhow::Error),
+    /// Another operation failed, or the run was interrupted, before it started.
+    NotStarted,
+}
+
+/// One operation's record.
+#[derive(Debug)]
+pub struct Record {
+    /// Which operation.
+    pub id: OpId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Start, counted from the start of the run.
+    pub started: Duration,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Hears of operations as they run; called from workers.
+pub trait Observer: Sync {
+    /// An operation starts.
+    fn started(&self, operation: &Operation);
+    /// It ended.
+    fn finished(&self, operation: &Operation, record: &Record);
+}
+
+struct State {
+    ready: BinaryHeap<Reverse<u32>>,
+    waiting: Vec<usize>,
+    records: Vec<Option<Record>>,
+    running: usize,
+    stop: bool,
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    followers: Vec<Vec<u32>>,
+    state: Mutex<State>,
+    wake: Condvar,
+    start: Instant,
+    stop: &'a AtomicBool,
+    observer: &'a dyn Observer,
+}
+
+/// Runs every operation of `plan` through `act` with at most `workers` at a time. Setting `stop`
+/// (from a signal handler) lets running operations end and starts no new ones. Returns one record
+/// per operation, in plan order.
+pub fn run(
+    plan: &Plan,
+    workers: usize,
+    stop: &AtomicBool,
+    observer: &dyn Observer,
+    act: &(dyn Fn(&Operation) -> anyhow::Result<Done> + Sync),
+) -> Vec<Record> {
+    let run = Run::new(plan, stop, observer);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.clamp(1, plan.operations.len().max(1)) {
+            scope.spawn(|| run.work(act));
+        }
+    });
+    run.into_records()
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, stop: &'a AtomicBool, observer: &'a dyn Observer) -> Self {
+        let count = plan.operations.len();
+        let mut followers = vec![Vec::new(); count];
+        for operation in &plan.operations {
+            for before in &operation.after {
+                followers[before.0 as usize].push(operation.id.0);
+            }
+        }
+        let waiting: Vec<usize> = plan.operations.iter().map(|o| o.after.len()).collect();
+        let ready = plan
+            .operations
+            .iter()
+            .filter(|o| o.after.is_empty())
+            .map(|o| Reverse(o.id.0));
+        let state = State {
+            ready: ready.collect(),
+            waiting,
+            records: (0..count).map(|_| None).collect(),
+            running: 0,
+            stop: false,
+        };
+        Self {
+            plan,
+            followers,
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+            start: Instant::now(),
+            stop,
+            observer,
+        }
+    }
+
+    /// A worker that panicked has aborted the process or poisoned nothing we cannot read.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, act: &(dyn Fn(&Operation) -> anyhow::Result<Done> + Sync)) {
+        while let Some(operation) = self.next() {
+            self.observer.started(operation);
+            let started = self.start.elapsed();
+            let outcome = match act(operation) {
+                Ok(done) => Outcome::Done(done),
+                Err(error) => Outcome::Failed(error),
+            };
+            let duration = self.start.elapsed().saturating_sub(started);
+            let record = Record {
+                id: operation.id,
+                outcome,
+                started,
+                duration,
+            };
+            self.observer.finished(operation, &record);
+            self.finish(record);
+        }
+    }
+
+    /// Waits for an operation to be ready; `None` when nothing will be any more.
+    fn next(&self) -> Option<&'a Operation> {
+        let mut state = self.lock();
+        loop {
+            if state.stop || self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            if let Some(Reverse(id)) = state.ready.pop() {
+                state.running += 1;
+                return self.plan.operations.get(id as usize);
+            }
+            if state.running == 0 {
+                return None;
+            }
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finish(&self, record: Record) {
+        let mut state = self.lock();
+        state.running -= 1;
+        let id = record.id.0 as usize;
+        let done = matches!(record.outcome, Outcome::Done(_));
+        state.records[id] = Some(record);
+        if done {
+            for follower in &self.followers[id] {
+                state.waiting[*follower as usize] -= 1;
+                if state.waiting[*follower as usize] == 0 {
+                    state.ready.push(Reverse(*follower));
+                }
+            }
+        } else {
+            state.stop = true;
+        }
+        drop(state);
+        self.wake.notify_all();
+    }
+
+    fn into_records(self) -> Vec<Record> {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let not_started = |index: usize| Record {
+            id: OpId(u32::try_from(index).unwrap_or(u32::MAX)),
+            outcome: Outcome::NotStarted,
+            started: Duration::ZERO,
+            duration: Duration::ZERO,
+        };
+        let records = state.records.into_iter().enumerate();
+        records
+            .map(|(index, record)| record.unwrap_or_else(|| not_started(index)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
+
+    struct Silent;
+    impl Observer for Silent {
+        fn started(&self, _: &Operation) {}
+        fn finished(&self, _: &Operation, _: &Record) {}
+    }
+
+    fn plan(after: &[&[u32]]) -> Plan {
+        let operation = |(id, after): (usize, &&[u32])| Operation {
+            id: OpId(id as u32),
+            phase: Phase::Files,
+            effect: Effect::Create,
+            kind: OpKind::Sync(MountPoint { point: "/".into() }),
+            origin: None,
+            claims: Vec::new(),
+            destroys: Vec::new(),
+            after: after.iter().map(|id| OpId(*id)).collect(),
+        };
+        Plan {
+            operations: after.iter().enumerate().map(operation).collect(),
+        }
+    }
+
+    fn run_order(plan: &Plan, fail: Option<u32>) -> (Vec<u32>, Vec<Record>) {
+        let order = Mutex::new(Vec::new());
+        let records = run(plan, 4, &AtomicBool::new(false), &Silent, &|operation| {
+            order.lock().expect("no worker panics").push(operation.id.0);
+            anyhow::ensure!(fail != Some(operation.id.0), "told to fail");
+            Ok(Done::default())
+        });
+        (order.into_inner().expect("no worker panics"), records)
+    }
+
+    #[test]
+    fn every_operation_runs_after_what_it_waits_for() {
+        let plan = plan(&[&[2], &[0], &[], &[0, 1]]);
+        let (order, records) = run_order(&plan, None);
+        assert_eq!(order, [2, 0, 1, 3]);
+        assert!(
+            records
+                .iter()
+                .all(|r| matches!(r.outcome, Outcome::Done(_)))
+        );
+    }
+
+    #[test]
+    fn nothing_starts_after_a_failure() {
+        let plan = plan(&[&[], &[0], &[1]]);
+        let (order, records) = run_order(&plan, Some(1));
+        assert_eq!(order, [0, 1]);
+        assert!(
+            matches!(&records[1].outcome, Outcome::Failed(e) if e.to_string() == "told to fail")
+        );
+        assert!(matches!(records[2].outcome, Outcome::NotStarted));
+    }
+
+    #[test]
+    fn an_interrupted_run_starts_nothing() {
+        let plan = plan(&[&[], &[]]);
+        let records = run(&plan, 2, &AtomicBool::new(true), &Silent, &|_| {
+            Ok(Done::default())
+        });
+        assert!(
+            records
+                .iter()
+                .all(|r| matches!(r.outcome, Outcome::NotStarted))
+        );
+    }
+
+    #[test]
+    fn an_empty_plan_ends_at_once() {
+        assert!(run_order(&plan(&[]), None).1.is_empty());
+    }
+}
