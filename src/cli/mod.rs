@@ -1,8 +1,75 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
+pub mod exit;
+pub mod generate;
+pub mod progress;
+pub mod report;
+pub mod target;
+
+use clap::{Parser, Subcommand};
+use exit::Exit;
+use std::io::IsTerminal;
 use std::process::ExitCode;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kindling",
+    version,
+    about = "First-boot provisioner: validates an Ignition config, shows the plan, applies it",
+    long_about = "kindling turns an Ignition config (spec 3.0.0 to 3.6.0 and 3.7.0-experimental) into a plan \
+of typed operations, shows that plan, or executes it on a disk image, an existing tree, or the devices of \
+this machine. What is shown is what is executed: both are the same value.",
+    after_help = exit::HELP,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One command each.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show a report: time per phase, the slowest operations, what failed
+    Report(report::ReportArgs),
+    /// Print a shell completion script
+    Completions(generate::CompletionsArgs),
+    /// Write manual pages into a directory
+    Man(generate::ManArgs),
+}
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed terminal is no reason to fail differently.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            }
+            .into();
+        }
+    };
+    let result = match cli.command {
+        Command::Report(args) => report::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+/// True if colours may be written to standard output.
+pub(crate) fn colour_on_stdout() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

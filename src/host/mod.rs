@@ -1,7 +1,10 @@
 //! The only door to the machine, for `observe` (reading half) and `execute`.
 
+pub mod command;
 pub mod devices;
 pub mod root;
+pub mod sys;
 
+pub use command::Command;
 pub use devices::Devices;
 pub use root::TargetRoot;

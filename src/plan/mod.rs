@@ -7,10 +7,8 @@ pub mod op;
 pub mod order;
 pub mod show;
 
-mod build;
 mod draft;
 
-pub use build::build;
 pub use claims::{Access, Claim, Resource};
 pub use draft::{Draft, Refusal};
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};

@@ -39,6 +39,24 @@ pub enum Phase {
     Finish,
 }
 
+impl Phase {
+    /// The phase as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::KernelArguments => "kernel arguments",
+            Phase::Partitions => "partitions",
+            Phase::Raid => "raid",
+            Phase::Luks => "luks",
+            Phase::Filesystems => "file systems",
+            Phase::Mount => "mounts",
+            Phase::Accounts => "accounts",
+            Phase::Files => "files",
+            Phase::Units => "units",
+            Phase::Finish => "sync and unmount",
+        }
+    }
+}
+
 /// What an operation does to the thing it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,1 +1,141 @@
-//! (see the map in lib.rs)
+//! What happened: the record of a run, as JSON for programs and as a table for people.
+
+mod table;
+
+pub use table::render;
+
+use crate::config::Origin;
+use crate::plan::op::Phase;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Version of the report's shape; `schemas/report.json` describes it.
+pub const VERSION: u32 = 1;
+
+/// The record of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Version of kindling.
+    pub kindling: String,
+    /// The command that ran.
+    pub command: String,
+    /// Start of the run, RFC 3339 in UTC.
+    pub started: String,
+    /// Length of the run in microseconds.
+    pub duration_us: u64,
+    /// Digest of the plan that was executed; `kindling plan --json` prints the same.
+    pub plan_digest: String,
+    /// Configs the plan came from.
+    pub sources: Vec<Source>,
+    /// Every operation, in plan order.
+    pub operations: Vec<OperationReport>,
+}
+
+/// One config document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// File name or URL, without secrets.
+    pub name: String,
+    /// SHA-512 of its text in hex.
+    pub sha512: String,
+}
+
+/// One operation of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationReport {
+    /// Number in the plan.
+    pub id: u32,
+    /// Part of the run.
+    pub phase: Phase,
+    /// What was done, in words.
+    pub act: String,
+    /// Which line of which config asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Start in microseconds since the start of the run.
+    pub start_us: u64,
+    /// Duration in microseconds.
+    pub duration_us: u64,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Bytes written, where that means something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// There was nothing to do.
+    AlreadyRight,
+    /// It failed.
+    Failed {
+        /// The chain of causes.
+        error: String,
+    },
+    /// Another operation failed first, or the run was interrupted.
+    NotStarted,
+}
+
+impl Report {
+    /// Operations that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &OperationReport> {
+        self.operations
+            .iter()
+            .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
+    }
+
+    /// Writes the report: readable by its owner only, complete or not at all.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let act = || format!("cannot write the report to {}", path.display());
+        let directory = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory).with_context(act)?;
+        file.as_file()
+            .set_permissions(PermissionsExt::from_mode(0o600))
+            .with_context(act)?;
+        serde_json::to_writer_pretty(&mut file, self).with_context(act)?;
+        file.write_all(b"\n").with_context(act)?;
+        file.persist(path).with_context(act)?;
+        Ok(())
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let report: Self = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a kindling report", path.display()))?;
+        anyhow::ensure!(
+            report.version == VERSION,
+            "{} has report version {}, this kindling reads version {VERSION}",
+            path.display(),
+            report.version
+        );
+        Ok(report)
+    }
+}
+
+/// The present time as RFC 3339 in UTC, whole seconds.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}

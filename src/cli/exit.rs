@@ -1,0 +1,95 @@
+//! Exit codes and the one way a command fails.
+
+use crate::plan::Refusal;
+use std::process::ExitCode;
+
+/// What `kindling --help` says about exit codes.
+pub const HELP: &str = "Exit codes:
+  0   done; for `plan`: nothing to do
+  1   `validate`: the config is invalid
+  2   `plan`: there are changes to make
+  3   the config is invalid or cannot be fetched
+  4   the machine or the image cannot be observed
+  5   `apply`: an operation failed, or the run was interrupted
+  6   the config asks for something this machine does not allow (a conflict); nothing was touched
+  64  wrong usage";
+
+/// Exit codes of the process; documented in [`HELP`] and the README.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All done, or nothing to do.
+    Done = 0,
+    /// `validate` found errors.
+    NotValid = 1,
+    /// `plan` found changes.
+    Changes = 2,
+    /// The config cannot be used.
+    BadConfig = 3,
+    /// Observation failed.
+    CannotObserve = 4,
+    /// An operation failed.
+    Failed = 5,
+    /// Planning found a conflict.
+    Refused = 6,
+    /// Wrong arguments (EX_USAGE of sysexits).
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What to print on standard error; empty if all was said.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its whole chain of causes.
+    pub fn new(exit: Exit, error: &anyhow::Error) -> Self {
+        Self {
+            exit,
+            message: format!("{error:#}"),
+        }
+    }
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+        }
+    }
+    /// Everything was printed already.
+    pub fn said(exit: Exit) -> Self {
+        Self {
+            exit,
+            message: String::new(),
+        }
+    }
+    /// All conflicts of a plan.
+    pub fn refused(refusals: &[Refusal]) -> Self {
+        let count = refusals.len();
+        let plural = if count == 1 { "conflict" } else { "conflicts" };
+        let list: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+        Self {
+            exit: Exit::Refused,
+            message: format!("{count} {plural}, nothing was touched\n{}", list.join("\n")),
+        }
+    }
+    /// Prints the message to standard error.
+    #[allow(
+        clippy::print_stderr,
+        reason = "the command line is where text goes out"
+    )]
+    pub fn print(&self) {
+        if !self.message.is_empty() {
+            eprintln!("kindling: error: {}", self.message);
+        }
+    }
+}

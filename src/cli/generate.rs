@@ -1,0 +1,41 @@
+//! Shell completions and manual pages, made from the argument definitions.
+
+use super::Cli;
+use super::exit::{Exit, Failure};
+use anyhow::Context;
+use clap::{Args, CommandFactory};
+use std::path::PathBuf;
+
+/// `kindling completions`
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell to complete for
+    shell: clap_complete::Shell,
+}
+
+/// `kindling man`
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Directory the pages are written to
+    directory: PathBuf,
+}
+
+/// Prints a completion script.
+pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
+    clap_complete::generate(
+        args.shell,
+        &mut Cli::command(),
+        "kindling",
+        &mut std::io::stdout(),
+    );
+    Ok(Exit::Done)
+}
+
+/// Writes one manual page per command.
+pub fn man(args: &ManArgs) -> Result<Exit, Failure> {
+    std::fs::create_dir_all(&args.directory)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.directory))
+        .with_context(|| format!("cannot write manual pages to {}", args.directory.display()))
+        .map_err(|error| Failure::new(Exit::Failed, &error))?;
+    Ok(Exit::Done)
+}

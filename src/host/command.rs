@@ -1,0 +1,252 @@
+//! External programs: a command is a value, and there is one way to run it.
+
+use anyhow::{Context, bail};
+use nix::sys::signal::Signal;
+use std::fmt::{self, Write as _};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+
+/// How much of each stream is kept: its last bytes, where tools say what went wrong.
+const TAIL_BYTES: usize = 4096;
+
+/// A program to run, with what it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Program name, looked up on PATH.
+    pub program: String,
+    /// Arguments.
+    pub arguments: Vec<Argument>,
+    /// Bytes for its standard input; without them it reads end of file.
+    pub stdin: Option<Vec<u8>>,
+}
+
+/// One argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// May be shown.
+    Plain(String),
+    /// A password hash or the like: never shown.
+    Secret(String),
+}
+
+/// What a successful command said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Tail of standard output.
+    pub stdout: String,
+    /// Tail of standard error.
+    pub stderr: String,
+}
+
+impl Command {
+    /// A command without arguments.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            stdin: None,
+        }
+    }
+    /// With one more argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(Argument::Plain(argument.into()));
+        self
+    }
+    /// With more arguments.
+    #[must_use]
+    pub fn args<T: Into<String>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.arguments
+            .extend(arguments.into_iter().map(|a| Argument::Plain(a.into())));
+        self
+    }
+    /// With an argument that is never shown.
+    #[must_use]
+    pub fn secret(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(Argument::Secret(argument.into()));
+        self
+    }
+    /// With bytes on standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Runs the command to its end. It dies with us, never asks on a terminal, and speaks English.
+    ///
+    /// # Errors
+    /// The program is missing, or ended with an error: the message holds the command, its status and
+    /// the end of what it said.
+    pub fn run(&self) -> anyhow::Result<Output> {
+        let mut child = self.spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        // Streams are drained side by side, so that neither blocks the other or the child.
+        let (stdout, stderr) = std::thread::scope(|scope| {
+            scope.spawn(|| feed(stdin, self.stdin.as_deref()));
+            let errors = scope.spawn(|| tail(stderr));
+            let output = tail(stdout);
+            (output, errors.join().unwrap_or_default())
+        });
+        let status = child
+            .wait()
+            .with_context(|| format!("cannot wait for {}", self.program))?;
+        self.judge(status, Output { stdout, stderr })
+    }
+
+    fn spawn(&self) -> anyhow::Result<Child> {
+        let stdin = if self.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        let mut command = std::process::Command::new(&self.program);
+        command.args(self.arguments.iter().map(Argument::reveal));
+        command
+            .env("LC_ALL", "C")
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        super::sys::die_with_parent(&mut command, Signal::SIGKILL);
+        command
+            .spawn()
+            .with_context(|| format!("cannot run {self}: is it installed and on PATH?"))
+    }
+
+    fn judge(&self, status: ExitStatus, output: Output) -> anyhow::Result<Output> {
+        if status.success() {
+            return Ok(output);
+        }
+        let how = match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exit status {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "an unknown status".into(),
+        };
+        let said = if output.stderr.trim().is_empty() {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
+        bail!("{self} ended with {how}: {}", said.trim())
+    }
+}
+
+impl Argument {
+    fn reveal(&self) -> &str {
+        match self {
+            Argument::Plain(text) | Argument::Secret(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    /// The command line, quoted where a shell would need it, secrets hidden.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.program)?;
+        for argument in &self.arguments {
+            f.write_char(' ')?;
+            match argument {
+                Argument::Secret(_) => f.write_str("[hidden]")?,
+                Argument::Plain(text) if is_plain(text) => f.write_str(text)?,
+                Argument::Plain(text) => write!(f, "{text:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c))
+}
+
+/// A child that does not read its input is no failure of ours; its status tells.
+fn feed(stream: Option<impl Write>, bytes: Option<&[u8]>) {
+    if let (Some(mut stream), Some(bytes)) = (stream, bytes) {
+        let _ = stream.write_all(bytes);
+    }
+}
+
+fn tail(stream: Option<impl Read>) -> String {
+    let Some(mut stream) = stream else {
+        return String::new();
+    };
+    let mut kept: Vec<u8> = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        kept.extend_from_slice(&buffer[..count]);
+        if kept.len() > 2 * TAIL_BYTES {
+            kept.drain(..kept.len() - TAIL_BYTES);
+        }
+    }
+    let start = kept.len().saturating_sub(TAIL_BYTES);
+    String::from_utf8_lossy(&kept[start..]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_comes_back() {
+        let output = Command::new("sh")
+            .args(["-c", "cat; echo oops >&2"])
+            .stdin("hi")
+            .run();
+        let output = output.expect("sh runs");
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("hi", "oops\n")
+        );
+    }
+
+    #[test]
+    fn a_failure_names_command_status_and_reason_but_no_secret() {
+        let command = Command::new("sh")
+            .args(["-c", "echo bad disk >&2; exit 3"])
+            .secret("$6$hash");
+        let error = command.run().expect_err("it exits with 3").to_string();
+        assert_eq!(
+            error,
+            "sh -c \"echo bad disk >&2; exit 3\" [hidden] ended with exit status 3: bad disk"
+        );
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Command::new("no-such-mkfs")
+            .run()
+            .expect_err("it is missing");
+        assert!(
+            format!("{error:#}").contains("cannot run no-such-mkfs: is it installed"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn a_signal_is_told() {
+        let error = Command::new("sh")
+            .args(["-c", "kill -9 $$"])
+            .run()
+            .expect_err("it is killed");
+        assert!(error.to_string().contains("signal 9"), "{error}");
+    }
+
+    #[test]
+    fn long_output_is_cut_to_its_end() {
+        let output = Command::new("sh")
+            .args(["-c", "yes x | head -c 100000; echo end"])
+            .run();
+        let stdout = output.expect("sh runs").stdout;
+        assert!(
+            stdout.len() <= TAIL_BYTES && stdout.ends_with("end\n"),
+            "{} bytes",
+            stdout.len()
+        );
+    }
+}
