@@ -255,17 +255,15 @@ pub struct CreateLuks {
     pub label: Option<String>,
     /// UUID.
     pub uuid: Option<String>,
-    /// Key file given in the config; `None` = generate one.
+    /// Where the key is fetched from. Secret.
     #[serde(skip)]
-    pub key_file: Option<Fetchable>,
+    pub key_file: Fetchable,
     /// Arguments for formatting.
     pub options: Vec<String>,
     /// Arguments for opening.
     pub open_options: Vec<String>,
     /// Pass discards through.
     pub discard: bool,
-    /// Clevis pins in words, e.g. `tang x2, tpm2, threshold 2`.
-    pub clevis: Option<String>,
 }
 
 /// See [`OpKind::MakeFilesystem`].

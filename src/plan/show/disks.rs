@@ -173,13 +173,7 @@ fn content_text(operation: &Operation) -> String {
     match &operation.kind {
         OpKind::MakeFilesystem(act) => filesystem_text(act),
         OpKind::WipeDevice(_) => "wipe signatures".into(),
-        OpKind::CreateLuks(act) => {
-            let clevis = act
-                .clevis
-                .as_ref()
-                .map_or(String::new(), |pins| format!(", unlocked by {pins}"));
-            format!("LUKS2 volume {}{clevis}", act.name)
-        }
+        OpKind::CreateLuks(act) => format!("LUKS2 volume {}", act.name),
         OpKind::CreateArray(act) => {
             format!("member of RAID array {} (level {})", act.name, act.level)
         }
