@@ -1,0 +1,47 @@
+#!/bin/bash
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|demo|test|bench ...
+# Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
+set -euo pipefail
+
+# The packages of each job.
+packages_of() {
+    case "$1" in
+        build) echo gcc libc6-dev make ;;
+        demo)  echo e2fsprogs xfsprogs btrfs-progs dosfstools util-linux mount fdisk gdisk passwd ;;
+        test)  echo user-mode-linux busybox-static udev kmod openssl python3 procps ;;
+        bench) echo python3 time ignition ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build demo test bench" >&2; exit 64 ;;
+    esac
+}
+
+installed() {
+    dpkg-query --show --showformat '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+wanted=()
+for job in "$@"; do
+    list=$(packages_of "$job")
+    read -ra words <<< "$list"
+    wanted+=("${words[@]}")
+done
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "needs.sh: not a Debian system; make sure that these are there: ${wanted[*]}" >&2
+    exit 0
+fi
+
+missing=()
+for package in "${wanted[@]}"; do
+    installed "$package" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    echo "needs.sh: missing Debian packages: ${missing[*]}" >&2
+    echo "needs.sh: as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+    exit 1
+fi
+echo "installing: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+apt-get install -q -y --no-install-recommends "${missing[@]}"
