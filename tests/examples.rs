@@ -1,0 +1,275 @@
+//! Every config of `examples/` validates without findings and plans as its README says.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const NOTHING_WRONG: i32 = 0;
+const CHANGES: i32 = 2;
+
+/// One example: file, image bindings (`--root` on an empty tree when there are none), what the plan must mention.
+struct Example {
+    file: &'static str,
+    images: &'static [(&'static str, &'static str)],
+    mentions: &'static [&'static str],
+}
+
+const EXAMPLES: &[Example] = &[
+    Example {
+        file: "ssh-user.ign",
+        images: &[],
+        mentions: &["core", "authorized_keys"],
+    },
+    Example {
+        file: "web-server.ign",
+        images: &[],
+        mentions: &[
+            "/srv/www/index.html",
+            "/etc/hostname",
+            "site.service",
+            "10-no-stub.conf",
+        ],
+    },
+    Example {
+        file: "var-swap.ign",
+        images: &[("/dev/vda", "4G")],
+        mentions: &["/dev/vda", "ext4", "swap", "xfs", "/var", "var.mount"],
+    },
+    Example {
+        file: "raid1.ign",
+        images: &[("/dev/vda", "4G"), ("/dev/vdb", "4G")],
+        mentions: &[
+            "/dev/vda",
+            "/dev/vdb",
+            "raid1",
+            "/dev/md/root",
+            "/dev/md/data",
+            "srv.mount",
+        ],
+    },
+    Example {
+        file: "luks-data.ign",
+        images: &[("/dev/vda", "4G")],
+        mentions: &["/dev/vda", "/dev/mapper/data", "ext4", "srv-data.mount"],
+    },
+    Example {
+        file: "merge.ign",
+        images: &[],
+        mentions: &[
+            "core",
+            "/etc/motd",
+            "/etc/team",
+            "report.timer",
+            "report.service",
+        ],
+    },
+    Example {
+        file: "k3s-node.ign",
+        images: &[("/dev/vda", "8G")],
+        mentions: &[
+            "k3s",
+            "/etc/rancher/k3s/config.yaml",
+            "/usr/local/bin/kubectl",
+            "k3s.service",
+            "systemd-oomd.service",
+            "quiet",
+        ],
+    },
+    Example {
+        file: "full.ign",
+        images: &[("/dev/vda", "4G"), ("/dev/vdb", "1G"), ("/dev/vdc", "1G")],
+        mentions: &[
+            "/dev/vda",
+            "/dev/vdb",
+            "/dev/vdc",
+            "vfat",
+            "ext4",
+            "btrfs",
+            "xfs",
+            "swap",
+            "/dev/md/mirror",
+            "/dev/mapper/secret",
+            "alice",
+            "ops",
+            "/etc/from-merge",
+            "https://downloads.example.com/tool.tar",
+            "/etc/hostname.orig",
+            "hello.service",
+            "getty@tty6.service",
+            "console=ttyS0",
+        ],
+    },
+    Example {
+        file: "demo.ign",
+        images: &[("/dev/vda", "2G")],
+        mentions: &[
+            "/dev/vda",
+            "vfat",
+            "ext4",
+            "xfs",
+            "swap",
+            "btrfs",
+            "core",
+            "/etc/motd",
+            "hello.service",
+            "10-loud.conf",
+        ],
+    },
+];
+
+/// Text of the configs that no plan may show.
+const SECRETS: &[&str] = &["N0tARealHash", "correct%20horse", "correct horse"];
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+fn kindling(arguments: &[String]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_kindling"))
+        .args(arguments)
+        .output()
+        .expect("start kindling")
+}
+
+/// A run in words, for failures.
+fn told(arguments: &[String], output: &Output) -> String {
+    format!(
+        "kindling {}\nexit {:?}\n--- stdout\n{}\n--- stderr\n{}",
+        arguments.join(" "),
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Options that give the example a place: images below `dir`, or an empty root.
+fn place(example: &Example, dir: &Path) -> Vec<String> {
+    if example.images.is_empty() {
+        return vec!["--root".into(), dir.display().to_string()];
+    }
+    example
+        .images
+        .iter()
+        .flat_map(|(device, size)| {
+            let name = device.rsplit('/').next().expect("a name");
+            [
+                "--image".to_string(),
+                format!("{device}={}/{name}.img,size={size}", dir.display()),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_is_listed_and_described() {
+    let on_disk: BTreeSet<String> = fs::read_dir(examples())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".ign"))
+        .collect();
+    let listed: BTreeSet<String> = EXAMPLES
+        .iter()
+        .map(|example| example.file.to_string())
+        .collect();
+    assert_eq!(on_disk, listed);
+    let readme = fs::read_to_string(examples().join("README.md")).unwrap();
+    for file in on_disk {
+        assert!(
+            readme.contains(&format!("\n## {file}\n")),
+            "examples/README.md has no section on {file}"
+        );
+    }
+}
+
+#[test]
+fn every_example_validates_without_findings() {
+    for example in EXAMPLES {
+        let arguments = vec![
+            "validate".to_string(),
+            examples().join(example.file).display().to_string(),
+        ];
+        let output = kindling(&arguments);
+        let told = told(&arguments, &output);
+        assert_eq!(output.status.code(), Some(NOTHING_WRONG), "{told}");
+        for word in ["warning", "error"] {
+            assert!(
+                !told.contains(word),
+                "a {word} about {}:\n{told}",
+                example.file
+            );
+        }
+    }
+}
+
+#[test]
+fn every_example_plans_twice_alike_and_mentions_what_matters() {
+    for example in EXAMPLES {
+        let dir = tempfile::tempdir().unwrap();
+        let mut arguments = vec!["plan".to_string()];
+        arguments.extend(place(example, dir.path()));
+        arguments.push(examples().join(example.file).display().to_string());
+        let output = kindling(&arguments);
+        let told = told(&arguments, &output);
+        assert_eq!(output.status.code(), Some(CHANGES), "{told}");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        for text in example.mentions {
+            assert!(
+                shown.contains(text),
+                "{}: no word of {text}\n{told}",
+                example.file
+            );
+        }
+        for secret in SECRETS {
+            assert!(
+                !told.contains(secret),
+                "{} shows {secret}\n{told}",
+                example.file
+            );
+        }
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "planning {} left something behind",
+            example.file
+        );
+        assert_eq!(
+            kindling(&arguments).stdout,
+            output.stdout,
+            "{}: a second plan differs",
+            example.file
+        );
+    }
+}
+
+/// The README shows a command per example; it is the one this test runs, but for places.
+#[test]
+fn the_readme_names_the_devices_of_each_example() {
+    let readme = fs::read_to_string(examples().join("README.md")).unwrap();
+    for example in EXAMPLES {
+        let command = readme
+            .lines()
+            .find(|line| {
+                line.starts_with("    kindling plan")
+                    && line.ends_with(&format!("examples/{}", example.file))
+            })
+            .unwrap_or_else(|| {
+                panic!(
+                    "examples/README.md shows no plan command for {}",
+                    example.file
+                )
+            });
+        for (device, size) in example.images {
+            assert!(
+                command.contains(&format!("--image {device}="))
+                    && command.contains(&format!("size={size}")),
+                "{command}"
+            );
+        }
+        assert_eq!(
+            command.contains("--root"),
+            example.images.is_empty(),
+            "{command}"
+        );
+    }
+}
