@@ -1,27 +1,195 @@
-//! A parsed config with the place of each value.
+//! A document: a config in the latest version in which every value knows where it came from.
 
-use super::{Config, JsonPath, Origin};
+use super::finding::{Finding, Findings, Position, Severity};
+use super::lines::Lines;
+use super::merge;
+use super::model::{Config, Ignition};
+use super::origin::{JsonPath, Origin};
+use super::rules;
+use super::shape::Field;
+use super::tree::{Place, Tree, Value};
+use super::version::LATEST_VERSION;
+use std::sync::Arc;
 
-/// A config in the latest version whose values know where they came from.
-#[derive(Debug, Clone, Default)]
+/// A parsed config, or several merged into one.
+#[derive(Debug, Clone)]
 pub struct Document {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) sources: Vec<Arc<Source>>,
+    pub(crate) places: Arc<Places>,
+}
+
+/// One text a document was made from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) name: Arc<str>,
+    pub(crate) lines: Lines,
+    /// The places as they stood in that text, to find original paths in.
+    pub(crate) places: Arc<Places>,
+}
+
+/// Places of a value and everything in it, without the values.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    pub(crate) at: Place,
+    pub(crate) inside: Inside,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Inside {
+    #[default]
+    Nothing,
+    Elements(Box<[Places]>),
+    Members(Box<[(&'static Field, Places)]>),
+}
+
+/// The source number of values that stand in no text.
+pub(crate) const NOWHERE: Place = Place {
+    source: u32::MAX,
+    offset: 0,
+};
+
+impl Places {
+    pub(crate) fn of(tree: &Tree<'_>) -> Self {
+        let inside = match &tree.value {
+            Value::List(elements) if !elements.is_empty() => {
+                Inside::Elements(elements.iter().map(Places::of).collect())
+            }
+            Value::Object(members) if !members.is_empty() => {
+                Inside::Members(members.iter().map(|(f, t)| (*f, Places::of(t))).collect())
+            }
+            _ => Inside::Nothing,
+        };
+        Places {
+            at: tree.at,
+            inside,
+        }
+    }
+
+    /// The part below: a member name or an index.
+    pub(crate) fn part(&self, part: &str) -> Option<&Places> {
+        match &self.inside {
+            Inside::Nothing => None,
+            Inside::Elements(elements) => elements.get(part.parse::<usize>().ok()?),
+            Inside::Members(members) => members.iter().find(|(f, _)| f.name == part).map(|m| &m.1),
+        }
+    }
+
+    /// The place of the value at `path`, or of its deepest ancestor that has one.
+    pub(crate) fn deepest(&self, path: &JsonPath) -> Place {
+        let mut here = self;
+        let mut at = self.at;
+        for part in path.parts() {
+            let Some(next) = here.part(part) else { break };
+            here = next;
+            if here.at != NOWHERE {
+                at = here.at;
+            }
+        }
+        at
+    }
+
+    /// The path of the value at `offset`.
+    fn path_to(&self, offset: u32) -> Option<JsonPath> {
+        let mut path = JsonPath::root();
+        self.search(offset, &mut path).then_some(path)
+    }
+
+    fn search(&self, offset: u32, path: &mut JsonPath) -> bool {
+        if self.at.offset == offset {
+            return true;
+        }
+        match &self.inside {
+            Inside::Nothing => false,
+            Inside::Elements(elements) => {
+                // Elements stand in the order of the text: the last one that begins in time.
+                let after = elements.partition_point(|e| e.at.offset <= offset);
+                after.checked_sub(1).is_some_and(|i| {
+                    let mut below = path.join(i);
+                    let found = elements[i].search(offset, &mut below);
+                    found.then(|| *path = below).is_some()
+                })
+            }
+            // Members do not, and a repeated key may spread one object over several places.
+            Inside::Members(members) => members.iter().any(|(field, places)| {
+                let mut below = path.join(field.name);
+                let found = places.search(offset, &mut below);
+                found.then(|| *path = below).is_some()
+            }),
+        }
+    }
 }
 
 impl Document {
-    /// The typed config.
+    /// A document that says nothing but the latest version.
+    pub fn empty() -> Self {
+        let ignition = Ignition {
+            version: LATEST_VERSION.as_str().into(),
+            ..Ignition::default()
+        };
+        Document {
+            config: Config {
+                ignition,
+                ..Config::default()
+            },
+            sources: Vec::new(),
+            places: Arc::new(Places {
+                at: NOWHERE,
+                inside: Inside::Nothing,
+            }),
+        }
+    }
+
+    /// The config, in the latest version.
     pub fn config(&self) -> &Config {
         &self.config
     }
-    /// Where the value at `path` of this (possibly merged) document came from.
-    pub fn origin(&self, _path: &JsonPath) -> Option<Origin> {
-        None
-    }
-}
 
-impl From<Config> for Document {
-    /// A document without origins, for tests and generated configs.
-    fn from(config: Config) -> Self {
-        Self { config }
+    /// Where the value at `path` of this document came from. A value that stands in no text (a
+    /// default, say) has the origin of what it is part of.
+    pub fn origin(&self, path: &JsonPath) -> Option<Origin> {
+        let at = self.places.deepest(path);
+        let source = self.sources.get(usize::try_from(at.source).ok()?)?;
+        let Position { line, column } = source.lines.position(at.offset);
+        let path = source
+            .places
+            .path_to(at.offset)
+            .unwrap_or_else(JsonPath::root);
+        Some(Origin {
+            source: Arc::clone(&source.name),
+            line,
+            column,
+            path,
+        })
+    }
+
+    /// `child` merged into `parent`. Never fails and judges nothing; see [`Document::check`].
+    pub fn merge(parent: &Document, child: &Document) -> Document {
+        merge::merge(parent, child)
+    }
+
+    /// Judges a merged document by the rules of the latest version. Merging valid documents can
+    /// give an invalid one, e.g. an owner by id from one side and by name from the other.
+    pub fn check(&self) -> Findings {
+        let mut findings = rules::meaning(&self.config, LATEST_VERSION);
+        for finding in &mut findings {
+            self.attach_origin(finding);
+        }
+        Findings(findings)
+    }
+
+    /// A position says nothing without its text, so with several texts the help names both.
+    fn attach_origin(&self, finding: &mut Finding) {
+        let Some(origin) = finding.path.as_ref().and_then(|p| self.origin(p)) else {
+            return;
+        };
+        if let [_] = &self.sources[..] {
+            finding.position = Some(Position {
+                line: origin.line,
+                column: origin.column,
+            });
+        } else if finding.severity == Severity::Error || finding.help.is_none() {
+            finding.help = Some(format!("from {origin}"));
+        }
     }
 }

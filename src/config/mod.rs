@@ -3,13 +3,46 @@
 //! Parses every stable spec version 3.0.0 to 3.6.0 and 3.7.0-experimental, validates, translates to
 //! the latest version, merges, and remembers where each value came from. No I/O, imports nothing of
 //! ours, so it is a complete validator by itself.
+//!
+//! # How a text becomes a document
+//! 1. `json` lexes; `read` follows the table of the language (`shape`) and makes a `tree`, twice:
+//!    once for the version only, once for everything that version knows.
+//! 2. `structure` holds the tree against the JSON Schema of the version.
+//! 3. `de` makes the typed [`model`] of it; `rules` judge the model by the rules of the version.
+//! 4. `upward` brings the model to the latest version; [`Document`] keeps it with all places.
+//!
+//! A document with values of wrong types is not usable, but everything else in it is judged as
+//! well: all findings come at once.
 
-pub mod document;
+pub mod data_url;
+mod de;
+pub mod digest;
+mod document;
 pub mod finding;
+mod json;
+mod lines;
+mod merge;
 pub mod model;
 pub mod origin;
+mod pairing;
+mod parse;
+mod path;
+mod read;
+mod rules;
+pub mod schema;
+mod ser;
+mod shape;
+mod structure;
+mod suggest;
+mod tree;
+pub mod unit;
+mod upward;
+pub mod url;
+mod version;
 
 pub use document::Document;
 pub use finding::{Finding, Findings, Position, Severity};
 pub use model::Config;
 pub use origin::{JsonPath, Origin};
+pub use parse::{ParseError, Parsed, parse, shown_source};
+pub use version::{LATEST_VERSION, Version};

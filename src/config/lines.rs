@@ -1,0 +1,64 @@
+//! From byte offsets to lines and columns.
+
+use super::finding::Position;
+
+/// Where the lines of a text begin.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    /// Offset of the byte after each LF.
+    starts: Vec<u32>,
+}
+
+impl Lines {
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let ends = text.iter().enumerate().filter(|(_, b)| **b == b'\n');
+        Lines {
+            starts: ends.map(|(at, _)| offset(at + 1)).collect(),
+        }
+    }
+
+    /// Line and column of a byte, both 1-based.
+    pub(crate) fn position(&self, offset: u32) -> Position {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).map_or(0, |i| self.starts[i]);
+        Position {
+            line: saturating(line + 1),
+            column: offset - start + 1,
+        }
+    }
+}
+
+/// A byte offset as we keep it. Texts beyond 4 GiB are refused before they get here.
+pub(crate) fn offset(at: usize) -> u32 {
+    saturating(at)
+}
+
+fn saturating(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions() {
+        let lines = Lines::of(b"ab\n\ncd\r\ne");
+        let cases = [
+            (0, 1, 1),
+            (2, 1, 3),
+            (3, 2, 1),
+            (4, 3, 1),
+            (6, 3, 3),
+            (8, 4, 1),
+            (9, 4, 2),
+        ];
+        for (offset, line, column) in cases {
+            assert_eq!(
+                lines.position(offset),
+                Position { line, column },
+                "{offset}"
+            );
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Merging a child config into its parent, driven by the table.
+//!
+//! Scalars of the child win when present, objects merge member by member, elements of keyed lists
+//! pair by key. Each value keeps the place it came from.
+
+use super::document::{Document, NOWHERE, Places};
+use super::model::Config;
+use super::pairing::{Key, key_of};
+use super::ser;
+use super::shape::{Field, Kind, ListKey, ObjectType, ROOT};
+use super::tree::{Tree, Value};
+use serde::Deserialize;
+use serde::de::value::Error;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+pub(crate) fn merge(parent: &Document, child: &Document) -> Document {
+    if parent.sources.is_empty() && parent.config == Document::empty().config {
+        return child.clone();
+    }
+    // Both steps can only fail if model and table disagree, which a test rules out; the child is
+    // the more specific of the two.
+    try_merge(parent, child).unwrap_or_else(|_| child.clone())
+}
+
+fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
+    let first_of_child = u32::try_from(parent.sources.len()).unwrap_or(u32::MAX);
+    let root = Kind::Object(&ROOT);
+    let parent_tree = ser::tree(&parent.config, root, &parent.places, 0)?;
+    let child_tree = ser::tree(&child.config, root, &child.places, first_of_child)?;
+    let merged = values(root, parent_tree, child_tree);
+    let places = Arc::new(Places::of(&merged));
+    let config = Config::deserialize(merged)?;
+    let sources = parent
+        .sources
+        .iter()
+        .chain(&child.sources)
+        .map(Arc::clone)
+        .collect();
+    Ok(Document {
+        config,
+        sources,
+        places,
+    })
+}
+
+type Members = Vec<(&'static Field, Tree<'static>)>;
+
+/// Merges two values that both are there.
+fn values(kind: Kind, parent: Tree<'static>, child: Tree<'static>) -> Tree<'static> {
+    let at = if child.at == NOWHERE {
+        parent.at
+    } else {
+        child.at
+    };
+    match (kind, parent.value, child.value) {
+        (_, value, Value::Null) => Tree {
+            at: parent.at,
+            value,
+        },
+        (Kind::Object(of), Value::Object(parent), Value::Object(child)) => Tree {
+            at,
+            value: Value::Object(objects(of, parent, child)),
+        },
+        (_, _, value) => Tree {
+            at: child.at,
+            value,
+        },
+    }
+}
+
+fn objects(of: &'static ObjectType, mut parent: Members, mut child: Members) -> Members {
+    let claimed = claimed_keys(&child);
+    let take = |members: &mut Members, field: &Field| {
+        let i = members.iter().position(|(f, _)| f.name == field.name);
+        i.map(|i| members.swap_remove(i).1)
+    };
+    let merged = of.fields.iter().filter_map(|field| {
+        let (from_parent, from_child) = (take(&mut parent, field), take(&mut child, field));
+        let value = match field.list_key() {
+            Some(by) => lists(field, by, from_parent, from_child, &claimed),
+            None => match (from_parent, from_child) {
+                (Some(parent), Some(child)) => Some(values(field.kind, parent, child)),
+                (one, other) => one.or(other),
+            },
+        };
+        value.map(|value| (field, value))
+    });
+    merged.collect()
+}
+
+/// Keys of the child's elements, by the space its lists share.
+type Claimed = HashMap<&'static str, HashSet<Key<String>>>;
+
+fn claimed_keys(child: &Members) -> Claimed {
+    let mut claimed = Claimed::new();
+    for (field, tree) in child {
+        let (Some(space), Some(by)) = (field.space, field.list_key()) else {
+            continue;
+        };
+        let keys = elements_of(tree)
+            .iter()
+            .filter_map(|e| key_of(e, by))
+            .map(Key::into_owned);
+        claimed.entry(space).or_default().extend(keys);
+    }
+    claimed
+}
+
+fn elements_of<'t>(tree: &'t Tree<'static>) -> &'t [Tree<'static>] {
+    match &tree.value {
+        Value::List(elements) => elements,
+        _ => &[],
+    }
+}
+
+fn lists(
+    field: &'static Field,
+    by: ListKey,
+    parent: Option<Tree<'static>>,
+    child: Option<Tree<'static>>,
+    claimed: &Claimed,
+) -> Option<Tree<'static>> {
+    let at = [&child, &parent]
+        .into_iter()
+        .flatten()
+        .map(|t| t.at)
+        .find(|at| *at != NOWHERE);
+    let open = |tree: Option<Tree<'static>>| match tree.map(|t| t.value) {
+        Some(Value::List(elements)) => elements,
+        _ => Vec::new(),
+    };
+    let (mut parent, mut child) = (open(parent), open(child));
+    let elements = if by == ListKey::None {
+        parent.append(&mut child);
+        parent
+    } else {
+        keyed(field, by, parent, child, claimed)
+    };
+    let value = Value::List(elements);
+    Some(Tree {
+        at: at.unwrap_or(NOWHERE),
+        value,
+    })
+}
+
+/// The parent's elements in order, each merged with its partner; then the child's others. An
+/// element whose key the child uses in another list of the same space goes.
+fn keyed(
+    field: &'static Field,
+    by: ListKey,
+    parent: Vec<Tree<'static>>,
+    child: Vec<Tree<'static>>,
+    claimed: &Claimed,
+) -> Vec<Tree<'static>> {
+    let element = field.object_type().map_or(Kind::Text, Kind::Object);
+    let keys = child
+        .iter()
+        .enumerate()
+        .filter_map(|(i, e)| Some((key_of(e, by)?.into_owned(), i)));
+    let partners: HashMap<Key<String>, usize> = keys.collect();
+    let mut child: Vec<Option<Tree<'static>>> = child.into_iter().map(Some).collect();
+    let elsewhere = field.space.and_then(|space| claimed.get(space));
+    let mut merged = Vec::with_capacity(parent.len() + child.len());
+    for from_parent in parent {
+        let key = key_of(&from_parent, by).map(Key::into_owned);
+        let partner = key.as_ref().and_then(|key| partners.get(key));
+        match partner.and_then(|i| child[*i].take()) {
+            Some(from_child) if by == ListKey::Header && from_child.member("value").is_none() => {}
+            Some(from_child) => merged.push(values(element, from_parent, from_child)),
+            None if elsewhere
+                .zip(key)
+                .is_some_and(|(keys, key)| keys.contains(&key)) => {}
+            None => merged.push(from_parent),
+        }
+    }
+    merged.extend(child.into_iter().flatten());
+    merged
+}

@@ -1,0 +1,225 @@
+//! From bytes to a document, with everything there is to say about them.
+
+use super::document::{Document, Places, Source};
+use super::finding::{Finding, Findings, Severity};
+use super::json::SyntaxError;
+use super::lines::{Lines, offset};
+use super::model::Config;
+use super::origin::JsonPath;
+use super::path::Path;
+use super::read::{Reading, read};
+use super::rules;
+use super::shape::{Kind, PREAMBLE, ROOT};
+use super::structure;
+use super::tree::Tree;
+use super::upward;
+use super::version::{LATEST_VERSION, Version, VersionError};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What parsing gives: findings in any case, a document if nothing was fatal.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Everything there is to say, in report order.
+    pub findings: Findings,
+    /// The document in the latest version, or why there is none.
+    pub outcome: Result<Document, ParseError>,
+}
+
+/// Why a text is no config. The findings say more for `Decode` and `Invalid`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Zero bytes. White space is not empty.
+    #[error("not a config (empty)")]
+    Empty,
+    /// Not JSON, or a value of a wrong JSON type.
+    #[error("config is not valid")]
+    Decode,
+    /// `ignition.version` is absent or malformed.
+    #[error("invalid config version (couldn't parse)")]
+    BadVersion,
+    /// A version, held here, that is not accepted.
+    #[error("unsupported config version")]
+    Unsupported(String),
+    /// At least one rule is broken.
+    #[error("config is not valid")]
+    Invalid,
+}
+
+/// Parses `text`; `source` is the name shown in origins.
+pub fn parse(source: &str, text: &[u8]) -> Parsed {
+    if text.is_empty() {
+        return refusal(ParseError::Empty, Vec::new());
+    }
+    if u32::try_from(text.len()).is_err() {
+        let finding = error("a config must be smaller than 4 GiB".into());
+        return refusal(ParseError::Decode, vec![finding]);
+    }
+    let lines = Lines::of(text);
+    match version(text, &lines) {
+        Ok(version) => parse_version(source, text, lines, version),
+        Err(refused) => refused,
+    }
+}
+
+fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> Parsed {
+    let Reading {
+        mut root,
+        mut warnings,
+        shadowed,
+    } = match read(text, &lines, &ROOT, version) {
+        Ok(reading) => reading,
+        Err(e) => return refusal(ParseError::Decode, vec![syntax(e, &lines)]),
+    };
+    let mut findings = structure::check(&mut root, version, &lines);
+    findings.extend(shadowed);
+    findings.sort_by_key(|f| f.position);
+    let misfits: Vec<JsonPath> = findings.iter().filter_map(|f| f.path.clone()).collect();
+    let duplicates = rules::duplicates(&root, version);
+    let (mut config, places) = match typed(root) {
+        Ok(typed) => typed,
+        Err(message) => return refusal(ParseError::Decode, vec![error(message)]),
+    };
+    let judged = rules::meaning(&config, version).into_iter();
+    let judged = judged.chain(duplicates);
+    let judged = judged.filter(|f| !misfits.iter().any(|m| follows(f, m)));
+    findings.extend(judged.map(|f| placed(f, &places, &lines)));
+    findings.append(&mut warnings);
+    let findings = Findings(findings);
+    if !misfits.is_empty() {
+        return Parsed {
+            findings,
+            outcome: Err(ParseError::Decode),
+        };
+    }
+    if findings.is_fatal() {
+        return Parsed {
+            findings,
+            outcome: Err(ParseError::Invalid),
+        };
+    }
+    upward::translate(&mut config, version);
+    Parsed {
+        findings,
+        outcome: Ok(document(source, config, places, lines)),
+    }
+}
+
+fn typed(root: Tree<'_>) -> Result<(Config, Arc<Places>), String> {
+    let places = Arc::new(Places::of(&root));
+    let config = Config::deserialize(root).map_err(|e| e.to_string())?;
+    Ok((config, places))
+}
+
+fn document(source: &str, config: Config, places: Arc<Places>, lines: Lines) -> Document {
+    let name = shown_source(source).into();
+    let source = Source {
+        name,
+        lines,
+        places: Arc::clone(&places),
+    };
+    Document {
+        config,
+        sources: vec![Arc::new(source)],
+        places,
+    }
+}
+
+/// The name of a source as it may be shown: `data:` URLs hold what they name, maybe secrets.
+pub fn shown_source(source: &str) -> &str {
+    match source.get(..5) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("data:") => "data:",
+        _ => source,
+    }
+}
+
+/// The version a text is written in. The whole text is checked for syntax on the way.
+fn version(text: &[u8], lines: &Lines) -> Result<Version, Parsed> {
+    let Reading {
+        root, mut shadowed, ..
+    } = read(text, lines, &PREAMBLE, LATEST_VERSION)
+        .map_err(|e| refusal(ParseError::Decode, vec![syntax(e, lines)]))?;
+    structure::aliens(
+        &root,
+        Kind::Object(&PREAMBLE),
+        &Path::Root,
+        lines,
+        &mut shadowed,
+    );
+    if !shadowed.is_empty() {
+        return Err(refusal(ParseError::Decode, shadowed));
+    }
+    let text = root
+        .member("ignition")
+        .map_or("", |i| i.member_text("version"));
+    Version::parse(text).map_err(|e| match e {
+        VersionError::Malformed => refusal(ParseError::BadVersion, Vec::new()),
+        VersionError::Unsupported => refusal(ParseError::Unsupported(text.into()), Vec::new()),
+    })
+}
+
+fn refusal(error: ParseError, findings: Vec<Finding>) -> Parsed {
+    Parsed {
+        findings: Findings(findings),
+        outcome: Err(error),
+    }
+}
+
+fn error(message: String) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        path: None,
+        position: None,
+        message,
+        help: None,
+    }
+}
+
+/// The position is that of the byte which does not fit.
+fn syntax(e: SyntaxError, lines: &Lines) -> Finding {
+    let position = Some(lines.position(offset(e.offset)));
+    Finding {
+        position,
+        help: e.help,
+        ..error(e.message)
+    }
+}
+
+fn placed(mut finding: Finding, places: &Places, lines: &Lines) -> Finding {
+    let at = finding.path.as_ref().map(|path| places.deepest(path));
+    finding.position = at.map(|at| lines.position(at.offset));
+    finding
+}
+
+/// True if a rule only fired because the value at `misfit` had a wrong type and was left out.
+fn follows(finding: &Finding, misfit: &JsonPath) -> bool {
+    let Some(path) = &finding.path else {
+        return false;
+    };
+    let path = path.as_str();
+    let misfit = misfit.as_str();
+    let within = |a: &str, b: &str| {
+        a.strip_prefix(b)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    within(path, misfit) || within(misfit, path) || needs_source(path, misfit)
+}
+
+/// Rules that want a source next to (or below the sibling of) the member they speak of.
+fn needs_source(path: &str, misfit: &str) -> bool {
+    let parent = |p: &str| {
+        p.rsplit_once('.')
+            .map_or(String::new(), |(parent, _)| parent.into())
+    };
+    let last = path.rsplit('.').next().unwrap_or_default();
+    let holder: String = match misfit.rsplit('.').next() {
+        Some("source") => parent(misfit),
+        Some("contents" | "keyFile") => misfit.into(),
+        _ => return false,
+    };
+    match last {
+        "overwrite" => parent(path) == parent(&holder),
+        "hash" | "httpHeaders" => path.starts_with(&format!("{holder}.")),
+        _ => false,
+    }
+}

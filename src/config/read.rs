@@ -1,0 +1,362 @@
+//! Reads a text along the table of the language.
+//!
+//! Known members become a tree, anything else is checked for syntax and dropped, so memory follows
+//! what the config says and not what the text holds. Keys that differ only in letter case are
+//! taken, and reported as unknown; null and repeated keys get the meaning the language gives them.
+
+use super::finding::{Finding, Severity};
+use super::json::{Cursor, Number, Start, SyntaxError};
+use super::lines::{Lines, offset};
+use super::path::Path;
+use super::shape::{Class, Field, Kind, ObjectType};
+use super::structure;
+use super::suggest;
+use super::tree::{Alien, Place, Tree, Value};
+use super::version::Version;
+use std::borrow::Cow;
+
+/// Alien texts up to this length are kept for messages.
+const SHORT_TEXT: usize = 16;
+
+/// What reading gives.
+pub(crate) struct Reading<'a> {
+    pub(crate) root: Tree<'a>,
+    /// Unknown keys and null objects.
+    pub(crate) warnings: Vec<Finding>,
+    /// Values of a wrong type that a later occurrence of the same key replaced.
+    pub(crate) shadowed: Vec<Finding>,
+}
+
+/// Reads `text` as an object of type `of`.
+pub(crate) fn read<'a>(
+    text: &'a [u8],
+    lines: &Lines,
+    of: &'static ObjectType,
+    version: Version,
+) -> Result<Reading<'a>, SyntaxError> {
+    let mut reader = Reader {
+        cursor: Cursor::new(text),
+        lines,
+        version,
+        shadowed: Vec::new(),
+    };
+    let mut warnings = Vec::new();
+    let root = reader.value(Kind::Object(of), Mood::Speaking, &Path::Root, &mut warnings)?;
+    reader.cursor.finish()?;
+    Ok(Reading {
+        root,
+        warnings,
+        shadowed: reader.shadowed,
+    })
+}
+
+/// Whether unknown keys are reported. Inside a mis-spelled object they are not: the object itself
+/// is reported already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Speaking,
+    Silent,
+}
+
+struct Reader<'a, 'l> {
+    cursor: Cursor<'a>,
+    lines: &'l Lines,
+    version: Version,
+    shadowed: Vec<Finding>,
+}
+
+/// The members of an object as they turn up.
+#[derive(Default)]
+struct Members<'a> {
+    found: Vec<(&'static Field, Tree<'a>)>,
+    /// Warnings about the object itself.
+    own: Vec<Finding>,
+    /// Warnings from inside a member; those of its last occurrence.
+    inner: Vec<(&'static str, Vec<Finding>)>,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn value(
+        &mut self,
+        kind: Kind,
+        mood: Mood,
+        path: &Path<'_>,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Tree<'a>, SyntaxError> {
+        let at = offset(self.cursor.offset());
+        let start = self.cursor.start()?;
+        let after_bracket = at.saturating_add(1);
+        let place = |offset| Place { source: 0, offset };
+        Ok(match (start, kind) {
+            (Start::Null, _) => Tree {
+                at: place(at),
+                value: Value::Null,
+            },
+            (Start::Bool(b), Kind::Bool) => Tree {
+                at: place(at),
+                value: Value::Bool(b),
+            },
+            (Start::Number(Number::Int(n)), Kind::Int) => Tree {
+                at: place(at),
+                value: Value::Int(n),
+            },
+            (Start::Text(text), Kind::Text) => Tree {
+                at: place(at),
+                value: Value::Text(text),
+            },
+            (Start::Object, Kind::Object(of)) => {
+                let members = self.object(of, mood, path, warnings)?;
+                let mut tree = Tree {
+                    at: place(after_bracket),
+                    value: Value::Object(members),
+                };
+                tree.fill_plain_texts(of, self.version);
+                tree
+            }
+            (Start::List, Kind::Texts(_) | Kind::Objects(..)) => {
+                let elements = self.list(kind, mood, path, warnings)?;
+                Tree {
+                    at: place(after_bracket),
+                    value: Value::List(elements),
+                }
+            }
+            (start, _) => {
+                let container = matches!(start, Start::List | Start::Object);
+                self.cursor.skip_rest(&start)?;
+                let at = if container { after_bracket } else { at };
+                Tree {
+                    at: place(at),
+                    value: Value::Alien(alien(start)),
+                }
+            }
+        })
+    }
+
+    fn list(
+        &mut self,
+        kind: Kind,
+        mood: Mood,
+        path: &Path<'_>,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Vec<Tree<'a>>, SyntaxError> {
+        let element = match kind {
+            Kind::Objects(of, _) => Kind::Object(of),
+            _ => Kind::Text,
+        };
+        let mut elements = Vec::new();
+        while self.cursor.element(elements.is_empty())? {
+            let path = path.index(elements.len());
+            let mut tree = self.value(element, mood, &path, warnings)?;
+            if matches!(tree.value, Value::Null) {
+                self.null_element(element, &mut tree, mood, &path, warnings);
+            }
+            elements.push(tree);
+        }
+        Ok(elements)
+    }
+
+    /// Null in a list is an empty element, not an absent one.
+    fn null_element(
+        &self,
+        kind: Kind,
+        tree: &mut Tree<'a>,
+        mood: Mood,
+        path: &Path<'_>,
+        warnings: &mut Vec<Finding>,
+    ) {
+        match kind {
+            Kind::Object(of) => {
+                self.null_object(tree.at, mood, path, warnings);
+                tree.value = Value::Object(Vec::new());
+                tree.fill_plain_texts(of, self.version);
+            }
+            _ => tree.value = Value::Text(Cow::Borrowed("")),
+        }
+    }
+
+    fn object(
+        &mut self,
+        of: &'static ObjectType,
+        mood: Mood,
+        path: &Path<'_>,
+        warnings: &mut Vec<Finding>,
+    ) -> Result<Vec<(&'static Field, Tree<'a>)>, SyntaxError> {
+        let mut members = Members::default();
+        let mut first = true;
+        while let Some((at, key)) = self.cursor.key(first)? {
+            first = false;
+            let field = self.known(of, &key);
+            let exact = field.is_some_and(|f| f.name == key);
+            if !exact && mood == Mood::Speaking {
+                members.own.push(self.unknown(of, field, at, path, &key));
+            }
+            match field {
+                Some(field) if exact => self.member(field, mood, path, &mut members)?,
+                Some(field) => self.member(field, Mood::Silent, path, &mut members)?,
+                None => {
+                    let start = self.cursor.start()?;
+                    self.cursor.skip_rest(&start)?;
+                }
+            }
+        }
+        Ok(members.into_order(of, warnings))
+    }
+
+    fn member(
+        &mut self,
+        field: &'static Field,
+        mood: Mood,
+        path: &Path<'_>,
+        members: &mut Members<'a>,
+    ) -> Result<(), SyntaxError> {
+        let path = path.member(field.name);
+        let mut warnings = Vec::new();
+        let tree = self.value(field.kind, mood, &path, &mut warnings)?;
+        let is_null_object = matches!(field.kind, Kind::Object(_))
+            && matches!(tree.value, Value::Null)
+            && field.class_in(self.version) == Class::Plain;
+        if is_null_object {
+            self.null_object(tree.at, mood, &path, &mut warnings);
+        }
+        if mood == Mood::Speaking {
+            members.set_warnings(field.name, warnings);
+        }
+        match members.found.iter_mut().find(|(f, _)| f.name == field.name) {
+            Some((_, earlier)) => self.repeat(field, earlier, tree, &path),
+            None => members.found.push((field, tree)),
+        }
+        Ok(())
+    }
+
+    /// A key that was there before: scalars and lists are replaced, objects united.
+    fn repeat(
+        &mut self,
+        field: &'static Field,
+        earlier: &mut Tree<'a>,
+        later: Tree<'a>,
+        path: &Path<'_>,
+    ) {
+        let later = match (&mut earlier.value, later) {
+            (
+                Value::Object(old),
+                Tree {
+                    at,
+                    value: Value::Object(new),
+                },
+            ) => {
+                for (field, tree) in new {
+                    match old.iter_mut().find(|(f, _)| f.name == field.name) {
+                        Some((_, earlier)) => {
+                            self.repeat(field, earlier, tree, &path.member(field.name));
+                        }
+                        None => old.push((field, tree)),
+                    }
+                }
+                earlier.at = at;
+                return;
+            }
+            (_, later) => later,
+        };
+        let keeps = matches!(later.value, Value::Null)
+            && matches!(field.kind, Kind::Text | Kind::Int | Kind::Object(_))
+            && field.class_in(self.version) == Class::Plain;
+        if keeps {
+            return;
+        }
+        let replaced = std::mem::replace(earlier, later);
+        structure::aliens(&replaced, field.kind, path, self.lines, &mut self.shadowed);
+    }
+
+    /// The member a key names, whatever its letter case.
+    fn known(&self, of: &'static ObjectType, key: &str) -> Option<&'static Field> {
+        let exact = of.fields_in(self.version).find(|f| f.name == key);
+        exact.or_else(|| of.fields_in(self.version).find(|f| folds_to(key, f.name)))
+    }
+
+    fn unknown(
+        &self,
+        of: &'static ObjectType,
+        field: Option<&'static Field>,
+        at: usize,
+        path: &Path<'_>,
+        key: &str,
+    ) -> Finding {
+        let help = match field {
+            Some(field) => Some(format!(
+                "it is taken as `{}`; spell it like that",
+                field.name
+            )),
+            None => suggest::for_unknown_key(of, key, self.version),
+        };
+        Finding {
+            severity: Severity::Warning,
+            path: Some((&path.member(key)).into()),
+            position: Some(self.lines.position(offset(at))),
+            message: format!("unknown key `{key}`"),
+            help,
+        }
+    }
+
+    fn null_object(&self, at: Place, mood: Mood, path: &Path<'_>, warnings: &mut Vec<Finding>) {
+        if mood == Mood::Speaking {
+            warnings.push(Finding {
+                severity: Severity::Warning,
+                path: Some(path.into()),
+                position: Some(self.lines.position(at.offset)),
+                message: "null where an object belongs; it counts as an empty one".into(),
+                help: Some("leave the key out, or write {}".into()),
+            });
+        }
+    }
+}
+
+impl<'a> Members<'a> {
+    fn set_warnings(&mut self, name: &'static str, warnings: Vec<Finding>) {
+        self.inner.retain(|(n, _)| *n != name);
+        if !warnings.is_empty() {
+            self.inner.push((name, warnings));
+        }
+    }
+
+    /// The members in the order of the table, and their warnings likewise.
+    fn into_order(
+        mut self,
+        of: &'static ObjectType,
+        warnings: &mut Vec<Finding>,
+    ) -> Vec<(&'static Field, Tree<'a>)> {
+        let rank = |name: &str| of.fields.iter().position(|f| f.name == name);
+        warnings.append(&mut self.own);
+        self.inner.sort_by_key(|(name, _)| rank(name));
+        for (_, mut inner) in self.inner {
+            warnings.append(&mut inner);
+        }
+        self.found.sort_by_key(|(f, _)| rank(f.name));
+        self.found
+    }
+}
+
+/// True if `key` is `name` but for letter case. Names are ASCII, and the only other characters
+/// that fold to ASCII letters are the long s and the Kelvin sign.
+fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}
+
+fn alien(start: Start<'_>) -> Alien {
+    match start {
+        Start::Number(Number::Int(_)) => Alien::Int,
+        Start::Number(Number::Huge) => Alien::Huge,
+        Start::Number(Number::Fraction) => Alien::Fraction,
+        Start::Text(text) => {
+            Alien::Text((text.len() <= SHORT_TEXT).then(|| text.into_owned().into()))
+        }
+        Start::List => Alien::List,
+        Start::Object => Alien::Object,
+        // Null is never alien.
+        Start::Bool(_) | Start::Null => Alien::Bool,
+    }
+}

@@ -1,0 +1,123 @@
+//! Disks and partitions.
+
+use super::{Rules, given};
+use crate::config::model::{Disk, Partition};
+use crate::config::path::Path;
+use std::collections::HashSet;
+
+/// Bytes of UTF-8 a GPT name may have here.
+const LABEL_MAX_BYTES: usize = 36;
+
+pub(super) fn check(rules: &mut Rules, disk: &Disk, path: &Path<'_>) {
+    let device = path.member("device");
+    let partitions = path.member("partitions");
+    if disk.device.is_empty() {
+        rules.error(&device, "disk device is required");
+    } else {
+        rules.path(&device, &disk.device);
+        together(rules, &disk.partitions, &partitions);
+    }
+    for (i, partition) in disk.partitions.iter().enumerate() {
+        alone(rules, partition, &partitions.index(i));
+    }
+}
+
+fn together(rules: &mut Rules, partitions: &[Partition], path: &Path<'_>) {
+    let numbers = partitions
+        .iter()
+        .map(|p| Some(p.number).filter(|n| *n != 0));
+    if let Some(i) = first_repetition(numbers) {
+        rules.error(&path.index(i), "partition numbers collide");
+    }
+    if let Some((i, other)) = first_overlap(partitions) {
+        let message = format!("partition overlaps partition entry {other}");
+        rules.error(&path.index(i), message);
+    }
+    if let Some(i) = first_repetition(partitions.iter().map(|p| p.label.as_deref())) {
+        rules.error(&path.index(i), "partition label is used twice");
+    }
+}
+
+/// Index of the first key that was there before.
+fn first_repetition<K: std::hash::Hash + Eq>(
+    keys: impl Iterator<Item = Option<K>>,
+) -> Option<usize> {
+    let mut seen = HashSet::new();
+    keys.enumerate()
+        .find_map(|(i, key)| (!seen.insert(key?)).then_some(i))
+}
+
+/// First and last MiB of a partition whose place is fixed.
+fn extent(partition: &Partition) -> Option<(i64, i64)> {
+    let start = partition.start_mib.filter(|s| *s != 0)?;
+    let last = match partition.size_mib? {
+        0 => start,
+        size => start.wrapping_add(size).wrapping_sub(1),
+    };
+    Some((start, last))
+}
+
+/// The partner of the earliest partition that overlaps another one, and that partition.
+fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
+    let extents: Vec<_> = partitions
+        .iter()
+        .enumerate()
+        .filter_map(|(i, p)| Some((i, extent(p)?)))
+        .collect();
+    for (i, a) in &extents {
+        let partner = extents.iter().find(|(j, b)| i != j && overlap(*a, *b));
+        if let Some((j, _)) = partner {
+            return Some((*j, *i));
+        }
+    }
+    None
+}
+
+fn overlap(a: (i64, i64), b: (i64, i64)) -> bool {
+    let within = |n: i64| (b.0..=b.1).contains(&n);
+    within(a.0) || within(a.1) || (a.0 < b.0 && a.1 > b.1)
+}
+
+fn alone(rules: &mut Rules, partition: &Partition, path: &Path<'_>) {
+    let described = partition.label.is_some()
+        || partition.start_mib.is_some()
+        || partition.size_mib.is_some()
+        || given(&partition.guid).is_some()
+        || given(&partition.type_guid).is_some();
+    if partition.should_exist == Some(false) && described {
+        let message = "a partition that should not exist must have a number and nothing else";
+        rules.error(path, message);
+    }
+    if partition.number == 0 && partition.label.is_none() {
+        rules.error(path, "a partition needs a number or a label");
+    }
+    if let Some(label) = &partition.label {
+        check_label(rules, label, &path.member("label"));
+    }
+    check_guid(rules, &partition.guid, &path.member("guid"));
+    check_guid(rules, &partition.type_guid, &path.member("typeGuid"));
+}
+
+fn check_label(rules: &mut Rules, label: &str, path: &Path<'_>) {
+    if label.len() > LABEL_MAX_BYTES {
+        let message = format!("partition label has more than {LABEL_MAX_BYTES} bytes");
+        rules.error(path, message);
+    } else if label.contains(':') {
+        rules.error(
+            path,
+            "a partition label would end at its colon; leave that out",
+        );
+    }
+}
+
+fn check_guid(rules: &mut Rules, guid: &Option<String>, path: &Path<'_>) {
+    if given(guid).is_some_and(|guid| !is_guid(guid)) {
+        let help = "write 8-4-4-4-12 hexadecimal digits, without braces".into();
+        rules.error_with_help(path, "not a GUID", help);
+    }
+}
+
+fn is_guid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}

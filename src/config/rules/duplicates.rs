@@ -1,0 +1,93 @@
+//! Repeated elements, as the table says what makes two the same.
+
+use crate::config::finding::{Finding, Severity};
+use crate::config::pairing::{Key, key_of};
+use crate::config::path::Path;
+use crate::config::shape::{Field, ListKey, ObjectType, ROOT};
+use crate::config::tree::{Tree, Value};
+use crate::config::version::Version;
+use std::collections::HashMap;
+
+/// One finding for each element that repeats an earlier one.
+pub(in crate::config) fn duplicates(root: &Tree<'_>, version: Version) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    object(root, &ROOT, version, &Path::Root, &mut findings);
+    findings
+}
+
+fn object(
+    tree: &Tree<'_>,
+    of: &'static ObjectType,
+    version: Version,
+    path: &Path<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut spaces = HashMap::new();
+    for field in of.fields_in(version) {
+        if let (Some(by), Some(list)) = (field.list_key(), tree.member(field.name)) {
+            let space = field.space.unwrap_or(field.name);
+            let seen = spaces.entry(space).or_insert_with(HashMap::new);
+            repeated(field, by, list, seen, path, findings);
+        }
+    }
+    for field in of.fields_in(version) {
+        let (Some(inner), Some(member)) = (field.object_type(), tree.member(field.name)) else {
+            continue;
+        };
+        let path = path.member(field.name);
+        match &member.value {
+            Value::List(elements) => {
+                for (i, element) in elements.iter().enumerate() {
+                    object(element, inner, version, &path.index(i), findings);
+                }
+            }
+            _ => object(member, inner, version, &path, findings),
+        }
+    }
+}
+
+/// Where a key was first seen: the list and the index.
+type Seen<'t> = HashMap<Key<&'t str>, (&'static str, usize)>;
+
+fn repeated<'t>(
+    field: &'static Field,
+    by: ListKey,
+    list: &'t Tree<'_>,
+    seen: &mut Seen<'t>,
+    path: &Path<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let Value::List(elements) = &list.value else {
+        return;
+    };
+    let list_path = path.member(field.name);
+    for (i, element) in elements.iter().enumerate() {
+        let Some(key) = key_of(element, by) else {
+            return;
+        };
+        let Some((list, first)) = seen.get(&key) else {
+            seen.insert(key, (field.name, i));
+            continue;
+        };
+        findings.push(Finding {
+            severity: Severity::Error,
+            path: Some((&list_path.index(i)).into()),
+            position: None,
+            message: format!(
+                "duplicate entry: same {} as {list}.{first}",
+                identity(by, &key)
+            ),
+            help: Some("each may be there only once; remove or unite them".into()),
+        });
+    }
+}
+
+fn identity(by: ListKey, key: &Key<&str>) -> &'static str {
+    match (by, key) {
+        (ListKey::Member(name), _) => name,
+        (ListKey::Header, _) => "name",
+        (ListKey::Partition, Key::Number(_)) => "number",
+        (ListKey::Partition, Key::Text(_)) => "label",
+        _ => "value",
+    }
+}

@@ -1,0 +1,85 @@
+//! `ignition`: references, proxies, certificate authorities.
+
+use super::resource::{self, Holder};
+use super::{Rules, given};
+use crate::config::model::{Ignition, Proxy, References, Resource};
+use crate::config::path::Path;
+use crate::config::url;
+use crate::config::version::Version;
+
+pub(super) fn check(rules: &mut Rules, ignition: &Ignition, path: &Path<'_>) {
+    references(rules, &ignition.config, &path.member("config"));
+    proxy(rules, &ignition.proxy, &path.member("proxy"));
+    let security = path.member("security");
+    let tls = security.member("tls");
+    let list = tls.member("certificateAuthorities");
+    for (i, authority) in ignition
+        .security
+        .tls
+        .certificate_authorities
+        .iter()
+        .enumerate()
+    {
+        required(rules, authority, Holder::Authority, &list.index(i));
+    }
+}
+
+fn references(rules: &mut Rules, references: &References, path: &Path<'_>) {
+    let merge = path.member("merge");
+    for (i, reference) in references.merge.iter().enumerate() {
+        required(rules, reference, Holder::Reference, &merge.index(i));
+    }
+    resource::check(
+        rules,
+        &references.replace,
+        Holder::Reference,
+        &path.member("replace"),
+    );
+}
+
+/// References that must have a source: since 3.1 the entry itself is blamed as well.
+fn required(rules: &mut Rules, reference: &Resource, holder: Holder, path: &Path<'_>) {
+    if rules.version >= Version::V3_1 {
+        match given(&reference.source) {
+            None => rules.error(path, "source is required"),
+            Some(source) => {
+                if let Some(problem) = url::source_problem(source, rules.version) {
+                    rules.error(path, problem);
+                }
+            }
+        }
+    }
+    resource::check(rules, reference, holder, path);
+}
+
+fn proxy(rules: &mut Rules, proxy: &Proxy, path: &Path<'_>) {
+    if rules.version < Version::V3_1 {
+        return;
+    }
+    if let Some(text) = &proxy.http_proxy {
+        proxy_url(rules, text, &path.member("httpProxy"));
+    }
+    if let Some(text) = &proxy.https_proxy {
+        let path = path.member("httpsProxy");
+        if proxy_url(rules, text, &path).as_deref() == Some("http") {
+            rules.warn(&path, "requests for https go through a plain-text proxy");
+        }
+    }
+}
+
+/// The scheme, if the URL parses.
+fn proxy_url(rules: &mut Rules, text: &str, path: &Path<'_>) -> Option<String> {
+    match url::parse(text) {
+        Err(e) => {
+            rules.error(path, format!("unable to parse url: {e}"));
+            None
+        }
+        Ok(url) => {
+            if !matches!(url.scheme.as_str(), "http" | "https") {
+                let help = "write it as http://HOST:PORT; leave it out for no proxy".into();
+                rules.error_with_help(path, "a proxy must be an http or https URL", help);
+            }
+            Some(url.scheme)
+        }
+    }
+}

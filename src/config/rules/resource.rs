@@ -1,0 +1,103 @@
+//! Resources: what is to be fetched, for file contents, keys, configs and certificates.
+
+use super::{Rules, given};
+use crate::config::digest;
+use crate::config::model::{HttpHeader, Resource};
+use crate::config::path::Path;
+use crate::config::url;
+use crate::config::version::Version;
+
+/// What the resource is for; only 3.0 makes a difference.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// A file or a volume.
+    Contents,
+    /// Another config.
+    Reference,
+    /// Certificates.
+    Authority,
+}
+
+pub(super) fn check(rules: &mut Rules, resource: &Resource, holder: Holder, path: &Path<'_>) {
+    if holder == Holder::Contents || rules.version >= Version::V3_1 {
+        common(rules, resource, path);
+    } else {
+        reference_3_0(rules, resource, holder, path);
+    }
+    hash(rules, resource, path);
+}
+
+/// In 3.0 references had rules of their own; certificates needed a source, and said so through the
+/// rule on URLs.
+fn reference_3_0(rules: &mut Rules, resource: &Resource, holder: Holder, path: &Path<'_>) {
+    let source = match (given(&resource.source), holder) {
+        (None, Holder::Authority) => "",
+        (None, _) => return,
+        (Some(source), _) => source,
+    };
+    if let Some(problem) = url::source_problem(source, rules.version) {
+        rules.error(&path.member("source"), problem);
+    }
+}
+
+fn common(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+    if !matches!(resource.compression.as_deref(), None | Some("" | "gzip")) {
+        let help = "use gzip, or leave it out".into();
+        rules.error_with_help(
+            &path.member("compression"),
+            "invalid compression method",
+            help,
+        );
+    }
+    let verification = path.member("verification");
+    if resource.verification.hash.is_some() && resource.source.is_none() {
+        let message = "source must be specified if verification is specified";
+        rules.error(&verification.member("hash"), message);
+    }
+    if let Some(source) = given(&resource.source)
+        && let Some(problem) = url::source_problem(source, rules.version)
+    {
+        rules.error(&path.member("source"), problem);
+    }
+    if !resource.http_headers.is_empty() {
+        headers(rules, resource, &path.member("httpHeaders"));
+    }
+}
+
+fn headers(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+    match given(&resource.source).map(url::parse) {
+        None => rules.error(path, "unable to parse url: headers need a source"),
+        Some(Err(e)) => rules.error(path, format!("unable to parse url: {e}")),
+        Some(Ok(url)) if !matches!(url.scheme.as_str(), "http" | "https") => {
+            rules.error(path, "cannot use HTTP headers with this source scheme");
+        }
+        Some(Ok(_)) => {}
+    }
+    for (i, header) in resource.http_headers.iter().enumerate() {
+        header_parts(rules, header, &path.index(i));
+    }
+}
+
+fn header_parts(rules: &mut Rules, header: &HttpHeader, path: &Path<'_>) {
+    if header.name.is_empty() {
+        rules.error(&path.member("name"), "HTTP header name can't be empty");
+    }
+    if header.value.as_deref() == Some("") {
+        let help = "leave the value out to remove the header of a parent config".into();
+        let message = "unable to parse HTTP header: the value is empty";
+        rules.error_with_help(&path.member("value"), message, help);
+    }
+}
+
+fn hash(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+    if let Some(text) = &resource.verification.hash
+        && let Some(problem) = digest::problem(text, rules.version)
+    {
+        let help = match rules.version {
+            Version::V3_0 => "write sha512- and 128 hexadecimal digits",
+            _ => "write sha256- and 64, or sha512- and 128 hexadecimal digits",
+        };
+        let path = path.member("verification");
+        rules.error_with_help(&path.member("hash"), problem.to_string(), help.into());
+    }
+}

@@ -1,0 +1,112 @@
+//! A config as a tree shaped by the table, each value with its place.
+//!
+//! The tree borrows long strings from the text it was read from. It is what the schema looks at,
+//! what the typed model is made of, and what merging works on.
+
+use super::shape::{Class, Field, Kind, ObjectType};
+use super::version::Version;
+use std::borrow::Cow;
+
+/// A place in one of the texts a document was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    /// Index into the sources of the document.
+    pub(crate) source: u32,
+    /// Byte a finding points at: the first one of a scalar, the one after an opening bracket.
+    pub(crate) offset: u32,
+}
+
+/// A value and its place.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tree<'a> {
+    pub(crate) at: Place,
+    pub(crate) value: Value<'a>,
+}
+
+/// A value as the table wants it, or `Alien`.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Value<'a> {
+    #[default]
+    Null,
+    Bool(bool),
+    Int(i64),
+    Text(Cow<'a, str>),
+    List(Vec<Tree<'a>>),
+    Object(Vec<(&'static Field, Tree<'a>)>),
+    /// A value whose JSON type is not the one of its member.
+    Alien(Alien),
+}
+
+/// What stands in the place of something else; contents are not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Alien {
+    Bool,
+    Int,
+    Huge,
+    Fraction,
+    /// Short texts are kept for the sake of a good message.
+    Text(Option<Box<str>>),
+    List,
+    Object,
+}
+
+impl<'a> Tree<'a> {
+    /// The member called `name` of an object.
+    pub(crate) fn member(&self, name: &str) -> Option<&Tree<'a>> {
+        match &self.value {
+            Value::Object(members) => members.iter().find(|(f, _)| f.name == name).map(|m| &m.1),
+            _ => None,
+        }
+    }
+
+    /// The part of a path below this value: a member name or an index.
+    pub(crate) fn part_mut(&mut self, part: &str) -> Option<&mut Tree<'a>> {
+        match &mut self.value {
+            Value::Object(members) => members
+                .iter_mut()
+                .find(|(f, _)| f.name == part)
+                .map(|m| &mut m.1),
+            Value::List(elements) => elements.get_mut(part.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
+    /// The text, or the empty one.
+    pub(crate) fn text(&self) -> &str {
+        match &self.value {
+            Value::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// The text of member `name`; absent counts as empty.
+    pub(crate) fn member_text(&self, name: &str) -> &str {
+        self.member(name).map_or("", Tree::text)
+    }
+
+    /// Gives plain texts that are absent from an object their value, the empty text, where later
+    /// versions tell the two apart. This is how a text that could not be absent in an old version
+    /// becomes a present one in the latest.
+    pub(crate) fn fill_plain_texts(&mut self, of: &'static ObjectType, version: Version) {
+        let Value::Object(members) = &mut self.value else {
+            return;
+        };
+        for field in of.fields_in(version) {
+            let became_optional = matches!(field.kind, Kind::Text)
+                && field.class == Class::Optional
+                && field.class_in(version) == Class::Plain;
+            if !became_optional {
+                continue;
+            }
+            let empty = Tree {
+                at: self.at,
+                value: Value::Text(Cow::Borrowed("")),
+            };
+            match members.iter_mut().find(|(f, _)| f.name == field.name) {
+                None => members.push((field, empty)),
+                Some((_, tree)) if matches!(tree.value, Value::Null) => tree.value = empty.value,
+                Some(_) => {}
+            }
+        }
+    }
+}
