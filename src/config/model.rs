@@ -253,6 +253,26 @@ pub struct Storage {
     pub raid: Vec<Raid>,
 }
 
+impl Storage {
+    /// Nodes that change where paths below them lead: symbolic links (path, target), and directories
+    /// that take the place of whatever is there (path, `None`).
+    pub fn redirections(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let directories = self
+            .directories
+            .iter()
+            .filter(|d| d.overwrite == Some(true));
+        let links = self.links.iter().filter(|l| l.hard != Some(true));
+        directories
+            .map(|d| (d.path.as_str(), None))
+            .chain(links.map(|l| {
+                (
+                    l.path.as_str(),
+                    Some(l.target.as_deref().unwrap_or_default()),
+                )
+            }))
+    }
+}
+
 /// An owner by id or by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

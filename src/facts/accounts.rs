@@ -7,12 +7,50 @@ use std::collections::BTreeMap;
 pub struct AccountFacts {
     /// True if the target has an `/etc/passwd` of its own.
     pub has_databases: bool,
+    /// True if the target also brings the policy of the shadow tools (`login.defs`). Without it
+    /// they would fall back to built-in defaults that no distribution uses.
+    pub has_policy: bool,
     /// Users by name.
     pub users: BTreeMap<String, UserFacts>,
     /// Groups by name.
     pub groups: BTreeMap<String, GroupFacts>,
     /// `KEY value` settings of `/etc/login.defs`.
     pub login_defs: BTreeMap<String, String>,
+    /// `KEY=value` settings of `/etc/default/useradd`.
+    pub useradd_defaults: BTreeMap<String, String>,
+    /// Where ssh keys go.
+    pub key_file: KeyFile,
+}
+
+/// The file below a home directory that ssh keys of a config are written to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyFile {
+    /// A file of our own; the ssh server reads the directory through a helper of the distribution.
+    #[default]
+    Fragment,
+    /// The file every ssh server reads.
+    AuthorizedKeys,
+}
+
+impl KeyFile {
+    /// Path below the home directory.
+    pub fn below_home(self) -> &'static str {
+        match self {
+            KeyFile::Fragment => ".ssh/authorized_keys.d/ignition",
+            KeyFile::AuthorizedKeys => ".ssh/authorized_keys",
+        }
+    }
+}
+
+impl AccountFacts {
+    /// The home directory `useradd` would choose for a new user.
+    pub fn default_home(&self, user: &str) -> String {
+        let base = self
+            .useradd_defaults
+            .get("HOME")
+            .map_or("/home", String::as_str);
+        super::paths::clean(&format!("{base}/{user}"))
+    }
 }
 
 /// One user.

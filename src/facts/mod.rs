@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod disks;
+pub mod paths;
 pub mod root;
 
 pub use accounts::AccountFacts;

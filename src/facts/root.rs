@@ -13,8 +13,11 @@ pub struct RootFacts {
     pub nodes: BTreeMap<String, NodeFacts>,
     /// Account databases of the target.
     pub accounts: super::AccountFacts,
-    /// Units for which `systemctl --root R is-enabled` answered yes.
+    /// Units among those the config disables that are enabled in the target: a link in a
+    /// `.wants`, `.requires` or `.upholds` directory of `/etc/systemd/system`, or an alias there.
     pub enabled_units: std::collections::BTreeSet<String>,
+    /// Text of the preset file the provisioner writes to, when there is one.
+    pub preset_text: Option<String>,
 }
 
 /// One existing node (lstat).
@@ -30,15 +33,33 @@ pub struct NodeFacts {
     pub gid: u32,
     /// Inode identity, to recognise hard links: device and inode number.
     pub inode: (u64, u64),
+    /// The file system keeps no owners and modes (vfat): whatever is asked for, they stay.
+    pub fixed_permissions: bool,
+}
+
+impl RootFacts {
+    /// What is at a clean path, for [`super::paths::resolve`].
+    pub fn look(&self, path: &str) -> super::paths::Seen {
+        use super::paths::Seen;
+        match self.nodes.get(path).map(|node| &node.kind) {
+            None => Seen::Missing,
+            Some(NodeKind::Directory { .. }) => Seen::Directory,
+            Some(NodeKind::Symlink { target }) => Seen::Link(target.clone()),
+            Some(NodeKind::File { .. } | NodeKind::Other) => Seen::Other,
+        }
+    }
 }
 
 /// Kinds of nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
-    /// A directory; true if it has no entries.
+    /// A directory.
     Directory {
         /// True if empty.
         empty: bool,
+        /// True if the config asks for overwriting this directory, and everything below it is
+        /// asked for by the config as well: emptying it would lose nothing foreign.
+        only_wanted: bool,
     },
     /// A regular file.
     File {

@@ -1,11 +1,17 @@
 //! The plan: config and facts in, operations out. Pure; sees data, never the host.
 
+pub mod accounts;
 pub mod claims;
+pub mod content;
 pub mod describe;
 pub mod digest;
 pub mod op;
 pub mod order;
+pub mod paths;
+pub mod permissions;
 pub mod show;
+pub mod tree;
+pub mod units;
 
 mod draft;
 

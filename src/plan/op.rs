@@ -318,12 +318,29 @@ pub enum AccountBackend {
     Native,
 }
 
+/// What happens to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountChange {
+    /// It is new.
+    Create,
+    /// It exists and some fields differ; unset fields stay.
+    Modify,
+    /// It goes; only the name matters.
+    Delete,
+}
+
 /// See [`OpKind::Group`].
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupAct {
     /// Group name.
     pub name: String,
+    /// Create, modify or delete.
+    pub change: AccountChange,
+    /// Fields that differ, by name, never with secrets; for display.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// Numeric id.
     pub gid: Option<u32>,
     /// System group.
@@ -335,12 +352,20 @@ pub struct GroupAct {
     pub backend: AccountBackend,
 }
 
-/// See [`OpKind::User`]. For a deletion only the name matters.
+/// See [`OpKind::User`].
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAct {
     /// Login name.
     pub name: String,
+    /// Create, modify or delete.
+    pub change: AccountChange,
+    /// Fields that differ, by name, never with secrets; for display.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    /// Directories below the home that mounting had to invent: they become the user's, mode 0700.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adopts: Vec<String>,
     /// Numeric id.
     pub uid: Option<u32>,
     /// Comment.
@@ -422,6 +447,9 @@ pub struct DirectoryAct {
     pub permissions: Permissions,
     /// True if only there because something below it needs it.
     pub implied: bool,
+    /// What differs from what exists, in words; empty for new nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
 }
 
 /// Where bytes come from.
@@ -468,8 +496,11 @@ pub struct FileAct {
     pub parts: Vec<Content>,
     /// Owner and mode; a new file without mode gets 0644.
     pub permissions: Permissions,
-    /// A file (not a directory) already at the path may be replaced.
+    /// Anything but a directory already at the path may be replaced.
     pub replace: bool,
+    /// What differs from what exists, in words; empty for new nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// The unit this file belongs to, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -484,6 +515,11 @@ pub struct SymlinkAct {
     pub target: String,
     /// Owner.
     pub permissions: Permissions,
+    /// Anything but a directory already at the path may be replaced.
+    pub replace: bool,
+    /// What differs from what exists, in words; empty for new nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
     /// The unit this link masks, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -496,6 +532,8 @@ pub struct HardLinkAct {
     pub path: String,
     /// Resolved existing path inside the target.
     pub target: String,
+    /// Anything but a directory already at the path may be replaced.
+    pub replace: bool,
 }
 
 /// See [`OpKind::DisableUnit`].

@@ -1,0 +1,176 @@
+//! The target tree as planning sees it: what was observed, minus what earlier operations remove,
+//! plus what they make.
+
+use super::op::{AccountChange, DirectoryAct, Owner, Permissions};
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
+use crate::config::Origin;
+use crate::facts::paths::{self, Overlay, ResolveError, Seen};
+use crate::facts::{NodeFacts, RootFacts};
+use std::collections::HashSet;
+
+/// Mode of a new directory that asks for none.
+pub const DIRECTORY_MODE: u32 = 0o755;
+
+/// The tree at one moment of planning.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    facts: &'a RootFacts,
+    overlay: Overlay,
+    made: HashSet<String>,
+    mounted: HashSet<String>,
+    removed: HashSet<String>,
+}
+
+impl<'a> Ground<'a> {
+    /// The tree after the operations drafted so far.
+    pub fn of(draft: &Draft<'a>) -> Self {
+        let facts = &draft.observed.root;
+        let redirections = draft.document.config().storage.redirections();
+        let mut ground = Ground {
+            facts,
+            overlay: Overlay::place(redirections, |at| Ok::<_, ResolveError>(facts.look(at))),
+            made: HashSet::new(),
+            mounted: HashSet::new(),
+            removed: HashSet::new(),
+        };
+        for op in draft.operations() {
+            ground.note(&op.kind, &op.claims);
+        }
+        ground
+    }
+
+    fn note(&mut self, kind: &OpKind, claims: &[Claim]) {
+        if let OpKind::Remove(act) = kind {
+            self.removed.insert(act.path.clone());
+            self.made.remove(&act.path);
+            return;
+        }
+        if let OpKind::User(act) = kind
+            && act.change == AccountChange::Delete
+        {
+            let home = act.home.as_deref().and_then(|home| self.resolve(home).ok());
+            self.removed.extend(home);
+            return;
+        }
+        // Mounting makes its mount point and what is above it; order comes from the mount claim.
+        if let OpKind::Mount(act) = kind {
+            self.mounted.insert(act.point.clone());
+            self.mounted
+                .extend(paths::ancestors(&act.point).map(str::to_owned));
+        }
+        for claim in claims {
+            if let (Access::Make, Resource::Path(path)) = (claim.access, &claim.resource) {
+                self.made.insert(path.clone());
+            }
+        }
+    }
+
+    /// Where a path of the config is: all links on the way followed, the last component not.
+    pub fn resolve(&self, path: &str) -> Result<String, ResolveError> {
+        paths::resolve(path, |at| self.look(at))
+    }
+
+    fn look(&self, at: &str) -> Result<Seen, ResolveError> {
+        self.overlay.look(at, |at| Ok(self.facts.look(at)))
+    }
+
+    /// What was observed at a resolved path, unless an earlier operation removes it.
+    pub fn node(&self, path: &str) -> Option<&'a NodeFacts> {
+        let gone = !self.removed.is_empty()
+            && (self.removed.contains(path)
+                || paths::ancestors(path).any(|above| self.removed.contains(above)));
+        self.facts.nodes.get(path).filter(|_| !gone)
+    }
+
+    /// True if an earlier operation makes or replaces the node.
+    pub fn is_made(&self, path: &str) -> bool {
+        self.made.contains(path)
+    }
+
+    /// True if the node will exist when the operations drafted so far have run.
+    pub fn exists(&self, path: &str) -> bool {
+        self.is_made(path) || self.mounted.contains(path) || self.node(path).is_some()
+    }
+
+    /// Missing directories above a resolved path, outermost first.
+    pub fn missing_above(&self, path: &str) -> Vec<String> {
+        let mut missing: Vec<String> = paths::ancestors(path)
+            .take_while(|above| !self.exists(above))
+            .map(str::to_owned)
+            .collect();
+        missing.reverse();
+        missing
+    }
+
+    /// The topmost component of a resolved path that does not exist yet; the path itself if its
+    /// directory exists. `None` if everything exists.
+    pub fn topmost_missing(&self, path: &str) -> Option<String> {
+        let above = self.missing_above(path).into_iter().next();
+        above.or_else(|| (!self.exists(path)).then(|| path.to_owned()))
+    }
+
+    /// Claims of an operation that makes `path`: the node, and each directory above it that
+    /// another operation makes.
+    pub fn claims(&self, path: &str) -> Vec<Claim> {
+        let above = paths::ancestors(path).filter(|above| self.is_made(above));
+        std::iter::once(Claim::make_path(path))
+            .chain(above.map(Claim::use_path))
+            .collect()
+    }
+
+    /// Drafts the missing directories above a resolved path, root-owned 0755, once each.
+    pub fn make_parents(
+        &mut self,
+        draft: &mut Draft<'a>,
+        phase: Phase,
+        path: &str,
+        origin: Option<&Origin>,
+    ) {
+        for directory in self.missing_above(path) {
+            let claims = self.claims(&directory);
+            let act = DirectoryAct {
+                path: directory.clone(),
+                permissions: Permissions {
+                    user: Owner::Keep,
+                    group: Owner::Keep,
+                    mode: Some(DIRECTORY_MODE),
+                },
+                implied: true,
+                differs: Vec::new(),
+            };
+            let kind = OpKind::Directory(act);
+            draft.push(phase, Effect::Create, kind, origin.cloned(), claims);
+            self.made.insert(directory);
+        }
+    }
+
+    /// Drafts an operation about `path` and remembers what it makes.
+    pub fn push(
+        &mut self,
+        draft: &mut Draft<'a>,
+        phase: Phase,
+        effect: Effect,
+        kind: OpKind,
+        origin: Option<Origin>,
+        claims: Vec<Claim>,
+    ) -> super::OpId {
+        self.note(&kind, &claims);
+        draft.push(phase, effect, kind, origin, claims)
+    }
+}
+
+/// Refuses an entry whose path cannot be resolved.
+pub fn refuse_path(
+    draft: &mut Draft<'_>,
+    object: &str,
+    cause: &ResolveError,
+    origin: Option<Origin>,
+) {
+    draft.refuse(Refusal {
+        act: "cannot place".into(),
+        object: object.into(),
+        cause: cause.to_string(),
+        origin,
+        remedy: "remove or replace what is in the way, or choose another path".into(),
+    });
+}

@@ -1,0 +1,591 @@
+//! Directories, files and links of `storage`.
+//!
+//! Beyond the reference implementation, a wish that is fulfilled already is no error, so that
+//! planning again after a run finds nothing to do. A directory with `overwrite` is emptied again
+//! only if it holds something the config does not ask for.
+
+use super::op::*;
+use super::paths::{DIRECTORY_MODE, Ground, refuse_path};
+use super::permissions::{self, FILE_MODE, Names};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, units};
+use crate::config::Origin;
+use crate::config::model;
+use crate::facts::paths::{clean_target, depth, parent};
+use crate::facts::root::ContentFacts;
+use crate::facts::{NodeFacts, NodeKind};
+use std::collections::{BTreeMap, HashMap};
+
+/// Drafts all operations on nodes.
+pub fn plan(draft: &mut Draft<'_>) {
+    refuse_unsupported(draft);
+    let ground = Ground::of(draft);
+    let entries = entries(draft, &ground);
+    let units = units::files_written(draft.document.config(), &ground);
+    let names = Names::of(draft);
+    let mut planner = Planner {
+        draft,
+        ground,
+        names,
+        units,
+    };
+    for entry in &entries {
+        planner.entry(entry);
+    }
+}
+
+/// Refuses sections that cannot be applied to a bare tree.
+fn refuse_unsupported(draft: &mut Draft<'_>) {
+    let Scope::TreeOnly {
+        ignore_unsupported: false,
+    } = draft.options.scope
+    else {
+        return;
+    };
+    let config = draft.document.config();
+    let kernel = &config.kernel_arguments;
+    let sections = [
+        ("$.storage.disks", config.storage.disks.is_empty()),
+        ("$.storage.raid", config.storage.raid.is_empty()),
+        ("$.storage.luks", config.storage.luks.is_empty()),
+        (
+            "$.storage.filesystems",
+            config.storage.filesystems.is_empty(),
+        ),
+        (
+            "$.kernelArguments",
+            kernel.should_exist.is_empty() && kernel.should_not_exist.is_empty(),
+        ),
+    ];
+    for (path, empty) in sections {
+        if !empty {
+            let origin = draft.origin(path);
+            draft.refuse(Refusal {
+                act: "cannot apply".into(),
+                object: path.trim_start_matches("$.").into(),
+                cause: "a directory tree has no disks and no kernel".into(),
+                origin,
+                remedy: "remove the section, or skip such sections with --ignore-unsupported"
+                    .into(),
+            });
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Wish<'a> {
+    Directory(&'a model::Directory),
+    File(&'a model::File),
+    Symlink(&'a model::Link),
+    HardLink(&'a model::Link),
+}
+
+/// One entry of `storage` with its place in the target.
+struct Entry<'a> {
+    wish: Wish<'a>,
+    path: String,
+    origin: Option<Origin>,
+}
+
+impl Wish<'_> {
+    fn path(&self) -> &str {
+        match self {
+            Wish::Directory(directory) => &directory.path,
+            Wish::File(file) => &file.path,
+            Wish::Symlink(link) | Wish::HardLink(link) => &link.path,
+        }
+    }
+    fn word(&self) -> &'static str {
+        match self {
+            Wish::Directory(_) => "directory",
+            Wish::File(_) => "file",
+            Wish::Symlink(_) => "link",
+            Wish::HardLink(_) => "hard link",
+        }
+    }
+    fn overwrite(&self) -> bool {
+        let overwrite = match self {
+            Wish::Directory(directory) => directory.overwrite,
+            Wish::File(file) => file.overwrite,
+            Wish::Symlink(link) | Wish::HardLink(link) => link.overwrite,
+        };
+        overwrite == Some(true)
+    }
+    fn permissions(&self) -> Permissions {
+        let (user, group, mode) = match self {
+            Wish::Directory(directory) => (&directory.user, &directory.group, directory.mode),
+            Wish::File(file) => (&file.user, &file.group, file.mode),
+            Wish::Symlink(link) | Wish::HardLink(link) => (&link.user, &link.group, None),
+        };
+        Permissions {
+            user: permissions::owner(user),
+            group: permissions::owner(group),
+            mode: permissions::mode(mode),
+        }
+    }
+}
+
+impl Entry<'_> {
+    fn object(&self) -> String {
+        format!("{} {}", self.wish.word(), self.path)
+    }
+}
+
+/// All entries in the order they are made: directories, files and symbolic links outermost first,
+/// then hard links, which may point to anything made before.
+fn entries<'a>(draft: &mut Draft<'a>, ground: &Ground<'_>) -> Vec<Entry<'a>> {
+    let storage = &draft.document.config().storage;
+    let is_hard = |link: &&model::Link| link.hard == Some(true);
+    let directories = storage.directories.iter().map(Wish::Directory).enumerate();
+    let files = storage.files.iter().map(Wish::File).enumerate();
+    let links = storage.links.iter().enumerate().map(|(index, link)| {
+        let hard = is_hard(&link);
+        (
+            index,
+            if hard {
+                Wish::HardLink(link)
+            } else {
+                Wish::Symlink(link)
+            },
+        )
+    });
+    let lists = [
+        ("directories", directories.collect::<Vec<_>>()),
+        ("files", files.collect()),
+        ("links", links.collect()),
+    ];
+    let mut entries = Vec::new();
+    for (list, wishes) in lists {
+        for (index, wish) in wishes {
+            let origin = draft.origin(&format!("$.storage.{list}.{index}"));
+            match ground.resolve(wish.path()) {
+                Ok(path) => entries.push(Entry { wish, path, origin }),
+                Err(cause) => refuse_path(draft, wish.path(), &cause, origin),
+            }
+        }
+    }
+    let mut entries = unique(draft, entries);
+    entries.sort_by_key(|entry| match entry.wish {
+        Wish::HardLink(_) => (1, 0),
+        _ => (0, depth(&entry.path)),
+    });
+    entries
+}
+
+/// Refuses entries that land on the same path.
+fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
+    let mut first: HashMap<String, String> = HashMap::with_capacity(entries.len());
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let written = format!("{} {}", entry.wish.word(), entry.wish.path());
+        if let Some(other) = first.get(&entry.path) {
+            draft.refuse(Refusal {
+                act: "cannot place".into(),
+                object: written,
+                cause: format!("{other} is at the same place, {}", entry.path),
+                origin: entry.origin,
+                remedy: "remove one of the two".into(),
+            });
+            continue;
+        }
+        first.insert(entry.path.clone(), written);
+        kept.push(entry);
+    }
+    kept
+}
+
+struct Planner<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    ground: Ground<'a>,
+    names: Names<'a>,
+    /// Files that units write, with the unit: they come later and win.
+    units: BTreeMap<String, String>,
+}
+
+impl Planner<'_, '_> {
+    fn entry(&mut self, entry: &Entry<'_>) {
+        let wish = entry.wish.permissions();
+        let origin = entry.origin.as_ref();
+        permissions::refuse_unknown(self.draft, &self.names, &entry.object(), &wish, origin);
+        if entry.path == "/" && !matches!(entry.wish, Wish::Directory(_)) {
+            return self.in_the_way(entry, "it is the root of the target");
+        }
+        match entry.wish {
+            Wish::Directory(_) => self.directory(entry),
+            Wish::File(file) => self.file(entry, file),
+            Wish::Symlink(link) => self.symlink(entry, link),
+            Wish::HardLink(link) => self.hard_link(entry, link),
+        }
+    }
+
+    // ---- directories
+
+    fn directory(&mut self, entry: &Entry<'_>) {
+        let overwrite = entry.wish.overwrite();
+        match self.ground.node(&entry.path) {
+            _ if self.ground.is_made(&entry.path) => {
+                self.push_directory(entry, Effect::Change, vec![])
+            }
+            None => self.push_directory(entry, Effect::Create, vec![]),
+            Some(node) => match &node.kind {
+                NodeKind::Directory { empty, only_wanted }
+                    if !overwrite || *empty || *only_wanted =>
+                {
+                    self.present_directory(entry, node);
+                }
+                NodeKind::Directory { .. } => {
+                    self.remove(entry, node);
+                    self.push_directory(entry, Effect::Create, vec![]);
+                }
+                _ if overwrite => {
+                    self.remove(entry, node);
+                    self.push_directory(entry, Effect::Create, vec![]);
+                }
+                other => self.in_the_way(entry, kind_word(other)),
+            },
+        }
+    }
+
+    fn present_directory(&mut self, entry: &Entry<'_>, node: &NodeFacts) {
+        let mut wish = entry.wish.permissions();
+        if entry.wish.overwrite() {
+            wish = self.as_new(entry, wish, DIRECTORY_MODE);
+        }
+        let differs = permissions::differences(&self.names, &wish, node);
+        if differs.is_empty() {
+            self.right(entry, because(&wish, "it is there", "same owner and mode"));
+        } else {
+            self.push_directory(entry, Effect::Change, differs);
+        }
+    }
+
+    fn push_directory(&mut self, entry: &Entry<'_>, effect: Effect, differs: Vec<String>) {
+        let mut permissions = entry.wish.permissions();
+        if effect == Effect::Create || entry.wish.overwrite() {
+            permissions.mode = permissions.mode.or(Some(DIRECTORY_MODE));
+        }
+        let kind = OpKind::Directory(DirectoryAct {
+            path: entry.path.clone(),
+            permissions,
+            implied: false,
+            differs,
+        });
+        self.push(entry, effect, kind);
+    }
+
+    // ---- files
+
+    fn file(&mut self, entry: &Entry<'_>, file: &model::File) {
+        if let Some(unit) = self.units.get(&entry.path) {
+            let because = format!("unit {unit} writes this file");
+            return self.right(entry, because);
+        }
+        let overwrite = entry.wish.overwrite();
+        match self.ground.node(&entry.path) {
+            _ if self.ground.is_made(&entry.path) => {
+                self.in_the_way(entry, "the config writes something else there");
+            }
+            None => self.write(entry, file, Effect::Create, false),
+            Some(node) => match &node.kind {
+                NodeKind::File { content, .. } => self.present_file(entry, file, node, content),
+                NodeKind::Directory { .. } if overwrite => {
+                    self.remove(entry, node);
+                    self.write(entry, file, Effect::Create, false);
+                }
+                _ if overwrite => self.write(entry, file, Effect::Change, true),
+                other => self.in_the_way(entry, kind_word(other)),
+            },
+        }
+    }
+
+    fn present_file(
+        &mut self,
+        entry: &Entry<'_>,
+        file: &model::File,
+        node: &NodeFacts,
+        content: &ContentFacts,
+    ) {
+        let overwrite = entry.wish.overwrite();
+        let exact = overwrite || file.contents.source.is_some();
+        match content {
+            ContentFacts::AsWanted => self.permissions_only(entry, node, "same content"),
+            ContentFacts::EndsAsWanted if !exact => {
+                self.permissions_only(entry, node, "it ends with the text to append");
+            }
+            ContentFacts::NotCompared if !exact => {
+                self.permissions_only(entry, node, "it is there")
+            }
+            _ if !exact => self.append(entry, file, node),
+            _ if overwrite => self.write(entry, file, Effect::Change, true),
+            _ => self.in_the_way(entry, "a file with other content is there"),
+        }
+    }
+
+    fn permissions_only(&mut self, entry: &Entry<'_>, node: &NodeFacts, same: &str) {
+        let mut wish = entry.wish.permissions();
+        if entry.wish.overwrite() {
+            wish = self.as_new(entry, wish, FILE_MODE);
+        }
+        let differs = permissions::differences(&self.names, &wish, node);
+        if differs.is_empty() {
+            return self.right(
+                entry,
+                because(&wish, same, &format!("{same}, owner and mode")),
+            );
+        }
+        let kind = OpKind::File(FileAct {
+            path: entry.path.clone(),
+            base: Base::Present,
+            parts: Vec::new(),
+            permissions: wish,
+            replace: true,
+            differs,
+            unit: None,
+        });
+        self.push(entry, Effect::Change, kind);
+    }
+
+    fn append(&mut self, entry: &Entry<'_>, file: &model::File, node: &NodeFacts) {
+        let wish = entry.wish.permissions();
+        let mut differs = vec!["text to append is missing".to_owned()];
+        differs.extend(permissions::differences(&self.names, &wish, node));
+        let kind = OpKind::File(FileAct {
+            path: entry.path.clone(),
+            base: Base::Present,
+            parts: file.append.iter().map(Content::fetched).collect(),
+            permissions: wish,
+            replace: true,
+            differs,
+            unit: None,
+        });
+        self.push(entry, Effect::Change, kind);
+    }
+
+    fn write(&mut self, entry: &Entry<'_>, file: &model::File, effect: Effect, replace: bool) {
+        let contents = file.contents.source.as_ref().map(|_| &file.contents);
+        let kind = OpKind::File(FileAct {
+            path: entry.path.clone(),
+            base: Base::Empty,
+            parts: contents
+                .into_iter()
+                .chain(&file.append)
+                .map(Content::fetched)
+                .collect(),
+            permissions: entry.wish.permissions(),
+            replace,
+            differs: if replace {
+                vec!["content".into()]
+            } else {
+                vec![]
+            },
+            unit: None,
+        });
+        self.replacing(entry, effect, kind, replace);
+    }
+
+    // ---- links
+
+    fn symlink(&mut self, entry: &Entry<'_>, link: &model::Link) {
+        let overwrite = entry.wish.overwrite();
+        let target = link.target.as_deref().unwrap_or_default();
+        match self.ground.node(&entry.path) {
+            _ if self.ground.is_made(&entry.path) => {
+                self.in_the_way(entry, "the config writes something else there");
+            }
+            None => self.push_symlink(entry, target, Effect::Create, false, vec![]),
+            Some(node) => match &node.kind {
+                NodeKind::Symlink { target: present }
+                    if clean_target(present) == clean_target(target) =>
+                {
+                    self.present_symlink(entry, node, present);
+                }
+                NodeKind::Directory { .. } if overwrite => {
+                    self.remove(entry, node);
+                    self.push_symlink(entry, target, Effect::Create, false, vec![]);
+                }
+                other if overwrite => {
+                    let differs = vec![format!("{} -> link to {target}", kind_word(other))];
+                    self.push_symlink(entry, target, Effect::Change, true, differs);
+                }
+                NodeKind::Symlink { target: present } => {
+                    self.in_the_way(entry, &format!("a link to {present} is there"));
+                }
+                other => self.in_the_way(entry, kind_word(other)),
+            },
+        }
+    }
+
+    fn present_symlink(&mut self, entry: &Entry<'_>, node: &NodeFacts, present: &str) {
+        let wish = entry.wish.permissions();
+        let differs = permissions::differences(&self.names, &wish, node);
+        if differs.is_empty() {
+            self.right(
+                entry,
+                because(&wish, "same target", "same target and owner"),
+            );
+        } else {
+            self.push_symlink(entry, present, Effect::Change, false, differs);
+        }
+    }
+
+    fn push_symlink(
+        &mut self,
+        entry: &Entry<'_>,
+        target: &str,
+        effect: Effect,
+        replace: bool,
+        differs: Vec<String>,
+    ) {
+        let kind = OpKind::Symlink(SymlinkAct {
+            path: entry.path.clone(),
+            target: target.to_owned(),
+            permissions: entry.wish.permissions(),
+            replace,
+            differs,
+            unit: None,
+        });
+        self.replacing(entry, effect, kind, replace);
+    }
+
+    fn hard_link(&mut self, entry: &Entry<'_>, link: &model::Link) {
+        let written = link.target.as_deref().unwrap_or_default();
+        let target = match self.ground.resolve(written) {
+            Ok(target) => target,
+            Err(cause) => return refuse_path(self.draft, written, &cause, entry.origin.clone()),
+        };
+        if let Some(cause) = self.no_link_target(&target) {
+            return self.in_the_way(entry, &cause);
+        }
+        let present = self.ground.node(&entry.path);
+        let inode = self.ground.node(&target).map(|node| node.inode);
+        let same = present.is_some_and(|node| Some(node.inode) == inode);
+        let overwrite = entry.wish.overwrite();
+        match present.map(|node| (node, &node.kind)) {
+            None => self.push_hard_link(entry, target, Effect::Create, false),
+            Some(_) if same && !self.ground.is_made(&target) => {
+                self.right(entry, format!("same file as {target}"));
+            }
+            Some((node, NodeKind::Directory { .. })) if overwrite => {
+                self.remove(entry, node);
+                self.push_hard_link(entry, target, Effect::Create, false);
+            }
+            // The target gets a new inode when it is rewritten; its second name has to follow.
+            Some(_) if same => self.push_hard_link(entry, target, Effect::Change, true),
+            Some(_) if overwrite => self.push_hard_link(entry, target, Effect::Change, true),
+            Some((_, other)) => self.in_the_way(entry, kind_word(other)),
+        }
+    }
+
+    fn no_link_target(&self, target: &str) -> Option<String> {
+        if !self.ground.exists(target) {
+            return Some(format!("its target {target} does not exist"));
+        }
+        let node = self.ground.node(target)?;
+        matches!(node.kind, NodeKind::Directory { .. })
+            .then(|| format!("its target {target} is a directory"))
+    }
+
+    fn push_hard_link(&mut self, entry: &Entry<'_>, target: String, effect: Effect, replace: bool) {
+        let kind = OpKind::HardLink(HardLinkAct {
+            path: entry.path.clone(),
+            target,
+            replace,
+        });
+        self.replacing(entry, effect, kind, replace);
+    }
+
+    // ---- common
+
+    /// The permissions a node would get if it were made now.
+    fn as_new(&self, entry: &Entry<'_>, wish: Permissions, mode: u32) -> Permissions {
+        let above = parent(&entry.path).and_then(|above| self.ground.node(above));
+        permissions::as_new(wish, mode, above)
+    }
+
+    fn remove(&mut self, entry: &Entry<'_>, node: &NodeFacts) {
+        let kind = OpKind::Remove(Remove {
+            path: entry.path.clone(),
+        });
+        let claims = self.ground.claims(&entry.path);
+        let origin = entry.origin.clone();
+        let id = self.ground.push(
+            self.draft,
+            Phase::Files,
+            Effect::Destroy,
+            kind,
+            origin,
+            claims,
+        );
+        if let Some(loss) = loss(&entry.path, node) {
+            self.draft.destroys(id, loss);
+        }
+    }
+
+    /// Pushes an operation that may take the place of something other than a directory.
+    fn replacing(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind, replace: bool) {
+        let node = self.ground.node(&entry.path).filter(|_| replace);
+        let id = self.push(entry, effect, kind);
+        if let Some(loss) = node.and_then(|node| loss(&entry.path, node)) {
+            self.draft.destroys(id, loss);
+        }
+    }
+
+    fn push(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind) -> OpId {
+        let origin = entry.origin.clone();
+        self.ground
+            .make_parents(self.draft, Phase::Files, &entry.path, origin.as_ref());
+        let mut claims = self.ground.claims(&entry.path);
+        claims.extend(permissions::claims(&entry.wish.permissions()));
+        if let OpKind::HardLink(act) = &kind {
+            claims.push(Claim::use_path(&act.target));
+        }
+        self.ground
+            .push(self.draft, Phase::Files, effect, kind, origin, claims)
+    }
+
+    fn right(&mut self, entry: &Entry<'_>, because: String) {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject: Subject::Path(entry.path.clone()),
+            because,
+        });
+        let origin = entry.origin.clone();
+        self.draft
+            .push(Phase::Files, Effect::Keep, kind, origin, Vec::new());
+    }
+
+    fn in_the_way(&mut self, entry: &Entry<'_>, cause: &str) {
+        self.draft.refuse(Refusal {
+            act: "cannot make".into(),
+            object: entry.object(),
+            cause: cause.into(),
+            origin: entry.origin.clone(),
+            remedy: "set `overwrite: true` to replace it, or choose another path".into(),
+        });
+    }
+}
+
+/// Why a node is right; `plain` when the config says nothing about owner and mode.
+fn because(wish: &Permissions, plain: &str, with_permissions: &str) -> String {
+    let silent = wish.mode.is_none() && wish.user == Owner::Keep && wish.group == Owner::Keep;
+    if silent { plain } else { with_permissions }.to_owned()
+}
+
+fn kind_word(kind: &NodeKind) -> &'static str {
+    match kind {
+        NodeKind::Directory { .. } => "a directory is there",
+        NodeKind::File { .. } => "a file is there",
+        NodeKind::Symlink { .. } => "a symbolic link is there",
+        NodeKind::Other => "a device, socket or pipe is there",
+    }
+}
+
+/// The data lost when a node is replaced, in words.
+fn loss(path: &str, node: &NodeFacts) -> Option<String> {
+    match &node.kind {
+        NodeKind::Directory { empty: true, .. } => None,
+        NodeKind::Directory { .. } => Some(format!("directory {path} and everything in it")),
+        NodeKind::File { bytes: 0, .. } => None,
+        NodeKind::File { bytes, .. } => Some(format!("file {path} ({bytes} bytes)")),
+        NodeKind::Symlink { target } => Some(format!("link {path} -> {target}")),
+        NodeKind::Other => Some(format!("special file {path}")),
+    }
+}

@@ -1,0 +1,508 @@
+//! systemd units, drop-ins, masks and presets; kernel arguments.
+//!
+//! Units are enabled by preset lines that systemd applies on the first boot, never by links. A unit
+//! to disable that is not enabled in the target gets neither a line nor an operation.
+
+use super::op::*;
+use super::paths::{Ground, refuse_path};
+use super::permissions::{FILE_MODE, Names, as_new, differences};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope};
+use crate::config::Origin;
+use crate::config::model::{Config, Unit};
+use crate::facts::root::ContentFacts;
+use crate::facts::{NodeFacts, NodeKind};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where units of the administrator live.
+pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+/// Where preset lines go.
+pub const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
+/// The program that changes kernel arguments; distributions bring their own.
+pub const KERNEL_ARGUMENTS_HELPER: &str = "ignition-kargs-helper";
+
+/// Drafts all operations on units.
+pub fn plan(draft: &mut Draft<'_>) {
+    let config = draft.document.config();
+    let ground = Ground::of(draft);
+    let names = Names::of(draft);
+    let mut planner = Planner {
+        draft,
+        ground,
+        names,
+    };
+    for (index, unit) in config.systemd.units.iter().enumerate() {
+        planner.unit(index, unit);
+    }
+    planner.presets(&config.systemd.units);
+}
+
+/// Drafts the change of kernel arguments. Skipped for a bare tree, where
+/// [`super::tree::plan`] refuses them.
+pub fn kernel_arguments(draft: &mut Draft<'_>) {
+    let wish = &draft.document.config().kernel_arguments;
+    let nothing = wish.should_exist.is_empty() && wish.should_not_exist.is_empty();
+    if nothing || draft.options.scope != Scope::Everything {
+        return;
+    }
+    let origin = draft.origin("$.kernelArguments");
+    if !draft.observed.tools.contains(KERNEL_ARGUMENTS_HELPER) {
+        return draft.refuse(Refusal {
+            act: "cannot change".into(),
+            object: "kernel arguments".into(),
+            cause: format!("no program {KERNEL_ARGUMENTS_HELPER} on PATH"),
+            origin,
+            remedy: "install the helper of the distribution, or remove kernelArguments".into(),
+        });
+    }
+    let kind = OpKind::KernelArguments(KernelArgumentsAct {
+        should_exist: wish.should_exist.clone(),
+        should_not_exist: wish.should_not_exist.clone(),
+    });
+    draft.push(
+        Phase::KernelArguments,
+        Effect::Change,
+        kind,
+        origin,
+        Vec::new(),
+    );
+}
+
+/// Files that units of the config write, by resolved path, with the unit.
+pub(super) fn files_written(config: &Config, ground: &Ground<'_>) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for unit in &config.systemd.units {
+        let dropins = unit
+            .dropins
+            .iter()
+            .filter(|dropin| dropin.contents.is_some());
+        let own = (has_contents(unit) || unit.mask == Some(true)).then(|| unit_path(&unit.name));
+        let paths = dropins.map(|dropin| dropin_path(&unit.name, &dropin.name));
+        for path in paths.chain(own) {
+            if let Ok(path) = ground.resolve(&path) {
+                files.insert(path, unit.name.clone());
+            }
+        }
+    }
+    files
+}
+
+fn unit_path(unit: &str) -> String {
+    format!("{UNIT_DIRECTORY}/{unit}")
+}
+
+fn dropin_path(unit: &str, dropin: &str) -> String {
+    format!("{UNIT_DIRECTORY}/{unit}.d/{dropin}")
+}
+
+fn has_contents(unit: &Unit) -> bool {
+    unit.contents
+        .as_deref()
+        .is_some_and(|text| !text.is_empty())
+}
+
+struct Planner<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    ground: Ground<'a>,
+    names: Names<'a>,
+}
+
+impl Planner<'_, '_> {
+    fn unit(&mut self, index: usize, unit: &Unit) {
+        for (at, dropin) in unit.dropins.iter().enumerate() {
+            let Some(text) = &dropin.contents else {
+                continue;
+            };
+            let origin = self
+                .draft
+                .origin(&format!("$.systemd.units.{index}.dropins.{at}"));
+            self.file(unit, &dropin_path(&unit.name, &dropin.name), text, origin);
+        }
+        let origin = self.draft.origin(&format!("$.systemd.units.{index}"));
+        let path = unit_path(&unit.name);
+        match unit.mask {
+            // A mask takes the place of contents given with it.
+            Some(true) => self.mask(unit, &path, origin),
+            _ if has_contents(unit) => {
+                let text = unit.contents.as_deref().unwrap_or_default();
+                self.file(unit, &path, text, origin);
+            }
+            Some(false) => self.unmask(unit, &path, origin),
+            None => {}
+        }
+    }
+
+    fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
+        let resolved = self.ground.resolve(path);
+        resolved
+            .map_err(|cause| refuse_path(self.draft, path, &cause, origin.clone()))
+            .ok()
+    }
+
+    fn file(&mut self, unit: &Unit, path: &str, text: &str, origin: Option<Origin>) {
+        let Some(path) = self.resolve(path, &origin) else {
+            return;
+        };
+        if self.ground.is_made(&path) {
+            return self.refuse(
+                unit,
+                &path,
+                "the config writes something else there",
+                origin,
+            );
+        }
+        let node = self.ground.node(&path);
+        let differs = match node.map(|node| &node.kind) {
+            None => Vec::new(),
+            Some(NodeKind::Directory { .. }) => {
+                return self.refuse(unit, &path, "a directory is there", origin);
+            }
+            Some(_) => self.file_differences(&path, node),
+        };
+        if node.is_some() && differs.is_empty() {
+            return self.right(unit, format!("{path} has the same content"), origin);
+        }
+        let kind = OpKind::File(FileAct {
+            path: path.clone(),
+            base: Base::Empty,
+            parts: vec![Content::text(text)],
+            permissions: new_file(),
+            replace: node.is_some(),
+            differs,
+            unit: Some(unit.name.clone()),
+        });
+        self.push(&path, effect(node), kind, origin);
+    }
+
+    /// What differs from a freshly written unit file, which is what the reference leaves.
+    fn file_differences(&self, path: &str, node: Option<&NodeFacts>) -> Vec<String> {
+        let Some(node) = node else { return Vec::new() };
+        match &node.kind {
+            NodeKind::File {
+                content: ContentFacts::AsWanted,
+                ..
+            } => {
+                let above = crate::facts::paths::parent(path).and_then(|up| self.ground.node(up));
+                differences(&self.names, &as_new(new_file(), FILE_MODE, above), node)
+            }
+            _ => vec!["content".into()],
+        }
+    }
+
+    fn mask(&mut self, unit: &Unit, path: &str, origin: Option<Origin>) {
+        let Some(path) = self.resolve(path, &origin) else {
+            return;
+        };
+        let node = self.ground.node(&path);
+        match node.map(|node| &node.kind) {
+            Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
+                return self.right(unit, "masked".into(), origin);
+            }
+            Some(NodeKind::Directory { .. }) => self.remove(&path, origin.clone()),
+            _ => {}
+        }
+        let present = self.ground.node(&path);
+        let kind = OpKind::Symlink(SymlinkAct {
+            path: path.clone(),
+            target: "/dev/null".into(),
+            permissions: keep(),
+            replace: present.is_some(),
+            differs: present
+                .map(|_| "not masked".to_owned())
+                .into_iter()
+                .collect(),
+            unit: Some(unit.name.clone()),
+        });
+        self.push(&path, effect(present), kind, origin);
+    }
+
+    fn unmask(&mut self, unit: &Unit, path: &str, origin: Option<Origin>) {
+        let Some(path) = self.resolve(path, &origin) else {
+            return;
+        };
+        match self.ground.node(&path).map(|node| &node.kind) {
+            Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
+                self.remove(&path, origin);
+            }
+            _ => self.right(unit, "not masked".into(), origin),
+        }
+    }
+
+    fn remove(&mut self, path: &str, origin: Option<Origin>) {
+        let kind = OpKind::Remove(Remove { path: path.into() });
+        let claims = self.ground.claims(path);
+        self.ground.push(
+            self.draft,
+            Phase::Units,
+            Effect::Destroy,
+            kind,
+            origin,
+            claims,
+        );
+    }
+
+    fn presets(&mut self, units: &[Unit]) {
+        let records = records(units, &self.draft.observed.root.enabled_units);
+        if records.is_empty() {
+            return;
+        }
+        let first = records
+            .values()
+            .map(|record| record.index)
+            .min()
+            .unwrap_or(0);
+        let origin = self.draft.origin(&format!("$.systemd.units.{first}"));
+        let Some(path) = self.resolve(PRESET_FILE, &origin) else {
+            return;
+        };
+        self.preset_file(&path, &records, origin);
+        for record in records.values().filter(|record| !record.enable) {
+            for unit in record.units() {
+                self.disable(unit, &path, record.index);
+            }
+        }
+    }
+
+    fn preset_file(
+        &mut self,
+        path: &str,
+        records: &BTreeMap<String, Record>,
+        origin: Option<Origin>,
+    ) {
+        let present = self.draft.observed.root.preset_text.as_deref();
+        let node = self.ground.node(path);
+        let made = self.ground.is_made(path);
+        let is_file = node.is_none_or(|node| matches!(node.kind, NodeKind::File { .. }));
+        if made || !is_file {
+            let unit = &Unit {
+                name: "presets".into(),
+                ..Unit::default()
+            };
+            return self.refuse(
+                unit,
+                path,
+                "something else is written or present there",
+                origin,
+            );
+        }
+        let present = present.filter(|_| node.is_some()).unwrap_or_default();
+        let there: BTreeSet<&str> = present.lines().collect();
+        let missing: Vec<String> = records
+            .values()
+            .map(Record::line)
+            .filter(|line| !there.contains(line.as_str()))
+            .collect();
+        if missing.is_empty() {
+            let kind = OpKind::AlreadyRight(AlreadyRight {
+                subject: Subject::Path(path.into()),
+                because: "it has the preset lines".into(),
+            });
+            self.draft
+                .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
+            return;
+        }
+        let glue = if present.is_empty() || present.ends_with('\n') {
+            ""
+        } else {
+            "\n"
+        };
+        let kind = OpKind::File(FileAct {
+            path: path.into(),
+            base: if node.is_some() {
+                Base::Present
+            } else {
+                Base::Empty
+            },
+            parts: vec![Content::text(format!("{glue}{}\n", missing.join("\n")))],
+            permissions: keep(),
+            replace: node.is_some(),
+            differs: missing,
+            unit: None,
+        });
+        self.push(path, effect(node), kind, origin);
+    }
+
+    /// The preset line is written first: a run killed in between finds the unit still enabled and
+    /// disables it, while the other order would lose the line.
+    fn disable(&mut self, unit: String, preset: &str, index: usize) {
+        let origin = self.draft.origin(&format!("$.systemd.units.{index}"));
+        if !self.draft.observed.tools.contains("systemctl") {
+            return self.draft.refuse(Refusal {
+                act: "cannot disable".into(),
+                object: format!("unit {unit}"),
+                cause: "no program systemctl on PATH".into(),
+                origin,
+                remedy: "install systemd where kindling runs".into(),
+            });
+        }
+        let mut claims = vec![Claim::use_path(preset)];
+        if let Ok(path) = self.ground.resolve(&unit_path(&unit))
+            && self.ground.is_made(&path)
+        {
+            claims.push(Claim::use_path(&path));
+        }
+        let kind = OpKind::DisableUnit(DisableUnit { unit });
+        self.draft
+            .push(Phase::Units, Effect::Change, kind, origin, claims);
+    }
+
+    fn push(&mut self, path: &str, effect: Effect, kind: OpKind, origin: Option<Origin>) {
+        self.ground
+            .make_parents(self.draft, Phase::Units, path, origin.as_ref());
+        let claims = self.ground.claims(path);
+        self.ground
+            .push(self.draft, Phase::Units, effect, kind, origin, claims);
+    }
+
+    fn right(&mut self, unit: &Unit, because: String, origin: Option<Origin>) {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject: Subject::Unit(unit.name.clone()),
+            because,
+        });
+        self.draft
+            .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
+    }
+
+    fn refuse(&mut self, unit: &Unit, path: &str, cause: &str, origin: Option<Origin>) {
+        self.draft.refuse(Refusal {
+            act: "cannot write".into(),
+            object: format!("{path} for unit {}", unit.name),
+            cause: cause.into(),
+            origin,
+            remedy: "remove what is in the way, or the other entry of the config".into(),
+        });
+    }
+}
+
+fn effect(node: Option<&NodeFacts>) -> Effect {
+    node.map_or(Effect::Create, |_| Effect::Change)
+}
+
+fn new_file() -> Permissions {
+    Permissions {
+        mode: Some(FILE_MODE),
+        ..keep()
+    }
+}
+
+fn keep() -> Permissions {
+    Permissions {
+        user: Owner::Keep,
+        group: Owner::Keep,
+        mode: None,
+    }
+}
+
+/// One preset line in the making.
+#[derive(Debug, PartialEq, Eq)]
+struct Record {
+    enable: bool,
+    name: String,
+    /// Instances of a template in config order; an empty one stands for the template itself.
+    instances: Vec<String>,
+    /// The first unit of the config that asked for it.
+    index: usize,
+}
+
+impl Record {
+    fn line(&self) -> String {
+        let word = if self.enable { "enable" } else { "disable" };
+        let instances = self
+            .instances
+            .iter()
+            .filter(|instance| !instance.is_empty());
+        let words: Vec<&str> = [word, &self.name]
+            .into_iter()
+            .chain(instances.map(String::as_str))
+            .collect();
+        words.join(" ")
+    }
+
+    /// The full unit names the record stands for.
+    fn units(&self) -> Vec<String> {
+        if self.instances.is_empty() {
+            return vec![self.name.clone()];
+        }
+        let (stem, suffix) = self.name.split_once('@').unwrap_or((&self.name, ""));
+        let full = |instance: &String| format!("{stem}@{instance}{suffix}");
+        self.instances.iter().map(full).collect()
+    }
+}
+
+/// Splits `echo@foo.service` into `echo@.service` and `foo`.
+fn template(unit: &str) -> Option<(String, String)> {
+    let (stem, rest) = unit.split_once('@')?;
+    let (instance, suffix) = rest.rsplit_once('.')?;
+    Some((format!("{stem}@.{suffix}"), instance.to_owned()))
+}
+
+/// Preset lines in the order of the file. A unit to disable counts only if it is enabled.
+fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, Record> {
+    let mut records: BTreeMap<String, Record> = BTreeMap::new();
+    for (index, unit) in units.iter().enumerate() {
+        let Some(enable) = unit.enabled else { continue };
+        if !enable && !enabled.contains(&unit.name) {
+            continue;
+        }
+        let state = if enable { "enabled" } else { "disabled" };
+        let (name, instance) = match template(&unit.name) {
+            Some((name, instance)) => (name, Some(instance)),
+            None => (unit.name.clone(), None),
+        };
+        let record = records
+            .entry(format!("{name}-{state}"))
+            .or_insert_with(|| Record {
+                enable,
+                name,
+                instances: Vec::new(),
+                index,
+            });
+        record.instances.extend(instance);
+    }
+    records
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(name: &str, enabled: Option<bool>) -> Unit {
+        Unit {
+            name: name.into(),
+            enabled,
+            ..Unit::default()
+        }
+    }
+
+    #[test]
+    fn presets_are_grouped_by_template_and_sorted() {
+        let units = [
+            unit("z.service", Some(true)),
+            unit("echo@foo.service", Some(true)),
+            unit("on.service", Some(false)),
+            unit("off.service", Some(false)),
+            unit("echo@bar.service", Some(true)),
+            unit("echo@x.y.service", Some(false)),
+            unit("quiet.service", None),
+            unit("plain@.service", Some(true)),
+        ];
+        let enabled = ["on.service", "echo@x.y.service"].map(str::to_owned).into();
+        let records = records(&units, &enabled);
+        let lines: Vec<String> = records.values().map(Record::line).collect();
+        assert_eq!(
+            lines,
+            [
+                "disable echo@.service x.y",
+                "enable echo@.service foo bar",
+                "disable on.service",
+                "enable plain@.service",
+                "enable z.service",
+            ]
+        );
+        let disabled: Vec<_> = records
+            .values()
+            .filter(|r| !r.enable)
+            .flat_map(Record::units)
+            .collect();
+        assert_eq!(disabled, ["echo@x.y.service", "on.service"]);
+    }
+}
