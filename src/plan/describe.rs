@@ -1,6 +1,6 @@
 //! Operations in words: used by progress, reports and errors alike.
 
-use super::op::{AccountBackend, OpKind, Subject};
+use super::op::{AccountChange, OpKind, Subject};
 use crate::disk::DeviceRef;
 
 impl OpKind {
@@ -47,8 +47,8 @@ impl OpKind {
             OpKind::MakeFilesystem(a) => format!("make {} file system on {}", a.format, a.device),
             OpKind::WipeDevice(a) => format!("wipe signatures of {}", a.device),
             OpKind::Mount(a) => format!("mount {} at {}", a.device, a.point),
-            OpKind::Group(a) => format!("{} group {}", account_verb(a.backend), a.name),
-            OpKind::User(a) => format!("{} user {}", account_verb(a.backend), a.name),
+            OpKind::Group(a) => format!("{} group {}", a.change.verb(), a.name),
+            OpKind::User(a) => format!("{} user {}", a.change.verb(), a.name),
             OpKind::SshKeys(a) => format!("write ssh keys of user {}", a.user),
             OpKind::Remove(a) => format!("remove {}", a.path),
             OpKind::Directory(a) => format!("make directory {}", a.path),
@@ -63,10 +63,13 @@ impl OpKind {
     }
 }
 
-fn account_verb(backend: AccountBackend) -> &'static str {
-    match backend {
-        AccountBackend::ShadowTools => "set up (shadow tools)",
-        AccountBackend::Native => "set up",
+impl AccountChange {
+    fn verb(self) -> &'static str {
+        match self {
+            AccountChange::Create => "create",
+            AccountChange::Modify => "change",
+            AccountChange::Delete => "delete",
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Users, groups, ssh keys and kernel arguments of a plan.
 
 use super::Page;
-use crate::plan::op::{OpKind, Operation, Plan, Subject, UserAct};
+use crate::plan::op::{AccountChange, OpKind, Operation, Plan, Subject, UserAct};
 
 /// Shows the account section, if the plan has one.
 pub(super) fn show(page: &mut Page, plan: &Plan) {
@@ -57,9 +57,19 @@ fn is_account(operation: &Operation) -> bool {
 
 fn text(operation: &Operation) -> String {
     match &operation.kind {
+        OpKind::Group(act) if act.change == AccountChange::Modify => {
+            format!("group {}: {}", act.name, act.differs.join(", "))
+        }
+        OpKind::Group(act) if act.change == AccountChange::Delete => format!("group {}", act.name),
         OpKind::Group(act) => {
             let gid = act.gid.map_or("next free".into(), |gid| gid.to_string());
             format!("group {}, gid {gid}", act.name)
+        }
+        OpKind::User(act) if act.change == AccountChange::Modify => {
+            format!("user {}: {}", act.name, act.differs.join(", "))
+        }
+        OpKind::User(act) if act.change == AccountChange::Delete => {
+            format!("user {} with home directory", act.name)
         }
         OpKind::User(act) => user_text(act),
         OpKind::SshKeys(act) => {

@@ -82,7 +82,26 @@ fn show_node(page: &mut Page, name: &str, node: &Node, depth: usize) {
 }
 
 fn text(operation: &Operation) -> String {
-    match &operation.kind {
+    let differs = differs(&operation.kind);
+    let text = wish(&operation.kind);
+    if differs.is_empty() {
+        text
+    } else {
+        format!("{text} ({})", differs.join(", "))
+    }
+}
+
+fn differs(kind: &OpKind) -> &[String] {
+    match kind {
+        OpKind::Directory(act) => &act.differs,
+        OpKind::File(act) => &act.differs,
+        OpKind::Symlink(act) => &act.differs,
+        _ => &[],
+    }
+}
+
+fn wish(kind: &OpKind) -> String {
+    match kind {
         OpKind::Directory(act) if act.implied => "/".into(),
         OpKind::Directory(act) => format!("/  {}", permissions(&act.permissions, "0755")),
         OpKind::File(act) => format!(
