@@ -11,7 +11,7 @@
 //! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | nothing of ours |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`facts`] | what was seen: plain data about disks and the target root | `disk` |
-//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | nothing of ours |
+//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `disk` |
 //! | [`fetch`] | bytes from URLs; follows references between configs | `config` |
 //! | [`observe`] | looks at the machine, read only, and returns `facts` | `config`, `disk`, `facts`, `fetch`, `host` |
 //! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("disk", &[]),
     ("facts", &["disk"]),
-    ("host", &[]),
+    ("host", &["disk"]),
     ("fetch", &["config"]),
     ("observe", &["config", "disk", "facts", "fetch", "host"]),
     ("plan", &["config", "disk", "facts"]),

@@ -2,6 +2,8 @@
 
 pub mod command;
 pub mod devices;
+pub mod loopdev;
+pub mod mount;
 pub mod root;
 pub mod sys;
 

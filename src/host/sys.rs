@@ -6,8 +6,106 @@
 )]
 
 use nix::sys::signal::Signal;
+use std::fs::File;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+
+/// Detach when the last user is gone (`LO_FLAGS_AUTOCLEAR`, linux/loop.h).
+pub const LOOP_AUTOCLEAR: u32 = 4;
+/// Read only (`LO_FLAGS_READ_ONLY`, linux/loop.h).
+pub const LOOP_READ_ONLY: u32 = 1;
+
+/// `struct loop_info64` of linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config` of linux/loop.h.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+impl LoopConfig {
+    /// A part of `backing`, in bytes.
+    pub fn new(backing: &File, offset: u64, bytes: u64, block_bytes: u32, flags: u32) -> Self {
+        let info = LoopInfo {
+            device: 0,
+            inode: 0,
+            rdevice: 0,
+            offset,
+            size_limit: bytes,
+            number: 0,
+            encrypt_type: 0,
+            encrypt_key_size: 0,
+            flags,
+            file_name: [0; 64],
+            crypt_name: [0; 64],
+            encrypt_key: [0; 32],
+            init: [0; 2],
+        };
+        let fd = u32::try_from(backing.as_raw_fd()).unwrap_or(u32::MAX);
+        Self {
+            fd,
+            block_size: block_bytes,
+            info,
+            reserved: [0; 8],
+        }
+    }
+}
+
+// Request numbers of linux/loop.h and linux/fs.h.
+nix::ioctl_none_bad!(loop_ctl_get_free_raw, 0x4C82);
+nix::ioctl_write_ptr_bad!(loop_configure_raw, 0x4C0A, LoopConfig);
+nix::ioctl_read!(block_size64_raw, 0x12, 114, usize);
+nix::ioctl_read_bad!(sector_size_raw, 0x1268, nix::libc::c_int);
+
+/// Number of a free loop device; the kernel makes one if there is none.
+pub fn loop_free(control: &File) -> nix::Result<i32> {
+    // SAFETY: the request takes no argument; the descriptor is open for the whole call.
+    unsafe { loop_ctl_get_free_raw(control.as_raw_fd()) }
+}
+
+/// Attaches a loop device.
+pub fn loop_configure(device: &File, config: &LoopConfig) -> nix::Result<()> {
+    // SAFETY: the pointer is to a live value with the layout the kernel expects; it only reads it.
+    unsafe { loop_configure_raw(device.as_raw_fd(), config) }.map(drop)
+}
+
+/// Size of a block device in bytes.
+pub fn block_bytes(device: &File) -> nix::Result<u64> {
+    let mut bytes = 0;
+    // SAFETY: the kernel writes one 64-bit number (size_t of a 64-bit kernel) into a live value.
+    unsafe { block_size64_raw(device.as_raw_fd() as RawFd, &mut bytes) }?;
+    Ok(bytes as u64)
+}
+
+/// Logical sector size of a block device in bytes.
+pub fn sector_bytes(device: &File) -> nix::Result<u32> {
+    let mut bytes = 0;
+    // SAFETY: the kernel writes one int into a live value.
+    unsafe { sector_size_raw(device.as_raw_fd(), &mut bytes) }?;
+    u32::try_from(bytes).map_err(|_| nix::errno::Errno::EINVAL)
+}
 
 /// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs goes
 /// on writing to a disk after we were killed.

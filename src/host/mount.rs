@@ -1,0 +1,222 @@
+//! Mounting below the target root.
+
+use super::TargetRoot;
+use anyhow::{Context, bail};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A device that was just used by a probe of udev may be busy for a moment.
+const UNMOUNT_ATTEMPTS: u32 = 20;
+
+/// Gives this process mounts of its own: the kernel removes them when it ends, however it ends.
+/// Threads that exist already keep the old view, so this comes before workers.
+///
+/// # Errors
+/// Usually that we are not root.
+pub fn enter_private_namespace() -> anyhow::Result<()> {
+    let none: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS)
+        .and_then(|()| {
+            nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        })
+        .context("cannot make mounts of our own (this needs root)")
+}
+
+/// Mounts `device` at `point` inside `root`. The point must be a directory, not a link to one.
+///
+/// # Errors
+/// Names device, type and point.
+pub fn mount(
+    device: &Path,
+    root: &TargetRoot,
+    point: &str,
+    format: &str,
+    options: &[String],
+) -> anyhow::Result<()> {
+    let (flags, data) = split_options(options);
+    let target = open_point(root, point)?;
+    let path = format!("/proc/self/fd/{}", target.as_raw_fd());
+    let data = if data.is_empty() {
+        None
+    } else {
+        Some(data.as_str())
+    };
+    nix::mount::mount(Some(device), path.as_str(), Some(format), flags, data).map_err(|error| {
+        let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        let hint = match error {
+            Errno::ENODEV if !known.contains(format) => {
+                format!(": the running kernel knows no {format}")
+            }
+            _ => String::new(),
+        };
+        anyhow::anyhow!(
+            "cannot mount {} ({format}) at {point}: {error}{hint}",
+            device.display()
+        )
+    })
+}
+
+fn open_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let opened = if point == "/" {
+        root.open()
+    } else {
+        root.open_at(point, flags, Mode::empty())
+    };
+    opened.with_context(|| format!("mount point {point} is not a directory"))
+}
+
+/// Makes everything written below `point` durable.
+///
+/// # Errors
+/// The disk failed; the point is named.
+pub fn sync(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    root.open_at(if point == "/" { "." } else { point }, flags, Mode::empty())
+        .and_then(|directory| nix::unistd::syncfs(&directory))
+        .with_context(|| format!("cannot make {point} durable"))
+}
+
+/// Unmounts what is mounted at `point`.
+///
+/// # Errors
+/// It stays busy; the point is named.
+pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
+    unmount_path(&host_path(root, point))
+}
+
+fn unmount_path(path: &Path) -> anyhow::Result<()> {
+    for attempt in 1..=UNMOUNT_ATTEMPTS {
+        match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EBUSY) if attempt < UNMOUNT_ATTEMPTS => sleep(Duration::from_millis(50)),
+            Err(error) => bail!("cannot unmount {}: {error}", path.display()),
+        }
+    }
+    Ok(())
+}
+
+fn host_path(root: &TargetRoot, point: &str) -> PathBuf {
+    root.path().join(point.trim_start_matches('/'))
+}
+
+/// Splits mount options into flags of mount(2) and data for the file system.
+fn split_options(options: &[String]) -> (MsFlags, String) {
+    let mut flags = MsFlags::empty();
+    let mut data: Vec<&str> = Vec::new();
+    for option in options
+        .iter()
+        .flat_map(|option| option.split(','))
+        .filter(|o| !o.is_empty())
+    {
+        match flag(option) {
+            Some((bits, true)) => flags |= bits,
+            Some((bits, false)) => flags &= !bits,
+            None => data.push(option),
+        }
+    }
+    (flags, data.join(","))
+}
+
+/// Options of mount(8) that mount(2) takes as flags, and whether they set or clear them.
+fn flag(option: &str) -> Option<(MsFlags, bool)> {
+    Some(match option {
+        "defaults" | "auto" | "noauto" | "nouser" | "_netdev" | "nofail" => {
+            (MsFlags::empty(), true)
+        }
+        "ro" => (MsFlags::MS_RDONLY, true),
+        "rw" => (MsFlags::MS_RDONLY, false),
+        "nosuid" => (MsFlags::MS_NOSUID, true),
+        "suid" => (MsFlags::MS_NOSUID, false),
+        "nodev" => (MsFlags::MS_NODEV, true),
+        "dev" => (MsFlags::MS_NODEV, false),
+        "noexec" => (MsFlags::MS_NOEXEC, true),
+        "exec" => (MsFlags::MS_NOEXEC, false),
+        "sync" => (MsFlags::MS_SYNCHRONOUS, true),
+        "async" => (MsFlags::MS_SYNCHRONOUS, false),
+        "dirsync" => (MsFlags::MS_DIRSYNC, true),
+        "noatime" => (MsFlags::MS_NOATIME, true),
+        "atime" => (MsFlags::MS_NOATIME, false),
+        "nodiratime" => (MsFlags::MS_NODIRATIME, true),
+        "relatime" => (MsFlags::MS_RELATIME, true),
+        "strictatime" => (MsFlags::MS_STRICTATIME, true),
+        "lazytime" => (MsFlags::MS_LAZYTIME, true),
+        "silent" => (MsFlags::MS_SILENT, true),
+        _ => return None,
+    })
+}
+
+/// A read-only look at a file system that stays as it is; unmounted when dropped.
+#[derive(Debug)]
+pub struct View {
+    path: PathBuf,
+}
+
+impl View {
+    /// Mounts `device` read only at `point`, without replaying its journal: looking must not write.
+    ///
+    /// # Errors
+    /// Names device, type and point.
+    pub fn open(
+        device: &Path,
+        root: &TargetRoot,
+        point: &str,
+        format: &str,
+    ) -> anyhow::Result<Self> {
+        let no_replay = match format {
+            "ext4" => "noload",
+            "xfs" => "norecovery",
+            "btrfs" => "rescue=nologreplay",
+            _ => "",
+        };
+        let path = host_path(root, point);
+        // Inside a look at a kept file system this fails, and the mount below says so.
+        let _ = std::fs::create_dir_all(&path);
+        mount(
+            device,
+            root,
+            point,
+            format,
+            &["ro".into(), no_replay.into()],
+        )?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // The namespace is private: what cannot be unmounted now goes with the process.
+        let _ = unmount_path(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_split_into_flags_and_data() {
+        let options = [
+            "noatime,nodev".into(),
+            "compress=zstd".into(),
+            "ro".into(),
+            "rw".into(),
+        ];
+        let want = (
+            MsFlags::MS_NOATIME | MsFlags::MS_NODEV,
+            "compress=zstd".to_string(),
+        );
+        assert_eq!(split_options(&options), want);
+        assert_eq!(
+            split_options(&["defaults".into()]),
+            (MsFlags::empty(), String::new())
+        );
+    }
+}
