@@ -1,0 +1,264 @@
+//! The half of the lab that runs inside its kernel: takes cases one after the other.
+
+use super::case::{Case, Failure, Line, Place, Verdict};
+use super::check;
+use super::shell::Runner;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Instant;
+
+/// Where the disks and trees of a case live: memory.
+const WORK: &str = "/tmp/lab";
+
+/// `kindling plan` has something to change.
+const CHANGES: i32 = 2;
+
+/// Takes every case of `SHARE/cases.json` and writes verdicts to `SHARE/results.jsonl`.
+pub fn main(share: &Path, kindling: &str) -> Result<(), String> {
+    let text =
+        fs::read_to_string(share.join("cases.json")).map_err(|e| format!("read cases: {e}"))?;
+    let cases: Vec<Case> = serde_json::from_str(&text).map_err(|e| format!("parse cases: {e}"))?;
+    let mut results = File::options()
+        .create(true)
+        .append(true)
+        .open(share.join("results.jsonl"))
+        .map_err(|e| format!("open results: {e}"))?;
+    for case in &cases {
+        tell(&mut results, &Line::Started(case.name.clone()))?;
+        let start = Instant::now();
+        let failure = run(case, kindling).err();
+        let millis = start.elapsed().as_millis() as u64;
+        tell(
+            &mut results,
+            &Line::Ended(Verdict {
+                case: case.name.clone(),
+                failure,
+                millis,
+            }),
+        )?;
+    }
+    Ok(())
+}
+
+fn tell(results: &mut File, line: &Line) -> Result<(), String> {
+    let text = serde_json::to_string(line).map_err(|e| e.to_string())?;
+    writeln!(results, "{text}").map_err(|e| format!("write results: {e}"))
+}
+
+/// One case from blank to cleaned up. A mess left behind is a failure too: it would spoil the next case.
+fn run(case: &Case, kindling: &str) -> Result<(), Failure> {
+    let place = Place {
+        dir: WORK.into(),
+        target: format!("{WORK}/target"),
+        ..Place::default()
+    };
+    let mut runner = Runner::new(place);
+    let outcome = attach(&mut runner, case).and_then(|()| steps(&mut runner, case, kindling));
+    let cleaned = clean(&mut runner);
+    outcome.and(cleaned)
+}
+
+fn attach(runner: &mut Runner, case: &Case) -> Result<(), Failure> {
+    fs::create_dir_all(format!("{WORK}/target"))
+        .map_err(|e| runner.failure("set up", &e.to_string()))?;
+    for disk in &case.disks {
+        let file = format!("{WORK}/{}.img", disk.name);
+        File::create(&file)
+            .and_then(|f| f.set_len(disk.mib << 20))
+            .map_err(|e| runner.failure("set up", &format!("create {file}: {e}")))?;
+        let sector = disk.sector.to_string();
+        let arguments = [
+            "--find",
+            "--show",
+            "--partscan",
+            "--sector-size",
+            &sector,
+            &file,
+        ];
+        let device = runner
+            .must("attach disks", "losetup", &arguments)?
+            .stdout
+            .trim()
+            .to_string();
+        runner.place.devices.insert(disk.name.clone(), device);
+    }
+    if !case.hidden_programs.is_empty() {
+        runner.path =
+            path_without(&case.hidden_programs).map_err(|e| runner.failure("set up", &e))?;
+    }
+    Ok(())
+}
+
+/// A directory of links to every program but the hidden ones.
+fn path_without(hidden: &[String]) -> Result<String, String> {
+    let dir = format!("{WORK}/bin");
+    fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+    for source in ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"] {
+        for entry in fs::read_dir(source).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let link = format!("{dir}/{name}");
+            if !hidden.contains(&name) && !Path::new(&link).exists() {
+                symlink(entry.path(), &link).map_err(|e| format!("{link}: {e}"))?;
+            }
+        }
+    }
+    Ok(dir)
+}
+
+fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure> {
+    let visible = std::mem::replace(&mut runner.path, std::env::var("PATH").unwrap_or_default());
+    runner.must_shell("before", &case.before)?;
+    runner.run("udevadm", &["settle"]);
+    runner.path = visible;
+    let config = format!("{WORK}/config.ign");
+    fs::write(&config, runner.place.fill(&case.config))
+        .map_err(|e| runner.failure("set up", &e.to_string()))?;
+
+    let expect = &case.expect;
+    let untouched = fingerprints(runner)?;
+    let target = runner.place.target.clone();
+    let more: Vec<String> = case
+        .arguments
+        .iter()
+        .map(|a| runner.place.fill(a))
+        .collect();
+    let arguments = |verb: &'static str| -> Vec<&str> {
+        let mut all = vec![verb, "--target", &target];
+        all.extend(more.iter().map(String::as_str));
+        all.push(&config);
+        all
+    };
+
+    let plan = runner.run(kindling, &arguments("plan"));
+    let planned = expect.plan.unwrap_or(if matches!(expect.exit, 0 | 5) {
+        CHANGES
+    } else {
+        expect.exit
+    });
+    check::command(
+        runner,
+        "plan",
+        &plan,
+        planned,
+        &expect.plan_says,
+        &expect.never,
+    )?;
+    check::same(
+        runner,
+        "plan changes nothing",
+        &untouched,
+        &fingerprints(runner)?,
+    )?;
+
+    let apply = runner.run(kindling, &arguments("apply"));
+    check::command(
+        runner,
+        "apply",
+        &apply,
+        expect.exit,
+        &expect.says,
+        &expect.never,
+    )?;
+    runner.run("udevadm", &["settle"]);
+    check::no_mounts_below(runner, &target, &case.before)?;
+    let applied = fingerprints(runner)?;
+    let kept = |prints: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        prints
+            .iter()
+            .filter(|(disk, _)| expect.unchanged.contains(disk))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
+    check::same(
+        runner,
+        "disks that stay as they are",
+        &kept(&untouched),
+        &kept(&applied),
+    )?;
+
+    check::state(runner, expect)?;
+    if expect.exit == 0 && expect.again {
+        let before = fingerprints(runner)?;
+        let plan = runner.run(kindling, &arguments("plan"));
+        check::command(
+            runner,
+            "plan again",
+            &plan,
+            0,
+            &["othing to do".into()],
+            &expect.never,
+        )?;
+        let apply = runner.run(kindling, &arguments("apply"));
+        check::command(runner, "apply again", &apply, 0, &[], &expect.never)?;
+        check::same(
+            runner,
+            "apply again changes nothing",
+            &before,
+            &fingerprints(runner)?,
+        )?;
+        check::state(runner, expect)?;
+    }
+    Ok(())
+}
+
+/// Digest of the first and last MiB of each disk: both copies of the table and what lies beside them.
+fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure> {
+    runner
+        .place
+        .devices
+        .iter()
+        .map(|(name, device)| {
+            let print = fingerprint(device)
+                .map_err(|e| runner.failure("fingerprint", &format!("{device}: {e}")))?;
+            Ok((name.clone(), print))
+        })
+        .collect()
+}
+
+fn fingerprint(device: &str) -> std::io::Result<String> {
+    let mut file = File::open(device)?;
+    let size = file.seek(SeekFrom::End(0))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    for at in [0, size.saturating_sub(1 << 20)] {
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut buffer)?;
+        hash.update(&buffer);
+    }
+    Ok(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Unmounts, detaches and removes everything of the case.
+fn clean(runner: &mut Runner) -> Result<(), Failure> {
+    runner.path = std::env::var("PATH").unwrap_or_default();
+    for point in check::mounts_below(WORK).into_iter().rev() {
+        runner.run("umount", &[&point]);
+    }
+    let devices: Vec<String> = runner.place.devices.values().cloned().collect();
+    for device in &devices {
+        let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+        for swap in swaps
+            .lines()
+            .filter_map(|l| l.split_whitespace().next())
+            .filter(|s| s.starts_with(device.as_str()))
+        {
+            runner.run("swapoff", &[swap]);
+        }
+        runner.run("losetup", &["--detach", device]);
+    }
+    runner.run("udevadm", &["settle"]);
+    let left = runner
+        .run(
+            "losetup",
+            &["--list", "--noheadings", "--output", "NAME,BACK-FILE"],
+        )
+        .stdout;
+    if !left.trim().is_empty() {
+        return Err(runner.failure("clean up", &format!("loop devices are left:\n{left}")));
+    }
+    fs::remove_dir_all(WORK).map_err(|e| runner.failure("clean up", &format!("remove {WORK}: {e}")))
+}

@@ -1,0 +1,201 @@
+//! The half of the lab that runs on the host: starts kernels, deals out cases, collects verdicts.
+
+use super::case::{Case, Line, Verdict};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A kernel that says nothing for this long is ended.
+const SILENCE: Duration = Duration::from_secs(240);
+/// Kernels side by side; each uses one processor.
+const KERNELS: usize = 2;
+/// Memory of each kernel; disks live in it, sparse.
+const MEMORY: &str = "mem=3G";
+
+/// What must be installed, and the Debian package that has it.
+const NEEDS: &[(&str, &str)] = &[
+    ("/usr/bin/linux.uml", "user-mode-linux"),
+    ("/usr/lib/uml/modules", "user-mode-linux"),
+    ("/lib/systemd/systemd-udevd", "udev"),
+    ("/sbin/modprobe", "kmod"),
+    ("/bin/busybox", "busybox-static"),
+    ("/sbin/losetup", "mount"),
+    ("/sbin/sfdisk", "fdisk"),
+    ("/sbin/sgdisk", "gdisk"),
+    ("/sbin/mkfs.ext4", "e2fsprogs"),
+    ("/sbin/mkfs.xfs", "xfsprogs"),
+    ("/sbin/mkfs.btrfs", "btrfs-progs"),
+    ("/sbin/mkfs.fat", "dosfstools"),
+    ("/usr/sbin/useradd", "passwd"),
+];
+
+/// Why the lab cannot run here, with what to install; never a reason to skip.
+pub fn missing() -> Option<String> {
+    let lacking: Vec<&(&str, &str)> = NEEDS
+        .iter()
+        .filter(|(path, _)| !Path::new(path).exists())
+        .collect();
+    if lacking.is_empty() {
+        return None;
+    }
+    let files: Vec<&str> = lacking.iter().map(|(path, _)| *path).collect();
+    let mut packages: Vec<&str> = lacking.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
+    Some(format!(
+        "the lab runs cases in a real kernel and needs {}; install: apt-get install {}",
+        files.join(", "),
+        packages.join(" ")
+    ))
+}
+
+/// One kernel at work.
+struct Kernel {
+    child: Child,
+    share: tempfile::TempDir,
+    cases: Vec<String>,
+    read: usize,
+    heard: Instant,
+    running: Option<String>,
+}
+
+/// Runs all cases, calling `each` with every verdict as it comes. Every case gets exactly one verdict.
+pub fn run(cases: &[Case], each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
+    let mut kernels = Vec::new();
+    for n in 0..KERNELS.min(cases.len()) {
+        let share: Vec<&Case> = cases.iter().skip(n).step_by(KERNELS).collect();
+        kernels.push(start(&share)?);
+    }
+    while !kernels.is_empty() {
+        std::thread::sleep(Duration::from_millis(100));
+        let mut alive = Vec::new();
+        for mut kernel in kernels {
+            let ended = kernel
+                .child
+                .try_wait()
+                .map_err(|e| format!("wait for the kernel: {e}"))?
+                .is_some();
+            kernel.collect(each)?;
+            if ended || kernel.cases.is_empty() || kernel.heard.elapsed() > SILENCE {
+                kernel.finish(ended, each);
+            } else {
+                alive.push(kernel);
+            }
+        }
+        kernels = alive;
+    }
+    Ok(())
+}
+
+fn start(cases: &[&Case]) -> Result<Kernel, String> {
+    let memory = Path::new("/dev/shm");
+    let share = tempfile::Builder::new()
+        .prefix("kindling-lab-")
+        .tempdir_in(if memory.is_dir() {
+            memory.to_path_buf()
+        } else {
+            std::env::temp_dir()
+        })
+        .map_err(|e| format!("create a directory to share with the kernel: {e}"))?;
+    let text = serde_json::to_string(cases).map_err(|e| e.to_string())?;
+    fs::write(share.path().join("cases.json"), text).map_err(|e| format!("write cases: {e}"))?;
+    let console = File::create(share.path().join("console"))
+        .map_err(|e| format!("create console log: {e}"))?;
+    let exe = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
+    let init = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/guest.sh");
+    let child = Command::new("linux.uml")
+        .args([
+            MEMORY,
+            "root=/dev/root",
+            "rootfstype=hostfs",
+            "ro",
+            "quiet",
+            "con0=null,fd:1",
+            "con=null",
+        ])
+        .arg(format!("init={}", init.display()))
+        .arg(format!("lab_share={}", share.path().display()))
+        .arg(format!("lab_exe={}", exe.display()))
+        .arg(format!("lab_kindling={}", env!("CARGO_BIN_EXE_kindling")))
+        .env("TMPDIR", share.path())
+        .stdin(Stdio::null())
+        .stdout(console.try_clone().map_err(|e| e.to_string())?)
+        .stderr(console)
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("start linux.uml: {e}"))?;
+    let names = cases.iter().map(|case| case.name.clone()).collect();
+    Ok(Kernel {
+        child,
+        share,
+        cases: names,
+        read: 0,
+        heard: Instant::now(),
+        running: None,
+    })
+}
+
+impl Kernel {
+    /// Takes the complete lines that came since the last look.
+    fn collect(&mut self, each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
+        let text = fs::read_to_string(self.share.path().join("results.jsonl")).unwrap_or_default();
+        let Some(end) = text.rfind('\n').filter(|end| *end >= self.read) else {
+            return Ok(());
+        };
+        for line in text[self.read..=end].lines() {
+            self.heard = Instant::now();
+            match serde_json::from_str(line)
+                .map_err(|e| format!("a line from the kernel: {e}: {line}"))?
+            {
+                Line::Started(case) => self.running = Some(case),
+                Line::Ended(verdict) => {
+                    self.cases.retain(|case| *case != verdict.case);
+                    self.running = None;
+                    each(verdict);
+                }
+            }
+        }
+        self.read = end + 1;
+        Ok(())
+    }
+
+    /// Ends the kernel; cases it still owes fail with its console as the scene.
+    fn finish(mut self, ended: bool, each: &mut dyn FnMut(Verdict)) {
+        if !ended {
+            let deadline =
+                Instant::now() + Duration::from_secs(if self.cases.is_empty() { 5 } else { 0 });
+            while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            // The group is the kernel's own: its processes are threads and traced children of it.
+            let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
+        let console = fs::read_to_string(self.share.path().join("console")).unwrap_or_default();
+        let reason = if ended {
+            "the kernel ended early"
+        } else {
+            "the kernel was silent for too long"
+        };
+        for case in std::mem::take(&mut self.cases) {
+            let step = if self.running.as_ref() == Some(&case) {
+                "while it ran"
+            } else {
+                "before it ran"
+            };
+            let failure = super::case::Failure {
+                step: step.to_string(),
+                reason: reason.to_string(),
+                scene: console.clone(),
+            };
+            each(Verdict {
+                case,
+                failure: Some(failure),
+                millis: 0,
+            });
+        }
+    }
+}
