@@ -1,5 +1,36 @@
 //! Bytes from URLs; follows references between configs.
+//!
+//! # How a fetch runs
+//! 1. [`Request`]: what to get. Everything that can be judged without a network is judged here.
+//! 2. [`Scheme`]: a closed set with one dispatch point (`fetcher::open`), one file per scheme. It
+//!    gives a stream of bytes.
+//! 3. `pipeline`: stream, gunzip, then hash and sink at once, so the digest is always that of the
+//!    decompressed bytes and memory stays bounded.
+//!
+//! [`references::render`] follows `ignition.config.replace` and `merge`; [`top::load`] gets the
+//! config everything starts from.
 
-/// Fetches resources.
-#[derive(Debug, Clone, Default)]
-pub struct Fetcher {}
+mod authorities;
+mod error;
+mod events;
+mod fetcher;
+mod http;
+mod network;
+mod pipeline;
+mod proxy;
+pub mod references;
+mod request;
+mod scheme;
+mod settings;
+mod shown;
+pub mod top;
+
+pub use error::FetchError;
+pub use events::{FetchEvent, FetchEvents, Silent};
+pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, Fetched, Fetcher};
+pub use network::{NetworkNeed, needs_network};
+pub use proxy::Proxies;
+pub use request::{Compression, Request};
+pub use scheme::Scheme;
+pub use settings::{DESK_TOTAL, Settings, USER_AGENT};
+pub use shown::shown_url;

@@ -1,0 +1,181 @@
+//! Why a fetch failed.
+
+use crate::config::data_url::DataUrlError;
+use crate::config::digest::DigestError;
+use std::io;
+use std::time::Duration;
+
+/// Why a fetch failed. URLs in here are shown URLs: no user info, no query values, no data.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The fetcher is offline.
+    #[error("resource requires networking: cannot fetch {url} offline")]
+    NeedsNetwork {
+        /// What.
+        url: String,
+    },
+    /// Status 404.
+    #[error("resource not found: GET {url}: 404 Not Found")]
+    NotFound {
+        /// What.
+        url: String,
+    },
+    /// Any other status that is neither success nor worth another attempt.
+    #[error("failed to fetch resource: GET {url}: {status}")]
+    Status {
+        /// What.
+        url: String,
+        /// Code and reason.
+        status: String,
+    },
+    /// The total time limit is over.
+    #[error("unable to fetch resource in time: GET {url}: gave up after {} s and {attempts} attempt(s); last: {last}", .limit.as_secs_f32())]
+    OutOfTime {
+        /// What.
+        url: String,
+        /// The limit.
+        limit: Duration,
+        /// Attempts made.
+        attempts: u32,
+        /// How the last one went.
+        last: String,
+    },
+    /// [`super::FetchEvents::cancelled`] said so.
+    #[error("fetching {url} was cancelled")]
+    Cancelled {
+        /// What.
+        url: String,
+    },
+    /// A scheme no file of this module fetches.
+    #[error("unsupported source scheme {scheme:?}: cannot fetch {url}")]
+    UnsupportedScheme {
+        /// The scheme, lower case.
+        scheme: String,
+        /// What.
+        url: String,
+    },
+    /// A text that no request can be made of.
+    #[error("unable to parse url {url:?}: {cause}")]
+    InvalidUrl {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// A header without value, or one that cannot be sent.
+    #[error("unable to parse HTTP header {name:?} for {url}: {cause}")]
+    InvalidHeader {
+        /// What.
+        url: String,
+        /// The header. Its value may be secret.
+        name: String,
+        /// Why not.
+        cause: &'static str,
+    },
+    /// Neither `gzip` nor nothing.
+    #[error("invalid compression method {method:?} for {url}")]
+    InvalidCompression {
+        /// What.
+        url: String,
+        /// The method asked for.
+        method: String,
+    },
+    /// The expected digest is no digest.
+    #[error("{cause}: cannot verify {url}")]
+    InvalidDigest {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: DigestError,
+    },
+    /// Other bytes than expected.
+    #[error("hash verification failed (calculated {calculated} but expected {expected}) for {url}")]
+    HashMismatch {
+        /// What.
+        url: String,
+        /// Digest of what came, lower-case hex.
+        calculated: String,
+        /// Digest asked for, lower-case hex.
+        expected: String,
+    },
+    /// A malformed `data:` URL.
+    #[error("malformed data URL: {0}")]
+    DataUrl(#[from] DataUrlError),
+    /// Not gzip, or broken, or followed by garbage.
+    #[error("cannot decompress {url}: {cause}")]
+    Gzip {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The body ended early.
+    #[error("{url} was cut off: {cause}")]
+    Body {
+        /// What.
+        url: String,
+        /// How.
+        cause: String,
+    },
+    /// Too much for memory.
+    #[error("{url} is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// What.
+        url: String,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The destination failed, e.g. no space left.
+    #[error("cannot write what came from {url}: {cause}")]
+    Sink {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// A bundle of certificate authorities that cannot be used.
+    #[error("unable to decode PEM block: certificate authorities from {url}: {cause}")]
+    Certificates {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("cannot set up the HTTP client: {0}")]
+    Client(String),
+}
+
+impl FetchError {
+    /// What its reader can do about it.
+    pub fn remedy(&self) -> Option<&'static str> {
+        Some(match self {
+            FetchError::NeedsNetwork { .. } => "run without --offline, or embed it as a data: URL",
+            FetchError::NotFound { .. } => "check the URL",
+            FetchError::Status { .. } => "check the URL, and the headers it needs",
+            FetchError::OutOfTime { last, .. } if last.contains("certificate") => {
+                "list the authority in ignition.security.tls.certificateAuthorities, check the clock"
+            }
+            FetchError::OutOfTime { .. } => {
+                "check that the server answers, or raise ignition.timeouts.httpTotal"
+            }
+            FetchError::UnsupportedScheme { .. } => "use http, https or data",
+            FetchError::InvalidHeader { .. } => "give the header a name and a value",
+            FetchError::HashMismatch { .. } => {
+                "check the file; the hash is that of the decompressed bytes"
+            }
+            FetchError::Gzip { .. } => "check that the file is gzip, or remove compression",
+            FetchError::Body { .. } => "check the server, then try again",
+            FetchError::Sink { .. } => {
+                "check the free space and the permissions of the destination"
+            }
+            FetchError::Certificates { .. } => "use a bundle of PEM certificates",
+            _ => return None,
+        })
+    }
+
+    /// True if nothing but the missing network is wrong.
+    pub fn needs_network(&self) -> bool {
+        matches!(self, FetchError::NeedsNetwork { .. })
+    }
+}

@@ -1,0 +1,79 @@
+//! What a fetch tells while it runs.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One step of a fetch. URLs are shown URLs (see [`super::shown_url`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchEvent<'a> {
+    /// A request goes out.
+    Attempt {
+        /// What.
+        url: &'a str,
+        /// From 1.
+        number: u32,
+    },
+    /// The server answered.
+    Answer {
+        /// What.
+        url: &'a str,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The server sent us elsewhere.
+    Redirect {
+        /// Where to.
+        url: &'a str,
+    },
+    /// An attempt failed, another one follows.
+    Retry {
+        /// What.
+        url: &'a str,
+        /// Why.
+        cause: &'a str,
+        /// Pause before the next attempt.
+        pause: Duration,
+    },
+    /// More decompressed bytes are in the sink.
+    Received {
+        /// How many more.
+        bytes: u64,
+    },
+}
+
+/// Listens to fetches, and may end them.
+pub trait FetchEvents {
+    /// Something happened.
+    fn event(&self, _event: FetchEvent<'_>) {}
+    /// True if fetches should end with [`super::FetchError::Cancelled`]. Asked before each attempt,
+    /// during pauses and while the body comes in; without it a fetch that has no time limit and no
+    /// server would never end.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl FetchEvents for Silent {}
+
+impl fmt::Display for FetchEvent<'_> {
+    /// One log line, in the form log readers of Ignition know.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchEvent::Attempt { url, number } => write!(f, "GET {url}: attempt #{number}"),
+            FetchEvent::Answer { status, .. } => write!(f, "GET result: {status}"),
+            FetchEvent::Redirect { url } => write!(f, "GET redirected to {url}"),
+            FetchEvent::Retry { cause, pause, .. } => {
+                write!(
+                    f,
+                    "GET error: {cause}; next attempt in {:.1} s",
+                    pause.as_secs_f32()
+                )
+            }
+            FetchEvent::Received { bytes } => write!(f, "GET received {bytes} bytes"),
+        }
+    }
+}

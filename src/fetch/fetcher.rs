@@ -1,0 +1,245 @@
+//! The fetcher: one per set of settings, cheap to clone, shared by threads.
+
+use super::http::{self, Http};
+use super::pipeline::{self, BoundedVec};
+use super::{FetchError, FetchEvents, Request, Scheme, Settings, authorities};
+use crate::config::model::Resource;
+use crate::config::{Config, data_url};
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The most a fetch into memory may give.
+pub const BUFFER_LIMIT_BYTES: u64 = 256 << 20;
+
+/// What a fetch gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetched {
+    /// Unpacked bytes.
+    pub bytes: u64,
+    /// Requests made; 1 for what needs no network.
+    pub attempts: u32,
+}
+
+/// Fetches resources.
+#[derive(Debug, Clone, Default)]
+pub struct Fetcher {
+    access: Access,
+    http: Arc<Http>,
+    bundles: Arc<Bundles>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Access {
+    #[default]
+    Online,
+    Offline,
+}
+
+/// Certificate authority `index` of a config cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct CertificateError {
+    /// Place in `ignition.security.tls.certificateAuthorities`.
+    pub index: usize,
+    /// Why.
+    pub error: FetchError,
+}
+
+/// Bundles fetched so far. Their digests are not part of the key: two entries with one source but
+/// different digests must both be checked.
+#[derive(Debug, Default)]
+struct Bundles(Mutex<HashMap<BundleKey, Arc<[u8]>>>);
+
+type BundleKey = (String, bool, Vec<(String, String)>);
+
+/// A stream of bytes as the transport gives them.
+pub(super) struct Opened<'a> {
+    pub body: Box<dyn Read + 'a>,
+    pub attempts: u32,
+}
+
+impl Fetcher {
+    /// A fetcher. Nothing is opened or read before it is needed.
+    pub fn new(settings: Settings) -> Self {
+        Fetcher {
+            http: Arc::new(Http::new(settings)),
+            ..Fetcher::default()
+        }
+    }
+
+    /// The same fetcher without a network: what needs one fails with
+    /// [`FetchError::NeedsNetwork`] before anything is sent.
+    pub fn offline(self) -> Self {
+        Fetcher {
+            access: Access::Offline,
+            ..self
+        }
+    }
+
+    /// A fetcher with other settings that shares what does not depend on them.
+    pub fn with_settings(&self, settings: Settings) -> Self {
+        if settings == *self.settings() {
+            return self.clone();
+        }
+        Fetcher {
+            http: Arc::new(self.http.with_settings(settings)),
+            ..self.clone()
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        self.http.settings()
+    }
+
+    /// A fetcher as `config` wants it: its time limits, proxies, and its certificate authorities,
+    /// which are fetched here, with the new limits and proxies but the old certificates.
+    pub fn configured(
+        &self,
+        config: &Config,
+        events: &dyn FetchEvents,
+    ) -> Result<Fetcher, CertificateError> {
+        let mut settings = Settings::of(config, self.settings().fallback_total);
+        settings.user_agent = self.settings().user_agent.clone();
+        let listed = &config.ignition.security.tls.certificate_authorities;
+        if !listed.is_empty() {
+            let extra_roots = self.settings().extra_roots.clone();
+            let old = self.with_settings(Settings {
+                extra_roots,
+                ..settings.clone()
+            });
+            for (index, resource) in listed.iter().enumerate() {
+                let roots = old.authorities(resource, events);
+                settings
+                    .extra_roots
+                    .extend(roots.map_err(|error| CertificateError { index, error })?);
+            }
+        }
+        Ok(self.with_settings(settings))
+    }
+
+    fn authorities(
+        &self,
+        resource: &Resource,
+        events: &dyn FetchEvents,
+    ) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, FetchError> {
+        let request = Request::of(resource)?;
+        let bundle = self.bundle(&request, events)?;
+        let unusable = |cause| FetchError::Certificates {
+            url: request.shown_url(),
+            cause,
+        };
+        authorities::parse(&bundle).map_err(unusable)
+    }
+
+    fn bundle(&self, request: &Request, events: &dyn FetchEvents) -> Result<Arc<[u8]>, FetchError> {
+        let packed = request.compression != super::Compression::None;
+        let key = (request.url.clone(), packed, request.headers.clone());
+        let known = self.bundles.lock().get(&key).cloned();
+        if let Some(bundle) = known {
+            return pipeline::verify(request, &bundle).map(|()| bundle);
+        }
+        let bundle: Arc<[u8]> = self.fetch_to_vec(request, events)?.0.into();
+        self.bundles.lock().insert(key, Arc::clone(&bundle));
+        Ok(bundle)
+    }
+
+    /// Fetches into `sink`, unpacked and verified, in bounded memory. After an error `sink` may
+    /// hold a part; throwing that away is up to the caller.
+    pub fn fetch(
+        &self,
+        request: &Request,
+        sink: &mut dyn Write,
+        events: &dyn FetchEvents,
+    ) -> Result<Fetched, FetchError> {
+        let scheme = self.permitted(request)?;
+        if scheme == Scheme::Empty {
+            return Ok(Fetched {
+                bytes: 0,
+                attempts: 1,
+            });
+        }
+        let Opened { body, attempts } = self.open(scheme, request, events)?;
+        let bytes = pipeline::copy(request, body, sink, events)?;
+        Ok(Fetched { bytes, attempts })
+    }
+
+    /// Fetches into memory, at most [`BUFFER_LIMIT_BYTES`].
+    pub fn fetch_to_vec(
+        &self,
+        request: &Request,
+        events: &dyn FetchEvents,
+    ) -> Result<(Vec<u8>, Fetched), FetchError> {
+        self.fetch_bounded(request, BUFFER_LIMIT_BYTES, events)
+    }
+
+    /// Fetches into memory, at most `limit_bytes`.
+    pub fn fetch_bounded(
+        &self,
+        request: &Request,
+        limit_bytes: u64,
+        events: &dyn FetchEvents,
+    ) -> Result<(Vec<u8>, Fetched), FetchError> {
+        let mut sink = BoundedVec {
+            bytes: Vec::new(),
+            limit_bytes,
+        };
+        match self.fetch(request, &mut sink, events) {
+            Ok(fetched) => Ok((sink.bytes, fetched)),
+            Err(FetchError::Sink { url, cause }) if cause.kind() == io::ErrorKind::FileTooLarge => {
+                Err(FetchError::TooLarge { url, limit_bytes })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The scheme, if this fetcher may use it. Offline even unknown schemes need a network: what
+    /// they are is for a machine that has one to say.
+    fn permitted(&self, request: &Request) -> Result<Scheme, FetchError> {
+        let scheme = request.scheme();
+        let local = matches!(&scheme, Ok(s) if !s.needs_network());
+        let judged = !matches!(&scheme, Err(FetchError::UnsupportedScheme { .. }) | Ok(_));
+        if self.access == Access::Offline && !local && !judged {
+            return Err(FetchError::NeedsNetwork {
+                url: request.shown_url(),
+            });
+        }
+        scheme
+    }
+
+    /// The one place where schemes part.
+    fn open<'a>(
+        &'a self,
+        scheme: Scheme,
+        request: &'a Request,
+        events: &'a dyn FetchEvents,
+    ) -> Result<Opened<'a>, FetchError> {
+        match scheme {
+            Scheme::Empty => Ok(Opened {
+                body: Box::new(io::empty()),
+                attempts: 1,
+            }),
+            Scheme::Data => {
+                let bytes = data_url::decode(&request.url)?;
+                Ok(Opened {
+                    body: Box::new(Cursor::new(bytes)),
+                    attempts: 1,
+                })
+            }
+            Scheme::Http | Scheme::Https => http::open(&self.http, request, events),
+            Scheme::Tftp | Scheme::S3 | Scheme::Gs | Scheme::Arn => {
+                Err(FetchError::UnsupportedScheme {
+                    scheme: scheme.to_string(),
+                    url: request.shown_url(),
+                })
+            }
+        }
+    }
+}
+
+impl Bundles {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<BundleKey, Arc<[u8]>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,111 @@
+//! A response body as a blocking stream.
+
+use super::client::{AttemptError, Engine, Http, cause};
+use crate::fetch::FetchEvents;
+use crate::fetch::pipeline::BodyError;
+use bytes::{Buf, Bytes};
+use reqwest::Response;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::time::timeout_at;
+
+/// How long to wait for bytes before looking whether the fetch was cancelled.
+const CANCEL_CHECK: Duration = Duration::from_millis(500);
+
+pub(super) struct Body<'a> {
+    engine: Arc<Engine>,
+    events: &'a dyn FetchEvents,
+    response: Response,
+    announced_bytes: Option<u64>,
+    received_bytes: u64,
+    deadline: Option<Instant>,
+    limit: Duration,
+    attempts: u32,
+    chunk: Bytes,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(
+        http: &Http,
+        response: Response,
+        deadline: Option<Instant>,
+        attempts: u32,
+        events: &'a dyn FetchEvents,
+    ) -> Result<Self, AttemptError> {
+        Ok(Body {
+            engine: http.engine()?,
+            events,
+            announced_bytes: response.content_length(),
+            response,
+            received_bytes: 0,
+            deadline,
+            limit: http.settings().total.unwrap_or_default(),
+            attempts,
+            chunk: Bytes::new(),
+        })
+    }
+}
+
+impl Body<'_> {
+    /// The next bytes that came in; none at the end.
+    fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let now = Instant::now();
+            if self.events.cancelled() {
+                return Err(BodyError::Cancelled);
+            }
+            if self.deadline.is_some_and(|d| d <= now) {
+                return Err(self.out_of_time());
+            }
+            let look = now + CANCEL_CHECK;
+            let until = self.deadline.map_or(look, |d| d.min(look));
+            let response = &mut self.response;
+            let next = async { Ok(timeout_at(until.into(), response.chunk()).await) };
+            match self.engine.run(next).map_err(BodyError::Broken)? {
+                Ok(Ok(chunk)) => return Ok(chunk),
+                Ok(Err(error)) => return Err(self.broken(&error)),
+                Err(_elapsed) => {}
+            }
+        }
+    }
+
+    fn out_of_time(&self) -> BodyError {
+        BodyError::OutOfTime {
+            limit: self.limit,
+            attempts: self.attempts,
+            received_bytes: self.received_bytes,
+        }
+    }
+
+    fn broken(&self, error: &reqwest::Error) -> BodyError {
+        let received = self.received_bytes;
+        BodyError::Broken(match self.announced_bytes {
+            Some(announced) => format!(
+                "the server announced {announced} bytes, {received} came ({})",
+                cause(error)
+            ),
+            None => format!(
+                "the connection broke after {received} bytes ({})",
+                cause(error)
+            ),
+        })
+    }
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.chunk.is_empty() {
+            match self.next_chunk()? {
+                Some(chunk) => {
+                    self.received_bytes += chunk.len() as u64;
+                    self.chunk = chunk;
+                }
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.chunk.len());
+        self.chunk.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}

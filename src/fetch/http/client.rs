@@ -1,0 +1,254 @@
+//! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
+
+use super::connecting::{Progress, Watch};
+use crate::fetch::proxy::Target;
+use crate::fetch::{FetchError, Settings};
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Proxy, Response, Url};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use std::error::Error;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout_at;
+
+/// 30 s for TCP and 10 s for TLS; the client has one limit for both.
+const CONNECT: Duration = Duration::from_secs(40);
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// HTTP with one set of settings.
+#[derive(Debug, Default)]
+pub(in crate::fetch) struct Http {
+    settings: Settings,
+    shared: Arc<Shared>,
+    /// Without any roots: loading those of the system takes longer than most fetches.
+    plain: Lazy<Client>,
+    tls: Lazy<Client>,
+}
+
+/// What does not depend on settings.
+#[derive(Debug, Default)]
+struct Shared {
+    engine: Lazy<Arc<Engine>>,
+    system_roots: OnceLock<Vec<CertificateDer<'static>>>,
+}
+
+/// Drives connections while some thread waits for one; there is no thread of its own.
+#[derive(Debug)]
+pub(super) struct Engine(Option<Runtime>);
+
+/// Made at most once, unless making it fails.
+#[derive(Debug)]
+struct Lazy<T>(Mutex<Option<T>>);
+
+/// One request on its way.
+pub(super) struct Outgoing<'a> {
+    pub url: &'a Url,
+    pub headers: HeaderMap,
+    pub deadline: Option<Instant>,
+}
+
+/// Why there is no answer.
+pub(super) enum AttemptError {
+    /// The network, the server, or a limit: may go better next time.
+    Transport(String),
+    /// Will not.
+    Fatal(FetchError),
+}
+
+impl Http {
+    pub(in crate::fetch) fn new(settings: Settings) -> Self {
+        Http {
+            settings,
+            ..Http::default()
+        }
+    }
+
+    pub(in crate::fetch) fn with_settings(&self, settings: Settings) -> Self {
+        Http {
+            settings,
+            shared: Arc::clone(&self.shared),
+            ..Http::default()
+        }
+    }
+
+    pub(in crate::fetch) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Sends a GET request and waits for the response headers. Follows nothing.
+    pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Response, AttemptError> {
+        let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
+        let client = if tls {
+            self.tls.get(|| self.client(self.roots()))?
+        } else {
+            self.plain.get(|| self.client(RootCertStore::empty()))?
+        };
+        // The URL comes first: user info in it becomes a header, which the others may replace.
+        let request = client.get(outgoing.url.clone()).headers(outgoing.headers);
+        let exchange = self.exchange(request, outgoing.deadline);
+        self.engine()?
+            .run(exchange)
+            .map_err(AttemptError::Transport)
+    }
+
+    pub(super) fn engine(&self) -> Result<Arc<Engine>, AttemptError> {
+        self.shared.engine.get(|| Engine::new().map(Arc::new))
+    }
+
+    async fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+        total: Option<Instant>,
+    ) -> Result<Response, String> {
+        let progress = Progress::new();
+        let mut exchange = pin!(Arc::clone(&progress).watch(request.send()));
+        loop {
+            let now = Instant::now();
+            let headers = self
+                .settings
+                .response_headers
+                .map(|l| progress.deadline(l, now));
+            let Some(next) = headers.into_iter().chain(total).min() else {
+                return exchange.await.map_err(|e| cause(&e));
+            };
+            if let Ok(outcome) = timeout_at(next.into(), exchange.as_mut()).await {
+                return outcome.map_err(|e| cause(&e));
+            }
+            let now = Instant::now();
+            if total.is_some_and(|t| t <= now) {
+                return Err("no answer before the total time limit".into());
+            }
+            if let Some(limit) = self.settings.response_headers
+                && progress.deadline(limit, now) <= now
+            {
+                return Err(format!(
+                    "no response headers within {} s",
+                    limit.as_secs_f32()
+                ));
+            }
+        }
+    }
+
+    fn client(&self, roots: RootCertStore) -> Result<Client, AttemptError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| client_error(&e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let proxies = self.settings.proxies.clone();
+        let choose = move |url: &Url| {
+            let target = Target {
+                https: url.scheme() == "https",
+                host: url.host_str()?,
+                port: url.port_or_known_default()?,
+            };
+            proxies.choose(target).map(String::from)
+        };
+        Client::builder()
+            .tls_backend_preconfigured(tls)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            // Switches off what the environment says, too.
+            .no_proxy()
+            .proxy(Proxy::custom(choose))
+            .connect_timeout(CONNECT)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .connector_layer(Watch)
+            .build()
+            .map_err(|e| client_error(&e))
+    }
+
+    /// System roots and those of the settings. Roots that cannot be read are not trusted, that is
+    /// all: the error comes with the first server that needed them.
+    fn roots(&self) -> RootCertStore {
+        let load = || rustls_native_certs::load_native_certs().certs;
+        let system = self.shared.system_roots.get_or_init(load);
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(system.iter().cloned());
+        store.add_parsable_certificates(self.settings.extra_roots.iter().cloned());
+        store
+    }
+}
+
+impl Engine {
+    fn new() -> Result<Self, AttemptError> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime
+            .map(|r| Engine(Some(r)))
+            .map_err(|e| client_error(&e))
+    }
+
+    /// Runs `future`, and with it whatever else is going on, until it is done.
+    pub(super) fn run<T>(
+        &self,
+        future: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
+        match &self.0 {
+            Some(runtime) => runtime.block_on(future),
+            None => Err("the HTTP client is shut down".into()),
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// Does not wait for names that are still being looked up.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl<T> Default for Lazy<T> {
+    fn default() -> Self {
+        Lazy(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Lazy<T> {
+    fn get(&self, make: impl FnOnce() -> Result<T, AttemptError>) -> Result<T, AttemptError> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*made {
+            return Ok(value.clone());
+        }
+        let value = make()?;
+        Ok(made.insert(value).clone())
+    }
+}
+
+impl AttemptError {
+    pub(super) fn into_fatal(self) -> FetchError {
+        match self {
+            AttemptError::Fatal(error) => error,
+            AttemptError::Transport(cause) => FetchError::Client(cause),
+        }
+    }
+}
+
+fn client_error(error: &dyn Error) -> AttemptError {
+    AttemptError::Fatal(FetchError::Client(error.to_string()))
+}
+
+/// The reasons below the client's own text, which only says that sending failed and names the URL.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        next = source.source();
+    }
+    if texts.is_empty() {
+        "the request failed".into()
+    } else {
+        texts.join(": ")
+    }
+}

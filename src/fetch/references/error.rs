@@ -1,0 +1,109 @@
+//! Why the references of a config cannot be followed.
+
+use super::{DEEPEST_NESTING, MOST_FETCHES, SourceFindings};
+use crate::config::{Origin, ParseError};
+use crate::fetch::FetchError;
+use std::fmt;
+
+/// Why there is no merged document.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct RenderError {
+    /// The reason.
+    pub reason: Box<RenderReason>,
+    /// What was found in the configs read so far; for [`RenderReason::Invalid`] and
+    /// [`RenderReason::MergedInvalid`] the last of them says what is wrong.
+    pub findings: Vec<SourceFindings>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderReason {
+    /// A resource cannot be had.
+    #[error("cannot fetch the {reference}: {error}{}", remedy(error))]
+    Fetch {
+        /// Which.
+        reference: Box<Reference>,
+        /// Why not.
+        error: FetchError,
+    },
+    /// Zero bytes came. The reference provisioner would ignore all configs then.
+    #[error("the {reference} is not a config (empty); give it a text, or remove the reference")]
+    Empty {
+        /// Which.
+        reference: Box<Reference>,
+    },
+    /// A text came that cannot be used.
+    #[error("the {reference}, {}, cannot be used: {error}", .reference.url)]
+    Invalid {
+        /// Which.
+        reference: Box<Reference>,
+        /// Why not, in short.
+        error: ParseError,
+    },
+    /// Configs refer to each other in a circle, most likely.
+    #[error("not fetching the {reference}: configs refer to configs more than {DEEPEST_NESTING} deep; does {} lead back to itself?", .reference.url)]
+    TooDeep {
+        /// The one that was too much.
+        reference: Box<Reference>,
+    },
+    /// The same.
+    #[error("not fetching the {reference}: more than {MOST_FETCHES} configs already; does {} lead back to itself?", .reference.url)]
+    TooMany {
+        /// The one that was too much.
+        reference: Box<Reference>,
+    },
+    /// Each config is valid, all together are not.
+    #[error("merging gave an invalid config")]
+    MergedInvalid,
+}
+
+/// A place in a config that wants something fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// For what.
+    pub role: Role,
+    /// Shown URL.
+    pub url: String,
+    /// Where the URL stands.
+    pub origin: Option<Origin>,
+}
+
+/// What a reference is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `ignition.config.merge`
+    Merge,
+    /// `ignition.config.replace`
+    Replace,
+    /// `ignition.security.tls.certificateAuthorities`
+    Authority,
+}
+
+impl RenderReason {
+    /// True if nothing but the missing network is wrong.
+    pub fn needs_network(&self) -> bool {
+        matches!(self, RenderReason::Fetch { error, .. } if error.needs_network())
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.role {
+            Role::Merge => "config to merge",
+            Role::Replace => "replacing config",
+            Role::Authority => "certificate authorities",
+        })?;
+        match &self.origin {
+            Some(origin) => write!(f, " named at {origin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remedy(error: &FetchError) -> String {
+    error
+        .remedy()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,67 @@
+//! URL schemes a resource may have.
+
+use std::fmt;
+
+/// A scheme the config language knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// The empty source: zero bytes.
+    Empty,
+    /// The bytes are in the URL.
+    Data,
+    /// HTTP
+    Http,
+    /// HTTP over TLS
+    Https,
+    /// Trivial File Transfer Protocol
+    Tftp,
+    /// Amazon S3 bucket and key
+    S3,
+    /// Google Cloud Storage bucket and object
+    Gs,
+    /// Amazon resource name of an S3 object
+    Arn,
+}
+
+impl Scheme {
+    /// All schemes with a name.
+    const NAMED: [Scheme; 7] = [
+        Scheme::Data,
+        Scheme::Http,
+        Scheme::Https,
+        Scheme::Tftp,
+        Scheme::S3,
+        Scheme::Gs,
+        Scheme::Arn,
+    ];
+
+    /// The scheme called `name`, which must be lower case.
+    pub fn named(name: &str) -> Option<Scheme> {
+        Scheme::NAMED.into_iter().find(|s| s.name() == name)
+    }
+
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::Empty => "",
+            Scheme::Data => "data",
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Tftp => "tftp",
+            Scheme::S3 => "s3",
+            Scheme::Gs => "gs",
+            Scheme::Arn => "arn",
+        }
+    }
+
+    /// False if the bytes come without a network.
+    pub const fn needs_network(self) -> bool {
+        !matches!(self, Scheme::Empty | Scheme::Data)
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

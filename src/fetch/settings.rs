@@ -1,0 +1,86 @@
+//! Transport settings: time limits, proxies, trusted certificates.
+
+use super::Proxies;
+use crate::config::Config;
+use rustls::pki_types::CertificateDer;
+use std::time::Duration;
+
+/// What we call ourselves. Servers that know Ignition by its `User-Agent` must know us as well.
+pub const USER_AGENT: &str = concat!("Ignition/2.27.0 kindling/", env!("CARGO_PKG_VERSION"));
+
+/// Total limit per fetch for commands a person waits for, where a config sets none.
+pub const DESK_TOTAL: Duration = Duration::from_secs(120);
+
+const RESPONSE_HEADERS: Duration = Duration::from_secs(10);
+
+/// Transport settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Wait for response headers, per attempt and redirect, from the moment the connection
+    /// stands. None: no limit.
+    pub response_headers: Option<Duration>,
+    /// Limit per fetch: all attempts, pauses and the body. None: no limit.
+    pub total: Option<Duration>,
+    /// What `total` becomes for a config that does not set it.
+    pub fallback_total: Option<Duration>,
+    /// Proxies.
+    pub proxies: Proxies,
+    /// Certificates trusted in addition to the roots of the system.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// `User-Agent` header.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    /// Header limit 10 s, no total limit, no proxy, roots of the system.
+    fn default() -> Self {
+        Settings {
+            response_headers: Some(RESPONSE_HEADERS),
+            total: None,
+            fallback_total: None,
+            proxies: Proxies::default(),
+            extra_roots: Vec::new(),
+            user_agent: USER_AGENT.into(),
+        }
+    }
+}
+
+impl Settings {
+    /// Settings for a command a person waits for.
+    pub fn desk() -> Self {
+        Settings::with_fallback_total(Some(DESK_TOTAL))
+    }
+
+    /// Default settings with a total limit that holds wherever a config sets none.
+    pub fn with_fallback_total(total: Option<Duration>) -> Self {
+        Settings {
+            total,
+            fallback_total: total,
+            ..Settings::default()
+        }
+    }
+
+    /// The settings `config` asks for, but without its certificate authorities: those must be
+    /// fetched (see [`super::Fetcher::configured`]). Limits of 0 s mean no limit.
+    pub fn of(config: &Config, fallback_total: Option<Duration>) -> Self {
+        let timeouts = &config.ignition.timeouts;
+        Settings {
+            response_headers: limit(timeouts.http_response_headers, Some(RESPONSE_HEADERS)),
+            total: limit(timeouts.http_total, fallback_total),
+            fallback_total,
+            proxies: Proxies::of(&config.ignition.proxy),
+            ..Settings::default()
+        }
+    }
+}
+
+fn limit(seconds: Option<i64>, default: Option<Duration>) -> Option<Duration> {
+    match seconds {
+        None => default,
+        // Negative numbers pass validation; they are taken for "no limit", like 0.
+        Some(seconds) => u64::try_from(seconds)
+            .ok()
+            .filter(|s| *s > 0)
+            .map(Duration::from_secs),
+    }
+}

@@ -1,0 +1,145 @@
+//! The config everything starts from: a file, standard input or a URL.
+
+use super::pipeline::BoundedVec;
+use super::{BUFFER_LIMIT_BYTES, FetchError, FetchEvents, Fetcher, Request, Scheme, shown_url};
+use crate::config::url;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Where the first config is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Top {
+    /// `-`
+    StandardInput,
+    /// A URL with a scheme we know. Not to be shown as it is.
+    Url(String),
+    /// Anything else.
+    File(PathBuf),
+}
+
+/// The first config as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Name for origins and messages.
+    pub name: String,
+    /// Its text.
+    pub text: Vec<u8>,
+}
+
+/// Why the first config cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file, or standard input.
+    #[error("cannot read the config {name}: {cause}")]
+    Read {
+        /// What.
+        name: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// A URL.
+    #[error("cannot fetch the config: {error}{}", remedy(error))]
+    Fetch {
+        /// Why not.
+        #[from]
+        error: FetchError,
+    },
+}
+
+fn remedy(error: &FetchError) -> String {
+    error
+        .remedy()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default()
+}
+
+impl Top {
+    /// What an argument of the command line means.
+    pub fn of(argument: &OsStr) -> Self {
+        if argument == "-" {
+            return Top::StandardInput;
+        }
+        let text = argument.to_str().unwrap_or_default();
+        let scheme = url::parse(text).map(|u| u.scheme).unwrap_or_default();
+        // Broken data URLs do not parse, and are still no file names.
+        if Scheme::named(&scheme).is_some() || text.starts_with("data:") {
+            return Top::Url(text.into());
+        }
+        Top::File(argument.into())
+    }
+
+    /// Name for origins and messages.
+    pub fn name(&self) -> String {
+        match self {
+            Top::StandardInput => "<stdin>".into(),
+            Top::Url(url) => shown_url(url),
+            Top::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Reads the first config, at most [`BUFFER_LIMIT_BYTES`]. Files may be named relative to the
+/// working directory.
+pub fn load(top: &Top, fetcher: &Fetcher, events: &dyn FetchEvents) -> Result<Loaded, LoadError> {
+    let name = top.name();
+    let text = match top {
+        Top::Url(url) => fetcher.fetch_to_vec(&Request::get(url), events)?.0,
+        Top::StandardInput => read(&name, &mut io::stdin().lock())?,
+        Top::File(path) => read(&name, &mut open(&name, path)?)?,
+    };
+    Ok(Loaded { name, text })
+}
+
+fn open(name: &str, path: &Path) -> Result<File, LoadError> {
+    File::open(path).map_err(|cause| LoadError::Read {
+        name: name.into(),
+        cause,
+    })
+}
+
+fn read(name: &str, from: &mut dyn Read) -> Result<Vec<u8>, LoadError> {
+    let mut sink = BoundedVec {
+        bytes: Vec::new(),
+        limit_bytes: BUFFER_LIMIT_BYTES,
+    };
+    match io::copy(from, &mut sink) {
+        Ok(_) => Ok(sink.bytes),
+        Err(cause) => Err(LoadError::Read {
+            name: name.into(),
+            cause,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        let file = |p: &str| Top::File(p.into());
+        let url = |u: &str| Top::Url(u.into());
+        let cases = [
+            ("-", Top::StandardInput),
+            ("config.ign", file("config.ign")),
+            ("./http:", file("./http:")),
+            ("/a/b c", file("/a/b c")),
+            ("a:b", file("a:b")),
+            ("http://h/c", url("http://h/c")),
+            ("HTTPS://h/c", url("HTTPS://h/c")),
+            ("data:,%7B%7D", url("data:,%7B%7D")),
+            ("data:,%zz#\n", url("data:,%zz#\n")),
+            ("tftp://h/c", url("tftp://h/c")),
+        ];
+        for (argument, top) in cases {
+            assert_eq!(Top::of(OsStr::new(argument)), top, "{argument}");
+        }
+        assert_eq!(
+            Top::of(OsStr::new("http://u:p@h/c?t=1")).name(),
+            "http://h/c?t=…"
+        );
+        assert_eq!(Top::of(OsStr::new("-")).name(), "<stdin>");
+    }
+}
