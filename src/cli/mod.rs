@@ -1,10 +1,12 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
 pub mod exit;
+pub mod findings;
 pub mod generate;
 pub mod progress;
 pub mod report;
 pub mod target;
+pub mod validate;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -32,6 +34,8 @@ pub struct Cli {
 /// One command each.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Judge configs: all findings at once, with their places
+    Validate(validate::ValidateArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),
     /// Print a shell completion script
@@ -56,6 +60,7 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
+        Command::Validate(args) => validate::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

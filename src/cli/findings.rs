@@ -1,0 +1,201 @@
+//! Findings as text: with the line they are about, one per line, or as JSON.
+//!
+//! Configs hold secrets. What is shown of a line is its structure and its short, harmless values;
+//! see [`mask`].
+
+mod mask;
+
+use crate::config::{Finding, ParseError, Parsed, Position, Severity, Version};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use mask::{Excerpt, Secrecy};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// A config, its text, and what was found.
+pub struct Judged<'a> {
+    /// Name to show.
+    pub source: &'a str,
+    /// The text that was parsed.
+    pub text: &'a [u8],
+    /// What parsing gave.
+    pub parsed: &'a Parsed,
+}
+
+impl Judged<'_> {
+    fn count(&self, severity: Severity) -> usize {
+        self.parsed
+            .findings
+            .0
+            .iter()
+            .filter(|f| f.severity == severity)
+            .count()
+    }
+}
+
+/// Each finding with the line it is about, a marker below the place, and what to do; then a count.
+pub fn human(judged: &Judged<'_>, colour: bool) -> String {
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let lines = Lines::of(judged.text);
+    let mut out = String::new();
+    for finding in &judged.parsed.findings.0 {
+        let report = report(judged, &lines, finding);
+        let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
+    }
+    if let Some((problem, remedy)) = refusal(judged) {
+        let report = [
+            Level::ERROR
+                .primary_title(problem)
+                .element(Origin::path(judged.source)),
+            Group::with_title(Level::HELP.secondary_title(remedy)),
+        ];
+        let _ = writeln!(out, "{}\n", renderer.render(&report));
+    }
+    let _ = writeln!(out, "{}", summary(judged));
+    out
+}
+
+/// One line per finding, in the form users of Ignition know.
+pub fn plain(judged: &Judged<'_>) -> String {
+    let mut out = String::new();
+    for finding in &judged.parsed.findings.0 {
+        let _ = writeln!(out, "{finding}");
+    }
+    if let Some((problem, remedy)) = refusal(judged) {
+        let _ = writeln!(out, "error: {problem}; {remedy}");
+    }
+    out
+}
+
+/// Source, verdict, counts and findings.
+pub fn json(judged: &Judged<'_>) -> Value {
+    let mut value = json!({
+        "source": judged.source,
+        "valid": judged.parsed.outcome.is_ok(),
+        "errors": judged.count(Severity::Error),
+        "warnings": judged.count(Severity::Warning),
+        "findings": judged.parsed.findings,
+    });
+    if let (Some(value), Err(error)) = (value.as_object_mut(), &judged.parsed.outcome) {
+        value.insert("reason".into(), json!(error.to_string()));
+    }
+    if let (Some(value), Some((problem, remedy))) = (value.as_object_mut(), refusal(judged)) {
+        value.insert("problem".into(), json!(problem));
+        value.insert("help".into(), json!(remedy));
+    }
+    value
+}
+
+/// What is wrong with a text as a whole, and what to do.
+fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
+    let versions: Vec<&str> = Version::ALL.iter().map(|v| v.as_str()).collect();
+    let versions = versions.join(", ");
+    let error = judged.parsed.outcome.as_ref().err()?;
+    let remedy = match error {
+        ParseError::Empty => {
+            "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
+        }
+        ParseError::BadVersion => {
+            format!("ignition.version must be one of {versions}")
+        }
+        ParseError::Unsupported(_) => format!("accepted are {versions}"),
+        ParseError::Decode | ParseError::Invalid => return None,
+    };
+    let problem = match error {
+        ParseError::Unsupported(version) => format!("{error}: {}", version.escape_debug()),
+        _ => error.to_string(),
+    };
+    Some((problem, remedy))
+}
+
+/// Origin and excerpt of a finding are one place; the renderer takes them for two and puts a
+/// separator between them.
+fn one_place(rendered: &str) -> String {
+    let is_separator = |line: &str| {
+        let mut plain = line.to_owned();
+        while let Some(escape) = plain.find('\u{1b}') {
+            let end = plain[escape..]
+                .find('m')
+                .map_or(plain.len(), |m| escape + m + 1);
+            plain.replace_range(escape..end, "");
+        }
+        plain.trim() == ":::"
+    };
+    let lines = rendered.lines().filter(|line| !is_separator(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn summary(judged: &Judged<'_>) -> String {
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let errors = count(judged.count(Severity::Error), "error");
+    let warnings = count(judged.count(Severity::Warning), "warning");
+    match &judged.parsed.outcome {
+        Ok(_) if judged.parsed.findings.0.is_empty() => format!("{}: valid", judged.source),
+        Ok(_) => format!("{}: valid, {warnings}", judged.source),
+        Err(ParseError::Decode | ParseError::Invalid) => {
+            format!("{}: invalid, {errors}, {warnings}", judged.source)
+        }
+        Err(_) => format!("{}: not usable", judged.source),
+    }
+}
+
+fn report<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &'a Finding) -> Vec<Group<'a>> {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let mut group = level
+        .primary_title(finding.message.as_str())
+        .elements(place(judged, lines, finding));
+    if let Some(path) = &finding.path {
+        group = group.element(Level::NOTE.message(format!("at {path}")));
+    }
+    if let Some(help) = &finding.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    vec![group]
+}
+
+fn place<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &Finding) -> Vec<Element<'a>> {
+    let Some(Position { line, column }) = finding.position else {
+        return vec![Origin::path(judged.source).into()];
+    };
+    let (line, column) = (line as usize, column as usize);
+    let origin = Origin::path(judged.source).line(line).char_column(column);
+    let Some(text) = lines.get(line) else {
+        return vec![origin.into()];
+    };
+    let secrecy = Secrecy::of(finding);
+    // Findings about objects and lists point behind the bracket; the marker shows the bracket.
+    let before = text.get(..column - 1).unwrap_or_default();
+    let after_bracket = finding.path.is_some() && matches!(before.last(), Some(b'{' | b'['));
+    let at = if after_bracket {
+        column - 2
+    } else {
+        column - 1
+    };
+    let Some(Excerpt { text, span }) = mask::excerpt(text, at, secrecy) else {
+        return vec![origin.into()];
+    };
+    let snippet = Snippet::source(text)
+        .line_start(line)
+        .annotation(AnnotationKind::Primary.span(span));
+    vec![origin.into(), snippet.into()]
+}
+
+/// The lines of a text.
+struct Lines<'a>(Vec<&'a [u8]>);
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Lines(text.split(|b| *b == b'\n').collect())
+    }
+
+    fn get(&self, line: usize) -> Option<&'a [u8]> {
+        self.0.get(line.checked_sub(1)?).copied()
+    }
+}

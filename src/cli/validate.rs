@@ -1,0 +1,78 @@
+//! `kindling validate`: judges a config without looking at any machine.
+
+use super::exit::{Exit, Failure};
+use super::findings::{self, Judged};
+use crate::config;
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use std::io::Read;
+use std::path::PathBuf;
+
+/// `kindling validate`
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Configs to judge; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// With the line of the config each finding is about
+    Human,
+    /// One line per finding
+    Plain,
+    /// For programs
+    Json,
+}
+
+/// Prints everything there is to say about each config. Warnings do not make a config invalid.
+#[allow(
+    clippy::print_stdout,
+    reason = "findings are the result of this command"
+)]
+pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
+    let mut json = Vec::new();
+    let mut exit = Exit::Done;
+    for file in &args.files {
+        let name = if file.as_os_str() == "-" {
+            "<stdin>".into()
+        } else {
+            file.to_string_lossy()
+        };
+        let text = read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
+        let parsed = config::parse(&name, &text);
+        let judged = Judged {
+            source: &name,
+            text: &text,
+            parsed: &parsed,
+        };
+        if parsed.outcome.is_err() {
+            exit = Exit::NotValid;
+        }
+        match args.format {
+            Format::Human => print!("{}", findings::human(&judged, super::colour_on_stdout())),
+            Format::Plain => print!("{}", findings::plain(&judged)),
+            Format::Json => json.push(findings::json(&judged)),
+        }
+    }
+    if args.format == Format::Json {
+        println!("{:#}", serde_json::Value::Array(json));
+    }
+    Ok(exit)
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>> {
+    if file.as_os_str() != "-" {
+        return std::fs::read(file).with_context(|| format!("reading {}", file.display()));
+    }
+    let mut text = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut text)
+        .context("reading standard input")?;
+    Ok(text)
+}
