@@ -2,6 +2,9 @@
 //! verify but cannot decide.
 
 pub mod scheduler;
+pub mod tree;
+
+mod stage;
 
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};

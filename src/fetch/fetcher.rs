@@ -165,6 +165,12 @@ impl Fetcher {
         Ok(Fetched { bytes, attempts })
     }
 
+    /// Fetches what a config asks for into `sink`, quietly; returns the number of bytes written.
+    pub fn copy(&self, resource: &Resource, sink: &mut dyn Write) -> Result<u64, FetchError> {
+        let request = Request::of(resource)?;
+        Ok(self.fetch(&request, sink, &super::Silent)?.bytes)
+    }
+
     /// Fetches into memory, at most [`BUFFER_LIMIT_BYTES`].
     pub fn fetch_to_vec(
         &self,

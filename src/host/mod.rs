@@ -1,5 +1,6 @@
 //! The only door to the machine, for `observe` (reading half) and `execute`.
 
+pub mod accounts;
 pub mod command;
 pub mod devices;
 pub mod loopdev;

@@ -1,7 +1,8 @@
 //! The target root: every path below it is resolved by the kernel inside it.
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -32,10 +33,115 @@ impl TargetRoot {
     }
     /// Opens `path` inside the root, following links inside the root only.
     pub fn open_at(&self, path: &str, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
-        let how = OpenHow::new()
-            .flags(flags | OFlag::O_CLOEXEC)
-            .mode(mode)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        openat2(&self.open()?, path.trim_start_matches('/'), how)
+        open_in(&self.open()?, path, flags, mode)
+    }
+    /// Opens the directory a clean path is in, making missing directories (root-owned 0755), and
+    /// returns it with the last component; `.` stands for the root itself.
+    pub fn open_parent<'p>(&self, path: &'p str) -> nix::Result<(OwnedFd, &'p str)> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let root = self.open()?;
+        if above.is_empty() {
+            return Ok((root, if name.is_empty() { "." } else { name }));
+        }
+        let directory = match open_directory(&root, above) {
+            Err(Errno::ENOENT) => {
+                make_directories(&root, above)?;
+                open_directory(&root, above)?
+            }
+            other => other?,
+        };
+        Ok((directory, name))
+    }
+    /// Text of a regular file inside the root, links followed; `None` if there is none.
+    pub fn read(&self, path: &str) -> std::io::Result<Option<String>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+        let file = match self.open_at(path, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            other => std::fs::File::from(other?),
+        };
+        if !file.metadata()?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut { file }, &mut bytes)?;
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+    /// Makes a directory and all above it where missing, root-owned 0755.
+    pub fn make_directories(&self, path: &str) -> nix::Result<()> {
+        make_directories(&self.open()?, path)
+    }
+}
+
+fn open_in(root: &OwnedFd, path: &str, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(mode)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let path = match path.trim_start_matches('/') {
+        "" => ".",
+        path => path,
+    };
+    // The kernel gives up with EAGAIN when a rename elsewhere races with resolving `..`.
+    loop {
+        match openat2(root, path, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+fn open_directory(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    open_in(root, path, flags, Mode::empty())
+}
+
+fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
+    let path = path.trim_matches('/');
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    for end in ends {
+        let (above, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
+        if matches!(open_directory(root, &path[..end]), Ok(_)) {
+            continue;
+        }
+        let above = open_directory(root, above)?;
+        match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) => fchmodat(&above, name, Mode::from_bits_truncate(0o755), FchmodatFlags::FollowSymlink)?,
+            // Another operation was faster, or a link leads nowhere, which the open below tells.
+            Err(Errno::EEXIST) => {}
+            Err(error) => return Err(error),
+        }
+        open_directory(root, &path[..end])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_never_lead_out() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let outside = tempfile::tempdir().expect("a temporary directory");
+        symlink(outside.path(), dir.path().join("absolute")).expect("a link");
+        symlink("../../../../../../../tmp", dir.path().join("climbing")).expect("a link");
+        let root = TargetRoot::new(dir.path());
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        assert_eq!(root.open_at("/absolute", flags, Mode::empty()).err(), Some(Errno::ENOENT));
+        assert_eq!(root.open_at("/climbing", flags, Mode::empty()).err(), Some(Errno::ENOENT));
+        assert_eq!(root.open_parent("/absolute/x").err(), Some(Errno::ENOENT));
+        assert_eq!(std::fs::read_dir(outside.path()).expect("readable").count(), 0);
+    }
+
+    #[test]
+    fn parents_are_made() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = TargetRoot::new(dir.path());
+        let (_, name) = root.open_parent("/a/b/c").expect("parents can be made");
+        assert_eq!(name, "c");
+        assert!(dir.path().join("a/b").is_dir());
+        let (_, name) = root.open_parent("/").expect("the root is there");
+        assert_eq!(name, ".");
     }
 }

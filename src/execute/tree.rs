@@ -1,0 +1,292 @@
+//! Makes and removes nodes of the target tree.
+//!
+//! Everything happens relative to a handle of the parent directory that the kernel resolved inside
+//! the target, and never follows the last component. A node appears under its final name complete:
+//! content, owner and mode are set before.
+
+use super::{Context, Done};
+use super::stage::Stage;
+use crate::fetch::Fetcher;
+use crate::host::accounts::{Lookup, Space};
+use crate::plan::op::{
+    Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
+};
+use anyhow::{Context as _, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+
+const NEW_FILE_MODE: u32 = 0o644;
+const NEW_DIRECTORY_MODE: u32 = 0o755;
+
+/// Writes a file, appends to one, or corrects its owner and mode.
+pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
+    let (directory, name) = parent(context, &act.path)?;
+    let permissions = Resolved::of(&act.permissions, context)?;
+    if act.base == Base::Present && act.parts.is_empty() {
+        correct_file(&directory, name, permissions).with_context(|| format!("cannot change owner or mode of {}", act.path))?;
+        return Ok(Done::default());
+    }
+    let mut stage = Stage::new(&directory, name)
+        .with_context(|| format!("cannot create a file in the directory of {}", act.path))?;
+    let base = match act.base {
+        Base::Empty => None,
+        Base::Present => copy_present(&directory, name, stage.file())
+            .with_context(|| format!("cannot read {} to append to it", act.path))?,
+    };
+    let bytes = write_parts(&act.parts, stage.file(), context.fetcher)
+        .with_context(|| format!("cannot write {}", act.path))?;
+    permissions
+        .apply_to_new(stage.file(), base.as_ref())
+        .with_context(|| format!("cannot set owner and mode of {}", act.path))?;
+    stage
+        .publish(act.replace)
+        .with_context(|| format!("cannot put {} in place", act.path))?;
+    Ok(Done { bytes: Some(bytes) })
+}
+
+fn write_parts(parts: &[Content], file: &mut File, fetcher: &Fetcher) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for part in parts {
+        bytes += match part {
+            Content::Text { text, .. } => {
+                file.write_all(text.as_bytes())?;
+                text.len() as u64
+            }
+            Content::Fetched { resource, url } => fetcher
+                .copy(resource, file)
+                .with_context(|| format!("cannot fetch {url}"))?,
+        };
+    }
+    Ok(bytes)
+}
+
+/// Copies what is there now, so that appending is as atomic as replacing: a run killed half-way
+/// would otherwise append the same bytes twice.
+fn copy_present(directory: &OwnedFd, name: &str, to: &mut File) -> anyhow::Result<Option<FileStat>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let present = match openat(directory, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(None),
+        other => other?,
+    };
+    let stat = fstat(&present)?;
+    ensure!(kind(&stat) == SFlag::S_IFREG, "it is not a regular file");
+    std::io::copy(&mut File::from(present), to)?;
+    Ok(Some(stat))
+}
+
+fn correct_file(directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = openat(directory, name, flags, Mode::empty())?;
+    ensure!(kind(&fstat(&file)?) == SFlag::S_IFREG, "it is not a regular file");
+    Ok(permissions.apply(&file)?)
+}
+
+/// Makes a directory, or corrects its owner and mode.
+pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> {
+    let (above, name) = parent(context, &act.path)?;
+    let made = make_directory(&above, name)
+        .with_context(|| format!("cannot make directory {}", act.path))?;
+    if act.implied && !made {
+        return Ok(Done::default());
+    }
+    let mut permissions = Resolved::of(&act.permissions, context)?;
+    if made {
+        permissions.mode = permissions.mode.or(Some(NEW_DIRECTORY_MODE));
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(&above, name, flags, Mode::empty())
+        .and_then(|directory| permissions.apply(&directory))
+        .with_context(|| format!("cannot set owner and mode of directory {}", act.path))?;
+    Ok(Done::default())
+}
+
+/// False if it was there.
+fn make_directory(above: &OwnedFd, name: &str) -> anyhow::Result<bool> {
+    if name == "." {
+        return Ok(false);
+    }
+    match mkdirat(above, name, Mode::from_bits_truncate(NEW_DIRECTORY_MODE)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => {
+            let stat = lstat(above, name)?.context("it appears and disappears")?;
+            ensure!(kind(&stat) == SFlag::S_IFDIR, "something else is there");
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a symbolic link, or corrects its owner.
+pub fn symlink(act: &SymlinkAct, context: &Context) -> anyhow::Result<Done> {
+    let (directory, name) = parent(context, &act.path)?;
+    let permissions = Resolved::of(&act.permissions, context)?;
+    place_symlink(act, &directory, name, permissions)
+        .with_context(|| format!("cannot link {} -> {}", act.path, act.target))?;
+    Ok(Done::default())
+}
+
+fn place_symlink(act: &SymlinkAct, directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
+    let is_there = readlinkat(directory, name).is_ok_and(|there| there == *act.target);
+    if is_there {
+        return Ok(permissions.apply_to_link(directory, name)?);
+    }
+    super::stage::publish_made(directory, name, act.replace, |temporary| {
+        symlinkat(act.target.as_str(), directory, temporary)?;
+        permissions.apply_to_link(directory, temporary)
+    })
+}
+
+/// Makes a hard link.
+pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
+    let (directory, name) = parent(context, &act.path)?;
+    let (target_directory, target) = parent(context, &act.target)?;
+    super::stage::publish_made(&directory, name, act.replace, |temporary| {
+        linkat(&target_directory, target, &directory, temporary, AtFlags::empty())
+    })
+    .with_context(|| format!("cannot hard-link {} to {}", act.path, act.target))?;
+    Ok(Done::default())
+}
+
+/// Removes a node and everything below it, without following links. Other file systems mounted
+/// below keep their content.
+pub fn remove(act: &Remove, context: &Context) -> anyhow::Result<Done> {
+    let (directory, name) = parent(context, &act.path)?;
+    ensure!(name != ".", "cannot remove the root of the target");
+    remove_tree(&directory, name).with_context(|| format!("cannot remove {}", act.path))?;
+    Ok(Done::default())
+}
+
+/// Removes `name` in `directory` recursively; absence is fine.
+pub(super) fn remove_tree(directory: &OwnedFd, name: &str) -> anyhow::Result<()> {
+    let Some(stat) = lstat(directory, name)? else {
+        return Ok(());
+    };
+    if kind(&stat) != SFlag::S_IFDIR {
+        return gone(unlinkat(directory, name, UnlinkatFlags::NoRemoveDir));
+    }
+    empty_directory(directory, name, stat.st_dev)?;
+    match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
+        // A mount point: emptied, as far as it may be, and kept.
+        Err(Errno::EBUSY) => Ok(()),
+        other => gone(other),
+    }
+}
+
+fn empty_directory(above: &OwnedFd, name: &str, device: u64) -> anyhow::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let directory = openat(above, name, flags, Mode::empty())?;
+    let names = names(&directory)?;
+    for name in names {
+        let name = name.as_c_str();
+        let Some(stat) = lstat(&directory, name)? else {
+            continue;
+        };
+        if kind(&stat) != SFlag::S_IFDIR {
+            gone(unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir))?;
+        } else if stat.st_dev == device {
+            let text = name.to_str().context("a directory name is not UTF-8")?;
+            remove_tree(&directory, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
+    let mut stream = nix::dir::Dir::from_fd(directory.try_clone().map_err(|_| Errno::EMFILE)?)?;
+    let mut names = Vec::new();
+    for entry in stream.iter() {
+        let name = entry?.file_name().to_owned();
+        if name.as_c_str() != c"." && name.as_c_str() != c".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn gone(result: nix::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(Errno::ENOENT) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p str)> {
+    context
+        .root
+        .open_parent(path)
+        .with_context(|| format!("cannot open the directory of {path} inside {}", context.root.path().display()))
+}
+
+fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+/// Owner and mode with names looked up.
+#[derive(Debug, Clone, Copy)]
+struct Resolved {
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+    mode: Option<u32>,
+}
+
+impl Resolved {
+    fn of(wish: &Permissions, context: &Context) -> anyhow::Result<Self> {
+        let id = |space, owner: &Owner| match owner {
+            Owner::Keep => Ok(None),
+            Owner::Id(id) => Ok(Some(*id)),
+            Owner::Name(name) => match Lookup::new(context.root).id(space, name)? {
+                Some(id) => Ok(Some(id)),
+                None => bail!("the target has no {space} named {name:?}"),
+            },
+        };
+        Ok(Self {
+            uid: id(Space::User, &wish.user)?.map(Uid::from_raw),
+            gid: id(Space::Group, &wish.group)?.map(Gid::from_raw),
+            mode: wish.mode,
+        })
+    }
+
+    /// Owner first: changing it clears setuid and setgid.
+    fn apply(&self, node: &impl AsFd) -> nix::Result<()> {
+        if self.uid.is_some() || self.gid.is_some() {
+            fchown(node, self.uid, self.gid)?;
+        }
+        match self.mode {
+            Some(mode) => fchmod(node, Mode::from_bits_truncate(mode)),
+            None => Ok(()),
+        }
+    }
+
+    /// A new file gets what is asked for; else what the file it continues has; else the defaults.
+    fn apply_to_new(&self, file: &File, base: Option<&FileStat>) -> nix::Result<()> {
+        let owner = |stat: &FileStat| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+        let (uid, gid) = base.map(owner).unzip();
+        let mode = base.map_or(NEW_FILE_MODE, |stat| stat.st_mode & 0o7777);
+        Resolved {
+            uid: self.uid.or(uid),
+            gid: self.gid.or(gid),
+            mode: self.mode.or(Some(mode)),
+        }
+        .apply(file)
+    }
+
+    fn apply_to_link(&self, directory: &OwnedFd, name: &str) -> nix::Result<()> {
+        if self.uid.is_none() && self.gid.is_none() {
+            return Ok(());
+        }
+        fchownat(directory, name, self.uid, self.gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+    }
+}
