@@ -1,9 +1,12 @@
 //! Runs a plan. Sees operations, never config documents or observation, so it can wait, retry and
 //! verify but cannot decide.
 
+pub mod accounts;
 pub mod scheduler;
 pub mod tree;
+pub mod units;
 
+mod native;
 mod stage;
 
 use crate::fetch::Fetcher;

@@ -9,7 +9,7 @@
 
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2, renameat};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::fs::File;
@@ -83,7 +83,13 @@ fn link(file: &File, directory: &OwnedFd, name: &str) -> nix::Result<()> {
     match linkat(file, "", directory, name, AtFlags::AT_EMPTY_PATH) {
         Err(Errno::ENOENT) => {
             let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(nix::fcntl::AT_FDCWD, path.as_str(), directory, name, AtFlags::AT_SYMLINK_FOLLOW)
+            linkat(
+                nix::fcntl::AT_FDCWD,
+                path.as_str(),
+                directory,
+                name,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )
         }
         other => other,
     }
@@ -107,7 +113,8 @@ struct Temporary<'d> {
 
 impl<'d> Temporary<'d> {
     fn file(directory: &'d OwnedFd, name: &str) -> nix::Result<(OwnedFd, Self)> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = None;
         let open = |name: &str| openat(directory, name, flags, PRIVATE);
         let temporary = Self::attempt(directory, name, |name| {
@@ -136,7 +143,11 @@ impl<'d> Temporary<'d> {
         };
         for _ in 0..ATTEMPTS {
             match make(&temporary.name) {
-                Err(Errno::EEXIST) => unlinkat(directory, temporary.name.as_str(), UnlinkatFlags::NoRemoveDir)?,
+                Err(Errno::EEXIST) => unlinkat(
+                    directory,
+                    temporary.name.as_str(),
+                    UnlinkatFlags::NoRemoveDir,
+                )?,
                 other => return other.map(|()| temporary),
             }
         }
@@ -170,7 +181,11 @@ impl Drop for Temporary<'_> {
     /// After a rename there is nothing of that name; after an error there may be. A rename of two
     /// names of one file does nothing and leaves both.
     fn drop(&mut self) {
-        let _ = unlinkat(self.directory, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(
+            self.directory,
+            self.name.as_str(),
+            UnlinkatFlags::NoRemoveDir,
+        );
     }
 }
 
@@ -178,6 +193,10 @@ impl Drop for Temporary<'_> {
 fn temporary_name(name: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(name);
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!(".kindling-{hex}")
 }

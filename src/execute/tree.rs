@@ -4,8 +4,8 @@
 //! the target, and never follows the last component. A node appears under its final name complete:
 //! content, owner and mode are set before.
 
-use super::{Context, Done};
 use super::stage::Stage;
+use super::{Context, Done};
 use crate::fetch::Fetcher;
 use crate::host::accounts::{Lookup, Space};
 use crate::plan::op::{
@@ -28,7 +28,8 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let permissions = Resolved::of(&act.permissions, context)?;
     if act.base == Base::Present && act.parts.is_empty() {
-        correct_file(&directory, name, permissions).with_context(|| format!("cannot change owner or mode of {}", act.path))?;
+        correct_file(&directory, name, permissions)
+            .with_context(|| format!("cannot change owner or mode of {}", act.path))?;
         return Ok(Done::default());
     }
     let mut stage = Stage::new(&directory, name)
@@ -67,7 +68,11 @@ fn write_parts(parts: &[Content], file: &mut File, fetcher: &Fetcher) -> anyhow:
 
 /// Copies what is there now, so that appending is as atomic as replacing: a run killed half-way
 /// would otherwise append the same bytes twice.
-fn copy_present(directory: &OwnedFd, name: &str, to: &mut File) -> anyhow::Result<Option<FileStat>> {
+fn copy_present(
+    directory: &OwnedFd,
+    name: &str,
+    to: &mut File,
+) -> anyhow::Result<Option<FileStat>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let present = match openat(directory, name, flags, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(None),
@@ -82,7 +87,10 @@ fn copy_present(directory: &OwnedFd, name: &str, to: &mut File) -> anyhow::Resul
 fn correct_file(directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
-    ensure!(kind(&fstat(&file)?) == SFlag::S_IFREG, "it is not a regular file");
+    ensure!(
+        kind(&fstat(&file)?) == SFlag::S_IFREG,
+        "it is not a regular file"
+    );
     Ok(permissions.apply(&file)?)
 }
 
@@ -130,7 +138,12 @@ pub fn symlink(act: &SymlinkAct, context: &Context) -> anyhow::Result<Done> {
     Ok(Done::default())
 }
 
-fn place_symlink(act: &SymlinkAct, directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
+fn place_symlink(
+    act: &SymlinkAct,
+    directory: &OwnedFd,
+    name: &str,
+    permissions: Resolved,
+) -> anyhow::Result<()> {
     let is_there = readlinkat(directory, name).is_ok_and(|there| there == *act.target);
     if is_there {
         return Ok(permissions.apply_to_link(directory, name)?);
@@ -146,7 +159,13 @@ pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let (target_directory, target) = parent(context, &act.target)?;
     super::stage::publish_made(&directory, name, act.replace, |temporary| {
-        linkat(&target_directory, target, &directory, temporary, AtFlags::empty())
+        linkat(
+            &target_directory,
+            target,
+            &directory,
+            temporary,
+            AtFlags::empty(),
+        )
     })
     .with_context(|| format!("cannot hard-link {} to {}", act.path, act.target))?;
     Ok(Done::default())
@@ -216,10 +235,12 @@ fn gone(result: nix::Result<()>) -> anyhow::Result<()> {
 }
 
 fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p str)> {
-    context
-        .root
-        .open_parent(path)
-        .with_context(|| format!("cannot open the directory of {path} inside {}", context.root.path().display()))
+    context.root.open_parent(path).with_context(|| {
+        format!(
+            "cannot open the directory of {path} inside {}",
+            context.root.path().display()
+        )
+    })
 }
 
 fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
@@ -287,6 +308,12 @@ impl Resolved {
         if self.uid.is_none() && self.gid.is_none() {
             return Ok(());
         }
-        fchownat(directory, name, self.uid, self.gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+        fchownat(
+            directory,
+            name,
+            self.uid,
+            self.gid,
+            AtFlags::AT_SYMLINK_NOFOLLOW,
+        )
     }
 }

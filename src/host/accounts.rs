@@ -91,14 +91,31 @@ impl GroupLine {
 /// Names of a comma-separated list.
 pub fn split_members(list: &str) -> Vec<String> {
     let names = list.split(',').map(str::trim);
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Files that hold a name space, in the order the target asks them; the first hit wins.
 pub fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str> {
     let (key, files) = match space {
-        Space::User => ("passwd", ["/etc/passwd", "/usr/lib/passwd", "/usr/share/baselayout/passwd"]),
-        Space::Group => ("group", ["/etc/group", "/usr/lib/group", "/usr/share/baselayout/group"]),
+        Space::User => (
+            "passwd",
+            [
+                "/etc/passwd",
+                "/usr/lib/passwd",
+                "/usr/share/baselayout/passwd",
+            ],
+        ),
+        Space::Group => (
+            "group",
+            [
+                "/etc/group",
+                "/usr/lib/group",
+                "/usr/share/baselayout/group",
+            ],
+        ),
     };
     let services = nsswitch.and_then(|text| {
         text.lines().find_map(|line| {
@@ -138,13 +155,19 @@ impl<'r> Lookup<'r> {
     pub fn id(&self, space: Space, name: &str) -> anyhow::Result<Option<u32>> {
         match space {
             Space::User => Ok(self.user(name)?.map(|line| line.uid)),
-            Space::Group => self.find(space, |line| GroupLine::parse(line).filter(|g| g.name == name).map(|g| g.gid)),
+            Space::Group => self.find(space, |line| {
+                GroupLine::parse(line)
+                    .filter(|g| g.name == name)
+                    .map(|g| g.gid)
+            }),
         }
     }
 
     /// A user by name.
     pub fn user(&self, name: &str) -> anyhow::Result<Option<PasswdLine>> {
-        self.find(Space::User, |line| PasswdLine::parse(line).filter(|user| user.name == name))
+        self.find(Space::User, |line| {
+            PasswdLine::parse(line).filter(|user| user.name == name)
+        })
     }
 
     /// All lines of a name space in the order of precedence.
@@ -177,8 +200,14 @@ mod tests {
         for (text, want) in [
             (None, vec!["/etc/passwd"]),
             (Some("group: altfiles\n"), vec!["/etc/passwd"]),
-            (Some("passwd:  files altfiles systemd # x\n"), vec!["/etc/passwd", "/usr/lib/passwd"]),
-            (Some("#passwd: altfiles\npasswd: usrfiles files"), vec!["/usr/share/baselayout/passwd", "/etc/passwd"]),
+            (
+                Some("passwd:  files altfiles systemd # x\n"),
+                vec!["/etc/passwd", "/usr/lib/passwd"],
+            ),
+            (
+                Some("#passwd: altfiles\npasswd: usrfiles files"),
+                vec!["/usr/share/baselayout/passwd", "/etc/passwd"],
+            ),
             (Some("passwd: [NOTFOUND=return] sss"), vec![]),
         ] {
             assert_eq!(database_files(text, Space::User), want, "{text:?}");
@@ -189,7 +218,10 @@ mod tests {
     fn lines_are_read() {
         let line = PasswdLine::parse("core:x:1000:1001:Core, User:/home/core:/bin/bash");
         let line = line.expect("a valid line");
-        assert_eq!((line.uid, line.gid, line.gecos.as_str()), (1000, 1001, "Core, User"));
+        assert_eq!(
+            (line.uid, line.gid, line.gecos.as_str()),
+            (1000, 1001, "Core, User")
+        );
         assert_eq!(PasswdLine::parse("+nis"), None);
         assert_eq!(PasswdLine::parse(":x:0:0::/:"), None);
         let group = GroupLine::parse("wheel:x:10:a, b,").expect("a valid line");

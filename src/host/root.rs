@@ -97,7 +97,10 @@ fn open_directory(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
 
 fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
     let path = path.trim_matches('/');
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let ends = path
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
     for end in ends {
         let (above, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
         if matches!(open_directory(root, &path[..end]), Ok(_)) {
@@ -105,7 +108,12 @@ fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
         }
         let above = open_directory(root, above)?;
         match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => fchmodat(&above, name, Mode::from_bits_truncate(0o755), FchmodatFlags::FollowSymlink)?,
+            Ok(()) => fchmodat(
+                &above,
+                name,
+                Mode::from_bits_truncate(0o755),
+                FchmodatFlags::FollowSymlink,
+            )?,
             // Another operation was faster, or a link leads nowhere, which the open below tells.
             Err(Errno::EEXIST) => {}
             Err(error) => return Err(error),
@@ -128,10 +136,19 @@ mod tests {
         symlink("../../../../../../../tmp", dir.path().join("climbing")).expect("a link");
         let root = TargetRoot::new(dir.path());
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-        assert_eq!(root.open_at("/absolute", flags, Mode::empty()).err(), Some(Errno::ENOENT));
-        assert_eq!(root.open_at("/climbing", flags, Mode::empty()).err(), Some(Errno::ENOENT));
+        assert_eq!(
+            root.open_at("/absolute", flags, Mode::empty()).err(),
+            Some(Errno::ENOENT)
+        );
+        assert_eq!(
+            root.open_at("/climbing", flags, Mode::empty()).err(),
+            Some(Errno::ENOENT)
+        );
         assert_eq!(root.open_parent("/absolute/x").err(), Some(Errno::ENOENT));
-        assert_eq!(std::fs::read_dir(outside.path()).expect("readable").count(), 0);
+        assert_eq!(
+            std::fs::read_dir(outside.path()).expect("readable").count(),
+            0
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use nix::sys::signal::Signal;
 use std::fs::File;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -73,29 +73,32 @@ impl LoopConfig {
     }
 }
 
-// Request numbers of linux/loop.h and linux/fs.h.
-nix::ioctl_none_bad!(loop_ctl_get_free_raw, 0x4C82);
-nix::ioctl_write_ptr_bad!(loop_configure_raw, 0x4C0A, LoopConfig);
-nix::ioctl_read!(block_size64_raw, 0x12, 114, usize);
-nix::ioctl_read_bad!(sector_size_raw, 0x1268, nix::libc::c_int);
+/// The bare calls; request numbers of linux/loop.h and linux/fs.h.
+#[allow(missing_docs, reason = "the macros make undocumented functions; the safe ones below are ours")]
+mod raw {
+    nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
+    nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
+    nix::ioctl_read!(block_size64, 0x12, 114, usize);
+    nix::ioctl_read_bad!(sector_size, 0x1268, nix::libc::c_int);
+}
 
 /// Number of a free loop device; the kernel makes one if there is none.
 pub fn loop_free(control: &File) -> nix::Result<i32> {
     // SAFETY: the request takes no argument; the descriptor is open for the whole call.
-    unsafe { loop_ctl_get_free_raw(control.as_raw_fd()) }
+    unsafe { raw::loop_ctl_get_free(control.as_raw_fd()) }
 }
 
 /// Attaches a loop device.
 pub fn loop_configure(device: &File, config: &LoopConfig) -> nix::Result<()> {
     // SAFETY: the pointer is to a live value with the layout the kernel expects; it only reads it.
-    unsafe { loop_configure_raw(device.as_raw_fd(), config) }.map(drop)
+    unsafe { raw::loop_configure(device.as_raw_fd(), config) }.map(drop)
 }
 
 /// Size of a block device in bytes.
 pub fn block_bytes(device: &File) -> nix::Result<u64> {
     let mut bytes = 0;
     // SAFETY: the kernel writes one 64-bit number (size_t of a 64-bit kernel) into a live value.
-    unsafe { block_size64_raw(device.as_raw_fd() as RawFd, &mut bytes) }?;
+    unsafe { raw::block_size64(device.as_raw_fd(), &mut bytes) }?;
     Ok(bytes as u64)
 }
 
@@ -103,7 +106,7 @@ pub fn block_bytes(device: &File) -> nix::Result<u64> {
 pub fn sector_bytes(device: &File) -> nix::Result<u32> {
     let mut bytes = 0;
     // SAFETY: the kernel writes one int into a live value.
-    unsafe { sector_size_raw(device.as_raw_fd(), &mut bytes) }?;
+    unsafe { raw::sector_size(device.as_raw_fd(), &mut bytes) }?;
     u32::try_from(bytes).map_err(|_| nix::errno::Errno::EINVAL)
 }
 

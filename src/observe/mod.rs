@@ -1,1 +1,6 @@
-//! (see the map in lib.rs)
+//! Looks at the machine, read only, and returns facts.
+
+pub mod root;
+
+mod accounts;
+mod content;

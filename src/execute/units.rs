@@ -1,0 +1,54 @@
+//! Disables units and changes kernel arguments, through the programs made for it.
+
+use super::{Context, Done};
+use crate::host::Command;
+use crate::plan::op::{DisableUnit, KernelArgumentsAct};
+
+/// Removes the links that enable a unit.
+pub fn disable(act: &DisableUnit, context: &Context) -> anyhow::Result<Done> {
+    Command::new("systemctl")
+        .arg("--root")
+        .arg(context.root.path().to_string_lossy())
+        .arg("disable")
+        .arg(&act.unit)
+        .run()?;
+    Ok(Done::default())
+}
+
+/// Runs the helper of the distribution, arguments to add first.
+pub fn kernel_arguments(act: &KernelArgumentsAct, _: &Context) -> anyhow::Result<Done> {
+    kernel_arguments_command(act).run()?;
+    Ok(Done::default())
+}
+
+fn kernel_arguments_command(act: &KernelArgumentsAct) -> Command {
+    let add = act
+        .should_exist
+        .iter()
+        .map(|argument| ("--should-exist", argument));
+    let remove = act
+        .should_not_exist
+        .iter()
+        .map(|argument| ("--should-not-exist", argument));
+    add.chain(remove).fold(
+        Command::new("ignition-kargs-helper"),
+        |command, (option, argument)| command.arg(option).arg(argument),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_arguments_stay_single_words() {
+        let act = KernelArgumentsAct {
+            should_exist: vec!["a b".into(), "c".into()],
+            should_not_exist: vec!["d".into()],
+        };
+        assert_eq!(
+            kernel_arguments_command(&act).to_string(),
+            "ignition-kargs-helper --should-exist \"a b\" --should-exist c --should-not-exist d"
+        );
+    }
+}

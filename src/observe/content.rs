@@ -1,0 +1,187 @@
+//! Compares an existing file with the bytes a config wants, without holding either in memory.
+
+use crate::config::model::{File, Resource};
+use crate::facts::root::ContentFacts;
+use crate::fetch::Fetcher;
+use crate::host::TargetRoot;
+use anyhow::Context;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use sha2::{Digest, Sha256, Sha512};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+
+/// Fragments up to this size are kept in memory while looking for them at the end of a file.
+const MEMORY_BYTES: usize = 1 << 20;
+
+/// The content wanted at a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    /// A `storage.files` entry.
+    File(&'a File),
+    /// Text.
+    Text(&'a str),
+    /// Public keys, one a line.
+    Keys(&'a [String]),
+}
+
+/// Compares the regular file at `path`, `bytes` long, with what is wanted there.
+pub(super) fn compare(
+    root: &TargetRoot,
+    path: &str,
+    bytes: u64,
+    wanted: &Wanted<'_>,
+    fetcher: &Fetcher,
+) -> anyhow::Result<ContentFacts> {
+    let file = || open(root, path);
+    match wanted {
+        Wanted::Text(text) => compare_text(bytes, text, file),
+        Wanted::Keys(keys) => {
+            let mut text = keys.join("\n");
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            compare_text(bytes, &text, file)
+        }
+        Wanted::File(wish) if wish.overwrite == Some(true) || wish.contents.source.is_some() => {
+            let contents = wish.contents.source.as_ref().map(|_| &wish.contents);
+            let parts: Vec<&Resource> = contents.into_iter().chain(&wish.append).collect();
+            is_whole(file()?, &parts, fetcher).map(as_wanted)
+        }
+        Wanted::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
+        Wanted::File(wish) => {
+            is_end(file()?, bytes, &wish.append, fetcher).map(|same| match same {
+                true => ContentFacts::EndsAsWanted,
+                false => ContentFacts::Differs,
+            })
+        }
+    }
+}
+
+fn as_wanted(same: bool) -> ContentFacts {
+    match same {
+        true => ContentFacts::AsWanted,
+        false => ContentFacts::Differs,
+    }
+}
+
+fn open(root: &TargetRoot, path: &str) -> anyhow::Result<std::fs::File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = root.open_at(path, flags, Mode::empty());
+    Ok(std::fs::File::from(file.context("cannot open it")?))
+}
+
+fn compare_text(
+    bytes: u64,
+    text: &str,
+    file: impl Fn() -> anyhow::Result<std::fs::File>,
+) -> anyhow::Result<ContentFacts> {
+    if bytes != text.len() as u64 {
+        return Ok(ContentFacts::Differs);
+    }
+    let mut comparison = Comparison::new(file()?);
+    comparison.write_all(text.as_bytes())?;
+    comparison.finish().map(as_wanted)
+}
+
+/// True if the file consists of exactly these parts. A digest given for the only part stands for
+/// its bytes: nothing is fetched then.
+fn is_whole(file: std::fs::File, parts: &[&Resource], fetcher: &Fetcher) -> anyhow::Result<bool> {
+    if let [part] = parts
+        && let Some(hash) = part.verification.hash.as_deref()
+        && let Some(same) = has_digest(&file, hash)?
+    {
+        return Ok(same);
+    }
+    let mut comparison = Comparison::new(file);
+    for part in parts {
+        fetcher.copy(part, &mut comparison)?;
+    }
+    comparison.finish()
+}
+
+/// Compares with `sha256-...` or `sha512-...`; `None` for digests we do not know.
+fn has_digest(file: &std::fs::File, wanted: &str) -> anyhow::Result<Option<bool>> {
+    let found = match wanted.split_once('-') {
+        Some(("sha256", _)) => digest::<Sha256>(file)?,
+        Some(("sha512", _)) => digest::<Sha512>(file)?,
+        _ => return Ok(None),
+    };
+    let (_, wanted) = wanted.split_once('-').unwrap_or_default();
+    Ok(Some(found.eq_ignore_ascii_case(wanted)))
+}
+
+fn digest<D: Digest>(mut file: &std::fs::File) -> io::Result<String> {
+    let mut state = D::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => state.update(&buffer[..count]),
+        }
+    }
+    Ok(state
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
+
+/// True if the file ends with these fragments in order.
+fn is_end(
+    mut file: std::fs::File,
+    bytes: u64,
+    fragments: &[Resource],
+    fetcher: &Fetcher,
+) -> anyhow::Result<bool> {
+    let mut end = tempfile::SpooledTempFile::new(MEMORY_BYTES);
+    for fragment in fragments {
+        fetcher.copy(fragment, &mut end)?;
+    }
+    let length = end.stream_position()?;
+    let Some(start) = bytes.checked_sub(length) else {
+        return Ok(false);
+    };
+    end.rewind()?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut comparison = Comparison::new(file);
+    io::copy(&mut end, &mut comparison)?;
+    comparison.finish()
+}
+
+/// Takes the wanted bytes as they come and compares them with those of a file.
+struct Comparison {
+    file: BufReader<std::fs::File>,
+    same: bool,
+}
+
+impl Comparison {
+    fn new(file: std::fs::File) -> Self {
+        Self {
+            file: BufReader::new(file),
+            same: true,
+        }
+    }
+
+    /// True if all bytes were the same and the file has no more.
+    fn finish(mut self) -> anyhow::Result<bool> {
+        Ok(self.same && self.file.read(&mut [0])? == 0)
+    }
+}
+
+impl Write for Comparison {
+    fn write(&mut self, wanted: &[u8]) -> io::Result<usize> {
+        if self.same {
+            let mut there = vec![0; wanted.len()];
+            self.same = match self.file.read_exact(&mut there) {
+                Ok(()) => there == wanted,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(wanted.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

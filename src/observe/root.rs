@@ -1,0 +1,437 @@
+//! A read-only look at the target root: every path the config touches, what is above it, and where
+//! links on the way lead.
+//!
+//! Paths below a directory that does not exist cost no system call, so a blank root costs almost
+//! nothing.
+
+use super::accounts;
+use super::content::{self, Wanted};
+use crate::config::Config;
+use crate::config::model::Unit;
+use crate::facts::accounts::KeyFile;
+use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
+use crate::facts::root::ContentFacts;
+use crate::facts::{NodeFacts, NodeKind, RootFacts};
+use crate::fetch::Fetcher;
+use crate::host::TargetRoot;
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::OwnedFd;
+
+const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
+const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
+
+/// What to know before looking.
+#[derive(Debug, Clone, Default)]
+pub struct View {
+    /// Where ssh keys go.
+    pub key_file: KeyFile,
+    /// Mount points, clean paths inside the target, of file systems about to be created: whatever is
+    /// there now will be hidden, so they count as empty directories.
+    pub blank_mounts: BTreeSet<String>,
+}
+
+/// Looks at the target root. A root that does not exist is blank.
+///
+/// # Errors
+/// Something in the way cannot be read, or contents to compare with cannot be fetched.
+pub fn observe(
+    config: &Config,
+    root: &TargetRoot,
+    fetcher: &Fetcher,
+    view: &View,
+) -> anyhow::Result<RootFacts> {
+    let mut look = Look::new(root, view);
+    let mut facts = RootFacts::default();
+    if !view.blank_mounts.contains("/") {
+        facts.accounts = accounts::observe(root)?;
+        facts.enabled_units = enabled_units(&config.systemd.units, root)?;
+        facts.preset_text = root
+            .read(PRESET_FILE)
+            .with_context(|| format!("cannot read {PRESET_FILE}"))?;
+    }
+    facts.accounts.key_file = view.key_file;
+    let wishes = look.wishes(config, &facts)?;
+    look.compare(&wishes, fetcher)?;
+    look.judge_overwritten(config, &wishes)?;
+    facts.nodes = look.into_nodes();
+    Ok(facts)
+}
+
+/// Everything a config puts into the tree: resolved path and the content wanted there, if any.
+type Wishes<'a> = BTreeMap<String, Option<Wanted<'a>>>;
+
+/// The tree as far as looked at.
+struct Look<'r> {
+    root: &'r TargetRoot,
+    view: &'r View,
+    /// What is at a path; `None` for nothing.
+    seen: HashMap<String, Option<NodeFacts>>,
+    /// Whether the file system with this device number keeps owners and modes.
+    fixed_permissions: HashMap<u64, bool>,
+    overlay: Overlay,
+}
+
+impl<'r> Look<'r> {
+    fn new(root: &'r TargetRoot, view: &'r View) -> Self {
+        Self {
+            root,
+            view,
+            seen: HashMap::new(),
+            fixed_permissions: HashMap::new(),
+            overlay: Overlay::default(),
+        }
+    }
+
+    fn into_nodes(self) -> BTreeMap<String, NodeFacts> {
+        let nodes = self.seen.into_iter();
+        nodes
+            .filter_map(|(path, node)| Some((path, node?)))
+            .collect()
+    }
+
+    // ---- which paths
+
+    fn wishes<'a>(&mut self, config: &'a Config, facts: &RootFacts) -> anyhow::Result<Wishes<'a>> {
+        let redirections = config.storage.redirections();
+        self.overlay = Overlay::place(redirections, |at| self.look_for_links(at));
+        let mut wishes = Wishes::new();
+        let mut add =
+            |look: &mut Self, path: &str, wanted: Option<Wanted<'a>>| -> anyhow::Result<()> {
+                if let Some(path) = look.resolve(path)? {
+                    look.node(&path)?;
+                    // The last one to want content wins, as it does when the tree is written.
+                    let known = wishes.entry(path).or_insert(None);
+                    *known = wanted.or(*known);
+                }
+                Ok(())
+            };
+        for user in &config.passwd.users {
+            let home = user.home_dir.clone().filter(|home| !home.is_empty());
+            let present = facts.accounts.users.get(&user.name);
+            let home = home
+                .or_else(|| present.map(|present| present.home.clone()))
+                .unwrap_or_else(|| facts.accounts.default_home(&user.name));
+            add(self, &home, None)?;
+            if let Some(present) = present {
+                add(self, &present.home, None)?;
+            }
+            if !user.ssh_authorized_keys.is_empty() {
+                let path = format!("{home}/{}", facts.accounts.key_file.below_home());
+                add(self, &path, Some(Wanted::Keys(&user.ssh_authorized_keys)))?;
+            }
+        }
+        let storage = &config.storage;
+        for filesystem in &storage.filesystems {
+            if let Some(path) = &filesystem.path {
+                add(self, path, None)?;
+            }
+        }
+        for directory in &storage.directories {
+            add(self, &directory.path, None)?;
+        }
+        for link in &storage.links {
+            add(self, &link.path, None)?;
+            if let (Some(true), Some(target)) = (link.hard, &link.target) {
+                // A target that is an entry of its own keeps its wish.
+                if let Some(target) = self.resolve(target)? {
+                    self.node(&target)?;
+                }
+            }
+        }
+        for file in &storage.files {
+            add(self, &file.path, Some(Wanted::File(file)))?;
+        }
+        for unit in &config.systemd.units {
+            for (path, wanted) in unit_files(unit) {
+                add(self, &path, wanted)?;
+            }
+        }
+        add(self, PRESET_FILE, None)?;
+        Ok(wishes)
+    }
+
+    /// Where a path leads; `None` if it cannot be resolved, which planning reports.
+    fn resolve(&mut self, path: &str) -> anyhow::Result<Option<String>> {
+        let overlay = std::mem::take(&mut self.overlay);
+        let resolved = paths::resolve(path, |at| overlay.look(at, |at| self.look_for_links(at)));
+        self.overlay = overlay;
+        match resolved {
+            Ok(path) => Ok(Some(path)),
+            Err(Stop::Path(_)) => Ok(None),
+            Err(Stop::Look(error)) => Err(error),
+        }
+    }
+
+    fn look_for_links(&mut self, at: &str) -> Result<Seen, Stop> {
+        let node = self.node(at).map_err(Stop::Look)?;
+        Ok(match node.map(|node| &node.kind) {
+            None => Seen::Missing,
+            Some(NodeKind::Directory { .. }) => Seen::Directory,
+            Some(NodeKind::Symlink { target }) => Seen::Link(target.clone()),
+            Some(NodeKind::File { .. } | NodeKind::Other) => Seen::Other,
+        })
+    }
+
+    // ---- looking at one path
+
+    /// What is at a path whose directories are no links.
+    fn node(&mut self, path: &str) -> anyhow::Result<Option<&NodeFacts>> {
+        if !self.seen.contains_key(path) {
+            let node = self.look_at(path)?;
+            self.seen.insert(path.to_owned(), node);
+        }
+        Ok(self.seen.get(path).and_then(Option::as_ref))
+    }
+
+    fn look_at(&mut self, path: &str) -> anyhow::Result<Option<NodeFacts>> {
+        if self.view.blank_mounts.contains(path) {
+            return Ok(Some(blank_directory()));
+        }
+        if let Some(above) = parent(path) {
+            let above = self.node(above)?;
+            let into = above.is_some_and(|above| matches!(above.kind, NodeKind::Directory { .. }));
+            if !into || self.is_on_blank(path) {
+                return Ok(None);
+            }
+        }
+        self.stat(path).with_context(|| {
+            format!(
+                "cannot look at {path} inside {}",
+                self.root.path().display()
+            )
+        })
+    }
+
+    fn is_on_blank(&self, path: &str) -> bool {
+        let points = &self.view.blank_mounts;
+        !points.is_empty()
+            && (points.contains("/") || paths::ancestors(path).any(|above| points.contains(above)))
+    }
+
+    fn stat(&mut self, path: &str) -> nix::Result<Option<NodeFacts>> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        let node = match self.root.open_at(path, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            other => other?,
+        };
+        let stat = fstat(&node)?;
+        let kind = self.kind(path, &node, &stat)?;
+        Ok(Some(NodeFacts {
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            inode: (stat.st_dev, stat.st_ino),
+            fixed_permissions: self.has_fixed_permissions(&node, stat.st_dev)?,
+        }))
+    }
+
+    fn kind(&self, path: &str, node: &OwnedFd, stat: &FileStat) -> nix::Result<NodeKind> {
+        Ok(
+            match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+                SFlag::S_IFDIR => NodeKind::Directory {
+                    empty: self.names(path)?.is_empty(),
+                    only_wanted: false,
+                },
+                SFlag::S_IFREG => NodeKind::File {
+                    bytes: u64::try_from(stat.st_size).unwrap_or(0),
+                    content: ContentFacts::NotCompared,
+                },
+                SFlag::S_IFLNK => NodeKind::Symlink {
+                    target: readlinkat(node, "")?.to_string_lossy().into_owned(),
+                },
+                _ => NodeKind::Other,
+            },
+        )
+    }
+
+    fn has_fixed_permissions(&mut self, node: &OwnedFd, device: u64) -> nix::Result<bool> {
+        if let Some(fixed) = self.fixed_permissions.get(&device) {
+            return Ok(*fixed);
+        }
+        let kind = fstatfs(node)?.filesystem_type();
+        let fixed = kind == MSDOS_SUPER_MAGIC || kind == EXFAT_SUPER_MAGIC;
+        self.fixed_permissions.insert(device, fixed);
+        Ok(fixed)
+    }
+
+    /// Names in a directory.
+    fn names(&self, path: &str) -> nix::Result<Vec<String>> {
+        names(self.root, path)
+    }
+
+    // ---- contents
+
+    fn compare(&mut self, wishes: &Wishes<'_>, fetcher: &Fetcher) -> anyhow::Result<()> {
+        for (path, wanted) in wishes {
+            let (Some(wanted), Some(Some(node))) = (wanted, self.seen.get_mut(path)) else {
+                continue;
+            };
+            if let NodeKind::File { bytes, content } = &mut node.kind {
+                *content = content::compare(self.root, path, *bytes, wanted, fetcher)
+                    .with_context(|| format!("cannot compare {path} with the config"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds out which directories to overwrite hold nothing but what the config asks for.
+    fn judge_overwritten(&mut self, config: &Config, wishes: &Wishes<'_>) -> anyhow::Result<()> {
+        let mut wanted: BTreeSet<&str> = wishes.keys().map(String::as_str).collect();
+        wanted.extend(wishes.keys().flat_map(|path| paths::ancestors(path)));
+        let overwritten = config
+            .storage
+            .directories
+            .iter()
+            .filter(|d| d.overwrite == Some(true));
+        for directory in overwritten {
+            let Some(path) = self.resolve(&directory.path)? else {
+                continue;
+            };
+            let Some(Some(node)) = self.seen.get(&path) else {
+                continue;
+            };
+            if matches!(node.kind, NodeKind::Directory { .. }) && self.holds_only(&path, &wanted)? {
+                self.mark_only_wanted(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn mark_only_wanted(&mut self, path: &str) {
+        if let Some(Some(node)) = self.seen.get_mut(path)
+            && let NodeKind::Directory { only_wanted, .. } = &mut node.kind
+        {
+            *only_wanted = true;
+        }
+    }
+
+    fn holds_only(&mut self, path: &str, wanted: &BTreeSet<&str>) -> anyhow::Result<bool> {
+        for name in self.names(path)? {
+            let below = child(path, &name);
+            if !wanted.contains(below.as_str()) {
+                return Ok(false);
+            }
+            let is_directory = self
+                .node(&below)?
+                .is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
+            if is_directory && !self.holds_only(&below, wanted)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Why resolving stopped.
+enum Stop {
+    Path(#[allow(dead_code, reason = "planning meets it again and reports it")] ResolveError),
+    Look(anyhow::Error),
+}
+
+impl From<ResolveError> for Stop {
+    fn from(error: ResolveError) -> Self {
+        Stop::Path(error)
+    }
+}
+
+fn blank_directory() -> NodeFacts {
+    NodeFacts {
+        kind: NodeKind::Directory {
+            empty: true,
+            only_wanted: false,
+        },
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        inode: (0, 0),
+        fixed_permissions: false,
+    }
+}
+
+fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let directory = match root.open_at(path, flags, Mode::empty()) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut stream = nix::dir::Dir::from_fd(directory)?;
+    let names = stream.iter().map(|entry| {
+        let entry = entry?;
+        Ok(entry.file_name().to_string_lossy().into_owned())
+    });
+    let names: nix::Result<Vec<String>> = names.collect();
+    Ok(names?
+        .into_iter()
+        .filter(|name| name != "." && name != "..")
+        .collect())
+}
+
+/// Paths a unit touches, with the text wanted there.
+fn unit_files(unit: &Unit) -> Vec<(String, Option<Wanted<'_>>)> {
+    let dropins = unit.dropins.iter().filter_map(|dropin| {
+        let path = format!("{UNIT_DIRECTORY}/{}.d/{}", unit.name, dropin.name);
+        Some((path, Some(Wanted::Text(dropin.contents.as_deref()?))))
+    });
+    let contents = unit.contents.as_deref().filter(|text| !text.is_empty());
+    let own = format!("{UNIT_DIRECTORY}/{}", unit.name);
+    dropins.chain([(own, contents.map(Wanted::Text))]).collect()
+}
+
+/// Units to disable that are enabled. Looks at links as `systemctl enable` makes them, without
+/// running systemctl: it may be missing here, and of another version than the target's.
+fn enabled_units(units: &[Unit], root: &TargetRoot) -> anyhow::Result<BTreeSet<String>> {
+    let disabled: Vec<&str> = units
+        .iter()
+        .filter(|unit| unit.enabled == Some(false))
+        .map(|unit| unit.name.as_str())
+        .collect();
+    if disabled.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let links = enablement_links(root).context("cannot look for enabled units")?;
+    let enabled = disabled.into_iter().filter(|unit| links.contains(*unit));
+    Ok(enabled.map(str::to_owned).collect())
+}
+
+/// Names of units that links in the unit directory enable; a template is, if an instance is.
+fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
+    let mut enabled = BTreeSet::new();
+    for name in names(root, UNIT_DIRECTORY)? {
+        let path = format!("{UNIT_DIRECTORY}/{name}");
+        let wanted_by = [".wants", ".requires", ".upholds"];
+        if wanted_by.iter().any(|suffix| name.ends_with(suffix)) {
+            enabled.extend(names(root, &path)?);
+        } else if let Some(unit) = alias_target(root, &path)?
+            && unit != name
+        {
+            enabled.insert(unit);
+        }
+    }
+    let templates: Vec<String> = enabled.iter().filter_map(|unit| template(unit)).collect();
+    enabled.extend(templates);
+    Ok(enabled)
+}
+
+fn alias_target(root: &TargetRoot, path: &str) -> nix::Result<Option<String>> {
+    let link = root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
+    Ok(match readlinkat(&link, "") {
+        Ok(target) if target != "/dev/null" => {
+            let target = clean(&target.to_string_lossy());
+            target.rsplit('/').next().map(str::to_owned)
+        }
+        _ => None,
+    })
+}
+
+fn template(unit: &str) -> Option<String> {
+    let (stem, rest) = unit.split_once('@')?;
+    let (_, suffix) = rest.rsplit_once('.')?;
+    Some(format!("{stem}@.{suffix}"))
+}
