@@ -5,7 +5,7 @@
 
 mod mask;
 
-use crate::config::{Finding, ParseError, Parsed, Position, Severity, Version};
+use crate::config::{Finding, Findings, ParseError, Parsed, Position, Severity, Version};
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use mask::{Excerpt, Secrecy};
 use serde_json::{Value, json};
@@ -17,14 +17,25 @@ pub struct Judged<'a> {
     pub source: &'a str,
     /// The text that was parsed.
     pub text: &'a [u8],
-    /// What parsing gave.
-    pub parsed: &'a Parsed,
+    /// What was found.
+    pub findings: &'a Findings,
+    /// Why the text cannot be used, if it cannot.
+    pub error: Option<&'a ParseError>,
 }
 
-impl Judged<'_> {
+impl<'a> Judged<'a> {
+    /// A text as it was parsed.
+    pub fn of(source: &'a str, text: &'a [u8], parsed: &'a Parsed) -> Self {
+        Self {
+            source,
+            text,
+            findings: &parsed.findings,
+            error: parsed.outcome.as_ref().err(),
+        }
+    }
+
     fn count(&self, severity: Severity) -> usize {
-        self.parsed
-            .findings
+        self.findings
             .0
             .iter()
             .filter(|f| f.severity == severity)
@@ -41,7 +52,7 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
     };
     let lines = Lines::of(judged.text);
     let mut out = String::new();
-    for finding in &judged.parsed.findings.0 {
+    for finding in &judged.findings.0 {
         let report = report(judged, &lines, finding);
         let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
     }
@@ -61,7 +72,7 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
 /// One line per finding, in the form users of Ignition know.
 pub fn plain(judged: &Judged<'_>) -> String {
     let mut out = String::new();
-    for finding in &judged.parsed.findings.0 {
+    for finding in &judged.findings.0 {
         let _ = writeln!(out, "{finding}");
     }
     if let Some((problem, remedy)) = refusal(judged) {
@@ -74,12 +85,12 @@ pub fn plain(judged: &Judged<'_>) -> String {
 pub fn json(judged: &Judged<'_>) -> Value {
     let mut value = json!({
         "source": judged.source,
-        "valid": judged.parsed.outcome.is_ok(),
+        "valid": judged.error.is_none(),
         "errors": judged.count(Severity::Error),
         "warnings": judged.count(Severity::Warning),
-        "findings": judged.parsed.findings,
+        "findings": judged.findings,
     });
-    if let (Some(value), Err(error)) = (value.as_object_mut(), &judged.parsed.outcome) {
+    if let (Some(value), Some(error)) = (value.as_object_mut(), judged.error) {
         value.insert("reason".into(), json!(error.to_string()));
     }
     if let (Some(value), Some((problem, remedy))) = (value.as_object_mut(), refusal(judged)) {
@@ -93,7 +104,7 @@ pub fn json(judged: &Judged<'_>) -> Value {
 fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
     let versions: Vec<&str> = Version::ALL.iter().map(|v| v.as_str()).collect();
     let versions = versions.join(", ");
-    let error = judged.parsed.outcome.as_ref().err()?;
+    let error = judged.error?;
     let remedy = match error {
         ParseError::Empty => {
             "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
@@ -132,13 +143,16 @@ fn summary(judged: &Judged<'_>) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let errors = count(judged.count(Severity::Error), "error");
     let warnings = count(judged.count(Severity::Warning), "warning");
-    match &judged.parsed.outcome {
-        Ok(_) if judged.parsed.findings.0.is_empty() => format!("{}: valid", judged.source),
-        Ok(_) => format!("{}: valid, {warnings}", judged.source),
-        Err(ParseError::Decode | ParseError::Invalid) => {
+    match judged.error {
+        None if judged.findings.0.is_empty() => format!("{}: valid", judged.source),
+        None if judged.findings.is_fatal() => {
             format!("{}: invalid, {errors}, {warnings}", judged.source)
         }
-        Err(_) => format!("{}: not usable", judged.source),
+        None => format!("{}: valid, {warnings}", judged.source),
+        Some(ParseError::Decode | ParseError::Invalid) => {
+            format!("{}: invalid, {errors}, {warnings}", judged.source)
+        }
+        Some(_) => format!("{}: not usable", judged.source),
     }
 }
 

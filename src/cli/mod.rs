@@ -1,8 +1,12 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
+pub mod apply;
 pub mod exit;
 pub mod findings;
 pub mod generate;
+pub mod load;
+pub mod plan;
+pub mod prepare;
 pub mod progress;
 pub mod report;
 pub mod target;
@@ -36,6 +40,10 @@ pub struct Cli {
 enum Command {
     /// Judge configs: all findings at once, with their places
     Validate(validate::ValidateArgs),
+    /// Plan a config and show every operation; touches nothing
+    Plan(plan::PlanArgs),
+    /// Plan a config and execute the plan
+    Apply(apply::ApplyArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),
     /// Print a shell completion script
@@ -61,6 +69,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Apply(args) => apply::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

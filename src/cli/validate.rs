@@ -46,11 +46,7 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         };
         let text = read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
         let parsed = config::parse(&name, &text);
-        let judged = Judged {
-            source: &name,
-            text: &text,
-            parsed: &parsed,
-        };
+        let judged = Judged::of(&name, &text, &parsed);
         if parsed.outcome.is_err() {
             exit = Exit::NotValid;
         }

@@ -1,4 +1,10 @@
-//! GUID partition tables.
+//! GUID partition tables: the table as data, reading and writing it.
+
+mod read;
+mod write;
+
+pub use read::read;
+pub use write::{WriteError, erase, write};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -61,6 +67,61 @@ pub enum GuidChoice {
     Random,
 }
 
+/// What kind of partition table a disk carries.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum TableFacts {
+    /// None: blank, or a file system on the whole disk.
+    #[default]
+    None,
+    /// A GPT, possibly damaged.
+    Gpt {
+        /// Its entries.
+        table: Table,
+        /// Which copies are sound.
+        health: GptHealth,
+    },
+    /// Another kind (`dos`, ...): never touched without `wipeTable`.
+    Foreign(String),
+    /// Signs of a GPT but neither copy is readable; the text says why.
+    Corrupt(String),
+}
+
+impl TableFacts {
+    /// The GPT, if there is a readable one.
+    pub fn gpt(&self) -> Option<&Table> {
+        match self {
+            TableFacts::Gpt { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+}
+
+/// Soundness of the two copies of a GPT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GptHealth {
+    /// Both copies agree and the backup sits at the end of the disk.
+    #[default]
+    Sound,
+    /// Primary damaged, backup used.
+    PrimaryDamaged,
+    /// Backup damaged or missing, primary used.
+    BackupDamaged,
+    /// The disk grew: the backup is not at its end.
+    BackupNotAtEnd,
+}
+
+/// Partition type "Linux file system data", the default.
+pub const LINUX_DATA: Guid = Guid([
+    0x0F, 0xC6, 0x3D, 0xAF, 0x84, 0x83, 0x47, 0x72, 0x8E, 0x79, 0x3D, 0x69, 0xD8, 0x47, 0x7D, 0xE4,
+]);
+
+/// Most slots a table may have. UEFI sets no limit; a larger number on a disk is taken for damage, so
+/// that a forged header cannot make us allocate without bound.
+pub const MAX_SLOTS: u32 = 4096;
+
+/// Bytes of one slot. Larger entries are legal but unknown in practice.
+const ENTRY_BYTES: u64 = 128;
+
 /// A GPT as data; sectors are logical sectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,4 +158,64 @@ pub struct Entry {
     pub label: String,
     /// Attribute bits.
     pub attributes: u64,
+}
+
+impl Table {
+    /// An empty table with 128 slots for a disk of that size, `None` if it does not fit.
+    pub fn empty(sector_bytes: u32, sectors: u64) -> Option<Self> {
+        let array = array_sectors(128, sector_bytes);
+        let table = Self {
+            disk_guid: GuidChoice::Random,
+            sector_bytes,
+            sectors,
+            first_usable: 2 + array,
+            last_usable: last_usable(128, sector_bytes, sectors)?,
+            slots: 128,
+            entries: BTreeMap::new(),
+        };
+        (table.first_usable <= table.last_usable).then_some(table)
+    }
+    /// The same table using the disk to its end, where a backup from a smaller disk sat before.
+    pub fn reaching_end(mut self) -> Self {
+        if let Some(last) = last_usable(self.slots, self.sector_bytes, self.sectors) {
+            self.last_usable = last;
+        }
+        self
+    }
+    /// The table with every open GUID chosen by `random`.
+    pub fn with_guids(mut self, random: &mut dyn FnMut() -> Guid) -> Self {
+        let mut choose = |guid: &mut GuidChoice| {
+            if *guid == GuidChoice::Random {
+                *guid = GuidChoice::Given(random());
+            }
+        };
+        choose(&mut self.disk_guid);
+        self.entries.values_mut().for_each(|e| choose(&mut e.guid));
+        self
+    }
+}
+
+impl Entry {
+    /// Last sector.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.sectors.saturating_sub(1))
+    }
+}
+
+/// Sectors the array of slots takes.
+fn array_sectors(slots: u32, sector_bytes: u32) -> u64 {
+    (u64::from(slots) * ENTRY_BYTES).div_ceil(u64::from(sector_bytes.max(512)))
+}
+
+/// Last usable sector when array and header of the backup sit at the end of the disk.
+fn last_usable(slots: u32, sector_bytes: u32, sectors: u64) -> Option<u64> {
+    sectors.checked_sub(array_sectors(slots, sector_bytes) + 2)
+}
+
+/// GUIDs on disk have their first three groups in little-endian order.
+fn swap_guid(mut bytes: [u8; 16]) -> [u8; 16] {
+    bytes[..4].reverse();
+    bytes[4..6].reverse();
+    bytes[6..8].reverse();
+    bytes
 }

@@ -2,5 +2,8 @@
 
 pub mod device;
 pub mod gpt;
+pub mod layout;
+pub mod size;
+pub mod superblock;
 
 pub use device::DeviceRef;

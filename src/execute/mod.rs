@@ -2,12 +2,21 @@
 //! verify but cannot decide.
 
 pub mod accounts;
+pub mod filesystem;
+pub mod image;
+pub mod luks;
+pub mod mount;
+pub mod raid;
 pub mod scheduler;
+pub mod table;
 pub mod tree;
 pub mod units;
 
+mod dispatch;
 mod native;
 mod stage;
+
+pub use dispatch::execute;
 
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};

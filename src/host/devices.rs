@@ -1,22 +1,248 @@
 //! Block devices and the image files that stand for them.
 
+use super::loopdev::{LoopDevice, Part};
+use super::sys;
+use crate::disk::DeviceRef;
+use crate::disk::device::partition_path;
+use crate::disk::gpt::{self, TableFacts};
+use anyhow::{Context, bail};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a device of this machine is waited for. udev takes well under a second; slow storage
+/// controllers need more.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a device is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Looking only.
+    Read,
+    /// Writing too.
+    Write,
+}
+
+/// An image file that stands for a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The file.
+    pub path: PathBuf,
+    /// Size it shall have at least, in bytes; `None` = as it is.
+    pub bytes: Option<u64>,
+    /// Logical sector size in bytes; `None` = as its table says, else 512.
+    pub sector_bytes: Option<u32>,
+}
 
 /// Turns device references into something a tool can open: the real node, or a loop device over
 /// the right part of a bound image file.
 #[derive(Debug, Default)]
 pub struct Devices {
-    images: BTreeMap<String, PathBuf>,
+    images: BTreeMap<String, Image>,
+}
+
+/// A device a tool may open while this value lives.
+#[derive(Debug)]
+pub struct DeviceHandle {
+    path: PathBuf,
+    _attached: Option<LoopDevice>,
+}
+
+impl DeviceHandle {
+    /// The device node.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// A whole disk, opened for its table.
+#[derive(Debug)]
+pub struct Disk {
+    /// The device node or image file.
+    pub file: File,
+    /// Its path.
+    pub path: PathBuf,
+    /// Logical sector size in bytes.
+    pub sector_bytes: u32,
+    /// Size in sectors.
+    pub sectors: u64,
+    /// True if it is an image file, which no kernel scans for partitions.
+    pub is_image: bool,
 }
 
 impl Devices {
     /// Devices with these names of the config bound to image files.
-    pub fn with_images(images: BTreeMap<String, PathBuf>) -> Self {
+    pub fn with_images(images: BTreeMap<String, Image>) -> Self {
         Self { images }
     }
-    /// The image bound to a disk name.
-    pub fn image(&self, disk: &str) -> Option<&PathBuf> {
-        self.images.get(disk)
+
+    /// All bound images, by the name of the device in the config.
+    pub fn images(&self) -> &BTreeMap<String, Image> {
+        &self.images
+    }
+
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// It does not exist (after waiting for it, outside images), or cannot be opened.
+    pub fn open(&self, device: &DeviceRef, access: Access) -> anyhow::Result<DeviceHandle> {
+        match device.disk() {
+            Some(disk) if self.images.contains_key(disk) => {
+                let disk = self.disk(disk, access)?;
+                let attached = attach(&disk, device, access)
+                    .with_context(|| format!("cannot open {device} in {}", disk.path.display()))?;
+                Ok(DeviceHandle {
+                    path: attached.path().into(),
+                    _attached: Some(attached),
+                })
+            }
+            _ if !self.images.is_empty() => {
+                bail!("{device} is on no image; bind it with --image")
+            }
+            _ => Ok(DeviceHandle {
+                path: wait_for(&node(device)?)?,
+                _attached: None,
+            }),
+        }
+    }
+
+    /// Opens a whole disk.
+    ///
+    /// # Errors
+    /// It does not exist or cannot be opened; the path is named.
+    pub fn disk(&self, disk: &str, access: Access) -> anyhow::Result<Disk> {
+        match self.images.get(disk) {
+            Some(image) => open_image(image, access),
+            None => open_disk(&wait_for(Path::new(disk))?, access),
+        }
+    }
+}
+
+fn open(path: &Path, access: Access) -> anyhow::Result<File> {
+    File::options()
+        .read(true)
+        .write(access == Access::Write)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn open_image(image: &Image, access: Access) -> anyhow::Result<Disk> {
+    let mut file = open(&image.path, access)?;
+    let bytes = file.seek(SeekFrom::End(0))?;
+    let sector_bytes = image
+        .sector_bytes
+        .map_or_else(|| table_sector_bytes(&mut file), Ok)?;
+    let sectors = bytes / u64::from(sector_bytes);
+    Ok(Disk {
+        file,
+        path: image.path.clone(),
+        sector_bytes,
+        sectors,
+        is_image: true,
+    })
+}
+
+/// The header of a GPT sits in the second sector, which tells how long sectors are.
+fn table_sector_bytes(file: &mut File) -> std::io::Result<u32> {
+    for sector_bytes in [512, 4096] {
+        let mut signature = [0; 8];
+        file.seek(SeekFrom::Start(u64::from(sector_bytes)))?;
+        if file.read_exact(&mut signature).is_ok() && &signature == b"EFI PART" {
+            return Ok(sector_bytes);
+        }
+    }
+    Ok(512)
+}
+
+fn open_disk(path: &Path, access: Access) -> anyhow::Result<Disk> {
+    let file = open(path, access)?;
+    let act = || format!("cannot read the geometry of {}", path.display());
+    let sector_bytes = sys::sector_bytes(&file).with_context(act)?;
+    let sectors = sys::block_bytes(&file).with_context(act)? / u64::from(sector_bytes.max(1));
+    Ok(Disk {
+        file,
+        path: path.into(),
+        sector_bytes,
+        sectors,
+        is_image: false,
+    })
+}
+
+/// The loop device over a disk or one of its partitions, as the table says right now.
+fn attach(disk: &Disk, device: &DeviceRef, access: Access) -> anyhow::Result<LoopDevice> {
+    let sector = u64::from(disk.sector_bytes);
+    let (start, sectors) = match device {
+        DeviceRef::Partition { number, .. } => {
+            let table = gpt::read(&mut &disk.file, disk.sector_bytes, disk.sectors)?;
+            let TableFacts::Gpt { table, .. } = table else {
+                bail!("there is no partition table")
+            };
+            let entry = table.entries.get(number);
+            let entry = entry.with_context(|| format!("the table has no partition {number}"))?;
+            (entry.start, entry.sectors)
+        }
+        _ => (0, disk.sectors),
+    };
+    let part = Part {
+        offset: start.saturating_mul(sector),
+        bytes: sectors.saturating_mul(sector),
+        sector_bytes: disk.sector_bytes,
+    };
+    LoopDevice::attach(&disk.file, part, access == Access::Write)
+}
+
+/// The path of a device of this machine. A partition is named after its disk's real node, since udev
+/// drops and makes anew the links below `/dev/disk/` while a disk changes.
+fn node(device: &DeviceRef) -> anyhow::Result<PathBuf> {
+    match device {
+        DeviceRef::Partition { disk, number } => {
+            let disk = wait_for(Path::new(disk))?;
+            Ok(partition_path(&disk.display().to_string(), *number).into())
+        }
+        other => Ok(other.to_string().into()),
+    }
+}
+
+/// Waits for a device node and resolves links to it.
+fn wait_for(path: &Path) -> anyhow::Result<PathBuf> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match path.canonicalize() {
+            Ok(real) => return Ok(real),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot look up {}", path.display()));
+            }
+            Err(_) if Instant::now() >= deadline => bail!(
+                "device {} did not appear within {} s; this machine has: {}",
+                path.display(),
+                PATIENCE.as_secs(),
+                present_disks()
+            ),
+            Err(_) => sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
+
+/// Block devices of this machine, for messages.
+pub fn present_disks() -> String {
+    let entries = std::fs::read_dir("/sys/class/block")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with("loop") && !name.starts_with("ram"))
+        .map(|name| format!("/dev/{name}"))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        "no disks".into()
+    } else {
+        names.join(", ")
     }
 }

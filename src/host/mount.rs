@@ -63,6 +63,34 @@ pub fn mount(
     })
 }
 
+/// Makes missing directories down to `point`, each 0755 less the umask. Links on the way are followed
+/// inside the root.
+///
+/// # Errors
+/// One cannot be made; it is named.
+pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
+    let mut path = String::new();
+    for part in point.split('/').filter(|part| !part.is_empty()) {
+        let parent = if path.is_empty() {
+            ".".into()
+        } else {
+            path.clone()
+        };
+        path.push('/');
+        path.push_str(part);
+        let made = root
+            .open_at(&parent, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
+            .and_then(|parent| {
+                nix::sys::stat::mkdirat(&parent, part, Mode::from_bits_truncate(0o755))
+            });
+        match made {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(error) => bail!("cannot make directory {path} for a mount: {error}"),
+        }
+    }
+    Ok(())
+}
+
 fn open_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let opened = if point == "/" {

@@ -74,7 +74,10 @@ impl LoopConfig {
 }
 
 /// The bare calls; request numbers of linux/loop.h and linux/fs.h.
-#[allow(missing_docs, reason = "the macros make undocumented functions; the safe ones below are ours")]
+#[allow(
+    missing_docs,
+    reason = "the macros make undocumented functions; the safe ones below are ours"
+)]
 mod raw {
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);

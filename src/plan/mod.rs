@@ -4,17 +4,25 @@ pub mod accounts;
 pub mod claims;
 pub mod content;
 pub mod describe;
+pub mod devices;
 pub mod digest;
+pub mod filesystems;
+pub mod luks;
+pub mod mounts;
 pub mod op;
 pub mod order;
+pub mod partitions;
 pub mod paths;
 pub mod permissions;
+pub mod raid;
 pub mod show;
 pub mod tree;
 pub mod units;
 
+mod build;
 mod draft;
 
+pub use build::build;
 pub use claims::{Access, Claim, Resource};
 pub use draft::{Draft, Refusal};
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};

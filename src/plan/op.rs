@@ -212,6 +212,13 @@ pub struct WriteTable {
     pub changes: Vec<PartitionChange>,
 }
 
+impl WriteTable {
+    /// A wipe without partitions leaves the disk without any table.
+    pub fn leaves_no_table(&self) -> bool {
+        self.wipe && self.table.entries.is_empty()
+    }
+}
+
 /// One slot that changes.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -264,6 +271,8 @@ pub struct CreateLuks {
     pub open_options: Vec<String>,
     /// Pass discards through.
     pub discard: bool,
+    /// A volume that exists and is opened, not formatted.
+    pub reuse: bool,
 }
 
 /// See [`OpKind::MakeFilesystem`].
@@ -282,9 +291,20 @@ pub struct MakeFilesystem {
     pub program: String,
     /// Its arguments without the device, which comes last.
     pub arguments: Vec<String>,
-    /// Superblock type expected just before (`None` = blank).
+    /// What is expected on the device just before.
     #[serde(skip)]
-    pub expected: Option<String>,
+    pub expected: Expected,
+}
+
+/// What a device is expected to hold when an operation that erases it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// No known signature.
+    Blank,
+    /// A superblock of this type.
+    Kind(String),
+    /// Whatever an array or volume made by this plan happens to show.
+    Anything,
 }
 
 /// See [`OpKind::WipeDevice`].
@@ -292,6 +312,9 @@ pub struct MakeFilesystem {
 pub struct WipeDevice {
     /// Which.
     pub device: DeviceRef,
+    /// What is expected on the device just before.
+    #[serde(skip)]
+    pub expected: Expected,
 }
 
 /// See [`OpKind::Mount`].

@@ -1,0 +1,226 @@
+//! `kindling apply`: plan, then execute that very plan, then report.
+
+use super::exit::{Exit, Failure};
+use super::prepare::{self, Prepared};
+use super::progress::Progress;
+use super::target::{Mode, TargetArgs};
+use crate::execute::scheduler::{self, Outcome, Record};
+use crate::execute::{self, Context};
+use crate::host::mount;
+use crate::plan::digest::digest;
+use crate::plan::show::Summary;
+use crate::plan::{Effect, Operation, Plan};
+use crate::report::{self, OperationReport, Report};
+use anyhow::Context as _;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// More transfers or mkfs processes at once than this help no machine we know.
+const MOST_JOBS: usize = 16;
+
+/// `kindling apply`
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Write the report of the run (JSON, schemas/report.json) to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print the report as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Operations at a time; default: four per CPU, at most 16
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// The config: a file, - for standard input, or a URL
+    #[arg(value_name = "CONFIG")]
+    config: String,
+}
+
+/// Executes the plan and reports.
+pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
+    check_target(&args.target)?;
+    let stop = interruptible()?;
+    let prepared = prepare::prepare(&args.config, &args.target)?;
+    if args.target.mode() != Mode::Tree {
+        mount::enter_private_namespace()
+            .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+    }
+    let clock = Instant::now();
+    let started = report::now();
+    let records = execute_plan(&prepared, jobs(args), &stop);
+    let report = make_report(&prepared, started, clock.elapsed(), &records);
+    deliver(args, &report)?;
+    conclude(&prepared.plan, &report)
+}
+
+/// The devices of this machine are only touched when asked for by name.
+fn check_target(target: &TargetArgs) -> Result<(), Failure> {
+    if target.mode() == Mode::Devices && target.target.is_none() {
+        return Err(Failure::usage(
+            "nothing says what to apply to: give --image DEVICE=FILE for a disk image, --root DIR for an \
+existing tree, or --target DIR to use the real disks of this machine (destroys what the plan says)",
+        ));
+    }
+    let inside = std::env::var_os("container").is_some_and(|value| !value.is_empty())
+        || Path::new("/run/.containerenv").exists()
+        || Path::new("/.dockerenv").exists();
+    match &target.root {
+        Some(root) if root.canonicalize().is_ok_and(|root| root == Path::new("/")) && !inside => {
+            Err(Failure::usage(
+                "--root / would change this running system; it is allowed inside containers only",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A first signal lets running operations end, a second one ends the process at once.
+fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [nix::libc::SIGINT, nix::libc::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .context("cannot listen for signals")
+            .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+    }
+    Ok(stop)
+}
+
+fn jobs(args: &ApplyArgs) -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    args.jobs.map_or((4 * cpus).min(MOST_JOBS), usize::from)
+}
+
+fn execute_plan(prepared: &Prepared, jobs: usize, stop: &AtomicBool) -> Vec<Record> {
+    let context = Context {
+        root: &prepared.root,
+        devices: &prepared.devices,
+        fetcher: &prepared.fetcher,
+    };
+    let progress = Progress::new(&prepared.plan);
+    let records = scheduler::run(&prepared.plan, jobs, stop, &progress, &|operation| {
+        execute::execute(&operation.kind, &context)
+    });
+    progress.end();
+    records
+}
+
+fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[Record]) -> Report {
+    let operations = prepared.plan.operations.iter().zip(records);
+    Report {
+        version: report::VERSION,
+        kindling: env!("CARGO_PKG_VERSION").into(),
+        command: "apply".into(),
+        started,
+        duration_us: micros(took),
+        plan_digest: digest(&prepared.plan),
+        sources: prepared.loaded.report_sources(),
+        operations: operations
+            .map(|(operation, record)| operation_report(operation, record))
+            .collect(),
+    }
+}
+
+fn operation_report(operation: &Operation, record: &Record) -> OperationReport {
+    let (outcome, bytes) = match &record.outcome {
+        Outcome::Done(_) if operation.effect == Effect::Keep => {
+            (report::Outcome::AlreadyRight, None)
+        }
+        Outcome::Done(done) => (report::Outcome::Done, done.bytes),
+        Outcome::Failed(error) => (
+            report::Outcome::Failed {
+                error: format!("{error:#}"),
+            },
+            None,
+        ),
+        Outcome::NotStarted => (report::Outcome::NotStarted, None),
+    };
+    OperationReport {
+        id: operation.id.0,
+        phase: operation.phase,
+        act: operation.kind.describe(),
+        origin: operation.origin.clone(),
+        start_us: micros(record.started),
+        duration_us: micros(record.duration),
+        outcome,
+        bytes,
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "the report is a result of this command"
+)]
+fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), Failure> {
+    if args.json {
+        let text = serde_json::to_string_pretty(report).context("cannot print the report");
+        println!(
+            "{}",
+            text.map_err(|error| Failure::new(Exit::Failed, &error))?
+        );
+    }
+    match &args.report {
+        Some(path) => report
+            .write(path)
+            .map_err(|error| Failure::new(Exit::Failed, &error)),
+        None => Ok(()),
+    }
+}
+
+/// The last words of a run: what was done, or each operation that failed with its cause and origin.
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line is where text goes out"
+)]
+fn conclude(plan: &Plan, report: &Report) -> Result<Exit, Failure> {
+    let took = Duration::from_micros(report.duration_us);
+    let not_started = report
+        .operations
+        .iter()
+        .filter(|o| o.outcome == report::Outcome::NotStarted);
+    let not_started = not_started.count();
+    let mut message: Vec<String> = report.failures().map(failure).collect();
+    if not_started > 0 {
+        let why = if message.is_empty() {
+            "the run was interrupted: "
+        } else {
+            ""
+        };
+        message.push(format!(
+            "{why}{not_started} operations were not started; run again to go on"
+        ));
+    }
+    if !message.is_empty() {
+        return Err(Failure {
+            exit: Exit::Failed,
+            message: message.join("\n"),
+        });
+    }
+    let count = Summary::of(plan);
+    if count.is_nothing() {
+        eprintln!("kindling: nothing to do, {} already right", count.keep);
+    } else {
+        eprintln!(
+            "kindling: done in {took:.1?}: {} created, {} changed, {} destroyed, {} already right",
+            count.create, count.change, count.destroy, count.keep
+        );
+    }
+    Ok(Exit::Done)
+}
+
+fn failure(operation: &OperationReport) -> String {
+    let report::Outcome::Failed { error } = &operation.outcome else {
+        return String::new();
+    };
+    let origin = operation.origin.as_ref();
+    let asked = origin.map_or(String::new(), |origin| format!("\n  asked for at {origin}"));
+    format!("cannot {}: {error}{asked}", operation.act)
+}

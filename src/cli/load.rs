@@ -1,0 +1,99 @@
+//! Loading a config with everything it refers to.
+
+use super::exit::{Exit, Failure};
+use super::findings::{self, Judged};
+use crate::config::{self, Document};
+use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings, top};
+use crate::report::Source;
+use std::io::IsTerminal;
+
+/// A config ready to be planned.
+pub struct Loaded {
+    /// The merged document.
+    pub document: Document,
+    /// Every document that went into it.
+    pub sources: Vec<SourceInfo>,
+    /// A fetcher with the config's own transport settings.
+    pub fetcher: Fetcher,
+}
+
+impl Loaded {
+    /// The sources as plans and reports name them.
+    pub fn report_sources(&self) -> Vec<Source> {
+        let source = |source: &SourceInfo| Source {
+            name: source.name.clone(),
+            sha512: source.sha512.clone(),
+        };
+        self.sources.iter().map(source).collect()
+    }
+}
+
+/// Says what a fetch is doing as soon as it is not done at the first try.
+struct Impatient;
+
+impl FetchEvents for Impatient {
+    fn event(&self, event: FetchEvent<'_>) {
+        if matches!(event, FetchEvent::Retry { .. }) {
+            say(&format!("kindling: {event}\n"));
+        }
+    }
+}
+
+/// Reads, judges and merges. Findings go to standard error; errors among them end it.
+pub fn load(argument: &str, offline: bool) -> Result<Loaded, Failure> {
+    let fetcher = Fetcher::new(Settings::desk());
+    let fetcher = if offline { fetcher.offline() } else { fetcher };
+    let bad = |error: anyhow::Error| Failure::new(Exit::BadConfig, &error);
+    let top = top::Top::of(argument.as_ref());
+    let text = top::load(&top, &fetcher, &Impatient).map_err(|error| bad(error.into()))?;
+    let first = judge(&text.name, &text.text)?;
+    let rendered = references::render(first, &fetcher, &Impatient).map_err(|error| {
+        error.findings.iter().for_each(print_findings);
+        bad(error.into())
+    })?;
+    rendered.findings.iter().for_each(print_findings);
+    Ok(Loaded {
+        document: rendered.document,
+        sources: rendered.sources,
+        fetcher: rendered.fetcher,
+    })
+}
+
+fn judge(name: &str, text: &[u8]) -> Result<First, Failure> {
+    let parsed = config::parse(name, text);
+    if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
+        print(&Judged::of(name, text, &parsed));
+    }
+    match parsed.outcome {
+        Ok(document) => Ok(First {
+            document,
+            source: SourceInfo::of(config::shown_source(name), text, false),
+            findings: parsed.findings,
+        }),
+        Err(_) => Err(Failure::said(Exit::BadConfig)),
+    }
+}
+
+fn print_findings(found: &SourceFindings) {
+    let text = found.text.as_deref().unwrap_or_default();
+    print(&Judged {
+        source: &found.source,
+        text,
+        findings: &found.findings,
+        error: None,
+    });
+}
+
+fn print(judged: &Judged<'_>) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    say(&findings::human(judged, colour));
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "what there is to say about a config goes to standard error"
+)]
+fn say(text: &str) {
+    eprint!("{text}");
+}

@@ -1,0 +1,173 @@
+//! The way to a plan that `plan` and `apply` share: load, observe, plan.
+
+use super::exit::{Exit, Failure};
+use super::load::{self, Loaded};
+use super::target::{ImageBinding, Mode, TargetArgs};
+use crate::config::Config;
+use crate::facts::Observed;
+use crate::fetch::Fetcher;
+use crate::host::devices::{Access, Image};
+use crate::host::{Devices, TargetRoot, mount};
+use crate::observe;
+use crate::plan::{self, Mounts, Options, Plan, Scope, Target};
+use anyhow::Context;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Where file systems of a machine that is being provisioned are mounted by default.
+const DEFAULT_TARGET: &str = "/sysroot";
+
+/// A plan and all that is needed to execute it.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// The config it came from.
+    pub loaded: Loaded,
+    /// The target root.
+    pub root: TargetRoot,
+    /// Devices and images.
+    pub devices: Devices,
+    /// For file contents.
+    pub fetcher: Fetcher,
+    /// Holds the mount points of image runs; removed in the end.
+    _scratch: Option<tempfile::TempDir>,
+}
+
+/// Loads the config, observes the machine, and plans.
+pub fn prepare(config: &str, args: &TargetArgs) -> Result<Prepared, Failure> {
+    let loaded = load::load(config, args.offline)?;
+    let scratch = match args.mode() {
+        Mode::Images => Some(scratch_dir()?),
+        Mode::Tree | Mode::Devices => None,
+    };
+    let root = TargetRoot::new(root_path(
+        args,
+        scratch.as_ref().map(tempfile::TempDir::path),
+    )?);
+    let devices = Devices::with_images(args.images.iter().map(bound).collect());
+    let options = options(args);
+    let observed = observe_machine(&loaded, args, &root, &devices, &options)?;
+    let plan = plan::build(&loaded.document, &observed, &options)
+        .map_err(|refusals| Failure::refused(&refusals))?;
+    let fetcher = loaded.fetcher.clone();
+    Ok(Prepared {
+        plan,
+        loaded,
+        root,
+        devices,
+        fetcher,
+        _scratch: scratch,
+    })
+}
+
+fn options(args: &TargetArgs) -> Options {
+    match args.mode() {
+        Mode::Tree => Options {
+            scope: Scope::TreeOnly {
+                ignore_unsupported: args.ignore_unsupported,
+            },
+            mounts: Mounts::Needed,
+            target: Target::Present,
+        },
+        Mode::Images => Options {
+            scope: Scope::Everything,
+            mounts: Mounts::Needed,
+            target: Target::Assembled,
+        },
+        Mode::Devices => Options {
+            scope: Scope::Everything,
+            mounts: Mounts::All,
+            target: Target::Present,
+        },
+    }
+}
+
+fn bound(binding: &ImageBinding) -> (String, Image) {
+    let image = Image {
+        path: binding.file.clone(),
+        bytes: binding.bytes,
+        sector_bytes: binding.sector_bytes,
+    };
+    (binding.device.clone(), image)
+}
+
+fn scratch_dir() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new()
+        .prefix("kindling-")
+        .tempdir()
+        .context("cannot create a temporary directory for mount points")
+        .map_err(|error| Failure::new(Exit::CannotObserve, &error))
+}
+
+fn root_path(args: &TargetArgs, scratch: Option<&Path>) -> Result<PathBuf, Failure> {
+    let path = match (scratch, &args.root, &args.target) {
+        (Some(scratch), _, _) => return Ok(scratch.to_path_buf()),
+        (None, Some(root), _) => root.clone(),
+        (None, None, target) => target.clone().unwrap_or_else(|| DEFAULT_TARGET.into()),
+    };
+    std::path::absolute(&path)
+        .with_context(|| format!("cannot use {} as target root", path.display()))
+        .map_err(|error| Failure::new(Exit::CannotObserve, &error))
+}
+
+fn observe_machine(
+    loaded: &Loaded,
+    args: &TargetArgs,
+    root: &TargetRoot,
+    devices: &Devices,
+    options: &Options,
+) -> Result<Observed, Failure> {
+    let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
+    let config = loaded.document.config();
+    let mut observed = Observed {
+        tools: observe::tools(),
+        ..Observed::default()
+    };
+    if args.mode() != Mode::Tree {
+        let (disks, others) = observe::disks::observe(config, devices).map_err(unobservable)?;
+        observed.disks = disks;
+        observed.devices = others;
+    }
+    let kept = plan::mounts::kept(&loaded.document, &observed, options);
+    let _views = open_views(&kept, root, devices).map_err(unobservable)?;
+    let view = observe::root::View {
+        blank_mounts: blank_mounts(config, &kept),
+        ..observe::root::View::default()
+    };
+    observed.root =
+        observe::root::observe(config, root, &loaded.fetcher, &view).map_err(unobservable)?;
+    Ok(observed)
+}
+
+/// Mount points of file systems that will be made anew: what is there now does not count. In a tree
+/// nothing is mounted.
+fn blank_mounts(config: &Config, kept: &[plan::op::Mount]) -> BTreeSet<String> {
+    let filesystems = config.storage.filesystems.iter();
+    let points = filesystems
+        .filter(|fs| !matches!(fs.format.as_deref(), None | Some("" | "none" | "swap")))
+        .filter_map(|fs| fs.path.clone().filter(|path| !path.is_empty()));
+    points
+        .filter(|point| !kept.iter().any(|mount| mount.point == *point))
+        .collect()
+}
+
+/// Mounts file systems that will be kept, read only, so that their trees can be observed. Shallow
+/// ones come first; the guards unmount in reverse order.
+fn open_views(
+    kept: &[plan::op::Mount],
+    root: &TargetRoot,
+    devices: &Devices,
+) -> anyhow::Result<Vec<mount::View>> {
+    if !kept.is_empty() {
+        mount::enter_private_namespace()?;
+    }
+    let mut views = Vec::new();
+    for wanted in kept {
+        let device = devices.open(&wanted.device, Access::Read)?;
+        views.insert(
+            0,
+            mount::View::open(device.path(), root, &wanted.point, &wanted.format)?,
+        );
+    }
+    Ok(views)
+}

@@ -1,0 +1,223 @@
+//! Reading: a GPT is recognised by its protective MBR, as libblkid does; hostile bytes end in
+//! `Corrupt`, never in a panic or an allocation that follows a forged number.
+
+use super::{
+    ENTRY_BYTES, Entry, GptHealth, Guid, GuidChoice, MAX_SLOTS, Table, TableFacts, swap_guid,
+};
+use gptman::{GPTHeader, GPTPartitionEntry};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+/// Reads the partition table. `sectors` is the size the disk has, or shall get when its image grows;
+/// the backup is looked for at the present end of `disk`. Only failing I/O is an error.
+pub fn read(
+    disk: &mut (impl Read + Seek),
+    sector_bytes: u32,
+    sectors: u64,
+) -> io::Result<TableFacts> {
+    let present = disk.seek(SeekFrom::End(0))? / u64::from(sector_bytes);
+    let Some(boot) = read_at(disk, 0, 512)? else {
+        return Ok(TableFacts::None);
+    };
+    if !has_protective_entry(&boot) {
+        return Ok(foreign(&boot).map_or(TableFacts::None, |kind| TableFacts::Foreign(kind.into())));
+    }
+    let reach = present.max(sectors);
+    let primary = read_copy(disk, sector_bytes, 1, reach)?;
+    let backup_lba = match &primary {
+        Ok(copy) => copy.header.backup_lba,
+        Err(_) => present.saturating_sub(1),
+    };
+    let backup = match read_copy(disk, sector_bytes, backup_lba, reach)? {
+        Err(_) if primary.is_err() && sectors < present => {
+            read_copy(disk, sector_bytes, sectors.saturating_sub(1), reach)?
+        }
+        other => other,
+    };
+    Ok(judge(primary, backup, sector_bytes, sectors))
+}
+
+/// Chooses between the two copies.
+fn judge(
+    primary: Result<Copy, String>,
+    backup: Result<Copy, String>,
+    sector_bytes: u32,
+    sectors: u64,
+) -> TableFacts {
+    let (copy, health) = match (primary, backup) {
+        (Ok(primary), Ok(backup)) if primary.entries == backup.entries => {
+            let at_end = primary.header.backup_lba == sectors.saturating_sub(1);
+            let health = if at_end {
+                GptHealth::Sound
+            } else {
+                GptHealth::BackupNotAtEnd
+            };
+            (primary, health)
+        }
+        (Ok(primary), _) => (primary, GptHealth::BackupDamaged),
+        (Err(_), Ok(backup)) => (backup, GptHealth::PrimaryDamaged),
+        (Err(primary), Err(backup)) => {
+            return TableFacts::Corrupt(format!("primary: {primary}; backup: {backup}"));
+        }
+    };
+    match copy.into_table(sector_bytes, sectors) {
+        Ok(table) => TableFacts::Gpt { table, health },
+        Err(why) => TableFacts::Corrupt(why),
+    }
+}
+
+/// One of the two copies of a table.
+struct Copy {
+    header: GPTHeader,
+    entries: Vec<GPTPartitionEntry>,
+}
+
+impl Copy {
+    fn into_table(self, sector_bytes: u32, sectors: u64) -> Result<Table, String> {
+        let mut table = Table {
+            disk_guid: GuidChoice::Given(Guid(swap_guid(self.header.disk_guid))),
+            sector_bytes,
+            sectors,
+            first_usable: self.header.first_usable_lba,
+            last_usable: self.header.last_usable_lba,
+            slots: self.header.number_of_partition_entries,
+            entries: Default::default(),
+        };
+        for (number, raw) in (1..).zip(&self.entries) {
+            if raw.is_used() {
+                table.entries.insert(number, entry(number, raw)?);
+            }
+        }
+        Ok(table)
+    }
+}
+
+fn entry(number: u32, raw: &GPTPartitionEntry) -> Result<Entry, String> {
+    let sectors = raw
+        .ending_lba
+        .checked_sub(raw.starting_lba)
+        .and_then(|n| n.checked_add(1))
+        .ok_or_else(|| format!("partition {number} ends before it starts"))?;
+    Ok(Entry {
+        start: raw.starting_lba,
+        sectors,
+        type_guid: Guid(swap_guid(raw.partition_type_guid)),
+        guid: GuidChoice::Given(Guid(swap_guid(raw.unique_partition_guid))),
+        label: raw.partition_name.as_str().to_owned(),
+        attributes: raw.attribute_bits,
+    })
+}
+
+/// Reads the copy whose header sits at `lba`. The outer error is I/O, the inner says why the copy is
+/// unusable.
+fn read_copy(
+    disk: &mut (impl Read + Seek),
+    sector_bytes: u32,
+    lba: u64,
+    sectors: u64,
+) -> io::Result<Result<Copy, String>> {
+    let header = match read_header(disk, sector_bytes, lba, sectors)? {
+        Ok(header) => header,
+        Err(why) => return Ok(Err(why)),
+    };
+    let bytes = u64::from(header.number_of_partition_entries) * ENTRY_BYTES;
+    let offset = header
+        .partition_entry_lba
+        .checked_mul(u64::from(sector_bytes));
+    let Some(array) = offset
+        .map(|o| read_at(disk, o, bytes))
+        .transpose()?
+        .flatten()
+    else {
+        return Ok(Err("the array of partitions lies outside the disk".into()));
+    };
+    // The array is decoded from memory; its position there is 0.
+    let mut in_memory = header.clone();
+    in_memory.partition_entry_lba = 0;
+    let entries = in_memory.read_partitions(&mut Cursor::new(array), u64::from(sector_bytes));
+    Ok(entries
+        .map(|entries| Copy { header, entries })
+        .map_err(|e| e.to_string()))
+}
+
+fn read_header(
+    disk: &mut (impl Read + Seek),
+    sector_bytes: u32,
+    lba: u64,
+    sectors: u64,
+) -> io::Result<Result<GPTHeader, String>> {
+    let Some(offset) = lba.checked_mul(u64::from(sector_bytes)) else {
+        return Ok(Err("the header lies outside the disk".into()));
+    };
+    let Some(bytes) = read_at(disk, offset, 512)? else {
+        return Ok(Err("the header lies outside the disk".into()));
+    };
+    Ok(GPTHeader::read_from(&mut Cursor::new(bytes))
+        .map_err(|e| e.to_string())
+        .and_then(|header| check_header(header, lba, sectors)))
+}
+
+/// The checks libblkid makes besides the checksum, and those that keep later arithmetic in bounds.
+fn check_header(header: GPTHeader, lba: u64, sectors: u64) -> Result<GPTHeader, String> {
+    let (first, last) = (header.first_usable_lba, header.last_usable_lba);
+    let slots = header.number_of_partition_entries;
+    if header.primary_lba != lba {
+        Err(format!(
+            "the header at sector {lba} says it is at {}",
+            header.primary_lba
+        ))
+    } else if u64::from(header.size_of_partition_entry) != ENTRY_BYTES {
+        Err(format!(
+            "slots of {} bytes are not supported",
+            header.size_of_partition_entry
+        ))
+    } else if slots == 0 || slots > MAX_SLOTS {
+        Err(format!("{slots} slots are not plausible"))
+    } else if first > last || last >= sectors || (first < lba && lba < last) {
+        Err(format!("the usable range {first}..{last} is not plausible"))
+    } else {
+        Ok(header)
+    }
+}
+
+fn has_protective_entry(boot: &[u8]) -> bool {
+    boot[510..512] == [0x55, 0xAA] && (0..4).any(|i| boot[446 + 16 * i + 4] == 0xEE)
+}
+
+/// The kind of a partition table other than GPT, by its first 512 bytes.
+fn foreign(boot: &[u8]) -> Option<&'static str> {
+    let magic = |at: usize, bytes: &[u8]| boot[at..at + bytes.len()] == *bytes;
+    if magic(0, b"ER") && u16::from_be_bytes([boot[2], boot[3]]) % 512 == 0 && boot[2] != 0 {
+        Some("mac")
+    } else if magic(0, &[0x0B, 0xE5, 0xA9, 0x41]) {
+        Some("sgi")
+    } else if magic(508, &[0xDA, 0xBE]) {
+        Some("sun")
+    } else if magic(510, &[0x55, 0xAA]) && !is_boot_sector_of_file_system(boot) {
+        let flags_ok = (0..4).all(|i| matches!(boot[446 + 16 * i], 0 | 0x80));
+        flags_ok.then_some("dos")
+    } else {
+        None
+    }
+}
+
+/// FAT, exFAT and NTFS end their first sector like an MBR.
+fn is_boot_sector_of_file_system(boot: &[u8]) -> bool {
+    let named = matches!(&boot[3..11], b"NTFS    " | b"EXFAT   ");
+    let sector = u16::from_le_bytes([boot[11], boot[12]]);
+    let reserved = u16::from_le_bytes([boot[14], boot[15]]);
+    let fat = matches!(boot[0], 0xEB | 0xE9)
+        && matches!(sector, 512 | 1024 | 2048 | 4096)
+        && boot[13].is_power_of_two()
+        && reserved != 0
+        && matches!(boot[16], 1 | 2)
+        && boot[21] >= 0xF0;
+    named || fat
+}
+
+/// `bytes` bytes at `offset`, `None` if the disk ends before.
+fn read_at(disk: &mut (impl Read + Seek), offset: u64, bytes: u64) -> io::Result<Option<Vec<u8>>> {
+    disk.seek(SeekFrom::Start(offset))?;
+    let mut buffer = Vec::new();
+    disk.take(bytes).read_to_end(&mut buffer)?;
+    Ok((buffer.len() as u64 == bytes).then_some(buffer))
+}

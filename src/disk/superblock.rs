@@ -1,0 +1,168 @@
+//! What is on a device: file systems, swap, encrypted volumes, RAID and LVM members, told by their
+//! superblocks and named as blkid names them.
+//!
+//! Probing order follows libblkid: containers first, and after a RAID or encryption superblock
+//! nothing else is looked for, since what follows is the content's.
+
+mod containers;
+mod fat;
+mod filesystems;
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// What a superblock probe found on a device; all empty when blank.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Superblock {
+    /// blkid type name (`ext4`, `xfs`, `btrfs`, `vfat`, `swap`, `crypto_LUKS`, `linux_raid_member`, ...).
+    pub kind: Option<String>,
+    /// Label.
+    pub label: Option<String>,
+    /// UUID as blkid prints it.
+    pub uuid: Option<String>,
+    /// More signatures found at the same time, by type name.
+    pub also: Vec<String>,
+    /// The file system was not unmounted cleanly: its journal needs replay.
+    pub needs_recovery: bool,
+    /// Its making was interrupted: it holds no data and cannot be mounted.
+    pub incomplete: bool,
+}
+
+impl Superblock {
+    /// In words, e.g. `xfs "data"`.
+    pub fn describe(&self) -> Option<String> {
+        let kind = self.kind.as_deref()?;
+        Some(match &self.label {
+            Some(label) => format!("{kind} {label:?}"),
+            None => kind.to_owned(),
+        })
+    }
+}
+
+/// Probes a device of any size. Only failing I/O is an error; bytes are never trusted.
+pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
+    let mut device = Device::new(device)?;
+    let mut found: Option<Superblock> = None;
+    for (prober, role) in PROBERS {
+        let Some(hit) = prober(&mut device)? else {
+            continue;
+        };
+        match &mut found {
+            None => found = Some(hit),
+            Some(first) => first.also.extend(hit.kind),
+        }
+        if *role == Role::Container {
+            break;
+        }
+    }
+    Ok(found.unwrap_or_default())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Its content may look like anything.
+    Container,
+    FileSystem,
+}
+
+type Prober = fn(&mut Device) -> io::Result<Option<Superblock>>;
+
+const PROBERS: &[(Prober, Role)] = &[
+    (containers::linux_raid, Role::Container),
+    (containers::lvm2, Role::Container),
+    (containers::luks, Role::Container),
+    (containers::bcache, Role::Container),
+    (containers::zfs, Role::FileSystem),
+    (fat::exfat, Role::FileSystem),
+    (fat::ntfs, Role::FileSystem),
+    (fat::vfat, Role::FileSystem),
+    (containers::swap, Role::FileSystem),
+    (filesystems::xfs, Role::FileSystem),
+    (filesystems::ext, Role::FileSystem),
+    (filesystems::btrfs, Role::FileSystem),
+    (filesystems::f2fs, Role::FileSystem),
+    (filesystems::erofs, Role::FileSystem),
+    (filesystems::squashfs, Role::FileSystem),
+    (filesystems::iso9660, Role::FileSystem),
+];
+
+trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// A device being probed.
+struct Device<'a> {
+    source: &'a mut dyn ReadSeek,
+    bytes: u64,
+}
+
+impl<'a> Device<'a> {
+    fn new(source: &'a mut dyn ReadSeek) -> io::Result<Self> {
+        let bytes = source.seek(SeekFrom::End(0))?;
+        Ok(Self { source, bytes })
+    }
+    /// `length` bytes at `offset`; `None` if the device ends before.
+    fn read(&mut self, offset: u64, length: usize) -> io::Result<Option<Block>> {
+        match offset.checked_add(length as u64) {
+            Some(end) if end <= self.bytes => {}
+            _ => return Ok(None),
+        }
+        let mut buffer = vec![0; length];
+        self.source.seek(SeekFrom::Start(offset))?;
+        self.source.read_exact(&mut buffer)?;
+        Ok(Some(Block(buffer)))
+    }
+}
+
+/// Bytes of a superblock; reading outside of them gives zeros.
+struct Block(Vec<u8>);
+
+impl Block {
+    fn slice(&self, at: usize, length: usize) -> &[u8] {
+        self.0.get(at..at.saturating_add(length)).unwrap_or(&[])
+    }
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        self.slice(at, N).try_into().unwrap_or([0; N])
+    }
+    fn is(&self, at: usize, magic: &[u8]) -> bool {
+        self.slice(at, magic.len()) == magic
+    }
+    fn u8(&self, at: usize) -> u8 {
+        self.array::<1>(at)[0]
+    }
+    fn le16(&self, at: usize) -> u16 {
+        u16::from_le_bytes(self.array(at))
+    }
+    fn be16(&self, at: usize) -> u16 {
+        u16::from_be_bytes(self.array(at))
+    }
+    fn le32(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.array(at))
+    }
+    fn le64(&self, at: usize) -> u64 {
+        u64::from_le_bytes(self.array(at))
+    }
+    /// Text up to the first NUL without trailing white space, `None` when empty.
+    fn text(&self, at: usize, length: usize) -> Option<String> {
+        let bytes = self.slice(at, length);
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        let text = String::from_utf8_lossy(&bytes[..end]);
+        let text = text.trim_end();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+    /// A UUID in the usual notation, `None` when all zero.
+    fn uuid(&self, at: usize) -> Option<String> {
+        uuid_text(self.array(at))
+    }
+}
+
+fn uuid_text(bytes: [u8; 16]) -> Option<String> {
+    let text = crate::disk::gpt::Guid(bytes).to_string();
+    (bytes != [0; 16]).then(|| text.to_lowercase())
+}
+
+/// A finding without more than its kind.
+fn kind(name: &str) -> Superblock {
+    Superblock {
+        kind: Some(name.into()),
+        ..Superblock::default()
+    }
+}

@@ -1,0 +1,142 @@
+//! Superblocks of things that are not file systems: RAID, LVM, LUKS, bcache, ZFS members, swap.
+
+use super::{Device, Superblock, kind, uuid_text};
+use std::io;
+
+const RAID_MAGIC: u32 = 0xA92B_4EFC;
+
+/// MD members: format 1.0 near the end, 1.1 at the start, 1.2 4 KiB behind it, 0.90 in the last
+/// whole 64 KiB.
+pub fn linux_raid(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let sectors = device.bytes / 512;
+    let v1_0 = sectors.checked_sub(16).map(|s| (s & !7) * 512);
+    for offset in [v1_0, Some(0), Some(4096)].into_iter().flatten() {
+        if let Some(block) = device.read(offset, 256)?
+            && block.le32(0) == RAID_MAGIC
+            && block.le32(4) == 1
+            && block.le64(144) == offset / 512
+        {
+            return Ok(Some(Superblock {
+                label: block.text(32, 32),
+                uuid: block.uuid(16),
+                ..kind("linux_raid_member")
+            }));
+        }
+    }
+    linux_raid_0_90(device)
+}
+
+fn linux_raid_0_90(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let Some(offset) = (device.bytes & !0xFFFF).checked_sub(0x10000) else {
+        return Ok(None);
+    };
+    let Some(block) = device.read(offset, 4096)? else {
+        return Ok(None);
+    };
+    if block.le32(0) != RAID_MAGIC || block.le32(4) != 0 {
+        return Ok(None);
+    }
+    let mut uuid = [0; 16];
+    for (group, at) in uuid.chunks_exact_mut(4).zip([20, 52, 56, 60]) {
+        group.copy_from_slice(&block.le32(at).to_be_bytes());
+    }
+    Ok(Some(Superblock {
+        uuid: uuid_text(uuid),
+        ..kind("linux_raid_member")
+    }))
+}
+
+/// LVM2 physical volumes: the label is in one of the first four sectors.
+pub fn lvm2(device: &mut Device) -> io::Result<Option<Superblock>> {
+    for sector in 0..4 {
+        let Some(block) = device.read(sector * 512, 512)? else {
+            return Ok(None);
+        };
+        let is_label =
+            block.is(0, b"LABELONE") && block.is(24, b"LVM2 001") && block.le64(8) == sector;
+        if is_label {
+            let id = block.text(block.le32(20) as usize, 32);
+            return Ok(Some(Superblock {
+                uuid: id.filter(|id| id.len() == 32 && id.is_ascii()).map(|id| {
+                    let cuts = [0, 6, 10, 14, 18, 22, 26, 32];
+                    let groups: Vec<&str> = cuts.windows(2).map(|c| &id[c[0]..c[1]]).collect();
+                    groups.join("-")
+                }),
+                ..kind("LVM2_member")
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// LUKS 1 and 2.
+pub fn luks(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let Some(block) = device.read(0, 512)? else {
+        return Ok(None);
+    };
+    let version = block.be16(6);
+    if !block.is(0, b"LUKS\xba\xbe") || !matches!(version, 1 | 2) {
+        return Ok(None);
+    }
+    Ok(Some(Superblock {
+        label: if version == 2 {
+            block.text(24, 48)
+        } else {
+            None
+        },
+        uuid: block.text(168, 40),
+        ..kind("crypto_LUKS")
+    }))
+}
+
+/// bcache backing and cache devices.
+pub fn bcache(device: &mut Device) -> io::Result<Option<Superblock>> {
+    const MAGIC: &[u8] = b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81";
+    let Some(block) = device.read(4096, 256)? else {
+        return Ok(None);
+    };
+    Ok(block.is(24, MAGIC).then(|| Superblock {
+        uuid: block.uuid(40),
+        ..kind("bcache")
+    }))
+}
+
+/// Members of a ZFS pool: at least four uberblocks in the ring of the first label.
+pub fn zfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+    const MAGIC: u64 = 0x00BA_B10C;
+    let Some(ring) = device.read(128 * 1024, 128 * 1024)? else {
+        return Ok(None);
+    };
+    let uberblocks = (0..128)
+        .map(|i| ring.le64(i * 1024))
+        .filter(|magic| *magic == MAGIC || magic.swap_bytes() == MAGIC)
+        .count();
+    Ok((uberblocks >= 4).then(|| kind("zfs_member")))
+}
+
+/// Swap areas; the signature ends the first page, whose size is that of the machine that made it.
+pub fn swap(device: &mut Device) -> io::Result<Option<Superblock>> {
+    for page in [4096_u64, 8192, 16384, 32768, 65536] {
+        let Some(magic) = device.read(page - 10, 10)? else {
+            return Ok(None);
+        };
+        if magic.is(0, b"SWAP-SPACE") {
+            return Ok(Some(kind("swap")));
+        }
+        if magic.is(0, b"S1SUSPEND") || magic.is(0, b"S2SUSPEND") {
+            return Ok(Some(kind("swsuspend")));
+        }
+        if magic.is(0, b"SWAPSPACE2")
+            && let Some(header) = device.read(1024, 64)?
+            && header.le32(0) == 1
+            && header.le32(4) != 0
+        {
+            return Ok(Some(Superblock {
+                label: header.text(28, 16),
+                uuid: header.uuid(12),
+                ..kind("swap")
+            }));
+        }
+    }
+    Ok(None)
+}

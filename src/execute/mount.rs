@@ -1,0 +1,43 @@
+//! Mounts, syncs and unmounts file systems below the target root.
+
+use super::{Context, Done};
+use crate::host::devices::Access;
+use crate::host::mount as host;
+use crate::plan::op::{Mount, MountPoint};
+use std::path::{Path, PathBuf};
+
+/// Mounts one file system, making its mount point if it is missing.
+///
+/// # Errors
+/// The device cannot be opened, or the kernel refuses.
+pub fn mount(act: &Mount, context: &Context) -> anyhow::Result<Done> {
+    host::make_point(context.root, &act.point)?;
+    let mount =
+        |device: &Path| host::mount(device, context.root, &act.point, &act.format, &act.options);
+    if act.format == "virtiofs" {
+        // The device is a tag, not a path.
+        mount(&PathBuf::from(act.device.to_string()))?;
+    } else {
+        let device = context.devices.open(&act.device, Access::Write)?;
+        mount(device.path())?;
+    }
+    Ok(Done::default())
+}
+
+/// Makes everything on a mounted file system durable: once for all files, not once per file.
+///
+/// # Errors
+/// The disk failed.
+pub fn sync(act: &MountPoint, context: &Context) -> anyhow::Result<Done> {
+    host::sync(context.root, &act.point)?;
+    Ok(Done::default())
+}
+
+/// Unmounts one file system.
+///
+/// # Errors
+/// It stays busy.
+pub fn unmount(act: &MountPoint, context: &Context) -> anyhow::Result<Done> {
+    host::unmount(context.root, &act.point)?;
+    Ok(Done::default())
+}

@@ -1,0 +1,239 @@
+//! Looks at disks, images and other block devices. Everything is opened read only.
+
+mod holders;
+
+use crate::config::Config;
+use crate::disk::{gpt, superblock};
+use crate::facts::disks::ImageFacts;
+use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
+use crate::host::devices::{Access, Image, present_disks};
+use crate::host::{Devices, sys};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Facts by the name the config uses.
+type Facts = (BTreeMap<String, DiskFacts>, BTreeMap<String, DeviceFacts>);
+
+/// Looks at every disk that is bound or named in `storage.disks`, and at every other device that
+/// exists already and is named by the config.
+///
+/// # Errors
+/// A disk that does not exist or cannot be read; it is named with what to do.
+pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<Facts> {
+    let mut disks = BTreeMap::new();
+    for (name, image) in devices.images() {
+        disks.insert(name.clone(), image_facts(image)?);
+    }
+    for disk in &config.storage.disks {
+        if disks.contains_key(&disk.device) {
+            continue;
+        }
+        if !devices.images().is_empty() {
+            bail!(
+                "disk {} of the config is bound to no image; add --image {}=FILE,size=SIZE",
+                disk.device,
+                disk.device
+            );
+        }
+        disks.insert(disk.device.clone(), disk_facts(&disk.device, devices)?);
+    }
+    let others = if devices.images().is_empty() {
+        other_devices(config, &disks)?
+    } else {
+        BTreeMap::new()
+    };
+    Ok((disks, others))
+}
+
+fn image_facts(image: &Image) -> anyhow::Result<DiskFacts> {
+    let path = &image.path;
+    let act = || format!("cannot look at image {}", path.display());
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return blank_image(image),
+        Err(error) => return Err(error).with_context(act),
+    };
+    let present = file.metadata().with_context(act)?.len();
+    let disk = Devices::with_images(BTreeMap::from([("".into(), image.clone())]))
+        .disk("", Access::Read)
+        .with_context(act)?;
+    let wanted = image.bytes.unwrap_or(present).max(present);
+    let sectors = wanted / u64::from(disk.sector_bytes);
+    let mut facts = content(&file, disk.sector_bytes, sectors).with_context(act)?;
+    facts.image = Some(ImageFacts {
+        path: path.clone(),
+        present_bytes: Some(present),
+        wanted_bytes: wanted,
+    });
+    Ok(facts)
+}
+
+/// An image that is still to be created is blank.
+fn blank_image(image: &Image) -> anyhow::Result<DiskFacts> {
+    let path = &image.path;
+    let Some(wanted) = image.bytes else {
+        bail!(
+            "image {} does not exist; add ,size=SIZE to create it",
+            path.display()
+        );
+    };
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        bail!(
+            "image {} cannot be created: there is no directory {}",
+            path.display(),
+            parent.display()
+        );
+    }
+    let sector_bytes = image.sector_bytes.unwrap_or(512);
+    Ok(DiskFacts {
+        sector_bytes,
+        sectors: wanted / u64::from(sector_bytes),
+        image: Some(ImageFacts {
+            path: path.clone(),
+            present_bytes: None,
+            wanted_bytes: wanted,
+        }),
+        ..DiskFacts::default()
+    })
+}
+
+fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
+    if !Path::new(name).exists() {
+        bail!(
+            "disk {name} of the config does not exist; this machine has: {}",
+            present_disks()
+        );
+    }
+    let disk = devices.disk(name, Access::Read)?;
+    let act = || format!("cannot look at disk {name}");
+    let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
+    let held = holders::of(&disk.path).with_context(act)?;
+    facts.held_by = held.disk;
+    facts.partitions_held_by = held.partitions;
+    Ok(facts)
+}
+
+/// Table and superblocks. The disk may be about to grow to `sectors`.
+fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts> {
+    let mut reader = file;
+    let table = gpt::read(&mut reader, sector_bytes, sectors)?;
+    let mut facts = DiskFacts {
+        sector_bytes,
+        sectors,
+        ..DiskFacts::default()
+    };
+    if let TableFacts::Gpt { table, .. } = &table {
+        for (number, entry) in &table.entries {
+            let sector = u64::from(sector_bytes);
+            let mut part = Part::new(file, entry.start * sector, entry.sectors * sector);
+            facts
+                .partitions
+                .insert(*number, superblock::probe(&mut part)?);
+        }
+    } else {
+        facts.whole = superblock::probe(&mut reader)?;
+    }
+    facts.table = table;
+    Ok(facts)
+}
+
+/// A part of a disk as a file of its own.
+struct Part<'a> {
+    file: &'a File,
+    start: u64,
+    bytes: u64,
+    position: u64,
+}
+
+impl<'a> Part<'a> {
+    fn new(file: &'a File, start: u64, bytes: u64) -> Self {
+        Self {
+            file,
+            start,
+            bytes,
+            position: 0,
+        }
+    }
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(left);
+        let at = self.start.saturating_add(self.position);
+        let count = std::os::unix::fs::FileExt::read_at(self.file, &mut buffer[..wanted], at)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Part<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => i128::from(at),
+            SeekFrom::End(by) => i128::from(self.bytes) + i128::from(by),
+            SeekFrom::Current(by) => i128::from(self.position) + i128::from(by),
+        };
+        self.position = u64::try_from(target)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        Ok(self.position)
+    }
+}
+
+/// Devices named by file systems, volumes and arrays, as far as they exist.
+fn other_devices(
+    config: &Config,
+    disks: &BTreeMap<String, DiskFacts>,
+) -> anyhow::Result<BTreeMap<String, DeviceFacts>> {
+    let storage = &config.storage;
+    let filesystems = storage
+        .filesystems
+        .iter()
+        .filter(|fs| fs.format.as_deref() != Some("virtiofs"));
+    let names = filesystems
+        .map(|fs| fs.device.clone())
+        .chain(storage.luks.iter().filter_map(|luks| luks.device.clone()))
+        .chain(
+            storage
+                .luks
+                .iter()
+                .map(|luks| format!("/dev/mapper/{}", luks.name)),
+        )
+        .chain(
+            storage
+                .raid
+                .iter()
+                .flat_map(|raid| raid.devices.iter().cloned()),
+        )
+        .chain(
+            storage
+                .raid
+                .iter()
+                .map(|raid| format!("/dev/md/{}", raid.name)),
+        );
+    let mut facts = BTreeMap::new();
+    for name in names.filter(|name| !disks.contains_key(name)) {
+        if !name.is_empty() && Path::new(&name).exists() && !facts.contains_key(&name) {
+            facts.insert(name.clone(), device_facts(&name)?);
+        }
+    }
+    Ok(facts)
+}
+
+fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
+    let act = || format!("cannot look at device {name}");
+    let mut file = File::open(name).with_context(act)?;
+    let bytes = sys::block_bytes(&file).with_context(act)?;
+    let superblock = superblock::probe(&mut file).with_context(act)?;
+    Ok(DeviceFacts {
+        exists: true,
+        bytes,
+        superblock,
+    })
+}

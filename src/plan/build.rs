@@ -1,0 +1,169 @@
+//! Puts a plan together from its parts.
+
+use super::op::{OpId, OpKind, Operation, Plan};
+use super::{
+    Access, Claim, Draft, Effect, Options, Refusal, Resource, Scope, Target, accounts, filesystems,
+    luks, mounts, order, partitions, raid, tree, units,
+};
+use crate::config::Document;
+use crate::facts::Observed;
+use std::collections::BTreeSet;
+
+/// The file that stands for the account databases when their mount is looked for.
+const ACCOUNTS_PATH: &str = "/etc/passwd";
+
+/// Plans a config for an observed machine.
+///
+/// # Errors
+/// Every refusal, in the order of the sections; nothing is planned when there is one.
+pub fn build(
+    document: &Document,
+    observed: &Observed,
+    options: &Options,
+) -> Result<Plan, Vec<Refusal>> {
+    let mut draft = Draft::new(document, observed, options);
+    plan_parts(&mut draft);
+    let touched = touched_paths(draft.operations());
+    let points = match options.scope {
+        Scope::Everything => mounts::plan(&mut draft, &touched),
+        Scope::TreeOnly { .. } => BTreeSet::new(),
+    };
+    if options.target == Target::Assembled {
+        refuse_homeless(&mut draft, &points);
+    }
+    finish(draft, &points)
+}
+
+fn plan_parts(draft: &mut Draft) {
+    units::kernel_arguments(draft);
+    if draft.options.scope == Scope::Everything {
+        partitions::plan(draft);
+        raid::plan(draft);
+        luks::plan(draft);
+        filesystems::plan(draft);
+    }
+    accounts::plan(draft);
+    tree::plan(draft);
+    units::plan(draft);
+}
+
+/// Paths that something is done to; decides which file systems have to be mounted.
+fn touched_paths(operations: &[Operation]) -> BTreeSet<String> {
+    operations
+        .iter()
+        .filter(|o| o.effect != Effect::Keep)
+        .flat_map(paths_of)
+        .collect()
+}
+
+fn paths_of(operation: &Operation) -> Vec<String> {
+    let path = |claim: &Claim| match (&claim.resource, claim.access) {
+        (Resource::Path(path), Access::Make | Access::Change) => Some(path.clone()),
+        (Resource::Accounts, Access::Change) => Some(ACCOUNTS_PATH.to_string()),
+        _ => None,
+    };
+    operation.claims.iter().filter_map(path).collect()
+}
+
+/// With a root put together from the config's file systems, what lies on none of them would be lost.
+fn refuse_homeless(draft: &mut Draft, points: &BTreeSet<String>) {
+    let homeless = |operation: &&Operation| {
+        operation.effect != Effect::Keep
+            && paths_of(operation)
+                .iter()
+                .any(|path| mounts::point_of(points, path).is_none())
+    };
+    let Some(operation) = draft.operations().iter().find(homeless) else {
+        return;
+    };
+    let refusal = Refusal {
+        act: "cannot".into(),
+        object: operation.kind.describe(),
+        cause: "no file system of the config is mounted there, so it would be lost".into(),
+        origin: operation.origin.clone(),
+        remedy: "add a file system with \"path\": \"/\" to storage.filesystems, or apply to a tree with --root"
+            .into(),
+    };
+    draft.refuse(refusal);
+}
+
+/// Adds what follows from all operations together: claims on mounts, numbers, order.
+fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Refusal>> {
+    if !draft.refusals().is_empty() {
+        return Err(draft.refusals().to_vec());
+    }
+    let mut operations = std::mem::take(&mut draft.operations);
+    for operation in &mut operations {
+        claim_mounts(operation, points);
+    }
+    by_phase(&mut operations);
+    order::derive(&mut operations).map_err(|ids| vec![cycle(&operations, &ids)])?;
+    Ok(Plan { operations })
+}
+
+/// An operation in the tree needs the file system its path lies on. An act on a mount point itself
+/// works on the mounted root, so it comes after mounting and before everything else on it.
+fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
+    if operation.effect == Effect::Keep || matches!(operation.kind, OpKind::Mount(_)) {
+        return;
+    }
+    let implied = matches!(&operation.kind, OpKind::Directory(act) if act.implied);
+    let mut wanted: Vec<Claim> = Vec::new();
+    for path in paths_of(operation) {
+        let at_point = points.contains(&path) && path != "/";
+        let found = if at_point && implied {
+            mounts::point_of(points, parent(&path))
+        } else {
+            mounts::point_of(points, &path)
+        };
+        let Some(point) = found else { continue };
+        let access = if at_point && !implied {
+            Access::Change
+        } else {
+            Access::Use
+        };
+        if at_point && !implied {
+            operation
+                .claims
+                .retain(|claim| claim.resource != Resource::Path(path.clone()));
+        }
+        let claim = Claim::new(access, Resource::Mount(point.into()));
+        if !wanted.contains(&claim) {
+            wanted.push(claim);
+        }
+    }
+    operation.claims.extend(wanted);
+}
+
+fn parent(path: &str) -> &str {
+    match path.rfind('/') {
+        None | Some(0) => "/",
+        Some(end) => &path[..end],
+    }
+}
+
+/// Sorts by phase, keeping the order within a phase, and numbers anew.
+fn by_phase(operations: &mut [Operation]) {
+    operations.sort_by_key(|operation| operation.phase);
+    for (index, operation) in operations.iter_mut().enumerate() {
+        operation.id = OpId(u32::try_from(index).unwrap_or(u32::MAX));
+    }
+}
+
+fn cycle(operations: &[Operation], ids: &[OpId]) -> Refusal {
+    let stuck: Vec<&Operation> = ids
+        .iter()
+        .filter_map(|id| operations.get(id.0 as usize))
+        .collect();
+    let names: Vec<String> = stuck
+        .iter()
+        .map(|operation| operation.kind.describe())
+        .collect();
+    Refusal {
+        act: "cannot order".into(),
+        object: names.join(", "),
+        cause: "each of them has to wait for another".into(),
+        origin: stuck.first().and_then(|operation| operation.origin.clone()),
+        remedy: "this is a defect of kindling; please report it with the config".into(),
+    }
+}

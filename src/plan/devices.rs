@@ -1,0 +1,299 @@
+//! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
+
+use super::op::OpKind;
+use super::{Draft, Effect, Refusal, partitions};
+use crate::config::Origin;
+use crate::disk::device::DeviceRef;
+use crate::disk::gpt::{Entry, GuidChoice, TableFacts};
+use crate::facts::{DiskFacts, Observed, SuperblockFacts};
+
+/// Resolves a device name; `act` and `origin` go into the refusal when there is no such device.
+pub fn resolve(
+    draft: &Draft,
+    text: &str,
+    act: &str,
+    origin: Option<Origin>,
+) -> Result<DeviceRef, Refusal> {
+    find(draft, text).map_err(|(cause, remedy)| Refusal {
+        act: act.into(),
+        object: text.into(),
+        cause,
+        origin,
+        remedy,
+    })
+}
+
+fn find(draft: &Draft, text: &str) -> Result<DeviceRef, (String, String)> {
+    if draft.observed.disks.contains_key(text) {
+        return Ok(DeviceRef::Disk { disk: text.into() });
+    }
+    if let Some((disk, number)) = as_partition(draft.observed, text) {
+        return find_partition(draft, text, disk, number);
+    }
+    if let Some(device) = made_by_config(draft, text).or_else(|| by_link(draft, text)) {
+        return Ok(device);
+    }
+    match draft.observed.devices.get(text) {
+        Some(facts) if facts.exists => Ok(DeviceRef::Path { path: text.into() }),
+        _ => Err(missing(draft.observed, text)),
+    }
+}
+
+/// Cause and remedy for a device that does not exist.
+pub fn missing(observed: &Observed, text: &str) -> (String, String) {
+    let known: Vec<&str> = observed.disks.keys().map(String::as_str).collect();
+    let known = match known.is_empty() {
+        true => "no disk is known".to_owned(),
+        false => format!("known disks: {}", known.join(", ")),
+    };
+    let disk = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let disk = match disk.is_empty() || disk == text {
+        true => text,
+        false => disk,
+    };
+    (
+        format!("there is no such device; {known}"),
+        format!(
+            "name an existing device, or bind an image file to a disk with --image {disk}=FILE"
+        ),
+    )
+}
+
+/// Splits a partition name into a known disk and a number.
+fn as_partition<'a>(observed: &'a Observed, text: &str) -> Option<(&'a str, u32)> {
+    observed
+        .disks
+        .iter()
+        .flat_map(|(name, facts)| [(name, name.as_str()), (name, facts.node.as_str())])
+        .filter(|(_, prefix)| !prefix.is_empty())
+        .find_map(|(name, prefix)| {
+            let rest = text.strip_prefix(prefix)?;
+            let digits = if let Some(digits) = rest.strip_prefix("-part") {
+                digits
+            } else if prefix.ends_with(|c: char| c.is_ascii_digit()) {
+                rest.strip_prefix('p')?
+            } else {
+                rest
+            };
+            let number = digits.parse().ok()?;
+            (number > 0).then_some((name.as_str(), number))
+        })
+}
+
+fn find_partition(
+    draft: &Draft,
+    text: &str,
+    disk: &str,
+    number: u32,
+) -> Result<DeviceRef, (String, String)> {
+    let table = partitions::resulting_table(draft, disk);
+    let numbers: Vec<String> =
+        table.map_or_else(Vec::new, |t| t.entries.keys().map(u32::to_string).collect());
+    if table.is_some_and(|t| t.entries.contains_key(&number)) {
+        return Ok(DeviceRef::Partition {
+            disk: disk.into(),
+            number,
+        });
+    }
+    let cause = match numbers.is_empty() {
+        true => format!("{text} will not exist: {disk} has no partitions"),
+        false => format!(
+            "{text} will not exist: {disk} has partitions {}",
+            numbers.join(", ")
+        ),
+    };
+    Err((
+        cause,
+        format!("add partition {number} to the disk in storage.disks"),
+    ))
+}
+
+/// Arrays and volumes of the config.
+fn made_by_config(draft: &Draft, text: &str) -> Option<DeviceRef> {
+    let storage = &draft.document.config().storage;
+    let array = storage
+        .raid
+        .iter()
+        .map(|raid| DeviceRef::Array {
+            name: raid.name.clone(),
+        })
+        .find(|array| array.to_string() == text);
+    array.or_else(|| {
+        storage
+            .luks
+            .iter()
+            .map(|luks| DeviceRef::Luks {
+                name: luks.name.clone(),
+            })
+            .find(|luks| luks.to_string() == text)
+    })
+}
+
+/// Links udev makes: by partition label or GUID, by file system label or UUID.
+fn by_link(draft: &Draft, text: &str) -> Option<DeviceRef> {
+    let (family, value) = text.strip_prefix("/dev/disk/by-")?.split_once('/')?;
+    let value = unescape(value);
+    match family {
+        "partlabel" => by_entry(draft, |entry| entry.label == value),
+        "partuuid" => by_entry(draft, |entry| match entry.guid {
+            GuidChoice::Given(guid) => guid.to_string().eq_ignore_ascii_case(&value),
+            GuidChoice::Random => false,
+        }),
+        "label" => by_superblock(draft, |label, _| label == Some(&value)),
+        "uuid" => by_superblock(draft, |_, uuid| {
+            uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&value))
+        }),
+        _ => None,
+    }
+}
+
+fn by_entry(draft: &Draft, matches: impl Fn(&Entry) -> bool) -> Option<DeviceRef> {
+    draft.observed.disks.keys().find_map(|disk| {
+        let table = partitions::resulting_table(draft, disk)?;
+        let (number, _) = table.entries.iter().find(|(_, entry)| matches(entry))?;
+        Some(DeviceRef::Partition {
+            disk: disk.clone(),
+            number: *number,
+        })
+    })
+}
+
+/// First among the file systems the plan makes, then among those that stay.
+fn by_superblock(
+    draft: &Draft,
+    matches: impl Fn(Option<&String>, Option<&String>) -> bool,
+) -> Option<DeviceRef> {
+    let planned = draft.operations().iter().find_map(|op| match &op.kind {
+        OpKind::MakeFilesystem(make) if matches(make.label.as_ref(), make.uuid.as_ref()) => {
+            Some(make.device.clone())
+        }
+        _ => None,
+    });
+    planned.or_else(|| {
+        draft
+            .observed
+            .disks
+            .keys()
+            .flat_map(|disk| devices_of(draft, disk))
+            .find(|device| {
+                let content = content(draft, device);
+                matches(content.label.as_ref(), content.uuid.as_ref())
+            })
+    })
+}
+
+fn devices_of(draft: &Draft, disk: &str) -> Vec<DeviceRef> {
+    let numbers = partitions::resulting_table(draft, disk)
+        .map(|table| table.entries.keys().copied().collect::<Vec<u32>>())
+        .unwrap_or_default();
+    let partition = |number| DeviceRef::Partition {
+        disk: disk.to_owned(),
+        number,
+    };
+    std::iter::once(DeviceRef::Disk { disk: disk.into() })
+        .chain(numbers.into_iter().map(partition))
+        .collect()
+}
+
+/// `\xNN` as udev writes it into link names.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = tail
+            .strip_prefix(b"x")
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits.get(..2)?).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What will be found on a device once the planned tables are written. A new partition shows what an
+/// old one with the same first sector held: writing a table erases no superblock.
+pub fn content(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
+    let superblock = match device {
+        DeviceRef::Disk { disk } => draft
+            .observed
+            .disks
+            .get(disk)
+            .filter(|_| !is_rewritten(draft, disk))
+            .map(|facts| facts.whole.clone()),
+        DeviceRef::Partition { disk, number } => draft
+            .observed
+            .disks
+            .get(disk)
+            .and_then(|facts| content_of_partition(draft, facts, disk, *number)),
+        DeviceRef::Path { .. } | DeviceRef::Array { .. } | DeviceRef::Luks { .. } => draft
+            .observed
+            .devices
+            .get(&device.to_string())
+            .map(|facts| facts.superblock.clone()),
+    };
+    superblock.unwrap_or_default()
+}
+
+fn is_rewritten(draft: &Draft, name: &str) -> bool {
+    draft
+        .operations()
+        .iter()
+        .any(|op| matches!(&op.kind, OpKind::WriteTable(write) if write.disk == name))
+}
+
+fn content_of_partition(
+    draft: &Draft,
+    facts: &DiskFacts,
+    disk: &str,
+    number: u32,
+) -> Option<SuperblockFacts> {
+    let start = partitions::resulting_table(draft, disk)?
+        .entries
+        .get(&number)?
+        .start;
+    let TableFacts::Gpt { table, .. } = &facts.table else {
+        return None;
+    };
+    let (old, _) = table.entries.iter().find(|(_, e)| e.start == start)?;
+    facts.partitions.get(old).cloned()
+}
+
+/// Size of a device in bytes, when it is known before the plan runs.
+pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
+    match device {
+        DeviceRef::Disk { disk } => {
+            let facts = draft.observed.disks.get(disk)?;
+            facts.sectors.checked_mul(u64::from(facts.sector_bytes))
+        }
+        DeviceRef::Partition { disk, number } => {
+            let table = partitions::resulting_table(draft, disk)?;
+            let entry = table.entries.get(number)?;
+            entry.sectors.checked_mul(u64::from(table.sector_bytes))
+        }
+        DeviceRef::Path { path } => draft.observed.devices.get(path).map(|facts| facts.bytes),
+        DeviceRef::Array { .. } | DeviceRef::Luks { .. } => None,
+    }
+}
+
+/// True if an operation of this plan makes the array or volume anew.
+pub fn is_made_anew(draft: &Draft, device: &DeviceRef) -> bool {
+    draft
+        .operations()
+        .iter()
+        .any(|op| match (&op.kind, device) {
+            (OpKind::CreateArray(array), DeviceRef::Array { name }) => array.name == *name,
+            (OpKind::CreateLuks(luks), DeviceRef::Luks { name }) => {
+                luks.name == *name && op.effect == Effect::Create
+            }
+            _ => false,
+        })
+}

@@ -1,0 +1,339 @@
+//! File systems: reuse what is there, make what is missing, refuse what would destroy.
+
+use super::op::{
+    AlreadyRight, Effect, Expected, MakeFilesystem, OpId, OpKind, Phase, Subject, WipeDevice,
+};
+use super::{Access, Claim, Draft, Refusal, Resource, devices};
+use crate::config::Origin;
+use crate::config::model::Filesystem;
+use crate::disk::DeviceRef;
+use crate::disk::size::human;
+use crate::facts::SuperblockFacts;
+
+/// A program that makes file systems.
+struct Maker {
+    format: &'static str,
+    program: &'static str,
+    /// Packages that have it, Debian's and Fedora's name.
+    packages: (&'static str, &'static str),
+    /// Below this size the program refuses or the result is useless.
+    least_bytes: u64,
+    /// Arguments behind the options of the config.
+    fixed: &'static [&'static str],
+    uuid: Flag,
+    label: &'static str,
+}
+
+enum Flag {
+    Separate(&'static str),
+    Joined(&'static str, &'static str),
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+const MAKERS: &[Maker] = &[
+    Maker {
+        format: "btrfs",
+        program: "mkfs.btrfs",
+        packages: ("btrfs-progs", "btrfs-progs"),
+        least_bytes: 16 * MIB,
+        fixed: &["--force"],
+        uuid: Flag::Separate("-U"),
+        label: "-L",
+    },
+    Maker {
+        format: "ext4",
+        program: "mkfs.ext4",
+        packages: ("e2fsprogs", "e2fsprogs"),
+        least_bytes: 64 * KIB,
+        fixed: &["-F"],
+        uuid: Flag::Separate("-U"),
+        label: "-L",
+    },
+    Maker {
+        format: "xfs",
+        program: "mkfs.xfs",
+        packages: ("xfsprogs", "xfsprogs"),
+        least_bytes: 16 * MIB,
+        fixed: &["-f"],
+        uuid: Flag::Joined("-m", "uuid="),
+        label: "-L",
+    },
+    Maker {
+        format: "swap",
+        program: "mkswap",
+        packages: ("util-linux", "util-linux"),
+        least_bytes: 40 * KIB,
+        fixed: &["-f"],
+        uuid: Flag::Separate("-U"),
+        label: "-L",
+    },
+    Maker {
+        format: "vfat",
+        program: "mkfs.fat",
+        packages: ("dosfstools", "dosfstools"),
+        least_bytes: 32 * KIB,
+        fixed: &[],
+        uuid: Flag::Separate("-i"),
+        label: "-n",
+    },
+];
+
+/// The programs that make file systems, for observation.
+pub fn programs() -> impl Iterator<Item = &'static str> {
+    MAKERS.iter().map(|maker| maker.program)
+}
+
+/// Plans all file systems of the config.
+pub fn plan(draft: &mut Draft) {
+    let document = draft.document;
+    for (index, filesystem) in document.config().storage.filesystems.iter().enumerate() {
+        if let Some(format) = block_format(filesystem)
+            && let Err(refusal) = plan_one(draft, index, filesystem, format)
+        {
+            draft.refuse(refusal);
+        }
+    }
+}
+
+/// The format, if the entry is about a block device at all.
+fn block_format(filesystem: &Filesystem) -> Option<&str> {
+    match filesystem.format.as_deref() {
+        None | Some("" | "virtiofs") => None,
+        format => format,
+    }
+}
+
+fn plan_one(
+    draft: &mut Draft,
+    index: usize,
+    filesystem: &Filesystem,
+    format: &str,
+) -> Result<(), Refusal> {
+    let origin = draft.origin(&format!("$.storage.filesystems.{index}"));
+    let act = match format {
+        "none" => "cannot erase".to_owned(),
+        _ => format!("cannot make {format} file system on"),
+    };
+    let device = devices::resolve(draft, &filesystem.device, &act, origin.clone())?;
+    let found = devices::content(draft, &device);
+    let case = Case {
+        filesystem,
+        format,
+        device,
+        found,
+        origin,
+        act,
+    };
+    case.plan(draft)
+}
+
+/// One entry with what is known about its device.
+struct Case<'a> {
+    filesystem: &'a Filesystem,
+    format: &'a str,
+    device: DeviceRef,
+    found: SuperblockFacts,
+    origin: Option<Origin>,
+    act: String,
+}
+
+impl Case<'_> {
+    fn plan(self, draft: &mut Draft) -> Result<(), Refusal> {
+        let anew = devices::is_made_anew(draft, &self.device);
+        let wipe = self.filesystem.wipe_filesystem == Some(true);
+        if !wipe && !anew {
+            if let Some(because) = self.reusable() {
+                self.push_right(draft, because);
+                return Ok(());
+            }
+            self.refuse_to_destroy()?;
+        }
+        let expected = match (&self.found.kind, anew) {
+            (_, true) => Expected::Anything,
+            (Some(kind), _) => Expected::Kind(kind.clone()),
+            (None, _) => Expected::Blank,
+        };
+        let id = match self.format {
+            "none" => self.push_wipe(draft, expected),
+            _ => self.push_make(draft, expected)?,
+        };
+        if !anew && let Some(what) = self.found.describe() {
+            draft.destroys(id, format!("{}: {what}{}", self.device, self.size(draft)));
+        }
+        Ok(())
+    }
+
+    /// Why nothing has to be done, if so.
+    fn reusable(&self) -> Option<String> {
+        let wanted_kind = Some(self.format).filter(|format| *format != "none");
+        if self.found.kind.as_deref() != wanted_kind || self.found.incomplete {
+            return None;
+        }
+        let label = self.filesystem.label.as_deref();
+        let uuid = self.filesystem.uuid.as_deref();
+        let label_fits = label.is_none_or(|l| l == self.found.label.as_deref().unwrap_or(""));
+        let present = self.found.uuid.as_deref().unwrap_or("");
+        let uuid_fits = uuid
+            .is_none_or(|u| canonical_uuid(self.format, u) == canonical_uuid(self.format, present));
+        if wanted_kind.is_none() {
+            return Some("blank, as asked for".into());
+        }
+        (label_fits && uuid_fits).then(|| {
+            let compared: Vec<&str> =
+                [Some("format"), label.map(|_| "label"), uuid.map(|_| "UUID")]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+            format!("{} match", compared.join(", "))
+        })
+    }
+
+    fn refuse_to_destroy(&self) -> Result<(), Refusal> {
+        let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
+            return Ok(());
+        };
+        let uuid = self.found.uuid.as_deref().unwrap_or("none");
+        Err(self.refusal(
+            format!("it holds {what} (UUID {uuid}), which does not match and must not be erased"),
+            "set wipeFilesystem to erase it, or make the config match".into(),
+        ))
+    }
+
+    fn refusal(&self, cause: String, remedy: String) -> Refusal {
+        Refusal {
+            act: self.act.clone(),
+            object: self.device.to_string(),
+            cause,
+            origin: self.origin.clone(),
+            remedy,
+        }
+    }
+
+    fn size(&self, draft: &Draft) -> String {
+        devices::bytes(draft, &self.device)
+            .map_or_else(String::new, |bytes| format!(", {}", human(bytes)))
+    }
+
+    fn push_right(&self, draft: &mut Draft, because: String) {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject: Subject::Device(self.device.clone()),
+            because,
+        });
+        let origin = self.origin.clone();
+        draft.push(Phase::Filesystems, Effect::Keep, kind, origin, Vec::new());
+    }
+
+    fn push_wipe(&self, draft: &mut Draft, expected: Expected) -> OpId {
+        let kind = OpKind::WipeDevice(WipeDevice {
+            device: self.device.clone(),
+            expected,
+        });
+        let claims = changes_content(&self.device);
+        let origin = self.origin.clone();
+        draft.push(Phase::Filesystems, Effect::Destroy, kind, origin, claims)
+    }
+
+    fn push_make(&self, draft: &mut Draft, expected: Expected) -> Result<OpId, Refusal> {
+        let Some(maker) = MAKERS.iter().find(|maker| maker.format == self.format) else {
+            return Err(self.refusal(
+                format!("format {:?} is unknown", self.format),
+                "use ext4, xfs, btrfs, vfat, swap or none".into(),
+            ));
+        };
+        self.check_tool(draft, maker)?;
+        self.check_size(draft, maker)?;
+        let uuid = self.filesystem.uuid.as_deref();
+        let effect = match &expected {
+            Expected::Kind(_) => Effect::Change,
+            Expected::Blank | Expected::Anything => Effect::Create,
+        };
+        let kind = OpKind::MakeFilesystem(MakeFilesystem {
+            device: self.device.clone(),
+            format: self.format.into(),
+            label: self.filesystem.label.clone(),
+            uuid: uuid.map(|uuid| canonical_uuid(self.format, uuid)),
+            program: maker.program.into(),
+            arguments: maker.arguments(self.filesystem),
+            expected,
+        });
+        let claims = changes_content(&self.device);
+        let origin = self.origin.clone();
+        Ok(draft.push(Phase::Filesystems, effect, kind, origin, claims))
+    }
+
+    fn check_tool(&self, draft: &Draft, maker: &Maker) -> Result<(), Refusal> {
+        match draft.observed.tools.contains(maker.program) {
+            true => Ok(()),
+            false => Err(self.refusal(
+                format!("the program {} is not installed", maker.program),
+                match maker.packages {
+                    (debian, fedora) if debian == fedora => format!("install package {debian}"),
+                    (debian, fedora) => {
+                        format!("install package {debian} (Debian) or {fedora} (Fedora)")
+                    }
+                },
+            )),
+        }
+    }
+
+    fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Refusal> {
+        match devices::bytes(draft, &self.device) {
+            Some(bytes) if bytes < maker.least_bytes => Err(self.refusal(
+                format!(
+                    "it has {}, {} needs at least {}",
+                    human(bytes),
+                    maker.format,
+                    human(maker.least_bytes)
+                ),
+                "make the device larger or choose another format".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Maker {
+    /// Options of the config come first, so that ours win; the device is appended when it is known.
+    fn arguments(&self, filesystem: &Filesystem) -> Vec<String> {
+        let mut arguments = filesystem.options.clone();
+        arguments.extend(self.fixed.iter().map(|flag| (*flag).to_owned()));
+        if let Some(uuid) = &filesystem.uuid {
+            let uuid = canonical_uuid(self.format, uuid);
+            match self.uuid {
+                Flag::Separate(flag) => arguments.extend([flag.to_owned(), uuid]),
+                Flag::Joined(flag, prefix) => {
+                    arguments.extend([flag.to_owned(), format!("{prefix}{uuid}")]);
+                }
+            }
+        }
+        if let Some(label) = &filesystem.label {
+            arguments.extend([self.label.to_owned(), label.clone()]);
+        }
+        arguments
+    }
+}
+
+/// Lower case; the serial number of FAT also without its dash.
+pub fn canonical_uuid(format: &str, uuid: &str) -> String {
+    let mut uuid = uuid.to_lowercase();
+    if format == "vfat" && uuid.as_bytes().get(4) == Some(&b'-') {
+        uuid.remove(4);
+    }
+    uuid
+}
+
+/// Claims of an operation that changes what is on a device: the device itself, and the table that
+/// says where a partition is.
+pub(super) fn changes_content(device: &DeviceRef) -> Vec<Claim> {
+    let mut claims = vec![Claim::new(Access::Change, Resource::Device(device.clone()))];
+    claims.extend(uses_table(device));
+    claims
+}
+
+/// The claim on the table behind a device, if there is one.
+pub(super) fn uses_table(device: &DeviceRef) -> Option<Claim> {
+    let disk = device.disk()?;
+    Some(Claim::new(Access::Use, Resource::Table(disk.into())))
+}

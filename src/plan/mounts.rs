@@ -1,0 +1,266 @@
+//! Mounting the file systems of a config below the target root, and letting go of them again.
+
+use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
+use super::{
+    Access, Claim, Draft, Mounts, Options, Phase, Refusal, Resource, devices, filesystems, luks,
+    partitions, raid,
+};
+use crate::config::model::Filesystem;
+use crate::config::{Document, Origin};
+use crate::disk::DeviceRef;
+use crate::facts::{NodeKind, Observed};
+use std::collections::BTreeSet;
+
+/// A file system to mount.
+struct Wanted<'a> {
+    index: usize,
+    filesystem: &'a Filesystem,
+    format: &'a str,
+    point: String,
+}
+
+/// Plans the mounts, the directories they need, and sync and unmount at the end. With
+/// [`Mounts::Needed`] only file systems that one of `touched_paths` lies on, and those that hold their
+/// mount points. Returns the mount points.
+pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
+    let document = draft.document;
+    let wanted = wanted(document);
+    let all: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
+    let points = match draft.options.mounts {
+        Mounts::All => all,
+        Mounts::Needed => needed(&all, touched_paths),
+    };
+    let mut mounted = Vec::new();
+    for want in wanted.iter().filter(|w| points.contains(&w.point)) {
+        match plan_one(draft, want, &points) {
+            Ok(()) => mounted.push((want.point.clone(), origin(draft, want))),
+            Err(refusal) => draft.refuse(refusal),
+        }
+    }
+    for (point, origin) in mounted.into_iter().rev() {
+        push_release(draft, &points, &point, origin);
+    }
+    points
+}
+
+/// Mounts of file systems that exist and stay as they are, so that observation can look into them.
+pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<op::Mount> {
+    let mut draft = Draft::new(document, observed, options);
+    partitions::plan(&mut draft);
+    raid::plan(&mut draft);
+    luks::plan(&mut draft);
+    filesystems::plan(&mut draft);
+    wanted(document)
+        .iter()
+        .filter_map(|want| {
+            let mount = mount_of(&draft, want).ok()?;
+            let stays = draft.operations().iter().any(|op| {
+                matches!(&op.kind, OpKind::AlreadyRight(AlreadyRight { subject: op::Subject::Device(device), .. })
+                    if *device == mount.device)
+            });
+            stays.then_some(mount)
+        })
+        .collect()
+}
+
+/// The deepest of `points` that `path` lies on.
+pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str> {
+    points
+        .iter()
+        .filter(|point| is_below(point, path))
+        .max_by_key(|point| point.len())
+        .map(String::as_str)
+}
+
+/// True if `path` is `point` or lies below it.
+fn is_below(point: &str, path: &str) -> bool {
+    match path.strip_prefix(point.trim_end_matches('/')) {
+        Some(rest) => rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    }
+}
+
+/// Shallow ones first, config order between equals.
+fn wanted(document: &Document) -> Vec<Wanted<'_>> {
+    let mut wanted: Vec<Wanted> = document
+        .config()
+        .storage
+        .filesystems
+        .iter()
+        .enumerate()
+        .filter_map(|(index, filesystem)| {
+            let point = clean(filesystem.path.as_deref().filter(|path| !path.is_empty())?);
+            let format = filesystem.format.as_deref()?;
+            let is_mountable = !matches!(format, "" | "none" | "swap");
+            is_mountable.then_some(Wanted {
+                index,
+                filesystem,
+                format,
+                point,
+            })
+        })
+        .collect();
+    wanted.sort_by_key(|want| components(&want.point).count());
+    wanted
+}
+
+fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
+}
+
+fn clean(path: &str) -> String {
+    let parts: Vec<&str> = components(path).filter(|part| *part != ".").collect();
+    format!("/{}", parts.join("/"))
+}
+
+fn needed(all: &BTreeSet<String>, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut needed: BTreeSet<String> = BTreeSet::new();
+    let mut open: Vec<String> = touched_paths
+        .iter()
+        .filter_map(|path| point_of(all, path).map(str::to_owned))
+        .collect();
+    while let Some(point) = open.pop() {
+        if needed.insert(point.clone())
+            && let Some(holder) = holder_of(all, &point)
+        {
+            open.push(holder.to_owned());
+        }
+    }
+    needed
+}
+
+/// The mount point that holds the directory `point`.
+fn holder_of<'a>(points: &'a BTreeSet<String>, point: &str) -> Option<&'a str> {
+    let parent = match point.rsplit_once('/') {
+        _ if point == "/" => return None,
+        Some(("", _)) | None => "/",
+        Some((parent, _)) => parent,
+    };
+    point_of(points, parent)
+}
+
+fn origin(draft: &Draft, want: &Wanted) -> Option<Origin> {
+    let path = format!("$.storage.filesystems.{}", want.index);
+    draft
+        .origin(&format!("{path}.path"))
+        .or_else(|| draft.origin(&path))
+}
+
+fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Refusal> {
+    let name = &want.filesystem.device;
+    let device = match want.format {
+        "virtiofs" => DeviceRef::Path { path: name.clone() },
+        _ => devices::resolve(draft, name, "cannot mount", origin(draft, want))?,
+    };
+    Ok(op::Mount {
+        device,
+        point: want.point.clone(),
+        format: want.format.into(),
+        options: want.filesystem.mount_options.clone(),
+    })
+}
+
+fn plan_one(draft: &mut Draft, want: &Wanted, points: &BTreeSet<String>) -> Result<(), Refusal> {
+    let mount = mount_of(draft, want)?;
+    let origin = origin(draft, want);
+    push_directories(draft, want, points, origin.clone())?;
+    let point = want.point.as_str();
+    let mut claims = vec![
+        Claim::new(Access::Make, Resource::Mount(point.into())),
+        Claim::new(Access::Use, Resource::Device(mount.device.clone())),
+    ];
+    claims.extend(filesystems::uses_table(&mount.device));
+    claims.extend(holder_of(points, point).map(Claim::use_mount));
+    let kind = OpKind::Mount(mount);
+    draft.push(Phase::Mount, Effect::Step, kind, origin, claims);
+    Ok(())
+}
+
+/// The missing directories on the way to a mount point. What lies below the mount point of a file
+/// system that is not there yet is not known, so it counts as missing; making a directory that exists
+/// changes nothing.
+fn push_directories(
+    draft: &mut Draft,
+    want: &Wanted,
+    points: &BTreeSet<String>,
+    origin: Option<Origin>,
+) -> Result<(), Refusal> {
+    let mut path = String::new();
+    for part in components(&want.point) {
+        path = format!("{path}/{part}");
+        match draft.observed.root.nodes.get(&path).map(|node| &node.kind) {
+            Some(NodeKind::Directory { .. }) => {}
+            Some(kind) => return Err(in_the_way(&path, kind, want, origin)),
+            None => push_directory(draft, &path, want, points, origin.clone()),
+        }
+    }
+    Ok(())
+}
+
+fn in_the_way(path: &str, kind: &NodeKind, want: &Wanted, origin: Option<Origin>) -> Refusal {
+    let what = match kind {
+        NodeKind::Symlink { target } => format!("{path} is a symbolic link to {target}"),
+        NodeKind::File { .. } => format!("{path} is a file"),
+        _ => format!("{path} is not a directory"),
+    };
+    Refusal {
+        act: "cannot mount at".into(),
+        object: want.point.clone(),
+        cause: what,
+        origin,
+        remedy: "name the real directory in the path, or remove what is in the way".into(),
+    }
+}
+
+fn push_directory(
+    draft: &mut Draft,
+    path: &str,
+    want: &Wanted,
+    points: &BTreeSet<String>,
+    origin: Option<Origin>,
+) {
+    let is_planned = draft
+        .operations()
+        .iter()
+        .any(|op| matches!(&op.kind, OpKind::Directory(directory) if directory.path == path));
+    if is_planned || (points.contains(path) && path != want.point) {
+        return;
+    }
+    // Within `Make` plan order holds: directory first, then the mount on it.
+    let mut claims = vec![
+        Claim::make_path(path),
+        Claim::new(Access::Make, Resource::Mount(want.point.clone())),
+    ];
+    claims.extend(holder_of(points, path).map(Claim::use_mount));
+    let kind = OpKind::Directory(DirectoryAct {
+        path: path.into(),
+        permissions: Permissions {
+            user: Owner::Keep,
+            group: Owner::Keep,
+            mode: None,
+        },
+        implied: true,
+        differs: Vec::new(),
+    });
+    draft.push(Phase::Mount, Effect::Create, kind, origin, claims);
+}
+
+/// Sync and unmount. Unmounting uses the mount below it, which so is released later.
+fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
+    let at = MountPoint {
+        point: point.into(),
+    };
+    let release = Claim::new(Access::Release, Resource::Mount(point.into()));
+    let sync = OpKind::Sync(at.clone());
+    draft.push(
+        Phase::Finish,
+        Effect::Step,
+        sync,
+        origin.clone(),
+        vec![release.clone()],
+    );
+    let mut claims = vec![release];
+    claims.extend(holder_of(points, point).map(Claim::use_mount));
+    let unmount = OpKind::Unmount(at);
+    draft.push(Phase::Finish, Effect::Step, unmount, origin, claims);
+}

@@ -1,0 +1,477 @@
+//! Image files and partition tables: what must be written so that every disk has the partitions the
+//! config asks for.
+
+mod decide;
+mod resolve;
+
+use super::op::{
+    AlreadyRight, CreateImage, Effect, OpKind, PartitionChange, Phase, Subject, WriteTable,
+};
+use super::{Access, Claim, Draft, Refusal, Resource};
+use crate::config::Origin;
+use crate::config::model::Disk;
+use crate::disk::DeviceRef;
+use crate::disk::gpt::{Entry, GptHealth, Table, TableFacts};
+use crate::disk::layout::{Layout, Request};
+use crate::disk::size::human;
+use crate::facts::DiskFacts;
+use decide::{Action, Decision};
+
+/// Why an entry of the config cannot be had.
+#[derive(Debug, Clone)]
+struct Problem {
+    /// Index of the entry in the config's list.
+    index: usize,
+    /// Slot, 0 = not assigned.
+    number: i64,
+    cause: String,
+    remedy: String,
+}
+
+/// Plans image files and the tables of all disks of the config.
+pub fn plan(draft: &mut Draft) {
+    images(draft);
+    let document = draft.document;
+    for (index, disk) in document.config().storage.disks.iter().enumerate() {
+        plan_disk(draft, index, disk);
+    }
+}
+
+/// The table a disk will have when the plan so far is done; `None` if it will have none.
+pub fn resulting_table<'d>(draft: &'d Draft, disk: &str) -> Option<&'d Table> {
+    let written = draft.operations().iter().find_map(|op| match &op.kind {
+        OpKind::WriteTable(write) if write.disk == disk => Some(write),
+        _ => None,
+    });
+    match written {
+        Some(write) if write.leaves_no_table() => None,
+        Some(write) => Some(&write.table),
+        None => draft.observed.disks.get(disk)?.table.gpt(),
+    }
+}
+
+fn images(draft: &mut Draft) {
+    let observed = draft.observed;
+    for (name, facts) in &observed.disks {
+        let Some(image) = &facts.image else { continue };
+        let origin = disk_origin(draft, name);
+        match image.present_bytes {
+            Some(present) if present == image.wanted_bytes => {}
+            Some(present) if present > image.wanted_bytes => draft.refuse(Refusal {
+                act: "cannot shrink image".into(),
+                object: image.path.display().to_string(),
+                cause: format!(
+                    "it has {}, the size asked for is {}",
+                    human(present),
+                    human(image.wanted_bytes)
+                ),
+                origin,
+                remedy: "leave out the size, or remove the file".into(),
+            }),
+            present => {
+                let effect = match present {
+                    None => Effect::Create,
+                    Some(_) => Effect::Change,
+                };
+                let kind = OpKind::CreateImage(CreateImage {
+                    disk: name.clone(),
+                    path: image.path.clone(),
+                    bytes: image.wanted_bytes,
+                });
+                let claims = vec![Claim::new(Access::Make, Resource::Table(name.clone()))];
+                draft.push(Phase::Partitions, effect, kind, origin, claims);
+            }
+        }
+    }
+}
+
+fn disk_origin(draft: &Draft, name: &str) -> Option<Origin> {
+    let disks = &draft.document.config().storage.disks;
+    let index = disks.iter().position(|disk| disk.device == name)?;
+    draft.origin(&format!("$.storage.disks.{index}.device"))
+}
+
+fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
+    let path = format!("$.storage.disks.{index}");
+    let outcome = match draft.observed.disks.get(&disk.device) {
+        Some(facts) => decide_disk(disk, facts),
+        None => Err(vec![Trouble::disk(super::devices::missing(
+            draft.observed,
+            &disk.device,
+        ))]),
+    };
+    match outcome {
+        Ok(outcome) => push_disk(draft, &path, disk, outcome),
+        Err(troubles) => {
+            for trouble in troubles {
+                let refusal = trouble.refusal(draft, &path, disk);
+                draft.refuse(refusal);
+            }
+        }
+    }
+}
+
+/// A problem of a whole disk or of one of its entries.
+enum Trouble {
+    Disk { cause: String, remedy: String },
+    Entry(Problem),
+}
+
+impl Trouble {
+    fn disk((cause, remedy): (String, String)) -> Self {
+        Trouble::Disk { cause, remedy }
+    }
+    fn refusal(self, draft: &Draft, path: &str, disk: &Disk) -> Refusal {
+        match self {
+            Trouble::Disk { cause, remedy } => Refusal {
+                act: "cannot partition disk".into(),
+                object: disk.device.clone(),
+                cause,
+                origin: draft
+                    .origin(&format!("{path}.device"))
+                    .or_else(|| draft.origin(path)),
+                remedy,
+            },
+            Trouble::Entry(problem) => Refusal {
+                act: "cannot have partition".into(),
+                object: name_of(&problem, disk),
+                cause: problem.cause,
+                origin: draft.origin(&format!("{path}.partitions.{}", problem.index)),
+                remedy: problem.remedy,
+            },
+        }
+    }
+}
+
+fn name_of(problem: &Problem, disk: &Disk) -> String {
+    let label = disk
+        .partitions
+        .get(problem.index)
+        .and_then(|p| p.label.as_deref())
+        .filter(|label| !label.is_empty());
+    let number = problem.number;
+    match (number, label) {
+        (0, Some(label)) => format!("{label:?} on {}", disk.device),
+        (_, Some(label)) => format!("{number} ({label:?}) on {}", disk.device),
+        (_, None) => format!("{number} on {}", disk.device),
+    }
+}
+
+/// What shall happen to a disk.
+struct Outcome {
+    /// The table before, empty if there is none or it is wiped.
+    before: Table,
+    after: Table,
+    decisions: Vec<Decision>,
+    /// What a wipe of the whole table destroys.
+    destroyed_by_wipe: Vec<String>,
+    destroyed_by_changes: Vec<String>,
+    expected: Option<Table>,
+    health: GptHealth,
+}
+
+impl Outcome {
+    fn changes_anything(&self) -> bool {
+        self.decisions
+            .iter()
+            .any(|d| d.action.touches_present() || d.action.new_entry().is_some())
+    }
+}
+
+fn decide_disk(disk: &Disk, facts: &DiskFacts) -> Result<Outcome, Vec<Trouble>> {
+    let wipe = disk.wipe_table == Some(true);
+    check_idle(facts, wipe).map_err(|t| vec![t])?;
+    let (before, health) = present_table(facts, wipe).map_err(|t| vec![t])?;
+    let entries = |problems: Vec<Problem>| -> Vec<Trouble> {
+        problems.into_iter().map(Trouble::Entry).collect()
+    };
+    let resolved = resolve::resolve(&disk.partitions, &before).map_err(entries)?;
+    let held = &facts.partitions_held_by;
+    let decisions = decide::decide(&resolved, &before, held).map_err(entries)?;
+    let after = apply(&before, &decisions).map_err(|p| vec![Trouble::Entry(p)])?;
+    let outcome = Outcome {
+        destroyed_by_wipe: match wipe {
+            true => destroyed_by_wipe(disk, facts),
+            false => Vec::new(),
+        },
+        destroyed_by_changes: destroyed_by_changes(disk, facts, &before, &decisions),
+        expected: facts.table.gpt().cloned(),
+        before,
+        after,
+        decisions,
+        health,
+    };
+    let in_use = !facts.held_by.is_empty() && held.is_empty();
+    match in_use && outcome.changes_anything() {
+        true => Err(vec![Trouble::disk((
+            format!("the disk itself is in use: {}", facts.held_by.join(", ")),
+            "unmount or detach it first".into(),
+        ))]),
+        false => Ok(outcome),
+    }
+}
+
+fn check_idle(facts: &DiskFacts, wipe: bool) -> Result<(), Trouble> {
+    let mut holders: Vec<String> = facts
+        .partitions_held_by
+        .iter()
+        .map(|(number, by)| format!("partition {number} by {}", by.join(", ")))
+        .collect();
+    holders.extend(facts.held_by.iter().cloned());
+    match wipe && !holders.is_empty() {
+        true => Err(Trouble::disk((
+            format!("wipeTable is set, but it is in use: {}", holders.join("; ")),
+            "unmount or detach it first, or leave out wipeTable".into(),
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The table to start from: the one present, reaching the end of the disk, or an empty one.
+fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Trouble> {
+    let empty = || {
+        Table::empty(facts.sector_bytes, facts.sectors).ok_or_else(|| {
+            Trouble::disk((
+                format!("{} sectors are too few for a GPT", facts.sectors),
+                "use a larger disk".into(),
+            ))
+        })
+    };
+    match &facts.table {
+        _ if wipe => Ok((empty()?, GptHealth::Sound)),
+        TableFacts::None => Ok((empty()?, GptHealth::Sound)),
+        TableFacts::Gpt { table, health } => Ok((table.clone().reaching_end(), *health)),
+        TableFacts::Foreign(kind) => Err(Trouble::disk((
+            format!("it has a partition table of type {kind}, not gpt"),
+            "set wipeTable to replace it; all its partitions are lost".into(),
+        ))),
+        TableFacts::Corrupt(why) => Err(Trouble::disk((
+            format!("its GPT is damaged beyond use ({why})"),
+            "repair it, or set wipeTable to replace it".into(),
+        ))),
+    }
+}
+
+/// The table after all decisions: deletions first, then creations in order.
+fn apply(before: &Table, decisions: &[Decision]) -> Result<Table, Problem> {
+    let mut layout = Layout::of(before);
+    let mut after = before.clone();
+    for decision in decisions.iter().filter(|d| d.action.touches_present()) {
+        layout.delete(decision.number);
+        after.entries.remove(&decision.number);
+    }
+    for decision in decisions {
+        let Some(entry) = decision.action.new_entry() else {
+            continue;
+        };
+        let request = Request {
+            start: Some(entry.start),
+            sectors: Some(entry.sectors),
+            align: false,
+        };
+        layout.create(decision.number, request).map_err(|why| {
+            let (cause, remedy) = resolve::explain(&why, before, &layout);
+            Problem {
+                index: decision.index,
+                number: i64::from(decision.number),
+                cause,
+                remedy,
+            }
+        })?;
+        after.entries.insert(decision.number, entry.clone());
+    }
+    Ok(after)
+}
+
+fn destroyed_by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(what) = facts.whole.describe() {
+        lines.push(format!("{}: {what}", disk.device));
+    }
+    match &facts.table {
+        TableFacts::None => {}
+        TableFacts::Foreign(kind) => {
+            lines.push(format!("partition table ({kind}) of {}", disk.device));
+        }
+        TableFacts::Corrupt(_) => lines.push(format!("damaged GPT of {}", disk.device)),
+        TableFacts::Gpt { table, .. } => {
+            lines.push(format!(
+                "partition table of {} with {} partitions",
+                disk.device,
+                table.entries.len()
+            ));
+            let each = table.entries.iter();
+            lines.extend(each.map(|(n, e)| describe_lost(disk, facts, *n, e)));
+        }
+    }
+    lines
+}
+
+fn destroyed_by_changes(
+    disk: &Disk,
+    facts: &DiskFacts,
+    before: &Table,
+    decisions: &[Decision],
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let creates = decisions.iter().any(|d| d.action.new_entry().is_some());
+    let over_whole = facts.table == TableFacts::None && creates;
+    if let Some(what) = facts.whole.describe().filter(|_| over_whole) {
+        lines.push(format!("{}: {what} on the whole disk", disk.device));
+    }
+    for decision in decisions {
+        let Some(present) = before.entries.get(&decision.number) else {
+            continue;
+        };
+        let lost = match &decision.action {
+            Action::Delete | Action::Replace(..) => true,
+            Action::Resize(entry, _) => entry.sectors < present.sectors,
+            _ => false,
+        };
+        if lost {
+            lines.push(describe_lost(disk, facts, decision.number, present));
+        }
+    }
+    lines
+}
+
+/// `partition 3 of /dev/vda: xfs "data", 8 GiB`
+fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> String {
+    let content = facts
+        .partitions
+        .get(&number)
+        .and_then(|superblock| superblock.describe())
+        .unwrap_or_else(|| "no known file system".into());
+    let size = human(entry.sectors.saturating_mul(u64::from(facts.sector_bytes)));
+    format!("partition {number} of {}: {content}, {size}", disk.device)
+}
+
+fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome) {
+    let wipe = disk.wipe_table == Some(true);
+    if wipe || outcome.changes_anything() {
+        push_write(draft, path, disk, outcome, wipe);
+    } else {
+        push_already_right(draft, path, disk, &outcome);
+    }
+}
+
+fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Outcome) {
+    let note = match outcome.health {
+        GptHealth::Sound => "",
+        GptHealth::PrimaryDamaged => "; its primary copy is damaged and left alone",
+        GptHealth::BackupDamaged => "; its backup copy is damaged and left alone",
+        GptHealth::BackupNotAtEnd => "; its backup copy is not at the end of the disk",
+    };
+    let because = match disk.partitions.is_empty() {
+        true => "no partitions are asked for".to_owned(),
+        false => format!("every partition is as asked for{note}"),
+    };
+    let subject = Subject::Table(disk.device.clone());
+    let origin = draft.origin(&format!("{path}.device"));
+    push_right(draft, subject, because, origin);
+    for decision in &outcome.decisions {
+        let because = match &decision.action {
+            Action::Keep(compared) => compared.clone(),
+            _ => "does not exist, as asked for".into(),
+        };
+        let subject = Subject::Partition(partition(disk, decision.number));
+        let origin = draft.origin(&format!("{path}.partitions.{}", decision.index));
+        push_right(draft, subject, because, origin);
+    }
+}
+
+fn push_right(draft: &mut Draft, subject: Subject, because: String, origin: Option<Origin>) {
+    let kind = OpKind::AlreadyRight(AlreadyRight { subject, because });
+    draft.push(Phase::Partitions, Effect::Keep, kind, origin, Vec::new());
+}
+
+fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome, wipe: bool) {
+    let effect = match (&outcome.expected, wipe) {
+        _ if outcome.after.entries.is_empty() && wipe => Effect::Destroy,
+        (None, _) => Effect::Create,
+        (Some(_), _) => Effect::Change,
+    };
+    let changes = changes(draft, path, &outcome);
+    let kind = OpKind::WriteTable(WriteTable {
+        disk: disk.device.clone(),
+        table: outcome.after,
+        expected: outcome.expected,
+        wipe,
+        changes,
+    });
+    let origin = draft.origin(&format!("{path}.device"));
+    let claims = vec![Claim::new(
+        Access::Make,
+        Resource::Table(disk.device.clone()),
+    )];
+    let id = draft.push(Phase::Partitions, effect, kind, origin, claims);
+    let lost = outcome.destroyed_by_wipe.into_iter();
+    for line in lost.chain(outcome.destroyed_by_changes) {
+        draft.destroys(id, line);
+    }
+}
+
+/// Rows in the order the kernel is told (deleted, changed, added), then what stays.
+fn changes(draft: &Draft, path: &str, outcome: &Outcome) -> Vec<PartitionChange> {
+    let mut rows: Vec<(u8, PartitionChange)> = outcome
+        .decisions
+        .iter()
+        .filter_map(|decision| {
+            let (rank, effect, what) = row(decision, outcome)?;
+            let origin = draft.origin(&format!("{path}.partitions.{}", decision.index));
+            let number = decision.number;
+            Some((
+                rank,
+                PartitionChange {
+                    number,
+                    effect,
+                    what,
+                    origin,
+                },
+            ))
+        })
+        .collect();
+    let mentioned: Vec<u32> = rows.iter().map(|(_, row)| row.number).collect();
+    for (number, entry) in &outcome.before.entries {
+        if !mentioned.contains(number) {
+            let change = PartitionChange {
+                number: *number,
+                effect: Effect::Keep,
+                what: format!("{}; not in the config", describe(entry, &outcome.before)),
+                origin: None,
+            };
+            rows.push((4, change));
+        }
+    }
+    rows.sort_by_key(|(rank, _)| *rank);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn row(decision: &Decision, outcome: &Outcome) -> Option<(u8, Effect, String)> {
+    let present = outcome.before.entries.get(&decision.number);
+    Some(match &decision.action {
+        Action::StayAbsent => return None,
+        Action::Delete => (0, Effect::Destroy, describe(present?, &outcome.before)),
+        Action::Replace(_, words) => (1, Effect::Change, format!("replaced: {words}")),
+        Action::Resize(_, words) => (1, Effect::Change, words.clone()),
+        Action::Create(entry) => (2, Effect::Create, describe(entry, &outcome.before)),
+        Action::Keep(compared) => (3, Effect::Keep, compared.clone()),
+    })
+}
+
+/// `"data", 8 GiB from 1 MiB`
+fn describe(entry: &Entry, table: &Table) -> String {
+    let size = |sectors: u64| human(sectors.saturating_mul(u64::from(table.sector_bytes)));
+    let label = match entry.label.as_str() {
+        "" => String::new(),
+        label => format!("{label:?}, "),
+    };
+    format!("{label}{} from {}", size(entry.sectors), size(entry.start))
+}
+
+fn partition(disk: &Disk, number: u32) -> DeviceRef {
+    DeviceRef::Partition {
+        disk: disk.device.clone(),
+        number,
+    }
+}

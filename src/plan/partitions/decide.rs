@@ -1,0 +1,276 @@
+//! What happens to each slot, by what exists, what is wanted and what may be changed.
+
+use super::Problem;
+use super::resolve::Resolved;
+use crate::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table};
+use crate::disk::size::human;
+use std::collections::BTreeMap;
+
+/// What happens to one slot.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Stays absent.
+    StayAbsent,
+    /// Matches; the words name what was compared.
+    Keep(String),
+    /// A new partition.
+    Create(Entry),
+    /// Goes away.
+    Delete,
+    /// Deleted and made anew; the words name the differences.
+    Replace(Entry, String),
+    /// Same start, another length.
+    Resize(Entry, String),
+}
+
+impl Action {
+    /// True if the slot's present partition is touched.
+    pub fn touches_present(&self) -> bool {
+        matches!(
+            self,
+            Action::Delete | Action::Replace(..) | Action::Resize(..)
+        )
+    }
+    /// The entry the slot gets.
+    pub fn new_entry(&self) -> Option<&Entry> {
+        match self {
+            Action::Create(entry) | Action::Replace(entry, _) | Action::Resize(entry, _) => {
+                Some(entry)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A decision for one entry of the config.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// Its index in the config's list.
+    pub index: usize,
+    /// Slot.
+    pub number: u32,
+    /// What happens.
+    pub action: Action,
+}
+
+/// Decides every entry; all problems are reported at once.
+pub fn decide(
+    resolved: &[Resolved],
+    table: &Table,
+    held_by: &BTreeMap<u32, Vec<String>>,
+) -> Result<Vec<Decision>, Vec<Problem>> {
+    let mut decisions = Vec::new();
+    let mut problems = Vec::new();
+    for entry in resolved.iter().filter(|e| !is_superseded(e, resolved)) {
+        match decide_one(entry, table).and_then(|action| refuse_if_held(entry, action, held_by)) {
+            Ok(action) => decisions.push(Decision {
+                index: entry.index,
+                number: entry.number,
+                action,
+            }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(decisions),
+        false => Err(problems),
+    }
+}
+
+/// An entry that shall not exist gives way to one that took its slot.
+fn is_superseded(entry: &Resolved, all: &[Resolved]) -> bool {
+    entry.extent.is_none()
+        && (entry.number == 0
+            || all
+                .iter()
+                .any(|other| other.number == entry.number && other.extent.is_some()))
+}
+
+fn decide_one(want: &Resolved, table: &Table) -> Result<Action, Problem> {
+    let may_wipe = want.config.wipe_partition_entry == Some(true);
+    match (table.entries.get(&want.number), want.extent) {
+        (None, None) => Ok(Action::StayAbsent),
+        (None, Some(_)) => new_entry(want).map(Action::Create),
+        (Some(_), None) if may_wipe => Ok(Action::Delete),
+        (Some(_), None) => Err(problem(
+            want,
+            "it exists, but the config says it must not",
+            "set wipePartitionEntry to delete it",
+        )),
+        (Some(present), Some(_)) => decide_present(want, present, table, may_wipe),
+    }
+}
+
+fn decide_present(
+    want: &Resolved,
+    present: &Entry,
+    table: &Table,
+    may_wipe: bool,
+) -> Result<Action, Problem> {
+    let differences = differences(want, present, table)?;
+    let words = || {
+        let words: Vec<&str> = differences.iter().map(|d| d.words.as_str()).collect();
+        words.join(", ")
+    };
+    let only_size = differences.iter().all(|d| d.is_size);
+    let sectors = want.extent.map_or(present.sectors, |e| e.sectors);
+    if differences.is_empty() {
+        Ok(Action::Keep(compared(want)))
+    } else if !may_wipe && only_size && want.config.resize == Some(true) {
+        let resized = Entry {
+            sectors,
+            attributes: 0,
+            ..present.clone()
+        };
+        Ok(Action::Resize(resized, words()))
+    } else if may_wipe {
+        Ok(Action::Replace(new_entry(want)?, words()))
+    } else {
+        let remedy = if only_size {
+            "set resize to change its size, or wipePartitionEntry to replace it"
+        } else {
+            "set wipePartitionEntry to replace it, or make the config match"
+        };
+        let first = &differences[0].words;
+        Err(problem(
+            want,
+            format!("it exists and does not match: {first}"),
+            remedy,
+        ))
+    }
+}
+
+struct Difference {
+    words: String,
+    is_size: bool,
+}
+
+/// What differs between wish and present partition, in the order the reference compares.
+fn differences(
+    want: &Resolved,
+    present: &Entry,
+    table: &Table,
+) -> Result<Vec<Difference>, Problem> {
+    let mut all = Vec::new();
+    let mut push = |is_size: bool, name: &str, from: String, to: String| {
+        if from != to {
+            let words = format!("{name} {from} -> {to}");
+            all.push(Difference { words, is_size });
+        }
+    };
+    let extent = want.extent.unwrap_or(crate::disk::layout::Extent {
+        start: present.start,
+        sectors: present.sectors,
+    });
+    let sector = |n: u64| format!("sector {n}");
+    push(false, "start", sector(present.start), sector(extent.start));
+    if let Some(guid) = guid(want, "guid", &want.config.guid)? {
+        let from = match present.guid {
+            GuidChoice::Given(guid) => guid.to_string(),
+            GuidChoice::Random => "random".into(),
+        };
+        push(false, "GUID", from, guid.to_string());
+    }
+    if let Some(type_guid) = guid(want, "typeGuid", &want.config.type_guid)? {
+        push(
+            false,
+            "type",
+            present.type_guid.to_string(),
+            type_guid.to_string(),
+        );
+    }
+    if let Some(label) = &want.config.label {
+        push(
+            false,
+            "label",
+            format!("{:?}", present.label),
+            format!("{label:?}"),
+        );
+    }
+    let (from, to) = sizes(present.sectors, extent.sectors, table.sector_bytes);
+    push(true, "size", from, to);
+    Ok(all)
+}
+
+/// Two sizes for people, in sectors when rounding would make different ones look equal.
+fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
+    let text = |sectors: u64| human(sectors.saturating_mul(u64::from(sector_bytes)));
+    match text(from) == text(to) && from != to {
+        true => (format!("{from} sectors"), format!("{to} sectors")),
+        false => (text(from), text(to)),
+    }
+}
+
+/// What was compared with the present partition, e.g. `number, start, size and label match`.
+fn compared(want: &Resolved) -> String {
+    let is_set = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
+    let names = [
+        (true, "number"),
+        (true, "start"),
+        (true, "size"),
+        (is_set(&want.config.type_guid), "type"),
+        (is_set(&want.config.guid), "GUID"),
+        (want.config.label.is_some(), "label"),
+    ];
+    let names: Vec<&str> = names.iter().filter(|n| n.0).map(|n| n.1).collect();
+    format!("{} match", names.join(", "))
+}
+
+fn new_entry(want: &Resolved) -> Result<Entry, Problem> {
+    let extent = want
+        .extent
+        .ok_or_else(|| problem(want, "it has no place", ""))?;
+    let label = want.config.label.clone().unwrap_or_default();
+    if label.encode_utf16().count() > 36 {
+        return Err(problem(
+            want,
+            "its label is longer than 36 UTF-16 units",
+            "shorten the label",
+        ));
+    }
+    Ok(Entry {
+        start: extent.start,
+        sectors: extent.sectors,
+        type_guid: guid(want, "typeGuid", &want.config.type_guid)?.unwrap_or(LINUX_DATA),
+        guid: guid(want, "guid", &want.config.guid)?.map_or(GuidChoice::Random, GuidChoice::Given),
+        label,
+        attributes: 0,
+    })
+}
+
+fn guid(want: &Resolved, name: &str, text: &Option<String>) -> Result<Option<Guid>, Problem> {
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|why: String| {
+            problem(
+                want,
+                format!("{name}: {why}"),
+                "write it as 8-4-4-4-12 hex digits",
+            )
+        }),
+    }
+}
+
+fn refuse_if_held(
+    want: &Resolved,
+    action: Action,
+    held_by: &BTreeMap<u32, Vec<String>>,
+) -> Result<Action, Problem> {
+    match held_by.get(&want.number) {
+        Some(holders) if action.touches_present() => Err(problem(
+            want,
+            format!("it would change, but is in use: {}", holders.join(", ")),
+            "unmount or detach it first, or make the config match",
+        )),
+        _ => Ok(action),
+    }
+}
+
+fn problem(want: &Resolved, cause: impl Into<String>, remedy: &str) -> Problem {
+    Problem {
+        index: want.index,
+        number: i64::from(want.number),
+        cause: cause.into(),
+        remedy: remedy.into(),
+    }
+}

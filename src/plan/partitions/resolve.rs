@@ -1,0 +1,228 @@
+//! Which slot, start and size each wanted partition gets: one rehearsal of all deletions and
+//! creations on paper, as `sgdisk --pretend` would do it.
+
+use super::Problem;
+use crate::config::model::Partition;
+use crate::disk::gpt::Table;
+use crate::disk::layout::{Extent, Layout, NoPlace, Request};
+use crate::disk::size::human;
+use std::collections::BTreeMap;
+
+/// A wanted partition whose open values are decided.
+#[derive(Debug, Clone)]
+pub struct Resolved<'a> {
+    /// What the config says.
+    pub config: &'a Partition,
+    /// Its index in the config's list.
+    pub index: usize,
+    /// Slot.
+    pub number: u32,
+    /// Place; `None` for one that shall not exist.
+    pub extent: Option<Extent>,
+}
+
+/// A wanted partition in sectors, before the rehearsal.
+struct Wanted<'a> {
+    config: &'a Partition,
+    index: usize,
+    /// 0 = next free slot.
+    number: u32,
+    start: Option<u64>,
+    sectors: Option<u64>,
+}
+
+impl Wanted<'_> {
+    fn should_exist(&self) -> bool {
+        self.config.should_exist != Some(false)
+    }
+    fn may_wipe(&self) -> bool {
+        self.config.wipe_partition_entry == Some(true)
+    }
+}
+
+/// Resolves all entries of one disk against its present table: explicit numbers first, then those
+/// that take the next free slot, both in config order.
+pub fn resolve<'a>(
+    partitions: &'a [Partition],
+    table: &Table,
+) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
+    let mut wanted = in_sectors(partitions, table)?;
+    wanted.sort_by_key(|w| w.number == 0);
+    let numbers = assign_numbers(&wanted, table)?;
+    let mut layout = Layout::of(table);
+    for want in &wanted {
+        layout.delete(want.number);
+    }
+    let mut resolved = Vec::new();
+    for (want, number) in wanted.iter().zip(numbers) {
+        let extent = match want.should_exist() {
+            true => Some(place(want, number, table, &mut layout).map_err(|p| vec![p])?),
+            false => None,
+        };
+        resolved.push(Resolved {
+            config: want.config,
+            index: want.index,
+            number,
+            extent,
+        });
+    }
+    Ok(resolved)
+}
+
+fn in_sectors<'a>(
+    partitions: &'a [Partition],
+    table: &Table,
+) -> Result<Vec<Wanted<'a>>, Vec<Problem>> {
+    let (good, bad): (Vec<_>, Vec<_>) = partitions
+        .iter()
+        .enumerate()
+        .map(|(index, config)| convert(index, config, table))
+        .partition(Result::is_ok);
+    match bad.is_empty() {
+        true => Ok(good.into_iter().flatten().collect()),
+        false => Err(bad.into_iter().filter_map(Result::err).collect()),
+    }
+}
+
+fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wanted<'a>, Problem> {
+    let problem = |cause: String, remedy: &str| Problem {
+        index,
+        number: config.number,
+        cause,
+        remedy: remedy.into(),
+    };
+    let number = u32::try_from(config.number)
+        .ok()
+        .filter(|number| *number <= table.slots)
+        .ok_or_else(|| {
+            let cause = format!("the table has slots 1 to {}", table.slots);
+            problem(cause, "choose a number in that range")
+        })?;
+    let sectors = |name: &str, mib: Option<i64>| {
+        mib.map(|mib| {
+            u64::try_from(mib)
+                .ok()
+                .and_then(|mib| mib.checked_mul(sectors_per_mib(table)))
+                .ok_or_else(|| {
+                    let cause = format!("{name} {mib} is not a possible number of MiB");
+                    problem(cause, "give a number from 0 up to the size of the disk")
+                })
+        })
+        .transpose()
+    };
+    Ok(Wanted {
+        config,
+        index,
+        number,
+        start: sectors("startMiB", config.start_mib)?,
+        sectors: sectors("sizeMiB", config.size_mib)?,
+    })
+}
+
+fn sectors_per_mib(table: &Table) -> u64 {
+    1024 * 1024 / u64::from(table.sector_bytes.max(512))
+}
+
+/// Slots in the order of `wanted`. A slot freed by an entry that shall not exist may be taken again.
+fn assign_numbers(wanted: &[Wanted], table: &Table) -> Result<Vec<u32>, Vec<Problem>> {
+    let mut used: BTreeMap<u32, bool> = table.entries.keys().map(|n| (*n, true)).collect();
+    for want in wanted.iter().filter(|w| w.number > 0) {
+        used.insert(want.number, want.should_exist());
+    }
+    let mut free = (1..=table.slots).filter(|n| !used.get(n).copied().unwrap_or(false));
+    wanted
+        .iter()
+        .map(|want| match want.number {
+            0 if want.should_exist() => free.next().ok_or_else(|| {
+                vec![Problem {
+                    index: want.index,
+                    number: 0,
+                    cause: format!("all {} slots of the table are taken", table.slots),
+                    remedy: "delete a partition or give the number of one to replace".into(),
+                }]
+            }),
+            number => Ok(number),
+        })
+        .collect()
+}
+
+/// Places one entry in the rehearsal. Values the config gives (other than 0) stand as they are; for
+/// the others the result of the rehearsal counts.
+fn place(
+    want: &Wanted,
+    number: u32,
+    table: &Table,
+    layout: &mut Layout,
+) -> Result<Extent, Problem> {
+    // Only an entry that names the number keeps values of the present partition.
+    let kept = table
+        .entries
+        .get(&want.number)
+        .filter(|_| !want.may_wipe())
+        .filter(|_| want.number > 0);
+    let start = want.start.or(kept.map(|entry| entry.start));
+    let sectors = want.sectors.or(kept.map(|entry| entry.sectors));
+    let request = Request {
+        start: start.filter(|start| *start > 0),
+        sectors: sectors.filter(|sectors| *sectors > 0),
+        align: want.start.is_some(),
+    };
+    let rehearsed = layout
+        .create(number, request)
+        .map_err(|why| no_place(want, number, table, layout, &why))?;
+    Ok(match (request.start, want.start, want.sectors) {
+        (_, Some(start @ 1..), Some(sectors @ 1..)) => Extent { start, sectors },
+        _ => rehearsed,
+    })
+}
+
+fn no_place(want: &Wanted, number: u32, table: &Table, layout: &Layout, why: &NoPlace) -> Problem {
+    let (cause, remedy) = explain(why, table, layout);
+    Problem {
+        index: want.index,
+        number: i64::from(number),
+        cause,
+        remedy,
+    }
+}
+
+/// In words: what is in the way, how much is free, how much is missing.
+pub fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String) {
+    let size = |sectors: u64| human(sectors.saturating_mul(u64::from(table.sector_bytes)));
+    let largest = layout.largest_block().map_or_else(
+        || "there is no free space".to_owned(),
+        |block| {
+            format!(
+                "the largest free block has {} from sector {}",
+                size(block.sectors),
+                block.start
+            )
+        },
+    );
+    let cause = match why {
+        NoPlace::Full => "the disk is full".to_owned(),
+        NoPlace::OutsideDisk { start, first, last } => {
+            format!("sector {start} is outside the usable range {first} to {last}")
+        }
+        NoPlace::Occupied { start, by } => format!("sector {start} belongs to partition {by}"),
+        NoPlace::TooLarge {
+            start,
+            wanted,
+            free,
+            before,
+        } => {
+            let up_to = before.map_or_else(
+                || "the end of the disk".to_owned(),
+                |number| format!("partition {number}"),
+            );
+            format!(
+                "it needs {}, but from sector {start} up to {up_to} only {} are free: {} are missing",
+                size(*wanted),
+                size(*free),
+                size(wanted - free)
+            )
+        }
+        NoPlace::SlotTaken => "the slot is taken by another partition".to_owned(),
+    };
+    (cause, format!("{largest}; change startMiB or sizeMiB"))
+}
