@@ -189,6 +189,7 @@ pub struct View {
 
 impl View {
     /// Mounts `device` read only at `point`, without replaying its journal: looking must not write.
+    /// `None` if a file system looked at already has no directory to mount it on.
     ///
     /// # Errors
     /// Names device, type and point.
@@ -197,7 +198,7 @@ impl View {
         root: &TargetRoot,
         point: &str,
         format: &str,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<Option<Self>> {
         let no_replay = match format {
             "ext4" => "noload",
             "xfs" => "norecovery",
@@ -205,8 +206,10 @@ impl View {
             _ => "",
         };
         let path = host_path(root, point);
-        // Inside a look at a kept file system this fails, and the mount below says so.
-        let _ = std::fs::create_dir_all(&path);
+        // Below a file system that is looked at already nothing can be made.
+        if std::fs::create_dir_all(&path).is_err() {
+            return Ok(None);
+        }
         mount(
             device,
             root,
@@ -214,7 +217,7 @@ impl View {
             format,
             &["ro".into(), no_replay.into()],
         )?;
-        Ok(Self { path })
+        Ok(Some(Self { path }))
     }
 }
 

@@ -123,14 +123,16 @@ fn read_copy(
     let offset = header
         .partition_entry_lba
         .checked_mul(u64::from(sector_bytes));
-    let Some(array) = offset
+    let Some(mut array) = offset
         .map(|o| read_at(disk, o, bytes))
         .transpose()?
         .flatten()
     else {
         return Ok(Err("the array of partitions lies outside the disk".into()));
     };
-    // The array is decoded from memory; its position there is 0.
+    // The array is decoded from memory; its position there is 0. The decoder reads somewhat past the
+    // slot it decodes.
+    array.resize(array.len() + 512, 0);
     let mut in_memory = header.clone();
     in_memory.partition_entry_lba = 0;
     let entries = in_memory.read_partitions(&mut Cursor::new(array), u64::from(sector_bytes));
