@@ -129,9 +129,9 @@ fn observe_machine(
         observed.devices = others;
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
-    let _views = open_views(&kept, root, devices).map_err(unobservable)?;
+    let views = open_views(&kept, root, devices).map_err(unobservable)?;
     let view = observe::root::View {
-        blank_mounts: blank_mounts(config, &kept),
+        blank_mounts: blank_mounts(config, &views),
         ..observe::root::View::default()
     };
     observed.root =
@@ -139,35 +139,34 @@ fn observe_machine(
     Ok(observed)
 }
 
-/// Mount points of file systems that will be made anew: what is there now does not count. In a tree
-/// nothing is mounted.
-fn blank_mounts(config: &Config, kept: &[plan::op::Mount]) -> BTreeSet<String> {
+/// File systems that are kept, mounted read only, by mount point; deepest first, so that they are
+/// unmounted in that order.
+type Views = Vec<(String, mount::View)>;
+
+/// Mount points of file systems that will be made anew: what is there now does not count. One that has
+/// never been mounted here counts as blank too; if it is not, the run that mounts it will find out.
+fn blank_mounts(config: &Config, views: &Views) -> BTreeSet<String> {
     let filesystems = config.storage.filesystems.iter();
     let points = filesystems
         .filter(|fs| !matches!(fs.format.as_deref(), None | Some("" | "none" | "swap")))
         .filter_map(|fs| fs.path.clone().filter(|path| !path.is_empty()));
-    points
-        .filter(|point| !kept.iter().any(|mount| mount.point == *point))
-        .collect()
+    points.filter(|point| !views.iter().any(|(viewed, _)| viewed == point)).collect()
 }
 
-/// Mounts file systems that will be kept, read only, so that their trees can be observed. Shallow
-/// ones come first; the guards unmount in reverse order.
+/// Mounts file systems that will be kept, read only, so that their trees can be observed.
 fn open_views(
     kept: &[plan::op::Mount],
     root: &TargetRoot,
     devices: &Devices,
-) -> anyhow::Result<Vec<mount::View>> {
+) -> anyhow::Result<Views> {
     if !kept.is_empty() {
         mount::enter_private_namespace()?;
     }
-    let mut views = Vec::new();
+    let mut views = Views::new();
     for wanted in kept {
         let device = devices.open(&wanted.device, Access::Read)?;
-        views.insert(
-            0,
-            mount::View::open(device.path(), root, &wanted.point, &wanted.format)?,
-        );
+        let view = mount::View::open(device.path(), root, &wanted.point, &wanted.format)?;
+        views.splice(0..0, view.map(|view| (wanted.point.clone(), view)));
     }
     Ok(views)
 }

@@ -95,7 +95,7 @@ fn show_partition(page: &mut Page, act: &WriteTable, change: &PartitionChange) {
     if let Some(entry) = act.table.entries.get(&change.number) {
         text.push_str(&entry_text(page, act.table.sector_bytes, entry));
     }
-    if !change.what.is_empty() {
+    if change.effect != Effect::Create && !change.what.is_empty() {
         text.push_str(&format!(" ({})", change.what));
     }
     page.line(
