@@ -9,7 +9,7 @@ pub(super) use client::Http;
 use super::fetcher::Opened;
 use super::{FetchError, FetchEvent, FetchEvents, Request, shown_url};
 use body::Body;
-use client::{AttemptError, Outgoing};
+use client::{Answer, AttemptError, Outgoing};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 use std::str::FromStr;
@@ -38,9 +38,11 @@ struct Fetch<'a> {
 
 /// How an attempt ended that did not end the fetch.
 enum Attempt {
-    Success(Response),
+    Success(Answer),
     /// Worth another attempt.
     Failed(String),
+    /// The total limit is over.
+    OutOfTime,
     /// Not worth one.
     Final(FetchError),
 }
@@ -66,23 +68,26 @@ pub(super) fn open<'a>(
 impl<'a> Fetch<'a> {
     fn run(self) -> Result<Opened<'a>, FetchError> {
         let mut pause = FIRST_PAUSE;
+        let mut last = String::from("no answer before the total time limit");
         for attempt in 1_u32.. {
             self.check_cancelled()?;
             self.events.event(FetchEvent::Attempt {
                 url: &self.shown,
                 number: attempt,
             });
-            let cause = match self.attempt() {
-                Attempt::Success(response) => return self.body(response, attempt),
+            match self.attempt() {
+                Attempt::Success(answer) => return Ok(self.body(answer, attempt)),
                 Attempt::Final(error) => return Err(error),
-                Attempt::Failed(cause) => cause,
-            };
+                // What went wrong before says more than that it was cut off now.
+                Attempt::OutOfTime => return self.out_of_time(attempt, last),
+                Attempt::Failed(cause) => last = cause,
+            }
             if self.remaining().is_some_and(|left| left <= pause) {
-                return self.out_of_time(attempt, cause);
+                return self.out_of_time(attempt, last);
             }
             self.events.event(FetchEvent::Retry {
                 url: &self.shown,
-                cause: &cause,
+                cause: &last,
                 pause,
             });
             self.sleep(pause)?;
@@ -102,18 +107,19 @@ impl<'a> Fetch<'a> {
                 headers,
                 deadline: self.deadline,
             };
-            let response = match self.http.send(outgoing) {
-                Ok(response) => response,
+            let answer = match self.http.send(outgoing) {
+                Ok(answer) => answer,
+                Err(AttemptError::OutOfTime) => return Attempt::OutOfTime,
                 Err(AttemptError::Fatal(error)) => return Attempt::Final(error),
                 Err(AttemptError::Transport(cause)) => return Attempt::Failed(cause),
             };
-            let status = response.status();
+            let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
                 url: &self.shown,
                 status: status.as_u16(),
             });
-            url = match redirect(&url, &response) {
-                None => return self.judge(response),
+            url = match redirect(&url, &answer.response) {
+                None => return self.judge(answer),
                 Some(Ok(next)) => next,
                 Some(Err(cause)) => return Attempt::Failed(cause),
             };
@@ -125,10 +131,10 @@ impl<'a> Fetch<'a> {
         Attempt::Failed(format!("more than {MOST_REDIRECTS} redirects"))
     }
 
-    fn judge(&self, response: Response) -> Attempt {
-        let status = response.status();
+    fn judge(&self, answer: Answer) -> Attempt {
+        let status = answer.response.status();
         match status {
-            StatusCode::OK | StatusCode::NO_CONTENT => Attempt::Success(response),
+            StatusCode::OK | StatusCode::NO_CONTENT => Attempt::Success(answer),
             StatusCode::NOT_FOUND => Attempt::Final(FetchError::NotFound {
                 url: self.shown.clone(),
             }),
@@ -140,13 +146,12 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn body(self, response: Response, attempts: u32) -> Result<Opened<'a>, FetchError> {
-        let body = Body::new(self.http, response, self.deadline, attempts, self.events);
-        let body = body.map_err(AttemptError::into_fatal)?;
-        Ok(Opened {
+    fn body(self, answer: Answer, attempts: u32) -> Opened<'a> {
+        let body = Body::new(self.http, answer, self.deadline, attempts, self.events);
+        Opened {
             body: Box::new(body),
             attempts,
-        })
+        }
     }
 
     fn remaining(&self) -> Option<Duration> {

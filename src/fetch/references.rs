@@ -121,7 +121,7 @@ struct Session<'a> {
 impl Session<'_> {
     fn whole(&mut self, first: Document, said: &Findings) -> Result<Document, RenderReason> {
         self.configure(&first)?;
-        let document = self.render(first, 0)?;
+        let document = self.render(first)?;
         self.configure(&document)?;
         let first = self.sources.first().map_or("", |s| s.name.as_str());
         let news = merged::findings(&document, first, said, &self.findings);
@@ -141,26 +141,44 @@ impl Session<'_> {
         }
     }
 
-    fn render(&mut self, document: Document, depth: usize) -> Result<Document, RenderReason> {
-        if let Some(replacing) = replacement(&document) {
-            let new = self.document(replacing, depth)?;
-            drop(document);
-            self.configure(&new)?;
-            return self.render(new, depth + 1);
+    /// Works off a stack of its own: nesting is up to whoever writes the configs.
+    fn render(&mut self, document: Document) -> Result<Document, RenderReason> {
+        let mut stack = vec![self.level(document, 0)?];
+        while let Some(level) = stack.last_mut() {
+            let depth = level.depth;
+            if let Some(wish) = level.pending.next() {
+                let new = self.document(wish, depth)?;
+                let merged = Document::merge(&level.result, &new);
+                self.configure(&merged)?;
+                if has_references(&new) {
+                    let below = self.level(new, depth + 1)?;
+                    stack.push(below);
+                } else {
+                    level.result = merged;
+                }
+            } else if let Some(Level { result, .. }) = stack.pop() {
+                match stack.last_mut() {
+                    Some(above) => above.result = Document::merge(&above.result, &result),
+                    None => return Ok(result),
+                }
+            }
         }
-        let references: Vec<_> = merges(&document).collect();
-        let mut result = document;
-        for reference in references {
-            let new = self.document(reference, depth)?;
-            let merged = Document::merge(&result, &new);
-            self.configure(&merged)?;
-            result = if has_references(&new) {
-                Document::merge(&result, &self.render(new, depth + 1)?)
-            } else {
-                merged
-            };
+        Ok(Document::empty())
+    }
+
+    /// Starts on `document`, or on what takes its place.
+    fn level(&mut self, mut document: Document, mut depth: usize) -> Result<Level, RenderReason> {
+        while let Some(replacing) = replacement(&document) {
+            document = self.document(replacing, depth)?;
+            self.configure(&document)?;
+            depth += 1;
         }
-        Ok(result)
+        let pending = merges(&document).collect::<Vec<_>>().into_iter();
+        Ok(Level {
+            depth,
+            result: document,
+            pending,
+        })
     }
 
     /// Fetches and parses one referenced config.
@@ -227,6 +245,14 @@ impl Session<'_> {
         })?;
         Ok(())
     }
+}
+
+/// A document whose merge entries are being followed.
+struct Level {
+    depth: usize,
+    /// The document and what was merged into it so far.
+    result: Document,
+    pending: std::vec::IntoIter<Wish>,
 }
 
 /// A resource and who asks for it.

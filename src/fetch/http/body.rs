@@ -1,6 +1,6 @@
 //! A response body as a blocking stream.
 
-use super::client::{AttemptError, Engine, Http, cause};
+use super::client::{Answer, Engine, Http, cause};
 use crate::fetch::FetchEvents;
 use crate::fetch::pipeline::BodyError;
 use bytes::{Buf, Bytes};
@@ -28,13 +28,14 @@ pub(super) struct Body<'a> {
 impl<'a> Body<'a> {
     pub(super) fn new(
         http: &Http,
-        response: Response,
+        answer: Answer,
         deadline: Option<Instant>,
         attempts: u32,
         events: &'a dyn FetchEvents,
-    ) -> Result<Self, AttemptError> {
-        Ok(Body {
-            engine: http.engine()?,
+    ) -> Self {
+        let Answer { response, engine } = answer;
+        Body {
+            engine,
             events,
             announced_bytes: response.content_length(),
             response,
@@ -43,7 +44,7 @@ impl<'a> Body<'a> {
             limit: http.settings().total.unwrap_or_default(),
             attempts,
             chunk: Bytes::new(),
-        })
+        }
     }
 }
 
@@ -61,8 +62,12 @@ impl Body<'_> {
             let look = now + CANCEL_CHECK;
             let until = self.deadline.map_or(look, |d| d.min(look));
             let response = &mut self.response;
-            let next = async { Ok(timeout_at(until.into(), response.chunk()).await) };
-            match self.engine.run(next).map_err(BodyError::Broken)? {
+            let next = async { timeout_at(until.into(), response.chunk()).await };
+            match self
+                .engine
+                .run(next)
+                .map_err(|e| BodyError::Broken(e.to_string()))?
+            {
                 Ok(Ok(chunk)) => return Ok(chunk),
                 Ok(Err(error)) => return Err(self.broken(&error)),
                 Err(_elapsed) => {}

@@ -51,10 +51,23 @@ pub(super) struct Outgoing<'a> {
     pub deadline: Option<Instant>,
 }
 
+/// Response headers, and what drives the body that follows them.
+pub(super) struct Answer {
+    pub response: Response,
+    pub engine: Arc<Engine>,
+}
+
+/// The engine is being dropped; never seen while somebody holds it.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client is shut down")]
+pub(super) struct ShutDown;
+
 /// Why there is no answer.
 pub(super) enum AttemptError {
     /// The network, the server, or a limit: may go better next time.
     Transport(String),
+    /// The total limit is over.
+    OutOfTime,
     /// Will not.
     Fatal(FetchError),
 }
@@ -80,7 +93,7 @@ impl Http {
     }
 
     /// Sends a GET request and waits for the response headers. Follows nothing.
-    pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Response, AttemptError> {
+    pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
         let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
         let client = if tls {
             self.tls.get(|| self.client(self.roots()))?
@@ -90,20 +103,16 @@ impl Http {
         // The URL comes first: user info in it becomes a header, which the others may replace.
         let request = client.get(outgoing.url.clone()).headers(outgoing.headers);
         let exchange = self.exchange(request, outgoing.deadline);
-        self.engine()?
-            .run(exchange)
-            .map_err(AttemptError::Transport)
-    }
-
-    pub(super) fn engine(&self) -> Result<Arc<Engine>, AttemptError> {
-        self.shared.engine.get(|| Engine::new().map(Arc::new))
+        let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
+        let response = engine.run(exchange).map_err(|gone| client_error(&gone))??;
+        Ok(Answer { response, engine })
     }
 
     async fn exchange(
         &self,
         request: reqwest::RequestBuilder,
         total: Option<Instant>,
-    ) -> Result<Response, String> {
+    ) -> Result<Response, AttemptError> {
         let progress = Progress::new();
         let mut exchange = pin!(Arc::clone(&progress).watch(request.send()));
         loop {
@@ -113,22 +122,20 @@ impl Http {
                 .response_headers
                 .map(|l| progress.deadline(l, now));
             let Some(next) = headers.into_iter().chain(total).min() else {
-                return exchange.await.map_err(|e| cause(&e));
+                return exchange.await.map_err(transport);
             };
             if let Ok(outcome) = timeout_at(next.into(), exchange.as_mut()).await {
-                return outcome.map_err(|e| cause(&e));
+                return outcome.map_err(transport);
             }
             let now = Instant::now();
             if total.is_some_and(|t| t <= now) {
-                return Err("no answer before the total time limit".into());
+                return Err(AttemptError::OutOfTime);
             }
             if let Some(limit) = self.settings.response_headers
                 && progress.deadline(limit, now) <= now
             {
-                return Err(format!(
-                    "no response headers within {} s",
-                    limit.as_secs_f32()
-                ));
+                let cause = format!("no response headers within {} s", limit.as_secs_f32());
+                return Err(AttemptError::Transport(cause));
             }
         }
     }
@@ -185,14 +192,11 @@ impl Engine {
     }
 
     /// Runs `future`, and with it whatever else is going on, until it is done.
-    pub(super) fn run<T>(
-        &self,
-        future: impl Future<Output = Result<T, String>>,
-    ) -> Result<T, String> {
-        match &self.0 {
-            Some(runtime) => runtime.block_on(future),
-            None => Err("the HTTP client is shut down".into()),
-        }
+    pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, ShutDown> {
+        self.0
+            .as_ref()
+            .map(|runtime| runtime.block_on(future))
+            .ok_or(ShutDown)
     }
 }
 
@@ -222,13 +226,8 @@ impl<T: Clone> Lazy<T> {
     }
 }
 
-impl AttemptError {
-    pub(super) fn into_fatal(self) -> FetchError {
-        match self {
-            AttemptError::Fatal(error) => error,
-            AttemptError::Transport(cause) => FetchError::Client(cause),
-        }
-    }
+fn transport(error: reqwest::Error) -> AttemptError {
+    AttemptError::Transport(cause(&error))
 }
 
 fn client_error(error: &dyn Error) -> AttemptError {

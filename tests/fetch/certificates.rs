@@ -1,0 +1,86 @@
+//! A private certificate authority, made with the `openssl` command.
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
+
+use crate::server::{Accept, Stream};
+
+/// Authority and server certificate, for `localhost`, 127.0.0.1 and `secure.test`.
+pub struct Authority {
+    pub bundle: Vec<u8>,
+    config: Arc<ServerConfig>,
+}
+
+pub static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::make("ours"));
+/// Another one, which nothing is signed by.
+pub static OTHER: LazyLock<Authority> = LazyLock::new(|| Authority::make("theirs"));
+
+impl Authority {
+    fn make(name: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let at = directory.path();
+        let names = "subjectAltName=DNS:localhost,DNS:secure.test,IP:127.0.0.1\n";
+        std::fs::write(at.join("names"), names).expect("a written file");
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+        openssl(
+            at,
+            &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN={name} -days 9"),
+        );
+        openssl(
+            at,
+            &format!("req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=server"),
+        );
+        let sign = "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9";
+        openssl(at, &format!("{sign} -extfile names -out leaf.pem"));
+        Authority {
+            bundle: std::fs::read(at.join("ca.pem")).expect("what openssl wrote"),
+            config: Arc::new(server_config(at)),
+        }
+    }
+
+    /// Accepts connections with the server certificate.
+    pub fn accept(&self) -> Accept {
+        let config = Arc::clone(&self.config);
+        Arc::new(move |tcp| {
+            let session = ServerConnection::new(Arc::clone(&config)).ok()?;
+            Some(Box::new(StreamOwned::new(session, tcp)) as Box<dyn Stream>)
+        })
+    }
+
+    /// The bundle as a `data:` URL.
+    pub fn data_url(&self) -> String {
+        data_url(&self.bundle)
+    }
+}
+
+pub fn data_url(bytes: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+    format!("data:application/octet-stream;base64,{text}")
+}
+
+fn server_config(at: &Path) -> ServerConfig {
+    let certificate = CertificateDer::from_pem_file(at.join("leaf.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(at.join("leaf.key")).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("a certificate and its key")
+}
+
+fn openssl(directory: &Path, arguments: &str) {
+    let output = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(directory)
+        .output()
+        .expect("openssl runs; install the Debian package `openssl`");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "openssl {arguments}: {errors}");
+}

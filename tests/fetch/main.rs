@@ -1,0 +1,77 @@
+//! Fetching against real sockets: servers that answer wrongly, late, partly or not at all.
+//!
+//! Limits in here are short so that the tests are; nothing asserts how long something took.
+
+mod bodies;
+mod certificates;
+mod data;
+mod limits;
+mod memory;
+mod proxies;
+mod redirects;
+mod references;
+mod server;
+mod tls;
+
+use kindling::fetch::{Compression, FetchError, Fetched, Fetcher, Request, Settings, Silent};
+use std::io::Write;
+use std::time::Duration;
+
+/// Long enough for a loaded machine to make a few attempts, short enough to wait for.
+const TOTAL: Duration = Duration::from_millis(1000);
+
+fn settings() -> Settings {
+    Settings {
+        total: Some(Duration::from_secs(60)),
+        ..Settings::default()
+    }
+}
+
+fn impatient() -> Settings {
+    Settings {
+        total: Some(TOTAL),
+        ..Settings::default()
+    }
+}
+
+fn fetcher() -> Fetcher {
+    Fetcher::new(settings())
+}
+
+fn get(url: impl Into<String>) -> Result<Vec<u8>, FetchError> {
+    fetch(&Request::get(url)).map(|(bytes, _)| bytes)
+}
+
+fn fetch(request: &Request) -> Result<(Vec<u8>, Fetched), FetchError> {
+    fetcher().fetch_to_vec(request, &Silent)
+}
+
+fn gzip(url: impl Into<String>) -> Request {
+    Request {
+        compression: Compression::Gzip,
+        ..Request::get(url)
+    }
+}
+
+/// One gzip member.
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
+}
+
+/// Asserts that `result` is an error and that its text has all `fragments`.
+#[track_caller]
+fn assert_fails<T: std::fmt::Debug, E: std::fmt::Display>(
+    result: Result<T, E>,
+    fragments: &[&str],
+) -> String {
+    let text = match result {
+        Ok(value) => panic!("succeeded with {value:?}, expected {fragments:?}"),
+        Err(error) => error.to_string(),
+    };
+    for fragment in fragments {
+        assert!(text.contains(fragment), "{fragment:?} is not in {text:?}");
+    }
+    text
+}

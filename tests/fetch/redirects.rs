@@ -1,0 +1,140 @@
+//! Redirects: followed, counted, and never with the headers of a config.
+
+use crate::server::{Seen, Server, Stream, respond};
+use crate::{assert_fails, fetch, fetcher, get, impatient};
+use kindling::fetch::{FetchError, Fetcher, Request, Silent, USER_AGENT};
+
+fn to(stream: &mut dyn Stream, status: &str, location: &str) {
+    respond(
+        stream,
+        status,
+        &format!("Location: {location}\r\n"),
+        b"secret",
+    );
+}
+
+#[test]
+fn every_kind_is_followed_and_drops_user_headers() {
+    let statuses = [
+        "301 Moved Permanently",
+        "302 Found",
+        "303 See Other",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ];
+    for status in statuses {
+        let server = Server::start(move |seen, stream| match seen.target.as_str() {
+            "/end?a=1" => respond(stream, "200 OK", "", b"abc"),
+            _ => to(stream, status, "../end?a=1#part"),
+        });
+        let headers = vec![
+            ("X-Token".into(), "t".into()),
+            ("User-Agent".into(), "mine".into()),
+        ];
+        let url = server.url("/a/start").replace("//", "//user:pw@");
+        let (bytes, fetched) = fetch(&Request {
+            headers,
+            ..Request::get(url)
+        })
+        .expect(status);
+        assert_eq!(
+            (bytes.as_slice(), fetched.attempts),
+            (&b"abc"[..], 1),
+            "{status}"
+        );
+        let seen = server.seen();
+        assert_eq!(seen[0].header("x-token"), Some("t"));
+        assert_eq!(seen[0].header("authorization"), Some("Basic dXNlcjpwdw=="));
+        assert_eq!(seen[1].method, "GET");
+        assert_eq!(seen[1].header("user-agent"), Some(USER_AGENT));
+        assert_eq!(seen[1].header("accept"), Some("*/*"));
+        assert_eq!(seen[1].header("accept-encoding"), Some("identity"));
+        // User info is part of the URL, which a relative place inherits.
+        assert_eq!(seen[1].header("authorization"), Some("Basic dXNlcjpwdw=="));
+        assert_eq!(seen[1].headers.len(), 5, "{status}: {:?}", seen[1].headers);
+    }
+}
+
+#[test]
+fn across_servers() {
+    let second = Server::fixed("200 OK", "", "abc");
+    let url = second.url("/x");
+    let first = Server::start(move |_, stream| to(stream, "302 Found", &url));
+    let credentials = first.url("/y").replace("//", "//user:pw@");
+    assert_eq!(get(credentials).expect("the second server"), b"abc");
+    assert_eq!(
+        first.seen()[0].header("authorization"),
+        Some("Basic dXNlcjpwdw==")
+    );
+    assert_eq!(second.seen()[0].header("authorization"), None);
+}
+
+#[test]
+fn an_error_at_the_end_starts_again_at_the_beginning() {
+    let server = Server::start(
+        |seen: &Seen, stream| match (seen.target.as_str(), seen.number) {
+            ("/start", _) => to(stream, "302 Found", "/end"),
+            (_, 2) => respond(stream, "500 Internal Server Error", "", b""),
+            _ => respond(stream, "200 OK", "", b"abc"),
+        },
+    );
+    let (_, fetched) = fetch(&Request::get(server.url("/start"))).expect("the second attempt");
+    assert_eq!(fetched.attempts, 2);
+    let targets: Vec<String> = server.seen().into_iter().map(|s| s.target).collect();
+    assert_eq!(targets, ["/start", "/end", "/start", "/end"]);
+}
+
+#[test]
+fn not_found_behind_a_redirect() {
+    let server = Server::start(|seen: &Seen, stream| match seen.target.as_str() {
+        "/start" => to(stream, "302 Found", "/end?token=secret"),
+        _ => respond(stream, "404 Not Found", "", b""),
+    });
+    let text = assert_fails(get(server.url("/start")), &["resource not found", "/start"]);
+    assert!(!text.contains("secret"), "{text}");
+}
+
+#[test]
+fn twenty_are_enough() {
+    let server = Server::start(|seen: &Seen, stream| {
+        let number: usize = seen.target[1..].parse().expect("a number");
+        match number {
+            0 => respond(stream, "200 OK", "", b"abc"),
+            n => to(stream, "302 Found", &format!("/{}", n - 1)),
+        }
+    });
+    assert_eq!(get(server.url("/20")).expect("twenty redirects"), b"abc");
+    let result = Fetcher::new(impatient()).fetch_to_vec(&Request::get(server.url("/21")), &Silent);
+    assert_fails(result, &["in time", "last: more than 20 redirects"]);
+}
+
+#[test]
+fn endless_and_unusable_places_fail_the_attempt() {
+    let cases = [
+        ("/x", "more than 20 redirects"),
+        (
+            "file:///etc/shadow",
+            "is neither http nor https but \"file\"",
+        ),
+        ("ftp://h/x", "is neither http nor https but \"ftp\""),
+        ("data:,x", "is neither http nor https but \"data\""),
+        ("http://[bad", "is not a URL"),
+        ("/\u{fffd}\u{0}", "last: "),
+    ];
+    for (location, fragment) in cases {
+        let server = Server::start(move |_, stream| to(stream, "302 Found", location));
+        let request = Request::get(server.url("/x"));
+        let result = Fetcher::new(impatient()).fetch_to_vec(&request, &Silent);
+        let in_vain = matches!(result, Err(FetchError::OutOfTime { .. }));
+        assert!(in_vain, "{location}: {result:?}");
+        assert_fails(result, &["unable to fetch resource in time", fragment]);
+    }
+}
+
+#[test]
+fn a_redirect_does_not_get_around_offline() {
+    let result = fetcher()
+        .offline()
+        .fetch_to_vec(&Request::get("http://127.0.0.1:1/"), &Silent);
+    assert!(result.is_err_and(|e| e.needs_network()));
+}

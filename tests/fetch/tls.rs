@@ -1,0 +1,202 @@
+//! HTTPS and certificate authorities.
+
+use crate::certificates::{OTHER, TRUSTED, data_url};
+use crate::server::{Server, respond};
+use crate::{assert_fails, impatient, settings};
+use kindling::config::Config;
+use kindling::config::model::{Resource, Verification};
+use kindling::fetch::{CertificateError, FetchError, Fetcher, Request, Settings, Silent};
+
+fn secure() -> Server {
+    Server::accepting(TRUSTED.accept(), |_, stream| {
+        respond(stream, "200 OK", "", b"abc")
+    })
+}
+
+fn url(server: &Server) -> String {
+    format!("https://localhost:{}/x", server.address.port())
+}
+
+fn trusting(resources: Vec<Resource>) -> Config {
+    let mut config = Config::default();
+    config.ignition.security.tls.certificate_authorities = resources;
+    config
+}
+
+fn resource(source: impl Into<String>) -> Resource {
+    Resource {
+        source: Some(source.into()),
+        ..Resource::default()
+    }
+}
+
+fn configured(settings: Settings, resources: Vec<Resource>) -> Result<Fetcher, CertificateError> {
+    Fetcher::new(settings).configured(&trusting(resources), &Silent)
+}
+
+#[test]
+fn the_authority_of_a_config_is_trusted() {
+    let server = secure();
+    let bundle = |text: &str| String::from_utf8_lossy(&TRUSTED.bundle).into_owned() + text;
+    let good = [
+        TRUSTED.data_url(),
+        data_url(bundle("\n\n# a comment after the last certificate\n").as_bytes()),
+        data_url(format!("# before\n{}", bundle("")).as_bytes()),
+        data_url(bundle("").replace('\n', "\r\n").as_bytes()),
+        data_url(&[OTHER.bundle.as_slice(), TRUSTED.bundle.as_slice()].concat()),
+    ];
+    for source in good {
+        let fetcher = configured(settings(), vec![resource(&source)]).expect("a good bundle");
+        let fetched = fetcher.fetch_to_vec(&Request::get(url(&server)), &Silent);
+        assert_eq!(fetched.expect("a trusted server").0, b"abc", "{source}");
+    }
+}
+
+#[test]
+fn bundles_may_come_from_the_network_and_from_each_other() {
+    let bundle = TRUSTED.bundle.clone();
+    let plain = Server::start(move |_, stream| respond(stream, "200 OK", "", &bundle));
+    let entries = vec![resource(plain.url("/ca")), resource(OTHER.data_url())];
+    let first = Fetcher::new(settings());
+    let fetcher = first
+        .configured(&trusting(entries.clone()), &Silent)
+        .expect("good bundles");
+    let server = secure();
+    assert!(
+        fetcher
+            .fetch_to_vec(&Request::get(url(&server)), &Silent)
+            .is_ok()
+    );
+    // Applied again, as every further config does, the bundle is not fetched again.
+    let fetcher = fetcher
+        .configured(&trusting(entries), &Silent)
+        .expect("good bundles");
+    assert!(
+        fetcher
+            .fetch_to_vec(&Request::get(url(&server)), &Silent)
+            .is_ok()
+    );
+    assert_eq!(plain.seen().len(), 1);
+
+    // A bundle behind a server that only this bundle makes trustworthy.
+    let bundle = TRUSTED.bundle.clone();
+    let own = Server::accepting(TRUSTED.accept(), move |_, s| {
+        respond(s, "200 OK", "", &bundle)
+    });
+    let result = configured(impatient_config(), vec![resource(url(&own))]);
+    assert_fails(
+        result,
+        &["unable to fetch resource in time", "UnknownIssuer"],
+    );
+}
+
+/// Settings whose limits survive being configured.
+fn impatient_config() -> Settings {
+    Settings {
+        fallback_total: impatient().total,
+        ..impatient()
+    }
+}
+
+#[test]
+fn without_its_authority_a_server_is_not_trusted() {
+    let server = secure();
+    let request = Request::get(url(&server));
+    let strict = Fetcher::new(impatient_config());
+    let other = configured(impatient_config(), vec![resource(OTHER.data_url())]);
+    for fetcher in [strict, other.expect("a good bundle")] {
+        let result = fetcher.fetch_to_vec(&request, &Silent);
+        let remedy = result.as_ref().err().and_then(FetchError::remedy);
+        assert!(
+            remedy.is_some_and(|r| r.contains("certificateAuthorities")),
+            "{remedy:?}"
+        );
+        assert_fails(result, &["invalid peer certificate: UnknownIssuer"]);
+    }
+    // An empty list takes the authorities of an earlier config away again.
+    let trusting = configured(impatient_config(), vec![resource(TRUSTED.data_url())]);
+    let reset = trusting
+        .expect("a good bundle")
+        .configured(&Config::default(), &Silent);
+    let result = reset
+        .expect("nothing to fetch")
+        .fetch_to_vec(&request, &Silent);
+    assert_fails(result, &["UnknownIssuer"]);
+}
+
+#[test]
+fn names_are_checked() {
+    let server = secure();
+    let fetcher = configured(impatient_config(), vec![resource(TRUSTED.data_url())]);
+    let wrong = Request::get(format!("https://127.0.0.2:{}/", server.address.port()));
+    let result = fetcher
+        .expect("a good bundle")
+        .fetch_to_vec(&wrong, &Silent);
+    // Nothing listens there on some machines; where something does, its name is wrong.
+    assert_fails(result, &["unable to fetch resource in time"]);
+}
+
+#[test]
+fn bundles_that_cannot_be_used() {
+    let pem = String::from_utf8_lossy(&TRUSTED.bundle).into_owned();
+    let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cut = &pem[..pem.len() / 2];
+    let cases = [
+        (
+            "no certificate here".to_string(),
+            "no PEM certificate in it",
+        ),
+        ("\n".to_string(), "no PEM certificate in it"),
+        (format!("{pem}{key}"), "PrivateKey"),
+        (format!("{pem}{junk}"), "certificate 2"),
+        (cut.to_string(), "authorities from data:"),
+    ];
+    for (bundle, fragment) in cases {
+        let entries = vec![
+            resource(OTHER.data_url()),
+            resource(data_url(bundle.as_bytes())),
+        ];
+        let result = configured(settings(), entries);
+        assert_eq!(
+            result.as_ref().err().map(|e| e.index),
+            Some(1),
+            "{fragment}"
+        );
+        let text = assert_fails(result, &["unable to decode PEM block", fragment]);
+        assert!(!text.contains("BEGIN"), "{text}");
+    }
+    assert!(
+        configured(settings(), vec![resource("data:,")]).is_ok(),
+        "nothing adds nothing"
+    );
+}
+
+#[test]
+fn each_entry_of_one_source_has_its_own_digest() {
+    let server = Server::fixed("200 OK", "", TRUSTED.bundle.clone());
+    let verified = |hash: Option<String>| Resource {
+        verification: Verification { hash },
+        ..resource(server.url("/ca"))
+    };
+    let entries = vec![
+        verified(None),
+        verified(Some(format!("sha256-{}", "0".repeat(64)))),
+    ];
+    let result = configured(settings(), entries);
+    assert_eq!(result.as_ref().err().map(|e| e.index), Some(1));
+    assert_fails(result, &["hash verification failed"]);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
+fn offline_needs_bundles_in_the_config() {
+    let offline = Fetcher::new(settings()).offline();
+    assert!(
+        offline
+            .configured(&trusting(vec![resource(TRUSTED.data_url())]), &Silent)
+            .is_ok()
+    );
+    let result = offline.configured(&trusting(vec![resource("http://h/ca")]), &Silent);
+    assert!(result.is_err_and(|e| e.error.needs_network()));
+}
