@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Speed, memory and size beside Ignition, in one run: `make bench`.
+
+The config has 10,000 files of 1 KB (as written in the config: 750 bytes in base64) and 500 units, 11 MB of JSON. Each measure runs both programs in turns, so that
+both see the same machine, and compares medians. Ends with 1 when a target is missed or the results differ.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+KINDLING = REPOSITORY / "target/release/kindling"
+PEER_VALIDATE = "/usr/bin/ignition-validate"
+PEER_STAGES = "/usr/lib/dracut/modules.d/30ignition/ignition"
+
+FILES = 10_000
+FILE_BYTES = 750
+UNITS = 500
+DIRECTORIES = 100
+
+VALIDATE_TIME = 1 / 8
+VALIDATE_MEMORY = 1 / 2
+FILES_TIME = 1 / 2
+BINARY_BYTES = 7_000_000
+
+
+def big_config():
+    """The config, the same bytes on every run. Version 3.3.0: the newest that the packaged peer reads."""
+    letters = random.Random(1)
+    text = lambda: "".join(chr(letters.randint(32, 126)) for _ in range(FILE_BYTES)).encode()
+    source = lambda: "data:;base64," + base64.b64encode(text()).decode()
+    files = [
+        {"path": f"/opt/data/d{n % DIRECTORIES}/f{n}", "mode": 0o644, "contents": {"source": source()}}
+        for n in range(FILES)
+    ]
+    units = [
+        {
+            "name": f"unit{n}.service",
+            "enabled": True,
+            "contents": f"[Unit]\nDescription=u{n}\n[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
+        }
+        for n in range(UNITS)
+    ]
+    return {"ignition": {"version": "3.3.0"}, "storage": {"files": files}, "systemd": {"units": units}}
+
+
+def measure(command, environment=None):
+    """Wall seconds and peak memory in KiB of one run. GNU time reads the memory: a child of this interpreter
+    would start with the interpreter's own peak."""
+    with tempfile.NamedTemporaryFile("r") as figures:
+        full = ["/usr/bin/time", "--format", "%M", "--output", figures.name, *map(str, command)]
+        start = time.perf_counter()
+        ran = subprocess.run(full, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        seconds = time.perf_counter() - start
+        if ran.returncode != 0:
+            sys.exit(f"bench: {' '.join(full)} ended with {ran.returncode}:\n{ran.stdout.decode(errors='replace')[-2000:]}")
+        kib = int(figures.read().split()[-1])
+    return seconds, kib
+
+
+def in_turns(runs, *measures):
+    """Medians of each measure, taken in turns."""
+    taken = [[] for _ in measures]
+    for _ in range(runs):
+        for results, one in zip(taken, measures):
+            results.append(one())
+    return [tuple(statistics.median(column) for column in zip(*results)) for results in taken]
+
+
+def fresh_root(work):
+    """An empty root with what the peer insists on: an SELinux policy to name."""
+    root = pathlib.Path(tempfile.mkdtemp(dir=work, prefix="root-"))
+    contexts = root / "etc/selinux/bench/contexts/files"
+    contexts.mkdir(parents=True)
+    (root / "etc/selinux/config").write_text("SELINUXTYPE=bench\n")
+    (contexts / "file_contexts").touch()
+    os.sync()
+    return root
+
+
+def tree_digest(root):
+    """Digest over paths, modes and contents of everything a run wrote."""
+    digest = hashlib.sha256()
+    count = 0
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and "selinux" not in path.parts:
+            count += 1
+            digest.update(f"{path.relative_to(root)} {path.stat().st_mode:o}\n".encode())
+            digest.update(path.read_bytes())
+    return count, digest.hexdigest()
+
+
+class FilesStage:
+    """Writes the config into fresh roots with both programs and keeps the first result of each."""
+
+    def __init__(self, work, config):
+        self.work = work
+        self.config = config
+        self.results = {}
+        tools = work / "bin"
+        tools.mkdir()
+        setfiles = tools / "setfiles"
+        setfiles.write_text("#!/bin/sh\nexec cat > /dev/null\n")
+        setfiles.chmod(0o755)
+        self.environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def run(self, who, command):
+        root = fresh_root(self.work)
+        figures = measure(command(root), self.environment)
+        if who not in self.results:
+            self.results[who] = tree_digest(root)
+        shutil.rmtree(root)
+        return figures
+
+    def peer(self):
+        state = self.work / "state"
+        return self.run("peer", lambda root: [
+            PEER_STAGES, "--stage=files", f"--root={root}", "--platform=file", f"--config-cache={self.config}",
+            f"--state-file={state}", "--log-to-stdout",
+        ])
+
+    def kindling(self):
+        return self.run("kindling", lambda root: [KINDLING, "apply", "--root", root, self.config])
+
+
+def line(what, peer, ours, unit, limit):
+    """Prints one comparison; true if the target is met."""
+    ratio = ours / peer
+    met = ratio <= limit
+    print(f"{what:<22} {peer:>10.2f} {unit:<3} {ours:>10.2f} {unit:<3}  ratio {ratio:5.3f}  target <= {limit:.3f}  {'met' if met else 'MISSED'}")
+    return met
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=7, help="runs of each program per measure")
+    parser.add_argument("--directory", help="where the roots are written; default: the temporary directory")
+    arguments = parser.parse_args()
+    for program in (KINDLING, PEER_VALIDATE, PEER_STAGES):
+        if not os.access(program, os.X_OK):
+            sys.exit(f"bench: {program} is missing; make bench builds and installs what it needs")
+
+    with tempfile.TemporaryDirectory(prefix="kindling-bench-", dir=arguments.directory) as name:
+        work = pathlib.Path(name)
+        config = work / "big.ign"
+        config.write_text(json.dumps(big_config()))
+        print(f"config: {FILES} files of {FILE_BYTES} bytes, {UNITS} units, {config.stat().st_size / 1e6:.1f} MB; medians of {arguments.runs} runs")
+        print(f"{'':<22} {'ignition':>14} {'kindling':>14}")
+
+        peer, ours = in_turns(
+            arguments.runs,
+            lambda: measure([PEER_VALIDATE, config]),
+            lambda: measure([KINDLING, "validate", config]),
+        )
+        met = [
+            line("validate, time", peer[0], ours[0], "s", VALIDATE_TIME),
+            line("validate, peak memory", peer[1] / 1024, ours[1] / 1024, "MiB", VALIDATE_MEMORY),
+        ]
+
+        stage = FilesStage(work, config)
+        peer, ours = in_turns(arguments.runs, stage.peer, stage.kindling)
+        met.append(line("write files, time", peer[0], ours[0], "s", FILES_TIME))
+        print(f"{'write files, memory':<22} {peer[1] / 1024:>10.2f} MiB {ours[1] / 1024:>10.2f} MiB  ratio {ours[1] / peer[1]:5.3f}")
+        same = stage.results["peer"] == stage.results["kindling"]
+        count = stage.results["kindling"][0]
+        print(f"trees written: {count} files, {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
+        met.append(same)
+
+    size = KINDLING.stat().st_size
+    met.append(size <= BINARY_BYTES)
+    print(f"{'stripped binary':<22} {size / 1e6:.2f} MB  target <= {BINARY_BYTES / 1e6:.0f} MB  {'met' if met[-1] else 'MISSED'}")
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

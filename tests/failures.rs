@@ -1,0 +1,282 @@
+//! Failures end to end: each gives one clear error naming the object, the place in the config and what to do, and leaves no
+//! partial file under its final name.
+
+mod image;
+
+use image::{Mounted, kindling, must, require_root, told, tree};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+const FAILED: i32 = 5;
+const REFUSED: i32 = 6;
+const DONE: i32 = 0;
+
+/// A directory with a config and a root below it.
+struct Scene {
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(config: &str) -> Scene {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::create_dir(directory.path().join("root")).expect("a root");
+        fs::write(directory.path().join("config.ign"), config).expect("write the config");
+        Scene { directory }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.directory.path().join("root")
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+
+    fn apply(&self, arguments: &[&str]) -> Output {
+        kindling()
+            .arg("apply")
+            .args(arguments)
+            .arg(self.path("config.ign"))
+            .output()
+            .expect("start kindling")
+    }
+
+    fn apply_to_root(&self) -> Output {
+        self.apply(&["--root", &self.path("root")])
+    }
+}
+
+/// Exit code, and every text somewhere on standard error.
+fn check(output: &Output, code: i32, texts: &[&str]) {
+    let told = told(output);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    for text in texts {
+        assert!(
+            error.contains(text),
+            "standard error does not say {text:?}\n{told}"
+        );
+    }
+    assert!(!error.contains("panicked"), "{told}");
+}
+
+/// Nothing but directories is in the root: no partial file, no temporary one.
+fn no_files(root: &Path) {
+    let files: Vec<String> = tree(root)
+        .into_iter()
+        .filter(|(_, node)| !node.starts_with('4'))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(files.is_empty(), "left in the root: {files:?}");
+}
+
+/// Answers every request with the same bytes and closes; the URL of it.
+fn server(answer: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a local port");
+    let url = format!("http://{}/file", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(&answer);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_truncated_download() {
+    let url = server(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this much".to_vec());
+    let scene = Scene::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0", "timeouts": {{"httpTotal": 3}}}}, "storage": {{"files": [
+  {{"path": "/etc/fetched", "contents": {{"source": "{url}"}}}}]}}}}"#
+    ));
+    let output = scene.apply_to_root();
+    check(&output, FAILED, &["/etc/fetched", &url, "config.ign:2"]);
+    no_files(&scene.root());
+}
+
+#[test]
+fn a_wrong_hash() {
+    let url = server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec());
+    let wrong = format!("sha256-{}", "ab".repeat(32));
+    for source in [url.as_str(), "data:,hello"] {
+        let scene = Scene::new(&format!(
+            r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [
+  {{"path": "/etc/fetched",
+    "contents": {{"source": "{source}", "verification": {{"hash": "{wrong}"}}}}}}]}}}}"#
+        ));
+        let output = scene.apply_to_root();
+        check(
+            &output,
+            FAILED,
+            &["/etc/fetched", "sha256", &"ab".repeat(32), "config.ign:"],
+        );
+        no_files(&scene.root());
+    }
+}
+
+#[test]
+fn a_full_disk() {
+    require_root();
+    let body = "x".repeat(200_000);
+    let scene = Scene::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [
+  {{"path": "/etc/big", "contents": {{"source": "data:,{body}"}}}}]}}}}"#
+    ));
+    let root = scene.path("root");
+    let _small = Mounted::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", &root]);
+    let output = scene.apply_to_root();
+    check(
+        &output,
+        FAILED,
+        &["/etc/big", "No space left", "config.ign:2"],
+    );
+    assert!(
+        !told(&output).contains("xxxxxxxx"),
+        "the error shows the content of the file"
+    );
+    no_files(&scene.root());
+}
+
+#[test]
+fn a_read_only_image() {
+    require_root();
+    let scene = Scene::new(
+        r#"{"ignition": {"version": "3.4.0"}, "storage": {
+  "disks": [{"device": "/dev/vda", "partitions": [{"number": 1, "label": "root"}]}]}}"#,
+    );
+    let shelf = scene.path("shelf");
+    fs::create_dir(&shelf).expect("a directory");
+    let _mount = Mounted::new(&["-t", "tmpfs", "tmpfs", &shelf]);
+    let image = format!("{shelf}/disk.img");
+    fs::File::create(&image)
+        .and_then(|file| file.set_len(64 << 20))
+        .expect("an image");
+    must("mount", &["-o", "remount,ro", &shelf]);
+    let output = scene.apply(&["--image", &format!("/dev/vda={image}")]);
+    let told = told(&output);
+    assert!(
+        [4, FAILED, REFUSED].contains(&output.status.code().unwrap_or(-1)),
+        "{told}"
+    );
+    let error = String::from_utf8_lossy(&output.stderr).to_lowercase();
+    for text in ["/dev/vda", "disk.img", "read-only"] {
+        assert!(
+            error.contains(text),
+            "standard error does not say {text:?}\n{told}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_mkfs() {
+    require_root();
+    let scene = Scene::new(
+        r#"{"ignition": {"version": "3.4.0"}, "storage": {
+  "disks": [{"device": "/dev/vda", "partitions": [{"number": 1, "label": "root"}]}],
+  "filesystems": [{"device": "/dev/disk/by-partlabel/root", "format": "ext4", "path": "/"}]}}"#,
+    );
+    let empty = scene.path("empty");
+    fs::create_dir(&empty).expect("a directory");
+    let image = scene.path("disk.img");
+    let output = kindling()
+        .args([
+            "apply",
+            "--image",
+            &format!("/dev/vda={image},size=64M"),
+            &scene.path("config.ign"),
+        ])
+        .env("PATH", &empty)
+        .output()
+        .expect("start kindling");
+    check(&output, FAILED, &["mkfs.ext4", "config.ign:3", "PATH"]);
+    assert!(
+        !Path::new(&image).exists(),
+        "the image was made although the file system cannot be: {}",
+        told(&output)
+    );
+}
+
+#[test]
+fn a_symlink_that_leads_out_of_the_root() {
+    let scene = Scene::new(
+        r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [
+  {"path": "/data/file", "contents": {"source": "data:,inside"}},
+  {"path": "/up/file", "contents": {"source": "data:,inside"}}]}}"#,
+    );
+    let outside = scene.path("outside");
+    fs::create_dir(&outside).expect("a directory");
+    symlink(&outside, scene.root().join("data")).expect("an absolute link");
+    symlink("../outside", scene.root().join("up")).expect("a link that climbs");
+    let output = scene.apply_to_root();
+    check(&output, DONE, &[]);
+    assert_eq!(
+        tree(Path::new(&outside)).len(),
+        0,
+        "written outside of the root"
+    );
+    // A link means what it will mean once the root is the root.
+    let inside = scene
+        .root()
+        .join(outside.trim_start_matches('/'))
+        .join("file");
+    assert_eq!(
+        fs::read_to_string(inside).expect("the file behind the absolute link"),
+        "inside"
+    );
+    let climbed = scene.root().join("outside/file");
+    assert_eq!(
+        fs::read_to_string(climbed).expect("the file behind the climbing link"),
+        "inside"
+    );
+}
+
+#[test]
+fn a_loop_of_symlinks() {
+    let scene = Scene::new(
+        r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [
+  {"path": "/one/file", "contents": {"source": "data:,x"}}]}}"#,
+    );
+    symlink("two", scene.root().join("one")).expect("a link");
+    symlink("one", scene.root().join("two")).expect("a link");
+    let output = scene.apply_to_root();
+    check(
+        &output,
+        REFUSED,
+        &["/one/file", "symbolic links", "config.ign:2", "to do:"],
+    );
+}
+
+#[test]
+fn every_conflict_is_told_and_nothing_is_touched() {
+    let scene = Scene::new(
+        r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [
+  {"path": "/etc/fine", "contents": {"source": "data:,x"}},
+  {"path": "/etc/one", "contents": {"source": "data:,new"}},
+  {"path": "/etc/two", "contents": {"source": "data:,new"}}]}}"#,
+    );
+    fs::create_dir(scene.root().join("etc")).expect("a directory");
+    for name in ["one", "two"] {
+        fs::write(scene.root().join("etc").join(name), "old").expect("a file");
+    }
+    let before = tree(&scene.root());
+    let output = scene.apply_to_root();
+    check(
+        &output,
+        REFUSED,
+        &[
+            "/etc/one",
+            "config.ign:3",
+            "/etc/two",
+            "config.ign:4",
+            "overwrite",
+        ],
+    );
+    assert_eq!(tree(&scene.root()), before);
+}
