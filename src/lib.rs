@@ -16,7 +16,7 @@
 //! | [`observe`] | looks at the machine, read only, and returns `facts` | `config`, `disk`, `facts`, `fetch`, `host` |
 //! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
-//! | [`report`] | what happened: events, timing, tables | `plan` |
+//! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.

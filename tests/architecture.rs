@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("observe", &["config", "disk", "facts", "fetch", "host"]),
     ("plan", &["config", "disk", "facts"]),
     ("execute", &["plan", "disk", "fetch", "host", "report"]),
-    ("report", &["plan"]),
+    ("report", &["config", "plan"]),
     (
         "cli",
         &[
@@ -26,14 +26,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Text that only the machine-touching modules may hold: (module that must not, text, why).
+/// Text that only the machine-touching modules may hold: (module that must not, text, why). Test modules may.
 const FORBIDDEN_TEXT: &[(&str, &[&str], &str)] = &[
     (
         "config",
         &[
             "std::fs",
             "std::process",
-            "std::net",
+            "std::net::Tcp",
+            "std::net::Udp",
             "std::env",
             "nix::",
             "reqwest::",
@@ -45,7 +46,8 @@ const FORBIDDEN_TEXT: &[(&str, &[&str], &str)] = &[
         &[
             "std::fs",
             "std::process",
-            "std::net",
+            "std::net::Tcp",
+            "std::net::Udp",
             "std::env",
             "nix::",
             "reqwest::",
@@ -54,7 +56,14 @@ const FORBIDDEN_TEXT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "facts",
-        &["std::fs", "std::process", "std::net", "nix::", "reqwest::"],
+        &[
+            "std::fs",
+            "std::process",
+            "std::net::Tcp",
+            "std::net::Udp",
+            "nix::",
+            "reqwest::",
+        ],
         "facts are plain data",
     ),
 ];
@@ -287,7 +296,8 @@ fn pure_modules_name_nothing_that_touches_the_machine() {
     for (module, texts, why) in FORBIDDEN_TEXT {
         for file in rust_files(&root.join(module)) {
             let code = code_only(&fs::read_to_string(&file).unwrap());
-            for (number, line) in code.lines().enumerate() {
+            let shipped = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+            for (number, line) in shipped.lines().enumerate() {
                 for text in texts.iter().filter(|text| line.contains(**text)) {
                     let shown = file.strip_prefix(&root).expect("below src").display();
                     wrong.push(format!("src/{shown}:{}: `{text}`: {why}", number + 1));
