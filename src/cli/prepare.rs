@@ -61,24 +61,16 @@ pub fn prepare(config: &str, args: &TargetArgs) -> Result<Prepared, Failure> {
 }
 
 fn options(args: &TargetArgs) -> Options {
-    match args.mode() {
-        Mode::Tree => Options {
-            scope: Scope::TreeOnly {
-                ignore_unsupported: args.ignore_unsupported,
-            },
-            mounts: Mounts::Needed,
-            target: Target::Present,
-        },
-        Mode::Images => Options {
-            scope: Scope::Everything,
-            mounts: Mounts::Needed,
-            target: Target::Assembled,
-        },
-        Mode::Devices => Options {
-            scope: Scope::Everything,
-            mounts: Mounts::All,
-            target: Target::Present,
-        },
+    let (scope, mounts, target) = match args.mode() {
+        Mode::Tree => (Scope::TreeOnly, Mounts::Needed, Target::Present),
+        Mode::Images => (Scope::Everything, Mounts::Needed, Target::Assembled),
+        Mode::Devices => (Scope::Everything, Mounts::All, Target::Present),
+    };
+    Options {
+        scope,
+        mounts,
+        ignore_unsupported: args.ignore_unsupported,
+        target,
     }
 }
 
@@ -150,7 +142,9 @@ fn blank_mounts(config: &Config, views: &Views) -> BTreeSet<String> {
     let points = filesystems
         .filter(|fs| !matches!(fs.format.as_deref(), None | Some("" | "none" | "swap")))
         .filter_map(|fs| fs.path.clone().filter(|path| !path.is_empty()));
-    points.filter(|point| !views.iter().any(|(viewed, _)| viewed == point)).collect()
+    points
+        .filter(|point| !views.iter().any(|(viewed, _)| viewed == point))
+        .collect()
 }
 
 /// Mounts file systems that will be kept, read only, so that their trees can be observed.

@@ -18,8 +18,11 @@ pub struct TargetArgs {
     /// Sections that a tree cannot take (disks, raid, luks, filesystems, kernelArguments) are refused.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["images", "target"])]
     pub root: Option<PathBuf>,
-    /// With --root: skip sections that a tree cannot take instead of refusing them
-    #[arg(long, requires = "root")]
+    /// Skip sections that the target cannot take instead of refusing them
+    ///
+    /// A tree cannot take disks, raid, luks, filesystems and kernelArguments; an image cannot take
+    /// kernelArguments.
+    #[arg(long)]
     pub ignore_unsupported: bool,
     /// Use the real devices of this machine; their file systems are mounted below DIR
     #[arg(long, value_name = "DIR", conflicts_with = "images")]

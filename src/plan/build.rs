@@ -26,7 +26,7 @@ pub fn build(
     let touched = touched_paths(draft.operations());
     let points = match options.scope {
         Scope::Everything => mounts::plan(&mut draft, &touched),
-        Scope::TreeOnly { .. } => BTreeSet::new(),
+        Scope::TreeOnly => BTreeSet::new(),
     };
     if options.target == Target::Assembled {
         refuse_homeless(&mut draft, &points);

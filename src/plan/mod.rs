@@ -34,6 +34,8 @@ pub struct Options {
     pub scope: Scope,
     /// Which file systems to mount.
     pub mounts: Mounts,
+    /// Skip, rather than refuse, sections that cannot be applied to this target.
+    pub ignore_unsupported: bool,
     /// What the target root is before anything is mounted on it.
     pub target: Target,
 }
@@ -44,10 +46,7 @@ pub enum Scope {
     /// Disks and tree.
     Everything,
     /// Only files, users and units into an existing tree (`--root`).
-    TreeOnly {
-        /// Skip, rather than refuse, sections that cannot be applied to a tree.
-        ignore_unsupported: bool,
-    },
+    TreeOnly,
 }
 
 /// Which file systems to mount while the tree is written.

@@ -35,12 +35,9 @@ pub fn plan(draft: &mut Draft<'_>) {
 
 /// Refuses sections that cannot be applied to a bare tree.
 fn refuse_unsupported(draft: &mut Draft<'_>) {
-    let Scope::TreeOnly {
-        ignore_unsupported: false,
-    } = draft.options.scope
-    else {
+    if draft.options.scope != Scope::TreeOnly || draft.options.ignore_unsupported {
         return;
-    };
+    }
     let config = draft.document.config();
     let kernel = &config.kernel_arguments;
     let sections = [

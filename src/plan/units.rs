@@ -6,7 +6,7 @@
 use super::op::*;
 use super::paths::{Ground, refuse_path};
 use super::permissions::{FILE_MODE, Names, as_new, differences};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
 use crate::config::model::{Config, Unit};
 use crate::facts::root::ContentFacts;
@@ -45,6 +45,9 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
         return;
     }
     let origin = draft.origin("$.kernelArguments");
+    if draft.options.target == Target::Assembled {
+        return refuse_for_image(draft, origin);
+    }
     if !draft.observed.tools.contains(KERNEL_ARGUMENTS_HELPER) {
         return draft.refuse(Refusal {
             act: "cannot change".into(),
@@ -65,6 +68,19 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
         origin,
         Vec::new(),
     );
+}
+
+/// The helper changes the boot loader of the machine it runs on, so it cannot be run for an image.
+fn refuse_for_image(draft: &mut Draft<'_>, origin: Option<Origin>) {
+    if !draft.options.ignore_unsupported {
+        draft.refuse(Refusal {
+            act: "cannot change".into(),
+            object: "kernel arguments".into(),
+            cause: "they are set by the machine itself, not in an image".into(),
+            origin,
+            remedy: "give --ignore-unsupported to leave them to the first boot".into(),
+        });
+    }
 }
 
 /// Files that units of the config write, by resolved path, with the unit.
