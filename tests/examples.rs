@@ -42,7 +42,7 @@ const EXAMPLES: &[Example] = &[
         mentions: &[
             "/dev/vda",
             "/dev/vdb",
-            "raid1",
+            "RAID array",
             "/dev/md/root",
             "/dev/md/data",
             "srv.mount",

@@ -8,7 +8,7 @@ packages_of() {
     case "$1" in
         build) echo gcc libc6-dev make ;;
         demo)  echo python3 e2fsprogs xfsprogs btrfs-progs dosfstools util-linux mount fdisk gdisk passwd ;;
-        test)  echo user-mode-linux busybox-static udev kmod openssl python3 procps ;;
+        test)  echo mdadm cryptsetup-bin user-mode-linux busybox-static udev kmod openssl python3 procps ;;
         bench) echo python3 time ignition ;;
         *)     echo "needs.sh: no job called '$1'; there are: build demo test bench" >&2; exit 64 ;;
     esac

@@ -37,7 +37,7 @@ pub(super) fn show(page: &mut Page, plan: &Plan) {
                 operation.origin.as_ref(),
             );
         }
-        show_children(page, &root, 1);
+        show_children(page, &root, "", 1);
         page.gap();
     }
     show_units(page, plan);
@@ -51,26 +51,23 @@ fn insert<'a>(root: &mut Node<'a>, path: &'a str, operation: &'a Operation) {
     node.operations.push(operation);
 }
 
-fn show_children(page: &mut Page, node: &Node, depth: usize) {
+fn show_children(page: &mut Page, node: &Node, above: &str, depth: usize) {
     for (name, child) in &node.children {
-        show_node(page, name, child, depth);
+        show_node(page, &format!("{above}/{name}"), child, depth);
     }
 }
 
-/// A directory without an act of its own is joined with its only child: `etc/systemd/system/`.
-fn show_node(page: &mut Page, name: &str, node: &Node, depth: usize) {
+/// Paths are shown whole, so that a line can be found and copied. A directory without an act of its
+/// own gets no line if it only leads to one other: that one names it.
+fn show_node(page: &mut Page, path: &str, node: &Node, depth: usize) {
     if node.operations.is_empty() {
-        if let Some((child_name, child)) = node
-            .children
-            .first_key_value()
-            .filter(|_| node.children.len() == 1)
-        {
-            return show_node(page, &format!("{name}/{child_name}"), child, depth);
+        if let [(name, child)] = node.children.iter().collect::<Vec<_>>()[..] {
+            return show_node(page, &format!("{path}/{name}"), child, depth);
         }
-        page.line(depth, None, &format!("{name}/"), None);
+        page.line(depth, None, &format!("{path}/"), None);
     }
     for operation in &node.operations {
-        let line = format!("{name}{}", text(operation));
+        let line = format!("{path}{}", text(operation));
         page.line(
             depth,
             Some(operation.effect),
@@ -78,7 +75,7 @@ fn show_node(page: &mut Page, name: &str, node: &Node, depth: usize) {
             operation.origin.as_ref(),
         );
     }
-    show_children(page, node, depth + 1);
+    show_children(page, node, path, depth + 1);
 }
 
 fn text(operation: &Operation) -> String {
