@@ -119,7 +119,12 @@ const EXAMPLES: &[Example] = &[
 ];
 
 /// Text of the configs that no plan may show.
-const SECRETS: &[&str] = &["N0tARealHash", "correct%20horse", "correct horse"];
+const SECRETS: &[&str] = &[
+    "replace%20this",
+    "N0tARealHash",
+    "correct%20horse",
+    "correct horse",
+];
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
