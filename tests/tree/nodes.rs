@@ -1,0 +1,391 @@
+//! Directories, files and links.
+
+use super::Target;
+use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
+
+fn storage(storage: Value) -> Value {
+    json!({ "storage": storage })
+}
+
+#[test]
+fn a_blank_root_gets_everything() {
+    let target = Target::blank();
+    let planned = target.apply(&storage(json!({
+        "directories": [{"path": "/srv/data", "mode": 0o1777}],
+        "files": [
+            {"path": "/etc/motd", "contents": {"source": "data:,hello%20you"}},
+            {"path": "/etc/empty"},
+            {"path": "/usr/local/bin/tool", "mode": 0o4755, "user": {"id": 12}, "group": {"id": 13},
+             "contents": {"source": "data:;base64,IyEvYmluL3NoCg=="}},
+            {"path": "/etc/both", "contents": {"source": "data:,a"},
+             "append": [{"source": "data:,b"}, {"source": "data:,c"}]},
+        ],
+        "links": [
+            {"path": "/etc/greeting", "target": "motd", "user": {"id": 5}},
+            {"path": "/etc/motd.hard", "target": "/etc/motd", "hard": true},
+        ],
+    })));
+    assert_eq!(target.read("/etc/motd"), "hello you");
+    assert_eq!(target.read("/etc/empty"), "");
+    assert_eq!(target.read("/etc/both"), "abc");
+    assert_eq!(target.read("/usr/local/bin/tool"), "#!/bin/sh\n");
+    for (path, want) in [
+        ("/srv", "0755 0 0"),
+        ("/srv/data", "1777 0 0"),
+        ("/etc/motd", "0644 0 0"),
+        ("/usr/local/bin/tool", "4755 12 13"),
+        ("/usr/local", "0755 0 0"),
+        ("/etc/greeting", "0777 5 0"),
+    ] {
+        assert_eq!(target.owner_and_mode(path), want, "{path}");
+    }
+    let inode = |path| target.at(path).metadata().expect("it exists").ino();
+    assert_eq!(inode("/etc/motd"), inode("/etc/motd.hard"));
+    let implied = planned.changes().iter().filter(|c| c.ends_with("directory /etc")).count();
+    assert_eq!(implied, 1, "one operation makes /etc for all");
+}
+
+#[test]
+fn present_nodes_are_kept_corrected_or_refused() {
+    // (what is there, entry, changes, refusals)
+    type Prepare = fn(&Target);
+    let cases: [(&str, Prepare, Value, &[&str], &[&str]); 12] = [
+        (
+            "same content",
+            |t| _ = t.write("/f", "x"),
+            json!({"files": [{"path": "/f", "contents": {"source": "data:,x"}}]}),
+            &[],
+            &[],
+        ),
+        (
+            "other content",
+            |t| _ = t.write("/f", "y"),
+            json!({"files": [{"path": "/f", "contents": {"source": "data:,x"}}]}),
+            &[],
+            &["cannot make file /f: a file with other content is there"],
+        ),
+        (
+            "other content, overwrite",
+            |t| _ = t.write("/f", "y"),
+            json!({"files": [{"path": "/f", "overwrite": true, "contents": {"source": "data:,x"}}]}),
+            &["Change write file /f"],
+            &[],
+        ),
+        (
+            "overwrite resets mode and owner",
+            |t| _ = t.write("/f", "x").chmod("/f", 0o600),
+            json!({"files": [{"path": "/f", "overwrite": true, "contents": {"source": "data:,x"}}]}),
+            &["Change write file /f"],
+            &[],
+        ),
+        (
+            "mode only",
+            |t| _ = t.write("/f", "x"),
+            json!({"files": [{"path": "/f", "mode": 0o600}]}),
+            &["Change write file /f"],
+            &[],
+        ),
+        (
+            "link instead of file",
+            |t| _ = t.link("/f", "/etc/passwd"),
+            json!({"files": [{"path": "/f", "contents": {"source": "data:,x"}}]}),
+            &[],
+            &["cannot make file /f: a symbolic link is there"],
+        ),
+        (
+            "link instead of file, overwrite",
+            |t| _ = t.link("/f", "/etc/passwd"),
+            json!({"files": [{"path": "/f", "overwrite": true, "contents": {"source": "data:,x"}}]}),
+            &["Change write file /f"],
+            &[],
+        ),
+        (
+            "link to a directory instead of a directory",
+            |t| _ = t.mkdir("/real").link("/d", "real"),
+            json!({"directories": [{"path": "/d"}]}),
+            &[],
+            &["cannot make directory /d: a symbolic link is there"],
+        ),
+        (
+            "directory mode",
+            |t| _ = t.mkdir("/d"),
+            json!({"directories": [{"path": "/d", "mode": 0o700}]}),
+            &["Change make directory /d"],
+            &[],
+        ),
+        (
+            "same link, other owner",
+            |t| _ = t.link("/l", "./to//it"),
+            json!({"links": [{"path": "/l", "target": "to/it", "user": {"id": 7}}]}),
+            &["Change link /l -> ./to//it"],
+            &[],
+        ),
+        (
+            "other link",
+            |t| _ = t.link("/l", "there"),
+            json!({"links": [{"path": "/l", "target": "here"}]}),
+            &[],
+            &["cannot make link /l: a link to there is there"],
+        ),
+        (
+            "hard link to nothing",
+            |_| (),
+            json!({"links": [{"path": "/l", "target": "/none", "hard": true}]}),
+            &[],
+            &["cannot make hard link /l: its target /none does not exist"],
+        ),
+    ];
+    for (name, prepare, entry, changes, refusals) in cases {
+        let target = Target::blank();
+        prepare(&target);
+        let config = storage(entry);
+        if refusals.is_empty() {
+            assert_eq!(target.apply(&config).changes(), changes, "{name}");
+        } else {
+            assert_eq!(target.refusals(&config), refusals, "{name}");
+        }
+    }
+}
+
+#[test]
+fn losses_are_told() {
+    let target = Target::blank();
+    target.write("/f", "12345").write("/d/x", "").mkdir("/e");
+    let planned = target.apply(&storage(json!({
+        "directories": [{"path": "/d", "overwrite": true}, {"path": "/e", "overwrite": true}],
+        "files": [{"path": "/f", "overwrite": true, "contents": {"source": "data:,x"}}],
+    })));
+    assert_eq!(
+        planned.losses(),
+        ["directory /d and everything in it", "file /f (5 bytes)"]
+    );
+    assert!(!target.exists("/d/x"));
+}
+
+#[test]
+fn an_overwritten_directory_holds_only_what_is_asked_for() {
+    let target = Target::blank();
+    target.write("/d/foreign/deep", "").write("/d/sub/f", "old").link("/d/out", "/");
+    let config = storage(json!({
+        "directories": [{"path": "/d", "overwrite": true, "mode": 0o750}],
+        "files": [{"path": "/d/sub/f", "contents": {"source": "data:,new"}}],
+    }));
+    target.apply(&config);
+    assert_eq!(target.read("/d/sub/f"), "new");
+    assert!(!target.exists("/d/foreign") && !target.exists("/d/out"));
+    assert_eq!(target.owner_and_mode("/d"), "0750 0 0");
+    target.write("/d/stray", "");
+    assert_eq!(
+        target.plan(&config).changes(),
+        [
+            "Destroy remove /d",
+            "Create make directory /d",
+            "Create make directory /d/sub",
+            "Create write file /d/sub/f",
+        ]
+    );
+}
+
+#[test]
+fn appends_are_done_once() {
+    let target = Target::blank();
+    target.write("/etc/hosts", "127.0.0.1 localhost\n").chmod("/etc/hosts", 0o640);
+    let config = storage(json!({
+        "files": [{"path": "/etc/hosts", "append": [{"source": "data:,10.0.0.1%20a%0A"}]}],
+    }));
+    target.apply(&config);
+    assert_eq!(target.read("/etc/hosts"), "127.0.0.1 localhost\n10.0.0.1 a\n");
+    assert_eq!(target.owner_and_mode("/etc/hosts"), "0640 0 0");
+}
+
+#[test]
+fn links_are_followed_inside_the_root_only() {
+    let outside = tempfile::tempdir().expect("a temporary directory");
+    let target = Target::blank();
+    target
+        .link("/absolute", outside.path())
+        .link("/climbing", format!("../../../../../..{}", outside.path().display()))
+        .link("/first", "second")
+        .link("/second", "/absolute");
+    target.apply(&storage(json!({
+        "files": [
+            {"path": "/absolute/a", "contents": {"source": "data:,x"}},
+            {"path": "/climbing/b"},
+            {"path": "/first/c"},
+        ],
+        "directories": [{"path": "/second/d"}],
+        "links": [{"path": "/first/e", "target": "/etc/shadow"}],
+    })));
+    let inside = outside.path().to_str().expect("a path");
+    for name in ["a", "b", "c", "d", "e"] {
+        assert!(target.exists(&format!("{inside}/{name}")), "{name}");
+    }
+    let count = std::fs::read_dir(outside.path()).expect("readable").count();
+    assert_eq!(count, 0, "nothing may be written outside");
+}
+
+#[test]
+fn a_link_swapped_in_after_planning_gains_nothing() {
+    let outside = tempfile::tempdir().expect("a temporary directory");
+    let target = Target::blank();
+    target.mkdir("/var/data");
+    let planned = target.plan(&storage(json!({
+        "files": [{"path": "/var/data/x", "contents": {"source": "data:,x"}}],
+    })));
+    std::fs::remove_dir(target.at("/var/data")).expect("removed");
+    target.link("/var/data", outside.path());
+    // The link leads to a place inside the root, which is made.
+    target.execute(planned.operations).unwrap_or_else(|_| ());
+    let count = std::fs::read_dir(outside.path()).expect("readable").count();
+    assert_eq!(count, 0, "nothing may be written outside");
+}
+
+#[test]
+fn a_file_that_appears_after_planning_is_not_replaced() {
+    let target = Target::blank();
+    let planned = target.plan(&storage(json!({
+        "files": [{"path": "/f", "contents": {"source": "data:,mine"}}],
+    })));
+    target.write("/f", "theirs");
+    let error = target.execute(planned.operations).expect_err("it is in the way");
+    assert_eq!(
+        error,
+        "write file /f: cannot put /f in place: something appeared there since the plan was made; \
+         plan again to see what would change"
+    );
+    assert_eq!(target.read("/f"), "theirs");
+}
+
+#[test]
+fn a_failed_fetch_leaves_no_file() {
+    let target = Target::blank();
+    let planned = target.plan(&storage(json!({
+        "files": [{"path": "/f", "contents": {"source": "data:;base64,%21%21"}}],
+    })));
+    let error = target.execute(planned.operations).expect_err("bad base64");
+    assert!(
+        error.starts_with("write file /f: cannot write /f: cannot fetch data: (1 bytes): "),
+        "{error}"
+    );
+    assert!(!target.exists("/f"));
+    assert_eq!(super::leftovers(&target.at("/")), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn entries_at_one_place_are_refused() {
+    let target = Target::blank();
+    target.link("/a", "b").mkdir("/b");
+    let refusals = target.refusals(&storage(json!({
+        "files": [{"path": "/a/f"}, {"path": "/b/f"}],
+    })));
+    assert_eq!(refusals, ["cannot place file /b/f: file /a/f is at the same place, /b/f"]);
+}
+
+#[test]
+fn files_below_links_of_the_same_config() {
+    let target = Target::blank();
+    let config = storage(json!({
+        "directories": [{"path": "/data/very/deep/log", "mode": 0o700}],
+        "links": [{"path": "/var/log", "target": "/data/very/deep/log"}],
+        "files": [{"path": "/var/log/x", "contents": {"source": "data:,x"}}],
+    }));
+    target.apply(&config);
+    assert_eq!(target.read("/data/very/deep/log/x"), "x");
+    assert_eq!(target.owner_and_mode("/data/very/deep/log"), "0700 0 0");
+}
+
+#[test]
+fn a_hard_link_follows_its_rewritten_target() {
+    let target = Target::blank();
+    target.write("/f", "old");
+    std::fs::hard_link(target.at("/f"), target.at("/l")).expect("a hard link");
+    target.apply(&storage(json!({
+        "files": [{"path": "/f", "overwrite": true, "contents": {"source": "data:,new"}}],
+        "links": [{"path": "/l", "target": "/f", "hard": true}],
+    })));
+    assert_eq!(target.read("/l"), "new");
+}
+
+#[test]
+fn owners_by_name() {
+    let target = Target::blank();
+    target
+        .write("/etc/nsswitch.conf", "passwd: altfiles files\n")
+        .write("/etc/passwd", "web:x:80:81::/:/bin/sh\n")
+        .write("/usr/lib/passwd", "old:x:70:71::/:/bin/sh\n")
+        .write("/etc/group", "web:x:81:\n");
+    target.apply(&storage(json!({
+        "files": [
+            {"path": "/a", "user": {"name": "web"}, "group": {"name": "web"}},
+            {"path": "/b", "user": {"name": "old"}, "mode": 0o6755},
+        ],
+    })));
+    assert_eq!(target.owner_and_mode("/a"), "0644 80 81");
+    assert_eq!(target.owner_and_mode("/b"), "6755 70 0");
+    let refusals = target.refusals(&storage(json!({
+        "files": [{"path": "/c", "user": {"name": "nobody"}, "group": {"name": "old"}}],
+    })));
+    assert_eq!(
+        refusals,
+        [
+            "cannot set the owner of file /c: the target has no user \"nobody\" and the config makes none",
+            "cannot set the owner of file /c: the target has no group \"old\" and the config makes none",
+        ]
+    );
+}
+
+#[test]
+fn the_root_itself_can_be_an_entry() {
+    let target = Target::blank();
+    target.apply(&storage(json!({ "directories": [{"path": "/", "mode": 0o711}] })));
+    assert_eq!(target.owner_and_mode("/"), "0711 0 0");
+}
+
+#[test]
+fn a_stale_temporary_name_is_reused() {
+    let target = Target::blank();
+    target.link("/l", "old");
+    let config = storage(json!({ "links": [{"path": "/l", "target": "new", "overwrite": true}] }));
+    // The name a killed run would have left; learnt by making one fail to rename.
+    let planned = target.plan(&config);
+    std::fs::remove_file(target.at("/l")).expect("removed");
+    target.mkdir("/l");
+    target.execute(planned.operations.clone()).expect_err("a directory is in the way");
+    assert_eq!(super::leftovers(&target.at("/")), Vec::<std::path::PathBuf>::new());
+    std::fs::remove_dir(target.at("/l")).expect("removed");
+    target.execute(planned.operations).expect("nothing in the way");
+    assert_eq!(std::fs::read_link(target.at("/l")).expect("a link").to_str(), Some("new"));
+}
+
+#[test]
+fn ten_thousand_files() {
+    let files: Vec<Value> = (0..10_000)
+        .map(|n| {
+            let body = format!("data:,{}", n.to_string().repeat(1000 / n.to_string().len()));
+            json!({"path": format!("/var/lib/many/{}/{n}", n % 100), "contents": {"source": body}})
+        })
+        .collect();
+    let target = Target::blank();
+    let planned = target.apply(&storage(json!({ "files": files })));
+    assert_eq!(planned.operations.len(), 10_000 + 100 + 3);
+    assert!(target.read("/var/lib/many/42/4242").starts_with("42424242"));
+}
+
+#[test]
+fn bare_trees_refuse_disks_unless_told_to_skip() {
+    use kindling::plan::Scope::TreeOnly;
+    let target = Target::blank();
+    let config = json!({
+        "storage": {"disks": [{"device": "/dev/vda"}], "filesystems": [{"device": "/dev/vda1"}]},
+        "kernelArguments": {"shouldExist": ["quiet"]},
+    });
+    let refusals = target.plan_scope(&config, TreeOnly { ignore_unsupported: false }).refusals;
+    assert_eq!(
+        super::texts(&refusals),
+        ["storage.disks", "storage.filesystems", "kernelArguments"]
+            .map(|section| format!("cannot apply {section}: a directory tree has no disks and no kernel"))
+    );
+    let planned = target.plan_scope(&config, TreeOnly { ignore_unsupported: true });
+    assert!(planned.refusals.is_empty() && planned.operations.is_empty());
+}
