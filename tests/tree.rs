@@ -9,7 +9,7 @@ mod nodes;
 #[path = "tree/units.rs"]
 mod units;
 
-use kindling::config::{Config, Document};
+use kindling::config::{self, Document};
 use kindling::execute::{self, Context, Done, scheduler};
 use kindling::facts::Observed;
 use kindling::fetch::Fetcher;
@@ -106,8 +106,7 @@ impl Target {
     }
 
     pub fn plan_scope(&self, config: &Value, scope: Scope) -> Planned {
-        let config: Config = serde_json::from_value(config.clone()).expect("a config");
-        let document = Document::from(config);
+        let document = document(config);
         let view = observe::root::View::default();
         let root = observe::root::observe(document.config(), &self.root(), &fetcher(), &view);
         let observed = Observed {
@@ -118,6 +117,7 @@ impl Target {
         let options = Options {
             scope,
             mounts: Mounts::Needed,
+            target: kindling::plan::Target::Present,
         };
         let mut draft = Draft::new(&document, &observed, &options);
         kindling::plan::units::kernel_arguments(&mut draft);
@@ -126,7 +126,9 @@ impl Target {
         kindling::plan::units::plan(&mut draft);
         let mut operations = draft.operations().to_vec();
         if let Err(cycle) = order::derive(&mut operations) {
-            let stuck = cycle.iter().map(|id| operations[id.0 as usize].kind.describe());
+            let stuck = cycle
+                .iter()
+                .map(|id| operations[id.0 as usize].kind.describe());
             panic!("cycle: {:#?}", stuck.collect::<Vec<_>>());
         }
         Planned {
@@ -178,7 +180,11 @@ impl Target {
             panic!("{error}");
         }
         let again = self.plan(config);
-        assert_eq!(texts(&again.refusals), Vec::<String>::new(), "planned again");
+        assert_eq!(
+            texts(&again.refusals),
+            Vec::<String>::new(),
+            "planned again"
+        );
         assert_eq!(again.changes(), Vec::<String>::new(), "planned again");
         assert_eq!(leftovers(self.directory.path()), Vec::<PathBuf>::new());
         planned
@@ -195,7 +201,10 @@ impl Target {
 impl Planned {
     /// Operations that change something, in words.
     pub fn changes(&self) -> Vec<String> {
-        let changes = self.operations.iter().filter(|op| op.effect != Effect::Keep);
+        let changes = self
+            .operations
+            .iter()
+            .filter(|op| op.effect != Effect::Keep);
         changes
             .map(|op| format!("{:?} {}", op.effect, op.kind.describe()))
             .collect()
@@ -203,16 +212,35 @@ impl Planned {
 
     /// What the plan says about losses.
     pub fn losses(&self) -> Vec<String> {
-        self.operations.iter().flat_map(|op| op.destroys.clone()).collect()
+        self.operations
+            .iter()
+            .flat_map(|op| op.destroys.clone())
+            .collect()
     }
 }
 
 const TOOLS: [&str; 7] = [
-    "groupadd", "groupdel", "groupmod", "systemctl", "useradd", "userdel", "usermod",
+    "groupadd",
+    "groupdel",
+    "groupmod",
+    "systemctl",
+    "useradd",
+    "userdel",
+    "usermod",
 ];
 
 pub fn mode(bits: u32) -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(bits)
+}
+
+fn document(config: &Value) -> Document {
+    let mut config = config.clone();
+    config["ignition"] = serde_json::json!({"version": "3.6.0"});
+    let parsed = config::parse("test.ign", config.to_string().as_bytes());
+    let findings = parsed.findings.0.iter().map(ToString::to_string);
+    let findings: Vec<String> = findings.filter(|text| text.starts_with("error")).collect();
+    assert_eq!(findings, Vec::<String>::new());
+    parsed.outcome.expect("a document without errors")
 }
 
 fn fetcher() -> Fetcher {

@@ -6,7 +6,7 @@
 
 use super::stage::Stage;
 use super::{Context, Done};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::accounts::{Lookup, Space};
 use crate::plan::op::{
     Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
@@ -58,9 +58,10 @@ fn write_parts(parts: &[Content], file: &mut File, fetcher: &Fetcher) -> anyhow:
                 file.write_all(text.as_bytes())?;
                 text.len() as u64
             }
-            Content::Fetched { resource, url } => fetcher
-                .copy(resource, file)
-                .with_context(|| format!("cannot fetch {url}"))?,
+            Content::Fetched { resource, .. } => {
+                let request = Request::of(resource)?;
+                fetcher.fetch(&request, file, &Silent)?.bytes
+            }
         };
     }
     Ok(bytes)

@@ -2,7 +2,7 @@
 
 use crate::config::model::{File, Resource};
 use crate::facts::root::ContentFacts;
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::TargetRoot;
 use anyhow::Context;
 use nix::fcntl::OFlag;
@@ -94,7 +94,7 @@ fn is_whole(file: std::fs::File, parts: &[&Resource], fetcher: &Fetcher) -> anyh
     }
     let mut comparison = Comparison::new(file);
     for part in parts {
-        fetcher.copy(part, &mut comparison)?;
+        fetcher.fetch(&Request::of(part)?, &mut comparison, &Silent)?;
     }
     comparison.finish()
 }
@@ -135,7 +135,7 @@ fn is_end(
 ) -> anyhow::Result<bool> {
     let mut end = tempfile::SpooledTempFile::new(MEMORY_BYTES);
     for fragment in fragments {
-        fetcher.copy(fragment, &mut end)?;
+        fetcher.fetch(&Request::of(fragment)?, &mut end, &Silent)?;
     }
     let length = end.stream_position()?;
     let Some(start) = bytes.checked_sub(length) else {

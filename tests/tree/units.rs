@@ -17,18 +17,27 @@ fn units_dropins_and_masks_on_a_blank_root() {
         {"name": "a.service", "enabled": true, "contents": "[Unit]\n",
          "dropins": [{"name": "10-x.conf", "contents": "[Service]\n"}, {"name": "20-none.conf"},
                      {"name": "30-empty.conf", "contents": ""}]},
-        {"name": "b.service", "mask": true, "contents": "[Unit]\nlost\n"},
+        {"name": "b.service", "mask": true, "contents": "[Unit]\nDescription=lost\n"},
         {"name": "c.service", "enabled": false},
         {"name": "d@one.service", "enabled": true},
         {"name": "d@two.service", "enabled": true},
     ])));
     assert_eq!(target.read(&format!("{UNITS}/a.service")), "[Unit]\n");
-    assert_eq!(target.read(&format!("{UNITS}/a.service.d/10-x.conf")), "[Service]\n");
-    assert_eq!(target.read(&format!("{UNITS}/a.service.d/30-empty.conf")), "");
+    assert_eq!(
+        target.read(&format!("{UNITS}/a.service.d/10-x.conf")),
+        "[Service]\n"
+    );
+    assert_eq!(
+        target.read(&format!("{UNITS}/a.service.d/30-empty.conf")),
+        ""
+    );
     assert!(!target.exists(&format!("{UNITS}/a.service.d/20-none.conf")));
     let mask = std::fs::read_link(target.at(&format!("{UNITS}/b.service"))).expect("a link");
     assert_eq!(mask.to_str(), Some("/dev/null"));
-    assert_eq!(target.read(PRESET), "enable a.service\nenable d@.service one two\n");
+    assert_eq!(
+        target.read(PRESET),
+        "enable a.service\nenable d@.service one two\n"
+    );
     assert_eq!(target.owner_and_mode(PRESET), "0644 0 0");
 }
 
@@ -36,9 +45,14 @@ fn units_dropins_and_masks_on_a_blank_root() {
 fn presets_are_extended_once() {
     let target = Target::blank();
     target.write(PRESET, "disable *");
-    let config = units(json!([{"name": "b.service", "enabled": true}, {"name": "a.service", "enabled": true}]));
+    let config = units(
+        json!([{"name": "b.service", "enabled": true}, {"name": "a.service", "enabled": true}]),
+    );
     target.apply(&config);
-    assert_eq!(target.read(PRESET), "disable *\nenable a.service\nenable b.service\n");
+    assert_eq!(
+        target.read(PRESET),
+        "disable *\nenable a.service\nenable b.service\n"
+    );
 }
 
 #[test]
@@ -49,21 +63,36 @@ fn enabled_units_are_disabled() {
         .write("/usr/lib/systemd/system/on.service", install)
         .write("/usr/lib/systemd/system/off.service", install)
         .write("/usr/lib/systemd/system/t@.service", install)
-        .link(&format!("{UNITS}/multi-user.target.wants/on.service"), "/usr/lib/systemd/system/on.service")
-        .link(&format!("{UNITS}/multi-user.target.wants/t@x.service"), "/usr/lib/systemd/system/t@.service");
+        .link(
+            &format!("{UNITS}/multi-user.target.wants/on.service"),
+            "/usr/lib/systemd/system/on.service",
+        )
+        .link(
+            &format!("{UNITS}/multi-user.target.wants/t@x.service"),
+            "/usr/lib/systemd/system/t@.service",
+        );
     let planned = target.apply(&units(json!([
         {"name": "on.service", "enabled": false},
         {"name": "off.service", "enabled": false},
         {"name": "t@x.service", "enabled": false},
         {"name": "t@y.service", "enabled": false},
     ])));
-    assert_eq!(target.read(PRESET), "disable on.service\ndisable t@.service x\n");
+    assert_eq!(
+        target.read(PRESET),
+        "disable on.service\ndisable t@.service x\n"
+    );
     assert!(!target.exists(&format!("{UNITS}/multi-user.target.wants/on.service")));
     assert!(!target.exists(&format!("{UNITS}/multi-user.target.wants/t@x.service")));
-    let disables = planned.changes().into_iter().filter(|c| c.contains("disable unit"));
+    let disables = planned
+        .changes()
+        .into_iter()
+        .filter(|c| c.contains("disable unit"));
     assert_eq!(
         disables.collect::<Vec<_>>(),
-        ["Change disable unit on.service", "Change disable unit t@x.service"]
+        [
+            "Change disable unit on.service",
+            "Change disable unit t@x.service"
+        ]
     );
 }
 
@@ -72,15 +101,15 @@ fn present_units_are_replaced_and_unmasked() {
     let target = Target::blank();
     target
         .write(&format!("{UNITS}/old.service"), "old")
-        .write(&format!("{UNITS}/same.service"), "same")
+        .write(&format!("{UNITS}/same.service"), "[Unit]\n#same\n")
         .link(&format!("{UNITS}/masked.service"), "/dev/null")
         .link(&format!("{UNITS}/masked-too.service"), "/dev/null")
         .mkdir(&format!("{UNITS}/dir.service/sub"));
     let planned = target.apply(&units(json!([
-        {"name": "old.service", "contents": "new"},
-        {"name": "same.service", "contents": "same"},
+        {"name": "old.service", "contents": "[Unit]\n#new\n"},
+        {"name": "same.service", "contents": "[Unit]\n#same\n"},
         {"name": "masked.service", "mask": false},
-        {"name": "masked-too.service", "mask": false, "contents": "text"},
+        {"name": "masked-too.service", "mask": false, "contents": "[Unit]\n#text\n"},
         {"name": "dir.service", "mask": true},
     ])));
     assert_eq!(
@@ -94,17 +123,21 @@ fn present_units_are_replaced_and_unmasked() {
         ]
     );
     assert!(!target.exists(&format!("{UNITS}/masked.service")));
-    assert_eq!(target.read(&format!("{UNITS}/old.service")), "new");
+    assert_eq!(
+        target.read(&format!("{UNITS}/old.service")),
+        "[Unit]\n#new\n"
+    );
 }
 
 #[test]
 fn a_unit_wins_over_a_file_entry() {
     let target = Target::blank();
+    target.link("/alias", UNITS).mkdir(UNITS);
     target.apply(&json!({
-        "storage": {"files": [{"path": format!("{UNITS}/a.service"), "contents": {"source": "data:,file"}}]},
-        "systemd": {"units": [{"name": "a.service", "contents": "unit"}]},
+        "storage": {"files": [{"path": "/alias/a.service", "contents": {"source": "data:,file"}}]},
+        "systemd": {"units": [{"name": "a.service", "contents": "[Unit]\n"}]},
     }));
-    assert_eq!(target.read(&format!("{UNITS}/a.service")), "unit");
+    assert_eq!(target.read(&format!("{UNITS}/a.service")), "[Unit]\n");
 }
 
 #[test]
@@ -112,7 +145,9 @@ fn a_directory_in_the_way_of_a_unit_is_refused() {
     let target = Target::blank();
     target.mkdir(&format!("{UNITS}/a.service"));
     assert_eq!(
-        target.refusals(&units(json!([{"name": "a.service", "contents": "x"}]))),
+        target.refusals(&units(
+            json!([{"name": "a.service", "contents": "[Unit]\n"}])
+        )),
         ["cannot write /etc/systemd/system/a.service for unit a.service: a directory is there"]
     );
 }
