@@ -13,6 +13,7 @@ pub mod tree;
 pub mod units;
 
 mod dispatch;
+mod databases;
 mod native;
 mod stage;
 

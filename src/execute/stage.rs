@@ -190,7 +190,7 @@ impl Drop for Temporary<'_> {
 }
 
 /// The temporary name for `name`, short enough for any file system.
-fn temporary_name(name: &str) -> String {
+pub(super) fn temporary_name(name: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(name);
     let hex: String = digest

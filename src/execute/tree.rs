@@ -216,7 +216,7 @@ fn empty_directory(above: &OwnedFd, name: &str, device: u64) -> anyhow::Result<(
     Ok(())
 }
 
-fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
+pub(super) fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
     let mut stream = nix::dir::Dir::from_fd(directory.try_clone().map_err(|_| Errno::EMFILE)?)?;
     let mut names = Vec::new();
     for entry in stream.iter() {
@@ -244,7 +244,7 @@ fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p 
     })
 }
 
-fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
+pub(super) fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::ENOENT) => Ok(None),
@@ -252,7 +252,7 @@ fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result
     }
 }
 
-fn kind(stat: &FileStat) -> SFlag {
+pub(super) fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 

@@ -45,6 +45,10 @@ impl KeyFile {
 impl AccountFacts {
     /// The home directory `useradd` would choose for a new user.
     pub fn default_home(&self, user: &str) -> String {
+        // Databases made from nothing begin with root.
+        if user == "root" {
+            return "/root".into();
+        }
         let base = self
             .useradd_defaults
             .get("HOME")

@@ -5,6 +5,7 @@
 
 use super::TargetRoot;
 use anyhow::Context;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Which of the two name spaces.
@@ -94,6 +95,23 @@ pub fn split_members(list: &str) -> Vec<String> {
     names
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
+        .collect()
+}
+
+/// `KEY value` or `KEY=value` lines.
+pub fn settings(text: &str, separator: fn(char) -> bool) -> BTreeMap<String, String> {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once(separator))
+        .map(|(key, value)| {
+            (
+                key.trim().to_owned(),
+                value.trim().trim_matches('"').to_owned(),
+            )
+        })
         .collect()
 }
 

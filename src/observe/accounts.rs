@@ -3,7 +3,7 @@
 use crate::facts::AccountFacts;
 use crate::facts::accounts::{GroupFacts, UserFacts};
 use crate::host::TargetRoot;
-use crate::host::accounts::{GroupLine, Lookup, PasswdLine, Space};
+use crate::host::accounts::{GroupLine, Lookup, PasswdLine, Space, settings};
 use anyhow::Context;
 use std::collections::BTreeMap;
 
@@ -34,23 +34,6 @@ pub(super) fn observe(root: &TargetRoot) -> anyhow::Result<AccountFacts> {
 fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Option<String>> {
     let text = root.read(path);
     text.with_context(|| format!("cannot read {path} inside {}", root.path().display()))
-}
-
-/// `KEY value` or `KEY=value` lines.
-fn settings(text: &str, separator: fn(char) -> bool) -> BTreeMap<String, String> {
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'));
-    lines
-        .filter_map(|line| line.split_once(separator))
-        .map(|(key, value)| {
-            (
-                key.trim().to_owned(),
-                value.trim().trim_matches('"').to_owned(),
-            )
-        })
-        .collect()
 }
 
 /// Second fields of a shadow database by name.
