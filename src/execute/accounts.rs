@@ -46,23 +46,33 @@ fn verb(change: AccountChange) -> &'static str {
 }
 
 fn with_tools(act: &UserAct, root: &TargetRoot) -> anyhow::Result<()> {
-    let has_fields = act.change != AccountChange::Modify || !act.differs.is_empty();
-    if !has_fields {
-        return Ok(());
+    if act.change != AccountChange::Modify || changes_fields(act) {
+        user_command(act, root).run()?;
     }
-    // Older tools do not make the directories above a home.
-    if let (true, Some(home)) = (act.create_home, act.home.as_deref())
-        && let Some((above, _)) = home.trim_end_matches('/').rsplit_once('/')
-    {
-        root.make_directories(above)
-            .with_context(|| format!("cannot make the directory of {home}"))?;
+    // useradd fills a home through /proc of the target, and without it leaves out what is below
+    // the first level of the skeleton, silently. So the home is ours to make.
+    if act.create_home {
+        native::make_home_of(&act.name, root)?;
     }
-    user_command(act, root).run()?;
     Ok(())
 }
 
+/// False if there is nothing for usermod to do, which it would take for a wrong usage.
+fn changes_fields(act: &UserAct) -> bool {
+    let texts = [
+        &act.gecos,
+        &act.home,
+        &act.shell,
+        &act.primary_group,
+        &act.password_hash,
+    ];
+    act.uid.is_some() || !act.groups.is_empty() || texts.iter().any(|text| text.is_some())
+}
+
+/// The tools change several files one after the other, and leave locks when killed.
 fn tool(name: &str, root: &TargetRoot) -> Command {
     Command::new(name)
+        .outliving_us()
         .arg("--root")
         .arg(root.path().to_string_lossy())
 }
@@ -121,11 +131,7 @@ fn user_command(act: &UserAct, root: &TargetRoot) -> Command {
 
 fn new_user_command(act: &UserAct, root: &TargetRoot) -> Command {
     let mut command = option(tool("useradd", root), "--home-dir", act.home.as_deref());
-    command = command.arg(if act.create_home {
-        "--create-home"
-    } else {
-        "--no-create-home"
-    });
+    command = command.arg("--no-create-home");
     command = flag(command, "--no-user-group", !act.user_group);
     command = flag(command, "--system", act.system);
     command = flag(command, "--no-log-init", act.no_log_init);
@@ -291,7 +297,7 @@ mod tests {
         let create = user_command(&user(), &root).to_string();
         assert_eq!(
             create,
-            "useradd --root /r --home-dir /srv/core --create-home --no-user-group --system \
+            "useradd --root /r --home-dir /srv/core --no-create-home --no-user-group --system \
              --no-log-init --password [hidden] --uid 1001 --comment \"The Core\" --gid staff \
              --groups a,b --shell /bin/sh core"
         );

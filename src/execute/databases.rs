@@ -33,7 +33,10 @@ impl Table {
         Self(text.lines().map(fields).collect())
     }
     pub(super) fn text(&self) -> String {
-        self.0.iter().map(|fields| fields.join(":") + "\n").collect()
+        self.0
+            .iter()
+            .map(|fields| fields.join(":") + "\n")
+            .collect()
     }
     fn line(&self, name: &str) -> Option<&Vec<String>> {
         self.0.iter().find(|fields| fields[0] == name)
@@ -68,7 +71,9 @@ impl Table {
     fn name_of(&self, index: usize, number: u32) -> Option<&str> {
         let text = number.to_string();
         let mut lines = self.0.iter();
-        lines.find(|fields| fields.get(index) == Some(&text)).map(|fields| fields[0].as_str())
+        lines
+            .find(|fields| fields.get(index) == Some(&text))
+            .map(|fields| fields[0].as_str())
     }
     /// Changes the comma-separated list in the last field of every line.
     fn edit_lists(&mut self, index: usize, edit: impl Fn(&str, &mut Vec<String>)) {
@@ -101,7 +106,9 @@ impl Policy {
     }
     fn number(&self, key: &str, default: u32) -> u32 {
         let value = self.login_defs.get(key);
-        value.and_then(|value| value.parse().ok()).unwrap_or(default)
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(default)
     }
     fn octal(&self, key: &str) -> Option<u32> {
         u32::from_str_radix(self.login_defs.get(key)?, 8).ok()
@@ -127,7 +134,9 @@ impl Policy {
         self.text("SKEL", "/etc/skel")
     }
     fn has_user_groups(&self) -> bool {
-        self.login_defs.get("USERGROUPS_ENAB").is_none_or(|value| value == "yes")
+        self.login_defs
+            .get("USERGROUPS_ENAB")
+            .is_none_or(|value| value == "yes")
     }
     /// Ids for new accounts, both ends included.
     fn range(&self, kind: &str, system: bool) -> (u32, u32) {
@@ -154,9 +163,13 @@ fn free_id((first, last): (u32, u32), system: bool, used: &BTreeSet<u32>) -> Opt
     }
     let mut in_range = used.range(first..=last);
     let next = if system {
-        in_range.next().map_or(Some(last), |lowest| lowest.checked_sub(1))
+        in_range
+            .next()
+            .map_or(Some(last), |lowest| lowest.checked_sub(1))
     } else {
-        in_range.next_back().map_or(Some(first), |highest| highest.checked_add(1))
+        in_range
+            .next_back()
+            .map_or(Some(first), |highest| highest.checked_add(1))
     };
     let mut all: Box<dyn Iterator<Item = u32>> = match system {
         true => Box::new((first..=last).rev()),
@@ -178,7 +191,8 @@ impl Databases {
     /// Entries for root, where there are none: without them nobody owns the system.
     pub(super) fn seed(&mut self, policy: &Policy) {
         if self.passwd.line("root").is_none() {
-            self.passwd.put(["root", "x", "0", "0", "root", "/root", "/bin/bash"]);
+            self.passwd
+                .put(["root", "x", "0", "0", "root", "/root", "/bin/bash"]);
         }
         if self.group.line("root").is_none() {
             self.group.put(["root", "x", "0", ""]);
@@ -234,11 +248,15 @@ impl Databases {
 
     fn put_group(&mut self, name: &str, gid: u32, hash: Option<&str>) {
         self.group.put([name, "x", &gid.to_string(), ""]);
-        self.gshadow.put([name, hash.unwrap_or(NO_GROUP_PASSWORD), "", ""]);
+        self.gshadow
+            .put([name, hash.unwrap_or(NO_GROUP_PASSWORD), "", ""]);
     }
 
     fn modify_group(&mut self, act: &GroupAct) -> anyhow::Result<()> {
-        let old = self.group.number(&act.name, 2).context("there is no such group")?;
+        let old = self
+            .group
+            .number(&act.name, 2)
+            .context("there is no such group")?;
         if let Some(gid) = act.gid {
             self.claim_gid(gid)?;
             self.group.set(&act.name, 2, &gid.to_string());
@@ -263,13 +281,19 @@ impl Databases {
             let number = group.parse().ok()?;
             self.group.name_of(2, number).map(|_| number)
         };
-        by_name.or_else(by_number).with_context(|| format!("there is no group {group:?}"))
+        by_name
+            .or_else(by_number)
+            .with_context(|| format!("there is no group {group:?}"))
     }
 
     // ---- users
 
     /// Adds a user, with a group of its own if wanted.
-    pub(super) fn create_user(&mut self, act: &UserAct, policy: &Policy) -> anyhow::Result<UserRecord> {
+    pub(super) fn create_user(
+        &mut self,
+        act: &UserAct,
+        policy: &Policy,
+    ) -> anyhow::Result<UserRecord> {
         // A root entry of our own making is filled in; nobody else may be there.
         let present = self.user(&act.name).filter(|present| present.uid == 0);
         ensure!(
@@ -312,7 +336,11 @@ impl Databases {
         let warn = days("PASS_WARN_AGE", "7");
         let today = policy.today.to_string();
         let inactive = policy.text("INACTIVE", "");
-        let inactive = if inactive.starts_with('-') { "" } else { &inactive };
+        let inactive = if inactive.starts_with('-') {
+            ""
+        } else {
+            &inactive
+        };
         self.shadow
             .put([name, hash, &today, &least, &most, &warn, inactive, "", ""]);
     }
@@ -377,7 +405,11 @@ impl Databases {
     }
 
     /// Changes the fields that are set.
-    pub(super) fn modify_user(&mut self, act: &UserAct, policy: &Policy) -> anyhow::Result<UserRecord> {
+    pub(super) fn modify_user(
+        &mut self,
+        act: &UserAct,
+        policy: &Policy,
+    ) -> anyhow::Result<UserRecord> {
         let name = act.name.as_str();
         ensure!(self.passwd.line(name).is_some(), "there is no such user");
         if let Some(uid) = act.uid {
@@ -485,17 +517,30 @@ mod tests {
             ..user("core", AccountChange::Create)
         };
         let record = databases.create_user(&core, &policy()).expect("a user");
-        assert_eq!(record, UserRecord { uid: 1000, gid: 1000, home: "/home/core".into() });
+        assert_eq!(
+            record,
+            UserRecord {
+                uid: 1000,
+                gid: 1000,
+                home: "/home/core".into()
+            }
+        );
         assert_eq!(
             databases.passwd.text(),
             "root:x:0:0:root:/root:/bin/bash\ncore:x:1000:1000::/home/core:/bin/sh\n"
         );
-        assert_eq!(databases.group.text(), "root:x:0:\nwheel:x:10:core\ncore:x:1000:\n");
+        assert_eq!(
+            databases.group.text(),
+            "root:x:0:\nwheel:x:10:core\ncore:x:1000:\n"
+        );
         assert_eq!(
             databases.shadow.text(),
             "root:*:20000:0:99999:7:::\ncore:$6$hash:20000:0:99999:7:::\n"
         );
-        assert_eq!(databases.gshadow.text(), "root:*::\nwheel:!::core\ncore:!::\n");
+        assert_eq!(
+            databases.gshadow.text(),
+            "root:*::\nwheel:!::core\ncore:!::\n"
+        );
         databases.delete_user("core", &policy());
         databases
             .apply_group(&group("wheel", None, AccountChange::Delete), &policy())
@@ -539,9 +584,27 @@ mod tests {
         let create = AccountChange::Create;
         type Case<'a> = (&'a str, UserAct);
         let cases: [Case<'_>; 4] = [
-            ("uid 0 belongs to user \"root\"", UserAct { uid: Some(0), ..user("a", create) }),
-            ("there is no group \"none\"", UserAct { groups: vec!["none".into()], ..user("a", create) }),
-            ("there is no group \"77\"", UserAct { primary_group: Some("77".into()), ..user("a", create) }),
+            (
+                "uid 0 belongs to user \"root\"",
+                UserAct {
+                    uid: Some(0),
+                    ..user("a", create)
+                },
+            ),
+            (
+                "there is no group \"none\"",
+                UserAct {
+                    groups: vec!["none".into()],
+                    ..user("a", create)
+                },
+            ),
+            (
+                "there is no group \"77\"",
+                UserAct {
+                    primary_group: Some("77".into()),
+                    ..user("a", create)
+                },
+            ),
             (
                 "there is a group of that name; give it as primaryGroup, or set noUserGroup",
                 user("staff", create),
@@ -563,7 +626,10 @@ mod tests {
             let act = group(name, Some(gid), AccountChange::Create);
             databases.apply_group(&act, &policy()).expect("a group");
         }
-        let core = UserAct { groups: vec!["a".into()], ..user("core", AccountChange::Create) };
+        let core = UserAct {
+            groups: vec!["a".into()],
+            ..user("core", AccountChange::Create)
+        };
         databases.create_user(&core, &policy()).expect("a user");
         let act = UserAct {
             uid: Some(2000),
@@ -577,23 +643,38 @@ mod tests {
             databases.passwd.text().lines().last(),
             Some("core:x:2000:11:Core:/home/core:/bin/sh")
         );
-        assert_eq!(databases.group.text(), "root:x:0:\na:x:10:\nb:x:11:core\ncore:x:1000:\n");
+        assert_eq!(
+            databases.group.text(),
+            "root:x:0:\na:x:10:\nb:x:11:core\ncore:x:1000:\n"
+        );
         let error = databases
             .apply_group(&group("b", None, AccountChange::Delete), &policy())
             .expect_err("it is in use");
-        assert_eq!(error.to_string(), "it is the primary group of user \"core\"");
+        assert_eq!(
+            error.to_string(),
+            "it is the primary group of user \"core\""
+        );
     }
 
     #[test]
     fn system_users_and_shared_groups() {
         let mut databases = seeded();
-        let daemon = UserAct { system: true, ..user("daemon", AccountChange::Create) };
+        let daemon = UserAct {
+            system: true,
+            ..user("daemon", AccountChange::Create)
+        };
         databases.create_user(&daemon, &policy()).expect("a user");
-        let guest = UserAct { user_group: false, ..user("guest", AccountChange::Create) };
+        let guest = UserAct {
+            user_group: false,
+            ..user("guest", AccountChange::Create)
+        };
         databases.create_user(&guest, &policy()).expect("a user");
         assert_eq!(
             databases.passwd.text().lines().skip(1).collect::<Vec<_>>(),
-            ["daemon:x:999:999::/home/daemon:/bin/sh", "guest:x:1000:100::/home/guest:/bin/sh"]
+            [
+                "daemon:x:999:999::/home/daemon:/bin/sh",
+                "guest:x:1000:100::/home/guest:/bin/sh"
+            ]
         );
         assert_eq!(databases.shadow.field("daemon", 3), Some(""));
         assert_eq!(databases.group.number("users", 2), Some(100));

@@ -12,8 +12,8 @@ pub mod table;
 pub mod tree;
 pub mod units;
 
-mod dispatch;
 mod databases;
+mod dispatch;
 mod native;
 mod stage;
 

@@ -9,7 +9,7 @@ use super::databases::{Databases, Policy, Table, UserRecord};
 use super::stage::Stage;
 use super::tree::remove_tree;
 use crate::host::TargetRoot;
-use crate::host::accounts::settings;
+use crate::host::accounts::{Lookup, settings};
 use crate::plan::op::{AccountChange, GroupAct, UserAct};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
@@ -57,6 +57,10 @@ pub(super) fn user(act: &UserAct, root: &TargetRoot) -> anyhow::Result<()> {
             if let Some(present) = present {
                 follow(root, &present, &user)?;
             }
+            if act.create_home {
+                make_home(root, &user, &policy)
+                    .with_context(|| format!("cannot make home {}", user.home))?;
+            }
             write(root, &before, &after)
         }
         AccountChange::Delete => {
@@ -72,24 +76,30 @@ pub(super) fn user(act: &UserAct, root: &TargetRoot) -> anyhow::Result<()> {
 
 // ---- databases
 
+fn text(root: &TargetRoot, path: &str) -> anyhow::Result<String> {
+    let text = root.read(path);
+    let text = text.with_context(|| format!("cannot read {path}"))?;
+    Ok(text.unwrap_or_default())
+}
+
 fn read(root: &TargetRoot) -> anyhow::Result<(Databases, Policy)> {
-    let text = |path: &str| -> anyhow::Result<String> {
-        let text = root.read(path).with_context(|| format!("cannot read {path}"))?;
-        Ok(text.unwrap_or_default())
-    };
+    let text = |path: &str| text(root, path);
     let databases = Databases {
         passwd: Table::parse(&text(PASSWD)?),
         group: Table::parse(&text(GROUP)?),
         shadow: Table::parse(&text(SHADOW)?),
         gshadow: Table::parse(&text(GSHADOW)?),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let policy = Policy {
-        login_defs: settings(&text("/etc/login.defs")?, char::is_whitespace),
-        useradd: settings(&text("/etc/default/useradd")?, |c| c == '='),
-        today: now.as_secs() / SECONDS_A_DAY,
-    };
-    Ok((databases, policy))
+    Ok((databases, policy(root)?))
+}
+
+fn policy(root: &TargetRoot) -> anyhow::Result<Policy> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(Policy {
+        login_defs: settings(&text(root, "/etc/login.defs")?, char::is_whitespace),
+        useradd: settings(&text(root, "/etc/default/useradd")?, |c| c == '='),
+        today: now.unwrap_or_default().as_secs() / SECONDS_A_DAY,
+    })
 }
 
 /// Writes what changed, `passwd` last.
@@ -128,6 +138,19 @@ fn own(node: impl std::os::fd::AsFd, uid: u32, gid: u32) -> nix::Result<()> {
 
 // ---- homes
 
+/// Makes the home of a user who is in the databases.
+pub(super) fn make_home_of(name: &str, root: &TargetRoot) -> anyhow::Result<()> {
+    let user = Lookup::new(root).user(name)?;
+    let user = user.with_context(|| format!("the target has no user named {name:?}"))?;
+    let user = UserRecord {
+        uid: user.uid,
+        gid: user.gid,
+        home: user.home,
+    };
+    make_home(root, &user, &policy(root)?)
+        .with_context(|| format!("cannot make home {}", user.home))
+}
+
 /// Makes a home from the skeleton, under another name until it is complete. One that is there
 /// stays as it is.
 fn make_home(root: &TargetRoot, user: &UserRecord, policy: &Policy) -> anyhow::Result<()> {
@@ -153,7 +176,9 @@ fn make_home(root: &TargetRoot, user: &UserRecord, policy: &Policy) -> anyhow::R
 fn copy_tree(from: &OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {
     for name in super::tree::names(from)? {
         let name = name.as_c_str();
-        let Some(stat) = stat(from, name)? else { continue };
+        let Some(stat) = stat(from, name)? else {
+            continue;
+        };
         let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
         match kind(&stat) {
             SFlag::S_IFDIR => {
@@ -175,7 +200,13 @@ fn copy_tree(from: &OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<
     Ok(())
 }
 
-fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, mode: Mode, user: &UserRecord) -> anyhow::Result<()> {
+fn copy_file(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    name: &CStr,
+    mode: Mode,
+    user: &UserRecord,
+) -> anyhow::Result<()> {
     let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let create = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let mut source = File::from(openat(from, name, read, Mode::empty())?);
@@ -216,7 +247,9 @@ fn follow(root: &TargetRoot, before: &UserRecord, after: &UserRecord) -> anyhow:
 fn hand_over(directory: &OwnedFd, before: &UserRecord, after: &UserRecord) -> anyhow::Result<()> {
     for name in super::tree::names(directory)? {
         let name = name.as_c_str();
-        let Some(stat) = stat(directory, name)? else { continue };
+        let Some(stat) = stat(directory, name)? else {
+            continue;
+        };
         if kind(&stat) == SFlag::S_IFDIR {
             hand_over(&open_directory(directory, name)?, before, after)?;
         }
@@ -232,14 +265,22 @@ fn hand_over(directory: &OwnedFd, before: &UserRecord, after: &UserRecord) -> an
 
 /// Removes a home if it is the user's, and the mail of the user.
 fn delete_home(root: &TargetRoot, user: &UserRecord, name: &str) -> anyhow::Result<()> {
-    ensure!(user.home.starts_with('/'), "home {:?} is no absolute path", user.home);
+    ensure!(
+        user.home.starts_with('/'),
+        "home {:?} is no absolute path",
+        user.home
+    );
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
     match root.open_at(&user.home, flags, Mode::empty()) {
         Ok(home) if fstat(&home)?.st_uid == user.uid => remove_home(root, &user.home)?,
         Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
         Err(error) => bail!("cannot look at home {}: {error}", user.home),
     }
-    match root.open_at("/var/mail", OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()) {
+    match root.open_at(
+        "/var/mail",
+        OFlag::O_PATH | OFlag::O_DIRECTORY,
+        Mode::empty(),
+    ) {
         Ok(spool) => remove_tree(&spool, name),
         Err(_) => Ok(()),
     }
@@ -247,7 +288,13 @@ fn delete_home(root: &TargetRoot, user: &UserRecord, name: &str) -> anyhow::Resu
 
 fn own_link(directory: &OwnedFd, name: &CStr, uid: u32, gid: u32) -> nix::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    fchownat(directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)
+    fchownat(
+        directory,
+        name,
+        Some(uid),
+        Some(gid),
+        AtFlags::AT_SYMLINK_NOFOLLOW,
+    )
 }
 
 fn open_directory<P: nix::NixPath + ?Sized>(above: &OwnedFd, name: &P) -> nix::Result<OwnedFd> {

@@ -244,7 +244,10 @@ fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p 
     })
 }
 
-pub(super) fn lstat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
+pub(super) fn lstat<P: nix::NixPath + ?Sized>(
+    directory: &OwnedFd,
+    name: &P,
+) -> nix::Result<Option<FileStat>> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::ENOENT) => Ok(None),

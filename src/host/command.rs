@@ -19,6 +19,8 @@ pub struct Command {
     pub arguments: Vec<Argument>,
     /// Bytes for its standard input; without them it reads end of file.
     pub stdin: Option<Vec<u8>>,
+    /// It goes on to its end when we are killed: half-done would be worse.
+    pub outlives_us: bool,
 }
 
 /// One argument.
@@ -46,7 +48,15 @@ impl Command {
             program: program.into(),
             arguments: Vec::new(),
             stdin: None,
+            outlives_us: false,
         }
+    }
+    /// With the freedom to go on when we are killed, for short programs that change several files
+    /// which must agree.
+    #[must_use]
+    pub fn outliving_us(mut self) -> Self {
+        self.outlives_us = true;
+        self
     }
     /// With one more argument.
     #[must_use]
@@ -74,7 +84,7 @@ impl Command {
         self
     }
 
-    /// Runs the command to its end. It dies with us, never asks on a terminal, and speaks English.
+    /// Runs the command to its end. It dies with us unless told otherwise, never asks on a terminal, and speaks English.
     ///
     /// # Errors
     /// The program is missing, or ended with an error: the message holds the command, its status and
@@ -110,7 +120,9 @@ impl Command {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        super::sys::die_with_parent(&mut command, Signal::SIGKILL);
+        if !self.outlives_us {
+            super::sys::die_with_parent(&mut command, Signal::SIGKILL);
+        }
         command
             .spawn()
             .with_context(|| format!("cannot run {self}: is it installed and on PATH?"))

@@ -204,7 +204,13 @@ impl<'a> Planner<'_, 'a> {
     fn modify_user(&mut self, wish: &PasswdUser, present: &UserFacts, origin: Option<Origin>) {
         let mut act = self.user_act(wish, AccountChange::Modify);
         compare_user(wish, present, self.facts, &mut act);
-        act.adopts = self.adopts(wish, &clean(&self.home(wish, Some(present))));
+        let home = clean(&self.home(wish, Some(present)));
+        act.adopts = self.adopts(wish, &home);
+        let place = self.ground.resolve(&home).ok();
+        if self.lacks_home(wish, present, place.as_deref()) {
+            act.differs.push("home is missing".into());
+            act.create_home = true;
+        }
         if act.differs.is_empty() && act.adopts.is_empty() {
             let subject = Subject::User(wish.name.clone());
             return self.right(subject, "same fields", origin);
@@ -213,22 +219,24 @@ impl<'a> Planner<'_, 'a> {
             return;
         }
         let mut claims = vec![Claim::new(Access::Change, Resource::Accounts)];
-        if let Some(home) = act
-            .home
-            .as_deref()
-            .and_then(|home| self.ground.resolve(home).ok())
-        {
-            claims.push(Claim::make_path(&home));
+        if let Some(place) = place.filter(|_| act.home.is_some() || act.create_home) {
+            claims.extend(self.home_claims(&place));
         }
-        let kind = OpKind::User(act);
-        self.ground.push(
-            self.draft,
-            Phase::Accounts,
-            Effect::Change,
-            kind,
-            origin,
-            claims,
-        );
+        let (kind, effect) = (OpKind::User(act), Effect::Change);
+        self.ground
+            .push(self.draft, Phase::Accounts, effect, kind, origin, claims);
+    }
+
+    /// True for a person whose home a run that was killed did not get to make. System accounts
+    /// often name a home that is not meant to exist.
+    fn lacks_home(&self, wish: &PasswdUser, present: &UserFacts, place: Option<&str>) -> bool {
+        let first = self.facts.login_defs.get("UID_MIN");
+        let first = first.and_then(|text| text.parse().ok()).unwrap_or(1000);
+        let moves = non_empty(&wish.home_dir).is_some_and(|home| home != present.home);
+        wish.no_create_home != Some(true)
+            && present.uid >= first
+            && !moves
+            && place.is_some_and(|place| !self.ground.exists(place))
     }
 
     fn user_act(&self, wish: &PasswdUser, change: AccountChange) -> UserAct {

@@ -50,11 +50,16 @@ fn listing(target: &Target, path: &str) -> Vec<String> {
     let mut entries = vec![format!("{path} {}", target.owner_and_mode(path))];
     let at = target.at(path);
     if at.is_dir() && !at.is_symlink() {
-        let children = std::fs::read_dir(at).expect("readable").map(|entry| entry.expect("an entry"));
+        let children = std::fs::read_dir(at)
+            .expect("readable")
+            .map(|entry| entry.expect("an entry"));
         let mut names: Vec<_> = children.map(|entry| entry.file_name()).collect();
         names.sort();
         for name in names {
-            entries.extend(listing(target, &format!("{path}/{}", name.to_string_lossy())));
+            entries.extend(listing(
+                target,
+                &format!("{path}/{}", name.to_string_lossy()),
+            ));
         }
     }
     entries
@@ -88,10 +93,16 @@ fn both_ways_give_the_same_result() {
     for step in &steps {
         let ours = by_us.plan(step);
         by_tools.apply(step);
-        by_us.execute(native(ours.operations)).unwrap_or_else(|error| panic!("{error}"));
+        by_us
+            .execute(native(ours.operations))
+            .unwrap_or_else(|error| panic!("{error}"));
         for database in DATABASES {
             assert_eq!(by_us.read(database), by_tools.read(database), "{database}");
-            assert_eq!(by_us.owner_and_mode(database), by_tools.owner_and_mode(database), "{database}");
+            assert_eq!(
+                by_us.owner_and_mode(database),
+                by_tools.owner_and_mode(database),
+                "{database}"
+            );
         }
         for directory in ["/home", "/srv"] {
             assert_eq!(listing(&by_us, directory), listing(&by_tools, directory));
@@ -120,7 +131,10 @@ fn a_blank_root_gets_databases() {
         target.read("/etc/passwd"),
         "root:x:0:0:root:/root:/bin/bash\ncore:x:1000:1000::/home/core:/bin/sh\n"
     );
-    assert_eq!(target.read("/etc/group"), "root:x:0:\nops:x:2000:core\ncore:x:1000:\n");
+    assert_eq!(
+        target.read("/etc/group"),
+        "root:x:0:\nops:x:2000:core\ncore:x:1000:\n"
+    );
     assert_eq!(target.owner_and_mode("/etc/passwd"), "0644 0 0");
     assert_eq!(target.owner_and_mode("/etc/shadow"), "0640 0 0");
     assert_eq!(
@@ -137,7 +151,10 @@ fn a_blank_root_gets_databases() {
     );
     let keys = "/home/core/.ssh/authorized_keys.d/ignition";
     assert_eq!(target.read(keys), "ssh-ed25519 A\nssh-ed25519 B\n");
-    assert_eq!(target.read("/root/.ssh/authorized_keys.d/ignition"), "ssh-ed25519 ROOT\n");
+    assert_eq!(
+        target.read("/root/.ssh/authorized_keys.d/ignition"),
+        "ssh-ed25519 ROOT\n"
+    );
 }
 
 #[test]
@@ -148,8 +165,14 @@ fn keys_of_a_present_user_are_replaced() {
         "users": [{"name": "root", "sshAuthorizedKeys": ["ssh-ed25519 NEW"]}],
     })));
     assert_eq!(planned.changes(), ["Change write ssh keys of user root"]);
-    assert_eq!(target.read("/root/.ssh/authorized_keys.d/ignition"), "ssh-ed25519 NEW\n");
-    assert_eq!(target.owner_and_mode("/root/.ssh/authorized_keys.d/ignition"), "0600 0 0");
+    assert_eq!(
+        target.read("/root/.ssh/authorized_keys.d/ignition"),
+        "ssh-ed25519 NEW\n"
+    );
+    assert_eq!(
+        target.owner_and_mode("/root/.ssh/authorized_keys.d/ignition"),
+        "0600 0 0"
+    );
 }
 
 #[test]
@@ -160,7 +183,9 @@ fn a_home_full_of_links_gains_nothing() {
     let planned = target.plan(&passwd(json!({
         "users": [{"name": "eve", "sshAuthorizedKeys": ["ssh-ed25519 EVE"]}],
     })));
-    let error = target.execute(planned.operations).expect_err("eve may not write there");
+    let error = target
+        .execute(planned.operations)
+        .expect_err("eve may not write there");
     assert_eq!(
         error,
         "write ssh keys of user eve: cannot write ssh keys of user eve to \
@@ -176,7 +201,10 @@ fn homes_and_entries_agree_on_order() {
     // the new user comes after.
     for (entry, want) in [
         (json!({"path": "/var/home", "mode": 0o711}), "0711 0 0"),
-        (json!({"path": "/var/home", "mode": 0o711, "user": {"name": "core"}}), "0711 1000 0"),
+        (
+            json!({"path": "/var/home", "mode": 0o711, "user": {"name": "core"}}),
+            "0711 1000 0",
+        ),
     ] {
         for target in [Target::blank(), distribution()] {
             target.apply(&json!({
@@ -195,8 +223,13 @@ fn errors_hide_hashes() {
     let config = passwd(json!({
         "users": [{"name": "core", "passwordHash": "$6$very$secret", "groups": ["none"]}],
     }));
-    for operations in [target.plan(&config).operations, native(target.plan(&config).operations)] {
-        let error = target.execute(operations).expect_err("there is no such group");
+    for operations in [
+        target.plan(&config).operations,
+        native(target.plan(&config).operations),
+    ] {
+        let error = target
+            .execute(operations)
+            .expect_err("there is no such group");
         assert!(error.contains("none") && error.contains("core"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
@@ -213,11 +246,21 @@ fn a_deleted_user_takes_the_home_along() {
             "storage": {"files": [{"path": "/home/core/keep"}]},
         }));
         assert_eq!(planned.losses(), ["home /home/core of user core"]);
-        let operations = if by_us { native(planned.operations) } else { planned.operations };
-        target.execute(operations).unwrap_or_else(|error| panic!("{error}"));
+        let operations = if by_us {
+            native(planned.operations)
+        } else {
+            planned.operations
+        };
+        target
+            .execute(operations)
+            .unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             listing(&target, "/home"),
-            ["/home 0755 0 0", "/home/core 0755 0 0", "/home/core/keep 0644 0 0"]
+            [
+                "/home 0755 0 0",
+                "/home/core 0755 0 0",
+                "/home/core/keep 0644 0 0"
+            ]
         );
         assert!(target.exists("/etc/passwd"), "links are not followed");
         assert!(!target.read("/etc/group").contains("core"));
