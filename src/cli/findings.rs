@@ -213,3 +213,105 @@ impl<'a> Lines<'a> {
         self.0.get(line.checked_sub(1)?).copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+
+    fn judged(text: &str, print: impl Fn(&Judged<'_>) -> String) -> String {
+        let parsed = parse("c.ign", text.as_bytes());
+        let (source, text) = ("c.ign", text.as_bytes());
+        print(&Judged {
+            source,
+            text,
+            parsed: &parsed,
+        })
+    }
+
+    const MISTAKES: &str = r#"{"ignition": {"version": "3.6.0"},
+ "passwd": {"users": [{"name": "a", "passwordHash": "topsecret", "uuid": 5}]},
+ "storage": {"disks": [{}]}}"#;
+
+    #[test]
+    fn findings_for_people() {
+        let expected = r#"error: disk device is required
+ --> c.ign:3:25
+  |
+3 |  "storage": {"disks": [{}]}}
+  |                        ^
+  |
+  = note: at $.storage.disks.0.device
+
+warning: unknown key `uuid`
+ --> c.ign:2:66
+  |
+2 |  "passwd": {"users": [{"name": "a", "passwordHash": "…", "uuid": 5}]},
+  |                                                          ^^^^^^
+  |
+  = note: at $.passwd.users.0.uuid
+  = help: did you mean `uid`?
+
+c.ign: invalid, 1 error, 1 warning
+"#;
+        assert_eq!(judged(MISTAKES, |j| human(j, false)), expected);
+        let coloured = judged(MISTAKES, |j| human(j, true));
+        assert!(
+            coloured.contains('\u{1b}') && !coloured.contains(":::"),
+            "{coloured}"
+        );
+    }
+
+    #[test]
+    fn findings_one_per_line() {
+        let expected = "\
+error at $.storage.disks.0.device, line 3 col 25: disk device is required
+warning at $.passwd.users.0.uuid, line 2 col 66: unknown key `uuid`
+";
+        assert_eq!(judged(MISTAKES, plain), expected);
+    }
+
+    #[test]
+    fn findings_for_programs() {
+        let text = judged(MISTAKES, |j| json(j).to_string());
+        let value: Value = serde_json::from_str(&text).unwrap_or_default();
+        assert_eq!(value["valid"], false);
+        assert_eq!(value["reason"], "config is not valid");
+        assert_eq!(
+            (&value["errors"], &value["warnings"]),
+            (&json!(1), &json!(1))
+        );
+        let expected = json!({
+            "severity": "warning", "path": "$.passwd.users.0.uuid", "line": 2, "column": 66,
+            "message": "unknown key `uuid`", "help": "did you mean `uid`?",
+        });
+        assert_eq!(value["findings"][1], expected);
+    }
+
+    #[test]
+    fn texts_that_are_no_configs_get_a_remedy() {
+        let accepted = "3.0.0, 3.1.0, 3.2.0, 3.3.0, 3.4.0, 3.5.0, 3.6.0, 3.7.0-experimental";
+        let smallest = r#"the smallest config is {"ignition": {"version": "3.6.0"}}"#;
+        let cases = [
+            ("", format!("error: not a config (empty); {smallest}\n")),
+            (
+                "{}",
+                format!(
+                    "error: invalid config version (couldn't parse); \
+                     ignition.version must be one of {accepted}\n"
+                ),
+            ),
+            (
+                r#"{"ignition":{"version":"2.3.0"}}"#,
+                format!("error: unsupported config version: 2.3.0; accepted are {accepted}\n"),
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(judged(text, plain), expected);
+            let shown = judged(text, |j| human(j, false));
+            assert!(shown.ends_with("c.ign: not usable\n"), "{shown}");
+        }
+        let valid = r#"{"ignition":{"version":"3.6.0"}}"#;
+        assert_eq!(judged(valid, |j| human(j, false)), "c.ign: valid\n");
+    }
+}

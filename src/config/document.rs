@@ -75,28 +75,37 @@ impl Places {
         }
     }
 
-    /// The place of the value at `path`, or of its deepest ancestor that has one.
-    pub(crate) fn deepest(&self, path: &JsonPath) -> Place {
+    /// The value at `path`, or its deepest ancestor that has a place.
+    pub(crate) fn deepest(&self, path: &JsonPath) -> &Places {
         let mut here = self;
-        let mut at = self.at;
+        let mut placed = self;
         for part in path.parts() {
             let Some(next) = here.part(part) else { break };
             here = next;
             if here.at != NOWHERE {
-                at = here.at;
+                placed = here;
             }
         }
-        at
+        placed
     }
 
-    /// The path of the value at `offset`.
-    fn path_to(&self, offset: u32) -> Option<JsonPath> {
+    fn is_leaf(&self) -> bool {
+        matches!(self.inside, Inside::Nothing)
+    }
+
+    /// The path of the value at `offset`. A list and its first element may have the same offset
+    /// (the byte after the bracket), so it matters whether a leaf is looked for.
+    fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
         let mut path = JsonPath::root();
-        self.search(offset, &mut path).then_some(path)
+        self.search(offset, leaf, &mut path).then_some(path)
     }
 
-    fn search(&self, offset: u32, path: &mut JsonPath) -> bool {
-        if self.at.offset == offset {
+    fn search(&self, offset: u32, leaf: bool, path: &mut JsonPath) -> bool {
+        let first_element = match &self.inside {
+            Inside::Elements(elements) => elements.first().map(|e| e.at.offset),
+            _ => None,
+        };
+        if self.at.offset == offset && !(leaf && first_element == Some(offset)) {
             return true;
         }
         match &self.inside {
@@ -106,14 +115,14 @@ impl Places {
                 let after = elements.partition_point(|e| e.at.offset <= offset);
                 after.checked_sub(1).is_some_and(|i| {
                     let mut below = path.join(i);
-                    let found = elements[i].search(offset, &mut below);
+                    let found = elements[i].search(offset, leaf, &mut below);
                     found.then(|| *path = below).is_some()
                 })
             }
             // Members do not, and a repeated key may spread one object over several places.
             Inside::Members(members) => members.iter().any(|(field, places)| {
                 let mut below = path.join(field.name);
-                let found = places.search(offset, &mut below);
+                let found = places.search(offset, leaf, &mut below);
                 found.then(|| *path = below).is_some()
             }),
         }
@@ -148,12 +157,13 @@ impl Document {
     /// Where the value at `path` of this document came from. A value that stands in no text (a
     /// default, say) has the origin of what it is part of.
     pub fn origin(&self, path: &JsonPath) -> Option<Origin> {
-        let at = self.places.deepest(path);
-        let source = self.sources.get(usize::try_from(at.source).ok()?)?;
-        let Position { line, column } = source.lines.position(at.offset);
+        let value = self.places.deepest(path);
+        let Place { source, offset } = value.at;
+        let source = self.sources.get(usize::try_from(source).ok()?)?;
+        let Position { line, column } = source.lines.position(offset);
         let path = source
             .places
-            .path_to(at.offset)
+            .path_to(offset, value.is_leaf())
             .unwrap_or_else(JsonPath::root);
         Some(Origin {
             source: Arc::clone(&source.name),

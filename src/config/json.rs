@@ -1,7 +1,7 @@
 //! Strict JSON, token by token, each token with its byte offset.
 //!
-//! The lexer is `hifijson`'s slice lexer; the position is what remains. Added here: numbers that
-//! must be 64-bit integers, strings in which broken UTF-8 and lone surrogates become U+FFFD, and
+//! The lexer is `hifijson`'s slice lexer; the position is what remains. Added here: a shortcut for
+//! strings without escapes (most bytes of a config are in such), numbers that must be 64-bit integers, strings in which broken UTF-8 and lone surrogates become U+FFFD, and
 //! skipping of values nobody asked for without recursion, so that depth costs no stack.
 
 use hifijson::num::LexWrite as _;
@@ -48,6 +48,15 @@ pub(crate) struct Cursor<'a> {
     lexer: SliceLexer<'a>,
     length: usize,
     depth: usize,
+    /// A number was met that no double can hold.
+    beyond_double: bool,
+}
+
+/// True if `text` is one JSON value whose numbers doubles can hold.
+pub(crate) fn is_portable(text: &str) -> bool {
+    let mut cursor = Cursor::new(text.as_bytes());
+    let whole = cursor.start().and_then(|start| cursor.skip_rest(&start));
+    whole.and_then(|()| cursor.finish()).is_ok() && !cursor.beyond_double
 }
 
 impl<'a> Cursor<'a> {
@@ -56,6 +65,7 @@ impl<'a> Cursor<'a> {
             lexer: SliceLexer::new(text),
             length: text.len(),
             depth: 0,
+            beyond_double: false,
         }
     }
 
@@ -131,7 +141,11 @@ impl<'a> Cursor<'a> {
         {
             return self.leading_zero();
         }
-        Ok(match text.parse() {
+        let number = text.parse();
+        if number.is_err() && text.parse::<f64>().is_ok_and(f64::is_infinite) {
+            self.beyond_double = true;
+        }
+        Ok(match number {
             _ if !parts.is_int() => Number::Fraction,
             Ok(n) => Number::Int(n),
             Err(_) => Number::Huge,
@@ -159,10 +173,24 @@ impl<'a> Cursor<'a> {
     /// Takes a string, `"` being next.
     fn text(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         self.lexer.take_next();
+        if let Some(raw) = self.plain_string() {
+            return Ok(lossy(raw));
+        }
         let mut raw: &'a [u8] = &[];
         let lexed = self.lexer.str_bytes(&mut raw);
         lexed.or_else(|e| self.string_error(&e))?;
         Ok(decode(raw))
+    }
+
+    /// Takes the rest of a string in which nothing is escaped and nothing should be.
+    fn plain_string(&mut self) -> Option<&'a [u8]> {
+        let rest = self.lexer.as_slice();
+        let end = memchr::memchr2(b'"', b'\\', rest)?;
+        let plain = rest[end] == b'"' && !has_control(&rest[..end]);
+        plain.then(|| {
+            self.lexer = SliceLexer::new(&rest[end + 1..]);
+            &rest[..end]
+        })
     }
 
     fn string_error<T>(&self, error: &lexed::Error) -> Result<T, SyntaxError> {
@@ -264,6 +292,9 @@ impl<'a> Cursor<'a> {
     fn skip_start(&mut self) -> Result<Option<bool>, SyntaxError> {
         if self.lexer.ws_peek() == Some(b'"') {
             self.lexer.take_next();
+            if self.plain_string().is_some() {
+                return Ok(None);
+            }
             let lexed = self.lexer.str_ignore();
             return lexed.map(|()| None).or_else(|e| self.string_error(&e));
         }
@@ -296,6 +327,19 @@ fn decode(raw: &[u8]) -> Cow<'_, str> {
     }
     out.push_str(&lossy(rest));
     Cow::Owned(out)
+}
+
+/// True if any byte is below 0x20. Eight at a time: a byte borrows from its top bit exactly when it
+/// is too small; a borrow that runs on only comes from a byte that is small itself.
+pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    const LOWEST: u64 = 0x2020_2020_2020_2020;
+    const TOP_BITS: u64 = 0x8080_8080_8080_8080;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let small = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        word.wrapping_sub(LOWEST) & !word & TOP_BITS != 0
+    };
+    words.iter().any(small) || rest.iter().any(|b| *b < 0x20)
 }
 
 /// UTF-8 with each byte that belongs to no character replaced.
@@ -465,6 +509,29 @@ mod tests {
             assert_eq!(decode(raw), expected);
         }
         assert!(matches!(decode(b"plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn portable_values() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in [" {}\n", "null", "1e308", r#"{"a":1,"a":"\ud800"}"#, &deep] {
+            assert!(is_portable(text), "{text}");
+        }
+        for text in ["", " ", "{{", "{} 1", "[1e309]", "[-1e309]"] {
+            assert!(!is_portable(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn control_characters() {
+        for b in 0..=255u8 {
+            for at in 0..11 {
+                let mut text = *b"01234567890";
+                text[at] = b;
+                assert_eq!(has_control(&text), b < 0x20, "0x{b:02x} at {at}");
+            }
+        }
+        assert!(!has_control(b""));
     }
 
     #[test]

@@ -11,9 +11,10 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn of(text: &[u8]) -> Self {
-        let ends = text.iter().enumerate().filter(|(_, b)| **b == b'\n');
         Lines {
-            starts: ends.map(|(at, _)| offset(at + 1)).collect(),
+            starts: memchr::memchr_iter(b'\n', text)
+                .map(|at| offset(at + 1))
+                .collect(),
         }
     }
 

@@ -58,7 +58,7 @@ pub fn parse(source: &str, text: &[u8]) -> Parsed {
     let lines = Lines::of(text);
     match version(text, &lines) {
         Ok(version) => parse_version(source, text, lines, version),
-        Err(refused) => refused,
+        Err((error, findings)) => refusal(error, findings),
     }
 }
 
@@ -134,11 +134,11 @@ pub fn shown_source(source: &str) -> &str {
 }
 
 /// The version a text is written in. The whole text is checked for syntax on the way.
-fn version(text: &[u8], lines: &Lines) -> Result<Version, Parsed> {
+fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Finding>)> {
     let Reading {
         root, mut shadowed, ..
     } = read(text, lines, &PREAMBLE, LATEST_VERSION)
-        .map_err(|e| refusal(ParseError::Decode, vec![syntax(e, lines)]))?;
+        .map_err(|e| (ParseError::Decode, vec![syntax(e, lines)]))?;
     structure::aliens(
         &root,
         Kind::Object(&PREAMBLE),
@@ -147,14 +147,14 @@ fn version(text: &[u8], lines: &Lines) -> Result<Version, Parsed> {
         &mut shadowed,
     );
     if !shadowed.is_empty() {
-        return Err(refusal(ParseError::Decode, shadowed));
+        return Err((ParseError::Decode, shadowed));
     }
     let text = root
         .member("ignition")
         .map_or("", |i| i.member_text("version"));
     Version::parse(text).map_err(|e| match e {
-        VersionError::Malformed => refusal(ParseError::BadVersion, Vec::new()),
-        VersionError::Unsupported => refusal(ParseError::Unsupported(text.into()), Vec::new()),
+        VersionError::Malformed => (ParseError::BadVersion, Vec::new()),
+        VersionError::Unsupported => (ParseError::Unsupported(text.into()), Vec::new()),
     })
 }
 
@@ -186,7 +186,7 @@ fn syntax(e: SyntaxError, lines: &Lines) -> Finding {
 }
 
 fn placed(mut finding: Finding, places: &Places, lines: &Lines) -> Finding {
-    let at = finding.path.as_ref().map(|path| places.deepest(path));
+    let at = finding.path.as_ref().map(|path| places.deepest(path).at);
     finding.position = at.map(|at| lines.position(at.offset));
     finding
 }

@@ -23,9 +23,9 @@ pub enum UnitError {
     /// Something after the `]` of this section.
     #[error("text after the header of section `{0}`")]
     AfterSection(String),
-    /// A line without `=`, which begins like this.
-    #[error("line without `=` (it begins with `{0}`)")]
-    NoEquals(String),
+    /// The line of this number, counted from 1, has no `=`.
+    #[error("line {0} has no `=`")]
+    NoEquals(usize),
     /// The last line is without `=`.
     #[error("the text ends in a line without `=`")]
     EndInName,
@@ -37,8 +37,6 @@ pub enum UnitError {
 /// The longest line, and how much of the text the buffer can hold.
 const LINE_MAX: usize = 2048;
 const WINDOW: usize = 4096;
-/// How much of an offending line is shown.
-const SHOWN: usize = 16;
 
 /// The options of a unit or drop-in, in order.
 pub fn parse(text: &str) -> Result<Vec<UnitOption>, UnitError> {
@@ -121,8 +119,8 @@ impl Parser<'_> {
             match self.window.take_char() {
                 Some('=') => break end,
                 Some('\n' | '\r') => {
-                    let line = &self.window.text[start..end];
-                    return Err(UnitError::NoEquals(line.chars().take(SHOWN).collect()));
+                    let before = self.window.text[..start].matches('\n').count();
+                    return Err(UnitError::NoEquals(before + 1));
                 }
                 Some(_) => {}
                 None => return Err(UnitError::EndInName),
@@ -252,7 +250,8 @@ mod tests {
 
     #[test]
     fn accepts() {
-        let cases: [(&str, &[(&str, &str, &str)]); 19] = [
+        type Triple = (&'static str, &'static str, &'static str);
+        let cases: [(&str, &[Triple]); 19] = [
             ("", &[]),
             ("no sections at all", &[]),
             ("[A]", &[]),
@@ -305,8 +304,8 @@ mod tests {
             ("[A]b", UnitError::AfterSection("A".into())),
             ("junk[1] = x", UnitError::AfterSection("1".into())),
             ("[A]]", UnitError::AfterSection("A".into())),
-            ("[A]\nb\nc=d", UnitError::NoEquals("b".into())),
-            ("[A]\nb\r\n", UnitError::NoEquals("b".into())),
+            ("[A]\nb\nc=d", UnitError::NoEquals(2)),
+            ("[A]\nb\r\n", UnitError::NoEquals(2)),
             ("[A]\nb", UnitError::EndInName),
         ];
         for (text, error) in cases {

@@ -2,11 +2,11 @@
 
 use super::resource::{self, Holder};
 use super::{Rules, given};
+use crate::config::json;
 use crate::config::model::{Clevis, ClevisCustom, Luks, Tang};
 use crate::config::path::Path;
 use crate::config::url;
 use crate::config::version::Version;
-use serde::de::IgnoredAny;
 
 /// Bytes a volume label may have.
 const LABEL_MAX_BYTES: usize = 47;
@@ -131,7 +131,7 @@ fn tang(rules: &mut Rules, tang: &Tang, path: &Path<'_>) {
         rules.error(&path.member("thumbprint"), "thumbprint is required");
     }
     let advertisement = given(&tang.advertisement);
-    if advertisement.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_err()) {
+    if advertisement.is_some_and(|text| !json::is_portable(text)) {
         rules.error(
             &path.member("advertisement"),
             "the advertisement is not JSON",
