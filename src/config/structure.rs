@@ -52,7 +52,7 @@ fn validator(version: Version) -> &'static Result<Validator<TreeJson>, String> {
     static VALIDATORS: [OnceLock<Result<Validator<TreeJson>, String>>; Version::ALL.len()] =
         [const { OnceLock::new() }; Version::ALL.len()];
     VALIDATORS[version as usize].get_or_init(|| {
-        let schema = serde_json::from_str(schema::text(version)).map_err(|e| e.to_string())?;
+        let schema = serde_json::from_str(&schema::text(version)).map_err(|e| e.to_string())?;
         jsonschema::options_for::<TreeJson>()
             .build(&schema)
             .map_err(|e| e.to_string())

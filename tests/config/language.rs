@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A config in which every member is there, made from the schema of `version`.
 fn full(version: Version) -> Value {
-    let schema: Value = serde_json::from_str(schema::text(version)).expect("a schema");
+    let schema: Value = serde_json::from_str(&schema::text(version)).expect("a schema");
     let mut config = example(&schema, &schema, "");
     config["ignition"]["version"] = json!(version.as_str());
     config
