@@ -221,12 +221,7 @@ mod tests {
 
     fn judged(text: &str, print: impl Fn(&Judged<'_>) -> String) -> String {
         let parsed = parse("c.ign", text.as_bytes());
-        let (source, text) = ("c.ign", text.as_bytes());
-        print(&Judged {
-            source,
-            text,
-            parsed: &parsed,
-        })
+        print(&Judged::of("c.ign", text.as_bytes(), &parsed))
     }
 
     const MISTAKES: &str = r#"{"ignition": {"version": "3.6.0"},

@@ -129,6 +129,16 @@ impl Places {
     }
 }
 
+impl From<Config> for Document {
+    /// A document without origins, for configs nobody wrote.
+    fn from(config: Config) -> Self {
+        Document {
+            config,
+            ..Document::empty()
+        }
+    }
+}
+
 impl Document {
     /// A document that says nothing but the latest version.
     pub fn empty() -> Self {

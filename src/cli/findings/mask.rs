@@ -10,8 +10,8 @@ use std::ops::Range;
 /// Longer values are hidden, whatever they are.
 const VALUE_MAX_BYTES: usize = 60;
 /// Bytes shown before and after the place in question.
-const BEFORE: usize = 48;
-const AFTER: usize = 80;
+const BEFORE: usize = 64;
+const AFTER: usize = 64;
 /// Stands for a hidden value.
 const HIDDEN: &str = "\"…\"";
 /// Keys whose values are secret: hashes, header values, pin configurations, unit texts.
