@@ -3,10 +3,12 @@
 pub mod accounts;
 pub mod command;
 pub mod devices;
+pub mod kernel_table;
 pub mod loopdev;
 pub mod mount;
 pub mod root;
 pub mod sys;
+pub mod udev;
 
 pub use command::Command;
 pub use devices::Devices;

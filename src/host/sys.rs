@@ -73,12 +73,13 @@ impl LoopConfig {
     }
 }
 
-/// The bare calls; request numbers of linux/loop.h and linux/fs.h.
+/// The bare calls; request numbers of linux/loop.h, linux/fs.h and linux/blkpg.h.
 #[allow(
     missing_docs,
     reason = "the macros make undocumented functions; the safe ones below are ours"
 )]
 mod raw {
+    nix::ioctl_write_ptr_bad!(blkpg, 0x1269, super::BlkpgArgument);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_read!(block_size64, 0x12, 114, usize);
@@ -121,4 +122,60 @@ pub fn die_with_parent(command: &mut Command, signal: Signal) {
     unsafe {
         command.pre_exec(move || nix::sys::prctl::set_pdeathsig(signal).map_err(Into::into));
     }
+}
+
+/// `struct blkpg_partition` of linux/blkpg.h; start and length in bytes.
+#[repr(C)]
+struct BlkpgPartition {
+    start: i64,
+    length: i64,
+    number: nix::libc::c_int,
+    device_name: [u8; 64],
+    volume_name: [u8; 64],
+}
+
+/// `struct blkpg_ioctl_arg` of linux/blkpg.h.
+#[repr(C)]
+pub struct BlkpgArgument {
+    operation: nix::libc::c_int,
+    flags: nix::libc::c_int,
+    length: nix::libc::c_int,
+    data: *mut BlkpgPartition,
+}
+
+/// What to tell the kernel about one partition of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionCall {
+    /// It exists now.
+    Add = 1,
+    /// It is gone.
+    Remove = 2,
+    /// Its length changed.
+    Resize = 3,
+}
+
+/// Tells the kernel about one partition; start and length in bytes.
+pub fn tell_partition(
+    disk: &File,
+    call: PartitionCall,
+    number: u32,
+    start: u64,
+    length: u64,
+) -> nix::Result<()> {
+    let signed = |n: u64| i64::try_from(n).map_err(|_| nix::errno::Errno::EOVERFLOW);
+    let mut partition = BlkpgPartition {
+        start: signed(start)?,
+        length: signed(length)?,
+        number: i32::try_from(number).map_err(|_| nix::errno::Errno::EOVERFLOW)?,
+        device_name: [0; 64],
+        volume_name: [0; 64],
+    };
+    let argument = BlkpgArgument {
+        operation: call as i32,
+        flags: 0,
+        length: size_of::<BlkpgPartition>() as i32,
+        data: &raw mut partition,
+    };
+    // SAFETY: both structures live for the whole call and have the layout the kernel expects.
+    unsafe { raw::blkpg(disk.as_raw_fd(), &argument) }.map(drop)
 }
