@@ -87,7 +87,7 @@ title "The tree"
 show_mounted "$root" ""
 show_mounted "$var" /var
 show_mounted "$data" /srv/data
-(cd "$dir/root" && find . -name lost+found -prune -o -printf '%M %u:%g %8s  %P%l\n' | sort -k4)
+(cd "$dir/root" && find . -name lost+found -prune -o -printf '%M %5U:%-5G %8s  %P %l\n' | sort -k4)
 
 title "The account"
 run grep '^core:' "$dir/root/etc/passwd"

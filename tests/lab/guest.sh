@@ -10,6 +10,7 @@ trap finish EXIT
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
+ln -sf /proc/self/fd /dev/fd
 mount -t tmpfs -o mode=0755 tmpfs /run
 mkdir -p /run/host /run/share /run/modules/lib/modules
 # Once more the host's tree: /tmp and /run of the host are hidden by the mounts here.
