@@ -16,7 +16,11 @@ fn main() -> io::Result<()> {
 fn pack_schemas(out: &Path) -> io::Result<()> {
     for entry in fs::read_dir("schemas")? {
         let path: PathBuf = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with("config-") {
             let file = fs::File::create(out.join(format!("{name}.gz")))?;
             let mut packed = GzEncoder::new(file, Compression::best());

@@ -102,10 +102,10 @@ impl Target {
     }
 
     pub fn plan(&self, config: &Value) -> Planned {
-        self.plan_scope(config, Scope::Everything)
+        self.plan_scope(config, Scope::Everything, false)
     }
 
-    pub fn plan_scope(&self, config: &Value, scope: Scope) -> Planned {
+    pub fn plan_scope(&self, config: &Value, scope: Scope, ignore_unsupported: bool) -> Planned {
         let document = document(config);
         let view = observe::root::View::default();
         let root = observe::root::observe(document.config(), &self.root(), &fetcher(), &view);
@@ -117,6 +117,7 @@ impl Target {
         let options = Options {
             scope,
             mounts: Mounts::Needed,
+            ignore_unsupported,
             target: kindling::plan::Target::Present,
         };
         let mut draft = Draft::new(&document, &observed, &options);

@@ -424,25 +424,13 @@ fn bare_trees_refuse_disks_unless_told_to_skip() {
         "storage": {"disks": [{"device": "/dev/vda"}], "filesystems": [{"device": "/dev/vda1"}]},
         "kernelArguments": {"shouldExist": ["quiet"]},
     });
-    let refusals = target
-        .plan_scope(
-            &config,
-            TreeOnly {
-                ignore_unsupported: false,
-            },
-        )
-        .refusals;
+    let refusals = target.plan_scope(&config, TreeOnly, false).refusals;
     assert_eq!(
         super::texts(&refusals),
         ["storage.disks", "storage.filesystems", "kernelArguments"].map(|section| format!(
             "cannot apply {section}: a directory tree has no disks and no kernel"
         ))
     );
-    let planned = target.plan_scope(
-        &config,
-        TreeOnly {
-            ignore_unsupported: true,
-        },
-    );
+    let planned = target.plan_scope(&config, TreeOnly, true);
     assert!(planned.refusals.is_empty() && planned.operations.is_empty());
 }
