@@ -2,6 +2,7 @@
 
 use super::{Context, Done};
 use crate::disk::superblock::{self, Superblock};
+use crate::host::command::without_starting;
 use crate::host::devices::{Access, DeviceHandle};
 use crate::host::{Command, udev};
 use crate::plan::filesystems::canonical_uuid;
@@ -57,13 +58,16 @@ fn settle(device: &DeviceHandle, context: &Context) -> anyhow::Result<Done> {
 }
 
 fn erase(device: &DeviceHandle, name: &str, expected: &Expected) -> anyhow::Result<()> {
-    let mut file = open_alone(device.path())
-        .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
-    let found = superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
-    check_unchanged(name, expected, &found)?;
-    erase_edges(&mut file)
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot erase the signatures of {name}"))
+    without_starting(|| {
+        let mut file = open_alone(device.path())
+            .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
+        let found =
+            superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
+        check_unchanged(name, expected, &found)?;
+        erase_edges(&mut file)
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("cannot erase the signatures of {name}"))
+    })
 }
 
 /// Opened for this use only: fails while the device is mounted or held.

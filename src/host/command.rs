@@ -6,9 +6,20 @@ use std::fmt::{self, Write as _};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// How much of each stream is kept: its last bytes, where tools say what went wrong.
 const TAIL_BYTES: usize = 4096;
+
+/// Held while a child is started, and while a device is open exclusively.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Does something no child may be started during: a child has copies of our descriptors from fork to
+/// exec, so a device we opened exclusively would stay taken after we closed it.
+pub fn without_starting<T>(work: impl FnOnce() -> T) -> T {
+    let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
 
 /// A program to run, with what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +134,7 @@ impl Command {
         if !self.outlives_us {
             super::sys::die_with_parent(&mut command, Signal::SIGKILL);
         }
-        command
-            .spawn()
+        without_starting(|| command.spawn())
             .with_context(|| format!("cannot run {self}: is it installed and on PATH?"))
     }
 

@@ -169,11 +169,18 @@ fn plan_one(draft: &mut Draft, want: &Wanted, points: &BTreeSet<String>) -> Resu
         Claim::new(Access::Make, Resource::Mount(point.into())),
         Claim::new(Access::Use, Resource::Device(mount.device.clone())),
     ];
-    claims.extend(filesystems::uses_table(&mount.device));
+    claims.extend(end_of_making(&mount.device));
     claims.extend(holder_of(points, point).map(Claim::use_mount));
     let kind = OpKind::Mount(mount);
     draft.push(Phase::Mount, Effect::Step, kind, origin, claims);
     Ok(())
+}
+
+/// A disk is mounted from when everything on it is made. Besides being easier to follow, mkfs.btrfs
+/// takes two loop devices over one image for the same device, and so refuses while any is mounted.
+fn end_of_making(device: &DeviceRef) -> Option<Claim> {
+    let disk = device.disk()?;
+    Some(Claim::new(Access::Release, Resource::Table(disk.into())))
 }
 
 /// The missing directories on the way to a mount point. What lies below the mount point of a file

@@ -208,7 +208,7 @@ pub struct WriteTable {
     pub expected: Option<Table>,
     /// Old table and its signatures are erased first.
     pub wipe: bool,
-    /// What changes, in the order the kernel is told.
+    /// What happens to each slot that is or will be used, by number.
     pub changes: Vec<PartitionChange>,
 }
 

@@ -411,51 +411,43 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome, wipe
     }
 }
 
-/// Rows in the order the kernel is told (deleted, changed, added), then what stays.
+/// One row for each slot that is or will be used, by number.
 fn changes(draft: &Draft, path: &str, outcome: &Outcome) -> Vec<PartitionChange> {
-    let mut rows: Vec<(u8, PartitionChange)> = outcome
-        .decisions
-        .iter()
-        .filter_map(|decision| {
-            let (rank, effect, what) = row(decision, outcome)?;
-            let origin = draft.origin(&format!("{path}.partitions.{}", decision.index));
-            let number = decision.number;
-            Some((
-                rank,
-                PartitionChange {
-                    number,
-                    effect,
-                    what,
-                    origin,
-                },
-            ))
+    let decided = outcome.decisions.iter().filter_map(|decision| {
+        let (effect, what) = row(decision, outcome)?;
+        Some(PartitionChange {
+            number: decision.number,
+            effect,
+            what,
+            origin: draft.origin(&format!("{path}.partitions.{}", decision.index)),
         })
-        .collect();
-    let mentioned: Vec<u32> = rows.iter().map(|(_, row)| row.number).collect();
-    for (number, entry) in &outcome.before.entries {
-        if !mentioned.contains(number) {
-            let change = PartitionChange {
+    });
+    let mut rows: Vec<PartitionChange> = decided.collect();
+    let mentioned: Vec<u32> = rows.iter().map(|row| row.number).collect();
+    let others = outcome.before.entries.keys();
+    rows.extend(
+        others
+            .filter(|number| !mentioned.contains(number))
+            .map(|number| PartitionChange {
                 number: *number,
                 effect: Effect::Keep,
-                what: format!("{}; not in the config", describe(entry, &outcome.before)),
+                what: "not in the config".into(),
                 origin: None,
-            };
-            rows.push((4, change));
-        }
-    }
-    rows.sort_by_key(|(rank, _)| *rank);
-    rows.into_iter().map(|(_, row)| row).collect()
+            }),
+    );
+    rows.sort_by_key(|row| row.number);
+    rows
 }
 
-fn row(decision: &Decision, outcome: &Outcome) -> Option<(u8, Effect, String)> {
+fn row(decision: &Decision, outcome: &Outcome) -> Option<(Effect, String)> {
     let present = outcome.before.entries.get(&decision.number);
     Some(match &decision.action {
         Action::StayAbsent => return None,
-        Action::Delete => (0, Effect::Destroy, describe(present?, &outcome.before)),
-        Action::Replace(_, words) => (1, Effect::Change, format!("replaced: {words}")),
-        Action::Resize(_, words) => (1, Effect::Change, words.clone()),
-        Action::Create(entry) => (2, Effect::Create, describe(entry, &outcome.before)),
-        Action::Keep(compared) => (3, Effect::Keep, compared.clone()),
+        Action::Delete => (Effect::Destroy, describe(present?, &outcome.before)),
+        Action::Replace(_, words) => (Effect::Change, format!("replaced: {words}")),
+        Action::Resize(_, words) => (Effect::Change, words.clone()),
+        Action::Create(_) => (Effect::Create, String::new()),
+        Action::Keep(compared) => (Effect::Keep, compared.clone()),
     })
 }
 

@@ -3,7 +3,7 @@
 
 use super::Problem;
 use crate::config::model::Partition;
-use crate::disk::gpt::Table;
+use crate::disk::gpt::{Entry, GuidChoice, Table};
 use crate::disk::layout::{Extent, Layout, NoPlace, Request};
 use crate::disk::size::human;
 use std::collections::BTreeMap;
@@ -29,6 +29,8 @@ struct Wanted<'a> {
     number: u32,
     start: Option<u64>,
     sectors: Option<u64>,
+    /// A present partition that already is what an entry without number asks for.
+    is_adopted: bool,
 }
 
 impl Wanted<'_> {
@@ -48,6 +50,7 @@ pub fn resolve<'a>(
 ) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
     let mut wanted = in_sectors(partitions, table)?;
     wanted.sort_by_key(|w| w.number == 0);
+    adopt(&mut wanted, table);
     let numbers = assign_numbers(&wanted, table)?;
     let mut layout = Layout::of(table);
     for want in &wanted {
@@ -116,7 +119,48 @@ fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wan
         number,
         start: sectors("startMiB", config.start_mib)?,
         sectors: sectors("sizeMiB", config.size_mib)?,
+        is_adopted: false,
     })
+}
+
+/// An entry without number is known by its label: a partition that an earlier run made for it is its
+/// own, so that running again changes nothing. sgdisk would make a second one.
+fn adopt(wanted: &mut [Wanted], table: &Table) {
+    let mut taken: Vec<u32> = wanted.iter().map(|w| w.number).collect();
+    let nameless = wanted.iter_mut().filter(|w| w.number == 0);
+    for want in nameless.filter(|w| w.should_exist()) {
+        let own = table
+            .entries
+            .iter()
+            .find(|(number, entry)| !taken.contains(number) && is_made_for(want, entry));
+        if let Some((number, entry)) = own {
+            taken.push(*number);
+            want.number = *number;
+            want.start = Some(entry.start);
+            want.sectors = Some(entry.sectors);
+            want.is_adopted = true;
+        }
+    }
+}
+
+/// Every value the entry gives is the partition's.
+fn is_made_for(want: &Wanted, entry: &Entry) -> bool {
+    let is = |given: Option<u64>, present: u64| {
+        matches!(given, None | Some(0)) || given == Some(present)
+    };
+    let is_guid = |given: &Option<String>, present: &str| {
+        let given = given.as_deref().filter(|text| !text.is_empty());
+        given.is_none_or(|text| text.eq_ignore_ascii_case(present))
+    };
+    let guid = match entry.guid {
+        GuidChoice::Given(guid) => guid.to_string(),
+        GuidChoice::Random => String::new(),
+    };
+    want.config.label.as_ref() == Some(&entry.label)
+        && is(want.start, entry.start)
+        && is(want.sectors, entry.sectors)
+        && is_guid(&want.config.type_guid, &entry.type_guid.to_string())
+        && is_guid(&want.config.guid, &guid)
 }
 
 fn sectors_per_mib(table: &Table) -> u64 {
@@ -165,7 +209,7 @@ fn place(
     let request = Request {
         start: start.filter(|start| *start > 0),
         sectors: sectors.filter(|sectors| *sectors > 0),
-        align: want.start.is_some(),
+        align: want.start.is_some() && !want.is_adopted,
     };
     let rehearsed = layout
         .create(number, request)
