@@ -23,6 +23,7 @@ pub fn group(act: &GroupAct, context: &Context) -> anyhow::Result<Done> {
         AccountBackend::Native => native::group(act, context.root)
             .with_context(|| format!("cannot {} group {}", verb(act.change), act.name))?,
     }
+    context.root.names().forget();
     Ok(Done::default())
 }
 
@@ -33,6 +34,7 @@ pub fn user(act: &UserAct, context: &Context) -> anyhow::Result<Done> {
         AccountBackend::Native => native::user(act, context.root),
     }
     .with_context(|| format!("cannot {} user {}", verb(act.change), act.name))?;
+    context.root.names().forget();
     adopt(act, context)?;
     Ok(Done::default())
 }

@@ -159,18 +159,33 @@ fn make_home(root: &TargetRoot, user: &UserRecord, policy: &Policy) -> anyhow::R
         return Ok(());
     }
     let temporary = super::stage::temporary_name(name);
+    // A run killed in between may have left it.
     remove_tree(&above, &temporary)?;
-    mkdirat(&above, temporary.as_str(), Mode::S_IRWXU)?;
-    let home = open_directory(&above, temporary.as_str())?;
-    let skeleton = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-    match root.open_at(&policy.skeleton(), skeleton, Mode::empty()) {
+    let made = fill_home(root, &above, &temporary, user, policy)
+        .and_then(|()| Ok(renameat(&above, temporary.as_str(), &above, name)?));
+    if made.is_err() {
+        let _ = remove_tree(&above, &temporary);
+    }
+    made
+}
+
+fn fill_home(
+    root: &TargetRoot,
+    above: &OwnedFd,
+    name: &str,
+    user: &UserRecord,
+    policy: &Policy,
+) -> anyhow::Result<()> {
+    mkdirat(above, name, Mode::S_IRWXU)?;
+    let home = open_directory(above, name)?;
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    match root.open_at(&policy.skeleton(), flags, Mode::empty()) {
         Ok(skeleton) => copy_tree(&skeleton, &home, user).context("cannot copy the skeleton")?,
         Err(Errno::ENOENT) => {}
         Err(error) => return Err(error).context("cannot open the skeleton"),
     }
     own(&home, user.uid, user.gid)?;
-    fchmod(&home, Mode::from_bits_truncate(policy.home_mode()))?;
-    Ok(renameat(&above, temporary.as_str(), &above, name)?)
+    Ok(fchmod(&home, Mode::from_bits_truncate(policy.home_mode()))?)
 }
 
 fn copy_tree(from: &OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {

@@ -5,11 +5,12 @@
 
 use super::TargetRoot;
 use anyhow::Context;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which of the two name spaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Space {
     /// User names.
     User,
@@ -157,6 +158,20 @@ pub fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str>
     found
 }
 
+/// Ids of names looked up before.
+#[derive(Debug, Default)]
+pub struct Names(Mutex<HashMap<(Space, String), Option<u32>>>);
+
+impl Names {
+    /// To be called when the databases changed.
+    pub fn forget(&self) {
+        self.lock().clear();
+    }
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Space, String), Option<u32>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Looks up names in the databases of a target.
 #[derive(Debug)]
 pub struct Lookup<'r> {
@@ -169,14 +184,24 @@ impl<'r> Lookup<'r> {
         Self { root }
     }
 
-    /// The number of a user or group; `None` if there is none of that name.
+    /// The number of a user or group; `None` if there is none of that name. Remembered until
+    /// [`Names::forget`]: thousands of files may belong to one name.
     pub fn id(&self, space: Space, name: &str) -> anyhow::Result<Option<u32>> {
+        let key = (space, name.to_owned());
+        if let Some(id) = self.root.names().lock().get(&key) {
+            return Ok(*id);
+        }
+        let id = self.find_id(space, name)?;
+        self.root.names().lock().insert(key, id);
+        Ok(id)
+    }
+
+    fn find_id(&self, space: Space, name: &str) -> anyhow::Result<Option<u32>> {
         match space {
             Space::User => Ok(self.user(name)?.map(|line| line.uid)),
             Space::Group => self.find(space, |line| {
-                GroupLine::parse(line)
-                    .filter(|g| g.name == name)
-                    .map(|g| g.gid)
+                let group = GroupLine::parse(line).filter(|group| group.name == name);
+                group.map(|group| group.gid)
             }),
         }
     }

@@ -1,27 +1,37 @@
 //! The target root: every path below it is resolved by the kernel inside it.
 
+use super::accounts::Names;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A directory that will be `/` of the provisioned machine. Links in it, absolute ones and `..`
 /// included, never lead out of it.
 #[derive(Debug, Clone)]
 pub struct TargetRoot {
     path: PathBuf,
+    names: Arc<Names>,
 }
 
 impl TargetRoot {
     /// A root at `path`. Opened anew for each operation, since a file system may be mounted on it
     /// while a plan runs.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            names: Arc::default(),
+        }
     }
     /// Its path on the host, for messages and for tools that take `--root`.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// Ids of names looked up before; shared by clones.
+    pub fn names(&self) -> &Names {
+        &self.names
     }
     /// Opens the directory itself.
     pub fn open(&self) -> nix::Result<OwnedFd> {
@@ -103,7 +113,7 @@ fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
         .chain([path.len()]);
     for end in ends {
         let (above, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
-        if matches!(open_directory(root, &path[..end]), Ok(_)) {
+        if open_directory(root, &path[..end]).is_ok() {
             continue;
         }
         let above = open_directory(root, above)?;

@@ -237,7 +237,7 @@ impl Planner<'_, '_> {
                     self.remove(entry, node);
                     self.push_directory(entry, Effect::Create, vec![]);
                 }
-                other => self.in_the_way(entry, kind_word(other)),
+                other => self.in_the_way(entry, &there(other)),
             },
         }
     }
@@ -289,7 +289,7 @@ impl Planner<'_, '_> {
                     self.write(entry, file, Effect::Create, false);
                 }
                 _ if overwrite => self.write(entry, file, Effect::Change, true),
-                other => self.in_the_way(entry, kind_word(other)),
+                other => self.in_the_way(entry, &there(other)),
             },
         }
     }
@@ -406,7 +406,7 @@ impl Planner<'_, '_> {
                 NodeKind::Symlink { target: present } => {
                     self.in_the_way(entry, &format!("a link to {present} is there"));
                 }
-                other => self.in_the_way(entry, kind_word(other)),
+                other => self.in_the_way(entry, &there(other)),
             },
         }
     }
@@ -468,7 +468,7 @@ impl Planner<'_, '_> {
             // The target gets a new inode when it is rewritten; its second name has to follow.
             Some(_) if same => self.push_hard_link(entry, target, Effect::Change, true),
             Some(_) if overwrite => self.push_hard_link(entry, target, Effect::Change, true),
-            Some((_, other)) => self.in_the_way(entry, kind_word(other)),
+            Some((_, other)) => self.in_the_way(entry, &there(other)),
         }
     }
 
@@ -566,12 +566,16 @@ fn because(wish: &Permissions, plain: &str, with_permissions: &str) -> String {
     if silent { plain } else { with_permissions }.to_owned()
 }
 
+fn there(kind: &NodeKind) -> String {
+    format!("{} is there", kind_word(kind))
+}
+
 fn kind_word(kind: &NodeKind) -> &'static str {
     match kind {
-        NodeKind::Directory { .. } => "a directory is there",
-        NodeKind::File { .. } => "a file is there",
-        NodeKind::Symlink { .. } => "a symbolic link is there",
-        NodeKind::Other => "a device, socket or pipe is there",
+        NodeKind::Directory { .. } => "a directory",
+        NodeKind::File { .. } => "a file",
+        NodeKind::Symlink { .. } => "a symbolic link",
+        NodeKind::Other => "a device, socket or pipe",
     }
 }
 
