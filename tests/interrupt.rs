@@ -22,8 +22,9 @@ const INTERRUPTED: i32 = 5;
 /// So many moments must hit a run that is still at work, or they were not spread over it.
 const HITS: usize = MOMENTS * 3 / 5;
 
-/// Everything random is given, so that two runs can be compared: GUIDs, UUIDs, labels.
-fn config() -> String {
+/// Everything random is given, so that two runs can be compared: GUIDs, UUIDs, labels. `lane` makes the UUIDs differ:
+/// the kernel mounts only one btrfs of a UUID at a time.
+fn config(lane: usize) -> String {
     let files: Vec<String> = (0..40)
         .map(|n| {
             let body = format!("file number {n} ").repeat(200).replace(' ', "%20");
@@ -54,9 +55,9 @@ fn config() -> String {
   {{"number": 2, "label": "data", "sizeMiB": 160, "guid": "00000000-1111-4222-8333-000000000002"}},
   {{"number": 3, "label": "swap", "sizeMiB": 32, "guid": "00000000-1111-4222-8333-000000000003"}}]}}],
  "filesystems": [
-  {{"device": "/dev/disk/by-partlabel/root", "format": "ext4", "label": "root", "path": "/", "uuid": "00000000-5555-4222-8333-000000000001"}},
-  {{"device": "/dev/disk/by-partlabel/data", "format": "btrfs", "label": "data", "path": "/data", "uuid": "00000000-5555-4222-8333-000000000002"}},
-  {{"device": "/dev/disk/by-partlabel/swap", "format": "swap", "label": "swap", "uuid": "00000000-5555-4222-8333-000000000003"}}],
+  {{"device": "/dev/disk/by-partlabel/root", "format": "ext4", "label": "root", "path": "/", "uuid": "0000000{lane}-5555-4222-8333-000000000001"}},
+  {{"device": "/dev/disk/by-partlabel/data", "format": "btrfs", "label": "data", "path": "/data", "uuid": "0000000{lane}-5555-4222-8333-000000000002"}},
+  {{"device": "/dev/disk/by-partlabel/swap", "format": "swap", "label": "swap", "uuid": "0000000{lane}-5555-4222-8333-000000000003"}}],
  "directories": [{{"path": "/srv/shared", "mode": 504, "group": {{"name": "ops"}}}}],
  "links": [{{"path": "/etc/localtime", "target": "../usr/share/zoneinfo/UTC"}}, {{"path": "/etc/hard", "target": "/etc/app/0", "hard": true}}],
  "files": [{}]}},
@@ -75,11 +76,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(lane: usize) -> Bench {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let image = directory.path().join("disk.img");
         let config_file = directory.path().join("config.ign");
-        fs::write(&config_file, config()).expect("write the config");
+        fs::write(&config_file, config(lane)).expect("write the config");
         Bench {
             directory,
             image,
@@ -164,8 +165,8 @@ impl Bench {
 }
 
 /// An undisturbed run: what it leaves and how long it took.
-fn undisturbed() -> (BTreeMap<String, String>, Duration) {
-    let bench = Bench::new();
+fn undisturbed(lane: usize) -> (BTreeMap<String, String>, Duration) {
+    let bench = Bench::new(lane);
     let start = Instant::now();
     let output = bench.run("apply");
     let took = start.elapsed();
@@ -226,11 +227,12 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
     let next = AtomicUsize::new(0);
     let hits = AtomicUsize::new(0);
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let lanes: Vec<_> = (0..LANES)
-            .map(|_| {
-                scope.spawn(|| {
+        let (next, hits) = (&next, &hits);
+        let lanes: Vec<_> = (1..=LANES)
+            .map(|lane| {
+                scope.spawn(move || {
                     // Measured in each lane at once, so that the time is that of a busy machine, as in the rounds.
-                    let (expected, took) = undisturbed();
+                    let (expected, took) = undisturbed(lane);
                     let mut failures = Vec::new();
                     loop {
                         let moment = next.fetch_add(1, Ordering::Relaxed);
@@ -238,7 +240,7 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
                             return failures;
                         }
                         let after = took.mul_f64((moment as f64 + 0.5) / MOMENTS as f64);
-                        let bench = Bench::new();
+                        let bench = Bench::new(lane);
                         let killed = bench.interrupt(after, Signal::SIGKILL);
                         hits.fetch_add(
                             usize::from(killed.status.code().is_none()),
@@ -274,14 +276,15 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
 #[test]
 fn sigint_and_sigterm_end_the_run_in_order_and_the_next_one_converges() {
     require_root();
-    let (expected, took) = undisturbed();
+    let lane = LANES + 1;
+    let (expected, took) = undisturbed(lane);
     for (signal, part) in [
         (Signal::SIGINT, 0.2),
         (Signal::SIGTERM, 0.3),
         (Signal::SIGINT, 0.5),
         (Signal::SIGTERM, 0.1),
     ] {
-        let bench = Bench::new();
+        let bench = Bench::new(lane);
         let output = bench.interrupt(took.mul_f64(part), signal);
         let told = told(&output);
         assert_eq!(
@@ -325,7 +328,7 @@ fn differences_name_what_is_missing_changed_and_new() {
 fn the_config_is_valid() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file: &Path = &directory.path().join("config.ign");
-    fs::write(file, config()).expect("write the config");
+    fs::write(file, config(0)).expect("write the config");
     let output = kindling()
         .arg("validate")
         .arg(file)
