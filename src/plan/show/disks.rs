@@ -136,6 +136,7 @@ fn type_name(guid: &str) -> String {
         "B921B045-1DF0-41C3-AF44-4C6F280D3FAE" => "Linux root (arm64)".into(),
         "BC13C2FF-59E6-4262-A352-B275FD6F7172" => "Linux extended boot".into(),
         "4D21B016-B534-45C2-A9FB-5C16E091FD2D" => "Linux /var".into(),
+        "3B8F8425-20E0-4F3B-907F-1A25A76F98E8" => "Linux /srv".into(),
         "933AC7E1-2EB4-4F13-B844-0E14E2AEF915" => "Linux /home".into(),
         "A19D880F-05FC-4D3B-A006-743F0F84911E" => "Linux RAID".into(),
         "E6D6D379-F507-44C2-A23C-238F2A3DF928" => "Linux LVM".into(),
