@@ -23,14 +23,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// A target root in a temporary directory.
-pub struct Target {
+struct Target {
     directory: tempfile::TempDir,
 }
 
 /// What planning said.
-pub struct Planned {
-    pub operations: Vec<Operation>,
-    pub refusals: Vec<Refusal>,
+struct Planned {
+    operations: Vec<Operation>,
+    refusals: Vec<Refusal>,
 }
 
 struct Silent;
@@ -42,58 +42,58 @@ impl scheduler::Observer for Silent {
 
 impl Target {
     /// An empty root.
-    pub fn blank() -> Self {
+    fn blank() -> Self {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root");
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::set_permissions(directory.path(), mode(0o755)).expect("a mode");
         Self { directory }
     }
 
-    pub fn root(&self) -> TargetRoot {
+    fn root(&self) -> TargetRoot {
         TargetRoot::new(self.directory.path())
     }
 
     /// The host path of a path inside.
-    pub fn at(&self, path: &str) -> PathBuf {
+    fn at(&self, path: &str) -> PathBuf {
         self.directory.path().join(path.trim_start_matches('/'))
     }
 
     /// Writes a file, with the directories above it.
-    pub fn write(&self, path: &str, text: &str) -> &Self {
+    fn write(&self, path: &str, text: &str) -> &Self {
         let at = self.at(path);
         std::fs::create_dir_all(at.parent().expect("a parent")).expect("directories");
         std::fs::write(at, text).expect("a written file");
         self
     }
 
-    pub fn mkdir(&self, path: &str) -> &Self {
+    fn mkdir(&self, path: &str) -> &Self {
         std::fs::create_dir_all(self.at(path)).expect("a directory");
         self
     }
 
-    pub fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {
+    fn link(&self, path: &str, target: impl AsRef<Path>) -> &Self {
         let at = self.at(path);
         std::fs::create_dir_all(at.parent().expect("a parent")).expect("directories");
         std::os::unix::fs::symlink(target, at).expect("a link");
         self
     }
 
-    pub fn chmod(&self, path: &str, bits: u32) -> &Self {
+    fn chmod(&self, path: &str, bits: u32) -> &Self {
         std::fs::set_permissions(self.at(path), mode(bits)).expect("a mode");
         self
     }
 
-    pub fn read(&self, path: &str) -> String {
+    fn read(&self, path: &str) -> String {
         let at = self.at(path);
         std::fs::read_to_string(&at).unwrap_or_else(|error| panic!("{}: {error}", at.display()))
     }
 
-    pub fn exists(&self, path: &str) -> bool {
+    fn exists(&self, path: &str) -> bool {
         self.at(path).symlink_metadata().is_ok()
     }
 
     /// `mode uid gid` of a node, links not followed.
-    pub fn owner_and_mode(&self, path: &str) -> String {
+    fn owner_and_mode(&self, path: &str) -> String {
         let at = self.at(path);
         let stat = at
             .symlink_metadata()
@@ -101,11 +101,11 @@ impl Target {
         format!("{:04o} {} {}", stat.mode() & 0o7777, stat.uid(), stat.gid())
     }
 
-    pub fn plan(&self, config: &Value) -> Planned {
+    fn plan(&self, config: &Value) -> Planned {
         self.plan_scope(config, Scope::Everything, false)
     }
 
-    pub fn plan_scope(&self, config: &Value, scope: Scope, ignore_unsupported: bool) -> Planned {
+    fn plan_scope(&self, config: &Value, scope: Scope, ignore_unsupported: bool) -> Planned {
         let document = document(config);
         let view = observe::root::View::default();
         let root = observe::root::observe(document.config(), &self.root(), &fetcher(), &view);
@@ -139,7 +139,7 @@ impl Target {
     }
 
     /// Executes operations and returns the first error with its chain.
-    pub fn execute(&self, operations: Vec<Operation>) -> Result<(), String> {
+    fn execute(&self, operations: Vec<Operation>) -> Result<(), String> {
         let plan = Plan { operations };
         let stop = AtomicBool::new(false);
         let records = scheduler::run(&plan, 2, &stop, &Silent, &|operation| self.act(operation));
@@ -174,7 +174,7 @@ impl Target {
     }
 
     /// Plans and executes; then planning again must find nothing to do and no leftovers.
-    pub fn apply(&self, config: &Value) -> Planned {
+    fn apply(&self, config: &Value) -> Planned {
         let planned = self.plan(config);
         assert_eq!(texts(&planned.refusals), Vec::<String>::new());
         if let Err(error) = self.execute(planned.operations.clone()) {
@@ -192,7 +192,7 @@ impl Target {
     }
 
     /// The refusals of a plan that must have some.
-    pub fn refusals(&self, config: &Value) -> Vec<String> {
+    fn refusals(&self, config: &Value) -> Vec<String> {
         let refusals = texts(&self.plan(config).refusals);
         assert!(!refusals.is_empty(), "planning should have refused");
         refusals
@@ -201,7 +201,7 @@ impl Target {
 
 impl Planned {
     /// Operations that change something, in words.
-    pub fn changes(&self) -> Vec<String> {
+    fn changes(&self) -> Vec<String> {
         let changes = self
             .operations
             .iter()
@@ -212,7 +212,7 @@ impl Planned {
     }
 
     /// What the plan says about losses.
-    pub fn losses(&self) -> Vec<String> {
+    fn losses(&self) -> Vec<String> {
         self.operations
             .iter()
             .flat_map(|op| op.destroys.clone())
@@ -230,7 +230,7 @@ const TOOLS: [&str; 7] = [
     "usermod",
 ];
 
-pub fn mode(bits: u32) -> std::fs::Permissions {
+fn mode(bits: u32) -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(bits)
 }
 
@@ -256,7 +256,7 @@ fn texts(refusals: &[Refusal]) -> Vec<String> {
 }
 
 /// Temporary names that should be gone.
-pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
+fn leftovers(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a readable directory") {
         let path = entry.expect("an entry").path();

@@ -53,8 +53,14 @@ fn a_blank_root_gets_everything() {
 #[test]
 fn present_nodes_are_kept_corrected_or_refused() {
     // (what is there, entry, changes, refusals)
-    type Prepare = fn(&Target);
-    let cases: [(&str, Prepare, Value, &[&str], &[&str]); 12] = [
+    type Case = (
+        &'static str,
+        fn(&Target),
+        Value,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+    let cases: [Case; 12] = [
         (
             "same content",
             |t| _ = t.write("/f", "x"),
@@ -250,8 +256,14 @@ fn a_link_swapped_in_after_planning_gains_nothing() {
     })));
     std::fs::remove_dir(target.at("/var/data")).expect("removed");
     target.link("/var/data", outside.path());
-    // The link leads to a place inside the root, which is made.
-    target.execute(planned.operations).unwrap_or_else(|_| ());
+    // Inside the root the link leads nowhere.
+    let error = target
+        .execute(planned.operations)
+        .expect_err("the directory is gone");
+    assert!(
+        error.starts_with("write file /var/data/x: cannot open the directory of /var/data/x"),
+        "{error}"
+    );
     let count = std::fs::read_dir(outside.path()).expect("readable").count();
     assert_eq!(count, 0, "nothing may be written outside");
 }
