@@ -127,6 +127,7 @@ fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[
 
 fn operation_report(operation: &Operation, record: &Record) -> OperationReport {
     let (outcome, bytes) = match &record.outcome {
+        Outcome::Done(_) if operation.effect == Effect::Skip => (report::Outcome::Skipped, None),
         Outcome::Done(_) if operation.effect == Effect::Keep => {
             (report::Outcome::AlreadyRight, None)
         }

@@ -96,6 +96,11 @@ fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
 }
 
+/// True unless there is nothing to do for it.
+fn acts(operation: &Operation) -> bool {
+    !matches!(operation.effect, Effect::Keep | Effect::Skip)
+}
+
 /// What is left of one phase.
 #[derive(Default)]
 struct PhaseCount {
@@ -113,7 +118,7 @@ pub struct Plain {
 impl Plain {
     fn new(plan: &Plan) -> Self {
         let mut phases: BTreeMap<Phase, PhaseCount> = BTreeMap::new();
-        for operation in plan.operations.iter().filter(|o| o.effect != Effect::Keep) {
+        for operation in plan.operations.iter().filter(|o| acts(o)) {
             let count = phases.entry(operation.phase).or_default();
             count.left += 1;
             count.total += 1;
@@ -124,7 +129,7 @@ impl Plain {
     }
 
     fn finished(&self, operation: &Operation, record: &Record) {
-        if operation.effect == Effect::Keep {
+        if !acts(operation) {
             return;
         }
         if let Outcome::Done(done) = &record.outcome {

@@ -9,7 +9,7 @@ use crate::plan::OpKind;
 /// What the operation's executor says; the caller adds which operation it was.
 pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
     match kind {
-        OpKind::AlreadyRight(_) => Ok(Done::default()),
+        OpKind::AlreadyRight(_) | OpKind::Skipped(_) => Ok(Done::default()),
         OpKind::CreateImage(act) => image::create_image(act, context),
         OpKind::WriteTable(act) => table::write_table(act, context),
         OpKind::CreateArray(act) => raid::create_array(act, context),

@@ -51,9 +51,14 @@ fn plan_parts(draft: &mut Draft) {
 fn touched_paths(operations: &[Operation]) -> BTreeSet<String> {
     operations
         .iter()
-        .filter(|o| o.effect != Effect::Keep)
+        .filter(|o| !is_idle(o))
         .flat_map(paths_of)
         .collect()
+}
+
+/// True if nothing is done for it.
+fn is_idle(operation: &Operation) -> bool {
+    matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
 fn paths_of(operation: &Operation) -> Vec<String> {
@@ -68,7 +73,7 @@ fn paths_of(operation: &Operation) -> Vec<String> {
 /// With a root put together from the config's file systems, what lies on none of them would be lost.
 fn refuse_homeless(draft: &mut Draft, points: &BTreeSet<String>) {
     let homeless = |operation: &&Operation| {
-        operation.effect != Effect::Keep
+        !is_idle(operation)
             && paths_of(operation)
                 .iter()
                 .any(|path| mounts::point_of(points, path).is_none())
@@ -104,7 +109,7 @@ fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Refus
 /// An operation in the tree needs the file system its path lies on. An act on a mount point itself
 /// works on the mounted root, so it comes after mounting and before everything else on it.
 fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
-    if operation.effect == Effect::Keep || matches!(operation.kind, OpKind::Mount(_)) {
+    if is_idle(operation) || matches!(operation.kind, OpKind::Mount(_)) {
         return;
     }
     let implied = matches!(&operation.kind, OpKind::Directory(act) if act.implied);

@@ -8,6 +8,7 @@ impl OpKind {
     pub fn subject(&self) -> Subject {
         match self {
             OpKind::AlreadyRight(a) => a.subject.clone(),
+            OpKind::Skipped(a) => a.subject.clone(),
             OpKind::CreateImage(a) => Subject::Table(a.disk.clone()),
             OpKind::WriteTable(a) => Subject::Table(a.disk.clone()),
             OpKind::CreateArray(a) => Subject::Device(DeviceRef::Array {
@@ -37,6 +38,7 @@ impl OpKind {
     pub fn describe(&self) -> String {
         match self {
             OpKind::AlreadyRight(a) => format!("keep {}", a.subject),
+            OpKind::Skipped(a) => format!("skip {}", a.subject),
             OpKind::CreateImage(a) => format!("create image {}", a.path.display()),
             OpKind::WriteTable(a) => format!("write partition table of {}", a.disk),
             OpKind::CreateArray(a) => format!("create RAID array {}", a.name),

@@ -71,6 +71,8 @@ pub enum Effect {
     Keep,
     /// A step needed by others that changes nothing lasting (mount, sync, unmount).
     Step,
+    /// `!` asked for, but left to someone else.
+    Skip,
 }
 
 /// A plan: a value to show or to execute.
@@ -111,6 +113,8 @@ pub struct Operation {
 pub enum OpKind {
     /// Nothing to do.
     AlreadyRight(AlreadyRight),
+    /// Asked for, but this target cannot take it and the user said to skip that.
+    Skipped(Skipped),
     /// Create or grow an image file.
     CreateImage(CreateImage),
     /// Write a whole partition table.
@@ -157,6 +161,17 @@ pub struct AlreadyRight {
     /// What, e.g. `file /etc/motd`.
     pub subject: Subject,
     /// Why, e.g. `same content, mode and owner`.
+    pub because: String,
+}
+
+/// See [`OpKind::Skipped`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Skipped {
+    /// What.
+    pub subject: Subject,
+    /// The wishes, one each.
+    pub wishes: Vec<String>,
+    /// Why, and who has to do it.
     pub because: String,
 }
 

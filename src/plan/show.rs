@@ -57,7 +57,7 @@ impl Summary {
             Effect::Change => self.change += 1,
             Effect::Destroy => self.destroy += 1,
             Effect::Keep => self.keep += 1,
-            Effect::Step => {}
+            Effect::Step | Effect::Skip => {}
         }
     }
     /// True if executing the plan would change nothing.
@@ -162,6 +162,7 @@ impl Page {
             Some(Effect::Change) => self.paint("33", "~"),
             Some(Effect::Destroy) => self.paint("31", "-"),
             Some(Effect::Keep) => self.paint("2", "="),
+            Some(Effect::Skip) => self.paint("33", "!"),
             Some(Effect::Step) => self.paint("36", ">"),
             None => " ".into(),
         }

@@ -46,7 +46,7 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
     }
     let origin = draft.origin("$.kernelArguments");
     if draft.options.target == Target::Assembled {
-        return refuse_for_image(draft, origin);
+        return leave_to_first_boot(draft, origin);
     }
     if !draft.observed.tools.contains(KERNEL_ARGUMENTS_HELPER) {
         return draft.refuse(Refusal {
@@ -71,9 +71,9 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
 }
 
 /// The helper changes the boot loader of the machine it runs on, so it cannot be run for an image.
-fn refuse_for_image(draft: &mut Draft<'_>, origin: Option<Origin>) {
+fn leave_to_first_boot(draft: &mut Draft<'_>, origin: Option<Origin>) {
     if !draft.options.ignore_unsupported {
-        draft.refuse(Refusal {
+        return draft.refuse(Refusal {
             act: "cannot change".into(),
             object: "kernel arguments".into(),
             cause: "they are set by the machine itself, not in an image".into(),
@@ -81,6 +81,27 @@ fn refuse_for_image(draft: &mut Draft<'_>, origin: Option<Origin>) {
             remedy: "give --ignore-unsupported to leave them to the first boot".into(),
         });
     }
+    let wish = &draft.document.config().kernel_arguments;
+    let add = wish
+        .should_exist
+        .iter()
+        .map(|argument| format!("add {argument}"));
+    let remove = wish
+        .should_not_exist
+        .iter()
+        .map(|argument| format!("remove {argument}"));
+    let kind = OpKind::Skipped(Skipped {
+        subject: Subject::KernelArguments,
+        wishes: add.chain(remove).collect(),
+        because: "left to the first boot of the machine".into(),
+    });
+    draft.push(
+        Phase::KernelArguments,
+        Effect::Skip,
+        kind,
+        origin,
+        Vec::new(),
+    );
 }
 
 /// Files that units of the config write, by resolved path, with the unit.

@@ -79,6 +79,8 @@ pub enum Outcome {
     Done,
     /// There was nothing to do.
     AlreadyRight,
+    /// It was left to someone else.
+    Skipped,
     /// It failed.
     Failed {
         /// The chain of causes.

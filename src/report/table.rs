@@ -83,7 +83,7 @@ fn add(total: &mut Total, operation: &OperationReport) {
     total.operations += 1;
     match operation.outcome {
         Outcome::AlreadyRight => total.already_right += 1,
-        Outcome::NotStarted => {}
+        Outcome::NotStarted | Outcome::Skipped => {}
         Outcome::Done | Outcome::Failed { .. } => {
             let start = total.first_start_us.get_or_insert(operation.start_us);
             *start = (*start).min(operation.start_us);

@@ -24,6 +24,13 @@ pub(super) fn show(page: &mut Page, plan: &Plan) {
 
 fn kernel_arguments(page: &mut Page, plan: &Plan) {
     for operation in &plan.operations {
+        if let OpKind::Skipped(act) = &operation.kind {
+            page.heading(&format!("{}, skipped: {}", act.subject, act.because));
+            for wish in &act.wishes {
+                page.line(1, Some(operation.effect), wish, operation.origin.as_ref());
+            }
+            page.gap();
+        }
         let OpKind::KernelArguments(act) = &operation.kind else {
             continue;
         };
