@@ -7,6 +7,7 @@ mod certificates;
 mod data;
 mod limits;
 mod memory;
+mod network;
 mod proxies;
 mod redirects;
 mod references;
@@ -20,18 +21,13 @@ use std::time::Duration;
 /// Long enough for a loaded machine to make a few attempts, short enough to wait for.
 const TOTAL: Duration = Duration::from_millis(1000);
 
+/// Limits that hold for configs that set none, too: a test that fails must end.
 fn settings() -> Settings {
-    Settings {
-        total: Some(Duration::from_secs(60)),
-        ..Settings::default()
-    }
+    Settings::with_fallback_total(Some(Duration::from_secs(60)))
 }
 
 fn impatient() -> Settings {
-    Settings {
-        total: Some(TOTAL),
-        ..Settings::default()
-    }
+    Settings::with_fallback_total(Some(TOTAL))
 }
 
 fn fetcher() -> Fetcher {

@@ -5,7 +5,7 @@ use crate::server::{Seen, Server, read_head, respond};
 use crate::{assert_fails, impatient};
 use kindling::config::Config;
 use kindling::config::model;
-use kindling::fetch::{Fetcher, Request, Settings, Silent};
+use kindling::fetch::{Fetcher, Request, Silent};
 use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -19,11 +19,7 @@ fn through(proxy: model::Proxy) -> Fetcher {
         ..model::Resource::default()
     };
     config.ignition.security.tls.certificate_authorities = vec![authority];
-    let settings = Settings {
-        fallback_total: impatient().total,
-        ..impatient()
-    };
-    Fetcher::new(settings)
+    Fetcher::new(impatient())
         .configured(&config, &Silent)
         .expect("a bundle in the config")
 }
@@ -173,6 +169,21 @@ fn the_proxy_is_chosen_again_after_a_redirect() {
     let result = fetcher.fetch_to_vec(&Request::get(server.url("/x")), &Silent);
     assert_eq!(result.expect("the proxy").0, b"by proxy");
     assert_eq!(proxy.seen()[0].target, "http://elsewhere.test/y");
+}
+
+#[test]
+fn a_proxy_may_speak_tls_itself() {
+    let proxy = Server::accepting(TRUSTED.accept(), |_, s| {
+        respond(s, "200 OK", "", b"by proxy")
+    });
+    let url = format!("https://localhost:{}", proxy.address.port());
+    let proxies = model::Proxy {
+        http_proxy: Some(url),
+        ..model::Proxy::default()
+    };
+    let result = through(proxies).fetch_to_vec(&Request::get("http://plain.test/x"), &Silent);
+    assert_eq!(result.expect("an answer of the proxy").0, b"by proxy");
+    assert_eq!(proxy.seen()[0].target, "http://plain.test/x");
 }
 
 #[test]

@@ -346,11 +346,19 @@ fn circles_end() {
         ];
         assert_fails(result, &end);
     }
+}
+
+#[test]
+fn the_number_of_configs_is_limited() {
     let tiny = "%7B%22ignition%22:%7B%22version%22:%223.0.0%22%7D%7D";
-    let many: Vec<String> = (0..1025).map(|i| format!("data:;n={i},{tiny}")).collect();
-    let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert!(rendered(&config(&merge(&many[..1024]), "")).is_ok());
-    let result = rendered(&config(&merge(&many), ""));
+    let tiny: Vec<String> = (0..255).map(|i| format!("data:;n={i},{tiny}")).collect();
+    let tiny: Vec<&str> = tiny.iter().map(String::as_str).collect();
+    let group = |i: usize| embed(&config(&merge(&tiny), &file(&format!("/{i}"))));
+    let groups: Vec<String> = (0..5).map(group).collect();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let full = rendered(&config(&merge(&groups[..4]), "")).expect("1024 configs");
+    assert_eq!(full.sources.len(), 1025);
+    let result = rendered(&config(&merge(&groups), ""));
     let many = matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooMany { .. }));
     assert!(many, "{result:?}");
     assert_fails(result, &["more than 1024 configs already"]);

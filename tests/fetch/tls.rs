@@ -1,11 +1,13 @@
 //! HTTPS and certificate authorities.
 
 use crate::certificates::{OTHER, TRUSTED, data_url};
-use crate::server::{Server, respond};
+use crate::server::{Accept, Server, respond};
 use crate::{assert_fails, impatient, settings};
 use kindling::config::Config;
 use kindling::config::model::{Resource, Verification};
 use kindling::fetch::{CertificateError, FetchError, Fetcher, Request, Settings, Silent};
+use std::sync::Arc;
+use std::time::Duration;
 
 fn secure() -> Server {
     Server::accepting(TRUSTED.accept(), |_, stream| {
@@ -83,27 +85,19 @@ fn bundles_may_come_from_the_network_and_from_each_other() {
     let own = Server::accepting(TRUSTED.accept(), move |_, s| {
         respond(s, "200 OK", "", &bundle)
     });
-    let result = configured(impatient_config(), vec![resource(url(&own))]);
+    let result = configured(impatient(), vec![resource(url(&own))]);
     assert_fails(
         result,
         &["unable to fetch resource in time", "UnknownIssuer"],
     );
 }
 
-/// Settings whose limits survive being configured.
-fn impatient_config() -> Settings {
-    Settings {
-        fallback_total: impatient().total,
-        ..impatient()
-    }
-}
-
 #[test]
 fn without_its_authority_a_server_is_not_trusted() {
     let server = secure();
     let request = Request::get(url(&server));
-    let strict = Fetcher::new(impatient_config());
-    let other = configured(impatient_config(), vec![resource(OTHER.data_url())]);
+    let strict = Fetcher::new(impatient());
+    let other = configured(impatient(), vec![resource(OTHER.data_url())]);
     for fetcher in [strict, other.expect("a good bundle")] {
         let result = fetcher.fetch_to_vec(&request, &Silent);
         let remedy = result.as_ref().err().and_then(FetchError::remedy);
@@ -114,7 +108,7 @@ fn without_its_authority_a_server_is_not_trusted() {
         assert_fails(result, &["invalid peer certificate: UnknownIssuer"]);
     }
     // An empty list takes the authorities of an earlier config away again.
-    let trusting = configured(impatient_config(), vec![resource(TRUSTED.data_url())]);
+    let trusting = configured(impatient(), vec![resource(TRUSTED.data_url())]);
     let reset = trusting
         .expect("a good bundle")
         .configured(&Config::default(), &Silent);
@@ -125,9 +119,28 @@ fn without_its_authority_a_server_is_not_trusted() {
 }
 
 #[test]
+fn connecting_slowly_is_not_answering_slowly() {
+    let accept = TRUSTED.accept();
+    let slow: Accept = Arc::new(move |tcp| {
+        std::thread::sleep(Duration::from_millis(1500));
+        accept(tcp)
+    });
+    let server = Server::accepting(slow, |_, stream| respond(stream, "200 OK", "", b"abc"));
+    let mut config = trusting(vec![resource(TRUSTED.data_url())]);
+    config.ignition.timeouts.http_response_headers = Some(1);
+    let fetcher = Fetcher::new(settings())
+        .configured(&config, &Silent)
+        .expect("a good bundle");
+    let (_, fetched) = fetcher
+        .fetch_to_vec(&Request::get(url(&server)), &Silent)
+        .expect("a body");
+    assert_eq!(fetched.attempts, 1);
+}
+
+#[test]
 fn names_are_checked() {
     let server = secure();
-    let fetcher = configured(impatient_config(), vec![resource(TRUSTED.data_url())]);
+    let fetcher = configured(impatient(), vec![resource(TRUSTED.data_url())]);
     let wrong = Request::get(format!("https://127.0.0.2:{}/", server.address.port()));
     let result = fetcher
         .expect("a good bundle")
