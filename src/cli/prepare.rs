@@ -119,6 +119,9 @@ fn observe_machine(
         let (disks, others) = observe::disks::observe(config, devices).map_err(unobservable)?;
         observed.disks = disks;
         observed.devices = others;
+        let places = plan::partitions::new_places(&loaded.document, &observed, options);
+        observe::disks::look_beneath(&mut observed.disks, &places, devices)
+            .map_err(unobservable)?;
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
     let views = open_views(&kept, root, devices).map_err(unobservable)?;

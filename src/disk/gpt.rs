@@ -6,6 +6,7 @@ mod write;
 pub use read::read;
 pub use write::{WriteError, erase, write};
 
+use super::layout::Extent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -196,6 +197,13 @@ impl Table {
 }
 
 impl Entry {
+    /// Its place.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            start: self.start,
+            sectors: self.sectors,
+        }
+    }
     /// Last sector.
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.sectors.saturating_sub(1))

@@ -212,6 +212,7 @@ mod tests {
             label: Some("EFI".into()),
             uuid: Some("a1b2c3d4".into()),
             program: "mkfs.fat".into(),
+            options: Vec::new(),
             arguments: Vec::new(),
             expected: Expected::Blank,
         };

@@ -24,6 +24,9 @@ pub struct DiskFacts {
     pub held_by: Vec<String>,
     /// Who holds which partition; idle partitions are absent.
     pub partitions_held_by: BTreeMap<u32, Vec<String>>,
+    /// Superblocks found where planned new partitions will start, by first sector. Wiping a table or
+    /// deleting a partition erases no superblock, so a new partition may show an old one.
+    pub beneath: BTreeMap<u64, SuperblockFacts>,
     /// The image file behind the disk, when it is one.
     pub image: Option<ImageFacts>,
 }
@@ -48,4 +51,6 @@ pub struct DeviceFacts {
     pub bytes: u64,
     /// Its superblock.
     pub superblock: SuperblockFacts,
+    /// Who holds it (mount point, swap, holder), empty when idle.
+    pub held_by: Vec<String>,
 }

@@ -3,6 +3,7 @@
 mod holders;
 
 use crate::config::Config;
+use crate::disk::layout::Extent;
 use crate::disk::{gpt, superblock};
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
@@ -46,6 +47,38 @@ pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<Facts> {
         BTreeMap::new()
     };
     Ok((disks, others))
+}
+
+/// Looks where new partitions will start: what was there before is not gone.
+///
+/// # Errors
+/// A disk cannot be read; it is named.
+pub fn look_beneath(
+    disks: &mut BTreeMap<String, DiskFacts>,
+    places: &[(String, Extent)],
+    devices: &Devices,
+) -> anyhow::Result<()> {
+    for (name, extent) in places {
+        let Some(facts) = disks.get_mut(name) else {
+            continue;
+        };
+        if facts
+            .image
+            .as_ref()
+            .is_some_and(|i| i.present_bytes.is_none())
+        {
+            continue;
+        }
+        let act = || format!("cannot look at disk {name}");
+        let disk = devices.disk(name, Access::Read).with_context(act)?;
+        let sector = u64::from(facts.sector_bytes);
+        let end = disk.sectors.min(extent.end().saturating_add(1));
+        let bytes = end.saturating_sub(extent.start).saturating_mul(sector);
+        let mut part = Part::new(&disk.file, extent.start.saturating_mul(sector), bytes);
+        let found = superblock::probe(&mut part).with_context(act)?;
+        facts.beneath.insert(extent.start, found);
+    }
+    Ok(())
 }
 
 fn image_facts(image: &Image) -> anyhow::Result<DiskFacts> {
@@ -114,6 +147,7 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
     let act = || format!("cannot look at disk {name}");
     let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
     let held = holders::of(&disk.path).with_context(act)?;
+    facts.node = disk.path.display().to_string();
     facts.held_by = held.disk;
     facts.partitions_held_by = held.partitions;
     Ok(facts)
@@ -231,9 +265,16 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
     let mut file = File::open(name).with_context(act)?;
     let bytes = sys::block_bytes(&file).with_context(act)?;
     let superblock = superblock::probe(&mut file).with_context(act)?;
+    let node = Path::new(name).canonicalize().with_context(act)?;
+    let held = holders::of(&node).with_context(act)?;
     Ok(DeviceFacts {
         exists: true,
         bytes,
         superblock,
+        held_by: held
+            .disk
+            .into_iter()
+            .chain(held.partitions.into_values().flatten())
+            .collect(),
     })
 }

@@ -4,7 +4,7 @@ use super::op::OpKind;
 use super::{Draft, Effect, Refusal, partitions};
 use crate::config::Origin;
 use crate::disk::device::DeviceRef;
-use crate::disk::gpt::{Entry, GuidChoice, TableFacts};
+use crate::disk::gpt::{Entry, GuidChoice};
 use crate::facts::{DiskFacts, Observed, SuperblockFacts};
 
 /// Resolves a device name; `act` and `origin` go into the refusal when there is no such device.
@@ -260,11 +260,29 @@ fn content_of_partition(
         .entries
         .get(&number)?
         .start;
-    let TableFacts::Gpt { table, .. } = &facts.table else {
-        return None;
-    };
+    if let Some(beneath) = facts.beneath.get(&start) {
+        return Some(beneath.clone());
+    }
+    let table = facts.table.gpt()?;
     let (old, _) = table.entries.iter().find(|(_, e)| e.start == start)?;
     facts.partitions.get(old).cloned()
+}
+
+/// Who holds a device now, empty when idle.
+pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
+    let observed = draft.observed;
+    let holders = match device {
+        DeviceRef::Disk { disk } => observed.disks.get(disk).map(|facts| &facts.held_by),
+        DeviceRef::Partition { disk, number } => observed
+            .disks
+            .get(disk)
+            .and_then(|facts| facts.partitions_held_by.get(number)),
+        DeviceRef::Path { .. } | DeviceRef::Array { .. } | DeviceRef::Luks { .. } => observed
+            .devices
+            .get(&device.to_string())
+            .map(|facts| &facts.held_by),
+    };
+    holders.map_or(&[], Vec::as_slice)
 }
 
 /// Size of a device in bytes, when it is known before the plan runs.

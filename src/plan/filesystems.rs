@@ -150,6 +150,7 @@ impl Case<'_> {
             }
             self.refuse_to_destroy()?;
         }
+        self.refuse_if_held(draft)?;
         let expected = match (&self.found.kind, anew) {
             (_, true) => Expected::Anything,
             (Some(kind), _) => Expected::Kind(kind.clone()),
@@ -194,11 +195,39 @@ impl Case<'_> {
         let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
             return Ok(());
         };
-        let uuid = self.found.uuid.as_deref().unwrap_or("none");
         Err(self.refusal(
-            format!("it holds {what} (UUID {uuid}), which does not match and must not be erased"),
+            format!(
+                "it holds {what}, which must not be erased{}",
+                self.mismatch()
+            ),
             "set wipeFilesystem to erase it, or make the config match".into(),
         ))
+    }
+
+    /// What keeps a file system of the right format from being reused.
+    fn mismatch(&self) -> String {
+        if self.found.kind.as_deref() != Some(self.format) {
+            return String::new();
+        }
+        let differs = |name: &str, present: &Option<String>, wanted: &Option<String>| {
+            let present = present.as_deref().unwrap_or("");
+            let wanted = wanted.as_deref()?;
+            (present != wanted).then(|| format!("; its {name} is {present:?}, not {wanted:?}"))
+        };
+        let wanted = self.filesystem;
+        differs("label", &self.found.label, &wanted.label)
+            .or_else(|| differs("UUID", &self.found.uuid, &wanted.uuid))
+            .unwrap_or_default()
+    }
+
+    fn refuse_if_held(&self, draft: &Draft) -> Result<(), Refusal> {
+        match devices::held_by(draft, &self.device) {
+            [] => Ok(()),
+            holders => Err(self.refusal(
+                format!("it is in use: {}", holders.join(", ")),
+                "unmount or detach it first".into(),
+            )),
+        }
     }
 
     fn refusal(&self, cause: String, remedy: String) -> Refusal {
@@ -255,6 +284,7 @@ impl Case<'_> {
             label: self.filesystem.label.clone(),
             uuid: uuid.map(|uuid| canonical_uuid(self.format, uuid)),
             program: maker.program.into(),
+            options: self.filesystem.options.clone(),
             arguments: maker.arguments(self.filesystem),
             expected,
         });

@@ -302,6 +302,9 @@ pub struct MakeFilesystem {
     pub label: Option<String>,
     /// UUID in canonical form.
     pub uuid: Option<String>,
+    /// Options of the config, for display; the arguments hold them too.
+    #[serde(skip)]
+    pub options: Vec<String>,
     /// The mkfs program.
     pub program: String,
     /// Its arguments without the device, which comes last.

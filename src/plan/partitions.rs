@@ -7,14 +7,14 @@ mod resolve;
 use super::op::{
     AlreadyRight, CreateImage, Effect, OpKind, PartitionChange, Phase, Subject, WriteTable,
 };
-use super::{Access, Claim, Draft, Refusal, Resource};
-use crate::config::Origin;
+use super::{Access, Claim, Draft, Options, Refusal, Resource};
 use crate::config::model::Disk;
+use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
 use crate::disk::gpt::{Entry, GptHealth, Table, TableFacts};
-use crate::disk::layout::{Layout, Request};
+use crate::disk::layout::{Extent, Layout, Request};
 use crate::disk::size::human;
-use crate::facts::DiskFacts;
+use crate::facts::{DiskFacts, Observed};
 use decide::{Action, Decision};
 
 /// Why an entry of the config cannot be had.
@@ -35,6 +35,26 @@ pub fn plan(draft: &mut Draft) {
     for (index, disk) in document.config().storage.disks.iter().enumerate() {
         plan_disk(draft, index, disk);
     }
+}
+
+/// Where new partitions will lie, for observation to look what is there already.
+pub fn new_places(
+    document: &Document,
+    observed: &Observed,
+    options: &Options,
+) -> Vec<(String, Extent)> {
+    let mut draft = Draft::new(document, observed, options);
+    plan(&mut draft);
+    let written = draft.operations().iter().filter_map(|op| match &op.kind {
+        OpKind::WriteTable(write) => Some(write),
+        _ => None,
+    });
+    written
+        .flat_map(|write| {
+            let entries = write.table.entries.values();
+            entries.map(|entry| (write.disk.clone(), entry.extent()))
+        })
+        .collect()
 }
 
 /// The table a disk will have when the plan so far is done; `None` if it will have none.
@@ -335,7 +355,7 @@ fn destroyed_by_changes(
     lines
 }
 
-/// `partition 3 of /dev/vda: xfs "data", 8 GiB`
+/// `partition 3 ("var") of /dev/vda: xfs "data", 8 GiB`
 fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> String {
     let content = facts
         .partitions
@@ -343,7 +363,14 @@ fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> 
         .and_then(|superblock| superblock.describe())
         .unwrap_or_else(|| "no known file system".into());
     let size = human(entry.sectors.saturating_mul(u64::from(facts.sector_bytes)));
-    format!("partition {number} of {}: {content}, {size}", disk.device)
+    let label = match entry.label.as_str() {
+        "" => String::new(),
+        label => format!(" ({label:?})"),
+    };
+    format!(
+        "partition {number}{label} of {}: {content}, {size}",
+        disk.device
+    )
 }
 
 fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome) {

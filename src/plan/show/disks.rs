@@ -197,6 +197,9 @@ fn filesystem_text(act: &MakeFilesystem) -> String {
         Some(uuid) => text.push_str(&format!(", uuid {uuid}")),
         None => text.push_str(", uuid chosen by mkfs"),
     }
+    if !act.options.is_empty() {
+        text.push_str(&format!(", options {}", act.options.join(" ")));
+    }
     text
 }
 
