@@ -184,7 +184,7 @@ impl Layout {
     /// The nearest multiple of the alignment that only free sectors separate from `start`: the one
     /// before if there is one, else the one behind, else `start` itself.
     fn align(&self, start: u64) -> u64 {
-        if start % self.alignment == 0 {
+        if start.is_multiple_of(self.alignment) {
             return start;
         }
         let earlier = start - start % self.alignment;

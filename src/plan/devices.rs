@@ -13,13 +13,15 @@ pub fn resolve(
     text: &str,
     act: &str,
     origin: Option<Origin>,
-) -> Result<DeviceRef, Refusal> {
-    find(draft, text).map_err(|(cause, remedy)| Refusal {
-        act: act.into(),
-        object: text.into(),
-        cause,
-        origin,
-        remedy,
+) -> Result<DeviceRef, Box<Refusal>> {
+    find(draft, text).map_err(|(cause, remedy)| {
+        Box::new(Refusal {
+            act: act.into(),
+            object: text.into(),
+            cause,
+            origin,
+            remedy,
+        })
     })
 }
 

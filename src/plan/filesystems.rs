@@ -92,7 +92,7 @@ pub fn plan(draft: &mut Draft) {
         if let Some(format) = block_format(filesystem)
             && let Err(refusal) = plan_one(draft, index, filesystem, format)
         {
-            draft.refuse(refusal);
+            draft.refuse(*refusal);
         }
     }
 }
@@ -110,7 +110,7 @@ fn plan_one(
     index: usize,
     filesystem: &Filesystem,
     format: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), Box<Refusal>> {
     let origin = draft.origin(&format!("$.storage.filesystems.{index}"));
     let act = match format {
         "none" => "cannot erase".to_owned(),
@@ -140,7 +140,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn plan(self, draft: &mut Draft) -> Result<(), Refusal> {
+    fn plan(self, draft: &mut Draft) -> Result<(), Box<Refusal>> {
         let anew = devices::is_made_anew(draft, &self.device);
         let wipe = self.filesystem.wipe_filesystem == Some(true);
         if !wipe && !anew {
@@ -191,7 +191,7 @@ impl Case<'_> {
         })
     }
 
-    fn refuse_to_destroy(&self) -> Result<(), Refusal> {
+    fn refuse_to_destroy(&self) -> Result<(), Box<Refusal>> {
         let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
             return Ok(());
         };
@@ -220,7 +220,7 @@ impl Case<'_> {
             .unwrap_or_default()
     }
 
-    fn refuse_if_held(&self, draft: &Draft) -> Result<(), Refusal> {
+    fn refuse_if_held(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
         match devices::held_by(draft, &self.device) {
             [] => Ok(()),
             holders => Err(self.refusal(
@@ -230,14 +230,14 @@ impl Case<'_> {
         }
     }
 
-    fn refusal(&self, cause: String, remedy: String) -> Refusal {
-        Refusal {
+    fn refusal(&self, cause: String, remedy: String) -> Box<Refusal> {
+        Box::new(Refusal {
             act: self.act.clone(),
             object: self.device.to_string(),
             cause,
             origin: self.origin.clone(),
             remedy,
-        }
+        })
     }
 
     fn size(&self, draft: &Draft) -> String {
@@ -264,7 +264,7 @@ impl Case<'_> {
         draft.push(Phase::Filesystems, Effect::Destroy, kind, origin, claims)
     }
 
-    fn push_make(&self, draft: &mut Draft, expected: Expected) -> Result<OpId, Refusal> {
+    fn push_make(&self, draft: &mut Draft, expected: Expected) -> Result<OpId, Box<Refusal>> {
         let Some(maker) = MAKERS.iter().find(|maker| maker.format == self.format) else {
             return Err(self.refusal(
                 format!("format {:?} is unknown", self.format),
@@ -293,7 +293,7 @@ impl Case<'_> {
         Ok(draft.push(Phase::Filesystems, effect, kind, origin, claims))
     }
 
-    fn check_tool(&self, draft: &Draft, maker: &Maker) -> Result<(), Refusal> {
+    fn check_tool(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Refusal>> {
         match draft.observed.tools.contains(maker.program) {
             true => Ok(()),
             false => Err(self.refusal(
@@ -308,7 +308,7 @@ impl Case<'_> {
         }
     }
 
-    fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Refusal> {
+    fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Refusal>> {
         match devices::bytes(draft, &self.device) {
             Some(bytes) if bytes < maker.least_bytes => Err(self.refusal(
                 format!(

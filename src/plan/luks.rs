@@ -13,7 +13,7 @@ pub fn plan(draft: &mut Draft) {
     for (index, luks) in document.config().storage.luks.iter().enumerate() {
         let origin = draft.origin(&format!("$.storage.luks.{index}"));
         if let Err(refusal) = plan_one(draft, luks, origin) {
-            draft.refuse(refusal);
+            draft.refuse(*refusal);
         }
     }
 }
@@ -25,7 +25,7 @@ enum Way {
     Nothing,
 }
 
-fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Refusal> {
+fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Refusal>> {
     let text = luks.device.as_deref().unwrap_or_default();
     let act = format!("cannot make encrypted volume {:?} on", luks.name);
     let device = devices::resolve(draft, text, &act, origin.clone())?;
@@ -33,12 +33,14 @@ fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<()
         true => SuperblockFacts::default(),
         false => devices::content(draft, &device),
     };
-    let refusal = |cause: String, remedy: &str| Refusal {
-        act: act.clone(),
-        object: device.to_string(),
-        cause,
-        origin: origin.clone(),
-        remedy: remedy.into(),
+    let refusal = |cause: String, remedy: &str| {
+        Box::new(Refusal {
+            act: act.clone(),
+            object: device.to_string(),
+            cause,
+            origin: origin.clone(),
+            remedy: remedy.into(),
+        })
     };
     let way = way(draft, luks, &found).map_err(|(cause, remedy)| refusal(cause, remedy))?;
     if matches!(way, Way::Nothing) {

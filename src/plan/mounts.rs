@@ -34,7 +34,7 @@ pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<Str
     for want in wanted.iter().filter(|w| points.contains(&w.point)) {
         match plan_one(draft, want, &points) {
             Ok(()) => mounted.push((want.point.clone(), origin(draft, want))),
-            Err(refusal) => draft.refuse(refusal),
+            Err(refusal) => draft.refuse(*refusal),
         }
     }
     for (point, origin) in mounted.into_iter().rev() {
@@ -146,7 +146,7 @@ fn origin(draft: &Draft, want: &Wanted) -> Option<Origin> {
         .or_else(|| draft.origin(&path))
 }
 
-fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Refusal> {
+fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Box<Refusal>> {
     let name = &want.filesystem.device;
     let device = match want.format {
         "virtiofs" => DeviceRef::Path { path: name.clone() },
@@ -160,7 +160,11 @@ fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Refusal> {
     })
 }
 
-fn plan_one(draft: &mut Draft, want: &Wanted, points: &BTreeSet<String>) -> Result<(), Refusal> {
+fn plan_one(
+    draft: &mut Draft,
+    want: &Wanted,
+    points: &BTreeSet<String>,
+) -> Result<(), Box<Refusal>> {
     let mount = mount_of(draft, want)?;
     let origin = origin(draft, want);
     push_directories(draft, want, points, origin.clone())?;
@@ -191,7 +195,7 @@ fn push_directories(
     want: &Wanted,
     points: &BTreeSet<String>,
     origin: Option<Origin>,
-) -> Result<(), Refusal> {
+) -> Result<(), Box<Refusal>> {
     let mut path = String::new();
     for part in components(&want.point) {
         path = format!("{path}/{part}");
@@ -204,19 +208,19 @@ fn push_directories(
     Ok(())
 }
 
-fn in_the_way(path: &str, kind: &NodeKind, want: &Wanted, origin: Option<Origin>) -> Refusal {
+fn in_the_way(path: &str, kind: &NodeKind, want: &Wanted, origin: Option<Origin>) -> Box<Refusal> {
     let what = match kind {
         NodeKind::Symlink { target } => format!("{path} is a symbolic link to {target}"),
         NodeKind::File { .. } => format!("{path} is a file"),
         _ => format!("{path} is not a directory"),
     };
-    Refusal {
+    Box::new(Refusal {
         act: "cannot mount at".into(),
         object: want.point.clone(),
         cause: what,
         origin,
         remedy: "name the real directory in the path, or remove what is in the way".into(),
-    }
+    })
 }
 
 fn push_directory(

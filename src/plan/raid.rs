@@ -67,7 +67,11 @@ fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceR
         .partition(Result::is_ok);
     match missing.is_empty() {
         true => Ok(members.into_iter().flatten().collect()),
-        false => Err(missing.into_iter().filter_map(Result::err).collect()),
+        false => Err(missing
+            .into_iter()
+            .filter_map(Result::err)
+            .map(|r| *r)
+            .collect()),
     }
 }
 

@@ -188,7 +188,8 @@ fn has_protective_entry(boot: &[u8]) -> bool {
 /// The kind of a partition table other than GPT, by its first 512 bytes.
 fn foreign(boot: &[u8]) -> Option<&'static str> {
     let magic = |at: usize, bytes: &[u8]| boot[at..at + bytes.len()] == *bytes;
-    if magic(0, b"ER") && u16::from_be_bytes([boot[2], boot[3]]) % 512 == 0 && boot[2] != 0 {
+    if magic(0, b"ER") && u16::from_be_bytes([boot[2], boot[3]]).is_multiple_of(512) && boot[2] != 0
+    {
         Some("mac")
     } else if magic(0, &[0x0B, 0xE5, 0xA9, 0x41]) {
         Some("sgi")
