@@ -102,11 +102,12 @@ fn policy(root: &TargetRoot) -> anyhow::Result<Policy> {
     })
 }
 
-/// Writes what changed, `passwd` last.
+/// Writes what changed: each shadow file before the file that says who exists, and `passwd` last. A run
+/// killed in between is repeated, and must find the group or user still missing to complete both files.
 fn write(root: &TargetRoot, before: &Databases, after: &Databases) -> anyhow::Result<()> {
     for (path, mode, before, after) in [
-        (GROUP, 0o644, &before.group, &after.group),
         (GSHADOW, 0o640, &before.gshadow, &after.gshadow),
+        (GROUP, 0o644, &before.group, &after.group),
         (SHADOW, 0o640, &before.shadow, &after.shadow),
         (PASSWD, 0o644, &before.passwd, &after.passwd),
     ] {

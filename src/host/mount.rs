@@ -16,7 +16,8 @@ use std::time::Duration;
 const UNMOUNT_ATTEMPTS: u32 = 20;
 
 /// Gives this process mounts of its own: the kernel removes them when it ends, however it ends.
-/// Threads that exist already keep the old view, so this comes before workers.
+/// Threads that exist already keep the old view, so this comes before workers. Nothing of ours gets out,
+/// but what others unmount goes away here too: a copy kept here would keep their devices busy.
 ///
 /// # Errors
 /// Usually that we are not root.
@@ -24,7 +25,7 @@ pub fn enter_private_namespace() -> anyhow::Result<()> {
     let none: Option<&str> = None;
     unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| {
-            nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+            nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
         })
         .context("cannot make mounts of our own (this needs root)")
 }
