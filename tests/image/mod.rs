@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// The program under test, with a predictable environment.
 pub fn kindling() -> Command {
@@ -114,7 +115,7 @@ pub fn extent(table: &serde_json::Value, n: usize) -> (u64, u64) {
     (bytes("start"), bytes("size"))
 }
 
-/// Every node below a directory: type, mode, owner, and target or digest of the content. Times are left out.
+/// Every node below a directory: type, mode, owner, and target or content. Times are left out.
 pub fn tree(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut todo = vec![root.to_path_buf()];
@@ -134,7 +135,7 @@ pub fn tree(root: &Path) -> BTreeMap<String, String> {
                 todo.push(path.clone());
                 String::new()
             } else {
-                digest(&path)
+                content(&path)
             };
             let relative = path
                 .strip_prefix(root)
@@ -147,21 +148,28 @@ pub fn tree(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Digest of a file; the day of the last password change in shadow files counts as any day.
-fn digest(path: &Path) -> String {
-    let mut bytes = fs::read(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
+/// Files up to this size are compared, and shown, as they are; larger ones by digest.
+const SHOWN_BYTES: usize = 512;
+
+/// Content of a file; the day of the last password change in shadow files counts as any day.
+fn content(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
     if path
         .file_name()
         .is_some_and(|name| name.to_string_lossy().trim_end_matches('-') == "shadow")
     {
-        bytes = String::from_utf8_lossy(&bytes)
-            .lines()
-            .map(without_day)
-            .collect::<Vec<_>>()
-            .join("\n")
-            .into_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        return text.lines().map(without_day).collect::<Vec<_>>().join("\n");
     }
-    Sha256::digest(&bytes)
+    match String::from_utf8(bytes) {
+        Ok(text) if text.len() <= SHOWN_BYTES => text,
+        Ok(text) => digest(text.as_bytes()),
+        Err(error) => digest(error.as_bytes()),
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect()
@@ -176,8 +184,23 @@ fn without_day(line: &str) -> String {
     fields.join(":")
 }
 
+/// How long a loop device may outlive its last user: any tool that scans all block devices (mkfs.btrfs looks for its
+/// UUID) keeps the ones it has open for a moment.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// Loop devices over a file, and mounts below a directory: both must be none after a run.
 pub fn left_behind(image: &Path, directory: &Path) -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let left = attached_or_mounted(image, directory);
+        if left.is_empty() || start.elapsed() > LINGER {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn attached_or_mounted(image: &Path, directory: &Path) -> Vec<String> {
     let backing = image.display().to_string();
     let loops = must(
         "losetup",
