@@ -7,9 +7,9 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=schemas");
-    pack_schemas(Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?))?;
-    fold_identical_code();
-    Ok(())
+    let out = env::var("OUT_DIR").map_err(io::Error::other)?;
+    pack_schemas(Path::new(&out))?;
+    shrink_program(Path::new(&out))
 }
 
 /// Eight schemas of 29 kB each are much alike: gzip makes 5 kB of each, and an initramfs is memory.
@@ -31,14 +31,23 @@ fn pack_schemas(out: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Generic code is often the same machine code for several types; lld can keep one copy. On this
-/// target rustc links with lld; other linkers may not know the option.
-fn fold_identical_code() {
+/// What only lld can do, which is what rustc links with on this target: keep one copy of generic code
+/// that came out the same for several types, and leave out unwind tables, which a program that aborts
+/// on panic never reads.
+fn shrink_program(out: &Path) -> io::Result<()> {
     let is = |key: &str, value: &str| env::var(key).is_ok_and(|v| v == value);
     let uses_lld = is("CARGO_CFG_TARGET_ARCH", "x86_64")
         && is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu");
     if uses_lld && is("PROFILE", "release") {
+        let script = out.join("discard.ld");
+        fs::write(&script, DISCARD_UNWIND_TABLES)?;
         println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
     }
+    Ok(())
 }
+
+/// A linker script that adds to the default layout.
+const DISCARD_UNWIND_TABLES: &str = "SECTIONS { /DISCARD/ : { \
+*(.eh_frame .eh_frame.*) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n";

@@ -44,6 +44,13 @@ pub fn prepare(config: &str, args: &TargetArgs) -> Result<Prepared, Failure> {
         args,
         scratch.as_ref().map(tempfile::TempDir::path),
     )?);
+    if args.mode() == Mode::Tree && !root.path().is_dir() {
+        let message = format!("target root {} is not a directory", root.path().display());
+        return Err(Failure {
+            exit: Exit::CannotObserve,
+            message,
+        });
+    }
     let devices = Devices::with_images(args.images.iter().map(bound).collect());
     let options = options(args);
     let observed = observe_machine(&loaded, args, &root, &devices, &options)?;

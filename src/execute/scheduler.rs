@@ -162,6 +162,7 @@ impl<'a> Run<'a> {
     fn finish(&self, record: Record) {
         let mut state = self.lock();
         state.running -= 1;
+        let mut freed = 0;
         let id = record.id.0 as usize;
         let done = matches!(record.outcome, Outcome::Done(_));
         state.records[id] = Some(record);
@@ -170,13 +171,20 @@ impl<'a> Run<'a> {
                 state.waiting[*follower as usize] -= 1;
                 if state.waiting[*follower as usize] == 0 {
                     state.ready.push(Reverse(*follower));
+                    freed += 1;
                 }
             }
         } else {
             state.stop = true;
         }
+        let over = state.stop || (state.running == 0 && state.ready.is_empty());
         drop(state);
-        self.wake.notify_all();
+        if over {
+            self.wake.notify_all();
+        }
+        // This worker takes one of the freed operations itself; waking all for each of thousands of
+        // small files costs more than writing them.
+        (1..freed).for_each(|_| self.wake.notify_one());
     }
 
     fn into_records(self) -> Vec<Record> {

