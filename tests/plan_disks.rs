@@ -221,15 +221,15 @@ fn what_is_lost_is_told() {
     let cases: &[(&str, &[&str])] = &[
         (
             r#"{"number": 1, "shouldExist": false, "wipePartitionEntry": true}"#,
-            &[r#"partition 1 ("a") of /dev/vda: xfs "data", 100 MiB"#],
+            &[r#"partition 1 of /dev/vda ("a"): xfs "data", 100 MiB"#],
         ),
         (
             r#"{"number": 5, "startMiB": 500, "wipePartitionEntry": true}"#,
-            &[r#"partition 5 ("c") of /dev/vda: no known file system, 100 MiB"#],
+            &[r#"partition 5 of /dev/vda ("c"): no known file system, 100 MiB"#],
         ),
         (
             r#"{"number": 2, "sizeMiB": 20, "resize": true}"#,
-            &[r#"partition 2 ("b") of /dev/vda: ext4 "root", 200 MiB"#],
+            &[r#"partition 2 of /dev/vda ("b"): ext4 "root", 200 MiB"#],
         ),
         (r#"{"number": 2, "resize": true, "sizeMiB": 300}"#, &[]),
         (r#"{"number": 9, "sizeMiB": 20}"#, &[]),
@@ -265,7 +265,7 @@ fn refusals_say_what_where_and_what_to_do() {
         (
             r#"{"number": 1, "startMiB": 2, "sizeMiB": 99, "resize": true}"#,
             "1 on /dev/vda",
-            "it exists and does not match: start 1 MiB -> 2 MiB",
+            "it exists and does not match: start sector 2048 -> sector 4096",
             "set wipePartitionEntry",
         ),
         (

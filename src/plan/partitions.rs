@@ -355,7 +355,7 @@ fn destroyed_by_changes(
     lines
 }
 
-/// `partition 3 ("var") of /dev/vda: xfs "data", 8 GiB`
+/// `partition 3 of /dev/vda ("var"): xfs "data", 8 GiB`
 fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> String {
     let content = facts
         .partitions
@@ -368,7 +368,7 @@ fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> 
         label => format!(" ({label:?})"),
     };
     format!(
-        "partition {number}{label} of {}: {content}, {size}",
+        "partition {number} of {}{label}: {content}, {size}",
         disk.device
     )
 }

@@ -162,8 +162,8 @@ fn differences(
         start: present.start,
         sectors: present.sectors,
     });
-    let (from, to) = sizes(present.start, extent.start, table.sector_bytes);
-    push(false, "start", from, to);
+    let sector = |n: u64| format!("sector {n}");
+    push(false, "start", sector(present.start), sector(extent.start));
     if let Some(guid) = guid(want, "guid", &want.config.guid)? {
         let from = match present.guid {
             GuidChoice::Given(guid) => guid.to_string(),
@@ -192,7 +192,7 @@ fn differences(
     Ok(all)
 }
 
-/// Two sizes or places for people, in sectors when rounding would make different ones look equal.
+/// Two sizes for people, in sectors when rounding would make different ones look equal.
 fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
     let text = |sectors: u64| human(sectors.saturating_mul(u64::from(sector_bytes)));
     match text(from) == text(to) && from != to {
