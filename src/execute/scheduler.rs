@@ -143,20 +143,23 @@ impl<'a> Run<'a> {
         let mut state = self.lock();
         loop {
             if state.stop || self.stop.load(Ordering::Relaxed) {
-                return None;
+                break;
             }
             if let Some(Reverse(id)) = state.ready.pop() {
                 state.running += 1;
                 return self.plan.operations.get(id as usize);
             }
             if state.running == 0 {
-                return None;
+                break;
             }
             state = self
                 .wake
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        // Whoever sees the end tells those that sleep; a signal handler cannot.
+        self.wake.notify_all();
+        None
     }
 
     fn finish(&self, record: Record) {
@@ -177,11 +180,7 @@ impl<'a> Run<'a> {
         } else {
             state.stop = true;
         }
-        let over = state.stop || (state.running == 0 && state.ready.is_empty());
         drop(state);
-        if over {
-            self.wake.notify_all();
-        }
         // This worker takes one of the freed operations itself; waking all for each of thousands of
         // small files costs more than writing them.
         (1..freed).for_each(|_| self.wake.notify_one());
