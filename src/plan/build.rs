@@ -24,7 +24,10 @@ pub fn build(
     let mut draft = Draft::new(document, observed, options);
     plan_parts(&mut draft);
     let touched = touched_paths(draft.operations());
+    let nothing_to_do = draft.operations().iter().all(is_idle);
     let points = match options.scope {
+        // Even mounting writes: file systems note when they were mounted.
+        Scope::Everything if nothing_to_do => BTreeSet::new(),
         Scope::Everything => mounts::plan(&mut draft, &touched),
         Scope::TreeOnly => BTreeSet::new(),
     };
