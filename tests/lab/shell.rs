@@ -2,6 +2,7 @@
 
 use super::case::{Failure, Place};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Seconds any one command may take.
 const PATIENCE: &str = "120";
@@ -50,6 +51,7 @@ impl Runner {
 
     /// Runs a program with arguments. Not being able to start counts as exit 127.
     pub fn run(&mut self, program: &str, arguments: &[&str]) -> Ran {
+        let start = Instant::now();
         let output = Command::new("timeout")
             .args(["--kill-after=5", PATIENCE, program])
             .args(arguments)
@@ -70,11 +72,12 @@ impl Runner {
             },
         };
         self.note(&format!(
-            "$ {program} {}\n{}{}[exit {}]",
+            "$ {program} {}\n{}{}[exit {}, {} ms]",
             arguments.join(" "),
             ran.stdout,
             ran.stderr,
-            ran.code
+            ran.code,
+            start.elapsed().as_millis()
         ));
         ran
     }
