@@ -90,11 +90,11 @@ def fresh_root(work):
 
 
 def tree_digest(root):
-    """Digest over paths, modes and contents of everything a run wrote."""
+    """Digest over paths, modes and contents of everything a run wrote, but for the peer's note about its run."""
     digest = hashlib.sha256()
     count = 0
     for path in sorted(root.rglob("*")):
-        if path.is_file() and "selinux" not in path.parts:
+        if path.is_file() and "selinux" not in path.parts and path.name != ".ignition-result.json":
             count += 1
             digest.update(f"{path.relative_to(root)} {path.stat().st_mode:o}\n".encode())
             digest.update(path.read_bytes())
