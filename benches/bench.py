@@ -97,7 +97,9 @@ def tree_digest(root):
         if path.is_file() and "selinux" not in path.parts and path.name != ".ignition-result.json":
             count += 1
             digest.update(f"{path.relative_to(root)} {path.stat().st_mode:o}\n".encode())
-            digest.update(path.read_bytes())
+            # The peer writes presets in no order.
+            lines = path.read_bytes().splitlines(keepends=True)
+            digest.update(b"".join(sorted(lines) if path.suffix == ".preset" else lines))
     return count, digest.hexdigest()
 
 
