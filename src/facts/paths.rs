@@ -18,6 +18,8 @@ pub enum Seen {
     Directory,
     /// A symbolic link with this target text.
     Link(String),
+    /// A symbolic link the config makes: its author knows where it leads.
+    WishedLink(String),
     /// Anything else.
     Other,
 }
@@ -30,6 +32,15 @@ pub enum ResolveError {
     TooManyLinks {
         /// Where following stopped.
         at: String,
+    },
+    /// A link climbs above the root, or names an absolute path that is not in it: whoever made it
+    /// meant a place outside.
+    #[error("{at} is a symbolic link to {target}, which leads out of the target root")]
+    LeadsOut {
+        /// The link.
+        at: String,
+        /// Its target.
+        target: String,
     },
     /// Something on the way is no directory.
     #[error("{at} is not a directory")]
@@ -113,8 +124,9 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Follows all links on the way to `path`, but not the last component, inside the target.
-/// Components that do not exist stay as written.
+/// Follows all links on the way to `path`, but not the last component, inside the target: absolute
+/// targets start at its root. Components of `path` that do not exist stay as written; but the directory
+/// an absolute link points into must exist, or else the link is taken to mean a place outside.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
     mut look: impl FnMut(&str) -> Result<Seen, E>,
@@ -123,9 +135,17 @@ pub fn resolve<E: From<ResolveError>>(
     let mut todo: Vec<String> = components(path).rev().map(str::to_owned).collect();
     let mut here = String::from("/");
     let mut links = 0;
+    // The last link followed, and how much is left to walk when its target is reached.
+    let mut link = Link::default();
     while let Some(part) = todo.pop() {
         if part == ".." {
-            here = parent(&here).unwrap_or("/").to_owned();
+            here = match parent(&here) {
+                Some(above) => above.to_owned(),
+                None if todo.len() >= link.rest && links > 0 => {
+                    return Err(link.leads_out().into());
+                }
+                None => here,
+            };
             continue;
         }
         let at = child(&here, &part);
@@ -133,21 +153,65 @@ pub fn resolve<E: From<ResolveError>>(
             return Ok(at);
         }
         match look(&at)? {
-            Seen::Missing | Seen::Directory => here = at,
+            Seen::Missing if link.absolute && todo.len() > link.rest => {
+                return Err(link.leads_out().into());
+            }
+            Seen::Missing | Seen::Directory => {
+                here = at;
+                continue;
+            }
             Seen::Other => return Err(ResolveError::NotADirectory { at }.into()),
             Seen::Link(target) => {
+                let absolute = target.starts_with('/');
+                let rest = todo.len();
+                link = Link {
+                    at,
+                    target,
+                    absolute,
+                    rest,
+                };
                 links += 1;
-                if links > MAX_LINKS {
-                    return Err(ResolveError::TooManyLinks { at }.into());
-                }
-                if target.starts_with('/') {
-                    here = "/".into();
-                }
-                todo.extend(components(&target).rev().map(str::to_owned));
+            }
+            Seen::WishedLink(target) => {
+                let rest = todo.len();
+                link = Link {
+                    at,
+                    target,
+                    absolute: false,
+                    rest,
+                };
+                links += 1;
             }
         }
+        if links > MAX_LINKS {
+            return Err(ResolveError::TooManyLinks { at: link.at }.into());
+        }
+        if link.target.starts_with('/') {
+            here = "/".into();
+        }
+        todo.extend(components(&link.target).rev().map(str::to_owned));
     }
     Ok(here)
+}
+
+/// A link being followed.
+#[derive(Default)]
+struct Link {
+    at: String,
+    target: String,
+    /// An absolute one that was there before: its target has to be there as well.
+    absolute: bool,
+    /// Components left to walk once its target is reached.
+    rest: usize,
+}
+
+impl Link {
+    fn leads_out(&self) -> ResolveError {
+        ResolveError::LeadsOut {
+            at: self.at.clone(),
+            target: self.target.clone(),
+        }
+    }
 }
 
 fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
@@ -171,7 +235,7 @@ impl Overlay {
         wishes.sort_by_key(|(path, _)| depth(path));
         let mut overlay = Overlay::default();
         for (path, target) in wishes {
-            let seen = target.map_or(Seen::Directory, |target| Seen::Link(target.into()));
+            let seen = target.map_or(Seen::Directory, |target| Seen::WishedLink(target.into()));
             let place = resolve(path, |at| overlay.look(at, &mut look));
             // A path that cannot be resolved is reported when its entry is planned.
             if let Ok(place) = place {
@@ -201,6 +265,7 @@ mod tests {
             "/lib" => Seen::Link("usr/lib".into()),
             "/abs" => Seen::Link("/data/../usr".into()),
             "/up" => Seen::Link("../../../data".into()),
+            "/host" => Seen::Link("/home/me/outside".into()),
             "/chain" => Seen::Link("abs/share".into()),
             "/usr/share" => Seen::Link("/data".into()),
             "/loop" => Seen::Link("loop".into()),
@@ -216,7 +281,6 @@ mod tests {
             ("/lib", "/lib"),
             ("/lib/x", "/usr/lib/x"),
             ("/abs/x", "/usr/x"),
-            ("/up/x", "/data/x"),
             ("/chain/x/y", "/data/x/y"),
             ("/../../x", "/x"),
             ("/a//b/./c", "/a/b/c"),
@@ -237,6 +301,20 @@ mod tests {
             resolve("/file/x", tree),
             Err(ResolveError::NotADirectory { at: "/file".into() })
         );
+    }
+
+    #[test]
+    fn refuses_links_that_lead_out_of_the_root() {
+        for (path, at, target) in [
+            ("/up/x", "/up", "../../../data"),
+            ("/host/x", "/host", "/home/me/outside"),
+        ] {
+            let leads_out = ResolveError::LeadsOut {
+                at: at.into(),
+                target: target.into(),
+            };
+            assert_eq!(resolve(path, tree), Err(leads_out), "{path}");
+        }
     }
 
     #[test]
