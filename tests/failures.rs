@@ -13,7 +13,6 @@ use std::process::Output;
 
 const FAILED: i32 = 5;
 const REFUSED: i32 = 6;
-const DONE: i32 = 0;
 
 /// A directory with a config and a root below it.
 struct Scene {
@@ -98,6 +97,35 @@ fn a_truncated_download() {
     ));
     let output = scene.apply_to_root();
     check(&output, FAILED, &["/etc/fetched", &url, "config.ign:2"]);
+    no_files(&scene.root());
+}
+
+#[test]
+fn a_fetch_without_end_ends_with_the_run() {
+    let url = server(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let wrong = format!("sha256-{}", "ab".repeat(32));
+    let scene = Scene::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0", "timeouts": {{"httpTotal": 0}}}}, "storage": {{"files": [
+  {{"path": "/endless", "contents": {{"source": "{url}"}}}},
+  {{"path": "/wrong", "contents": {{"source": "data:,hello", "verification": {{"hash": "{wrong}"}}}}}}]}}}}"#
+    ));
+    let output = scene.apply_to_root();
+    let not_started = "1 operation was not started";
+    check(
+        &output,
+        FAILED,
+        &[
+            "/wrong",
+            "config.ign:3",
+            "hash verification failed",
+            not_started,
+        ],
+    );
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !error.contains("cancelled"),
+        "the endless fetch is no failure: {error}"
+    );
     no_files(&scene.root());
 }
 

@@ -157,6 +157,7 @@ impl Target {
             root: &root,
             devices: &devices,
             fetcher: &fetcher,
+            events: &kindling::fetch::Silent,
         };
         match &operation.kind {
             OpKind::AlreadyRight(_) => Ok(Done::default()),

@@ -1,11 +1,13 @@
 //! `kindling apply`: plan, then execute that very plan, then report.
 
 use super::exit::{Exit, Failure};
+use super::load;
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
 use crate::execute::scheduler::{self, Outcome, Record};
 use crate::execute::{self, Context};
+use crate::fetch::{FetchError, FetchEvent, FetchEvents};
 use crate::host::mount;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
@@ -15,7 +17,7 @@ use anyhow::Context as _;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// More transfers or mkfs processes at once than this help no machine we know.
@@ -100,6 +102,7 @@ fn execute_plan(prepared: &Prepared, jobs: usize, stop: &AtomicBool) -> Vec<Reco
         root: &prepared.root,
         devices: &prepared.devices,
         fetcher: &prepared.fetcher,
+        events: &UntilStopped(stop),
     };
     let progress = Progress::new(&prepared.plan);
     let records = scheduler::run(&prepared.plan, jobs, stop, &progress, &|operation| {
@@ -107,6 +110,26 @@ fn execute_plan(prepared: &Prepared, jobs: usize, stop: &AtomicBool) -> Vec<Reco
     });
     progress.end();
     records
+}
+
+/// Fetches of a run: retries are told, and all end when the run does.
+struct UntilStopped<'a>(&'a AtomicBool);
+
+impl FetchEvents for UntilStopped<'_> {
+    fn event(&self, event: FetchEvent<'_>) {
+        load::tell_retry(event);
+    }
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A fetch that was ended for the sake of another operation did not fail by itself.
+fn is_cancelled(error: &anyhow::Error) -> bool {
+    let cancelled = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(FetchError::Cancelled { .. }))
+    };
+    error.chain().any(cancelled)
 }
 
 fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[Record]) -> Report {
@@ -132,6 +155,7 @@ fn operation_report(operation: &Operation, record: &Record) -> OperationReport {
             (report::Outcome::AlreadyRight, None)
         }
         Outcome::Done(done) => (report::Outcome::Done, done.bytes),
+        Outcome::Failed(error) if is_cancelled(error) => (report::Outcome::NotStarted, None),
         Outcome::Failed(error) => (
             report::Outcome::Failed {
                 error: format!("{error:#}"),
@@ -195,8 +219,13 @@ fn conclude(plan: &Plan, report: &Report) -> Result<Exit, Failure> {
         } else {
             ""
         };
+        let what = if not_started == 1 {
+            "operation was"
+        } else {
+            "operations were"
+        };
         message.push(format!(
-            "{why}{not_started} operations were not started; run again to go on"
+            "{why}{not_started} {what} not started; run again to go on"
         ));
     }
     if !message.is_empty() {

@@ -34,9 +34,14 @@ struct Impatient;
 
 impl FetchEvents for Impatient {
     fn event(&self, event: FetchEvent<'_>) {
-        if matches!(event, FetchEvent::Retry { .. }) {
-            say(&format!("kindling: {event}\n"));
-        }
+        tell_retry(event);
+    }
+}
+
+/// Says that a fetch did not come at once, and why.
+pub(crate) fn tell_retry(event: FetchEvent<'_>) {
+    if matches!(event, FetchEvent::Retry { .. }) {
+        say(&format!("kindling: {event}\n"));
     }
 }
 

@@ -33,7 +33,7 @@ fn key_file(act: &CreateLuks, context: &Context) -> anyhow::Result<tempfile::Nam
         .context("cannot create a temporary file for the key")?;
     context
         .fetcher
-        .copy(&act.key_file, file.as_file_mut())
+        .copy(&act.key_file, file.as_file_mut(), context.events)
         .with_context(|| format!("cannot fetch the key of volume {}", act.name))?;
     Ok(file)
 }

@@ -19,11 +19,10 @@ mod stage;
 
 pub use dispatch::execute;
 
-use crate::fetch::Fetcher;
+use crate::fetch::{FetchEvents, Fetcher};
 use crate::host::{Devices, TargetRoot};
 
 /// What executors work with.
-#[derive(Debug)]
 pub struct Context<'a> {
     /// The target root.
     pub root: &'a TargetRoot,
@@ -31,6 +30,8 @@ pub struct Context<'a> {
     pub devices: &'a Devices,
     /// Fetches file contents and keys.
     pub fetcher: &'a Fetcher,
+    /// Hears of fetches, and ends them when the run is over.
+    pub events: &'a (dyn FetchEvents + Sync),
 }
 
 /// What an operation did.

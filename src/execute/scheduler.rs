@@ -179,6 +179,8 @@ impl<'a> Run<'a> {
             }
         } else {
             state.stop = true;
+            // Running operations that listen, such as endless fetches, end as well.
+            self.stop.store(true, Ordering::Relaxed);
         }
         drop(state);
         // This worker takes one of the freed operations itself; waking all for each of thousands of

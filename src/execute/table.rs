@@ -145,6 +145,7 @@ mod tests {
             root: &TargetRoot::new("/nowhere"),
             devices: &devices,
             fetcher: &Fetcher::default(),
+            events: &crate::fetch::Silent,
         };
         for act in acts {
             write_table(act, &context)?;

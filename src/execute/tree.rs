@@ -6,7 +6,6 @@
 
 use super::stage::Stage;
 use super::{Context, Done};
-use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::accounts::{Lookup, Space};
 use crate::plan::op::{
     Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
@@ -39,7 +38,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
         Base::Present => copy_present(&directory, name, stage.file())
             .with_context(|| format!("cannot read {} to append to it", act.path))?,
     };
-    let bytes = write_parts(&act.parts, stage.file(), context.fetcher)
+    let bytes = write_parts(&act.parts, stage.file(), context)
         .with_context(|| format!("cannot write {}", act.path))?;
     permissions
         .apply_to_new(stage.file(), base.as_ref())
@@ -50,7 +49,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     Ok(Done { bytes: Some(bytes) })
 }
 
-fn write_parts(parts: &[Content], file: &mut File, fetcher: &Fetcher) -> anyhow::Result<u64> {
+fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for part in parts {
         bytes += match part {
@@ -59,8 +58,7 @@ fn write_parts(parts: &[Content], file: &mut File, fetcher: &Fetcher) -> anyhow:
                 text.len() as u64
             }
             Content::Fetched { resource, .. } => {
-                let request = Request::of(resource)?;
-                fetcher.fetch(&request, file, &Silent)?.bytes
+                context.fetcher.copy(resource, file, context.events)?
             }
         };
     }

@@ -165,10 +165,15 @@ impl Fetcher {
         Ok(Fetched { bytes, attempts })
     }
 
-    /// Fetches what a config asks for into `sink`, quietly; returns the number of bytes written.
-    pub fn copy(&self, resource: &Resource, sink: &mut dyn Write) -> Result<u64, FetchError> {
+    /// Fetches what a config asks for into `sink`; returns the number of bytes written.
+    pub fn copy(
+        &self,
+        resource: &Resource,
+        sink: &mut dyn Write,
+        events: &dyn FetchEvents,
+    ) -> Result<u64, FetchError> {
         let request = Request::of(resource)?;
-        Ok(self.fetch(&request, sink, &super::Silent)?.bytes)
+        Ok(self.fetch(&request, sink, events)?.bytes)
     }
 
     /// Fetches into memory, at most [`BUFFER_LIMIT_BYTES`].
