@@ -1,6 +1,6 @@
 //! Puts a plan together from its parts.
 
-use super::op::{OpId, OpKind, Operation, Plan};
+use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Refusal, Resource, Scope, Target, accounts, filesystems,
     luks, mounts, order, partitions, raid, tree, units,
@@ -25,14 +25,16 @@ pub fn build(
     plan_parts(&mut draft);
     let touched = touched_paths(draft.operations());
     let nothing_to_do = draft.operations().iter().all(is_idle);
-    let points = match options.scope {
+    let mut points = match options.scope {
         // Even mounting writes: file systems note when they were mounted.
         Scope::Everything if nothing_to_do => BTreeSet::new(),
         Scope::Everything => mounts::plan(&mut draft, &touched),
         Scope::TreeOnly => BTreeSet::new(),
     };
-    if options.target == Target::Assembled {
-        refuse_homeless(&mut draft, &points);
+    match options.target {
+        Target::Assembled => refuse_homeless(&mut draft, &points),
+        Target::Present if nothing_to_do => {}
+        Target::Present => sync_root(&mut draft, &mut points),
     }
     finish(draft, &points)
 }
@@ -71,6 +73,16 @@ fn paths_of(operation: &Operation) -> Vec<String> {
         _ => None,
     };
     operation.claims.iter().filter_map(path).collect()
+}
+
+/// A root that was there before is not unmounted in the end, but what was written to it is to be as
+/// durable as on file systems that are.
+fn sync_root(draft: &mut Draft, points: &mut BTreeSet<String>) {
+    if points.insert("/".into()) {
+        let kind = OpKind::Sync(MountPoint { point: "/".into() });
+        let claims = vec![Claim::new(Access::Release, Resource::Mount("/".into()))];
+        draft.push(Phase::Finish, Effect::Step, kind, None, claims);
+    }
 }
 
 /// With a root put together from the config's file systems, what lies on none of them would be lost.
