@@ -15,6 +15,7 @@ use crate::plan::{Effect, Operation, Plan};
 use crate::report::{self, OperationReport, Report};
 use anyhow::Context as _;
 use clap::Args;
+use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,6 +160,7 @@ fn operation_report(operation: &Operation, record: &Record) -> OperationReport {
         Outcome::Failed(error) => (
             report::Outcome::Failed {
                 error: format!("{error:#}"),
+                remedy: remedy(error),
             },
             None,
         ),
@@ -247,10 +249,37 @@ fn conclude(plan: &Plan, report: &Report) -> Result<Exit, Failure> {
 }
 
 fn failure(operation: &OperationReport) -> String {
-    let report::Outcome::Failed { error } = &operation.outcome else {
+    let report::Outcome::Failed { error, remedy } = &operation.outcome else {
         return String::new();
     };
-    let origin = operation.origin.as_ref();
-    let asked = origin.map_or(String::new(), |origin| format!("\n  asked for at {origin}"));
-    format!("cannot {}: {error}{asked}", operation.act)
+    let mut text = format!("cannot {}: {error}", operation.act);
+    if let Some(origin) = &operation.origin {
+        text.push_str(&format!("\n  asked for at {origin}"));
+    }
+    if let Some(remedy) = remedy {
+        text.push_str(&format!("\n  to do: {remedy}"));
+    }
+    text
+}
+
+/// What to do about common causes.
+fn remedy(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let fetch = cause
+            .downcast_ref::<FetchError>()
+            .and_then(FetchError::remedy);
+        let io = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error);
+        let os = io.or(cause.downcast_ref::<Errno>().map(|errno| *errno as i32));
+        let text = match os.map(Errno::from_raw) {
+            Some(Errno::ENOSPC) => "make the file system larger (sizeMiB, or size= of the image)",
+            Some(Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::ETXTBSY) => {
+                "make the image or tree writable for this user"
+            }
+            Some(Errno::ENOENT) if cause.to_string().contains("PATH") => "install the program",
+            _ => fetch?,
+        };
+        Some(text.to_string())
+    })
 }

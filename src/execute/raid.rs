@@ -6,7 +6,7 @@ use crate::host::devices::Access;
 use crate::plan::op::CreateArray;
 use anyhow::Context as _;
 
-/// Creates one array over its members (4.5 of the stage contract: `--homehost any` keeps its name).
+/// Creates one array over its members. `--homehost any` makes any machine assemble it under its name.
 ///
 /// # Errors
 /// A member that cannot be opened, or what mdadm says.

@@ -85,6 +85,9 @@ pub enum Outcome {
     Failed {
         /// The chain of causes.
         error: String,
+        /// What to do about it, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remedy: Option<String>,
     },
     /// Another operation failed first, or the run was interrupted.
     NotStarted,

@@ -119,10 +119,13 @@ fn slowest(text: &mut String, report: &Report) {
 
 fn failures(text: &mut String, report: &Report) {
     for operation in report.failures() {
-        if let Outcome::Failed { error } = &operation.outcome {
+        if let Outcome::Failed { error, remedy } = &operation.outcome {
             let _ = writeln!(text, "\nFAILED: {}\n  {error}", operation.act);
             if let Some(origin) = &operation.origin {
                 let _ = writeln!(text, "  asked for at {origin}");
+            }
+            if let Some(remedy) = remedy {
+                let _ = writeln!(text, "  to do: {remedy}");
             }
         }
     }
@@ -194,6 +197,7 @@ mod tests {
                     80,
                     Outcome::Failed {
                         error: "disk full".into(),
+                        remedy: Some("make it larger".into()),
                     },
                 ),
                 operation(4, Phase::Finish, 0, 0, Outcome::NotStarted),
@@ -221,6 +225,7 @@ SLOWEST OPERATIONS
 FAILED: act 3
   disk full
   asked for at a.ign:4:3 ($.x)
+  to do: make it larger
 1 operations were not started
 ";
         assert_eq!(render(&report()), want);
