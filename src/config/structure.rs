@@ -241,7 +241,10 @@ impl JsonNumber for TreeNumber {
         self.0
     }
     fn as_f64(&self) -> Option<f64> {
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "only whether it is a whole number is asked"
+        )]
         Some(self.0.map_or(0.5, |n| n as f64))
     }
     fn as_str(&self) -> Cow<'_, str> {

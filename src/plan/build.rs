@@ -7,6 +7,7 @@ use super::{
 };
 use crate::config::Document;
 use crate::facts::Observed;
+use crate::facts::paths::parent;
 use std::collections::BTreeSet;
 
 /// The file that stands for the account databases when their mount is looked for.
@@ -132,7 +133,7 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
     for path in paths_of(operation) {
         let at_point = points.contains(&path) && path != "/";
         let found = if at_point && implied {
-            mounts::point_of(points, parent(&path))
+            mounts::point_of(points, parent(&path).unwrap_or("/"))
         } else {
             mounts::point_of(points, &path)
         };
@@ -153,13 +154,6 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
         }
     }
     operation.claims.extend(wanted);
-}
-
-fn parent(path: &str) -> &str {
-    match path.rfind('/') {
-        None | Some(0) => "/",
-        Some(end) => &path[..end],
-    }
 }
 
 /// Sorts by phase, keeping the order within a phase, and numbers anew.

@@ -8,6 +8,7 @@ use super::{
 use crate::config::model::Filesystem;
 use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
+use crate::facts::paths::{clean, depth, is_at_or_below};
 use crate::facts::{NodeKind, Observed};
 use std::collections::BTreeSet;
 
@@ -67,17 +68,9 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
 pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str> {
     points
         .iter()
-        .filter(|point| is_below(point, path))
+        .filter(|point| is_at_or_below(path, point))
         .max_by_key(|point| point.len())
         .map(String::as_str)
-}
-
-/// True if `path` is `point` or lies below it.
-fn is_below(point: &str, path: &str) -> bool {
-    match path.strip_prefix(point.trim_end_matches('/')) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/'),
-        None => false,
-    }
 }
 
 /// Shallow ones first, config order between equals.
@@ -100,17 +93,12 @@ fn wanted(document: &Document) -> Vec<Wanted<'_>> {
             })
         })
         .collect();
-    wanted.sort_by_key(|want| components(&want.point).count());
+    wanted.sort_by_key(|want| depth(&want.point));
     wanted
 }
 
 fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
-}
-
-fn clean(path: &str) -> String {
-    let parts: Vec<&str> = components(path).filter(|part| *part != ".").collect();
-    format!("/{}", parts.join("/"))
 }
 
 fn needed(all: &BTreeSet<String>, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
