@@ -17,6 +17,9 @@
 //! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
 //! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
+//! | [`log`] | log lines as readers of Ignition's log know them | nothing of ours |
+//! | [`platform`] | where each kind of machine keeps its config | `config`, `fetch`, `host`, `log` |
+//! | [`boot`] | the stages of a first boot | `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.
@@ -27,6 +30,7 @@
 //! *operation*: one act on the machine. *claim*: what an operation makes, changes, uses or releases;
 //! claims order operations. *binding*: a device name of the config tied to an image file.
 
+pub mod boot;
 pub mod cli;
 pub mod config;
 pub mod disk;
@@ -34,6 +38,8 @@ pub mod execute;
 pub mod facts;
 pub mod fetch;
 pub mod host;
+pub mod log;
 pub mod observe;
 pub mod plan;
+pub mod platform;
 pub mod report;

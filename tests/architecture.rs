@@ -18,10 +18,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plan", &["config", "disk", "facts"]),
     ("execute", &["plan", "disk", "fetch", "host", "report"]),
     ("report", &["config", "plan"]),
+    ("log", &[]),
+    ("platform", &["config", "fetch", "host", "log"]),
+    (
+        "boot",
+        &[
+            "config", "disk", "execute", "facts", "fetch", "host", "log", "observe", "plan",
+            "platform", "report",
+        ],
+    ),
     (
         "cli",
         &[
-            "config", "disk", "execute", "facts", "fetch", "host", "observe", "plan", "report",
+            "boot", "config", "disk", "execute", "facts", "fetch", "host", "log", "observe",
+            "plan", "platform", "report",
         ],
     ),
 ];

@@ -1,0 +1,1 @@
+//! A first boot, stage by stage, as distributions expect it of the program called `ignition`.

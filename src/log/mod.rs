@@ -1,0 +1,211 @@
+//! Log lines in the form that readers of Ignition's log know, and tools search for.
+//!
+//! A message carries the prefixes of the thread it comes from: the stage, the part of the stage, and the
+//! operations under way, e.g. `disks: createFilesystems: op(5): [started]  ...`. Each worker has a stack of
+//! its own, so concurrent operations never mix theirs.
+
+mod quote;
+mod sink;
+
+pub use quote::quoted;
+pub use sink::Sink;
+
+use std::cell::RefCell;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Severities as syslog numbers them. EMERGENCY and ALERT are never used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// An operation failed, or the run did.
+    Critical = 2,
+    /// Something went wrong that may or may not end the run.
+    Error = 3,
+    /// Worth a look.
+    Warning = 4,
+    /// Unusual, harmless.
+    Notice = 5,
+    /// Normal course.
+    Info = 6,
+    /// Commands and digests.
+    Debug = 7,
+}
+
+impl Level {
+    /// The word in front of the colon.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Critical => "CRITICAL",
+            Level::Error => "ERROR",
+            Level::Warning => "WARNING",
+            Level::Notice => "NOTICE",
+            Level::Info => "INFO",
+            Level::Debug => "DEBUG",
+        }
+    }
+}
+
+thread_local! {
+    static PREFIXES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The log of a process; shared by its threads.
+#[derive(Debug)]
+pub struct Log {
+    sink: Mutex<Sink>,
+    operations: AtomicU64,
+}
+
+/// A prefix that is on the stack of this thread while the value lives.
+#[derive(Debug)]
+#[must_use = "the prefix goes when this value does"]
+pub struct Prefixed(());
+
+impl Drop for Prefixed {
+    fn drop(&mut self) {
+        PREFIXES.with_borrow_mut(|stack| {
+            stack.pop();
+        });
+    }
+}
+
+impl Log {
+    /// A log that goes to `sink`.
+    pub fn new(sink: Sink) -> Self {
+        Self {
+            sink: Mutex::new(sink),
+            operations: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes one message with the prefixes of this thread. A log that cannot be written is no reason
+    /// to stop.
+    pub fn say(&self, level: Level, message: impl Display) {
+        let mut text = PREFIXES.with_borrow(|stack| {
+            stack.iter().fold(String::new(), |mut text, prefix| {
+                text.push_str(prefix);
+                text.push_str(": ");
+                text
+            })
+        });
+        text.push_str(&message.to_string());
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        sink.write(level, &text);
+    }
+    /// A critical message.
+    pub fn critical(&self, message: impl Display) {
+        self.say(Level::Critical, message);
+    }
+    /// An error.
+    pub fn error(&self, message: impl Display) {
+        self.say(Level::Error, message);
+    }
+    /// A warning.
+    pub fn warning(&self, message: impl Display) {
+        self.say(Level::Warning, message);
+    }
+    /// A notice.
+    pub fn notice(&self, message: impl Display) {
+        self.say(Level::Notice, message);
+    }
+    /// Information.
+    pub fn info(&self, message: impl Display) {
+        self.say(Level::Info, message);
+    }
+    /// Details.
+    pub fn debug(&self, message: impl Display) {
+        self.say(Level::Debug, message);
+    }
+
+    /// Puts a prefix on the stack of this thread.
+    pub fn prefixed(&self, prefix: impl Into<String>) -> Prefixed {
+        PREFIXES.with_borrow_mut(|stack| stack.push(prefix.into()));
+        Prefixed(())
+    }
+
+    /// Starts an operation: a number, a line, and a prefix until it ends.
+    pub fn begin(&self, description: impl Display) -> Prefixed {
+        let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
+        let prefix = self.prefixed(format!("op({number:x})"));
+        self.info(format_args!("[started]  {description}"));
+        prefix
+    }
+    /// Ends the operation that `prefix` stands for.
+    pub fn end<T, E: Display>(
+        &self,
+        prefix: Prefixed,
+        description: impl Display,
+        result: &Result<T, E>,
+    ) {
+        match result {
+            Ok(_) => self.info(format_args!("[finished] {description}")),
+            Err(error) => self.critical(format_args!("[failed]   {description}: {error}")),
+        }
+        drop(prefix);
+    }
+    /// Does something as one operation.
+    ///
+    /// # Errors
+    /// Whatever `work` says; it is logged.
+    pub fn operation<T>(
+        &self,
+        description: impl Display,
+        work: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let prefix = self.begin(&description);
+        let result = work();
+        match &result {
+            Ok(_) => self.end(prefix, description, &Ok::<(), String>(())),
+            Err(error) => self.end(prefix, description, &Err::<(), _>(format!("{error:#}"))),
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_nest_and_fail_at_every_level() {
+        let (sink, text) = Sink::memory();
+        let log = Log::new(sink);
+        let stage = log.prefixed("files");
+        let failed = log.operation("outer", || {
+            log.operation("inner", || {
+                log.debug(format_args!("executing: {}", quoted("a\"b")));
+                anyhow::bail!("no space")
+            })
+        });
+        drop(stage);
+        log.info("done");
+        let _: anyhow::Result<()> = failed;
+        assert_eq!(
+            text.lock().expect("one thread").as_str(),
+            "INFO     : files: op(1): [started]  outer\n\
+             INFO     : files: op(1): op(2): [started]  inner\n\
+             DEBUG    : files: op(1): op(2): executing: \"a\\\"b\"\n\
+             CRITICAL : files: op(1): op(2): [failed]   inner: no space\n\
+             CRITICAL : files: op(1): [failed]   outer: no space\n\
+             INFO     : done\n"
+        );
+    }
+
+    #[test]
+    fn every_thread_has_its_own_prefixes() {
+        let (sink, text) = Sink::memory();
+        let log = Log::new(sink);
+        let _stage = log.prefixed("disks");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _own = log.prefixed("worker");
+                log.info("hello");
+            });
+        });
+        assert_eq!(
+            text.lock().expect("joined").as_str(),
+            "INFO     : worker: hello\n"
+        );
+    }
+}

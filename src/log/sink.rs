@@ -1,0 +1,131 @@
+//! Where log lines go: standard output, or the system's log socket.
+
+use super::Level;
+use std::io::Write;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// Log sockets, first that works.
+const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
+/// Name readers select by: `journalctl -t ignition`.
+const TAG: &str = "ignition";
+
+/// A place for log lines.
+#[derive(Debug)]
+pub enum Sink {
+    /// Lines on standard output.
+    Stdout,
+    /// Lines on standard error.
+    Stderr,
+    /// Records to a log socket.
+    Syslog(Connection),
+    /// Lines in memory, for tests.
+    Memory(Arc<Mutex<String>>),
+}
+
+/// A connection to a log socket.
+#[derive(Debug)]
+pub enum Connection {
+    /// One record per packet.
+    Datagram(UnixDatagram),
+    /// Records end with a line feed.
+    Stream(UnixStream),
+}
+
+impl Connection {
+    fn open() -> Option<Self> {
+        SOCKETS.iter().find_map(|path| {
+            let datagram = || {
+                let socket = UnixDatagram::unbound().ok()?;
+                socket.connect(path).ok()?;
+                Some(Connection::Datagram(socket))
+            };
+            datagram().or_else(|| UnixStream::connect(path).ok().map(Connection::Stream))
+        })
+    }
+
+    fn send(&mut self, record: &[u8]) -> std::io::Result<()> {
+        match self {
+            Connection::Datagram(socket) => socket.send(record).map(drop),
+            Connection::Stream(socket) => socket.write_all(record),
+        }
+    }
+}
+
+impl Sink {
+    /// The system's log, if there is one.
+    pub fn syslog() -> Option<Self> {
+        Connection::open().map(Sink::Syslog)
+    }
+
+    /// A sink for tests, and the text it collects.
+    pub fn memory() -> (Self, Arc<Mutex<String>>) {
+        let text = Arc::default();
+        (Sink::Memory(Arc::clone(&text)), text)
+    }
+
+    /// Writes a message. After an error one new connection is tried; what then fails is lost.
+    pub fn write(&mut self, level: Level, message: &str) {
+        let line = || format!("{:<9}: {message}\n", level.word());
+        match self {
+            Sink::Stdout => lose(std::io::stdout().lock().write_all(line().as_bytes())),
+            Sink::Stderr => lose(std::io::stderr().lock().write_all(line().as_bytes())),
+            Sink::Memory(text) => text
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&line()),
+            Sink::Syslog(connection) => {
+                let record = record(level, message, SystemTime::now());
+                if connection.send(&record).is_err()
+                    && let Some(mut new) = Connection::open()
+                {
+                    lose(new.send(&record));
+                    *connection = new;
+                }
+            }
+        }
+    }
+}
+
+/// A log that cannot be written is no reason to stop.
+fn lose(result: std::io::Result<()>) {
+    drop(result);
+}
+
+/// `<6>Nov  3 02:45:00 ignition[71]: message`. Facility 0, so the number is the bare severity.
+fn record(level: Level, message: &str, now: SystemTime) -> Vec<u8> {
+    let pid = std::process::id();
+    let number = level as u8;
+    format!("<{number}>{} {TAG}[{pid}]: {message}\n", stamp(now)).into_bytes()
+}
+
+/// `Nov  3 02:45:00`, UTC, as there is no time zone before the real root.
+fn stamp(now: SystemTime) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let text = humantime::format_rfc3339_seconds(now).to_string();
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    let month: usize = part(5..7).parse().unwrap_or(1);
+    let day: u8 = part(8..10).parse().unwrap_or(1);
+    let name = MONTHS.get(month.wrapping_sub(1)).unwrap_or(&"Jan");
+    format!("{name} {day:>2} {}", part(11..19))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn records_have_the_form_of_syslog() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_674_805);
+        let record = String::from_utf8(record(Level::Warning, "hello", time)).expect("text");
+        let pid = std::process::id();
+        assert_eq!(
+            record,
+            format!("<4>Nov  3 03:00:05 ignition[{pid}]: hello\n")
+        );
+    }
+}

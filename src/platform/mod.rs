@@ -1,0 +1,1 @@
+//! Where each kind of machine keeps its config: one file per platform, one table.
