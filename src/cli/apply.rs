@@ -6,7 +6,7 @@ use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
 use crate::execute::scheduler::{self, Outcome, Record};
-use crate::execute::{self, Context};
+use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents};
 use crate::host::mount;
 use crate::plan::digest::digest;
@@ -99,7 +99,9 @@ fn jobs(args: &ApplyArgs) -> usize {
 }
 
 fn execute_plan(prepared: &Prepared, jobs: usize, stop: &AtomicBool) -> Vec<Record> {
+    let keys = Keys::default();
     let context = Context {
+        keys: &keys,
         root: &prepared.root,
         devices: &prepared.devices,
         fetcher: &prepared.fetcher,

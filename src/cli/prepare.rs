@@ -78,6 +78,7 @@ fn options(args: &TargetArgs) -> Options {
         mounts,
         ignore_unsupported: args.ignore_unsupported,
         target,
+        first_boot: None,
     }
 }
 

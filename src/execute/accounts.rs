@@ -188,6 +188,7 @@ pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
         })?;
     Ok(Done {
         bytes: Some(act.text.len() as u64),
+        ..Done::default()
     })
 }
 

@@ -1,6 +1,8 @@
 //! One exhaustive match from operation to executor.
 
-use super::{Context, Done, accounts, filesystem, image, luks, mount, raid, table, tree, units};
+use super::{
+    Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, table, tree, units,
+};
 use crate::plan::OpKind;
 
 /// Carries out one operation.
@@ -28,6 +30,7 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::Symlink(act) => tree::symlink(act, context),
         OpKind::HardLink(act) => tree::hard_link(act, context),
         OpKind::DisableUnit(act) => units::disable(act, context),
+        OpKind::Relabel(act) => relabel::relabel(act, context),
         OpKind::KernelArguments(act) => units::kernel_arguments(act, context),
     }
 }

@@ -5,6 +5,10 @@ use crate::host::Command;
 use crate::host::devices::Access;
 use crate::plan::op::CreateLuks;
 use anyhow::Context as _;
+use std::io::{Read, Write};
+
+/// Random bytes in a generated key.
+const GENERATED_BYTES: usize = 4096;
 
 /// Formats (unless it is reused) and opens one volume. The key lives in a temporary file (mode 0600)
 /// while this runs.
@@ -31,11 +35,36 @@ fn key_file(act: &CreateLuks, context: &Context) -> anyhow::Result<tempfile::Nam
         .prefix("kindling-luks-")
         .tempfile()
         .context("cannot create a temporary file for the key")?;
-    context
-        .fetcher
-        .copy(&act.key_file, file.as_file_mut(), context.events)
-        .with_context(|| format!("cannot fetch the key of volume {}", act.name))?;
+    let mut key = Vec::new();
+    if has_source(act) {
+        context
+            .fetcher
+            .copy(&act.key_file, &mut key, context.events)
+            .with_context(|| format!("cannot fetch the key of volume {}", act.name))?;
+    } else {
+        key = generate().with_context(|| format!("cannot make a key for volume {}", act.name))?;
+    }
+    file.write_all(&key)
+        .context("cannot write the key to a temporary file")?;
+    context.keys.keep(&act.name, key);
     Ok(file)
+}
+
+fn has_source(act: &CreateLuks) -> bool {
+    let source = act.key_file.source.as_deref();
+    source.is_some_and(|source| !source.is_empty())
+}
+
+/// Random bytes from the kernel's generator, once that is seeded, as lower-case hex digits.
+fn generate() -> anyhow::Result<Vec<u8>> {
+    let mut bytes = [0; GENERATED_BYTES];
+    std::fs::File::open("/dev/random")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .context("cannot read /dev/random")?;
+    Ok(bytes
+        .iter()
+        .flat_map(|byte| format!("{byte:02x}").into_bytes())
+        .collect())
 }
 
 fn format_command(act: &CreateLuks, device: &str, key: &str) -> Command {

@@ -7,6 +7,7 @@ pub mod image;
 pub mod luks;
 pub mod mount;
 pub mod raid;
+pub mod relabel;
 pub mod scheduler;
 pub mod table;
 pub mod tree;
@@ -21,6 +22,23 @@ pub use dispatch::execute;
 
 use crate::fetch::{FetchEvents, Fetcher};
 use crate::host::{Devices, TargetRoot};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Keys of the volumes a run made or opened, by name.
+#[derive(Default)]
+pub struct Keys(Mutex<BTreeMap<String, Vec<u8>>>);
+
+impl Keys {
+    pub(crate) fn keep(&self, volume: &str, key: Vec<u8>) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(volume.into(), key);
+    }
+    /// All keys, secret every one.
+    pub fn into_inner(self) -> BTreeMap<String, Vec<u8>> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What executors work with.
 pub struct Context<'a> {
@@ -32,6 +50,8 @@ pub struct Context<'a> {
     pub fetcher: &'a Fetcher,
     /// Hears of fetches, and ends them when the run is over.
     pub events: &'a (dyn FetchEvents + Sync),
+    /// Collects the keys of encrypted volumes.
+    pub keys: &'a Keys,
 }
 
 /// What an operation did.
@@ -39,4 +59,6 @@ pub struct Context<'a> {
 pub struct Done {
     /// Bytes written, where that means something.
     pub bytes: Option<u64>,
+    /// True for a directory that was not there before.
+    pub made: bool,
 }

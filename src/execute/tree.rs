@@ -46,7 +46,10 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     stage
         .publish(act.replace)
         .with_context(|| format!("cannot put {} in place", act.path))?;
-    Ok(Done { bytes: Some(bytes) })
+    Ok(Done {
+        bytes: Some(bytes),
+        ..Done::default()
+    })
 }
 
 fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow::Result<u64> {
@@ -109,7 +112,10 @@ pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> 
     openat(&above, name, flags, Mode::empty())
         .and_then(|directory| permissions.apply(&directory))
         .with_context(|| format!("cannot set owner and mode of directory {}", act.path))?;
-    Ok(Done::default())
+    Ok(Done {
+        made,
+        ..Done::default()
+    })
 }
 
 /// False if it was there.

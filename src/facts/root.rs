@@ -18,6 +18,23 @@ pub struct RootFacts {
     pub enabled_units: std::collections::BTreeSet<String>,
     /// Text of the preset file the provisioner writes to, when there is one.
     pub preset_text: Option<String>,
+    /// Text of the table of encrypted volumes, when there is one.
+    pub crypttab_text: Option<String>,
+    /// What the target says about SELinux.
+    pub selinux: SelinuxFacts,
+}
+
+/// What `/etc/selinux/config` of the target says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SelinuxFacts {
+    /// The file exists.
+    pub has_config: bool,
+    /// `SELINUX=disabled`, or the file does not say.
+    pub is_disabled: bool,
+    /// Value of `SELINUXTYPE`, unless empty.
+    pub policy: Option<String>,
+    /// The table of labels of that policy, as a path inside the target, if it exists.
+    pub file_contexts: Option<String>,
 }
 
 /// One existing node (lstat).

@@ -1,18 +1,26 @@
 //! External programs: a command is a value, and there is one way to run it.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nix::sys::signal::Signal;
 use std::fmt::{self, Write as _};
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How much of each stream is kept: its last bytes, where tools say what went wrong.
 const TAIL_BYTES: usize = 4096;
 
 /// Held while a child is started, and while a device is open exclusively.
 static STARTING: Mutex<()> = Mutex::new(());
+
+/// Hears of every command this process runs, on the thread that runs it.
+static LISTENER: OnceLock<fn(&Command)> = OnceLock::new();
+
+/// Calls `listener` before every command from now on; the first listener stays.
+pub fn listen(listener: fn(&Command)) {
+    LISTENER.get_or_init(|| listener);
+}
 
 /// Does something no child may be started during: a child has copies of our descriptors from fork to
 /// exec, so a device we opened exclusively would stay taken after we closed it.
@@ -50,6 +58,31 @@ pub struct Output {
     pub stdout: String,
     /// Tail of standard error.
     pub stderr: String,
+}
+
+/// A command that ended, but not well.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{command} ended with {how}: {}", self.said())]
+pub struct CommandFailure {
+    /// The command.
+    pub command: Command,
+    /// `exit status 1`, `signal 9`.
+    pub how: String,
+    /// What it said.
+    pub output: Output,
+}
+
+impl CommandFailure {
+    /// What it said about the error.
+    fn said(&self) -> &str {
+        let Output { stdout, stderr } = &self.output;
+        let said = if stderr.trim().is_empty() {
+            stdout
+        } else {
+            stderr
+        };
+        said.trim()
+    }
 }
 
 impl Command {
@@ -101,6 +134,9 @@ impl Command {
     /// The program is missing, or ended with an error: the message holds the command, its status and
     /// the end of what it said.
     pub fn run(&self) -> anyhow::Result<Output> {
+        if let Some(listener) = LISTENER.get() {
+            listener(self);
+        }
         let mut child = self.spawn()?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
@@ -147,16 +183,23 @@ impl Command {
             (None, Some(signal)) => format!("signal {signal}"),
             (None, None) => "an unknown status".into(),
         };
-        let said = if output.stderr.trim().is_empty() {
-            &output.stdout
-        } else {
-            &output.stderr
-        };
-        bail!("{self} ended with {how}: {}", said.trim())
+        Err(CommandFailure {
+            command: self.clone(),
+            how,
+            output,
+        }
+        .into())
     }
 }
 
 impl Argument {
+    /// The argument as it may be shown.
+    pub fn shown(&self) -> &str {
+        match self {
+            Argument::Plain(text) => text,
+            Argument::Secret(_) => "[hidden]",
+        }
+    }
     fn reveal(&self) -> &str {
         match self {
             Argument::Plain(text) | Argument::Secret(text) => text,

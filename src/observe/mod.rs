@@ -5,6 +5,8 @@ pub mod root;
 
 mod accounts;
 mod content;
+mod selinux;
 mod tools;
 
+pub use selinux::selinux;
 pub use tools::tools;

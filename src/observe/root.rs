@@ -24,6 +24,7 @@ use std::os::fd::OwnedFd;
 
 const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
+const CRYPTTAB: &str = "/etc/crypttab";
 const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 
 /// What to know before looking.
@@ -34,6 +35,8 @@ pub struct View {
     /// Mount points, clean paths inside the target, of file systems about to be created: whatever is
     /// there now will be hidden, so they count as empty directories.
     pub blank_mounts: BTreeSet<String>,
+    /// Paths besides those of the config that something will be written to.
+    pub more_paths: Vec<String>,
 }
 
 /// Looks at the target root. A root that does not exist is blank.
@@ -54,6 +57,12 @@ pub fn observe(
         facts.preset_text = root
             .read(PRESET_FILE)
             .with_context(|| format!("cannot read {PRESET_FILE}"))?;
+        facts.selinux = super::selinux(root)?;
+        if !config.storage.luks.is_empty() {
+            facts.crypttab_text = root
+                .read(CRYPTTAB)
+                .with_context(|| format!("cannot read {CRYPTTAB}"))?;
+        }
     }
     facts.accounts.key_file = view.key_file;
     let wishes = look.wishes(config, &facts)?;
@@ -153,6 +162,9 @@ impl<'r> Look<'r> {
             }
         }
         add(self, PRESET_FILE, None)?;
+        for path in &self.view.more_paths {
+            add(self, path, None)?;
+        }
         Ok(wishes)
     }
 

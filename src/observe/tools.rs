@@ -16,6 +16,7 @@ const PROGRAMS: &[&str] = &[
     "mkfs.fat",
     "mkfs.xfs",
     "mkswap",
+    "setfiles",
     "systemctl",
     "useradd",
     "userdel",

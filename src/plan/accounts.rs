@@ -295,6 +295,11 @@ impl<'a> Planner<'_, 'a> {
         if wish.no_create_home == Some(true) {
             return Vec::new();
         }
+        if let Some(first_boot) = &self.draft.options.first_boot {
+            let invented = first_boot.invented_directories.iter();
+            let below = invented.filter(|path| is_at_or_below(path, home));
+            return below.cloned().collect();
+        }
         let mut adopts = BTreeSet::new();
         let points = self
             .config

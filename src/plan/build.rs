@@ -2,8 +2,8 @@
 
 use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
-    Access, Claim, Draft, Effect, Options, Refusal, Resource, Scope, Target, accounts, filesystems,
-    luks, mounts, order, partitions, raid, tree, units,
+    Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
+    filesystems, first_boot, luks, mounts, order, partitions, raid, relabel, tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -23,31 +23,61 @@ pub fn build(
     options: &Options,
 ) -> Result<Plan, Vec<Refusal>> {
     let mut draft = Draft::new(document, observed, options);
-    plan_parts(&mut draft);
-    let touched = touched_paths(draft.operations());
-    let nothing_to_do = draft.operations().iter().all(is_idle);
-    let mut points = match options.scope {
-        // Even mounting writes: file systems note when they were mounted.
-        Scope::Everything if nothing_to_do => BTreeSet::new(),
-        Scope::Everything => mounts::plan(&mut draft, &touched),
-        Scope::TreeOnly => BTreeSet::new(),
+    let points = match options.scope {
+        Scope::Everything | Scope::TreeOnly => plan_whole(&mut draft),
+        Scope::Stage(part) => plan_part(&mut draft, part),
     };
-    match options.target {
-        Target::Assembled => refuse_homeless(&mut draft, &points),
-        Target::Present if nothing_to_do => {}
-        Target::Present => sync_root(&mut draft, &mut points),
-    }
     finish(draft, &points)
 }
 
-fn plan_parts(draft: &mut Draft) {
+/// Plans what is done in one go. Returns the mount points.
+fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
     units::kernel_arguments(draft);
     if draft.options.scope == Scope::Everything {
-        partitions::plan(draft);
-        raid::plan(draft);
-        luks::plan(draft);
-        filesystems::plan(draft);
+        disks(draft);
     }
+    tree(draft);
+    let touched = touched_paths(draft.operations());
+    let nothing_to_do = draft.operations().iter().all(is_idle);
+    let mut points = match draft.options.scope {
+        // Even mounting writes: file systems note when they were mounted.
+        Scope::Everything if !nothing_to_do => mounts::plan(draft, &touched),
+        _ => BTreeSet::new(),
+    };
+    match draft.options.target {
+        Target::Assembled => refuse_homeless(draft, &points),
+        Target::Present if nothing_to_do => {}
+        Target::Present => sync_root(draft, &mut points),
+    }
+    points
+}
+
+/// Plans what one stage of a first boot does. Returns the mount points.
+fn plan_part(draft: &mut Draft, part: Part) -> BTreeSet<String> {
+    let mut points = BTreeSet::new();
+    match part {
+        Part::KernelArguments => units::kernel_arguments(draft),
+        Part::Disks => disks(draft),
+        Part::Mounts => points = mounts::plan_lasting(draft),
+        Part::Files => {
+            tree(draft);
+            first_boot::plan(draft);
+            relabel::plan(draft);
+            sync_root(draft, &mut points);
+        }
+        Part::Unmounts => mounts::plan_unmounts(draft),
+    }
+    points
+}
+
+fn disks(draft: &mut Draft) {
+    partitions::plan(draft);
+    raid::plan(draft);
+    luks::plan(draft);
+    filesystems::plan(draft);
+}
+
+fn tree(draft: &mut Draft) {
     accounts::plan(draft);
     tree::plan(draft);
     units::plan(draft);

@@ -30,6 +30,9 @@ impl OpKind {
             OpKind::HardLink(a) => Subject::Path(a.path.clone()),
             OpKind::DisableUnit(a) => Subject::Unit(a.unit.clone()),
             OpKind::KernelArguments(_) => Subject::KernelArguments,
+            OpKind::Relabel(a) => {
+                Subject::Path(a.paths.first().map_or("/", String::as_str).to_owned())
+            }
             OpKind::Sync(a) | OpKind::Unmount(a) => Subject::Mount(a.point.clone()),
         }
     }
@@ -59,6 +62,8 @@ impl OpKind {
             OpKind::HardLink(a) => format!("hard-link {} -> {}", a.path, a.target),
             OpKind::DisableUnit(a) => format!("disable unit {}", a.unit),
             OpKind::KernelArguments(_) => "set kernel arguments".into(),
+            OpKind::Relabel(a) if a.paths.len() == 1 => format!("label {}", a.paths[0]),
+            OpKind::Relabel(a) => format!("label {} paths", a.paths.len()),
             OpKind::Sync(a) => format!("sync {}", a.point),
             OpKind::Unmount(a) => format!("unmount {}", a.point),
         }

@@ -1,7 +1,7 @@
 //! Encrypted volumes.
 
 use super::op::{AlreadyRight, CreateLuks, Effect, OpKind, Phase, Subject};
-use super::{Access, Claim, Draft, Refusal, Resource, devices, filesystems};
+use super::{Access, Claim, Draft, Part, Refusal, Resource, Scope, devices, filesystems};
 use crate::config::Origin;
 use crate::config::model::{Clevis, Luks};
 use crate::disk::DeviceRef;
@@ -57,7 +57,7 @@ fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<()
         let cause = "the program cryptsetup is not installed".to_owned();
         return Err(refusal(cause, "install package cryptsetup"));
     }
-    if let Some(what) = unsupported(luks) {
+    if let Some(what) = unsupported(luks, draft.options.scope) {
         let cause = format!("{what} is not supported by this version of kindling");
         return Err(refusal(cause, "give the volume a keyFile"));
     }
@@ -139,13 +139,15 @@ fn push(
 
 /// What of the section cannot be carried out yet. Refused before anything is touched: a volume whose
 /// key is lost is worse than none.
-fn unsupported(luks: &Luks) -> Option<String> {
+fn unsupported(luks: &Luks, scope: Scope) -> Option<String> {
+    // A first boot hands a generated key on to the real root; a desk has nowhere to put it.
+    let keeps_keys = scope == Scope::Stage(Part::Disks);
     if let Some(pins) = clevis_in_words(&luks.clevis) {
         Some(format!("unlocking by Clevis ({pins})"))
     } else if luks.cex.enabled == Some(true) {
         Some("a CEX key".into())
-    } else if luks.key_file.source.as_ref().is_none_or(String::is_empty) {
-        Some("a generated key".into())
+    } else if !keeps_keys && luks.key_file.source.as_ref().is_none_or(String::is_empty) {
+        Some("a generated key outside a first boot".into())
     } else {
         None
     }

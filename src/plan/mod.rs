@@ -7,6 +7,7 @@ pub mod describe;
 pub mod devices;
 pub mod digest;
 pub mod filesystems;
+pub mod first_boot;
 pub mod luks;
 pub mod mounts;
 pub mod op;
@@ -15,6 +16,7 @@ pub mod partitions;
 pub mod paths;
 pub mod permissions;
 pub mod raid;
+pub mod relabel;
 pub mod show;
 pub mod tree;
 pub mod units;
@@ -25,6 +27,7 @@ mod draft;
 pub use build::build;
 pub use claims::{Access, Claim, Resource};
 pub use draft::{Draft, Refusal};
+pub use first_boot::FirstBoot;
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};
 
 /// What `plan` needs besides config and facts.
@@ -38,6 +41,8 @@ pub struct Options {
     pub ignore_unsupported: bool,
     /// What the target root is before anything is mounted on it.
     pub target: Target,
+    /// What a first boot does besides; `None` on a desk.
+    pub first_boot: Option<FirstBoot>,
 }
 
 /// Which parts of a config to plan.
@@ -47,6 +52,23 @@ pub enum Scope {
     Everything,
     /// Only files, users and units into an existing tree (`--root`).
     TreeOnly,
+    /// The part of one stage of a first boot.
+    Stage(Part),
+}
+
+/// What one stage of a first boot does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Kernel arguments.
+    KernelArguments,
+    /// Partitions, arrays, volumes, file systems.
+    Disks,
+    /// Mounting, with the directories that needs. Nothing is unmounted.
+    Mounts,
+    /// Accounts, nodes, units, and what [`FirstBoot`] asks for. Everything is mounted.
+    Files,
+    /// Unmounting.
+    Unmounts,
 }
 
 /// Which file systems to mount while the tree is written.

@@ -2,8 +2,8 @@
 
 use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
 use super::{
-    Access, Claim, Draft, Mounts, Options, Phase, Refusal, Resource, devices, filesystems, luks,
-    partitions, raid,
+    Access, Claim, Draft, Mounts, Options, Part, Phase, Refusal, Resource, Scope, devices,
+    filesystems, luks, partitions, raid, relabel,
 };
 use crate::config::model::Filesystem;
 use crate::config::{Document, Origin};
@@ -42,6 +42,32 @@ pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<Str
         push_release(draft, &points, &point, origin);
     }
     points
+}
+
+/// Plans the mounts of a stage that leaves them mounted. The devices are used by the names the config
+/// has for them: all exist by then. Returns the mount points.
+pub fn plan_lasting(draft: &mut Draft) -> BTreeSet<String> {
+    let document = draft.document;
+    let wanted = wanted(document);
+    let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
+    for want in &wanted {
+        match plan_one(draft, want, &points) {
+            Ok(()) => relabel::mounted_root(draft, &want.point),
+            Err(refusal) => draft.refuse(*refusal),
+        }
+    }
+    points
+}
+
+/// Plans unmounting everything [`plan_lasting`] mounts, deepest first.
+pub fn plan_unmounts(draft: &mut Draft) {
+    let document = draft.document;
+    let wanted = wanted(document);
+    let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
+    for want in wanted.iter().rev() {
+        let origin = origin(draft, want);
+        push_unmount(draft, &points, &want.point, origin);
+    }
 }
 
 /// Mounts of file systems that exist and stay as they are, so that observation can look into them.
@@ -138,6 +164,9 @@ fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Box<Refusal>> {
     let name = &want.filesystem.device;
     let device = match want.format {
         "virtiofs" => DeviceRef::Path { path: name.clone() },
+        _ if draft.options.scope == Scope::Stage(Part::Mounts) => {
+            DeviceRef::Path { path: name.clone() }
+        }
         _ => devices::resolve(draft, name, "cannot mount", origin(draft, want))?,
     };
     Ok(op::Mount {
@@ -156,6 +185,7 @@ fn plan_one(
     let mount = mount_of(draft, want)?;
     let origin = origin(draft, want);
     push_directories(draft, want, points, origin.clone())?;
+    relabel::before_mounting(draft, &want.point);
     let point = want.point.as_str();
     let mut claims = vec![
         Claim::new(Access::Make, Resource::Mount(point.into())),
@@ -244,22 +274,29 @@ fn push_directory(
     draft.push(Phase::Mount, Effect::Create, kind, origin, claims);
 }
 
-/// Sync and unmount. Unmounting uses the mount below it, which so is released later.
+/// Sync and unmount.
 fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
     let at = MountPoint {
         point: point.into(),
     };
     let release = Claim::new(Access::Release, Resource::Mount(point.into()));
-    let sync = OpKind::Sync(at.clone());
+    let sync = OpKind::Sync(at);
     draft.push(
         Phase::Finish,
         Effect::Step,
         sync,
         origin.clone(),
-        vec![release.clone()],
+        vec![release],
     );
-    let mut claims = vec![release];
+    push_unmount(draft, points, point, origin);
+}
+
+/// Unmounting uses the mount below it, which so is released later.
+fn push_unmount(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
+    let mut claims = vec![Claim::new(Access::Release, Resource::Mount(point.into()))];
     claims.extend(holder_of(points, point).map(Claim::use_mount));
-    let unmount = OpKind::Unmount(at);
+    let unmount = OpKind::Unmount(MountPoint {
+        point: point.into(),
+    });
     draft.push(Phase::Finish, Effect::Step, unmount, origin, claims);
 }

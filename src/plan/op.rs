@@ -35,6 +35,12 @@ pub enum Phase {
     Files,
     /// systemd units.
     Units,
+    /// What unlocks encrypted volumes on later boots.
+    Keys,
+    /// What a first boot leaves behind about itself.
+    Records,
+    /// SELinux labels.
+    Labels,
     /// Sync and unmount.
     Finish,
 }
@@ -52,6 +58,9 @@ impl Phase {
             Phase::Accounts => "accounts",
             Phase::Files => "files",
             Phase::Units => "units",
+            Phase::Keys => "keys",
+            Phase::Records => "records",
+            Phase::Labels => "labels",
             Phase::Finish => "sync and unmount",
         }
     }
@@ -149,6 +158,8 @@ pub enum OpKind {
     DisableUnit(DisableUnit),
     /// Add and remove kernel arguments through the distribution's helper.
     KernelArguments(KernelArgumentsAct),
+    /// Set SELinux labels.
+    Relabel(RelabelAct),
     /// Make a mounted file system durable (`syncfs`).
     Sync(MountPoint),
     /// Unmount.
@@ -592,6 +603,19 @@ pub struct KernelArgumentsAct {
     pub should_exist: Vec<String>,
     /// To remove.
     pub should_not_exist: Vec<String>,
+}
+
+/// See [`OpKind::Relabel`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RelabelAct {
+    /// Paths inside the target, everything below them included; `*` at the end stands for any rest of
+    /// the last component. What does not exist is left out.
+    pub paths: Vec<String>,
+    /// The policy's table of labels, inside the target.
+    pub file_contexts: String,
+    /// Only if nothing but `lost+found` is in the first path: the root of a new file system.
+    pub only_if_empty: bool,
 }
 
 /// See [`OpKind::Sync`] and [`OpKind::Unmount`].

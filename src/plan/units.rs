@@ -41,7 +41,7 @@ pub fn plan(draft: &mut Draft<'_>) {
 pub fn kernel_arguments(draft: &mut Draft<'_>) {
     let wish = &draft.document.config().kernel_arguments;
     let nothing = wish.should_exist.is_empty() && wish.should_not_exist.is_empty();
-    if nothing || draft.options.scope != Scope::Everything {
+    if nothing || draft.options.scope == Scope::TreeOnly {
         return;
     }
     let origin = draft.origin("$.kernelArguments");

@@ -1,0 +1,139 @@
+//! Sets SELinux labels with `setfiles`, by the policy of the target.
+
+use super::{Context, Done};
+use crate::host::{Command, TargetRoot};
+use crate::plan::op::RelabelAct;
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
+use std::path::PathBuf;
+
+/// Labels paths and everything below them.
+///
+/// # Errors
+/// A directory cannot be read, or what setfiles says.
+pub fn relabel(act: &RelabelAct, context: &Context) -> anyhow::Result<Done> {
+    let root = context.root;
+    if act.only_if_empty && !is_new(root, act.paths.first().map_or("/", String::as_str))? {
+        return Ok(Done::default());
+    }
+    let mut list = Vec::new();
+    for path in &act.paths {
+        for found in expand(root, path)? {
+            list.extend_from_slice(outside(root, &found).to_string_lossy().as_bytes());
+            list.push(0);
+        }
+    }
+    if list.is_empty() {
+        return Ok(Done::default());
+    }
+    command(act, root, list).run()?;
+    Ok(Done::default())
+}
+
+/// Paths go through standard input, each ended by a zero byte.
+fn command(act: &RelabelAct, root: &TargetRoot, list: Vec<u8>) -> Command {
+    Command::new("setfiles")
+        .args(["-vF0", "-r"])
+        .arg(root.path().to_string_lossy())
+        .arg(outside(root, &act.file_contexts).to_string_lossy())
+        .args(["-f", "-"])
+        .stdin(list)
+}
+
+/// A clean path inside the root as one of the host.
+fn outside(root: &TargetRoot, path: &str) -> PathBuf {
+    root.path().join(path.trim_start_matches('/'))
+}
+
+/// What exists of a path, or of all that a path with `*` at its end stands for.
+fn expand(root: &TargetRoot, path: &str) -> anyhow::Result<Vec<String>> {
+    let Some(start) = path.strip_suffix('*') else {
+        let there = exists(root, path)?;
+        return Ok(there.then(|| path.to_owned()).into_iter().collect());
+    };
+    let (directory, start) = start.rsplit_once('/').unwrap_or(("", start));
+    let mut names = names(root, directory)?;
+    names.retain(|name| name.starts_with(start));
+    names.sort();
+    Ok(names
+        .into_iter()
+        .map(|name| format!("{directory}/{name}"))
+        .collect())
+}
+
+/// A link counts by itself, wherever it leads.
+fn exists(root: &TargetRoot, path: &str) -> anyhow::Result<bool> {
+    let (directory, name) = root.open_parent(path)?;
+    match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot look at {path}")),
+    }
+}
+
+fn names(root: &TargetRoot, path: &str) -> anyhow::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let at = if path.is_empty() || path == "/" {
+        "."
+    } else {
+        path
+    };
+    let act = || format!("cannot read directory {path}");
+    let directory = root.open_at(at, flags, Mode::empty()).with_context(act)?;
+    let mut stream = nix::dir::Dir::from_fd(directory).with_context(act)?;
+    let mut names = Vec::new();
+    for entry in stream.iter() {
+        let name = entry
+            .with_context(act)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// A file system nobody has written to yet.
+fn is_new(root: &TargetRoot, point: &str) -> anyhow::Result<bool> {
+    Ok(names(root, point)?.iter().all(|name| name == "lost+found"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_names_policy_and_root() {
+        let act = RelabelAct {
+            paths: vec!["/etc".into()],
+            file_contexts: "/etc/selinux/t/contexts/files/file_contexts".into(),
+            only_if_empty: false,
+        };
+        let command = command(
+            &act,
+            &TargetRoot::new("/sysroot"),
+            b"/sysroot/etc\0".to_vec(),
+        );
+        assert_eq!(
+            command.to_string(),
+            "setfiles -vF0 -r /sysroot /sysroot/etc/selinux/t/contexts/files/file_contexts -f -"
+        );
+    }
+
+    #[test]
+    fn stars_stand_for_what_is_there() {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::create_dir(dir.path().join("etc")).expect("a directory");
+        for name in ["passwd", "passwd-", "group"] {
+            std::fs::write(dir.path().join("etc").join(name), "").expect("a file");
+        }
+        let root = TargetRoot::new(dir.path());
+        let found = expand(&root, "/etc/passwd*").expect("readable");
+        assert_eq!(found, ["/etc/passwd", "/etc/passwd-"]);
+        assert!(expand(&root, "/etc/shadow").expect("readable").is_empty());
+    }
+}
