@@ -3,10 +3,11 @@
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
 use super::merge;
-use super::model::{Config, Ignition};
+use super::model::{Config, Ignition, Resource};
 use super::origin::{JsonPath, Origin};
 use super::rules;
 use super::shape::Field;
+use super::stored::Origins;
 use super::tree::{Place, Tree, Value};
 use super::version::LATEST_VERSION;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) struct Source {
     pub(crate) lines: Lines,
     /// The places as they stood in that text, to find original paths in.
     pub(crate) places: Arc<Places>,
+    /// Where the text itself came from, if it was stored in between.
+    pub(crate) origins: Option<Origins>,
 }
 
 /// Places of a value and everything in it, without the values.
@@ -175,12 +178,22 @@ impl Document {
             .places
             .path_to(offset, value.is_leaf())
             .unwrap_or_else(JsonPath::root);
+        if let Some(origins) = &source.origins {
+            return origins.of(&path);
+        }
         Some(Origin {
             source: Arc::clone(&source.name),
             line,
             column,
             path,
         })
+    }
+
+    /// The same document with its certificate authorities replaced, e.g. by their bytes.
+    #[must_use]
+    pub fn with_authorities(mut self, authorities: Vec<Resource>) -> Self {
+        self.config.ignition.security.tls.certificate_authorities = authorities;
+        self
     }
 
     /// `child` merged into `parent`. Never fails and judges nothing; see [`Document::check`].

@@ -105,18 +105,24 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
     }
 }
 
-fn typed(root: Tree<'_>) -> Result<(Config, Arc<Places>), String> {
+pub(super) fn typed(root: Tree<'_>) -> Result<(Config, Arc<Places>), String> {
     let places = Arc::new(Places::of(&root));
     let config = Config::deserialize(root).map_err(|e| e.to_string())?;
     Ok((config, places))
 }
 
-fn document(source: &str, config: Config, places: Arc<Places>, lines: Lines) -> Document {
+pub(super) fn document(
+    source: &str,
+    config: Config,
+    places: Arc<Places>,
+    lines: Lines,
+) -> Document {
     let name = shown_source(source).into();
     let source = Source {
         name,
         lines,
         places: Arc::clone(&places),
+        origins: None,
     };
     Document {
         config,

@@ -141,7 +141,9 @@ mod tests {
             sector_bytes: None,
         };
         let devices = Devices::with_images(BTreeMap::from([("/dev/vda".into(), image)]));
+        let keys = crate::execute::Keys::default();
         let context = Context {
+            keys: &keys,
             root: &TargetRoot::new("/nowhere"),
             devices: &devices,
             fetcher: &Fetcher::default(),

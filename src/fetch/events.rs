@@ -64,7 +64,13 @@ impl fmt::Display for FetchEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FetchEvent::Attempt { url, number } => write!(f, "GET {url}: attempt #{number}"),
-            FetchEvent::Answer { status, .. } => write!(f, "GET result: {status}"),
+            FetchEvent::Answer { status, .. } => {
+                let known = reqwest::StatusCode::from_u16(*status).ok();
+                match known.and_then(|status| status.canonical_reason()) {
+                    Some(reason) => write!(f, "GET result: {reason}"),
+                    None => write!(f, "GET result: {status}"),
+                }
+            }
             FetchEvent::Redirect { url } => write!(f, "GET redirected to {url}"),
             FetchEvent::Retry { cause, pause, .. } => {
                 write!(

@@ -133,7 +133,12 @@ impl Fetcher {
         authorities::parse(&bundle).map_err(unusable)
     }
 
-    fn bundle(&self, request: &Request, events: &dyn FetchEvents) -> Result<Arc<[u8]>, FetchError> {
+    /// The bytes of a bundle of certificate authorities, unpacked and verified. Each is fetched once.
+    pub fn bundle(
+        &self,
+        request: &Request,
+        events: &dyn FetchEvents,
+    ) -> Result<Arc<[u8]>, FetchError> {
         let packed = request.compression != super::Compression::None;
         let key = (request.url.clone(), packed, request.headers.clone());
         let known = self.bundles.lock().get(&key).cloned();

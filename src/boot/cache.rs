@@ -1,0 +1,124 @@
+//! The config cache: the user's config, rendered, for later stages and for scripts of the distribution.
+//! Beside it lies a file with the origins, so that later stages can say where a wish stands.
+
+use super::paths;
+use crate::config::{Document, Origins, read_stored};
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Mode of a new cache: the group of the administrators may read it.
+const MODE: u32 = 0o640;
+
+/// Origins that belong to one cache text.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// Digest of the cache text they were made for.
+    sha256: String,
+    origins: Origins,
+}
+
+/// Writes the cache, complete or not at all, and the origins beside it.
+///
+/// # Errors
+/// The cache cannot be written; its directory must exist. Missing origins only make later messages
+/// less helpful, so they are no error.
+pub fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
+    let act = || format!("cannot write config cache {}", path.display());
+    let text = document.to_json().with_context(act)?;
+    let mode = fs::metadata(path).map_or(MODE & !umask(), |present| present.permissions().mode());
+    replace(path, &text, mode).with_context(act)?;
+    let stored = Stored {
+        sha256: digest(&text),
+        origins: document.origins(),
+    };
+    if let Ok(text) = serde_json::to_vec(&stored) {
+        let _ = replace(&paths::origins_of(path), &text, 0o600);
+    }
+    Ok(())
+}
+
+/// Reads the cache. It was judged when it was written, and is not judged again.
+///
+/// # Errors
+/// There is none, or it is damaged.
+pub fn read(path: &Path) -> anyhow::Result<Document> {
+    let text = fs::read(path).with_context(|| {
+        format!(
+            "cannot read config cache {}; did a fetch stage run?",
+            path.display()
+        )
+    })?;
+    let name = path.display().to_string();
+    let document =
+        read_stored(&name, &text).with_context(|| format!("config cache {name} is damaged"))?;
+    Ok(match origins(path, &text) {
+        Some(origins) => document.with_origins(origins),
+        None => document,
+    })
+}
+
+/// Origins for exactly this text; none if a program of the distribution rewrote the cache.
+fn origins(path: &Path, text: &[u8]) -> Option<Origins> {
+    let stored: Stored = serde_json::from_slice(&fs::read(paths::origins_of(path)).ok()?).ok()?;
+    (stored.sha256 == digest(text)).then_some(stored.origins)
+}
+
+fn digest(text: &[u8]) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn replace(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(text)?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// The mask of the process, which can only be read by setting it.
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    line.and_then(|text| u32::from_str_radix(text.trim(), 8).ok())
+        .unwrap_or(0o022)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, JsonPath};
+
+    #[test]
+    fn origins_come_back_with_the_text_they_belong_to() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("cache.json");
+        let text = br#"{"ignition": {"version": "3.4.0"},
+ "storage": {"directories": [{"path": "/a"}]}}"#;
+        let document = config::parse("a.ign", text).outcome.expect("valid");
+        write(&path, &document).expect("written");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, MODE & !umask());
+        let origin = |document: &Document| {
+            let origin = document.origin(&JsonPath::new("$.storage.directories.0"));
+            origin.expect("an origin").to_string()
+        };
+        let read_back = read(&path).expect("read");
+        assert_eq!(origin(&read_back), "a.ign:2:31 ($.storage.directories.0)");
+        // Somebody else rewrites the cache: its origins count no longer.
+        let other = fs::read_to_string(&path).expect("text").replace("/a", "/b");
+        fs::write(&path, other).expect("written");
+        let read_back = read(&path).expect("read");
+        assert!(origin(&read_back).starts_with(&path.display().to_string()));
+    }
+}

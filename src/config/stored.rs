@@ -1,0 +1,201 @@
+//! A document on its way through a file: the canonical text other programs read too, and, beside it,
+//! where each part of it came from.
+
+use super::document::{Document, Inside, NOWHERE, Places};
+use super::lines::Lines;
+use super::origin::{JsonPath, Origin};
+use super::parse;
+use super::read::read;
+use super::shape::ROOT;
+use super::version::LATEST_VERSION;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Origins of the objects of a document, by their paths in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origins {
+    /// Names of the texts.
+    sources: Vec<Arc<str>>,
+    places: HashMap<String, Known>,
+}
+
+/// Index of a text, line, column, and the path there unless it is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known(
+    usize,
+    u32,
+    u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<JsonPath>,
+);
+
+/// Why a stored text is no document any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a config as kindling or Ignition stores it: {0}")]
+pub struct StoredError(String);
+
+impl Document {
+    /// The canonical text: compact JSON in the latest version, unset options and empty lists left
+    /// out, sections always there.
+    ///
+    /// # Errors
+    /// None that a config can cause.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&self.config)
+    }
+
+    /// Origins of all objects. Single values have that of what they are part of.
+    pub fn origins(&self) -> Origins {
+        let mut origins = Origins {
+            sources: self.sources.iter().map(|s| Arc::clone(&s.name)).collect(),
+            places: HashMap::new(),
+        };
+        self.collect(&self.places, &JsonPath::root(), &mut origins.places);
+        origins
+    }
+
+    fn collect(&self, places: &Places, path: &JsonPath, found: &mut HashMap<String, Known>) {
+        match &places.inside {
+            Inside::Nothing => {}
+            Inside::Elements(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.collect(element, &path.join(index), found);
+                }
+            }
+            Inside::Members(members) => {
+                if let Some(known) = self.known(places, path) {
+                    found.insert(path.as_str().to_owned(), known);
+                }
+                for (field, places) in members {
+                    self.collect(places, &path.join(field.name), found);
+                }
+            }
+        }
+    }
+
+    fn known(&self, places: &Places, path: &JsonPath) -> Option<Known> {
+        let index = usize::try_from(places.at.source)
+            .ok()
+            .filter(|_| places.at != NOWHERE)?;
+        let source = self.sources.get(index)?;
+        let at = source.lines.position(places.at.offset);
+        // In a document of one text every path is that of the text.
+        let original = match Arc::ptr_eq(&source.places, &self.places) {
+            true => None,
+            false => self
+                .origin(path)
+                .map(|origin| origin.path)
+                .filter(|p| p != path),
+        };
+        Some(Known(index, at.line, at.column, original))
+    }
+
+    /// The same document, with the origins its text had before it was stored.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        if let [source] = &mut self.sources[..]
+            && let Some(source) = Arc::get_mut(source)
+        {
+            source.origins = Some(origins);
+        }
+        self
+    }
+}
+
+impl Origins {
+    /// The origin of the value at `path`, or of the innermost object it is part of.
+    pub(crate) fn of(&self, path: &JsonPath) -> Option<Origin> {
+        let mut at = path.as_str();
+        loop {
+            if let Some(Known(index, line, column, original)) = self.places.get(at) {
+                let path = original.clone().unwrap_or_else(|| JsonPath::new(at));
+                return Some(Origin {
+                    source: Arc::clone(self.sources.get(*index)?),
+                    line: *line,
+                    column: *column,
+                    path,
+                });
+            }
+            at = at.rsplit_once('.')?.0;
+        }
+    }
+}
+
+/// Reads the canonical text. It was judged before it was stored, so it is not judged again.
+///
+/// # Errors
+/// It is no JSON, or no config of the latest version.
+pub fn read_stored(source: &str, text: &[u8]) -> Result<Document, StoredError> {
+    let lines = Lines::of(text);
+    let reading = read(text, &lines, &ROOT, LATEST_VERSION);
+    let root = reading.map_err(|error| StoredError(error.message))?.root;
+    let (config, places) = parse::typed(root).map_err(StoredError)?;
+    if config.ignition.version != LATEST_VERSION.as_str() {
+        let message = format!(
+            "its version is {:?}, not {LATEST_VERSION}",
+            config.ignition.version
+        );
+        return Err(StoredError(message));
+    }
+    Ok(parse::document(source, config, places, lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = r#"{"ignition": {"version": "3.4.0"},
+        "storage": {"files": [{"path": "/a"}]}}"#;
+    const CHILD: &str = r#"{"ignition": {"version": "3.4.0"},
+        "storage": {"files": [
+            {"path": "/b", "contents": {"source": "data:,b"}}]}}"#;
+
+    fn parsed(name: &str, text: &str) -> Document {
+        parse::parse(name, text.as_bytes()).outcome.expect("valid")
+    }
+
+    #[test]
+    fn origins_survive_being_stored() {
+        let merged = Document::merge(&parsed("p.ign", PARENT), &parsed("c.ign", CHILD));
+        let text = merged.to_json().expect("text");
+        let origins = serde_json::to_vec(&merged.origins()).expect("text");
+        let origins = serde_json::from_slice(&origins).expect("the same");
+        let stored = read_stored("/run/ignition.json", &text).expect("a document");
+        let stored = stored.with_origins(origins);
+        assert_eq!(stored.config(), merged.config());
+        for (path, want) in [
+            ("$.storage.files.0", "p.ign:2:32 ($.storage.files.0)"),
+            ("$.storage.files.1", "c.ign:3:14 ($.storage.files.0)"),
+            (
+                "$.storage.files.1.contents.source",
+                "c.ign:3:41 ($.storage.files.0.contents)",
+            ),
+        ] {
+            let origin = stored.origin(&JsonPath::new(path)).map(|o| o.to_string());
+            assert_eq!(origin.as_deref(), Some(want), "{path}");
+        }
+        // Merging keeps them.
+        let base = parsed(
+            "base.ign",
+            r#"{"ignition": {"version": "3.4.0"}, "passwd": {"users": [{"name": "u"}]}}"#,
+        );
+        let full = Document::merge(&base, &stored);
+        let origin = full.origin(&JsonPath::new("$.storage.files.1"));
+        assert_eq!(
+            origin.map(|o| o.to_string()).as_deref(),
+            Some("c.ign:3:14 ($.storage.files.0)")
+        );
+    }
+
+    #[test]
+    fn what_was_not_stored_by_us_is_refused() {
+        for text in [
+            "",
+            "{",
+            r#"{"ignition":{"version":"3.0.0"}}"#,
+            r#"{"storage":[]}"#,
+        ] {
+            assert!(read_stored("x", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}
