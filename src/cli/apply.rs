@@ -5,17 +5,17 @@ use super::load;
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
-use crate::execute::scheduler::{self, Outcome, Record};
+use crate::execute::record::{self, Place};
+use crate::execute::scheduler::{self, Record};
 use crate::execute::{self, Context, Keys};
-use crate::fetch::{FetchError, FetchEvent, FetchEvents};
+use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::mount;
+use crate::plan::Plan;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
-use crate::plan::{Effect, Operation, Plan};
 use crate::report::{self, OperationReport, Report};
 use anyhow::Context as _;
 use clap::Args;
-use nix::errno::Errno;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,61 +127,17 @@ impl FetchEvents for UntilStopped<'_> {
     }
 }
 
-/// A fetch that was ended for the sake of another operation did not fail by itself.
-fn is_cancelled(error: &anyhow::Error) -> bool {
-    let cancelled = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref(), Some(FetchError::Cancelled { .. }))
-    };
-    error.chain().any(cancelled)
-}
-
 fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[Record]) -> Report {
-    let operations = prepared.plan.operations.iter().zip(records);
     Report {
         version: report::VERSION,
         kindling: env!("CARGO_PKG_VERSION").into(),
         command: "apply".into(),
         started,
-        duration_us: micros(took),
+        duration_us: record::micros(took),
         plan_digest: digest(&prepared.plan),
         sources: prepared.loaded.report_sources(),
-        operations: operations
-            .map(|(operation, record)| operation_report(operation, record))
-            .collect(),
+        operations: record::reports(&prepared.plan, records, Place::Desk),
     }
-}
-
-fn operation_report(operation: &Operation, record: &Record) -> OperationReport {
-    let (outcome, bytes) = match &record.outcome {
-        Outcome::Done(_) if operation.effect == Effect::Skip => (report::Outcome::Skipped, None),
-        Outcome::Done(_) if operation.effect == Effect::Keep => {
-            (report::Outcome::AlreadyRight, None)
-        }
-        Outcome::Done(done) => (report::Outcome::Done, done.bytes),
-        Outcome::Failed(error) if is_cancelled(error) => (report::Outcome::NotStarted, None),
-        Outcome::Failed(error) => (
-            report::Outcome::Failed {
-                error: format!("{error:#}"),
-                remedy: remedy(error),
-            },
-            None,
-        ),
-        Outcome::NotStarted => (report::Outcome::NotStarted, None),
-    };
-    OperationReport {
-        id: operation.id.0,
-        phase: operation.phase,
-        act: operation.kind.describe(),
-        origin: operation.origin.clone(),
-        start_us: micros(record.started),
-        duration_us: micros(record.duration),
-        outcome,
-        bytes,
-    }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[allow(
@@ -262,26 +218,4 @@ fn failure(operation: &OperationReport) -> String {
         text.push_str(&format!("\n  to do: {remedy}"));
     }
     text
-}
-
-/// What to do about common causes.
-fn remedy(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let fetch = cause
-            .downcast_ref::<FetchError>()
-            .and_then(FetchError::remedy);
-        let io = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::raw_os_error);
-        let os = io.or(cause.downcast_ref::<Errno>().map(|errno| *errno as i32));
-        let text = match os.map(Errno::from_raw) {
-            Some(Errno::ENOSPC) => "make the file system larger (sizeMiB, or size= of the image)",
-            Some(Errno::EROFS | Errno::EACCES | Errno::EPERM | Errno::ETXTBSY) => {
-                "make the image or tree writable for this user"
-            }
-            Some(Errno::ENOENT) if cause.to_string().contains("PATH") => "install the program",
-            _ => fetch?,
-        };
-        Some(text.to_string())
-    })
 }

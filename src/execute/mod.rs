@@ -7,6 +7,7 @@ pub mod image;
 pub mod luks;
 pub mod mount;
 pub mod raid;
+pub mod record;
 pub mod relabel;
 pub mod scheduler;
 pub mod table;

@@ -34,6 +34,11 @@ pub enum FetchEvent<'a> {
         /// Pause before the next attempt.
         pause: Duration,
     },
+    /// All bytes came, and are those the config wants.
+    Verified {
+        /// Their digest in hex.
+        sum: &'a str,
+    },
     /// More decompressed bytes are in the sink.
     Received {
         /// How many more.
@@ -79,6 +84,7 @@ impl fmt::Display for FetchEvent<'_> {
                     pause.as_secs_f32()
                 )
             }
+            FetchEvent::Verified { sum } => write!(f, "file matches expected sum of: {sum}"),
             FetchEvent::Received { bytes } => write!(f, "GET received {bytes} bytes"),
         }
     }

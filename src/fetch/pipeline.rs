@@ -63,7 +63,9 @@ pub(super) fn copy<'a>(
         total += read as u64;
         events.event(FetchEvent::Received { bytes: read as u64 });
     }
-    hasher.verify(request)?;
+    if let Some(sum) = hasher.verify(request)? {
+        events.event(FetchEvent::Verified { sum: &sum });
+    }
     Ok(total)
 }
 
@@ -94,7 +96,7 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
 pub(super) fn verify(request: &Request, bytes: &[u8]) -> Result<(), FetchError> {
     let mut hasher = Hasher::of(request.digest);
     hasher.update(bytes);
-    hasher.verify(request)
+    hasher.verify(request).map(drop)
 }
 
 enum Hasher {
@@ -120,19 +122,20 @@ impl Hasher {
         }
     }
 
-    fn verify(self, request: &Request) -> Result<(), FetchError> {
+    /// The digest if there was one to compare with.
+    fn verify(self, request: &Request) -> Result<Option<String>, FetchError> {
         let calculated = match self {
-            Hasher::Nothing => return Ok(()),
+            Hasher::Nothing => return Ok(None),
             Hasher::Sha256(state) => hex(&state.finalize()),
             Hasher::Sha512(state) => hex(&state.finalize()),
         };
         let expected = match &request.digest {
-            None => return Ok(()),
+            None => return Ok(None),
             Some(Digest::Sha256(bytes)) => hex(bytes),
             Some(Digest::Sha512(bytes)) => hex(bytes),
         };
         if calculated == expected {
-            return Ok(());
+            return Ok(Some(calculated));
         }
         Err(FetchError::HashMismatch {
             url: request.shown_url(),
