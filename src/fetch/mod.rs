@@ -32,5 +32,5 @@ pub use network::{NetworkNeed, needs_network};
 pub use proxy::Proxies;
 pub use request::{Compression, Request};
 pub use scheme::Scheme;
-pub use settings::{DESK_TOTAL, Settings, USER_AGENT};
+pub use settings::{DESK_TOTAL, Settings, USER_AGENT, VERSION_TEXT};
 pub use shown::shown_url;

@@ -5,8 +5,29 @@ use crate::config::Config;
 use rustls::pki_types::CertificateDer;
 use std::time::Duration;
 
+/// The version of Ignition whose behaviour this is.
+macro_rules! ignition_version {
+    () => {
+        "2.27.0"
+    };
+}
+
 /// What we call ourselves. Servers that know Ignition by its `User-Agent` must know us as well.
-pub const USER_AGENT: &str = concat!("Ignition/2.27.0 kindling/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!(
+    "Ignition/",
+    ignition_version!(),
+    " kindling/",
+    env!("CARGO_PKG_VERSION")
+);
+
+/// What the names `ignition`, `ignition-apply` and so on call themselves, in the form scripts expect:
+/// a word and a version.
+pub const VERSION_TEXT: &str = concat!(
+    "Ignition ",
+    ignition_version!(),
+    "+kindling-",
+    env!("CARGO_PKG_VERSION")
+);
 
 /// Total limit per fetch for commands a person waits for, where a config sets none.
 pub const DESK_TOTAL: Duration = Duration::from_secs(120);
