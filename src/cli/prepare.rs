@@ -149,11 +149,8 @@ type Views = Vec<(String, mount::View)>;
 /// Mount points of file systems that will be made anew: what is there now does not count. One that has
 /// never been mounted here counts as blank too; if it is not, the run that mounts it will find out.
 fn blank_mounts(config: &Config, views: &Views) -> BTreeSet<String> {
-    let filesystems = config.storage.filesystems.iter();
-    let points = filesystems
-        .filter(|fs| !matches!(fs.format.as_deref(), None | Some("" | "none" | "swap")))
-        .filter_map(|fs| fs.path.clone().filter(|path| !path.is_empty()));
-    points
+    plan::mounts::points(config)
+        .into_iter()
         .filter(|point| !views.iter().any(|(viewed, _)| viewed == point))
         .collect()
 }

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
 use super::merge;
-use super::model::{Config, Ignition, Resource};
+use super::model::{Config, Filesystem, Ignition, Resource};
 use super::origin::{JsonPath, Origin};
 use super::rules;
 use super::shape::Field;
@@ -193,6 +193,13 @@ impl Document {
     #[must_use]
     pub fn with_authorities(mut self, authorities: Vec<Resource>) -> Self {
         self.config.ignition.security.tls.certificate_authorities = authorities;
+        self
+    }
+
+    /// The same document with each of its file systems changed.
+    #[must_use]
+    pub fn with_filesystems(mut self, change: impl Fn(&mut Filesystem)) -> Self {
+        self.config.storage.filesystems.iter_mut().for_each(change);
         self
     }
 

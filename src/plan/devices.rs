@@ -1,8 +1,8 @@
 //! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
 
 use super::op::OpKind;
-use super::{Draft, Effect, Refusal, partitions};
-use crate::config::Origin;
+use super::{Draft, Effect, Options, Refusal, Scope, partitions};
+use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::device::DeviceRef;
 use crate::disk::gpt::{Entry, GuidChoice};
 use crate::facts::{DiskFacts, Observed, SuperblockFacts};
@@ -37,13 +37,13 @@ fn find(draft: &Draft, text: &str) -> Result<DeviceRef, (String, String)> {
     }
     match draft.observed.devices.get(text) {
         Some(facts) if facts.exists => Ok(DeviceRef::Path { path: text.into() }),
-        _ => Err(missing(draft.observed, text)),
+        _ => Err(missing(draft, text)),
     }
 }
 
 /// Cause and remedy for a device that does not exist.
-pub fn missing(observed: &Observed, text: &str) -> (String, String) {
-    let known: Vec<&str> = observed.disks.keys().map(String::as_str).collect();
+pub fn missing(draft: &Draft, text: &str) -> (String, String) {
+    let known: Vec<&str> = draft.observed.disks.keys().map(String::as_str).collect();
     let known = match known.is_empty() {
         true => "no disk is known".to_owned(),
         false => format!("known disks: {}", known.join(", ")),
@@ -53,12 +53,65 @@ pub fn missing(observed: &Observed, text: &str) -> (String, String) {
         true => text,
         false => disk,
     };
-    (
-        format!("there is no such device; {known}"),
-        format!(
+    let remedy = match draft.options.scope {
+        Scope::Stage(_) => "attach the device, or name one that exists".into(),
+        _ => format!(
             "name an existing device, or bind an image file to a disk with --image {disk}=FILE"
         ),
-    )
+    };
+    (format!("there is no such device; {known}"), remedy)
+}
+
+/// Devices the config uses that neither exist nor will: somebody else has to bring them.
+pub fn unknown(document: &Document, observed: &Observed, options: &Options) -> Vec<String> {
+    let mut draft = Draft::new(document, observed, options);
+    partitions::plan(&mut draft);
+    super::raid::plan(&mut draft);
+    super::luks::plan(&mut draft);
+    super::filesystems::plan(&mut draft);
+    let mut names: Vec<String> = uses(document.config())
+        .map(|(_, name)| name)
+        .filter(|name| as_partition(observed, name).is_none() && find(&draft, name).is_err())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The path in the config of the first use of a device.
+pub fn named_at(config: &Config, device: &str) -> Option<JsonPath> {
+    let disks = config.storage.disks.iter().enumerate();
+    let disks = disks.map(|(i, disk)| (format!("disks.{i}.device"), disk.device.clone()));
+    let found = disks.chain(uses(config)).find(|(_, name)| name == device);
+    found.map(|(path, _)| JsonPath::root().join("storage").join(path))
+}
+
+/// The superblock on a device of this name, if it was looked at.
+pub fn superblock_of(observed: &Observed, name: &str) -> Option<SuperblockFacts> {
+    let device = observed.devices.get(name)?;
+    Some(device.superblock.clone())
+}
+
+/// Devices that arrays, volumes and file systems use, with their paths below `storage`.
+fn uses(config: &Config) -> impl Iterator<Item = (String, String)> + '_ {
+    let storage = &config.storage;
+    let members = storage.raid.iter().enumerate().flat_map(|(i, raid)| {
+        let devices = raid.devices.iter().enumerate();
+        devices.map(move |(j, name)| (format!("raid.{i}.devices.{j}"), name.clone()))
+    });
+    let volumes = storage
+        .luks
+        .iter()
+        .enumerate()
+        .filter_map(|(i, luks)| Some((format!("luks.{i}.device"), luks.device.clone()?)));
+    let filesystems = storage.filesystems.iter().enumerate();
+    let filesystems = filesystems
+        .filter(|(_, fs)| fs.format.as_deref() != Some("virtiofs"))
+        .map(|(i, fs)| (format!("filesystems.{i}.device"), fs.device.clone()));
+    members
+        .chain(volumes)
+        .chain(filesystems)
+        .filter(|(_, name)| !name.is_empty())
 }
 
 /// Splits a partition name into a known disk and a number.

@@ -6,7 +6,7 @@ use super::{
     filesystems, luks, partitions, raid, relabel,
 };
 use crate::config::model::Filesystem;
-use crate::config::{Document, Origin};
+use crate::config::{Config, Document, Origin};
 use crate::disk::DeviceRef;
 use crate::facts::paths::{clean, depth, is_at_or_below};
 use crate::facts::{NodeKind, Observed};
@@ -25,7 +25,7 @@ struct Wanted<'a> {
 /// mount points. Returns the mount points.
 pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
     let document = draft.document;
-    let wanted = wanted(document);
+    let wanted = wanted(document.config());
     let all: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
     let points = match draft.options.mounts {
         Mounts::All => all,
@@ -48,7 +48,7 @@ pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<Str
 /// has for them: all exist by then. Returns the mount points.
 pub fn plan_lasting(draft: &mut Draft) -> BTreeSet<String> {
     let document = draft.document;
-    let wanted = wanted(document);
+    let wanted = wanted(document.config());
     let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
     for want in &wanted {
         match plan_one(draft, want, &points) {
@@ -59,10 +59,15 @@ pub fn plan_lasting(draft: &mut Draft) -> BTreeSet<String> {
     points
 }
 
+/// Mount points of a config.
+pub fn points(config: &Config) -> BTreeSet<String> {
+    wanted(config).into_iter().map(|want| want.point).collect()
+}
+
 /// Plans unmounting everything [`plan_lasting`] mounts, deepest first.
 pub fn plan_unmounts(draft: &mut Draft) {
     let document = draft.document;
-    let wanted = wanted(document);
+    let wanted = wanted(document.config());
     let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
     for want in wanted.iter().rev() {
         let origin = origin(draft, want);
@@ -77,7 +82,7 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
     raid::plan(&mut draft);
     luks::plan(&mut draft);
     filesystems::plan(&mut draft);
-    wanted(document)
+    wanted(document.config())
         .iter()
         .filter_map(|want| {
             let mount = mount_of(&draft, want).ok()?;
@@ -100,9 +105,8 @@ pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str>
 }
 
 /// Shallow ones first, config order between equals.
-fn wanted(document: &Document) -> Vec<Wanted<'_>> {
-    let mut wanted: Vec<Wanted> = document
-        .config()
+fn wanted(config: &Config) -> Vec<Wanted<'_>> {
+    let mut wanted: Vec<Wanted> = config
         .storage
         .filesystems
         .iter()

@@ -116,7 +116,7 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
     let outcome = match draft.observed.disks.get(&disk.device) {
         Some(facts) => decide_disk(disk, facts),
         None => Err(vec![Trouble::disk(super::devices::missing(
-            draft.observed,
+            draft,
             &disk.device,
         ))]),
     };

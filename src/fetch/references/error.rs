@@ -81,6 +81,17 @@ pub enum Role {
 }
 
 impl RenderReason {
+    /// Where the reference stands that could not be followed.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            RenderReason::Fetch { reference, .. }
+            | RenderReason::Empty { reference }
+            | RenderReason::Invalid { reference, .. }
+            | RenderReason::TooDeep { reference }
+            | RenderReason::TooMany { reference } => reference.origin.as_ref(),
+            RenderReason::MergedInvalid => None,
+        }
+    }
     /// True if nothing but the missing network is wrong.
     pub fn needs_network(&self) -> bool {
         matches!(self, RenderReason::Fetch { error, .. } if error.needs_network())
