@@ -2,8 +2,11 @@
 
 pub mod args;
 pub mod cache;
+pub mod console;
 pub mod duration;
+pub mod failure;
 pub mod flags;
+pub mod journal;
 pub mod narrate;
 pub mod paths;
 pub mod state;

@@ -2,9 +2,10 @@
 
 use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::plan::op::Phase;
-use crate::plan::{Effect, Operation, Plan};
+use crate::plan::{Operation, Plan};
+use crate::report::tally::{self, Tally};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -96,69 +97,31 @@ fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
 }
 
-/// True unless there is nothing to do for it.
-fn acts(operation: &Operation) -> bool {
-    !matches!(operation.effect, Effect::Keep | Effect::Skip)
-}
-
-/// What is left of one phase.
-#[derive(Default)]
-struct PhaseCount {
-    left: usize,
-    total: usize,
-    bytes: u64,
-    first_start: Option<Duration>,
-}
-
 /// A line for every operation on disks, one per phase for the many small ones.
 pub struct Plain {
-    phases: Mutex<BTreeMap<Phase, PhaseCount>>,
+    tally: Mutex<Tally>,
 }
 
 impl Plain {
     fn new(plan: &Plan) -> Self {
-        let mut phases: BTreeMap<Phase, PhaseCount> = BTreeMap::new();
-        for operation in plan.operations.iter().filter(|o| acts(o)) {
-            let count = phases.entry(operation.phase).or_default();
-            count.left += 1;
-            count.total += 1;
-        }
         Self {
-            phases: Mutex::new(phases),
+            tally: Mutex::new(Tally::new(plan)),
         }
     }
 
     fn finished(&self, operation: &Operation, record: &Record) {
-        if !acts(operation) {
-            return;
-        }
-        if let Outcome::Done(done) = &record.outcome {
-            if is_slow(operation) || record.duration >= WORTH_A_LINE {
-                say(&format!(
-                    "{} ({:.1?})",
-                    operation.kind.describe(),
-                    record.duration
-                ));
-            }
-            self.count(operation, record, done.bytes.unwrap_or(0));
-        }
-    }
-
-    fn count(&self, operation: &Operation, record: &Record, bytes: u64) {
-        let mut phases = lock(&self.phases);
-        let Some(count) = phases.get_mut(&operation.phase) else {
+        let Outcome::Done(done) = &record.outcome else {
             return;
         };
-        count.left = count.left.saturating_sub(1);
-        count.bytes += bytes;
-        let first = *count.first_start.get_or_insert(record.started);
-        if count.left == 0 && !is_slow(operation) {
-            let took = (record.started + record.duration).saturating_sub(first);
-            say(&format!(
-                "{}: {} done ({took:.1?})",
-                operation.phase.name(),
-                count.total
-            ));
+        let took = record.duration;
+        if tally::acts(operation) && (is_slow(operation) || took >= WORTH_A_LINE) {
+            say(&format!("{} ({took:.1?})", operation.kind.describe()));
+        }
+        let bytes = done.bytes.unwrap_or(0);
+        let ended = lock(&self.tally).done(operation, record.started, took, bytes);
+        if let Some(ended) = ended.filter(|_| !is_slow(operation)) {
+            let (phase, count, took) = (ended.phase.name(), ended.operations, ended.took);
+            say(&format!("{phase}: {count} done ({took:.1?})"));
         }
     }
 }

@@ -1,15 +1,16 @@
 //! `kindling report`: a report as a table.
 
 use super::exit::{Exit, Failure};
-use crate::report::{self, Report};
+use crate::report::{self, AnyReport};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `kindling report`
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// The report, as written by `kindling apply --report FILE`
-    file: PathBuf,
+    /// The report, as written by `kindling apply --report FILE` or by a first boot; default: that of this
+    /// boot, else that of this machine's first boot
+    file: Option<PathBuf>,
 }
 
 /// Prints totals, the slowest operations, and what failed.
@@ -18,7 +19,15 @@ pub struct ReportArgs {
     reason = "the table is the result of this command"
 )]
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
-    let report = Report::read(&args.file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
-    print!("{}", report::render(&report));
+    let file = args.file.clone().unwrap_or_else(default_file);
+    let report = AnyReport::read(&file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
+    print!("{}", report.render());
     Ok(Exit::Done)
+}
+
+/// `/run` is empty again after the first boot.
+fn default_file() -> PathBuf {
+    let places = [report::BOOT_REPORT, report::KEPT_BOOT_REPORT];
+    let there = places.into_iter().find(|place| Path::new(place).exists());
+    there.unwrap_or(report::KEPT_BOOT_REPORT).into()
 }

@@ -1,15 +1,19 @@
 //! What happened: the record of a run, as JSON for programs and as a table for people.
 
+mod boot;
+pub mod file;
 mod table;
+pub mod tally;
 
-pub use table::render;
+pub use boot::{
+    BOOT_REPORT, BOOT_VERSION, BootReport, KEPT_BOOT_REPORT, StageOutcome, StageReport,
+};
+pub use table::{render, render_boot};
 
 use crate::config::Origin;
 use crate::plan::op::Phase;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Version of the report's shape; `schemas/report.json` describes it.
@@ -106,19 +110,11 @@ impl Report {
     /// # Errors
     /// Names the file.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let act = || format!("cannot write the report to {}", path.display());
-        let directory = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory).with_context(act)?;
-        file.as_file()
-            .set_permissions(PermissionsExt::from_mode(0o600))
-            .with_context(act)?;
-        serde_json::to_writer_pretty(&mut file, self).with_context(act)?;
-        file.write_all(b"\n").with_context(act)?;
-        file.persist(path).with_context(act)?;
-        Ok(())
+        let what = "the report";
+        let mut text =
+            serde_json::to_vec_pretty(self).with_context(|| format!("cannot print {what}"))?;
+        text.push(b'\n');
+        file::write(path, what, &text)
     }
 
     /// Reads a report.
@@ -128,7 +124,11 @@ impl Report {
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let report: Self = serde_json::from_slice(&text)
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &[u8]) -> anyhow::Result<Self> {
+        let report: Self = serde_json::from_slice(text)
             .with_context(|| format!("{} is not a kindling report", path.display()))?;
         anyhow::ensure!(
             report.version == VERSION,
@@ -137,6 +137,42 @@ impl Report {
             report.version
         );
         Ok(report)
+    }
+}
+
+/// A report of either kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyReport {
+    /// Of one run of a command.
+    Run(Report),
+    /// Of a first boot.
+    Boot(BootReport),
+}
+
+impl AnyReport {
+    /// Reads a report; only those of a boot have stages.
+    ///
+    /// # Errors
+    /// Names the file, and what is wrong with it.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        #[derive(Deserialize)]
+        struct Shape {
+            stages: Option<serde::de::IgnoredAny>,
+        }
+        let text =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        match serde_json::from_slice(&text) {
+            Ok(Shape { stages: Some(_) }) => BootReport::parse(path, &text).map(Self::Boot),
+            _ => Report::parse(path, &text).map(Self::Run),
+        }
+    }
+
+    /// The report for people.
+    pub fn render(&self) -> String {
+        match self {
+            Self::Run(report) => render(report),
+            Self::Boot(report) => render_boot(report),
+        }
     }
 }
 

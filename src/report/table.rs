@@ -1,6 +1,7 @@
 //! A report as text: totals per phase, the slowest operations, what failed.
 
-use super::{OperationReport, Outcome, Report};
+use super::{BootReport, OperationReport, Outcome, Report, Source, StageOutcome, StageReport};
+use crate::config::Origin;
 use crate::plan::op::Phase;
 use crate::plan::show::human;
 use std::collections::BTreeMap;
@@ -25,9 +26,87 @@ pub fn render(report: &Report) -> String {
     let mut text = String::new();
     header(&mut text, report);
     phases(&mut text, report);
-    slowest(&mut text, report);
-    failures(&mut text, report);
+    slowest(&mut text, report.operations.iter());
+    failures(&mut text, report.failures());
+    not_started(&mut text, report.operations.iter());
     text
+}
+
+/// The report of a first boot for people.
+pub fn render_boot(report: &BootReport) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "kindling {} first boot, {}, boot id {}",
+        report.kindling, report.started, report.boot_id
+    );
+    sources(&mut text, report.stages.iter().flat_map(|s| &s.sources));
+    stages(&mut text, &report.stages);
+    let operations = || report.stages.iter().flat_map(|s| &s.operations);
+    slowest(&mut text, operations());
+    for stage in &report.stages {
+        stage_failure(&mut text, stage);
+    }
+    not_started(&mut text, operations());
+    text
+}
+
+/// Each config once, however many stages read it.
+fn sources<'a>(text: &mut String, sources: impl Iterator<Item = &'a Source>) {
+    let mut said: Vec<&Source> = Vec::new();
+    for source in sources {
+        if !said.contains(&source) {
+            let digest: String = source.sha512.chars().take(16).collect();
+            let _ = writeln!(text, "config {} (sha512 {digest}...)", source.name);
+            said.push(source);
+        }
+    }
+}
+
+fn stages(text: &mut String, stages: &[StageReport]) {
+    let _ = writeln!(
+        text,
+        "\n{:<18} {:>10} {:>13} {:>10} {:>10}  OUTCOME",
+        "STAGE", "OPERATIONS", "ALREADY RIGHT", "TIME", "WRITTEN"
+    );
+    for stage in stages {
+        let mut total = Total::default();
+        stage.operations.iter().for_each(|o| add(&mut total, o));
+        let _ = writeln!(
+            text,
+            "{:<18} {:>10} {:>13} {:>10} {:>10}  {}",
+            stage.stage,
+            total.operations,
+            total.already_right,
+            duration(stage.duration_us),
+            written(&total),
+            outcome(&stage.outcome)
+        );
+    }
+}
+
+fn outcome(outcome: &StageOutcome) -> &'static str {
+    match outcome {
+        StageOutcome::Done => "done",
+        StageOutcome::NeedsNetwork => "needs a network",
+        StageOutcome::Failed { .. } => "failed",
+    }
+}
+
+/// A stage fails through its operations, or before there are any.
+fn stage_failure(text: &mut String, stage: &StageReport) {
+    if stage.failures().next().is_some() {
+        return failures(text, stage.failures());
+    }
+    if let StageOutcome::Failed {
+        error,
+        origin,
+        remedy,
+    } = &stage.outcome
+    {
+        let act = format!("stage {}", stage.stage);
+        failure(text, &act, error, origin.as_ref(), remedy.as_deref());
+    }
 }
 
 fn header(text: &mut String, report: &Report) {
@@ -37,10 +116,7 @@ fn header(text: &mut String, report: &Report) {
         "kindling {} {}, {}, took {took}",
         report.kindling, report.command, report.started
     );
-    for source in &report.sources {
-        let digest: String = source.sha512.chars().take(16).collect();
-        let _ = writeln!(text, "config {} (sha512 {digest}...)", source.name);
-    }
+    sources(text, report.sources.iter());
     let digest: String = report.plan_digest.chars().take(16).collect();
     let _ = writeln!(
         text,
@@ -62,20 +138,22 @@ fn phases(text: &mut String, report: &Report) {
     for (phase, total) in totals {
         let start = total.first_start_us.unwrap_or(0);
         let time = duration(total.last_end_us.saturating_sub(start));
-        let written = if total.bytes == 0 {
-            String::new()
-        } else {
-            human(total.bytes)
-        };
         let line = format!(
             "{:<18} {:>10} {:>13} {:>10} {:>10}",
             phase.name(),
             total.operations,
             total.already_right,
             time,
-            written
+            written(&total)
         );
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn written(total: &Total) -> String {
+    match total.bytes {
+        0 => String::new(),
+        bytes => human(bytes),
     }
 }
 
@@ -95,9 +173,9 @@ fn add(total: &mut Total, operation: &OperationReport) {
     }
 }
 
-fn slowest(text: &mut String, report: &Report) {
+fn slowest<'a>(text: &mut String, operations: impl Iterator<Item = &'a OperationReport>) {
     let ran = |o: &&OperationReport| matches!(o.outcome, Outcome::Done | Outcome::Failed { .. });
-    let mut operations: Vec<&OperationReport> = report.operations.iter().filter(ran).collect();
+    let mut operations: Vec<&OperationReport> = operations.filter(ran).collect();
     operations.sort_by_key(|o| (std::cmp::Reverse(o.duration_us), o.id));
     if operations.is_empty() {
         return;
@@ -117,25 +195,37 @@ fn slowest(text: &mut String, report: &Report) {
     }
 }
 
-fn failures(text: &mut String, report: &Report) {
-    for operation in report.failures() {
+fn failures<'a>(text: &mut String, failed: impl Iterator<Item = &'a OperationReport>) {
+    for operation in failed {
         if let Outcome::Failed { error, remedy } = &operation.outcome {
-            let _ = writeln!(text, "\nFAILED: {}\n  {error}", operation.act);
-            if let Some(origin) = &operation.origin {
-                let _ = writeln!(text, "  asked for at {origin}");
-            }
-            if let Some(remedy) = remedy {
-                let _ = writeln!(text, "  to do: {remedy}");
-            }
+            let origin = operation.origin.as_ref();
+            failure(text, &operation.act, error, origin, remedy.as_deref());
         }
     }
-    let not_started = report
-        .operations
-        .iter()
+}
+
+fn failure(
+    text: &mut String,
+    act: &str,
+    error: &str,
+    origin: Option<&Origin>,
+    remedy: Option<&str>,
+) {
+    let _ = writeln!(text, "\nFAILED: {act}\n  {error}");
+    if let Some(origin) = origin {
+        let _ = writeln!(text, "  asked for at {origin}");
+    }
+    if let Some(remedy) = remedy {
+        let _ = writeln!(text, "  to do: {remedy}");
+    }
+}
+
+fn not_started<'a>(text: &mut String, operations: impl Iterator<Item = &'a OperationReport>) {
+    let count = operations
         .filter(|o| o.outcome == Outcome::NotStarted)
         .count();
-    if not_started > 0 {
-        let _ = writeln!(text, "{not_started} operations were not started");
+    if count > 0 {
+        let _ = writeln!(text, "{count} operations were not started");
     }
 }
 
@@ -146,8 +236,9 @@ fn duration(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AnyReport;
     use super::*;
-    use crate::config::{JsonPath, Origin};
+    use crate::config::JsonPath;
 
     fn operation(
         id: u32,
@@ -231,6 +322,115 @@ FAILED: act 3
         assert_eq!(render(&report()), want);
     }
 
+    fn stage(stage: &str, outcome: StageOutcome, operations: Vec<OperationReport>) -> StageReport {
+        StageReport {
+            stage: stage.into(),
+            started: "2026-01-02T03:04:05Z".into(),
+            duration_us: 1_250_000,
+            outcome,
+            plan_digest: (!operations.is_empty()).then(|| "ab".repeat(32)),
+            sources: report().sources,
+            operations,
+        }
+    }
+
+    fn failed(origin: Option<Origin>) -> StageOutcome {
+        StageOutcome::Failed {
+            error: "not found".into(),
+            origin,
+            remedy: Some("check the URL".into()),
+        }
+    }
+
+    fn boot_report() -> BootReport {
+        let run = report().operations;
+        let origin = run.first().and_then(|o| o.origin.clone());
+        BootReport {
+            started: "2026-01-02T03:04:05Z".into(),
+            kindling: "0.1.0".into(),
+            stages: vec![
+                stage("fetch-offline", StageOutcome::NeedsNetwork, Vec::new()),
+                stage("fetch", failed(origin), Vec::new()),
+                stage("fetch", StageOutcome::Done, Vec::new()),
+                stage("disks", StageOutcome::Done, run[..1].to_vec()),
+                stage("files", failed(None), run[1..].to_vec()),
+            ],
+            ..BootReport::new("b007")
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_boot_shows_stages_slowest_and_failures() {
+        let want = "\
+kindling 0.1.0 first boot, 2026-01-02T03:04:05Z, boot id b007
+config a.ign (sha512 cdcdcdcdcdcdcdcd...)
+
+STAGE              OPERATIONS ALREADY RIGHT       TIME    WRITTEN  OUTCOME
+fetch-offline               0             0       1.2s             needs a network
+fetch                       0             0       1.2s             failed
+fetch                       0             0       1.2s             done
+disks                       1             0       1.2s      512 B  done
+files                       4             1       1.2s      1 KiB  failed
+
+SLOWEST OPERATIONS
+      2.0s  act 0  [a.ign:1]
+     1.5ms  act 1  [a.ign:2]
+    80.0µs  act 3  [a.ign:4]
+
+FAILED: stage fetch
+  not found
+  asked for at a.ign:1:3 ($.x)
+  to do: check the URL
+
+FAILED: act 3
+  disk full
+  asked for at a.ign:4:3 ($.x)
+  to do: make it larger
+1 operations were not started
+";
+        assert_eq!(render_boot(&boot_report()), want);
+    }
+
+    #[test]
+    fn reports_are_told_apart_by_their_shape() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("report.json");
+        report().write(&path).expect("the report is written");
+        let read = AnyReport::read(&path).expect("the report is read");
+        assert_eq!(read, AnyReport::Run(report()));
+        let path = directory.path().join("new/boot.json");
+        boot_report().write(&path).expect("the report is written");
+        let read = AnyReport::read(&path).expect("the report is read");
+        assert_eq!(read, AnyReport::Boot(boot_report()));
+        std::fs::write(&path, "{}").expect("it is written");
+        let error = AnyReport::read(&path).expect_err("no report");
+        assert!(error.to_string().contains("is not a kindling report"));
+    }
+
+    #[test]
+    fn sections_are_added_for_one_boot() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("kindling/report.json");
+        let add = |boot: &str, name: &str| {
+            let section = stage(name, StageOutcome::Done, Vec::new());
+            let report = BootReport::append(&path, boot, section).expect("it is written");
+            assert_eq!(BootReport::read(&path).expect("it is read"), report);
+            let mode = std::fs::metadata(&path).expect("it exists").permissions();
+            assert_eq!(
+                std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+                0o600
+            );
+            let stages: Vec<String> = report.stages.into_iter().map(|s| s.stage).collect();
+            stages
+        };
+        assert_eq!(add("one", "fetch"), ["fetch"]);
+        assert_eq!(add("one", "disks"), ["fetch", "disks"]);
+        assert_eq!(add("one", "disks"), ["fetch", "disks", "disks"]);
+        assert_eq!(add("two", "fetch"), ["fetch"]);
+        std::fs::write(&path, "{").expect("it is damaged");
+        assert_eq!(add("two", "disks"), ["disks"]);
+    }
+
     #[test]
     fn a_report_survives_writing_and_reading() {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -244,14 +444,20 @@ FAILED: act 3
         assert_eq!(Report::read(&path).expect("the report is read"), report());
     }
 
-    #[test]
-    fn a_report_matches_its_schema() {
-        let schema: serde_json::Value =
-            serde_json::from_str(include_str!("../../schemas/report.json"))
-                .expect("the schema is JSON");
+    fn check_schema(schema: &str, report: &impl serde::Serialize) {
+        let schema: serde_json::Value = serde_json::from_str(schema).expect("the schema is JSON");
         let schema = jsonschema::validator_for(&schema).expect("the schema is a schema");
-        let value = serde_json::to_value(report()).expect("a report is JSON");
+        let value = serde_json::to_value(report).expect("a report is JSON");
         let errors: Vec<String> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new());
+    }
+
+    #[test]
+    fn reports_match_their_schemas() {
+        check_schema(include_str!("../../schemas/report.json"), &report());
+        check_schema(
+            include_str!("../../schemas/boot-report.json"),
+            &boot_report(),
+        );
     }
 }
