@@ -1,8 +1,7 @@
 //! What the stage runner is asked to do: its flags, as units of distributions give them.
 
 use super::duration::nanoseconds;
-use super::flags::{Check, Flag, Given, Grammar, Stop, Syntax};
-use crate::fetch::VERSION_TEXT;
+use super::flags::{Asked, Check, Flag, Given, Grammar, Syntax};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -85,34 +84,13 @@ pub struct StageArgs {
     pub log_to_stdout: bool,
 }
 
-/// What arguments ask for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked<T> {
-    /// To run; exit code as it turns out.
-    Run(T),
-    /// This text on standard output; exit code 0.
-    Version(&'static str),
-    /// This text on standard error; exit code 0.
-    Help(String),
-    /// They are wrong; this text on standard error; exit code 2.
-    Wrong(String),
-}
-
 /// Reads the arguments of the stage runner, without the program's name. Arguments behind the flags
 /// do not matter: units end with a variable that becomes an empty argument when it is not set.
 pub fn parse(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> Asked<StageArgs> {
     let check = platform_check(is_platform);
     let flags = flags(&check);
     let syntax = syntax(&flags);
-    match syntax.parse(arguments) {
-        Err(Stop::Help) => Asked::Help(syntax.usage()),
-        Err(Stop::Wrong(cause)) => Asked::Wrong(format!("ignition: {cause}\n{}", syntax.usage())),
-        Ok(given) if given.is_on("version") => Asked::Version(VERSION_TEXT),
-        Ok(given) => match stage_args(&given) {
-            Ok(args) => Asked::Run(args),
-            Err(missing) => Asked::Wrong(format!("ignition: the flag -{missing} is missing\n")),
-        },
-    }
+    syntax.ask(arguments, |given| stage_args(&given))
 }
 
 /// Every flag with its default, for help texts.
@@ -200,12 +178,15 @@ fn duration(value: &OsStr) -> Result<(), String> {
         .ok_or_else(|| "no duration, such as 90s or 2m0s".into())
 }
 
-/// The flags as values; `Err` names a required one that is missing. Values were judged before.
-fn stage_args(given: &Given) -> Result<StageArgs, &'static str> {
+/// The flags as values, or which required one is missing. Values were judged before.
+fn stage_args(given: &Given) -> Result<StageArgs, String> {
+    let missing = |name| format!("the flag -{name} is missing");
     let text = |name| given.value(name).and_then(OsStr::to_str);
     let path = |name| given.value(name).map(PathBuf::from).unwrap_or_default();
-    let platform = text("platform").ok_or("platform")?;
-    let stage = text("stage").and_then(Stage::parse).ok_or("stage")?;
+    let platform = text("platform").ok_or_else(|| missing("platform"))?;
+    let stage = text("stage")
+        .and_then(Stage::parse)
+        .ok_or_else(|| missing("stage"))?;
     let root = Some(path("root")).filter(|root| !root.as_os_str().is_empty());
     Ok(StageArgs {
         config_cache: path("config-cache"),
@@ -231,6 +212,7 @@ fn budget(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fetch::VERSION_TEXT;
 
     fn ask(words: &[&str]) -> Asked<StageArgs> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();

@@ -4,6 +4,7 @@
 //! standard library ([`Grammar::Go`]) or of GNU programs ([`Grammar::Gnu`]). clap knows neither one-dash
 //! long flags nor booleans that take a value only behind `=`.
 
+use crate::fetch::VERSION_TEXT;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -123,6 +124,19 @@ pub enum Stop {
     Wrong(String),
 }
 
+/// What arguments ask a program for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked<T> {
+    /// To run; exit code as it turns out.
+    Run(T),
+    /// This line on standard output; exit code 0.
+    Version(&'static str),
+    /// This text on standard error; exit code 0.
+    Help(String),
+    /// Nothing it can do: this text on standard error; exit code 2.
+    Wrong(String),
+}
+
 /// One step of reading arguments.
 enum Word<'a> {
     Flag {
@@ -161,6 +175,26 @@ impl Syntax<'_> {
         }
         given.positionals.extend(rest.iter().cloned());
         Ok(given)
+    }
+
+    /// Reads arguments and makes of them what the program works with. `make` says what is missing.
+    /// A call for the version wins over what is missing, not over what is wrong.
+    pub fn ask<T>(
+        &self,
+        arguments: &[OsString],
+        make: impl FnOnce(Given) -> Result<T, String>,
+    ) -> Asked<T> {
+        match self.parse(arguments) {
+            Err(Stop::Help) => Asked::Help(self.usage()),
+            Err(Stop::Wrong(cause)) => {
+                Asked::Wrong(format!("{}: {cause}\n{}", self.program, self.usage()))
+            }
+            Ok(given) if given.is_on("version") => Asked::Version(VERSION_TEXT),
+            Ok(given) => match make(given) {
+                Ok(made) => Asked::Run(made),
+                Err(missing) => Asked::Wrong(format!("{}: {missing}\n", self.program)),
+            },
+        }
     }
 
     fn defaults(&self) -> Given {

@@ -101,7 +101,7 @@ pub fn json(judged: &Judged<'_>) -> Value {
 }
 
 /// What is wrong with a text as a whole, and what to do.
-fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
+pub(super) fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
     let versions: Vec<&str> = Version::ALL.iter().map(|v| v.as_str()).collect();
     let versions = versions.join(", ");
     let error = judged.error?;

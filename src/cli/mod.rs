@@ -4,7 +4,11 @@ pub mod apply;
 pub mod exit;
 pub mod findings;
 pub mod generate;
+pub mod ignition;
+pub mod ignition_rmcfg;
+pub mod ignition_validate;
 pub mod load;
+pub mod names;
 pub mod plan;
 pub mod prepare;
 pub mod progress;
@@ -14,6 +18,8 @@ pub mod validate;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
+use names::Name;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -44,6 +50,13 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Plan a config and execute the plan
     Apply(apply::ApplyArgs),
+    /// Run one stage of a first boot, with the flags of `ignition`
+    #[command(
+        disable_help_flag = true,
+        override_usage = "kindling boot -platform NAME -stage STAGE [flags]",
+        after_help = ignition::help()
+    )]
+    Boot(ignition::BootArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),
     /// Print a shell completion script
@@ -52,8 +65,22 @@ enum Command {
     Man(generate::ManArgs),
 }
 
-/// Runs the command line of this process.
+/// Does what this process was called for: the program's name decides who reads the arguments.
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = Name::of(&words.next().unwrap_or_default());
+    let arguments: Vec<OsString> = words.collect();
+    match name {
+        Name::Kindling => kindling(),
+        Name::Ignition => ignition::run(&arguments),
+        Name::Validate => ignition_validate::run(&arguments),
+        Name::Apply => ExitCode::from(1),
+        Name::Rmcfg => ignition_rmcfg::run(&arguments),
+    }
+}
+
+/// Runs the command line of `kindling`.
+fn kindling() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -71,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
+        Command::Boot(args) => return ignition::run(&args.arguments),
         Command::Report(args) => report::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -6,7 +6,7 @@ use crate::config;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `kindling validate`
 #[derive(Debug, Args)]
@@ -62,7 +62,8 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn read(file: &PathBuf) -> Result<Vec<u8>> {
+/// The text of a config; `-` is standard input.
+pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     if file.as_os_str() != "-" {
         return std::fs::read(file).with_context(|| format!("reading {}", file.display()));
     }

@@ -79,6 +79,20 @@ impl Log {
         }
     }
 
+    /// The log of a program called by one of Ignition's names: the system's log, or standard output if
+    /// that is asked for, or if there is no other.
+    pub fn open(to_stdout: bool) -> Self {
+        if to_stdout {
+            return Self::new(Sink::Stdout);
+        }
+        if let Some(sink) = Sink::syslog() {
+            return Self::new(sink);
+        }
+        let log = Self::new(Sink::Stdout);
+        log.error("unable to open syslog: no log socket answers; logging to standard output");
+        log
+    }
+
     /// Writes one message with the prefixes of this thread. A log that cannot be written is no reason
     /// to stop.
     pub fn say(&self, level: Level, message: impl Display) {

@@ -1,0 +1,46 @@
+//! `ignition`, or `kindling boot`: one stage of a first boot.
+
+use super::names;
+use crate::boot::args::{self, StageArgs};
+use clap::Args;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// `kindling boot`
+#[derive(Debug, Args)]
+pub struct BootArgs {
+    /// The flags of `ignition`, as listed below
+    ///
+    /// One dash or two; a value follows its flag, or stands behind `=`.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "FLAGS"
+    )]
+    pub arguments: Vec<OsString>,
+}
+
+/// The flags, for `kindling boot` in help texts and manual pages.
+pub fn help() -> String {
+    format!(
+        "Flags (one dash or two, `-flag value` or `-flag=value`):\n{}\n\
+Exit codes:
+  0  the stage succeeded
+  1  the stage failed, or its state could not be kept
+  2  wrong usage
+  3  the state of earlier stages cannot be read, or fetching cannot be set up",
+        args::listing()
+    )
+}
+
+/// Runs the stage that the arguments name.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    names::answer(args::parse(arguments, &names::is_platform), |args| {
+        start(&args)
+    })
+}
+
+fn start(args: &StageArgs) -> ExitCode {
+    let _ = args;
+    ExitCode::from(3)
+}

@@ -1,0 +1,71 @@
+//! `ignition-rmcfg`: deletes the config from where the platform keeps it, so that what runs later cannot
+//! read it there.
+
+use super::names;
+use crate::boot::flags::{Asked, Flag, Given, Grammar, Syntax};
+use crate::fetch::VERSION_TEXT;
+use crate::log::Log;
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+/// Deletes the config of the platform that the arguments name.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    names::answer(ask(arguments, &names::is_platform), |wish| {
+        let log = Log::open(wish.log_to_stdout);
+        log.info(VERSION_TEXT);
+        delete(&wish.platform, &log)
+    })
+}
+
+/// What to delete.
+#[derive(Debug, PartialEq, Eq)]
+struct Wish {
+    platform: String,
+    log_to_stdout: bool,
+}
+
+fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> Asked<Wish> {
+    let check = |value: &OsStr| match value.to_str() {
+        Some(name) if is_platform(name) => Ok(()),
+        _ => Err("no platform has this name".into()),
+    };
+    let flags = [
+        Flag::switch(
+            "log-to-stdout",
+            "log to standard output rather than to the system's log",
+        ),
+        Flag::checked(
+            "platform",
+            ("NAME", ""),
+            &check,
+            "the kind of machine this is; required",
+        ),
+        Flag::switch("version", "print the version"),
+    ];
+    let syntax = Syntax {
+        program: "ignition-rmcfg",
+        arguments: "--platform NAME [flags]",
+        grammar: Grammar::Gnu,
+        flags: &flags,
+    };
+    syntax.ask(arguments, |given| wish(&given))
+}
+
+fn wish(given: &Given) -> Result<Wish, String> {
+    if let Some(extra) = given.positionals.first() {
+        return Err(format!("unexpected argument {extra:?}"));
+    }
+    let platform = given.value("platform").and_then(OsStr::to_str);
+    Ok(Wish {
+        platform: platform.ok_or("the flag --platform is missing")?.into(),
+        log_to_stdout: given.is_on("log-to-stdout"),
+    })
+}
+
+/// No platform of this build lets a guest delete its config.
+fn delete(platform: &str, log: &Log) -> ExitCode {
+    log.critical(format_args!(
+        "couldn't delete config: cannot delete config on this platform ({platform})"
+    ));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,82 @@
+//! `ignition-validate`: judges one config; findings on standard output, everything else on standard
+//! error.
+
+use super::findings::{self, Judged};
+use super::{names, validate};
+use crate::boot::flags::{Flag, Grammar, Syntax};
+use crate::config;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+const SYNTAX: Syntax<'static> = Syntax {
+    program: "ignition-validate",
+    arguments: "[flags] FILE\n\nJudges a config; - is standard input.\n",
+    grammar: Grammar::Go,
+    flags: &[Flag::switch("version", "print the version")],
+};
+
+/// What there is to say, and how it ends.
+struct Verdict {
+    stdout: String,
+    stderr: String,
+    valid: bool,
+}
+
+/// Judges the config that the arguments name.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    let asked = SYNTAX.ask(arguments, |given| Ok(given.positionals));
+    names::answer(asked, |files| say(&verdict(&files)))
+}
+
+fn verdict(files: &[OsString]) -> Verdict {
+    let [file] = files else {
+        return unusable(SYNTAX.usage());
+    };
+    match validate::read(Path::new(file)) {
+        Ok(text) => judge(&file.to_string_lossy(), &text),
+        Err(error) => unusable(format!("{error:#}\n")),
+    }
+}
+
+fn unusable(stderr: String) -> Verdict {
+    Verdict {
+        stdout: String::new(),
+        stderr,
+        valid: false,
+    }
+}
+
+/// A config without findings may still be none, e.g. one of an unknown version: then the reason is no
+/// finding.
+fn judge(name: &str, text: &[u8]) -> Verdict {
+    let parsed = config::parse(name, text);
+    let lines = parsed
+        .findings
+        .0
+        .iter()
+        .fold(String::new(), |mut text, finding| {
+            let _ = writeln!(text, "{finding}");
+            text
+        });
+    let judged = Judged::of(name, text, &parsed);
+    let reason =
+        findings::refusal(&judged).map(|(problem, remedy)| format!("error: {problem}; {remedy}\n"));
+    Verdict {
+        stdout: lines,
+        stderr: reason.unwrap_or_default(),
+        valid: parsed.outcome.is_ok() && !parsed.findings.is_fatal(),
+    }
+}
+
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the verdict is the result of this command"
+)]
+fn say(verdict: &Verdict) -> ExitCode {
+    print!("{}", verdict.stdout);
+    eprint!("{}", verdict.stderr);
+    ExitCode::from(u8::from(!verdict.valid))
+}

@@ -1,0 +1,91 @@
+//! The names this program is called by. Distributions install Ignition as one binary with links to it;
+//! under those names kindling reads arguments, prints and ends as Ignition does.
+
+use crate::boot::flags::Asked;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Wrong usage, under every name of Ignition.
+pub const WRONG_USAGE: u8 = 2;
+
+/// Who is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Our own command line.
+    Kindling,
+    /// One stage of a first boot.
+    Ignition,
+    /// Judges a config.
+    Validate,
+    /// Applies a config to the tree of a container.
+    Apply,
+    /// Deletes the config from where the platform keeps it.
+    Rmcfg,
+}
+
+impl Name {
+    /// Who the first word of a command line calls: its last path component decides. A name that is none
+    /// of Ignition's, such as that of a copy under test, is ours.
+    pub fn of(program: &OsStr) -> Self {
+        let name = Path::new(program).file_name().and_then(OsStr::to_str);
+        match name {
+            Some("ignition") => Name::Ignition,
+            Some("ignition-validate") => Name::Validate,
+            Some("ignition-apply") => Name::Apply,
+            Some("ignition-rmcfg") => Name::Rmcfg,
+            _ => Name::Kindling,
+        }
+    }
+}
+
+/// True for the id of a platform of this build.
+pub fn is_platform(id: &str) -> bool {
+    matches!(id, "file" | "metal" | "qemu")
+}
+
+/// Runs what was asked for, or says what there is to say instead.
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line is where text goes out"
+)]
+pub fn answer<T>(asked: Asked<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
+    match asked {
+        Asked::Run(arguments) => run(arguments),
+        Asked::Version(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Asked::Help(text) => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
+        Asked::Wrong(text) => {
+            eprint!("{text}");
+            WRONG_USAGE.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_component_of_the_name_decides() {
+        for (program, want) in [
+            ("ignition", Name::Ignition),
+            ("/usr/bin/ignition", Name::Ignition),
+            ("./ignition-validate", Name::Validate),
+            ("/usr/libexec/ignition-apply", Name::Apply),
+            ("ignition-rmcfg", Name::Rmcfg),
+            ("kindling", Name::Kindling),
+            ("/ignition/kindling", Name::Kindling),
+            ("ignition.old", Name::Kindling),
+            ("", Name::Kindling),
+        ] {
+            assert_eq!(Name::of(program.as_ref()), want, "{program}");
+        }
+    }
+}
