@@ -3,10 +3,12 @@
 use anyhow::Context;
 use nix::sys::signal::Signal;
 use std::fmt::{self, Write as _};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// How much of each stream is kept: its last bytes, where tools say what went wrong.
 const TAIL_BYTES: usize = 4096;
@@ -40,6 +42,8 @@ pub struct Command {
     pub stdin: Option<Vec<u8>>,
     /// It goes on to its end when we are killed: half-done would be worse.
     pub outlives_us: bool,
+    /// It is killed if it takes longer.
+    pub limit: Option<Duration>,
 }
 
 /// One argument.
@@ -93,7 +97,14 @@ impl Command {
             arguments: Vec::new(),
             stdin: None,
             outlives_us: false,
+            limit: None,
         }
+    }
+    /// With a time limit.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
     }
     /// With the freedom to go on when we are killed, for short programs that change several files
     /// which must agree.
@@ -142,16 +153,17 @@ impl Command {
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
         // Streams are drained side by side, so that neither blocks the other or the child.
-        let (stdout, stderr) = std::thread::scope(|scope| {
+        let (status, output) = std::thread::scope(|scope| {
             scope.spawn(|| feed(stdin, self.stdin.as_deref()));
+            let output = scope.spawn(|| tail(stdout));
             let errors = scope.spawn(|| tail(stderr));
-            let output = tail(stdout);
-            (output, errors.join().unwrap_or_default())
+            let status = self.wait(&mut child);
+            let stdout = output.join().unwrap_or_default();
+            let stderr = errors.join().unwrap_or_default();
+            (status, Output { stdout, stderr })
         });
-        let status = child
-            .wait()
-            .with_context(|| format!("cannot wait for {}", self.program))?;
-        self.judge(status, Output { stdout, stderr })
+        let status = status.with_context(|| format!("cannot wait for {}", self.program))?;
+        self.judge(status, output)
     }
 
     fn spawn(&self) -> anyhow::Result<Child> {
@@ -172,6 +184,26 @@ impl Command {
         }
         without_starting(|| command.spawn())
             .with_context(|| format!("cannot run {self}: is it installed and on PATH?"))
+    }
+
+    /// Waits for the end, and brings it about when time is over.
+    fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
+        let Some(limit) = self.limit else {
+            return child.wait();
+        };
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                child.kill()?;
+                child.wait()?;
+                let message = format!("it took longer than {} s", limit.as_secs());
+                return Err(std::io::Error::new(ErrorKind::TimedOut, message));
+            }
+            sleep(Duration::from_millis(10));
+        }
     }
 
     fn judge(&self, status: ExitStatus, output: Output) -> anyhow::Result<Output> {
@@ -300,6 +332,16 @@ mod tests {
             .run()
             .expect_err("it is killed");
         assert!(error.to_string().contains("signal 9"), "{error}");
+    }
+
+    #[test]
+    fn time_is_limited() {
+        let sleep = |limit| Command::new("sleep").arg("60").within(limit).run();
+        let error = sleep(Duration::from_millis(50)).expect_err("it takes longer");
+        let error = format!("{error:#}");
+        assert_eq!(error, "cannot wait for sleep: it took longer than 0 s");
+        let quick = Command::new("true").within(Duration::from_secs(60)).run();
+        quick.expect("it is quick");
     }
 
     #[test]
