@@ -1,1 +1,239 @@
 //! Where each kind of machine keeps its config: one file per platform, one table.
+//!
+//! To add a platform, write a file with a type that implements [`Platform`], put a row into [`PLATFORMS`]
+//! where its id belongs in the alphabet, and a row into `docs/platforms.md`. Nothing else names platforms.
+//!
+//! A platform obtains bytes and says where from. Parsing, merging and writing live elsewhere.
+
+mod file;
+mod metal;
+pub mod qemu;
+
+use crate::config::model::File;
+use crate::fetch::{FetchError, FetchEvents, Fetcher};
+use crate::log::Log;
+use std::path::Path;
+
+/// What a source of configs answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// A config.
+    Config {
+        /// Name for origins and messages.
+        name: String,
+        /// Its bytes, not looked at.
+        text: Vec<u8>,
+    },
+    /// There is none, and that is fine.
+    Empty,
+    /// This source does not apply; another may.
+    NoConfig,
+    /// It cannot be told without a network.
+    NeedsNetwork {
+        /// What for.
+        what: String,
+    },
+}
+
+impl Answer {
+    /// Bytes that were found; none at all are an empty config.
+    pub fn of(name: impl Into<String>, text: Vec<u8>) -> Self {
+        if text.is_empty() {
+            return Answer::Empty;
+        }
+        let name = name.into();
+        Answer::Config { name, text }
+    }
+
+    /// What a fetch gave. A missing network is an answer, everything else an error.
+    ///
+    /// # Errors
+    /// The fetch failed.
+    pub fn fetched(
+        name: impl Into<String>,
+        result: Result<Vec<u8>, FetchError>,
+    ) -> anyhow::Result<Self> {
+        match result {
+            Ok(text) => Ok(Answer::of(name, text)),
+            Err(error) if error.needs_network() => Ok(Answer::NeedsNetwork {
+                what: error.to_string(),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a machine is ready to be asked for its config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It is.
+    Yes,
+    /// Not without a network.
+    NeedsNetwork {
+        /// What for.
+        what: String,
+    },
+}
+
+/// What a platform works with.
+pub struct Site<'a> {
+    /// Fetches; offline in stages that must do without a network. [`Platform::init`] may put credentials
+    /// into it.
+    pub fetcher: Fetcher,
+    /// Hears of fetches.
+    pub events: &'a dyn FetchEvents,
+    /// The log.
+    pub log: &'a Log,
+    /// The config of platform `file`.
+    pub config_file: &'a Path,
+    /// Files the platform hands over besides the config; the files stage writes them, whatever
+    /// became of the config.
+    pub output_files: Vec<File>,
+}
+
+/// One kind of machine.
+pub trait Platform: Sync {
+    /// The name users and distributions know it by.
+    fn id(&self) -> &'static str;
+
+    /// A fetcher for this platform, with credentials for its storage, made of a plain one. Called once per
+    /// process, before anything else.
+    ///
+    /// # Errors
+    /// It cannot be had; the process ends.
+    fn fetcher(&self, plain: Fetcher, _log: &Log) -> anyhow::Result<Fetcher> {
+        Ok(plain)
+    }
+
+    /// Prepares the platform. Called in every stage, before any source of configs is asked.
+    ///
+    /// # Errors
+    /// The stage ends.
+    fn init(&self, _site: &mut Site<'_>) -> anyhow::Result<Ready> {
+        Ok(Ready::Yes)
+    }
+
+    /// Obtains the config.
+    ///
+    /// # Errors
+    /// There may be one, but it cannot be had.
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer>;
+
+    /// Tells the platform how a stage ended, in words. Called after every stage.
+    ///
+    /// # Errors
+    /// It cannot be told, which is only logged.
+    fn status(
+        &self,
+        _site: &mut Site<'_>,
+        _stage: &str,
+        _result: Result<(), &str>,
+    ) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Removes the config from where the machine keeps it.
+    ///
+    /// # Errors
+    /// It cannot be removed, or not on this platform.
+    fn delete_config(&self, _site: &mut Site<'_>) -> anyhow::Result<()> {
+        anyhow::bail!("cannot delete config on this platform")
+    }
+}
+
+/// Every platform, by id. Those without a file of their own have no source of configs.
+pub static PLATFORMS: &[&dyn Platform] = &[
+    &metal::Metal("cloudsigma"),
+    &file::File,
+    &metal::Metal("metal"),
+    &qemu::Qemu,
+    &metal::Metal("rackspace"),
+    &metal::Metal("rackspace-onmetal"),
+    &metal::Metal("vagrant"),
+];
+
+/// The platform with this id.
+pub fn find(id: &str) -> Option<&'static dyn Platform> {
+    PLATFORMS
+        .iter()
+        .copied()
+        .find(|platform| platform.id() == id)
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use crate::fetch::Silent;
+    use crate::log::Sink;
+
+    /// Does something at a site; gives what came of it, and the log.
+    pub fn at_site<T>(config_file: &Path, work: impl FnOnce(&mut Site<'_>) -> T) -> (T, String) {
+        let (sink, text) = Sink::memory();
+        let log = Log::new(sink);
+        let mut site = Site {
+            fetcher: Fetcher::default().offline(),
+            events: &Silent,
+            log: &log,
+            config_file,
+            output_files: Vec::new(),
+        };
+        let result = work(&mut site);
+        let text = text.lock().expect("one thread").clone();
+        (result, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::at_site;
+    use super::*;
+    use crate::fetch::{Request, Silent};
+
+    fn ids() -> Vec<&'static str> {
+        PLATFORMS.iter().map(|platform| platform.id()).collect()
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_says_nothing_twice() {
+        assert!(ids().is_sorted_by(|a, b| a < b), "{:?}", ids());
+    }
+
+    #[test]
+    fn every_platform_is_documented_and_nothing_else() {
+        let text = include_str!("../../docs/platforms.md");
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+        let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(documented, ids());
+    }
+
+    #[test]
+    fn platforms_are_found_by_their_exact_id() {
+        assert_eq!(find("qemu").map(Platform::id), Some("qemu"));
+        for unknown in ["", "QEMU", "qemu ", "system", "cmdline"] {
+            assert!(find(unknown).is_none(), "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn most_platforms_keep_what_the_trait_says() {
+        let metal = find("metal").expect("there");
+        let (answers, log) = at_site(Path::new(""), |site| {
+            let ready = metal.init(site).expect("ready");
+            let told = metal.status(site, "disks", Err("no disk"));
+            (ready, told.is_ok(), metal.delete_config(site).is_err())
+        });
+        assert_eq!(answers, (Ready::Yes, true, true));
+        assert_eq!(log, "");
+    }
+
+    #[test]
+    fn a_missing_network_is_an_answer() {
+        let fetched = Fetcher::default().offline();
+        let fetched = fetched.fetch_to_vec(&Request::get("http://h/c"), &Silent);
+        let answer = Answer::fetched("x", fetched.map(|(text, _)| text)).expect("an answer");
+        assert!(matches!(answer, Answer::NeedsNetwork { what } if what.contains("http://h/c")));
+        let failed = Err(FetchError::NotFound { url: "u".into() });
+        assert!(Answer::fetched("x", failed).is_err());
+        assert_eq!(Answer::of("x", Vec::new()), Answer::Empty);
+    }
+}

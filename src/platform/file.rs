@@ -1,0 +1,48 @@
+//! Platform `file`: the config is a file of this machine, for tests and for trying out.
+
+use super::{Answer, Platform, Site};
+use anyhow::Context;
+
+/// The platform.
+pub struct File;
+
+impl Platform for File {
+    fn id(&self) -> &'static str {
+        "file"
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        let name = site.config_file.display().to_string();
+        let text = std::fs::read(site.config_file).with_context(|| {
+            format!("cannot read config {name}; IGNITION_CONFIG_FILE may name another file")
+        })?;
+        Ok(Answer::of(name, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::testing::at_site;
+
+    #[test]
+    fn files_and_their_absence() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.ign");
+        let fetch = || at_site(&path, |site| File.fetch(site)).0;
+        let error = fetch().expect_err("missing");
+        assert!(
+            error.to_string().contains("IGNITION_CONFIG_FILE"),
+            "{error}"
+        );
+        std::fs::write(&path, "").expect("written");
+        assert_eq!(fetch().expect("read"), Answer::Empty);
+        std::fs::write(&path, "{}").expect("written");
+        let name = path.display().to_string();
+        let want = Answer::Config {
+            name,
+            text: b"{}".into(),
+        };
+        assert_eq!(fetch().expect("read"), want);
+    }
+}

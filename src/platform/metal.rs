@@ -1,0 +1,16 @@
+//! Machines that keep no config. Theirs comes from the kernel command line, or from `user.ign`.
+
+use super::{Answer, Platform, Site};
+
+/// The platform, with its id.
+pub struct Metal(pub &'static str);
+
+impl Platform for Metal {
+    fn id(&self) -> &'static str {
+        self.0
+    }
+
+    fn fetch(&self, _site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        Ok(Answer::Empty)
+    }
+}
