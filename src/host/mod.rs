@@ -9,6 +9,7 @@ pub mod mount;
 pub mod root;
 pub mod sys;
 pub mod udev;
+pub mod wait;
 
 pub use command::Command;
 pub use devices::Devices;

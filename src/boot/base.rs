@@ -1,0 +1,224 @@
+//! Base configs: what the system itself wants on every first boot, before anything the user says.
+//!
+//! They lie in `base.d` and `base.platform.d/PLATFORM` of three directories. A file hides those of the same
+//! name in later directories. They are read again in every stage, so that the system may add some between
+//! two stages.
+
+use super::environment::ConfigDirs;
+use super::findings::log_findings;
+use crate::config::{self, Document};
+use crate::log::{Log, quoted};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// All base configs in one document.
+///
+/// # Errors
+/// A file in `base.d` cannot be read, or is no config. Such a file for one platform only makes the
+/// configs for that platform count for nothing, which is told.
+pub fn load(dirs: &ConfigDirs, platform: &str, log: &Log) -> anyhow::Result<Document> {
+    let base = collection(dirs, "base.d", log)?;
+    let name = format!("base.platform.d/{platform}");
+    match collection(dirs, &name, log) {
+        Ok(special) => Ok(Document::merge(&base, &special)),
+        Err(error) => {
+            log.error(format_args!("{error:#}"));
+            log.info(format_args!("ignoring all configs of {}", quoted(&name)));
+            Ok(base)
+        }
+    }
+}
+
+fn collection(dirs: &ConfigDirs, name: &str, log: &Log) -> anyhow::Result<Document> {
+    let mut files = BTreeMap::new();
+    for dir in dirs.each(name) {
+        for (name, path) in entries(&dir, log)? {
+            files.entry(name).or_insert(path);
+        }
+    }
+    if files.is_empty() {
+        log.info(format_args!(
+            "no configs found in {} across system config directories",
+            quoted(name)
+        ));
+    }
+    let mut all = Document::empty();
+    for path in files.values() {
+        all = Document::merge(&all, &read(path, log)?);
+    }
+    Ok(all)
+}
+
+/// The names in a directory, with their paths.
+fn entries(dir: &Path, log: &Log) -> anyhow::Result<Vec<(OsString, PathBuf)>> {
+    let act = || format!("cannot list config directory {}", dir.display());
+    let list = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let dir = dir.display().to_string();
+            log.info(format_args!("no config dir at {}", quoted(&dir)));
+            return Ok(Vec::new());
+        }
+        other => other.with_context(act)?,
+    };
+    list.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
+        .collect::<Result<_, _>>()
+        .with_context(act)
+}
+
+/// One config. A link that leads nowhere is an error like any other: to take it for an absent config
+/// would silently leave out what the system needs.
+fn read(path: &Path, log: &Log) -> anyhow::Result<Document> {
+    let name = path.display().to_string();
+    log.info(format_args!("reading base config file {}", quoted(&name)));
+    let text = fs::read(path)
+        .with_context(|| format!("cannot read base config {name}; repair or remove it"))?;
+    let parsed = config::parse(&name, &text);
+    log_findings(log, &parsed.findings);
+    match parsed.outcome {
+        Ok(document) => Ok(document),
+        Err(error) => bail!("base config {name}: {error}; repair or remove it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    /// Three directories with files, and what became of them.
+    struct Bed {
+        root: TempDir,
+        dirs: ConfigDirs,
+    }
+
+    impl Bed {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            for (path, text) in files {
+                let path = root.path().join(path);
+                fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+                fs::write(path, text).expect("written");
+            }
+            let dirs = ConfigDirs(["run", "etc", "usr"].map(|dir| root.path().join(dir)));
+            Self { root, dirs }
+        }
+
+        /// Paths of the directories of the merged config, and the log.
+        fn load(&self) -> (anyhow::Result<Vec<String>>, String) {
+            let (sink, text) = Sink::memory();
+            let loaded = load(&self.dirs, "qemu", &Log::new(sink));
+            let paths = loaded.map(|document| {
+                let listed = &document.config().storage.directories;
+                listed.iter().map(|d| d.path.clone()).collect()
+            });
+            let text = text.lock().expect("one thread").clone();
+            let root = self.root.path().display().to_string();
+            (paths, text.replace(&root, ""))
+        }
+    }
+
+    fn directory(path: &str) -> String {
+        format!(
+            r#"{{"ignition": {{"version": "3.0.0"}}, "storage": {{"directories": [{{"path": "{path}"}}]}}}}"#
+        )
+    }
+
+    #[test]
+    fn nothing_there_is_told() {
+        let (paths, log) = Bed::new(&[]).load();
+        assert!(paths.expect("fine").is_empty());
+        let lines = |name: &str| {
+            format!(
+                "INFO     : no config dir at \"/run/{name}\"\n\
+                 INFO     : no config dir at \"/etc/{name}\"\n\
+                 INFO     : no config dir at \"/usr/{name}\"\n\
+                 INFO     : no configs found in \"{name}\" across system config directories\n"
+            )
+        };
+        assert_eq!(log, lines("base.d") + &lines("base.platform.d/qemu"));
+    }
+
+    #[test]
+    fn earlier_directories_hide_names_and_names_give_the_order() {
+        let bed = Bed::new(&[
+            ("usr/base.d/10-a", &directory("/usr-10")),
+            ("usr/base.d/20-b", &directory("/usr-20")),
+            ("etc/base.d/20-b", &directory("/etc-20")),
+            ("run/base.d/05-c", &directory("/run-05")),
+            ("usr/base.platform.d/qemu/00", &directory("/qemu")),
+            ("usr/base.platform.d/aws/00", &directory("/aws")),
+        ]);
+        let (paths, _) = bed.load();
+        assert_eq!(
+            paths.expect("fine"),
+            ["/run-05", "/usr-10", "/etc-20", "/qemu"]
+        );
+    }
+
+    #[test]
+    fn a_bad_base_config_is_fatal() {
+        let cases = [
+            ("", "not a config (empty)"),
+            ("{", "config is not valid"),
+            (
+                r#"{"ignition": {"version": "9.0.0"}}"#,
+                "unsupported config version",
+            ),
+        ];
+        for (text, want) in cases {
+            let bed = Bed::new(&[
+                ("etc/base.d/x.ign", text),
+                ("usr/base.d/ok", &directory("/a")),
+            ]);
+            let (paths, log) = bed.load();
+            let error = paths.expect_err("it is bad").to_string();
+            assert!(
+                error.contains("/etc/base.d/x.ign") && error.contains(want),
+                "{error}"
+            );
+            assert_eq!(
+                log.contains("CRITICAL : error at line 1 col"),
+                text == "{",
+                "{log}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_fatal() {
+        let bed = Bed::new(&[("etc/base.d/ok", &directory("/a"))]);
+        symlink("/nowhere", bed.root.path().join("etc/base.d/gone")).expect("made");
+        let error = bed.load().0.expect_err("it leads nowhere");
+        assert!(format!("{error:#}").contains("No such file"), "{error:#}");
+        let bed = Bed::new(&[("etc/base.d/dir/file", "")]);
+        bed.load().0.expect_err("a directory is no config");
+    }
+
+    #[test]
+    fn a_bad_config_of_the_platform_drops_all_of_them() {
+        let bed = Bed::new(&[
+            ("usr/base.d/a", &directory("/a")),
+            ("usr/base.platform.d/qemu/1", &directory("/good")),
+            (
+                "usr/base.platform.d/qemu/2",
+                r#"{"ignition": {"version": 3}}"#,
+            ),
+        ]);
+        let (paths, log) = bed.load();
+        assert_eq!(paths.expect("fine"), ["/a"]);
+        assert!(
+            log.contains("CRITICAL : error at $.ignition.version"),
+            "{log}"
+        );
+        assert!(
+            log.ends_with("INFO     : ignoring all configs of \"base.platform.d/qemu\"\n"),
+            "{log}"
+        );
+    }
+}

@@ -1,0 +1,316 @@
+//! The kernel command line: where the config is, whether this is a first boot, what machine this is.
+//!
+//! Words are split at white space; quotes mean nothing. A word is a key and, behind its first `=`, a
+//! value.
+
+use crate::config::url;
+use crate::fetch::shown_url;
+use crate::log::Log;
+use anyhow::{Context, bail};
+use std::path::Path;
+
+/// Keys of the config's URL; the first is everybody's, the others are Flatcar's and older.
+const URL_KEYS: [&str; 3] = [
+    "ignition.config.url",
+    "flatcar.config.url",
+    "coreos.config.url",
+];
+const DEVICE_KEY: &str = "ignition.config.device";
+const PATH_KEY: &str = "ignition.config.path";
+/// Keys of a first boot; the first is everybody's, the others are Flatcar's and older.
+const FIRST_BOOT_KEYS: [&str; 3] = ["ignition.firstboot", FLATCAR_FIRST_BOOT, COREOS_FIRST_BOOT];
+const FLATCAR_FIRST_BOOT: &str = "flatcar.first_boot";
+const COREOS_FIRST_BOOT: &str = "coreos.first_boot";
+const PLATFORM_KEY: &str = "ignition.platform.id";
+/// Flatcar's word for a platform, and its older one.
+const OEM_KEYS: [&str; 2] = ["flatcar.oem.id", "coreos.oem.id"];
+
+/// The words of a kernel command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    words: Vec<(String, Option<String>)>,
+}
+
+/// What the command line says about the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Nothing.
+    Nothing,
+    /// It is at a URL. Not to be shown as it is.
+    Url(String),
+    /// It is a file on a file system that is found by its label.
+    Device {
+        /// The label.
+        label: String,
+        /// The path on the file system.
+        path: String,
+    },
+}
+
+impl CommandLine {
+    /// Splits a command line.
+    pub fn parse(text: &str) -> Self {
+        let word = |word: &str| match word.split_once('=') {
+            Some((key, value)) => (key.into(), Some(value.into())),
+            None => (word.into(), None),
+        };
+        Self {
+            words: text.split_whitespace().map(word).collect(),
+        }
+    }
+
+    /// Reads a command line from a file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(path).with_context(|| {
+            let path = path.display();
+            format!("cannot read the kernel command line from {path}; is it mounted?")
+        })?;
+        Ok(Self::parse(&String::from_utf8_lossy(&text)))
+    }
+
+    /// Where the config is. What is ignored is told.
+    ///
+    /// # Errors
+    /// Only one of device and path is given.
+    pub fn source(&self, log: &Log) -> anyhow::Result<Source> {
+        let mut urls = self.given(&URL_KEYS, log).rev();
+        let url = urls.find(|url| is_url(url, log));
+        let device = self.given(&[DEVICE_KEY], log).next_back();
+        let path = self.given(&[PATH_KEY], log).next_back();
+        match (url, device, path) {
+            (Some(url), device, path) => {
+                if device.or(path).is_some() {
+                    log.warning(format_args!(
+                        "the kernel command line gives a config URL: {DEVICE_KEY} and {PATH_KEY} are ignored"
+                    ));
+                }
+                Ok(Source::Url(url.into()))
+            }
+            (None, Some(label), Some(path)) => Ok(Source::Device {
+                label: label.into(),
+                path: path.into(),
+            }),
+            (None, None, None) => Ok(Source::Nothing),
+            (None, device, _) => {
+                let missing = if device.is_some() {
+                    PATH_KEY
+                } else {
+                    DEVICE_KEY
+                };
+                bail!(
+                    "kernel command line: {DEVICE_KEY} and {PATH_KEY} must be provided together; add {missing}"
+                )
+            }
+        }
+    }
+
+    /// Values of these keys that are not empty, in order. Empty ones are told.
+    fn given(&self, keys: &[&str], log: &Log) -> std::vec::IntoIter<&str> {
+        let mut values = Vec::new();
+        for (key, value) in self.words.iter().filter(|(key, _)| keys.contains(&&**key)) {
+            match value.as_deref() {
+                Some("") => log.info(format_args!(
+                    "kernel command line: {key} has no value, ignoring it"
+                )),
+                Some(value) => values.push(value),
+                None => {}
+            }
+        }
+        values.into_iter()
+    }
+
+    /// True if this is a first boot, by any of its names.
+    pub fn is_first_boot(&self) -> bool {
+        FIRST_BOOT_KEYS.iter().any(|key| self.is_true(key))
+    }
+
+    /// True if Flatcar's boot loader found the mark of a first boot, which then has to be removed.
+    pub fn is_first_boot_detected(&self) -> bool {
+        [FLATCAR_FIRST_BOOT, COREOS_FIRST_BOOT]
+            .iter()
+            .any(|key| self.last(key) == Some("detected"))
+    }
+
+    /// The platform somebody named: by its own key, or by Flatcar's.
+    pub fn platform_id(&self) -> Option<&str> {
+        let own = self.last(PLATFORM_KEY).filter(|id| !id.is_empty());
+        own.or_else(|| self.oem_id().map(platform_of_oem))
+    }
+
+    /// Flatcar's word for the platform, as it stands there.
+    pub fn oem_id(&self) -> Option<&str> {
+        let given = |key: &&str| self.last(key).filter(|id| !id.is_empty());
+        OEM_KEYS.iter().find_map(given)
+    }
+
+    /// True if an argument of Flatcar is there.
+    pub fn is_flatcar(&self) -> bool {
+        self.words
+            .iter()
+            .any(|(key, _)| key.starts_with("flatcar."))
+    }
+
+    /// The value of the last word with this key; a bare word is its own value.
+    fn last(&self, key: &str) -> Option<&str> {
+        let word = self.words.iter().rfind(|(name, _)| name == key)?;
+        Some(word.1.as_deref().unwrap_or(&word.0))
+    }
+
+    fn is_true(&self, key: &str) -> bool {
+        self.last(key)
+            .is_some_and(|value| !matches!(value, "" | "0" | "no" | "off"))
+    }
+}
+
+/// What Ignition calls a platform of Flatcar.
+fn platform_of_oem(id: &str) -> &str {
+    match id {
+        "ec2" => "aws",
+        "gce" => "gcp",
+        "pxe" => "metal",
+        other => other,
+    }
+}
+
+fn is_url(text: &str, log: &Log) -> bool {
+    let parsed = url::parse(text);
+    if let Err(error) = &parsed {
+        let shown = shown_url(text);
+        log.error(format_args!(
+            "kernel command line: failed to parse config url {shown:?}: {error}; ignoring it"
+        ));
+    }
+    parsed.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+
+    /// What a command line says, and what is logged about it.
+    fn source(text: &str) -> (Result<Source, String>, String) {
+        let (sink, logged) = Sink::memory();
+        let source = CommandLine::parse(text).source(&Log::new(sink));
+        let logged = logged.lock().expect("one thread").clone();
+        (source.map_err(|error| error.to_string()), logged)
+    }
+
+    fn url(text: &str) -> Source {
+        Source::Url(text.into())
+    }
+
+    fn device(label: &str, path: &str) -> Source {
+        let (label, path) = (label.into(), path.into());
+        Source::Device { label, path }
+    }
+
+    #[test]
+    fn sources_of_configs() {
+        let cases = [
+            ("", Source::Nothing),
+            (
+                "quiet ignition.config.url Ignition.config.url=http://h/",
+                Source::Nothing,
+            ),
+            ("ignition.config.url=http://h/?a=b\n", url("http://h/?a=b")),
+            ("ignition.config.url=a ignition.config.url=b", url("b")),
+            ("flatcar.config.url=a coreos.config.url=b", url("b")),
+            ("ignition.config.url=a coreos.config.url=", url("a")),
+            ("ignition.config.url=a ignition.config.url=:", url("a")),
+            (
+                "ignition.config.device=CONFIG\tignition.config.path=/c.ign",
+                device("CONFIG", "/c.ign"),
+            ),
+            (
+                "ignition.config.device=\"A ignition.config.path=a=b",
+                device("\"A", "a=b"),
+            ),
+        ];
+        for (text, want) in cases {
+            assert_eq!(source(text).0, Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_is_told() {
+        let cases = [
+            (
+                "ignition.config.url=",
+                "INFO     : kernel command line: ignition.config.url has no value, ignoring it\n",
+            ),
+            (
+                "ignition.config.url=http://u:pw@h/%zz",
+                "ERROR    : kernel command line: failed to parse config url \"http://h/%zz\": broken percent escape; ignoring it\n",
+            ),
+            (
+                "ignition.config.url=a ignition.config.path=b",
+                "WARNING  : the kernel command line gives a config URL: ignition.config.device and ignition.config.path are ignored\n",
+            ),
+            ("ignition.config.url", ""),
+        ];
+        for (text, want) in cases {
+            assert_eq!(source(text).1, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn device_and_path_belong_together() {
+        for (text, missing) in [
+            ("ignition.config.device=A", "add ignition.config.path"),
+            ("ignition.config.path=/a", "add ignition.config.device"),
+        ] {
+            let error = source(text).0.expect_err("one is missing");
+            assert!(
+                error.contains("must be provided together") && error.contains(missing),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn first_boots() {
+        let cases = [
+            ("", false, false),
+            ("ignition.firstboot", true, false),
+            ("ignition.firstboot=1 ignition.firstboot=off", false, false),
+            ("ignition.firstboot=no ignition.firstboot", true, false),
+            ("flatcar.first_boot=detected", true, true),
+            ("coreos.first_boot=1", true, false),
+            ("flatcar.first_boot=0", false, false),
+            ("ignition.firstboot=", false, false),
+        ];
+        for (text, first, detected) in cases {
+            let line = CommandLine::parse(text);
+            let got = (line.is_first_boot(), line.is_first_boot_detected());
+            assert_eq!(got, (first, detected), "{text}");
+        }
+    }
+
+    #[test]
+    fn platforms() {
+        let cases = [
+            ("", None),
+            (
+                "ignition.platform.id=qemu ignition.platform.id=metal",
+                Some("metal"),
+            ),
+            ("coreos.oem.id=gce flatcar.oem.id=ec2", Some("aws")),
+            ("coreos.oem.id=pxe", Some("metal")),
+            (
+                "ignition.platform.id= flatcar.oem.id=vmware",
+                Some("vmware"),
+            ),
+        ];
+        for (text, want) in cases {
+            assert_eq!(CommandLine::parse(text).platform_id(), want, "{text}");
+        }
+        assert_eq!(
+            CommandLine::parse("flatcar.oem.id=ec2").oem_id(),
+            Some("ec2")
+        );
+    }
+}

@@ -1,0 +1,331 @@
+//! The config of the user: which of its sources has it, and what it says.
+//!
+//! The kernel command line comes first, then `user.ign` in the directories of the system, then the
+//! platform. The first that does not say "not here" decides, for better or worse.
+
+use super::command_line::{CommandLine, Source};
+use super::config_device;
+use super::environment::{ConfigDirs, Environment};
+use super::flatcar;
+use crate::config::url;
+use crate::fetch::{Request, shown_url};
+use crate::log::{Log, quoted};
+use crate::platform::{Answer, Platform, Site};
+use anyhow::{Context, bail};
+use std::io::ErrorKind;
+
+/// Where a config came from, if from the kernel command line.
+pub const COMMAND_LINE: &str = "cmdline";
+/// Where a config came from, if from a directory of the system.
+pub const SYSTEM: &str = "system";
+
+/// What the sources gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A config.
+    Config {
+        /// `cmdline`, `system` or the id of the platform.
+        source: String,
+        /// Name for origins: a shown URL, a path, or the words of the platform.
+        name: String,
+        /// Its bytes.
+        text: Vec<u8>,
+    },
+    /// The source that decides has none, which is fine.
+    Empty {
+        /// `cmdline`, `system` or the id of the platform.
+        source: String,
+    },
+    /// It cannot be told without a network.
+    NeedsNetwork {
+        /// What for.
+        what: String,
+    },
+}
+
+/// Obtains the config of the user. Files the platform hands over are then in `site`.
+///
+/// # Errors
+/// There may be a config, but it cannot be had; or nobody even says that there is none.
+pub fn obtain(
+    environment: &Environment,
+    platform: &dyn Platform,
+    site: &mut Site<'_>,
+) -> anyhow::Result<Outcome> {
+    let line = CommandLine::read(&environment.command_line)?;
+    let (source, answer) = first_answer(environment, &line, platform, site)?;
+    let source = source.to_owned();
+    Ok(match answer {
+        Answer::Config { name, text } => {
+            if environment.is_flatcar(&line)
+                && let Some(what) = flatcar::foreign(&text)
+            {
+                site.log
+                    .info(format_args!("user config is {what}, which is not for us"));
+                return Ok(Outcome::Empty { source });
+            }
+            Outcome::Config { source, name, text }
+        }
+        Answer::Empty => Outcome::Empty { source },
+        Answer::NeedsNetwork { what } => Outcome::NeedsNetwork { what },
+        Answer::NoConfig => bail!(
+            "config provider was not online: no source of configs applies to platform {source}; name a config with ignition.config.url on the kernel command line"
+        ),
+    })
+}
+
+fn first_answer<'a>(
+    environment: &Environment,
+    line: &CommandLine,
+    platform: &'a dyn Platform,
+    site: &mut Site<'_>,
+) -> anyhow::Result<(&'a str, Answer)> {
+    let answer = from_command_line(line, site).context("config of the kernel command line")?;
+    if answer != Answer::NoConfig {
+        return Ok((COMMAND_LINE, answer));
+    }
+    let answer = from_system(&environment.config_dirs, site.log)?;
+    if answer != Answer::NoConfig {
+        return Ok((SYSTEM, answer));
+    }
+    let id = platform.id();
+    let answer = platform
+        .fetch(site)
+        .with_context(|| format!("cannot obtain the config from platform {id}"))?;
+    Ok((id, answer))
+}
+
+fn from_command_line(line: &CommandLine, site: &Site<'_>) -> anyhow::Result<Answer> {
+    match line.source(site.log)? {
+        Source::Nothing => Ok(Answer::NoConfig),
+        Source::Url(url) => fetch(&url, site),
+        Source::Device { label, path } => {
+            let text = config_device::read(&label, &path, site.log)?;
+            Ok(Answer::of(format!("{label}:{path}"), text))
+        }
+    }
+}
+
+fn fetch(url: &str, site: &Site<'_>) -> anyhow::Result<Answer> {
+    let shown = shown_url(url);
+    // A fetch of such a URL would give nothing, and the machine would start without its config.
+    if url::parse(url).is_ok_and(|url| url.scheme.is_empty()) {
+        bail!("config URL {shown:?} has no scheme; write one, e.g. http://");
+    }
+    let fetched = site.fetcher.fetch_to_vec(&Request::get(url), site.events);
+    Answer::fetched(shown, fetched.map(|(text, _)| text))
+}
+
+/// The first `user.ign` there is.
+fn from_system(dirs: &ConfigDirs, log: &Log) -> anyhow::Result<Answer> {
+    for path in dirs.each("user.ign") {
+        let name = path.display().to_string();
+        match std::fs::read(&path) {
+            Ok(text) => {
+                log.info(format_args!("reading system config file {}", quoted(&name)));
+                return Ok(Answer::of(name, text));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                log.info(format_args!("no config at {}", quoted(&name)));
+            }
+            Err(error) => {
+                log.error(format_args!("cannot read {}: {error}", quoted(&name)));
+                return Err(error)
+                    .with_context(|| format!("cannot read {name}; repair or remove it"));
+            }
+        }
+    }
+    Ok(Answer::NoConfig)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::{Fetcher, Silent};
+    use crate::log::Sink;
+    use crate::platform::find;
+    use std::fs;
+    use std::path::PathBuf;
+    use tempfile::TempDir;
+
+    /// A machine with a command line, files and a platform.
+    struct Machine {
+        root: TempDir,
+        platform: &'static str,
+        flatcar: &'static str,
+    }
+
+    impl Machine {
+        fn new(line: &str) -> Self {
+            let root = tempfile::tempdir().expect("a directory");
+            for dir in ["run", "etc", "usr"] {
+                fs::create_dir(root.path().join(dir)).expect("made");
+            }
+            let machine = Self {
+                root,
+                platform: "metal",
+                flatcar: "",
+            };
+            machine.with("cmdline", line)
+        }
+
+        fn with(self, path: &str, text: &str) -> Self {
+            fs::write(self.root.path().join(path), text).expect("written");
+            self
+        }
+
+        fn environment(&self) -> Environment {
+            let read = Environment::read(|name| {
+                let path = |name: &str| Some(self.root.path().join(name).into_os_string());
+                match name {
+                    "IGNITION_KERNEL_CMDLINE_PATH" => path("cmdline"),
+                    "IGNITION_SYSTEM_RUNTIME_CONFIG_DIR" => path("run"),
+                    "IGNITION_SYSTEM_LOCAL_CONFIG_DIR" => path("etc"),
+                    "IGNITION_SYSTEM_CONFIG_DIR" => path("usr"),
+                    "IGNITION_CONFIG_FILE" => path("file.ign"),
+                    "KINDLING_FLATCAR" => Some(self.flatcar.into()),
+                    _ => None,
+                }
+            });
+            read.expect("fine")
+        }
+
+        /// What the sources give, with paths below the root, and the log.
+        fn obtain(&self) -> (Result<Outcome, String>, String) {
+            let (sink, log) = Sink::memory();
+            let environment = self.environment();
+            let mut site = Site {
+                fetcher: Fetcher::default().offline(),
+                events: &Silent,
+                log: &Log::new(sink),
+                config_file: &environment.config_file,
+                output_files: Vec::new(),
+            };
+            let platform = find(self.platform).expect("known");
+            let outcome = obtain(&environment, platform, &mut site);
+            let log = log.lock().expect("one thread").clone();
+            let root = self.root.path().display().to_string();
+            let outcome = outcome.map_err(|error| format!("{error:#}").replace(&root, ""));
+            (outcome, log.replace(&root, ""))
+        }
+    }
+
+    fn config(source: &str, name: &str, text: &str) -> Outcome {
+        Outcome::Config {
+            source: source.into(),
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+
+    fn empty(source: &str) -> Outcome {
+        let source = source.into();
+        Outcome::Empty { source }
+    }
+
+    #[test]
+    fn the_command_line_decides_first() {
+        let machine = Machine::new("ignition.config.url=data:,abc").with("etc/user.ign", "user");
+        assert_eq!(machine.obtain().0, Ok(config("cmdline", "data:", "abc")));
+        let machine = Machine::new("ignition.config.url=data:,").with("etc/user.ign", "user");
+        assert_eq!(machine.obtain().0, Ok(empty("cmdline")));
+    }
+
+    #[test]
+    fn the_first_user_config_is_next() {
+        let machine = Machine::new("quiet")
+            .with("etc/user.ign", "etc")
+            .with("usr/user.ign", "usr");
+        let (outcome, log) = machine.obtain();
+        let name = machine.root.path().join("etc/user.ign");
+        let name = name.display().to_string();
+        assert_eq!(outcome, Ok(config("system", &name, "etc")));
+        assert_eq!(
+            log,
+            "INFO     : no config at \"/run/user.ign\"\n\
+             INFO     : reading system config file \"/etc/user.ign\"\n"
+        );
+        assert_eq!(
+            machine.with("run/user.ign", "").obtain().0,
+            Ok(empty("system"))
+        );
+    }
+
+    #[test]
+    fn a_user_config_that_cannot_be_read_ends_it() {
+        let machine = Machine::new("");
+        fs::create_dir(machine.root.path().join("run/user.ign")).expect("made");
+        let (outcome, log) = machine.obtain();
+        let error = outcome.expect_err("a directory");
+        assert!(error.contains("cannot read /run/user.ign"), "{error}");
+        assert!(
+            log.contains("ERROR    : cannot read \"/run/user.ign\""),
+            "{log}"
+        );
+    }
+
+    #[test]
+    fn the_platform_is_last() {
+        let machine = Machine::new("");
+        assert_eq!(machine.obtain().0, Ok(empty("metal")));
+        let machine = Machine {
+            platform: "file",
+            ..machine.with("file.ign", "{}")
+        };
+        let name: PathBuf = machine.root.path().join("file.ign");
+        let want = config("file", &name.display().to_string(), "{}");
+        assert_eq!(machine.obtain().0, Ok(want));
+        fs::remove_file(&name).expect("removed");
+        let error = machine.obtain().0.expect_err("missing");
+        assert!(
+            error.starts_with("cannot obtain the config from platform file: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_network_that_is_not_there_is_told_apart() {
+        let outcome = Machine::new("ignition.config.url=http://h/c").obtain().0;
+        assert!(
+            matches!(&outcome, Ok(Outcome::NeedsNetwork { what }) if what.contains("http://h/c")),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn failures_of_the_command_line_are_final() {
+        let cases = [
+            ("ignition.config.url=foo", "has no scheme"),
+            ("ignition.config.device=A", "must be provided together"),
+            (
+                "ignition.config.device=a/b ignition.config.path=c",
+                "without slashes",
+            ),
+        ];
+        for (line, want) in cases {
+            let outcome = Machine::new(line).with("etc/user.ign", "{}").obtain().0;
+            let error = outcome.expect_err(line);
+            assert!(error.contains(want), "{line}: {error}");
+        }
+        let machine = Machine::new("");
+        fs::remove_file(machine.root.path().join("cmdline")).expect("removed");
+        let error = machine.obtain().0.expect_err("unreadable");
+        assert!(
+            error.contains("cannot read the kernel command line from /cmdline"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn flatcar_lets_others_have_their_user_data() {
+        let machine = Machine::new("").with("etc/user.ign", "#cloud-config\n");
+        assert!(matches!(machine.obtain().0, Ok(Outcome::Config { .. })));
+        let machine = Machine {
+            flatcar: "1",
+            ..machine
+        };
+        let (outcome, log) = machine.obtain();
+        assert_eq!(outcome, Ok(empty("system")));
+        assert!(log.ends_with("INFO     : user config is a cloud-config, which is not for us\n"));
+    }
+}
