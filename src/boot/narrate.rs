@@ -106,7 +106,8 @@ impl Narrator<'_> {
             Outcome::Failed(error) => {
                 let text = error_text(error);
                 if is_fetch(error) {
-                    self.log.critical(format_args!("Error fetching file: {text}"));
+                    self.log
+                        .critical(format_args!("Error fetching file: {text}"));
                 }
                 self.log.end(own, description, &Err::<(), _>(text));
             }
@@ -133,16 +134,26 @@ impl Narrator<'_> {
             OpKind::File(act) => self.describe_file(act),
             OpKind::Symlink(act) => match (&act.unit, act.target.as_str()) {
                 (Some(unit), "/dev/null") => format!("masking unit {}", quoted(unit)),
-                _ => format!("writing link {} -> {}", self.at(&act.path), quoted(&act.target)),
+                _ => format!(
+                    "writing link {} -> {}",
+                    self.at(&act.path),
+                    quoted(&act.target)
+                ),
             },
             OpKind::HardLink(act) => {
-                format!("writing link {} -> {}", self.at(&act.path), self.at(&act.target))
+                format!(
+                    "writing link {} -> {}",
+                    self.at(&act.path),
+                    self.at(&act.target)
+                )
             }
             OpKind::Directory(act) => format!("creating directory {}", self.at(&act.path)),
             OpKind::Remove(act) => format!("removing {}", self.at(&act.path)),
             OpKind::SshKeys(act) => format!("adding ssh keys to user {}", quoted(&act.user)),
             OpKind::User(act) => format!("{} user {}", gerund(&operation.kind), quoted(&act.name)),
-            OpKind::Group(act) => format!("{} group {}", gerund(&operation.kind), quoted(&act.name)),
+            OpKind::Group(act) => {
+                format!("{} group {}", gerund(&operation.kind), quoted(&act.name))
+            }
             OpKind::DisableUnit(act) => format!("disabling unit {}", quoted(&act.unit)),
             OpKind::Relabel(act) => format!("relabeling {} patterns", act.paths.len()),
             OpKind::Mount(act) => format!(
@@ -274,6 +285,9 @@ mod tests {
     #[test]
     fn secrets_stay_hidden() {
         let command = Command::new("useradd").arg("--password").secret("$6$x");
-        assert_eq!(command_line(&command), "\"useradd\" \"--password\" \"[hidden]\"");
+        assert_eq!(
+            command_line(&command),
+            "\"useradd\" \"--password\" \"[hidden]\""
+        );
     }
 }

@@ -19,6 +19,11 @@ pub fn report() -> PathBuf {
     run_directory().join("report.json")
 }
 
+/// Why this boot failed, as shown on its consoles.
+pub fn failure() -> PathBuf {
+    run_directory().join("failure.txt")
+}
+
 /// The origins that belong to a config cache: a hidden file beside it.
 pub fn origins_of(cache: &Path) -> PathBuf {
     let name = cache.file_name().unwrap_or_default().to_string_lossy();

@@ -41,6 +41,5 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
 }
 
 fn start(args: &StageArgs) -> ExitCode {
-    let _ = args;
-    ExitCode::from(3)
+    ExitCode::from(crate::boot::process::run(args))
 }

@@ -1,0 +1,199 @@
+//! Obtains the user's config in the fetch stages: source, references, certificates, cache.
+
+use super::args::Stage;
+use super::cache;
+use super::engine::Engine;
+use super::findings::log_findings;
+use super::journal::Journal;
+use super::source::{self, Outcome};
+use super::state::ConfigKind;
+use super::trouble::Trouble;
+use crate::config::model::{Resource, Verification};
+use crate::config::{self, Document, url};
+use crate::fetch::references::{self, First, RenderReason, SourceInfo};
+use crate::fetch::{Fetcher, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::sync::atomic::AtomicBool;
+
+/// What came of it.
+pub enum Acquired {
+    /// A config, in the cache.
+    Config {
+        /// The user's config, rendered.
+        document: Document,
+        /// A fetcher with its transport settings.
+        fetcher: Fetcher,
+    },
+    /// Only a network can bring it.
+    NeedsNetwork {
+        /// What for.
+        what: String,
+    },
+}
+
+/// Obtains the config and writes the cache.
+///
+/// # Errors
+/// What failed, and where it was asked for.
+pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    let mut site = engine.site(&fetches);
+    let outcome = source::obtain(engine.environment, engine.platform, &mut site);
+    engine.keep_output_files(site.output_files);
+    let outcome = outcome.map_err(|error| Trouble::of("obtain the config", &error))?;
+    let acquired = match outcome {
+        Outcome::NeedsNetwork { what } => return Ok(Acquired::NeedsNetwork { what }),
+        Outcome::Empty { source } => {
+            engine
+                .log
+                .info(format_args!("not a config (empty): {source} gives none"));
+            (Document::empty(), engine.fetcher.clone())
+        }
+        Outcome::Config { source, name, text } => match whole(engine, &source, &name, &text)? {
+            Whole::Config(document, fetcher) => (*document, fetcher),
+            Whole::NeedsNetwork(what) => return Ok(Acquired::NeedsNetwork { what }),
+        },
+    };
+    let (document, fetcher) = acquired;
+    let document = embed_authorities(engine, document, &fetcher)?;
+    cache::write(&engine.args.config_cache, &document)
+        .map_err(|error| Trouble::of("keep the config", &error))?;
+    tell_journal(engine);
+    Ok(Acquired::Config { document, fetcher })
+}
+
+/// One entry per config. A journal that is not there, or does not listen, is no failure.
+fn tell_journal(engine: &Engine<'_>) {
+    let Some(journal) = Journal::open() else {
+        return;
+    };
+    for config in engine.state.fetched_configs.iter().flatten() {
+        let sent = journal.fetched_config(config.kind.name(), &config.source, config.referenced);
+        if let Err(error) = sent {
+            engine
+                .log
+                .info(format_args!("cannot tell the journal of a config: {error}"));
+        }
+    }
+}
+
+enum Whole {
+    Config(Box<Document>, Fetcher),
+    NeedsNetwork(String),
+}
+
+/// Judges the first text, and follows its references.
+fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Result<Whole, Trouble> {
+    let first = judge(engine, name, text)?;
+    engine.state.note(ConfigKind::User, source, false);
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    engine.sources.push(first.source.clone());
+    match references::render(first, &engine.fetcher, &fetches) {
+        Ok(rendered) => {
+            for found in &rendered.findings {
+                log_findings(engine.log, &found.findings);
+            }
+            note_references(engine, &rendered.sources);
+            Ok(Whole::Config(Box::new(rendered.document), rendered.fetcher))
+        }
+        Err(error) if error.reason.needs_network() && engine.args.stage == Stage::FetchOffline => {
+            Ok(Whole::NeedsNetwork(error.reason.to_string()))
+        }
+        // An empty referenced config makes the whole config count as empty, as it always did.
+        Err(error) if matches!(*error.reason, RenderReason::Empty { .. }) => {
+            engine.log.warning(format_args!(
+                "{}; the whole config counts as empty",
+                error.reason
+            ));
+            Ok(Whole::Config(
+                Box::new(Document::empty()),
+                engine.fetcher.clone(),
+            ))
+        }
+        Err(error) => {
+            for found in &error.findings {
+                log_findings(engine.log, &found.findings);
+            }
+            Err(Trouble::render(&error))
+        }
+    }
+}
+
+fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble> {
+    let shown = config::shown_source(name);
+    let source = SourceInfo::of(shown, text, false);
+    engine.log.debug(format_args!(
+        "parsing config with SHA512: {}",
+        source.sha512
+    ));
+    let parsed = config::parse(name, text);
+    log_findings(engine.log, &parsed.findings);
+    match parsed.outcome {
+        Ok(document) => Ok(First {
+            document,
+            source,
+            findings: parsed.findings,
+        }),
+        Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
+    }
+}
+
+/// Notes every referenced config by the path of its URL; the rest of a URL may hold secrets.
+fn note_references(engine: &mut Engine<'_>, sources: &[SourceInfo]) {
+    for source in sources.iter().filter(|source| source.referenced) {
+        engine.log.debug(format_args!(
+            "parsed config {} with SHA512: {}",
+            source.name, source.sha512
+        ));
+        let path = match source.name.as_str() {
+            "data:" => String::new(),
+            name => url::parse(name).map(|url| url.path).unwrap_or_default(),
+        };
+        engine.state.note(ConfigKind::User, path, true);
+        engine.sources.push(source.clone());
+    }
+}
+
+/// Puts the bytes of certificate authorities in the place of where they are, so that later stages
+/// need no network for them.
+fn embed_authorities(
+    engine: &Engine<'_>,
+    document: Document,
+    fetcher: &Fetcher,
+) -> Result<Document, Trouble> {
+    let listed = &document
+        .config()
+        .ignition
+        .security
+        .tls
+        .certificate_authorities;
+    if listed.is_empty() {
+        return Ok(document);
+    }
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    let mut embedded = Vec::new();
+    for (index, authority) in listed.iter().enumerate() {
+        let bundle = Request::of(authority).and_then(|request| fetcher.bundle(&request, &fetches));
+        let bundle = bundle.map_err(|error| {
+            let path = format!("$.ignition.security.tls.certificateAuthorities.{index}");
+            Trouble {
+                origin: document.origin(&config::JsonPath::new(path)),
+                ..Trouble::of("obtain certificate authorities", &error.into())
+            }
+        })?;
+        embedded.push(embed(authority.verification.clone(), &bundle));
+    }
+    Ok(document.with_authorities(embedded))
+}
+
+fn embed(verification: Verification, bundle: &[u8]) -> Resource {
+    Resource {
+        source: Some(format!("data:;base64,{}", STANDARD.encode(bundle))),
+        verification,
+        ..Resource::default()
+    }
+}

@@ -1,0 +1,78 @@
+//! Stable names of devices while disks change: links below `/run/ignition/dev_aliases`, which other
+//! programs of a distribution may look for. udev drops and makes anew its own links meanwhile.
+
+use crate::log::{Log, quoted};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::path::{Path, PathBuf};
+
+const DIRECTORY: &str = "/run/ignition/dev_aliases";
+
+/// Links each device that exists. One that does not, or a link that cannot be made, is no failure:
+/// nothing of ours goes through the links.
+pub fn link(names: &[String], log: &Log) {
+    for name in names {
+        match link_one(Path::new(DIRECTORY), name) {
+            Ok(Some((alias, node))) => log.info(format_args!(
+                "created device alias for {}: {} -> {}",
+                quoted(name),
+                quoted(&alias.to_string_lossy()),
+                quoted(&node.to_string_lossy())
+            )),
+            Ok(None) => {}
+            Err(error) => log.warning(format_args!(
+                "cannot make the device alias of {}: {error}",
+                quoted(name)
+            )),
+        }
+    }
+}
+
+/// The alias and what it leads to; `None` if the device does not exist or is linked already.
+fn link_one(directory: &Path, name: &str) -> io::Result<Option<(PathBuf, PathBuf)>> {
+    let Ok(node) = Path::new(name).canonicalize() else {
+        return Ok(None);
+    };
+    let clean = crate::facts::paths::clean(name);
+    let alias = directory.join(clean.trim_start_matches('/'));
+    if fs::read_link(&alias).is_ok_and(|present| present == node) {
+        return Ok(None);
+    }
+    if let Some(parent) = alias.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o750)
+            .create(parent)?;
+    }
+    match fs::remove_file(&alias) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    symlink(&node, &alias)?;
+    Ok(Some((alias, node)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_lead_to_the_real_node_and_follow_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let device = dir.path().join("device");
+        fs::write(&device, "").expect("a file");
+        let name = dir.path().join("link").display().to_string();
+        symlink(&device, &name).expect("a link");
+        let aliases = dir.path().join("aliases");
+        let (alias, node) = link_one(&aliases, &name).expect("made").expect("new");
+        assert_eq!(node, device);
+        assert_eq!(alias, aliases.join(name.trim_start_matches('/')));
+        assert_eq!(link_one(&aliases, &name).expect("looked"), None);
+        fs::remove_file(&name).expect("removed");
+        assert_eq!(link_one(&aliases, &name).expect("looked"), None);
+        symlink(dir.path(), &name).expect("a link");
+        let (_, node) = link_one(&aliases, &name).expect("made").expect("changed");
+        assert_eq!(node, dir.path());
+    }
+}

@@ -1,0 +1,203 @@
+//! One stage from start to end: base config, platform, user config, body, state, report.
+
+use super::acquire::{Acquired, acquire};
+use super::args::{Stage, StageArgs};
+use super::console::Progress;
+use super::environment::Environment;
+use super::narrate::Fetches;
+use super::stages::{self, Body, Stand};
+use super::state::{ConfigKind, State};
+use super::trouble::Trouble;
+use super::{base, cache, neednet, oem};
+use crate::config::Document;
+use crate::config::model::File;
+use crate::fetch::references::SourceInfo;
+use crate::fetch::{FetchEvents, Fetcher};
+use crate::log::Log;
+use crate::platform::{Platform, Ready, Site};
+use std::sync::atomic::AtomicBool;
+
+/// A stage under way.
+pub struct Engine<'a> {
+    /// Flags.
+    pub args: &'a StageArgs,
+    /// Environment.
+    pub environment: &'a Environment,
+    /// True on Flatcar.
+    pub flatcar: bool,
+    /// The platform.
+    pub platform: &'static dyn Platform,
+    /// The log.
+    pub log: &'a Log,
+    /// The console.
+    pub progress: &'a Progress,
+    /// With the transport settings in force.
+    pub fetcher: Fetcher,
+    /// What passes between stages.
+    pub state: State,
+    /// Every config text that was read.
+    pub sources: Vec<SourceInfo>,
+}
+
+impl<'a> Engine<'a> {
+    /// What the platform works with.
+    pub fn site<'s>(&self, events: &'s dyn FetchEvents) -> Site<'s>
+    where
+        'a: 's,
+    {
+        Site {
+            fetcher: self.fetcher.clone(),
+            events,
+            log: self.log,
+            config_file: &self.environment.config_file,
+            output_files: Vec::new(),
+        }
+    }
+
+    /// Tells the log of fetches that end with `stop`.
+    pub fn fetches<'s>(&self, stop: &'s AtomicBool) -> Fetches<'s>
+    where
+        'a: 's,
+    {
+        Fetches {
+            log: self.log,
+            stop,
+        }
+    }
+
+    /// Runs the stage.
+    pub fn run(&mut self) -> Body {
+        match self.up_to_body() {
+            Ok(Some(document)) => self.body(&document),
+            Ok(None) => Body {
+                asked_for_network: true,
+                ..Body::default()
+            },
+            Err(trouble) => Body {
+                trouble: Some(trouble),
+                ..Body::default()
+            },
+        }
+    }
+
+    /// Everything before the body: base and user config in one, or nothing more to do here.
+    fn up_to_body(&mut self) -> Result<Option<Document>, Trouble> {
+        let base = self.base()?;
+        if self.is_offline() {
+            self.fetcher = self.fetcher.clone().offline();
+        }
+        if let Some(what) = self.ready()? {
+            return self.signal(&what).map(|()| None);
+        }
+        let user = match self.args.stage {
+            Stage::FetchOffline | Stage::Fetch => self.acquire()?,
+            _ => Some(self.cached()?),
+        };
+        Ok(user.map(|user| Document::merge(&base, &user)))
+    }
+
+    fn is_offline(&self) -> bool {
+        self.args.stage == Stage::FetchOffline
+    }
+
+    fn base(&mut self) -> Result<Document, Trouble> {
+        let dirs = &self.environment.config_dirs;
+        let base = base::load(dirs, &self.args.platform, self.log).map_err(|error| {
+            self.log
+                .critical(format_args!("failed to acquire base config: {error:#}"));
+            Trouble::of("read the base config of the system", &error)
+        })?;
+        self.state.note(ConfigKind::Base, "system", false);
+        Ok(base)
+    }
+
+    /// Lets the platform prepare itself. Returns what it needs a network for.
+    fn ready(&mut self) -> Result<Option<String>, Trouble> {
+        let stop = AtomicBool::new(false);
+        let fetches = self.fetches(&stop);
+        let mut site = self.site(&fetches);
+        let platform = self.platform;
+        let ready = platform
+            .init(&mut site)
+            .map_err(|error| Trouble::of(format!("prepare platform {}", platform.id()), &error))?;
+        self.fetcher = site.fetcher;
+        Ok(match ready {
+            Ready::Yes => None,
+            Ready::NeedsNetwork { what } => Some(what),
+        })
+    }
+
+    fn acquire(&mut self) -> Result<Option<Document>, Trouble> {
+        match acquire(self) {
+            Ok(Acquired::Config { document, fetcher }) => {
+                self.fetcher = fetcher;
+                Ok(Some(document))
+            }
+            Ok(Acquired::NeedsNetwork { what }) => self.signal(&what).map(|()| None),
+            Err(trouble) => {
+                self.log
+                    .critical(format_args!("failed to acquire config: {trouble}"));
+                Err(trouble)
+            }
+        }
+    }
+
+    fn cached(&mut self) -> Result<Document, Trouble> {
+        let document = cache::read(&self.args.config_cache).map_err(|error| {
+            self.log
+                .critical(format_args!("failed to acquire config: {error:#}"));
+            Trouble::of("read the config", &error)
+        })?;
+        let configured = self
+            .fetcher
+            .configured(document.config(), &crate::fetch::Silent);
+        self.fetcher = configured.map_err(|error| {
+            Trouble::of(
+                "use the certificate authorities of the config",
+                &error.into(),
+            )
+        })?;
+        Ok(document)
+    }
+
+    /// Says that a network is needed.
+    fn signal(&self, what: &str) -> Result<(), Trouble> {
+        self.log.info(format_args!("a network is needed: {what}"));
+        neednet::signal(&self.args.neednet).map_err(|error| {
+            self.log.critical(format_args!("{error:#}"));
+            Trouble::of("say that a network is needed", &error)
+        })
+    }
+
+    fn body(&mut self, document: &Document) -> Body {
+        let moved = self.flatcar.then(|| oem::move_oem(document));
+        let mut body = stages::body(&mut Stand {
+            args: self.args,
+            environment: self.environment,
+            flatcar: self.flatcar,
+            log: self.log,
+            document: moved.as_ref().unwrap_or(document),
+            state: &mut self.state,
+            fetcher: &self.fetcher,
+            progress: self.progress,
+        });
+        if let Some(need) = &body.needs_network {
+            body.asked_for_network = true;
+            body.trouble = self
+                .signal(&format!("{} at {}", need.what, need.path))
+                .err();
+        }
+        if body.trouble.is_none() {
+            let _stage = self.log.prefixed(self.args.stage.name());
+            self.log.info(format_args!("{} passed", self.args.stage));
+        }
+        body
+    }
+
+    /// Keeps the files a platform hands over, for the files stage.
+    pub fn keep_output_files(&mut self, files: Vec<File>) {
+        if !files.is_empty() {
+            self.state.provider_output_files = Some(files);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The stage runner as a process: log, state, engine, what is told in the end, exit code.
+
+use super::args::{Stage, StageArgs};
+use super::command_line::CommandLine;
+use super::console::{Consoles, Progress};
+use super::engine::Engine;
+use super::environment::Environment;
+use super::failure::{self, Failure};
+use super::stages::Body;
+use super::state::State;
+use super::trouble::Trouble;
+use super::{narrate, paths};
+use crate::execute::record::micros;
+use crate::fetch::references::SourceInfo;
+use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
+use crate::host::TargetRoot;
+use crate::log::{Log, Sink};
+use crate::plan::first_boot::REPORT_FILE;
+use crate::platform::{self, Platform};
+use crate::report::{BootReport, Source, StageOutcome, StageReport};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// The stage did what it had to.
+const DONE: u8 = 0;
+/// The stage failed.
+const FAILED: u8 = 1;
+/// Wrong usage.
+const USAGE: u8 = 2;
+/// The stage could not even begin.
+const NOT_BEGUN: u8 = 3;
+
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// A program of the distribution shows the failure when everything else is said; without it we do.
+const FAILURE_UNIT: &str = "/usr/lib/systemd/system/kindling-failure.service";
+
+/// Runs a stage to its end; gives the exit code.
+pub fn run(args: &StageArgs) -> u8 {
+    let log = open_log(args.log_to_stdout);
+    narrate::tell_commands(log);
+    log.info(VERSION_TEXT);
+    log.info(format_args!("Stage: {}", args.stage));
+    let process = Process {
+        args,
+        log,
+        started: crate::report::now(),
+        clock: Instant::now(),
+        consoles: Arc::new(Consoles::of_initramfs()),
+    };
+    process.run()
+}
+
+/// A log lives as long as its process: operations on all threads use it.
+fn open_log(to_stdout: bool) -> &'static Log {
+    let sink = match to_stdout {
+        true => Some(Sink::Stdout),
+        false => Sink::syslog(),
+    };
+    let lost = sink.is_none();
+    let log = Box::leak(Box::new(Log::new(sink.unwrap_or(Sink::Stdout))));
+    if lost {
+        log.error("cannot reach the system's log; logging to standard output");
+    }
+    log
+}
+
+struct Process<'a> {
+    args: &'a StageArgs,
+    log: &'static Log,
+    started: String,
+    clock: Instant,
+    consoles: Arc<Consoles>,
+}
+
+impl Process<'_> {
+    fn run(&self) -> u8 {
+        let Some(platform) = platform::find(&self.args.platform) else {
+            self.log.critical(format_args!(
+                "no platform is called {:?}",
+                self.args.platform
+            ));
+            return USAGE;
+        };
+        match self.begin(platform) {
+            Ok((environment, fetcher, state)) => self.stage(platform, &environment, fetcher, state),
+            Err(trouble) => {
+                self.log.critical(&trouble);
+                self.tell(&Body::of(trouble), &[]);
+                NOT_BEGUN
+            }
+        }
+    }
+
+    /// Everything that must be right before the stage can begin.
+    fn begin(
+        &self,
+        platform: &'static dyn Platform,
+    ) -> Result<(Environment, Fetcher, State), Trouble> {
+        let environment = Environment::of_process()
+            .map_err(|error| Trouble::of("read the environment", &error))?;
+        let plain = Fetcher::new(Settings {
+            total: self.args.fetch_timeout,
+            ..Settings::default()
+        });
+        let fetcher = platform
+            .fetcher(plain, self.log)
+            .map_err(|error| Trouble::of("make a fetcher for the platform", &error))?;
+        let state = State::load(&self.args.state_file)
+            .map_err(|error| Trouble::of("read the state of earlier stages", &error))?;
+        Ok((environment, fetcher, state))
+    }
+
+    fn stage(
+        &self,
+        platform: &'static dyn Platform,
+        environment: &Environment,
+        fetcher: Fetcher,
+        state: State,
+    ) -> u8 {
+        let progress = Progress::on(Arc::clone(&self.consoles));
+        let line = CommandLine::read(&environment.command_line).unwrap_or_default();
+        let mut engine = Engine {
+            args: self.args,
+            environment,
+            flatcar: environment.is_flatcar(&line),
+            platform,
+            log: self.log,
+            progress: &progress,
+            fetcher,
+            state,
+            sources: Vec::new(),
+        };
+        let mut body = engine.run();
+        status(&engine, &body);
+        if body.trouble.is_none()
+            && let Err(error) = engine.state.save(&self.args.state_file)
+        {
+            self.log.critical(format_args!("{error:#}"));
+            body.trouble = Some(Trouble::of("keep the state for later stages", &error));
+        }
+        self.progress_of_fetch(&engine);
+        let sources = std::mem::take(&mut engine.sources);
+        drop(engine);
+        // Its last line comes before anything that tells how it ended.
+        drop(progress);
+        self.tell(&body, &sources);
+        match body.trouble {
+            None => {
+                self.log.info("Ignition finished successfully");
+                DONE
+            }
+            Some(_) => FAILED,
+        }
+    }
+
+    /// Obtaining a config is no operation of a plan, and gets its line here.
+    fn progress_of_fetch(&self, engine: &Engine<'_>) {
+        if let Some(first) = engine.sources.first() {
+            let more = match engine.sources.len() {
+                1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            let detail = format!("{}{more}", first.name);
+            engine
+                .progress
+                .phase("config", &detail, self.clock.elapsed());
+        }
+    }
+
+    // ---- in the end
+
+    /// Leaves a section in the report, and tells everybody why it failed, if it did.
+    fn tell(&self, body: &Body, sources: &[SourceInfo]) {
+        let report = self.report(body, sources);
+        if let Some(trouble) = &body.trouble {
+            self.log
+                .critical(format_args!("Ignition failed: {trouble}"));
+            self.say_failed();
+            self.show(trouble);
+        }
+        match report {
+            Ok(report) if self.args.stage == Stage::Files && body.trouble.is_none() => {
+                self.keep_report(&report);
+            }
+            Ok(_) => {}
+            Err(error) => self.log.warning(format_args!("{error:#}")),
+        }
+    }
+
+    fn report(&self, body: &Body, sources: &[SourceInfo]) -> anyhow::Result<BootReport> {
+        let section = StageReport {
+            stage: self.args.stage.name().into(),
+            started: self.started.clone(),
+            duration_us: micros(self.clock.elapsed()),
+            outcome: outcome(body),
+            plan_digest: body.plan_digest.clone(),
+            sources: sources.iter().map(source).collect(),
+            operations: body.operations.clone(),
+        };
+        let boot_id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+        BootReport::append(&paths::report(), boot_id.trim(), section)
+    }
+
+    /// Copies the report to its place in the real root. The plan made the file, with its label.
+    fn keep_report(&self, report: &BootReport) {
+        let root = TargetRoot::new(&self.args.root);
+        let written = || -> anyhow::Result<()> {
+            let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW;
+            let file = root.open_at(REPORT_FILE, flags, Mode::empty())?;
+            let mut text = serde_json::to_vec_pretty(report)?;
+            text.push(b'\n');
+            std::fs::File::from(file).write_all(&text)?;
+            Ok(())
+        };
+        if let Err(error) = written() {
+            let message =
+                format!("cannot copy the report to {REPORT_FILE} of the target: {error:#}");
+            self.log.warning(message);
+        }
+    }
+
+    /// The config is not shown: it may hold secrets, and this goes to a journal that others may read.
+    #[allow(
+        clippy::print_stderr,
+        reason = "callers find the failed stage on standard error"
+    )]
+    fn say_failed(&self) {
+        let cache = self.args.config_cache.display();
+        eprintln!("{} failed", self.args.stage);
+        eprintln!("Full config: see {cache}; it may hold secrets");
+    }
+
+    fn show(&self, trouble: &Trouble) {
+        let failure = Failure {
+            stage: self.args.stage,
+            operation: trouble.act.clone(),
+            cause: trouble.cause.clone(),
+            origin: trouble.origin.as_ref().map(ToString::to_string),
+            remedy: trouble.remedy.clone(),
+            others: trouble.more,
+        };
+        let path = paths::failure();
+        if let Err(error) = failure::write(&failure, &path) {
+            self.log.warning(format_args!("{error:#}"));
+        }
+        if !Path::new(FAILURE_UNIT).exists() {
+            self.consoles.write(&failure::render(&failure));
+        }
+    }
+}
+
+fn status(engine: &Engine<'_>, body: &Body) {
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    let text = body.trouble.as_ref().map(ToString::to_string);
+    let result = match &text {
+        None => Ok(()),
+        Some(text) => Err(text.as_str()),
+    };
+    let mut site = engine.site(&fetches);
+    if let Err(error) = engine
+        .platform
+        .status(&mut site, engine.args.stage.name(), result)
+    {
+        engine.log.error(format_args!(
+            "cannot tell the platform how the stage ended: {error:#}"
+        ));
+    }
+}
+
+fn outcome(body: &Body) -> StageOutcome {
+    match &body.trouble {
+        Some(trouble) => StageOutcome::Failed {
+            error: format!("cannot {}: {}", trouble.act, trouble.cause),
+            origin: trouble.origin.clone(),
+            remedy: trouble.remedy.clone(),
+        },
+        None if body.asked_for_network => StageOutcome::NeedsNetwork,
+        None => StageOutcome::Done,
+    }
+}
+
+fn source(source: &SourceInfo) -> Source {
+    Source {
+        name: source.name.clone(),
+        sha512: source.sha512.clone(),
+    }
+}

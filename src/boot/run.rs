@@ -1,0 +1,118 @@
+//! Runs the plan of a stage: tells the log and the console, and records everything.
+
+use super::args::Stage;
+use super::console::Progress;
+use super::narrate::{Fetches, Narrator};
+use super::trouble::Trouble;
+use crate::execute::record::{self, Place};
+use crate::execute::scheduler::{self, Outcome, Record};
+use crate::execute::{Context, Keys};
+use crate::fetch::Fetcher;
+use crate::host::{Devices, TargetRoot};
+use crate::log::Log;
+use crate::plan::digest::digest;
+use crate::plan::{Operation, Plan};
+use crate::report::OperationReport;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
+
+/// More transfers or mkfs processes at once than this help no machine we know.
+const MOST_WORKERS: usize = 16;
+
+/// What a stage runs with.
+pub struct Surroundings<'a> {
+    /// The stage.
+    pub stage: Stage,
+    /// The log.
+    pub log: &'a Log,
+    /// The target root.
+    pub root: &'a TargetRoot,
+    /// For contents and keys.
+    pub fetcher: &'a Fetcher,
+    /// The console.
+    pub progress: &'a Progress,
+}
+
+/// What a run did.
+pub struct Ran {
+    /// Digest of the plan.
+    pub plan_digest: String,
+    /// Every operation.
+    pub operations: Vec<OperationReport>,
+    /// Keys of volumes. Secret.
+    pub keys: BTreeMap<String, Vec<u8>>,
+    /// How it ended.
+    pub result: Result<(), Trouble>,
+    /// Ids of operations that made a directory that was not there before.
+    pub made: Vec<u32>,
+}
+
+/// Executes a plan.
+pub fn run(plan: &Plan, with: &Surroundings<'_>) -> Ran {
+    with.progress.plan(plan);
+    let stop = AtomicBool::new(false);
+    let keys = Keys::default();
+    let devices = Devices::default();
+    let fetches = Fetches {
+        log: with.log,
+        stop: &stop,
+    };
+    let context = Context {
+        root: with.root,
+        devices: &devices,
+        fetcher: with.fetcher,
+        events: &fetches,
+        keys: &keys,
+    };
+    let narrator = Narrator {
+        log: with.log,
+        stage: with.stage,
+        root: with.root.path(),
+        also: with.progress,
+    };
+    let records = scheduler::run(plan, workers(), &stop, &narrator, &|operation| {
+        crate::execute::execute(&operation.kind, &context)
+    });
+    Ran {
+        plan_digest: digest(plan),
+        operations: record::reports(plan, &records, Place::Boot),
+        keys: keys.into_inner(),
+        made: made(&records),
+        result: result(plan, &records),
+    }
+}
+
+fn workers() -> usize {
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (4 * cpus).min(MOST_WORKERS)
+}
+
+fn made(records: &[Record]) -> Vec<u32> {
+    let made = records
+        .iter()
+        .filter(|record| matches!(&record.outcome, Outcome::Done(done) if done.made));
+    made.map(|record| record.id.0).collect()
+}
+
+/// The first failure in plan order stands for all.
+fn result(plan: &Plan, records: &[Record]) -> Result<(), Trouble> {
+    let operations = plan.operations.iter().zip(records);
+    let mut failures = operations.filter_map(|(operation, record)| match &record.outcome {
+        Outcome::Failed(error) if !record::is_cancelled(error) => Some(trouble(operation, error)),
+        _ => None,
+    });
+    match failures.next() {
+        None => Ok(()),
+        Some(first) => Err(Trouble {
+            more: failures.count(),
+            ..first
+        }),
+    }
+}
+
+fn trouble(operation: &Operation, error: &anyhow::Error) -> Trouble {
+    Trouble {
+        origin: operation.origin.clone(),
+        ..Trouble::of(operation.kind.describe(), error)
+    }
+}

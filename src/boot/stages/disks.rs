@@ -1,0 +1,167 @@
+//! The disks stage: partitions, arrays, encrypted volumes, file systems.
+
+use super::{Body, Stand, options};
+use crate::boot::trouble::Trouble;
+use crate::boot::{aliases, oem};
+use crate::config::{Config, Document};
+use crate::facts::Observed;
+use crate::host::{Devices, wait};
+use crate::observe;
+use crate::plan::{self, Options, Part};
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a device is waited for where systemd has no say in it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn body(stand: &mut Stand<'_>) -> Body {
+    let config = stand.document.config();
+    // A config without disks has nothing to do with udev or systemd either.
+    if asks_for_nothing(config) {
+        return Body::default();
+    }
+    let observed = match observe_disks(stand) {
+        Ok(observed) => observed,
+        Err(trouble) => return Body::failed(trouble),
+    };
+    let document = match stand.flatcar {
+        true => oem::keep_oem(stand.document, &observed),
+        false => stand.document.clone(),
+    };
+    let names = device_names(config);
+    let body = plan_and_run(stand, &document, &observed);
+    aliases::link(&names, stand.log);
+    body
+}
+
+fn asks_for_nothing(config: &Config) -> bool {
+    let storage = &config.storage;
+    storage.disks.is_empty()
+        && storage.raid.is_empty()
+        && storage.luks.is_empty()
+        && storage.filesystems.is_empty()
+}
+
+fn plan_and_run(stand: &mut Stand<'_>, document: &Document, observed: &Observed) -> Body {
+    let plan = match plan::build(document, observed, &options(Part::Disks, None)) {
+        Ok(plan) => plan,
+        Err(refusals) => {
+            refusals
+                .iter()
+                .for_each(|refusal| stand.log.critical(refusal));
+            return Body::failed(Trouble::refused(&refusals));
+        }
+    };
+    let (body, yielded) = stand.run(&plan);
+    let keys = yielded.keys.into_iter().map(|(name, key)| {
+        let url = format!("data:;base64,{}", STANDARD.encode(key));
+        (name, url)
+    });
+    let kept = stand.state.luks_persist_key_files.get_or_insert_default();
+    kept.extend(keys);
+    stand
+        .state
+        .luks_persist_volume_key_files
+        .get_or_insert_default();
+    body
+}
+
+/// Looks at all disks and devices, once those that nobody makes are there.
+fn observe_disks(stand: &Stand<'_>) -> Result<Observed, Trouble> {
+    let config = stand.document.config();
+    let disks: Vec<PathBuf> = config
+        .storage
+        .disks
+        .iter()
+        .map(|d| (&d.device).into())
+        .collect();
+    wait_for(stand, "createPartitions", &disks)?;
+    let devices = Devices::default();
+    let options = options(Part::Disks, None);
+    let mut observed = look(stand.document, &devices, &options)?;
+    let unknown = plan::devices::unknown(stand.document, &observed, &options);
+    if !unknown.is_empty() {
+        let paths: Vec<PathBuf> = unknown.iter().map(PathBuf::from).collect();
+        wait_for(stand, "createFilesystems", &paths)?;
+        observed = look(stand.document, &devices, &options)?;
+    }
+    Ok(observed)
+}
+
+/// Waits, and links what is there to its alias.
+fn wait_for(stand: &Stand<'_>, part: &str, paths: &[PathBuf]) -> Result<(), Trouble> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let _stage = stand.log.prefixed(stand.args.stage.name());
+    let _part = stand.log.prefixed(part);
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let description = format!("waiting for devices [{}]", names.join(" "));
+    let waited = stand
+        .log
+        .operation(&description, || wait::for_devices(paths, PATIENCE));
+    waited.map_err(|error| Trouble {
+        origin: origin_of(stand.document, &names),
+        remedy: Some("attach the device, or name one that exists".into()),
+        ..Trouble::of(format!("wait for {}", names.join(", ")), &error)
+    })?;
+    aliases::link(&names, stand.log);
+    Ok(())
+}
+
+/// Where the first of these devices is named that does not exist.
+fn origin_of(document: &Document, names: &[String]) -> Option<crate::config::Origin> {
+    let missing = names
+        .iter()
+        .find(|name| !std::path::Path::new(name).exists())?;
+    let path = plan::devices::named_at(document.config(), missing)?;
+    document.origin(&path)
+}
+
+fn look(document: &Document, devices: &Devices, options: &Options) -> Result<Observed, Trouble> {
+    let observed = || -> anyhow::Result<Observed> {
+        let (disks, others) = observe::disks::observe(document.config(), devices)?;
+        let mut observed = Observed {
+            tools: observe::tools(),
+            disks,
+            devices: others,
+            ..Observed::default()
+        };
+        let places = plan::partitions::new_places(document, &observed, options);
+        observe::disks::look_beneath(&mut observed.disks, &places, devices)?;
+        Ok(observed)
+    };
+    observed()
+        .context("nothing was changed")
+        .map_err(|error| Trouble::of("look at the disks", &error))
+}
+
+/// Every block device the config names.
+fn device_names(config: &Config) -> Vec<String> {
+    let storage = &config.storage;
+    let disks = storage.disks.iter().map(|disk| disk.device.clone());
+    let members = storage
+        .raid
+        .iter()
+        .flat_map(|raid| raid.devices.iter().cloned());
+    let volumes = storage.luks.iter().filter_map(|luks| luks.device.clone());
+    let filesystems = storage
+        .filesystems
+        .iter()
+        .filter(|fs| fs.format.as_deref() != Some("virtiofs"))
+        .map(|fs| fs.device.clone());
+    let mut names: Vec<String> = disks
+        .chain(members)
+        .chain(volumes)
+        .chain(filesystems)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
