@@ -105,6 +105,7 @@ fn plan_storage(storage: &str, observed: &Observed) -> Planned {
         mounts: Mounts::All,
         ignore_unsupported: false,
         target: Target::Present,
+        first_boot: None,
     };
     let mut draft = Draft::new(&document, observed, &options);
     partitions::plan(&mut draft);

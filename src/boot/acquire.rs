@@ -21,7 +21,7 @@ pub enum Acquired {
     /// A config, in the cache.
     Config {
         /// The user's config, rendered.
-        document: Document,
+        document: Box<Document>,
         /// A fetcher with its transport settings.
         fetcher: Fetcher,
     },
@@ -61,7 +61,10 @@ pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
     cache::write(&engine.args.config_cache, &document)
         .map_err(|error| Trouble::of("keep the config", &error))?;
     tell_journal(engine);
-    Ok(Acquired::Config { document, fetcher })
+    Ok(Acquired::Config {
+        document: Box::new(document),
+        fetcher,
+    })
 }
 
 /// One entry per config. A journal that is not there, or does not listen, is no failure.
@@ -181,7 +184,7 @@ fn embed_authorities(
         let bundle = bundle.map_err(|error| {
             let path = format!("$.ignition.security.tls.certificateAuthorities.{index}");
             Trouble {
-                origin: document.origin(&config::JsonPath::new(path)),
+                origin: document.origin(&config::JsonPath::new(path)).map(Box::new),
                 ..Trouble::of("obtain certificate authorities", &error.into())
             }
         })?;

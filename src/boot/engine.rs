@@ -131,7 +131,7 @@ impl<'a> Engine<'a> {
         match acquire(self) {
             Ok(Acquired::Config { document, fetcher }) => {
                 self.fetcher = fetcher;
-                Ok(Some(document))
+                Ok(Some(*document))
             }
             Ok(Acquired::NeedsNetwork { what }) => self.signal(&what).map(|()| None),
             Err(trouble) => {

@@ -8,8 +8,6 @@ use super::args::Stage;
 use crate::report::file;
 use std::path::Path;
 
-/// Where the screen is left for whoever shows it.
-pub const FAILURE_FILE: &str = "/run/kindling/failure.txt";
 /// The screen has no more lines than this.
 pub const MOST_LINES: usize = 15;
 /// A line has no more columns than this: a terminal may wrap at the eightieth.

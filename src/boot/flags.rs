@@ -311,9 +311,9 @@ impl Syntax<'_> {
             let name = self.dashed(flag.name);
             let (shown, default) = match flag.value {
                 Value::Switch => (String::new(), String::new()),
-                Value::Text { shown, default, .. } if default.is_empty() => {
-                    (format!(" {shown}"), String::new())
-                }
+                Value::Text {
+                    shown, default: "", ..
+                } => (format!(" {shown}"), String::new()),
                 Value::Text { shown, default, .. } => {
                     (format!(" {shown}"), format!(" (default: {default})"))
                 }

@@ -1,12 +1,14 @@
 //! Tells the log what a run does, in the words readers of Ignition's log know.
 
 use super::args::Stage;
+use super::journal::Journal;
 use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents};
-use crate::host::Command;
+use crate::host::accounts::Lookup;
 use crate::host::command::CommandFailure;
+use crate::host::{Command, TargetRoot};
 use crate::log::{Log, Prefixed, quoted};
-use crate::plan::op::{Base, Content, FileAct, OpKind, Phase};
+use crate::plan::op::{Base, Content, FileAct, OpKind, Phase, SshKeys};
 use crate::plan::{Effect, Operation};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -113,11 +115,25 @@ impl Narrator<'_> {
             }
             _ => self.log.end(own, description, &Ok::<(), String>(())),
         }
+        if let (OpKind::SshKeys(act), Outcome::Done(_)) = (&operation.kind, &record.outcome) {
+            self.tell_journal(act);
+        }
         for line in preset_lines(operation) {
             let (word, unit) = line.split_once(' ').unwrap_or((line, ""));
             let text = format!("setting preset to {word}d for {}", quoted(unit));
             let prefix = self.log.begin(&text);
             self.log.end(prefix, text, &Ok::<(), String>(()));
+        }
+    }
+
+    /// Distributions show on the console whose keys were written, by this entry of the journal.
+    fn tell_journal(&self, act: &SshKeys) {
+        let target = TargetRoot::new(self.root);
+        let home = Lookup::new(&target).user(&act.user).ok().flatten();
+        if let (Some(user), Some(journal)) = (home, Journal::open()) {
+            let path = self.outside(&format!("{}/{}", user.home, act.file));
+            // Nothing depends on it.
+            let _ = journal.wrote_keys(&act.user, &path);
         }
     }
 

@@ -277,7 +277,7 @@ fn outcome(body: &Body) -> StageOutcome {
     match &body.trouble {
         Some(trouble) => StageOutcome::Failed {
             error: format!("cannot {}: {}", trouble.act, trouble.cause),
-            origin: trouble.origin.clone(),
+            origin: trouble.origin.as_deref().cloned(),
             remedy: trouble.remedy.clone(),
         },
         None if body.asked_for_network => StageOutcome::NeedsNetwork,

@@ -112,7 +112,7 @@ fn result(plan: &Plan, records: &[Record]) -> Result<(), Trouble> {
 
 fn trouble(operation: &Operation, error: &anyhow::Error) -> Trouble {
     Trouble {
-        origin: operation.origin.clone(),
+        origin: operation.origin.clone().map(Box::new),
         ..Trouble::of(operation.kind.describe(), error)
     }
 }

@@ -15,7 +15,7 @@ pub struct Trouble {
     /// The chain of causes.
     pub cause: String,
     /// Where it was asked for.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// What to do.
     pub remedy: Option<String>,
     /// How many more failed.
@@ -58,7 +58,7 @@ impl Trouble {
         Self {
             act: format!("{act} {}", first.object),
             cause: first.cause.clone(),
-            origin: first.origin.clone(),
+            origin: first.origin.clone().map(Box::new),
             remedy: Some(first.remedy.clone()).filter(|text| !text.is_empty()),
             more: refusals.len() - 1,
         }
@@ -82,7 +82,7 @@ impl Trouble {
         Self {
             act: format!("use config {source}"),
             cause: first.message.clone(),
-            origin,
+            origin: origin.map(Box::new),
             remedy: first
                 .help
                 .clone()
@@ -102,7 +102,7 @@ impl Trouble {
             None => Self {
                 act: "obtain the config".into(),
                 cause: error.reason.to_string(),
-                origin: error.reason.origin().cloned(),
+                origin: error.reason.origin().cloned().map(Box::new),
                 remedy: None,
                 more: 0,
             },

@@ -1,9 +1,10 @@
 //! `kindling report`: a report as a table.
 
 use super::exit::{Exit, Failure};
+use crate::boot;
 use crate::report::{self, AnyReport};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `kindling report`
 #[derive(Debug, Args)]
@@ -27,7 +28,10 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
 
 /// `/run` is empty again after the first boot.
 fn default_file() -> PathBuf {
-    let places = [report::BOOT_REPORT, report::KEPT_BOOT_REPORT];
-    let there = places.into_iter().find(|place| Path::new(place).exists());
-    there.unwrap_or(report::KEPT_BOOT_REPORT).into()
+    let present = boot::paths::report();
+    if present.exists() {
+        present
+    } else {
+        report::KEPT_BOOT_REPORT.into()
+    }
 }

@@ -8,9 +8,7 @@ use std::path::Path;
 
 /// Version of the shape of a boot report; `schemas/boot-report.json` describes it.
 pub const BOOT_VERSION: u32 = 1;
-/// Where stages leave it.
-pub const BOOT_REPORT: &str = "/run/kindling/report.json";
-/// Where the last stage leaves a copy, below the target root.
+/// Where the last stage leaves a copy of it, below the target root.
 pub const KEPT_BOOT_REPORT: &str = "/var/log/kindling/first-boot.json";
 
 /// The record of one boot.

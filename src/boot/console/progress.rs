@@ -265,7 +265,10 @@ mod tests {
     fn record(started: u64, bytes: u64) -> Record {
         Record {
             id: OpId(0),
-            outcome: Outcome::Done(Done { bytes: Some(bytes) }),
+            outcome: Outcome::Done(Done {
+                bytes: Some(bytes),
+                ..Done::default()
+            }),
             started: Duration::from_millis(started),
             duration: Duration::from_millis(500),
         }

@@ -107,7 +107,7 @@ fn wait_for(stand: &Stand<'_>, part: &str, paths: &[PathBuf]) -> Result<(), Trou
         .log
         .operation(&description, || wait::for_devices(paths, PATIENCE));
     waited.map_err(|error| Trouble {
-        origin: origin_of(stand.document, &names),
+        origin: origin_of(stand.document, &names).map(Box::new),
         remedy: Some("attach the device, or name one that exists".into()),
         ..Trouble::of(format!("wait for {}", names.join(", ")), &error)
     })?;
