@@ -6,7 +6,7 @@ use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
 use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Record};
+use crate::execute::scheduler::{self, Observer, Record};
 use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::mount;
@@ -54,7 +54,10 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     }
     let clock = Instant::now();
     let started = report::now();
-    let records = execute_plan(&prepared, jobs(args), &stop);
+    let progress = Progress::new(&prepared.plan);
+    let events = UntilStopped(&stop);
+    let records = execute_plan(&prepared, jobs(args.jobs), &stop, &progress, &events);
+    progress.end();
     let report = make_report(&prepared, started, clock.elapsed(), &records);
     deliver(args, &report)?;
     conclude(&prepared.plan, &report)
@@ -68,11 +71,10 @@ fn check_target(target: &TargetArgs) -> Result<(), Failure> {
 existing tree, or --target DIR to use the real disks of this machine (destroys what the plan says)",
         ));
     }
-    let inside = std::env::var_os("container").is_some_and(|value| !value.is_empty())
-        || Path::new("/run/.containerenv").exists()
-        || Path::new("/.dockerenv").exists();
     match &target.root {
-        Some(root) if root.canonicalize().is_ok_and(|root| root == Path::new("/")) && !inside => {
+        Some(root)
+            if root.canonicalize().is_ok_and(|root| root == Path::new("/")) && !in_container() =>
+        {
             Err(Failure::usage(
                 "--root / would change this running system; it is allowed inside containers only",
             ))
@@ -81,8 +83,15 @@ existing tree, or --target DIR to use the real disks of this machine (destroys w
     }
 }
 
+/// True inside a container, as container managers tell it.
+pub(super) fn in_container() -> bool {
+    std::env::var_os("container").is_some_and(|value| !value.is_empty())
+        || Path::new("/run/.containerenv").exists()
+        || Path::new("/.dockerenv").exists()
+}
+
 /// A first signal lets running operations end, a second one ends the process at once.
-fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [nix::libc::SIGINT, nix::libc::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
@@ -93,26 +102,31 @@ fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-fn jobs(args: &ApplyArgs) -> usize {
+/// How many operations run at a time, unless `wanted` says so.
+pub(super) fn jobs(wanted: Option<u16>) -> usize {
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    args.jobs.map_or((4 * cpus).min(MOST_JOBS), usize::from)
+    wanted.map_or((4 * cpus).min(MOST_JOBS), usize::from)
 }
 
-fn execute_plan(prepared: &Prepared, jobs: usize, stop: &AtomicBool) -> Vec<Record> {
+/// Executes a plan; returns one record per operation.
+pub(super) fn execute_plan(
+    prepared: &Prepared,
+    jobs: usize,
+    stop: &AtomicBool,
+    observer: &dyn Observer,
+    events: &(dyn FetchEvents + Sync),
+) -> Vec<Record> {
     let keys = Keys::default();
     let context = Context {
         keys: &keys,
         root: &prepared.root,
         devices: &prepared.devices,
         fetcher: &prepared.fetcher,
-        events: &UntilStopped(stop),
+        events,
     };
-    let progress = Progress::new(&prepared.plan);
-    let records = scheduler::run(&prepared.plan, jobs, stop, &progress, &|operation| {
+    scheduler::run(&prepared.plan, jobs, stop, observer, &|operation| {
         execute::execute(&operation.kind, &context)
-    });
-    progress.end();
-    records
+    })
 }
 
 /// Fetches of a run: retries are told, and all end when the run does.

@@ -6,6 +6,7 @@ use crate::config::{self, Document};
 use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings, top};
 use crate::report::Source;
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 
 /// A config ready to be planned.
@@ -29,12 +30,24 @@ impl Loaded {
     }
 }
 
-/// Says what a fetch is doing as soon as it is not done at the first try.
-struct Impatient;
+/// Hears what there is to say about configs while they are loaded.
+pub trait Audience: FetchEvents {
+    /// A config was judged, and there is something to say about it.
+    fn hear(&self, judged: &Judged<'_>);
+}
 
-impl FetchEvents for Impatient {
+/// A person at a terminal. Hears what a fetch is doing as soon as it is not done at the first try.
+struct Desk;
+
+impl FetchEvents for Desk {
     fn event(&self, event: FetchEvent<'_>) {
         tell_retry(event);
+    }
+}
+
+impl Audience for Desk {
+    fn hear(&self, judged: &Judged<'_>) {
+        print(judged);
     }
 }
 
@@ -49,15 +62,30 @@ pub(crate) fn tell_retry(event: FetchEvent<'_>) {
 pub fn load(argument: &str, offline: bool) -> Result<Loaded, Failure> {
     let fetcher = Fetcher::new(Settings::desk());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
+    load_for(argument.as_ref(), &fetcher, &Desk)
+}
+
+/// Reads, judges and merges. `audience` hears of findings; errors among them end it.
+pub fn load_for(
+    argument: &OsStr,
+    fetcher: &Fetcher,
+    audience: &dyn Audience,
+) -> Result<Loaded, Failure> {
     let bad = |error: anyhow::Error| Failure::new(Exit::BadConfig, &error);
-    let top = top::Top::of(argument.as_ref());
-    let text = top::load(&top, &fetcher, &Impatient).map_err(|error| bad(error.into()))?;
-    let first = judge(&text.name, &text.text)?;
-    let rendered = references::render(first, &fetcher, &Impatient).map_err(|error| {
-        error.findings.iter().for_each(print_findings);
+    let top = top::Top::of(argument);
+    let text = top::load(&top, fetcher, audience).map_err(|error| bad(error.into()))?;
+    let first = judge(&text.name, &text.text, audience)?;
+    let rendered = references::render(first, fetcher, audience).map_err(|error| {
+        error
+            .findings
+            .iter()
+            .for_each(|found| pass_on(found, audience));
         bad(error.into())
     })?;
-    rendered.findings.iter().for_each(print_findings);
+    rendered
+        .findings
+        .iter()
+        .for_each(|found| pass_on(found, audience));
     Ok(Loaded {
         document: rendered.document,
         sources: rendered.sources,
@@ -65,10 +93,10 @@ pub fn load(argument: &str, offline: bool) -> Result<Loaded, Failure> {
     })
 }
 
-fn judge(name: &str, text: &[u8]) -> Result<First, Failure> {
+fn judge(name: &str, text: &[u8], audience: &dyn Audience) -> Result<First, Failure> {
     let parsed = config::parse(name, text);
     if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
-        print(&Judged::of(name, text, &parsed));
+        audience.hear(&Judged::of(name, text, &parsed));
     }
     match parsed.outcome {
         Ok(document) => Ok(First {
@@ -80,9 +108,9 @@ fn judge(name: &str, text: &[u8]) -> Result<First, Failure> {
     }
 }
 
-fn print_findings(found: &SourceFindings) {
+fn pass_on(found: &SourceFindings, audience: &dyn Audience) {
     let text = found.text.as_deref().unwrap_or_default();
-    print(&Judged {
+    audience.hear(&Judged {
         source: &found.source,
         text,
         findings: &found.findings,

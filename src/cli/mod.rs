@@ -5,6 +5,7 @@ pub mod exit;
 pub mod findings;
 pub mod generate;
 pub mod ignition;
+pub mod ignition_apply;
 pub mod ignition_rmcfg;
 pub mod ignition_validate;
 pub mod load;
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
         Name::Kindling => kindling(),
         Name::Ignition => ignition::run(&arguments),
         Name::Validate => ignition_validate::run(&arguments),
-        Name::Apply => ExitCode::from(1),
+        Name::Apply => ignition_apply::run(&arguments),
         Name::Rmcfg => ignition_rmcfg::run(&arguments),
     }
 }

@@ -35,7 +35,11 @@ pub struct Prepared {
 
 /// Loads the config, observes the machine, and plans.
 pub fn prepare(config: &str, args: &TargetArgs) -> Result<Prepared, Failure> {
-    let loaded = load::load(config, args.offline)?;
+    prepare_loaded(load::load(config, args.offline)?, args)
+}
+
+/// Observes the machine, and plans a config that is loaded.
+pub fn prepare_loaded(loaded: Loaded, args: &TargetArgs) -> Result<Prepared, Failure> {
     let scratch = match args.mode() {
         Mode::Images => Some(scratch_dir()?),
         Mode::Tree | Mode::Devices => None,

@@ -3,7 +3,7 @@
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
 use super::merge;
-use super::model::{Config, Filesystem, Ignition, Resource};
+use super::model::{Config, Filesystem, Ignition, Passwd, Resource};
 use super::origin::{JsonPath, Origin};
 use super::rules;
 use super::shape::Field;
@@ -200,6 +200,13 @@ impl Document {
     #[must_use]
     pub fn with_filesystems(mut self, change: impl Fn(&mut Filesystem)) -> Self {
         self.config.storage.filesystems.iter_mut().for_each(change);
+        self
+    }
+
+    /// The same document without users and groups.
+    #[must_use]
+    pub fn without_accounts(mut self) -> Self {
+        self.config.passwd = Passwd::default();
         self
     }
 

@@ -43,6 +43,15 @@ pub trait Observer: Sync {
     fn finished(&self, operation: &Operation, record: &Record);
 }
 
+/// Tells nobody.
+#[derive(Debug, Clone, Copy)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn started(&self, _: &Operation) {}
+    fn finished(&self, _: &Operation, _: &Record) {}
+}
+
 struct State {
     ready: BinaryHeap<Reverse<u32>>,
     waiting: Vec<usize>,
@@ -211,12 +220,6 @@ mod tests {
     use super::*;
     use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
 
-    struct Silent;
-    impl Observer for Silent {
-        fn started(&self, _: &Operation) {}
-        fn finished(&self, _: &Operation, _: &Record) {}
-    }
-
     fn plan(after: &[&[u32]]) -> Plan {
         let operation = |(id, after): (usize, &&[u32])| Operation {
             id: OpId(id as u32),
@@ -235,11 +238,17 @@ mod tests {
 
     fn run_order(plan: &Plan, fail: Option<u32>) -> (Vec<u32>, Vec<Record>) {
         let order = Mutex::new(Vec::new());
-        let records = run(plan, 4, &AtomicBool::new(false), &Silent, &|operation| {
-            order.lock().expect("no worker panics").push(operation.id.0);
-            anyhow::ensure!(fail != Some(operation.id.0), "told to fail");
-            Ok(Done::default())
-        });
+        let records = run(
+            plan,
+            4,
+            &AtomicBool::new(false),
+            &Unobserved,
+            &|operation| {
+                order.lock().expect("no worker panics").push(operation.id.0);
+                anyhow::ensure!(fail != Some(operation.id.0), "told to fail");
+                Ok(Done::default())
+            },
+        );
         (order.into_inner().expect("no worker panics"), records)
     }
 
@@ -269,7 +278,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_starts_nothing() {
         let plan = plan(&[&[], &[]]);
-        let records = run(&plan, 2, &AtomicBool::new(true), &Silent, &|_| {
+        let records = run(&plan, 2, &AtomicBool::new(true), &Unobserved, &|_| {
             Ok(Done::default())
         });
         assert!(

@@ -1,0 +1,224 @@
+//! `ignition-apply`: applies a config to the tree of a container, logging to standard output.
+//!
+//! What a tree cannot take is refused before anything is written, or skipped if that is asked for.
+
+use super::apply::{execute_plan, in_container, interruptible, jobs};
+use super::exit::{Exit, Failure};
+use super::findings::{self, Judged};
+use super::load::{self, Audience, Loaded};
+use super::names;
+use super::prepare::{self, Prepared};
+use super::target::TargetArgs;
+use crate::boot::args::Stage;
+use crate::boot::findings::log_findings;
+use crate::boot::flags::{Flag, Given, Grammar, Syntax};
+use crate::boot::narrate::{self, Fetches, Narrator};
+use crate::config::{Document, JsonPath};
+use crate::execute::scheduler::{Outcome, Record, Unobserved};
+use crate::fetch::{self, FetchEvent, FetchEvents, Fetcher, Settings, VERSION_TEXT};
+use crate::log::Log;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+const SYNTAX: Syntax<'static> = Syntax {
+    program: "ignition-apply",
+    arguments: "[flags] CONFIG\n\nApplies a config to the tree of a container; - is standard input.\n",
+    grammar: Grammar::Gnu,
+    flags: &[
+        Flag::switch("ignore-unsupported", "skip what a tree cannot take"),
+        Flag::switch("offline", "fail if anything needs a network"),
+        Flag::text("root", "DIR", "/", "the target root"),
+        Flag::switch("version", "print the version"),
+    ],
+};
+
+/// What to apply, and where.
+struct Wish {
+    config: OsString,
+    target: TargetArgs,
+}
+
+/// Applies the config that the arguments name.
+pub fn run(arguments: &[OsString]) -> ExitCode {
+    names::answer(SYNTAX.ask(arguments, Ok), |given| match wish(&given) {
+        Some(wish) => start(&wish),
+        None => refuse_arguments(),
+    })
+}
+
+/// `None` unless there is exactly one config.
+fn wish(given: &Given) -> Option<Wish> {
+    let [config] = given.positionals.as_slice() else {
+        return None;
+    };
+    let root = PathBuf::from(given.value("root").unwrap_or_default());
+    Some(Wish {
+        config: config.clone(),
+        target: TargetArgs {
+            images: Vec::new(),
+            root: Some(root),
+            ignore_unsupported: given.is_on("ignore-unsupported"),
+            target: None,
+            offline: given.is_on("offline"),
+        },
+    })
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line is where text goes out"
+)]
+fn refuse_arguments() -> ExitCode {
+    eprint!("{}", SYNTAX.usage());
+    ExitCode::FAILURE
+}
+
+fn start(wish: &Wish) -> ExitCode {
+    // Commands are told from wherever they run, so the log lives as long as the process.
+    let log: &'static Log = Box::leak(Box::new(Log::open(true)));
+    log.info(VERSION_TEXT);
+    narrate::tell_commands(log);
+    match apply(wish, log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Findings have been told already.
+            let cause = Some(failure.message.as_str()).filter(|text| !text.is_empty());
+            let cause = cause.unwrap_or("config is not valid");
+            log.critical(format_args!("failed to apply config: {cause}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
+    let stop = interruptible()?;
+    let events = Fetches { log, stop: &stop };
+    let loaded = load(
+        wish,
+        &Ears {
+            log,
+            events: &events,
+        },
+    )?;
+    for source in &loaded.sources {
+        log.debug(format_args!(
+            "parsing config with SHA512: {}",
+            source.sha512
+        ));
+    }
+    let prepared = prepare::prepare_loaded(loaded, &wish.target)?;
+    let records = execute(&prepared, &stop, log, &events);
+    conclude(&prepared, &records)
+}
+
+fn load(wish: &Wish, audience: &dyn Audience) -> Result<Loaded, Failure> {
+    if !in_container() {
+        return Err(failure(
+            "this program is meant to be used in containers only",
+        ));
+    }
+    let fetcher = Fetcher::new(Settings::default());
+    let offline = wish.target.offline;
+    let fetcher = if offline { fetcher.offline() } else { fetcher };
+    let loaded = load::load_for(&wish.config, &fetcher, audience)?;
+    if offline {
+        check_offline(&loaded)?;
+    }
+    check_accounts(&loaded.document, wish.target.ignore_unsupported)?;
+    Ok(Loaded {
+        document: loaded.document.without_accounts(),
+        ..loaded
+    })
+}
+
+fn check_offline(loaded: &Loaded) -> Result<(), Failure> {
+    let need = fetch::needs_network(loaded.document.config());
+    match need.map_err(|error| Failure::new(Exit::BadConfig, &error.into()))? {
+        None => Ok(()),
+        Some(need) => Err(failure(&format!(
+            "{} at {} needs a network; embed it as a data: URL, or run without --offline",
+            need.what, need.path
+        ))),
+    }
+}
+
+/// Containers get their users when their image is built.
+fn check_accounts(document: &Document, ignore: bool) -> Result<(), Failure> {
+    let accounts = &document.config().passwd;
+    let (what, path) = match (accounts.users.is_empty(), accounts.groups.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, _) => ("users", "$.passwd.users"),
+        (true, false) => ("groups", "$.passwd.groups"),
+    };
+    if ignore {
+        return Ok(());
+    }
+    let origin = document.origin(&JsonPath::new(path));
+    let place = origin.map_or(String::new(), |o| format!(", asked for at {o}"));
+    Err(failure(&format!(
+        "cannot create {what} in a container{place}; remove them, or skip them with --ignore-unsupported"
+    )))
+}
+
+fn failure(message: &str) -> Failure {
+    Failure {
+        exit: Exit::Refused,
+        message: message.into(),
+    }
+}
+
+fn execute(prepared: &Prepared, stop: &AtomicBool, log: &Log, events: &Fetches<'_>) -> Vec<Record> {
+    let narrator = Narrator {
+        log,
+        stage: Stage::Files,
+        root: prepared.root.path(),
+        also: &Unobserved,
+    };
+    execute_plan(prepared, jobs(None), stop, &narrator, events)
+}
+
+fn conclude(prepared: &Prepared, records: &[Record]) -> Result<(), Failure> {
+    let operations = prepared.plan.operations.iter().zip(records);
+    let failed = operations.filter_map(|(operation, record)| match &record.outcome {
+        Outcome::Failed(error) => {
+            let (act, error) = (operation.kind.describe(), narrate::error_text(error));
+            Some(format!("cannot {act}: {error}"))
+        }
+        _ => None,
+    });
+    let failed: Vec<String> = failed.collect();
+    let undone = records
+        .iter()
+        .any(|record| matches!(record.outcome, Outcome::NotStarted));
+    match (failed.is_empty(), undone) {
+        (true, false) => Ok(()),
+        (true, true) => Err(failure("the run was interrupted; run again to go on")),
+        (false, _) => Err(failure(&failed.join("\n"))),
+    }
+}
+
+/// The log hears of findings and fetches.
+struct Ears<'a> {
+    log: &'a Log,
+    events: &'a Fetches<'a>,
+}
+
+impl FetchEvents for Ears<'_> {
+    fn event(&self, event: FetchEvent<'_>) {
+        self.events.event(event);
+    }
+    fn cancelled(&self) -> bool {
+        self.events.cancelled()
+    }
+}
+
+impl Audience for Ears<'_> {
+    fn hear(&self, judged: &Judged<'_>) {
+        log_findings(self.log, judged.findings);
+        if let Some((problem, remedy)) = findings::refusal(judged) {
+            self.log.critical(format_args!("{problem}; {remedy}"));
+        }
+    }
+}
