@@ -3,10 +3,15 @@
 
 use super::names;
 use crate::boot::flags::{Asked, Flag, Given, Grammar, Syntax};
-use crate::fetch::VERSION_TEXT;
+use crate::fetch::{Fetcher, Silent, VERSION_TEXT};
 use crate::log::Log;
+use crate::platform::{self, Site};
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
+
+/// The platform's own fetcher cannot be made.
+const NO_FETCHER: u8 = 3;
 
 /// Deletes the config of the platform that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
@@ -62,10 +67,28 @@ fn wish(given: &Given) -> Result<Wish, String> {
     })
 }
 
-/// No platform of this build lets a guest delete its config.
 fn delete(platform: &str, log: &Log) -> ExitCode {
-    log.critical(format_args!(
-        "couldn't delete config: cannot delete config on this platform ({platform})"
-    ));
-    ExitCode::FAILURE
+    let Some(platform) = platform::find(platform) else {
+        return ExitCode::from(names::WRONG_USAGE);
+    };
+    let fetcher = match platform.fetcher(Fetcher::default(), log) {
+        Ok(fetcher) => fetcher,
+        Err(error) => {
+            log.critical(format_args!("cannot set up fetching: {error:#}"));
+            return ExitCode::from(NO_FETCHER);
+        }
+    };
+    let mut site = Site {
+        fetcher,
+        events: &Silent,
+        log,
+        config_file: Path::new(""),
+        output_files: Vec::new(),
+    };
+    if let Err(error) = platform.delete_config(&mut site) {
+        log.critical(format_args!("couldn't delete config: {error:#}"));
+        return ExitCode::FAILURE;
+    }
+    log.info("Successfully deleted config");
+    ExitCode::SUCCESS
 }

@@ -2,6 +2,7 @@
 //! under those names kindling reads arguments, prints and ends as Ignition does.
 
 use crate::boot::flags::Asked;
+use crate::platform;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,7 +42,7 @@ impl Name {
 
 /// True for the id of a platform of this build.
 pub fn is_platform(id: &str) -> bool {
-    crate::platform::find(id).is_some()
+    platform::find(id).is_some()
 }
 
 /// Runs what was asked for, or says what there is to say instead.
