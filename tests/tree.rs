@@ -119,6 +119,7 @@ impl Target {
             mounts: Mounts::Needed,
             ignore_unsupported,
             target: kindling::plan::Target::Present,
+            first_boot: None,
         };
         let mut draft = Draft::new(&document, &observed, &options);
         kindling::plan::units::kernel_arguments(&mut draft);
@@ -153,7 +154,9 @@ impl Target {
 
     fn act(&self, operation: &Operation) -> anyhow::Result<Done> {
         let (root, devices, fetcher) = (self.root(), Devices::default(), fetcher());
+        let keys = execute::Keys::default();
         let context = Context {
+            keys: &keys,
             root: &root,
             devices: &devices,
             fetcher: &fetcher,
