@@ -1,6 +1,5 @@
 //! Why a stage failed, in parts, so that a screen, a report and a log line can be made of it.
 
-use super::narrate::error_text;
 use crate::config::{Findings, Origin, Severity};
 use crate::execute::record::{Place, remedy};
 use crate::fetch::references::{RenderError, RenderReason};
@@ -42,7 +41,7 @@ impl Trouble {
     pub fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
         Self {
             act: act.into(),
-            cause: error_text(error),
+            cause: format!("{error:#}"),
             origin: None,
             remedy: remedy(error, Place::Boot),
             more: 0,

@@ -32,6 +32,9 @@ pub struct Case {
     pub before: Vec<String>,
     /// The config.
     pub config: String,
+    /// Plan and apply, or the stages of a boot.
+    #[serde(default)]
+    pub run: Way,
     /// More arguments for `plan` and `apply`.
     #[serde(default)]
     pub arguments: Vec<String>,
@@ -41,6 +44,34 @@ pub struct Case {
     /// What must be true after.
     #[serde(default)]
     pub expect: Expect,
+}
+
+/// How a config is applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// `kindling plan`, then `kindling apply`.
+    #[default]
+    Apply,
+    /// Every stage of a boot, as distributions run them.
+    Stages,
+}
+
+impl Case {
+    /// The same case by the stages of a boot; `None` where that means nothing.
+    pub fn by_stages(self) -> Option<Self> {
+        let fits = self.expect.exit == 0 && self.arguments.is_empty();
+        fits.then(|| Case {
+            name: format!("{} by stages", self.name),
+            run: Way::Stages,
+            expect: Expect {
+                plan_says: vec![],
+                says: vec![],
+                ..self.expect
+            },
+            ..self
+        })
+    }
 }
 
 /// A disk before the run.

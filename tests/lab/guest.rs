@@ -1,8 +1,8 @@
 //! The half of the lab that runs inside its kernel: takes cases one after the other.
 
-use super::case::{Case, Failure, Line, Place, Verdict};
-use super::check;
+use super::case::{Case, Failure, Line, Place, Verdict, Way};
 use super::shell::Runner;
+use super::{check, stages};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Where the disks and trees of a case live: memory.
-const WORK: &str = "/tmp/lab";
+pub const WORK: &str = "/tmp/lab";
 
 /// `kindling plan` has something to change.
 const CHANGES: i32 = 2;
@@ -118,6 +118,9 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
     fs::write(&config, runner.place.fill(&case.config))
         .map_err(|e| runner.failure("set up", &e.to_string()))?;
 
+    if case.run == Way::Stages {
+        return stages::steps(runner, case, kindling);
+    }
     let expect = &case.expect;
     let untouched = fingerprints(runner)?;
     let target = runner.place.target.clone();
@@ -206,7 +209,7 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
 }
 
 /// Digest of the first and last MiB of each disk: both copies of the table and what lies beside them.
-fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure> {
+pub fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure> {
     runner
         .place
         .devices

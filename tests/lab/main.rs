@@ -15,6 +15,7 @@ mod check;
 mod guest;
 mod host;
 mod shell;
+mod stages;
 
 use case::Verdict;
 use std::path::Path;
@@ -62,6 +63,13 @@ fn run(arguments: &[String]) -> Result<bool, String> {
         .filter(|case| wanted(&case.name))
         .cloned()
         .collect();
+    let cases = match arguments.iter().any(|a| a == "--stages") {
+        true => cases
+            .into_iter()
+            .filter_map(case::Case::by_stages)
+            .collect(),
+        false => cases,
+    };
     if arguments.iter().any(|a| a == "--list") {
         cases
             .iter()

@@ -1,0 +1,87 @@
+//! Cases driven as a boot drives the program: called `ignition`, one stage after the other, with the
+//! config in the working directory.
+
+use super::case::{Case, Failure};
+use super::check;
+use super::guest::{WORK, fingerprints};
+use super::shell::{Ran, Runner};
+use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
+
+/// Stages before the real root, in order.
+const STAGES: [&str; 6] = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"];
+
+/// Runs all stages, looks, and does it all again: a boot that was cut starts over.
+pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure> {
+    let program = format!("{WORK}/ignition");
+    symlink(kindling, &program).map_err(|e| runner.failure("set up", &e.to_string()))?;
+    let expect = &case.expect;
+    let untouched = fingerprints(runner)?;
+    let log = boot(runner, expect.exit)?;
+    runner.run("udevadm", &["settle"]);
+    check::command(
+        runner,
+        "stages",
+        &log,
+        expect.exit,
+        &expect.says,
+        &expect.never,
+    )?;
+    let kept = |prints: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        let kept = prints
+            .iter()
+            .filter(|(disk, _)| expect.unchanged.contains(disk));
+        kept.map(|(k, v)| (k.clone(), v.clone())).collect()
+    };
+    let after = fingerprints(runner)?;
+    check::same(
+        runner,
+        "disks that stay as they are",
+        &kept(&untouched),
+        &kept(&after),
+    )?;
+    check::state(runner, expect)?;
+    if expect.exit == 0 && expect.again {
+        let log = boot(runner, 0)?;
+        check::command(runner, "stages again", &log, 0, &[], &expect.never)?;
+        runner.run("udevadm", &["settle"]);
+        check::state(runner, expect)?;
+    }
+    Ok(())
+}
+
+/// One boot up to the first stage that fails; umount is its end. The log of all stages in one.
+fn boot(runner: &mut Runner, exit: i32) -> Result<Ran, Failure> {
+    let mut all = Ran {
+        code: 0,
+        stdout: String::new(),
+        stderr: String::new(),
+    };
+    for stage in STAGES {
+        let ran = stage_of(runner, stage);
+        all.stdout.push_str(&ran.stdout);
+        all.stderr.push_str(&ran.stderr);
+        all.code = ran.code;
+        if ran.code != 0 {
+            break;
+        }
+    }
+    if exit == 0 && all.code == 0 {
+        let ran = stage_of(runner, "umount");
+        if ran.code != 0 {
+            return Err(runner.failure("umount", &format!("exit code {}", ran.code)));
+        }
+        let target = runner.place.target.clone();
+        check::no_mounts_below(runner, &target, &[])?;
+    }
+    Ok(all)
+}
+
+fn stage_of(runner: &mut Runner, stage: &str) -> Ran {
+    let target = runner.place.target.clone();
+    let line = format!(
+        "cd {WORK} && KINDLING_RUN_DIR={WORK}/run exec ./ignition -platform file -stage {stage} -root {target} \
+         -log-to-stdout -config-cache {WORK}/cache.json -neednet {WORK}/neednet -state-file {WORK}/state ''"
+    );
+    runner.run("bash", &["-c", &line])
+}
