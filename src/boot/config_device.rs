@@ -24,7 +24,7 @@ pub fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>> {
     let device = Path::new(BY_LABEL).join(name_part(label)?);
     let waiting = format!("waiting for config device {}", device.display());
     log.operation(waiting, || {
-        wait::for_devices(std::slice::from_ref(&device), PATIENCE)
+        wait::for_devices(std::slice::from_ref(&device), Some(PATIENCE))
     })?;
     let point = Point::new()?;
     let left = deadline.saturating_duration_since(Instant::now());

@@ -8,6 +8,7 @@ pub mod loopdev;
 pub mod mount;
 pub mod root;
 pub mod sys;
+pub mod systemd;
 pub mod udev;
 pub mod wait;
 

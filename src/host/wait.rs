@@ -1,30 +1,315 @@
-//! Waiting for devices.
+//! Waiting for devices: with systemd where it runs, else by watching the directories they appear in.
+//!
+//! A device is ready when its node is there and udev, if it runs, is done with it. Until then links may
+//! still change, and other programs may have the device open.
 
 use super::devices::present_disks;
+use super::systemd::Systemd;
 use anyhow::bail;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::fmt;
+use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Waits until every device is ready.
+/// How long devices are waited for where nobody says otherwise, and systemd does not decide.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Changes are looked for this often even if nothing was noticed: not every file system tells.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Waits until every device is ready, `limit` at most; without it, as long as systemd waits for devices, or
+/// 30 s. Those that are ready already cost nothing.
 ///
 /// # Errors
-/// Some are not there within `limit`; they are named.
-pub fn for_devices(devices: &[PathBuf], limit: Duration) -> anyhow::Result<()> {
-    let deadline = Instant::now() + limit;
-    while let Some(missing) = devices.iter().find(|device| !is_ready(device)) {
-        if Instant::now() >= deadline {
-            let (missing, seconds) = (missing.display(), limit.as_secs());
-            bail!(
-                "device {missing} did not appear within {seconds} s; this machine has: {}",
-                present_disks()
-            );
-        }
-        sleep(Duration::from_millis(100));
+/// Some are not ready in time; they are named, and the disks that are there.
+pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Result<()> {
+    let udev = Udev::of_machine();
+    let waiting = udev.unready(devices);
+    if waiting.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    if let Some(systemd) = Systemd::connect() {
+        return with_systemd(systemd, &udev, &waiting, limit);
+    }
+    let limit = limit.unwrap_or(PATIENCE);
+    let waiting = watch(&udev, devices, limit)?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let seconds = limit.as_secs();
+    bail!(failure(&waiting, &format!("within {seconds} s")))
 }
 
-fn is_ready(device: &Path) -> bool {
-    device.exists()
+/// Has systemd wait. What it says counts less than what is there: it may never have heard of a device
+/// that is ready by our lights.
+fn with_systemd(
+    mut systemd: Systemd,
+    udev: &Udev,
+    waiting: &[Unready],
+    limit: Option<Duration>,
+) -> anyhow::Result<()> {
+    let devices: Vec<&Path> = waiting.iter().map(|one| one.device.as_path()).collect();
+    let not_started = match systemd.start_devices(&devices, limit) {
+        Ok(not_started) => not_started,
+        Err(error) => return Err(error.context(format!("cannot wait for {}", names(waiting)))),
+    };
+    let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
+    let waiting = udev.unready(&failed);
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut results: Vec<&str> = not_started.iter().map(|one| one.result.as_str()).collect();
+    results.dedup();
+    bail!(failure(
+        &waiting,
+        &format!("as systemd waited for it ({})", results.join(", "))
+    ))
+}
+
+fn names(waiting: &[Unready]) -> String {
+    let names: Vec<String> = waiting.iter().map(Unready::to_string).collect();
+    names.join(", ")
+}
+
+fn failure(waiting: &[Unready], how: &str) -> String {
+    let (names, disks) = (names(waiting), present_disks());
+    format!(
+        "waited for {names} {how}; this machine has: {disks}; check the name in the config, and that the disk is attached"
+    )
+}
+
+/// A device that is not ready, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unready {
+    device: PathBuf,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Absent,
+    Unknown,
+    Marked,
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Absent => "is not there",
+            State::Unknown => "udev is not done with it",
+            State::Marked => "udev says SYSTEMD_READY=0",
+        };
+        write!(f, "device {} ({state})", self.device.display())
+    }
+}
+
+/// What udev knows, in its directory of the running system.
+#[derive(Debug)]
+struct Udev {
+    run: PathBuf,
+}
+
+impl Udev {
+    fn of_machine() -> Self {
+        Self {
+            run: "/run/udev".into(),
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.run.join("data")
+    }
+
+    fn unready(&self, devices: &[PathBuf]) -> Vec<Unready> {
+        let unready = |device: &PathBuf| {
+            let state = self.state(device)?;
+            let device = device.clone();
+            Some(Unready { device, state })
+        };
+        devices.iter().filter_map(unready).collect()
+    }
+
+    /// Why a device is not ready; `None` if it is.
+    fn state(&self, device: &Path) -> Option<State> {
+        let Ok(metadata) = fs::metadata(device) else {
+            return Some(State::Absent);
+        };
+        let is_udevs = metadata.file_type().is_block_device() && self.run.join("control").exists();
+        if !is_udevs {
+            return None;
+        }
+        let number = metadata.rdev();
+        let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
+        let record = self.data().join(format!("b{major}:{minor}"));
+        match fs::read_to_string(record) {
+            Err(_) => Some(State::Unknown),
+            Ok(text) if text.lines().any(|line| line == "E:SYSTEMD_READY=0") => Some(State::Marked),
+            Ok(_) => None,
+        }
+    }
+}
+
+/// Waits by watching; gives what is not ready in the end.
+fn watch(udev: &Udev, devices: &[PathBuf], limit: Duration) -> anyhow::Result<Vec<Unready>> {
+    let deadline = Instant::now() + limit;
+    let notices = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    loop {
+        // Watches come before the look, so that nothing happens unseen between them.
+        for directory in directories(udev, devices) {
+            // One that went meanwhile is no reason to stop: the next look comes.
+            let _ = notices.add_watch(&directory, changes());
+        }
+        let waiting = udev.unready(devices);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if waiting.is_empty() || left.is_zero() {
+            return Ok(waiting);
+        }
+        let pause = PollTimeout::try_from(left.min(GLANCE)).unwrap_or(PollTimeout::ZERO);
+        let mut descriptors = [PollFd::new(notices.as_fd(), PollFlags::POLLIN)];
+        // Interrupted or not, the next look tells.
+        let _ = poll(&mut descriptors, pause);
+        while notices.read_events().is_ok() {}
+    }
+}
+
+fn changes() -> AddWatchFlags {
+    AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_CLOSE_WRITE
+        | AddWatchFlags::IN_DELETE_SELF
+}
+
+/// Directories whose changes may make a device ready: for each the deepest there is on the way to it, for
+/// links those of what they point to as well, and udev's records.
+fn directories(udev: &Udev, devices: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = vec![udev.run.clone(), udev.data()];
+    for device in devices {
+        found.extend(deepest(device));
+        if let Ok(target) = fs::read_link(device) {
+            let parent = device.parent().unwrap_or(Path::new("/"));
+            found.extend(deepest(&parent.join(target)));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn deepest(path: &Path) -> Option<PathBuf> {
+    let above = path.ancestors().skip(1);
+    above
+        .into_iter()
+        .find(|directory| directory.is_dir())
+        .map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::thread::{self, sleep};
+    use tempfile::TempDir;
+
+    fn bed() -> (TempDir, Udev) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let run = dir.path().join("run");
+        fs::create_dir_all(run.join("data")).expect("made");
+        (dir, Udev { run })
+    }
+
+    /// Waits with a long limit for what `work` makes; true if it was noticed at once.
+    fn noticed(udev: &Udev, device: &Path, work: impl FnOnce() + Send) -> bool {
+        let devices = [device.to_path_buf()];
+        let start = Instant::now();
+        let waiting = thread::scope(|scope| {
+            scope.spawn(|| {
+                sleep(Duration::from_millis(100));
+                work();
+            });
+            watch(udev, &devices, Duration::from_secs(60)).expect("watched")
+        });
+        assert!(waiting.is_empty(), "{waiting:?}");
+        start.elapsed() < GLANCE
+    }
+
+    #[test]
+    fn a_link_that_appears_is_noticed() {
+        let (dir, udev) = bed();
+        let target = dir.path().join("node");
+        fs::write(&target, "").expect("written");
+        let link = dir.path().join("disk/by-label/A");
+        let made = noticed(&udev, &link, || {
+            fs::create_dir_all(link.parent().expect("a directory")).expect("made");
+            let new = link.with_extension("new");
+            symlink(&target, &new).expect("made");
+            fs::rename(&new, &link).expect("renamed");
+        });
+        assert!(made, "only a glance saw it");
+    }
+
+    #[test]
+    fn the_target_of_a_link_is_noticed() {
+        let (dir, udev) = bed();
+        fs::create_dir(dir.path().join("links")).expect("made");
+        let link = dir.path().join("links/A");
+        symlink("../node", &link).expect("made");
+        let node = dir.path().join("node");
+        assert!(noticed(&udev, &link, || fs::write(&node, "").expect("written")));
+    }
+
+    #[test]
+    fn what_never_appears_is_named_in_time() {
+        let (dir, udev) = bed();
+        let device = dir.path().join("none");
+        let start = Instant::now();
+        let waiting = watch(
+            &udev,
+            std::slice::from_ref(&device),
+            Duration::from_millis(50),
+        );
+        assert!(start.elapsed() < GLANCE);
+        let waiting = waiting.expect("watched");
+        let state = State::Absent;
+        assert_eq!(waiting, [Unready { device, state }]);
+        let text = failure(&waiting, "within 0 s");
+        assert!(
+            text.contains("/none (is not there) within 0 s; this machine has: "),
+            "{text}"
+        );
+    }
+
+    /// A block device of this machine. Containers may have none, and then there is nothing to test.
+    fn block_device() -> Option<(PathBuf, String)> {
+        let mut nodes = fs::read_dir("/dev")
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path());
+        let metadata = |path: &PathBuf| fs::metadata(path).ok();
+        let node = nodes.find(|path| {
+            metadata(path).is_some_and(|metadata| metadata.file_type().is_block_device())
+        })?;
+        let number = metadata(&node)?.rdev();
+        let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
+        Some((node, format!("b{major}:{minor}")))
+    }
+
+    #[test]
+    fn udev_has_the_last_word_where_it_runs() {
+        let Some((device, record)) = block_device() else {
+            return;
+        };
+        let (_dir, udev) = bed();
+        assert_eq!(udev.state(&device), None, "no udev, no waiting");
+        fs::write(udev.run.join("control"), "").expect("written");
+        assert_eq!(udev.state(&device), Some(State::Unknown));
+        let record = udev.data().join(record);
+        let write = |text: &str| fs::write(&record, text).expect("written");
+        write("I:1\nE:SYSTEMD_READY=0\n");
+        assert_eq!(udev.state(&device), Some(State::Marked));
+        assert!(noticed(&udev, &device, || write("I:1\nE:ID_X=1\n")));
+        assert_eq!(udev.state(&device), None);
+    }
 }

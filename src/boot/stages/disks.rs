@@ -12,10 +12,6 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long a device is waited for where systemd has no say in it.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn body(stand: &mut Stand<'_>) -> Body {
     let config = stand.document.config();
@@ -105,7 +101,7 @@ fn wait_for(stand: &Stand<'_>, part: &str, paths: &[PathBuf]) -> Result<(), Trou
     let description = format!("waiting for devices [{}]", names.join(" "));
     let waited = stand
         .log
-        .operation(&description, || wait::for_devices(paths, PATIENCE));
+        .operation(&description, || wait::for_devices(paths, None));
     waited.map_err(|error| Trouble {
         origin: origin_of(stand.document, &names).map(Box::new),
         remedy: Some("attach the device, or name one that exists".into()),

@@ -1,0 +1,181 @@
+//! systemd, over its private socket: there is no bus daemon before the real root.
+//!
+//! Two calls are all we need of D-Bus, so its messages are written by hand (see `wire`). Crates for it
+//! bring older copies of what we have, and the one that fits best spins for ever when systemd hangs up
+//! while it logs in.
+
+mod connection;
+mod wire;
+
+use anyhow::{Context, bail};
+use connection::Connection;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use wire::{Body, Kind, Message};
+
+/// Where systemd listens for root.
+const SOCKET: &str = "/run/systemd/private";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+/// How long systemd may take to answer a call.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A connection to systemd.
+#[derive(Debug)]
+pub struct Systemd {
+    connection: Connection,
+    /// How jobs ended, by path, for all we heard of.
+    ended: HashMap<String, String>,
+}
+
+/// A device whose unit did not become active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStarted {
+    /// The device.
+    pub device: PathBuf,
+    /// systemd's word: `timeout`, `failed`; or ours if its time was over for us.
+    pub result: String,
+}
+
+/// The version of the systemd that runs this machine, e.g. 252. None without systemd.
+pub fn systemd_version() -> Option<u32> {
+    let text = Systemd::connect()?.version().ok()?;
+    leading_number(&text)
+}
+
+/// The first digits of a version text, such as `v243.5-1.fc31`.
+fn leading_number(text: &str) -> Option<u32> {
+    let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    digits[..end].parse().ok()
+}
+
+/// The name of the unit that stands for a device.
+pub fn device_unit(device: &Path) -> String {
+    format!("{}.device", escape(&device.display().to_string()))
+}
+
+/// A path as part of a unit name, as `systemd-escape --path` does it.
+fn escape(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return "-".into();
+    }
+    let mut escaped = String::new();
+    for byte in parts.join("/").bytes() {
+        match byte {
+            b'/' => escaped.push('-'),
+            b'.' if escaped.is_empty() => escaped.push_str("\\x2e"),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => {
+                escaped.push(char::from(byte));
+            }
+            other => escaped.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    escaped
+}
+
+impl Systemd {
+    /// Connects to the systemd that runs this machine, if one does and lets us.
+    pub fn connect() -> Option<Self> {
+        Self::connect_to(Path::new(SOCKET))
+    }
+
+    fn connect_to(socket: &Path) -> Option<Self> {
+        let connection = Connection::open(socket, Instant::now() + ANSWER).ok()?;
+        Some(Self {
+            connection,
+            ended: HashMap::new(),
+        })
+    }
+
+    /// Waits until the units of all devices are active, `limit` at most; without it, as long as systemd
+    /// itself waits for devices. Returns those that are not.
+    ///
+    /// # Errors
+    /// systemd does not answer, or does not let us.
+    pub fn start_devices(
+        &mut self,
+        devices: &[&Path],
+        limit: Option<Duration>,
+    ) -> anyhow::Result<Vec<NotStarted>> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut jobs = Vec::new();
+        for device in devices {
+            jobs.push(self.start(&device_unit(device))?);
+        }
+        let all_ended = |ended: &HashMap<_, _>| jobs.iter().all(|job| ended.contains_key(job));
+        while !all_ended(&self.ended) {
+            let Some(message) = self.connection.receive(deadline)? else {
+                break;
+            };
+            self.note(&message);
+        }
+        let results = devices.iter().zip(&jobs).filter_map(|(device, job)| {
+            let result = self.ended.get(job).map_or("not in time", String::as_str);
+            (result != "done").then(|| NotStarted {
+                device: device.into(),
+                result: result.into(),
+            })
+        });
+        Ok(results.collect())
+    }
+
+    /// Starts a unit; gives the path of the job.
+    fn start(&mut self, unit: &str) -> anyhow::Result<String> {
+        let answer = self.call(MANAGER, "StartUnit", &[unit, "replace"]);
+        let job = answer.and_then(|body| Ok(body.reader().object_path()?));
+        job.with_context(|| format!("cannot make systemd start {unit}"))
+    }
+
+    /// The version text of the manager.
+    fn version(&mut self) -> anyhow::Result<String> {
+        let body = self.call(PROPERTIES, "Get", &[MANAGER, "Version"])?;
+        Ok(body.reader().variant_string()?)
+    }
+
+    /// Calls a method of the manager.
+    fn call(&mut self, interface: &str, member: &str, arguments: &[&str]) -> anyhow::Result<Body> {
+        let deadline = Instant::now() + ANSWER;
+        let serial = self.connection.call(interface, member, arguments)?;
+        while let Some(message) = self.connection.receive(Some(deadline))? {
+            self.note(&message);
+            if message.reply_to != Some(serial) {
+                continue;
+            }
+            if message.kind == Kind::Error {
+                let name = message.error_name.unwrap_or_default();
+                let text = message.body.reader().string().unwrap_or_default();
+                bail!("systemd refuses {member}: {name}: {text}");
+            }
+            return Ok(message.body);
+        }
+        bail!(
+            "systemd did not answer {member} within {} s",
+            ANSWER.as_secs()
+        )
+    }
+
+    /// Remembers how a job ended. The signal may come before the answer that names the job.
+    fn note(&mut self, message: &Message) {
+        if message.kind != Kind::Signal || message.member.as_deref() != Some("JobRemoved") {
+            return;
+        }
+        let mut reader = message.body.reader();
+        let mut read = || {
+            reader.number()?;
+            let job = reader.object_path()?;
+            reader.string()?;
+            Ok::<_, wire::WireError>((job, reader.string()?))
+        };
+        if let Ok((job, result)) = read() {
+            self.ended.insert(job, result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! Messages of D-Bus as bytes: the calls we make, and what may come back.
+//!
+//! A message is a preamble of 16 bytes, header fields, and a body. Numbers are aligned to their size,
+//! counted from the start of the message; the body starts at a multiple of 8, so it may be counted from its
+//! own start. The sender chooses the byte order; ours is little-endian.
+
+/// Fixed part of a message: byte order, kind, flags, version, length of the body, serial number, length of
+/// the header fields.
+pub const PREAMBLE_BYTES: usize = 16;
+/// Longest message we take. systemd's are far below a page.
+const LONGEST_BYTES: usize = 1 << 20;
+const VERSION: u8 = 1;
+const LITTLE: u8 = b'l';
+const BIG: u8 = b'B';
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER_NAME: &str = "org.freedesktop.systemd1";
+
+/// Numbers of header fields.
+mod field {
+    pub const PATH: u8 = 1;
+    pub const INTERFACE: u8 = 2;
+    pub const MEMBER: u8 = 3;
+    pub const ERROR_NAME: u8 = 4;
+    pub const REPLY_SERIAL: u8 = 5;
+    pub const DESTINATION: u8 = 6;
+    pub const SIGNATURE: u8 = 8;
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A call, which nobody makes to us.
+    Call,
+    /// The answer to a call.
+    Return,
+    /// The refusal of a call.
+    Error,
+    /// News.
+    Signal,
+}
+
+/// A message that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What it is.
+    pub kind: Kind,
+    /// The call it answers.
+    pub reply_to: Option<u32>,
+    /// Name of a signal.
+    pub member: Option<String>,
+    /// Name of an error.
+    pub error_name: Option<String>,
+    /// Its values.
+    pub body: Body,
+}
+
+/// Values of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    bytes: Vec<u8>,
+    big_endian: bool,
+}
+
+impl Body {
+    /// Reads the values in their order.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            bytes: &self.bytes,
+            at: 0,
+            big_endian: self.big_endian,
+        }
+    }
+}
+
+/// Why bytes are no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// It ends early.
+    #[error("a D-Bus message ends early")]
+    Short,
+    /// Longer than any message of systemd.
+    #[error("a D-Bus message is too long")]
+    TooLong,
+    /// Neither byte order, another version, or an unknown kind.
+    #[error("not a D-Bus message")]
+    Alien,
+    /// A value of another type than expected.
+    #[error("a D-Bus message holds a value of type {0:?}")]
+    Type(char),
+}
+
+/// A call to the manager of systemd.
+pub fn call(serial: u32, interface: &str, member: &str, arguments: &[&str]) -> Vec<u8> {
+    let mut body = Writer::default();
+    for argument in arguments {
+        body.string(argument);
+    }
+    let mut fields = Writer::default();
+    fields.text_field(field::PATH, 'o', MANAGER_PATH);
+    fields.text_field(field::DESTINATION, 's', MANAGER_NAME);
+    fields.text_field(field::INTERFACE, 's', interface);
+    fields.text_field(field::MEMBER, 's', member);
+    fields.signature_field(field::SIGNATURE, &"s".repeat(arguments.len()));
+    // The kind, then no flags.
+    let mut message = Writer(vec![LITTLE, 1, 0, VERSION]);
+    message.number(length(&body.0));
+    message.number(serial);
+    message.number(length(&fields.0));
+    message.0.extend(fields.0);
+    message.align(8);
+    message.0.extend(body.0);
+    message.0
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// Length of the whole message that starts like this.
+pub fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, WireError> {
+    let (_, body, fields) = lengths(preamble)?;
+    let bytes = (PREAMBLE_BYTES + fields).next_multiple_of(8) + body;
+    if bytes > LONGEST_BYTES {
+        return Err(WireError::TooLong);
+    }
+    Ok(bytes)
+}
+
+/// Byte order, length of the body and of the header fields.
+fn lengths(message: &[u8]) -> Result<(bool, usize, usize), WireError> {
+    let big_endian = match message {
+        [LITTLE, _, _, VERSION, ..] => false,
+        [BIG, _, _, VERSION, ..] => true,
+        _ => return Err(WireError::Alien),
+    };
+    let mut reader = Reader {
+        bytes: message,
+        at: 4,
+        big_endian,
+    };
+    let body = reader.length()?;
+    reader.number()?;
+    let fields = reader.length()?;
+    Ok((big_endian, body, fields))
+}
+
+/// Reads a whole message.
+pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
+    let (big_endian, body, fields) = lengths(bytes)?;
+    let end = PREAMBLE_BYTES + fields;
+    let start = end.next_multiple_of(8);
+    let body = bytes.get(start..start + body).ok_or(WireError::Short)?;
+    let mut message = Message {
+        kind: kind(bytes[1])?,
+        reply_to: None,
+        member: None,
+        error_name: None,
+        body: Body {
+            bytes: body.into(),
+            big_endian,
+        },
+    };
+    let mut reader = Reader {
+        bytes: bytes.get(..end).ok_or(WireError::Short)?,
+        at: PREAMBLE_BYTES,
+        big_endian,
+    };
+    while reader.at < end {
+        reader.field(&mut message)?;
+    }
+    Ok(message)
+}
+
+fn kind(byte: u8) -> Result<Kind, WireError> {
+    Ok(match byte {
+        1 => Kind::Call,
+        2 => Kind::Return,
+        3 => Kind::Error,
+        4 => Kind::Signal,
+        _ => return Err(WireError::Alien),
+    })
+}
+
+/// Puts values behind each other.
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn align(&mut self, to: usize) {
+        self.0.resize(self.0.len().next_multiple_of(to), 0);
+    }
+
+    fn number(&mut self, number: u32) {
+        self.align(4);
+        self.0.extend(number.to_le_bytes());
+    }
+
+    fn string(&mut self, text: &str) {
+        self.number(length(text.as_bytes()));
+        self.0.extend(text.bytes());
+        self.0.push(0);
+    }
+
+    fn signature(&mut self, text: &str) {
+        self.0.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        self.0.extend(text.bytes());
+        self.0.push(0);
+    }
+
+    fn text_field(&mut self, number: u8, kind: char, text: &str) {
+        self.align(8);
+        self.0.push(number);
+        self.signature(&kind.to_string());
+        self.string(text);
+    }
+
+    fn signature_field(&mut self, number: u8, text: &str) {
+        self.align(8);
+        self.0.push(number);
+        self.signature("g");
+        self.signature(text);
+    }
+}
+
+/// Takes values from behind each other.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    big_endian: bool,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, count: usize) -> Result<&[u8], WireError> {
+        let end = self.at.checked_add(count).ok_or(WireError::Short)?;
+        let taken = self.bytes.get(self.at..end).ok_or(WireError::Short)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn align(&mut self, to: usize) {
+        self.at = self.at.next_multiple_of(to);
+    }
+
+    fn byte(&mut self) -> Result<u8, WireError> {
+        Ok(self.take(1)?[0])
+    }
+
+    /// A number of 32 bits.
+    pub fn number(&mut self) -> Result<u32, WireError> {
+        self.align(4);
+        let big_endian = self.big_endian;
+        let bytes = self.take(4)?.try_into().map_err(|_| WireError::Short)?;
+        Ok(if big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        })
+    }
+
+    fn length(&mut self) -> Result<usize, WireError> {
+        usize::try_from(self.number()?).map_err(|_| WireError::TooLong)
+    }
+
+    /// A text.
+    pub fn string(&mut self) -> Result<String, WireError> {
+        let count = self.length()?;
+        let text = String::from_utf8_lossy(self.take(count)?).into_owned();
+        self.byte()?;
+        Ok(text)
+    }
+
+    /// The path of an object.
+    pub fn object_path(&mut self) -> Result<String, WireError> {
+        self.string()
+    }
+
+    fn signature(&mut self) -> Result<String, WireError> {
+        let count = usize::from(self.byte()?);
+        let text = String::from_utf8_lossy(self.take(count)?).into_owned();
+        self.byte()?;
+        Ok(text)
+    }
+
+    /// A text in a value of any type.
+    pub fn variant_string(&mut self) -> Result<String, WireError> {
+        let kind = self.signature()?;
+        match kind.as_str() {
+            "s" => self.string(),
+            other => Err(WireError::Type(other.chars().next().unwrap_or('?'))),
+        }
+    }
+
+    /// One header field, put where it belongs.
+    fn field(&mut self, message: &mut Message) -> Result<(), WireError> {
+        self.align(8);
+        let number = self.byte()?;
+        match self.signature()?.as_str() {
+            "u" => {
+                let value = self.number()?;
+                if number == field::REPLY_SERIAL {
+                    message.reply_to = Some(value);
+                }
+            }
+            "s" | "o" => {
+                let text = self.string()?;
+                match number {
+                    field::MEMBER => message.member = Some(text),
+                    field::ERROR_NAME => message.error_name = Some(text),
+                    _ => {}
+                }
+            }
+            "g" => drop(self.signature()?),
+            other => return Err(WireError::Type(other.chars().next().unwrap_or('?'))),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of a call as a reference implementation sends it.
+    const PING: &[u8] = b"l\x01\x00\x01\x00\x00\x00\x00\x07\x00\x00\x00\x7f\x00\x00\x00";
+
+    #[test]
+    fn a_call_is_laid_out_as_the_protocol_says() {
+        let bytes = call(7, "a.b.I", "Do", &["x", "yz"]);
+        let preamble: &[u8; PREAMBLE_BYTES] = bytes.first_chunk().expect("long enough");
+        // Two strings: 4 + 1 + 1, padding to 8, 4 + 2 + 1.
+        assert_eq!(
+            &preamble[..12],
+            b"l\x01\x00\x01\x0f\x00\x00\x00\x07\x00\x00\x00"
+        );
+        assert_eq!(message_bytes(preamble), Ok(bytes.len()));
+        let path = b"\x01\x01o\x00\x19\x00\x00\x00/org/freedesktop/systemd1\x00";
+        assert_eq!(&bytes[16..16 + path.len()], path);
+        assert!(bytes.ends_with(b"\x01\x00\x00\x00x\x00\x00\x00\x02\x00\x00\x00yz\x00"));
+        let message = parse(&bytes).expect("our own");
+        assert_eq!(message.kind, Kind::Call);
+        assert_eq!(message.member.as_deref(), Some("Do"));
+        let mut reader = message.body.reader();
+        assert_eq!(reader.string().as_deref(), Ok("x"));
+        assert_eq!(reader.string().as_deref(), Ok("yz"));
+        assert_eq!(reader.string(), Err(WireError::Short));
+    }
+
+    #[test]
+    fn both_byte_orders_are_read() {
+        // A return with serial 1 to call 9, body: the number 5.
+        let message = b"B\x02\x00\x01\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x0f\
+            \x05\x01u\x00\x00\x00\x00\x09\x08\x01g\x00\x01u\x00\x00\x00\x00\x00\x05";
+        let message = parse(message).expect("fine");
+        assert_eq!((message.kind, message.reply_to), (Kind::Return, Some(9)));
+        assert_eq!(message.body.reader().number(), Ok(5));
+    }
+
+    #[test]
+    fn what_is_no_message_is_told() {
+        let head = |text: &[u8; 16]| message_bytes(text);
+        assert_eq!(head(b"GET / HTTP/1.1\r\n"), Err(WireError::Alien));
+        let long = b"l\x01\0\x01\xff\xff\xff\xff\x01\0\0\0\0\0\0\0";
+        assert_eq!(head(long), Err(WireError::TooLong));
+        assert_eq!(parse(PING), Err(WireError::Short));
+        let mut cut = call(1, "i", "m", &["x"]);
+        cut.pop();
+        assert_eq!(parse(&cut), Err(WireError::Short));
+        for end in 0..cut.len() {
+            parse(&cut[..end]).expect_err("cut");
+        }
+    }
+}
