@@ -9,8 +9,15 @@ MANDIR  = $(DESTDIR)$(PREFIX)/share/man/man1
 BASHDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHDIR  = $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
 FISHDIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec
+MODULESDIR = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d
+UNITDIR    = $(DESTDIR)$(PREFIX)/lib/systemd/system
+GRUBDIR    = $(DESTDIR)$(PREFIX)/lib/bootupd/grub2-static/configs.d
 
-.PHONY: help build release demo test lint bench install clean
+BINARY = target/release/kindling
+
+.PHONY: help build release demo test test-boot test-boot-quick lint bench bench-boot
+.PHONY: install install-files install-as-ignition clean
 
 help:
 	@echo 'make demo      plan and apply an example to a disk image, then look at the result (root)'
@@ -44,12 +51,36 @@ bench: release
 	benches/bench.py
 
 install: release
-	install -D -m 0755 target/release/kindling $(BINDIR)/kindling
-	install -d $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
-	target/release/kindling man $(MANDIR)
-	target/release/kindling completions bash > $(BASHDIR)/kindling
-	target/release/kindling completions zsh > $(ZSHDIR)/_kindling
-	target/release/kindling completions fish > $(FISHDIR)/kindling.fish
+	$(MAKE) install-files
+
+# What "install" lays out, of a binary that is there already.
+install-files:
+	install -D -m 0755 $(BINARY) $(BINDIR)/kindling
+	ln -sfn kindling $(BINDIR)/ignition-validate
+	install -d $(LIBEXECDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
+	ln -sfn ../bin/kindling $(LIBEXECDIR)/ignition-apply
+	ln -sfn ../bin/kindling $(LIBEXECDIR)/ignition-rmcfg
+	$(BINARY) man $(MANDIR)
+	$(BINARY) completions bash > $(BASHDIR)/kindling
+	$(BINARY) completions zsh > $(ZSHDIR)/_kindling
+	$(BINARY) completions fish > $(FISHDIR)/kindling.fish
+	install -d $(MODULESDIR)/30kindling
+	install -m 0755 $(wildcard dracut/30kindling/*.sh) $(MODULESDIR)/30kindling
+	install -m 0644 $(filter-out %.sh,$(wildcard dracut/30kindling/*)) $(MODULESDIR)/30kindling
+	install -D -m 0755 dist/systemd/kindling-firstboot-complete.sh $(LIBEXECDIR)/kindling-firstboot-complete
+	install -d $(UNITDIR)/sysinit.target.wants
+	install -m 0644 $(wildcard dist/systemd/*.service) $(UNITDIR)
+	for unit in $(notdir $(wildcard dist/systemd/*.service)); do \
+		ln -sfn ../$$unit $(UNITDIR)/sysinit.target.wants/$$unit; done
+	install -D -m 0644 dist/grub/05_ignition.cfg $(GRUBDIR)/05_ignition.cfg
+
+# For a distribution that has Ignition: its binaries are replaced, and nothing else.
+install-as-ignition: release
+	install -D -m 0755 $(BINARY) $(MODULESDIR)/30ignition/ignition
+	install -d $(LIBEXECDIR) $(BINDIR)
+	ln -sfn ../lib/dracut/modules.d/30ignition/ignition $(LIBEXECDIR)/ignition-apply
+	ln -sfn ../lib/dracut/modules.d/30ignition/ignition $(LIBEXECDIR)/ignition-rmcfg
+	install -m 0755 $(BINARY) $(BINDIR)/ignition-validate
 
 clean:
 	$(CARGO) clean

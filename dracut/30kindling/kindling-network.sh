@@ -1,0 +1,201 @@
+#!/bin/sh
+# Brings up the network of the initramfs for a first boot: kindling-network up|down
+#
+# It uses what dracut has put into the initramfs: NetworkManager, or else systemd-networkd. Settings from the
+# kernel command line (ip=, nameserver=, ...) or from files in the initramfs are used; without any, every wired
+# interface asks for an address by DHCP and IPv6 router advertisements.
+set -u
+
+limit=120
+state=/run/kindling/network
+
+# setting NAME: what the kernel command line gives it, the last one counting.
+setting() {
+    found=
+    read -r cmdline </proc/cmdline
+    # shellcheck disable=SC2086 # one word per argument
+    set -- "$1" $cmdline
+    name=$1
+    shift
+    for word; do
+        case $word in
+            "$name"=*) found=${word#*=} ;;
+        esac
+    done
+    echo "$found"
+}
+
+say() {
+    echo "network: $*"
+}
+
+# fail CAUSE: the screen that is shown before the emergency shell, and the end.
+fail() {
+    mkdir -p /run/kindling
+    {
+        echo "First-boot provisioning failed: the network is needed and did not come up."
+        echo
+        echo "  Cause       $1"
+        echo "  Interfaces  $(interfaces | cut -c 1-66)"
+        echo "  Needed for  the config, or files it names, come from the network"
+        echo
+        echo "What to do    check cable and DHCP server, or set an address by ip= on the kernel"
+        echo "              command line; then reboot: the first boot is tried again."
+        echo "More          networkctl status --all, or: nmcli device"
+        echo "Log of it     journalctl -b --no-pager -u kindling-network.service"
+    } >/run/kindling/failure.txt
+    say "$1"
+    exit 1
+}
+
+# interfaces: all but the loopback, each with its state.
+interfaces() {
+    all=
+    for path in /sys/class/net/*; do
+        name=${path##*/}
+        case $name in
+            lo | '*') continue ;;
+        esac
+        read -r operstate <"$path/operstate"
+        all="$all${all:+, }$name ($operstate)"
+    done
+    echo "${all:-none}"
+}
+
+# name_servers: fills /etc/resolv.conf from what networkd has learnt, unless systemd-resolved keeps it.
+name_servers() {
+    if systemctl start systemd-resolved.service 2>/dev/null; then
+        ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
+        return 0
+    fi
+    servers=
+    domains=
+    while IFS='=' read -r key value; do
+        case $key in
+            DNS) servers=$value ;;
+            DOMAINS) domains=$value ;;
+        esac
+    done </run/systemd/netif/state
+    [ -n "$servers" ] || return 1
+    {
+        for server in $servers; do
+            echo "nameserver $server"
+        done
+        [ -z "$domains" ] || echo "search $domains"
+    } >/etc/resolv.conf.new
+    mv -f /etc/resolv.conf.new /etc/resolv.conf
+    say "name servers: $servers"
+}
+
+has_files() {
+    for path; do
+        [ -e "$path" ] && return 0
+    done
+    return 1
+}
+
+networkd_up() {
+    systemctl start systemd-network-generator.service 2>/dev/null
+    if ! has_files /etc/systemd/network/*.network /run/systemd/network/*.network; then
+        mkdir -p /run/systemd/network
+        # The MAC address identifies the machine to the DHCP server, so that the real system gets the same
+        # lease whatever client it has.
+        cat >/run/systemd/network/99-kindling-dhcp.network <<-END
+		[Match]
+		Type=ether
+
+		[Network]
+		DHCP=yes
+		IPv6AcceptRA=yes
+
+		[DHCPv4]
+		ClientIdentifier=mac
+		UseHostname=no
+		END
+        say "no settings given: every wired interface uses DHCP"
+    fi
+    systemctl start systemd-networkd.service || fail "systemd-networkd does not start"
+    # "degraded", the default, would be reached with a link-local address.
+    /usr/lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout="$limit" ||
+        fail "no interface got an address within $limit s"
+    # Name servers may come a moment after the first address, e.g. when the router is faster than DHCP. To have
+    # none is no failure: the URL may name an address.
+    tries=10
+    until name_servers; do
+        tries=$((tries - 1))
+        if [ "$tries" -eq 0 ]; then
+            say "no name servers are known"
+            break
+        fi
+        sleep 0.5
+    done
+}
+
+networkmanager_up() {
+    for generator in /usr/libexec/nm-initrd-generator /usr/lib/NetworkManager/nm-initrd-generator \
+        /usr/lib/nm-initrd-generator; do
+        [ -x "$generator" ] && break
+    done
+    if ! has_files /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/*; then
+        read -r cmdline </proc/cmdline
+        # shellcheck disable=SC2086 # one word per argument
+        "$generator" -- $cmdline rd.neednet=1 || fail "nm-initrd-generator failed"
+    fi
+    mkdir -p /run/NetworkManager/initrd
+    : >/run/NetworkManager/initrd/neednet
+    systemctl start nm-initrd.service || fail "NetworkManager does not start"
+    nm-online -s -q -t "$limit"
+    # Starting may also end without any connection, and then nm-online is content.
+    nm-online -x -q || fail "no interface got an address within $limit s"
+}
+
+up() {
+    timeout=$(setting kindling.network.timeout)
+    case $timeout in
+        '' | *[!0-9]*) ;;
+        *) limit=$timeout ;;
+    esac
+    mkdir -p "$state"
+    for path in /sys/class/net/*; do
+        # Bit 0 of the flags: the interface was up before.
+        read -r flags <"$path/flags"
+        [ $((flags & 1)) -eq 1 ] || echo "${path##*/}" >>"$state/was-down"
+    done
+    if [ -e /usr/lib/systemd/system/nm-initrd.service ]; then
+        echo NetworkManager >"$state/used"
+        networkmanager_up
+    elif [ -x /usr/lib/systemd/systemd-networkd ]; then
+        echo systemd-networkd >"$state/used"
+        networkd_up
+    else
+        fail "there is neither systemd-networkd nor NetworkManager in this initramfs"
+    fi
+    say "up, by $(cat "$state/used"): $(interfaces)"
+}
+
+# Leaves the interfaces to the real system as they would be had the initramfs not used them, unless the root
+# itself, or somebody's wish on the command line, needs the network to stay.
+down() {
+    if [ "$(setting rd.neednet)" = 1 ] || [ -n "$(setting netroot)" ] || [ ! -e "$state/was-down" ]; then
+        return 0
+    fi
+    case $(cat "$state/used") in
+        NetworkManager) systemctl stop nm-initrd.service ;;
+        *) systemctl stop systemd-networkd.socket systemd-networkd.service ;;
+    esac
+    while read -r name; do
+        [ -e "/sys/class/net/$name" ] || continue
+        ip address flush dev "$name"
+        ip link set dev "$name" down
+    done <"$state/was-down"
+    rm -f /run/systemd/network/99-kindling-dhcp.network
+}
+
+case ${1:-} in
+    up) up ;;
+    down) down ;;
+    *)
+        echo "usage: kindling-network up|down" >&2
+        exit 64
+        ;;
+esac

@@ -1,0 +1,148 @@
+#!/bin/bash
+# dracut module: first-boot provisioning by kindling. What each file is for stands in dracut/README.md.
+# shellcheck disable=SC2154 # moddir, initdir and the folders of systemd are set by dracut
+
+# It changes what a boot does, so it is included only when a configuration or another module names it.
+check() {
+    return 255
+}
+
+# A dependency that cannot be installed takes this module with it. So what a distribution may lack is named only
+# if it is there; a config that needs it then fails with a message that says what is missing.
+depends() {
+    local modules="systemd systemd-initrd dracut-systemd udev-rules kernel-modules rootfs-block qemu"
+    find_binary dmsetup >/dev/null && modules+=" dm"
+    find_binary cryptsetup >/dev/null && modules+=" crypt"
+    find_binary mdadm >/dev/null && modules+=" mdraid"
+    case $(network_handler) in
+        # Its settings are written by parts of the module "network".
+        network-manager) modules+=" network network-manager" ;;
+        systemd-networkd) modules+=" kernel-network-modules systemd-networkd" ;;
+        *) modules+=" kernel-network-modules" ;;
+    esac
+    echo "$modules"
+}
+
+# network_handler: which of the two that kindling-network knows goes in. A choice made elsewhere is kept.
+network_handler() {
+    local root=${dracutsysrootdir-} path
+    for path in systemd-networkd network-manager; do
+        if dracut_module_included "$path"; then
+            echo "$path"
+            return
+        fi
+    done
+    for path in /usr/libexec /usr/lib /usr/lib/NetworkManager; do
+        if [[ -x $root$path/nm-initrd-generator ]]; then
+            echo network-manager
+            return
+        fi
+    done
+    if [[ -x $root/usr/lib/systemd/systemd-networkd ]] && find_binary networkctl >/dev/null; then
+        echo systemd-networkd
+    fi
+}
+
+# For every machine the image may meet, whatever machine dracut runs on.
+installkernel() {
+    hostonly='' instmods \
+        virtio_blk virtio_scsi virtio_net virtio_pci virtio_console virtio_rng qemu_fw_cfg \
+        ext4 xfs btrfs vfat isofs udf nls_cp437 nls_iso8859-1 nls_ascii nls_utf8 \
+        dm_mod dm_crypt raid0 raid1 raid10 raid456 linear md_mod loop sr_mod cdrom \
+        hv_utils vsock vmw_vsock_virtio_transport vmw_vsock_virtio_transport_common
+    case ${DRACUT_ARCH:-$(uname -m)} in
+        aarch64) hostonly='' instmods mlxbf_bootctl ;;
+        s390x) hostonly='' instmods zcrypt_cex4 pkey_cca ;;
+    esac
+    return 0
+}
+
+# program: where the binary is. A package puts it into the module's folder, under the name of the binary it
+# replaces or its own; "make install" leaves it in /usr/bin.
+program() {
+    local path
+    for path in "$moddir/ignition" "$moddir/kindling" "${dracutsysrootdir-}/usr/bin/kindling"; do
+        if [[ -x $path ]]; then
+            # dracut adds the folder of a foreign root itself, but its own folders have it already.
+            [[ $path == "$moddir"/* ]] || path=/usr/bin/kindling
+            echo "$path"
+            return
+        fi
+    done
+}
+
+stage() {
+    local unit=$1 target=${2:-ignition-complete.target}
+    inst_simple "$moddir/$unit" "$systemdsystemunitdir/$unit"
+    mkdir -p "$initdir$systemdsystemunitdir/$target.requires"
+    ln -sfn "../$unit" "$initdir$systemdsystemunitdir/$target.requires/$unit"
+}
+
+install() {
+    local binary file service
+
+    # Both would hook units of the same names into the same targets, with the one's binary and the other's rules.
+    if dracut_module_included ignition; then
+        dfatal "kindling: the module 'ignition' is included, too; add omit_dracutmodules+=\" ignition \""
+        exit 1
+    fi
+    binary=$(program)
+    if [[ -z $binary ]]; then
+        dfatal "kindling: no binary: neither $moddir/ignition nor $moddir/kindling nor /usr/bin/kindling"
+        exit 1
+    fi
+    inst_binary "$binary" /usr/bin/ignition
+    # "kindling report" in an emergency shell.
+    ln -sfn ignition "$initdir/usr/bin/kindling"
+
+    inst_multiple basename lsblk mount umount mountpoint udevadm systemctl journalctl \
+        cat cut dd ip ln mkdir mv rm sed sleep timeout touch
+    # Each serves one feature of the config; a distribution without it cannot offer that feature.
+    inst_multiple -o \
+        groupadd groupmod groupdel useradd userdel usermod \
+        mkfs.btrfs mkfs.ext4 mkfs.fat mkfs.xfs mkswap partx sgdisk wipefs \
+        mdadm cryptsetup dmsetup setfiles systemd-detect-virt \
+        clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 clevis-luks-bind \
+        clevis-luks-common-functions clevis-luks-unlock pwmake tpm2_create tpm2_createpolicy
+    case ${DRACUT_ARCH:-$(uname -m)} in
+        s390x)
+            inst_multiple -o chccwdev vmur zkey zkey-cryptsetup
+            [[ -e ${dracutsysrootdir-}/etc/luks/cex.key ]] && inst_simple /etc/luks/cex.key
+            ;;
+    esac
+    # mkfs.ext4 takes the defaults of the distribution from here.
+    inst_multiple -o /etc/mke2fs.conf
+    # The certificates of https, wherever the distribution keeps them.
+    inst_multiple -o /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+        /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem
+
+    inst_script "$moddir/kindling-generator.sh" "$systemdutildir/system-generators/kindling-generator"
+    inst_script "$moddir/kindling-network.sh" /usr/libexec/kindling-network
+    inst_script "$moddir/kindling-emergency.sh" /usr/libexec/kindling-emergency
+    # A distribution's own helper may be there already.
+    [[ -e $initdir/usr/sbin/ignition-kargs-helper ]] ||
+        inst_script "$moddir/ignition-kargs-helper.sh" /usr/sbin/ignition-kargs-helper
+    inst_simple "$moddir/99-xx-ignition-systemd-cryptsetup.rules" \
+        /usr/lib/udev/rules.d/99-xx-ignition-systemd-cryptsetup.rules
+    inst_simple "$moddir/ignition-luks.conf" /etc/security/pwquality.conf.d/ignition-luks.conf
+    # Config drives are read by label, and this rule finds the label of a CD.
+    inst_rules 60-cdrom_id.rules
+
+    for file in complete subsequent diskful diskful-subsequent; do
+        inst_simple "$moddir/ignition-$file.target" "$systemdsystemunitdir/ignition-$file.target"
+    done
+    for service in fetch-offline fetch kargs disks mount files; do
+        stage "ignition-$service.service"
+    done
+    stage ignition-remount-sysroot.service ignition-diskful.target
+    stage kindling-network.service
+    stage kindling-complete.service
+
+    inst_simple "$moddir/emergency.conf" "$systemdsystemunitdir/emergency.service.d/50-kindling.conf"
+    if dracut_module_included systemd-networkd; then
+        for file in service socket; do
+            inst_simple "$moddir/networkd-on-demand.conf" \
+                "$systemdsystemunitdir/systemd-networkd.$file.d/50-kindling.conf"
+        done
+    fi
+}

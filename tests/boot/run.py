@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Boots whole machines in QEMU and judges what became of them.
+
+    tests/boot/run.py [--list] [--keep] [--quick] [SCENARIO...]
+"""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+import build
+import scenarios
+
+
+def main():
+    """Runs the scenarios that were asked for; the exit status says whether all held."""
+    parser = argparse.ArgumentParser(description="boots whole machines in QEMU and judges what became of them")
+    parser.add_argument("scenario", nargs="*", help="names of scenarios; all of them if none is given")
+    parser.add_argument("--list", action="store_true", help="names the scenarios and ends")
+    parser.add_argument("--quick", action="store_true", help="one boot that succeeds and one that fails")
+    parser.add_argument("--keep", action="store_true", help="keeps disks and console logs, and says where")
+    parser.add_argument("--binary", type=pathlib.Path, default=build.REPO / "target/release/kindling",
+                        help="the binary of the initramfs")
+    parser.add_argument("--peer", action="store_true", help="boots Debian's ignition in its own module instead")
+    options = parser.parse_args()
+    if options.list:
+        for name, function in scenarios.SCENARIOS.items():
+            print(f"{name:20} {function.__doc__.splitlines()[0]}")
+        return 0
+    names = options.scenario or (scenarios.QUICK if options.quick else list(scenarios.SCENARIOS))
+    unknown = [name for name in names if name not in scenarios.SCENARIOS]
+    if unknown:
+        parser.error(f"no scenario called {', '.join(unknown)}; --list names them")
+
+    began = time.monotonic()
+    try:
+        tree = build.installed(options.binary.resolve())
+        module, binary = ("ignition", None) if options.peer else ("kindling", options.binary.resolve())
+        import os
+        if os.environ.get("STANDIN"): module, binary = "kindling", pathlib.Path("/usr/lib/dracut/modules.d/30ignition/ignition")
+        initrd = build.initramfs(module, tree, binary, scenarios.initramfs_extra(peer=options.peer))
+        overlay = scenarios.root_extra() if options.peer else None
+        build.system_disk(tree, overlay)
+        build.prune()
+    except build.BuildError as error:
+        print(f"FAILED in the preparation: {error}")
+        return 1
+    print(f"prepared in {time.monotonic() - began:.1f} s; initramfs {initrd.stat().st_size >> 20} MiB", flush=True)
+
+    failed = []
+    for name in names:
+        work = pathlib.Path(tempfile.mkdtemp(prefix=f"kindling-boot-{name}-"))
+        lab = scenarios.Lab(work, tree, initrd, options.peer, overlay)
+        began = time.monotonic()
+        print(f"{name}: {scenarios.SCENARIOS[name].__doc__.splitlines()[0]}", flush=True)
+        try:
+            scenarios.SCENARIOS[name](lab)
+            print(f"   ok {name}, {time.monotonic() - began:.1f} s", flush=True)
+        except (AssertionError, build.BuildError) as error:
+            failed.append(name)
+            print(f"   FAILED {name}, {time.monotonic() - began:.1f} s: {error}", flush=True)
+        except Exception:  # a defect of the test itself is a failure, and the other scenarios still run
+            failed.append(name)
+            print(f"   FAILED {name}, {time.monotonic() - began:.1f} s, in the test itself:\n"
+                  f"{traceback.format_exc()}", flush=True)
+        finally:
+            lab.close()
+            if options.keep:
+                print(f"   kept: {work}", flush=True)
+            else:
+                shutil.rmtree(work, ignore_errors=True)
+    if failed:
+        print(f"FAILED: {len(failed)} of {len(names)} scenarios: {' '.join(failed)}")
+        return 1
+    print(f"all {len(names)} scenarios hold")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""One machine in QEMU: started, watched through its serial console, ended."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+# Escape sequences (colours, cursor moves) are for terminals, not for assertions.
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>78Mc])")
+
+
+class Machine:
+    """A started machine. `lines` is its console so far; waiting on it never exceeds the machine's time limit."""
+
+    def __init__(self, work, kernel, initrd, cmdline, disks, fw_cfg=(), network=False, screen=False,
+                 limit=300, memory=1536):
+        self.report_path = work / "report"
+        self.qmp_path = work / "qmp"
+        self.log_path = work / "console"
+        for path in (self.report_path, self.qmp_path):
+            path.unlink(missing_ok=True)
+        command = [
+            # Ends the machine even if the test that started it was killed.
+            "timeout", "--kill-after=5", str(limit + 30),
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(memory),
+            # Only what is asked for: each device more costs udev time, twice.
+            "-nodefaults", "-vga", "std" if screen else "none", "-display", "none", "-no-reboot",
+            "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
+            "-serial", "stdio", "-serial", f"file:{self.report_path}",
+            "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
+            "-device", "virtio-rng-pci",
+        ]
+        for number, (path, serial) in enumerate(disks):
+            command += [
+                # What the machine wrote is in the host's memory at once: killing QEMU is the power cut of a
+                # disk whose cache was written out.
+                "-drive", f"file={path},format=raw,if=none,id=disk{number},cache=unsafe,discard=unmap",
+                "-device", f"virtio-blk-pci,drive=disk{number},serial={serial}"]
+        for name, path in fw_cfg:
+            command += ["-fw_cfg", f"name={name},file={path}"]
+        if network:
+            command += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"]
+        self.started = time.monotonic()
+        self.deadline = self.started + limit
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True)
+        self.text = ""
+        self.changed = threading.Condition()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        with open(self.log_path, "wb") as log:
+            while True:
+                data = os.read(self.process.stdout.fileno(), 65536)
+                if not data:
+                    break
+                log.write(data)
+                log.flush()
+                with self.changed:
+                    self.text += data.decode(errors="replace")
+                    self.changed.notify_all()
+        with self.changed:
+            self.changed.notify_all()
+
+    @property
+    def lines(self):
+        """The console's lines so far."""
+        return [re.sub(r".*\r(?!$)", "", line).rstrip()
+                for line in ESCAPES.sub("", self.text).replace("\r\n", "\n").split("\n")]
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def wait_for(self, what, pattern):
+        """Waits until the console matches; an AssertionError says what did not come."""
+        expression = re.compile(pattern, re.MULTILINE)
+        while True:
+            with self.changed:
+                found = expression.search(ESCAPES.sub("", self.text).replace("\r\n", "\n"))
+                if found:
+                    return found
+                left = self.deadline - time.monotonic()
+                if left <= 0 or self.process.poll() is not None:
+                    break
+                self.changed.wait(min(left, 0.2))
+        ended = self.process.poll()
+        state = f"the machine ended with status {ended}" if ended is not None else "time is up"
+        raise AssertionError(f"{what}: {state} after {self.seconds():.0f} s, and /{pattern}/ was not on the "
+                             f"console; its end:\n{self.tail()}")
+
+    def wait_end(self, what):
+        """Waits until the machine switches itself off."""
+        try:
+            self.process.wait(max(0, self.deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{what}: the machine still runs after {self.seconds():.0f} s; the end of its "
+                                 f"console:\n{self.tail()}") from None
+        self.reader.join(5)
+
+    def tail(self, count=40):
+        return "\n".join("    | " + line for line in [line for line in self.lines if line][-count:])
+
+    def quiet_for(self, seconds):
+        """Waits until nothing has come to the console for a while."""
+        size = -1
+        while size != len(self.text) and time.monotonic() < self.deadline:
+            size = len(self.text)
+            time.sleep(seconds)
+
+    def report(self):
+        """What the machine wrote to its second serial port."""
+        return self.report_path.read_text(errors="replace") if self.report_path.exists() else ""
+
+    def qmp(self, *commands):
+        """Runs monitor commands."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(20)
+            monitor.connect(str(self.qmp_path))
+            stream = monitor.makefile("rw")
+            stream.readline()
+            for command in ({"execute": "qmp_capabilities"}, *commands):
+                stream.write(json.dumps(command) + "\n")
+                stream.flush()
+                while "return" not in (answer := json.loads(stream.readline())):
+                    if "error" in answer:
+                        raise AssertionError(f"monitor: {command} was answered by {answer}")
+
+    def vga_text(self, work):
+        """The text of the screen, as the graphics card holds it in its memory: 25 lines at its start address."""
+        path = work / "vga"
+        self.qmp({"execute": "pmemsave", "arguments": {"val": 0xB8000, "size": 0x8000, "filename": str(path)}})
+        cells = path.read_bytes()[0::2].decode("cp437")
+        return [cells[i:i + 80].rstrip() for i in range(0, len(cells), 80)]
+
+    def cut_power(self):
+        """Ends the machine as a power cut does. It is killed first, so that nothing is written after this."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.reader.join(5)
+
+    def close(self):
+        """Ends the machine if it still runs."""
+        if self.process.poll() is None:
+            self.cut_power()
