@@ -23,9 +23,14 @@ pub fn create_luks(act: &CreateLuks, context: &Context) -> anyhow::Result<Done> 
     if !act.reuse {
         format_command(act, &path, &key).run()?;
     }
-    open_command(act, &path, &key).run().context(
-        "is the kernel module dm_crypt there? Volumes cannot be opened on a host without it",
-    )?;
+    open_command(act, &path, &key)
+        .run()
+        .map_err(|error| match error.to_string().contains("device-mapper") {
+            true => error.context(
+                "the kernel cannot open volumes; are the modules dm_crypt and those of the cipher there?",
+            ),
+            false => error,
+        })?;
     Ok(Done::default())
 }
 

@@ -22,7 +22,7 @@ mount -t tmpfs tmpfs /mnt
 
 # Modules live outside /lib/modules, where the kernel would look for them on demand; so all come now.
 ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/modules/lib/modules/$(uname -r)"
-for module in loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8; do
+for module in loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 cbc ecb xts essiv af_alg algif_skcipher algif_hash dm-mod dm-crypt; do
     modprobe --dirname /run/modules "$module" || echo "no kernel module $module"
 done
 
