@@ -2,7 +2,7 @@
 
 use crate::host::{Command, wait};
 use crate::log::Log;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use nix::mount::{MntFlags, umount2};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 const BY_LABEL: &str = "/dev/disk/by-label";
 /// Time for the device to appear and to be mounted.
 const PATIENCE: Duration = Duration::from_secs(30);
+const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";
 const UNMOUNT_ATTEMPTS: u32 = 3;
 
 /// Reads a file from the file system with this label.
@@ -25,6 +26,7 @@ pub fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>> {
     let waiting = format!("waiting for config device {}", device.display());
     log.operation(waiting, || {
         wait::for_devices(std::slice::from_ref(&device), Some(PATIENCE))
+            .map_err(|error| anyhow!("{error:#}; {REMEDY}"))
     })?;
     let point = Point::new()?;
     let left = deadline.saturating_duration_since(Instant::now());

@@ -19,6 +19,7 @@
 //! argument that begins with `flatcar.`, as every first boot of Flatcar has.
 
 use super::command_line::CommandLine;
+use crate::fetch::OEM_DIR;
 use anyhow::bail;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -83,7 +84,7 @@ impl Environment {
             authorized_keys_fragment: switch("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT")?,
             selinux_relabel: switch("IGNITION_SELINUX_RELABEL")?,
             config_file: path("IGNITION_CONFIG_FILE", "config.ign"),
-            oem_dir: path("IGNITION_OEM_LOOKASIDE_DIR", "/usr/share/oem"),
+            oem_dir: path("IGNITION_OEM_LOOKASIDE_DIR", OEM_DIR),
             flatcar: switch("KINDLING_FLATCAR")?,
         })
     }

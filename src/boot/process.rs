@@ -106,7 +106,8 @@ impl Process<'_> {
         let plain = Fetcher::new(Settings {
             total: self.args.fetch_timeout,
             ..Settings::default()
-        });
+        })
+        .with_oem_dir(&environment.oem_dir);
         let fetcher = platform
             .fetcher(plain, self.log)
             .map_err(|error| Trouble::of("make a fetcher for the platform", &error))?;

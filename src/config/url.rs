@@ -256,7 +256,8 @@ pub(crate) fn source_problem(text: &str, version: Version) -> Option<String> {
         Err(e) => return Some(format!("unable to parse url: {e}")),
     };
     match url.scheme.as_str() {
-        "http" | "https" | "tftp" => None,
+        // Flatcar's, in every version; elsewhere there is no such file, which fetching will say.
+        "http" | "https" | "tftp" | "oem" => None,
         "gs" if version >= Version::V3_2 => None,
         "s3" => object_version_problem(&url),
         "arn" if version >= Version::V3_4 => {

@@ -3,6 +3,7 @@
 use crate::config::data_url::DataUrlError;
 use crate::config::digest::DigestError;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a fetch failed. URLs in here are shown URLs: no user info, no query values, no data.
@@ -71,6 +72,16 @@ pub enum FetchError {
         name: String,
         /// Why not.
         cause: &'static str,
+    },
+    /// A file of the vendor that is not there, or cannot be read.
+    #[error("failed to fetch resource: {url}: cannot open {}: {cause}", .path.display())]
+    OemFile {
+        /// What.
+        url: String,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
     },
     /// Neither `gzip` nor nothing.
     #[error("invalid compression method {method:?} for {url}")]
@@ -158,6 +169,9 @@ impl FetchError {
             }
             FetchError::OutOfTime { .. } => {
                 "check that the server answers, or raise ignition.timeouts.httpTotal"
+            }
+            FetchError::OemFile { .. } => {
+                "check the path; only Flatcar has a partition for files of the vendor"
             }
             FetchError::UnsupportedScheme { .. } => "use http, https or data",
             FetchError::InvalidHeader { .. } => "give the header a name and a value",

@@ -2,11 +2,12 @@
 
 use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
-use super::{FetchError, FetchEvents, Request, Scheme, Settings, authorities};
+use super::{FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem};
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most a fetch into memory may give.
@@ -22,9 +23,10 @@ pub struct Fetched {
 }
 
 /// Fetches resources.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Fetcher {
     access: Access,
+    oem_dir: Arc<Path>,
     http: Arc<Http>,
     bundles: Arc<Bundles>,
 }
@@ -59,6 +61,17 @@ pub(super) struct Opened<'a> {
     pub attempts: u32,
 }
 
+impl Default for Fetcher {
+    fn default() -> Self {
+        Fetcher {
+            access: Access::default(),
+            oem_dir: Path::new(OEM_DIR).into(),
+            http: Arc::default(),
+            bundles: Arc::default(),
+        }
+    }
+}
+
 impl Fetcher {
     /// A fetcher. Nothing is opened or read before it is needed.
     pub fn new(settings: Settings) -> Self {
@@ -73,6 +86,14 @@ impl Fetcher {
     pub fn offline(self) -> Self {
         Fetcher {
             access: Access::Offline,
+            ..self
+        }
+    }
+
+    /// The same fetcher with files of `oem:` URLs below `dir`.
+    pub fn with_oem_dir(self, dir: &Path) -> Self {
+        Fetcher {
+            oem_dir: dir.into(),
             ..self
         }
     }
@@ -243,6 +264,7 @@ impl Fetcher {
                     attempts: 1,
                 })
             }
+            Scheme::Oem => oem::open(&self.oem_dir, request),
             Scheme::Http | Scheme::Https => http::open(&self.http, request, events),
             Scheme::Tftp | Scheme::S3 | Scheme::Gs | Scheme::Arn => {
                 Err(FetchError::UnsupportedScheme {

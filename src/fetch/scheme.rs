@@ -21,11 +21,13 @@ pub enum Scheme {
     Gs,
     /// Amazon resource name of an S3 object
     Arn,
+    /// A file of the vendor of the machine
+    Oem,
 }
 
 impl Scheme {
     /// All schemes with a name.
-    const NAMED: [Scheme; 7] = [
+    const NAMED: [Scheme; 8] = [
         Scheme::Data,
         Scheme::Http,
         Scheme::Https,
@@ -33,6 +35,7 @@ impl Scheme {
         Scheme::S3,
         Scheme::Gs,
         Scheme::Arn,
+        Scheme::Oem,
     ];
 
     /// The scheme called `name`, which must be lower case.
@@ -51,10 +54,12 @@ impl Scheme {
             Scheme::S3 => "s3",
             Scheme::Gs => "gs",
             Scheme::Arn => "arn",
+            Scheme::Oem => "oem",
         }
     }
 
-    /// False if the bytes come without a network.
+    /// False if the bytes come without a network. Files of the vendor count as needing one, as they always
+    /// did: their directory may only be there when the system waits for a network.
     pub const fn needs_network(self) -> bool {
         !matches!(self, Scheme::Empty | Scheme::Data)
     }

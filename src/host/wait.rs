@@ -4,7 +4,7 @@
 //! still change, and other programs may have the device open.
 
 use super::devices::present_disks;
-use super::systemd::Systemd;
+use super::systemd::{NotStarted, Systemd};
 use anyhow::bail;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -31,8 +31,11 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     if waiting.is_empty() {
         return Ok(());
     }
-    if let Some(systemd) = Systemd::connect() {
-        return with_systemd(systemd, &udev, &waiting, limit);
+    // Without an answer of systemd what is there decides, as it does without systemd.
+    if let Some(systemd) = Systemd::connect()
+        && let Ok(not_started) = start(systemd, &waiting, limit)
+    {
+        return judge(&udev, &not_started);
     }
     let limit = limit.unwrap_or(PATIENCE);
     let waiting = watch(&udev, devices, limit)?;
@@ -43,19 +46,18 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     bail!(failure(&waiting, &format!("within {seconds} s")))
 }
 
-/// Has systemd wait. What it says counts less than what is there: it may never have heard of a device
-/// that is ready by our lights.
-fn with_systemd(
+fn start(
     mut systemd: Systemd,
-    udev: &Udev,
     waiting: &[Unready],
     limit: Option<Duration>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<NotStarted>> {
     let devices: Vec<&Path> = waiting.iter().map(|one| one.device.as_path()).collect();
-    let not_started = match systemd.start_devices(&devices, limit) {
-        Ok(not_started) => not_started,
-        Err(error) => return Err(error.context(format!("cannot wait for {}", names(waiting)))),
-    };
+    systemd.start_devices(&devices, limit)
+}
+
+/// What systemd says counts less than what is there: it may never hear of a device that is ready by our
+/// lights.
+fn judge(udev: &Udev, not_started: &[NotStarted]) -> anyhow::Result<()> {
     let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
     let waiting = udev.unready(&failed);
     if waiting.is_empty() {
@@ -63,10 +65,8 @@ fn with_systemd(
     }
     let mut results: Vec<&str> = not_started.iter().map(|one| one.result.as_str()).collect();
     results.dedup();
-    bail!(failure(
-        &waiting,
-        &format!("as systemd waited for it ({})", results.join(", "))
-    ))
+    let results = results.join(", ");
+    bail!(failure(&waiting, &format!("as systemd said: {results}")))
 }
 
 fn names(waiting: &[Unready]) -> String {
@@ -76,9 +76,7 @@ fn names(waiting: &[Unready]) -> String {
 
 fn failure(waiting: &[Unready], how: &str) -> String {
     let (names, disks) = (names(waiting), present_disks());
-    format!(
-        "waited for {names} {how}; this machine has: {disks}; check the name in the config, and that the disk is attached"
-    )
+    format!("waited in vain for {names} {how}; this machine has: {disks}")
 }
 
 /// A device that is not ready, and why.

@@ -18,6 +18,39 @@ fn digest(text: &str) -> Option<Digest> {
 }
 
 #[test]
+fn files_of_the_vendor() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(dir.path().join("a b")).expect("made");
+    std::fs::write(dir.path().join("a b/c"), HELLO).expect("written");
+    let fetcher = fetcher().with_oem_dir(dir.path());
+    let fetch = |url: &str| fetcher.fetch_to_vec(&Request::get(url), &Silent);
+    for url in ["oem:///a%20b/c", "OEM:/a%20b/c", "oem:///../a%20b/./c"] {
+        assert_eq!(fetch(url).expect(url).0, HELLO, "{url}");
+    }
+    let request = Request {
+        digest: digest(SHA256),
+        ..Request::get("oem:///a%20b/c")
+    };
+    fetcher.fetch_to_vec(&request, &Silent).expect("verified");
+    let cases = [
+        (
+            "oem:///none",
+            "failed to fetch resource: oem:///none: cannot open ",
+        ),
+        ("oem://host/a", "an oem URL has no host"),
+        ("oem:a", "an oem URL has an absolute path"),
+        ("oem:///a%20b", "Is a directory"),
+    ];
+    for (url, want) in cases {
+        let error = fetch(url).expect_err(url).to_string();
+        assert!(error.contains(want), "{url}: {error}");
+    }
+    let offline = fetcher.clone().offline();
+    let error = offline.fetch_to_vec(&Request::get("oem:///a%20b/c"), &Silent);
+    assert!(error.expect_err("offline").needs_network());
+}
+
+#[test]
 fn data_urls() {
     let cases: [(&str, &[u8]); 9] = [
         ("", b""),

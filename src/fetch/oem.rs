@@ -1,0 +1,65 @@
+//! `oem:///path`: a file the vendor of a machine put beside the system. Only Flatcar has such a directory.
+
+use super::fetcher::Opened;
+use super::pipeline::BodyError;
+use super::{FetchError, Request};
+
+use crate::config::url::{self, percent_decode};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+/// Where the files are, unless somebody says otherwise.
+pub const OEM_DIR: &str = "/usr/share/oem";
+
+/// Opens the file of a request below `dir`.
+pub(super) fn open(dir: &Path, request: &Request) -> Result<Opened<'static>, FetchError> {
+    let path = dir.join(inside(request)?);
+    match File::open(&path) {
+        Ok(file) => Ok(Opened {
+            body: Box::new(Body(file)),
+            attempts: 1,
+        }),
+        Err(cause) => Err(FetchError::OemFile {
+            url: request.shown_url(),
+            path,
+            cause,
+        }),
+    }
+}
+
+/// The path below the directory; `..` does not lead out of it.
+fn inside(request: &Request) -> Result<PathBuf, FetchError> {
+    let url = url::parse(&request.url).map_err(|error| request.invalid(error.to_string()))?;
+    if url
+        .authority
+        .is_some_and(|authority| !authority.host.is_empty())
+    {
+        return Err(request.invalid("an oem URL has no host; write oem:///path".into()));
+    }
+    if !url.path.starts_with('/') {
+        return Err(request.invalid("an oem URL has an absolute path; write oem:///path".into()));
+    }
+    let path = PathBuf::from(OsString::from_vec(percent_decode(&url.path)));
+    let mut inside = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => inside.push(part),
+            Component::ParentDir => drop(inside.pop()),
+            _ => {}
+        }
+    }
+    Ok(inside)
+}
+
+/// A file whose errors are those of a body, not of what unpacks it.
+struct Body(File);
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer);
+        read.map_err(|error| BodyError::Broken(error.to_string()).into())
+    }
+}
