@@ -32,6 +32,8 @@ DIRECTORIES = 100
 VALIDATE_TIME = 1 / 8
 VALIDATE_MEMORY = 1 / 2
 FILES_TIME = 1 / 2
+FETCH_STAGE_TIME = 1 / 8
+FILES_STAGE_TIME = 1 / 2
 BINARY_BYTES = 7_000_000
 
 
@@ -90,11 +92,12 @@ def fresh_root(work):
 
 
 def tree_digest(root):
-    """Digest over paths, modes and contents of everything a run wrote, but for the peer's note about its run."""
+    """Digest over paths, modes and contents of everything a run wrote, but for what each notes about its run."""
     digest = hashlib.sha256()
     count = 0
     for path in sorted(root.rglob("*")):
-        if path.is_file() and "selinux" not in path.parts and path.name != ".ignition-result.json":
+        own = path.name == ".ignition-result.json" or "kindling" in path.parts
+        if path.is_file() and "selinux" not in path.parts and not own:
             count += 1
             digest.update(f"{path.relative_to(root)} {path.stat().st_mode:o}\n".encode())
             # The peer writes presets in no order.
@@ -117,9 +120,9 @@ class FilesStage:
         setfiles.chmod(0o755)
         self.environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
 
-    def run(self, who, command):
+    def run(self, who, command, environment=None):
         root = fresh_root(self.work)
-        figures = measure(command(root), self.environment)
+        figures = measure(command(root), environment or self.environment)
         if who not in self.results:
             self.results[who] = tree_digest(root)
         shutil.rmtree(root)
@@ -134,6 +137,38 @@ class FilesStage:
 
     def kindling(self):
         return self.run("kindling", lambda root: [KINDLING, "apply", "--root", root, self.config])
+
+
+class Stages:
+    """The fetch and files stages of both programs, from a shell with the platform `file`."""
+
+    def __init__(self, files_stage, work, config):
+        self.files_stage = files_stage
+        self.work = work
+        self.programs = {"peer": PEER_STAGES, "kindling": work / "ignition"}
+        self.programs["kindling"].symlink_to(KINDLING)
+        (work / "empty").mkdir()
+        self.environment = {
+            **files_stage.environment,
+            "IGNITION_CONFIG_FILE": str(config),
+            "KINDLING_RUN_DIR": str(work / "run"),
+        }
+
+    def command(self, who, stage, root):
+        return [
+            self.programs[who], "-platform=file", f"-stage={stage}", f"-root={root}", "-log-to-stdout",
+            f"-config-cache={self.work / who}.cache", f"-state-file={self.work / who}.state", f"-neednet={self.work / 'neednet'}",
+        ]
+
+    def fetch(self, who):
+        """From config to cache."""
+        for old in (f"{who}.cache", f"{who}.state"):
+            (self.work / old).unlink(missing_ok=True)
+        return measure(self.command(who, "fetch", self.work / "empty"), self.environment)
+
+    def files(self, who):
+        """From the cache of the last fetch to a fresh root."""
+        return self.files_stage.run(f"{who} stages", lambda root: self.command(who, "files", root), self.environment)
 
 
 def line(what, peer, ours, unit, limit):
@@ -177,6 +212,18 @@ def main():
         same = stage.results["peer"] == stage.results["kindling"]
         count = stage.results["kindling"][0]
         print(f"trees written: {count} files, {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
+        met.append(same)
+
+        # The peer reads its config from the working directory.
+        os.chdir(work)
+        (work / "config.ign").symlink_to(config)
+        stages = Stages(stage, work, config)
+        peer, ours = in_turns(arguments.runs, lambda: stages.fetch("peer"), lambda: stages.fetch("kindling"))
+        met.append(line("fetch stage, time", peer[0], ours[0], "s", FETCH_STAGE_TIME))
+        peer, ours = in_turns(arguments.runs, lambda: stages.files("peer"), lambda: stages.files("kindling"))
+        met.append(line("files stage, time", peer[0], ours[0], "s", FILES_STAGE_TIME))
+        same = stage.results["peer stages"] == stage.results["kindling stages"]
+        print(f"trees of the stages: {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
         met.append(same)
 
     size = KINDLING.stat().st_size

@@ -128,7 +128,11 @@ impl<'a> Engine<'a> {
     }
 
     fn acquire(&mut self) -> Result<Option<Document>, Trouble> {
-        match acquire(self) {
+        let progress = self.progress;
+        let under_way = progress.under_way("obtaining the config");
+        let acquired = acquire(self);
+        drop(under_way);
+        match acquired {
             Ok(Acquired::Config { document, fetcher }) => {
                 self.fetcher = fetcher;
                 Ok(Some(*document))

@@ -7,6 +7,9 @@ const RUN_DIRECTORY: &str = "/run/kindling";
 /// The environment variable that says otherwise, for trying stages out beside each other.
 const RUN_DIRECTORY_VARIABLE: &str = "KINDLING_RUN_DIR";
 
+/// What shows the failure before the emergency shell, if this is our own dracut module.
+const FAILURE_PROGRAM: &str = "/usr/libexec/kindling-emergency";
+
 /// The directory for reports and failures of this boot.
 pub fn run_directory() -> PathBuf {
     std::env::var_os(RUN_DIRECTORY_VARIABLE)
@@ -22,6 +25,11 @@ pub fn report() -> PathBuf {
 /// Why this boot failed, as shown on its consoles.
 pub fn failure() -> PathBuf {
     run_directory().join("failure.txt")
+}
+
+/// True if a program of ours shows failures when everything else is said.
+pub fn shows_failures() -> bool {
+    Path::new(FAILURE_PROGRAM).exists()
 }
 
 /// The origins that belong to a config cache: a hidden file beside it.

@@ -21,7 +21,6 @@ use crate::report::{BootReport, Source, StageOutcome, StageReport};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -36,8 +35,6 @@ const USAGE: u8 = 2;
 const NOT_BEGUN: u8 = 3;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// A program of the distribution shows the failure when everything else is said; without it we do.
-const FAILURE_UNIT: &str = "/usr/lib/systemd/system/kindling-failure.service";
 
 /// Runs a stage to its end; gives the exit code.
 pub fn run(args: &StageArgs) -> u8 {
@@ -249,7 +246,7 @@ impl Process<'_> {
         if let Err(error) = failure::write(&failure, &path) {
             self.log.warning(format_args!("{error:#}"));
         }
-        if !Path::new(FAILURE_UNIT).exists() {
+        if !paths::shows_failures() {
             self.consoles.write(&failure::render(&failure));
         }
     }

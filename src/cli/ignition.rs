@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::boot::args::{self, StageArgs};
+use crate::boot::flags::Asked;
 use clap::Args;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,9 +36,11 @@ Exit codes:
 
 /// Runs the stage that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    names::answer(args::parse(arguments, &names::is_platform), |args| {
-        start(&args)
-    })
+    let asked = args::parse(arguments, &names::is_platform);
+    if let Asked::Wrong(text) = &asked {
+        crate::boot::misuse::tell(arguments, text);
+    }
+    names::answer(asked, |args| start(&args))
 }
 
 fn start(args: &StageArgs) -> ExitCode {

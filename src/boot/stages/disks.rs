@@ -99,6 +99,7 @@ fn wait_for(stand: &Stand<'_>, part: &str, paths: &[PathBuf]) -> Result<(), Trou
         .map(|path| path.display().to_string())
         .collect();
     let description = format!("waiting for devices [{}]", names.join(" "));
+    let _under_way = stand.progress.under_way(description.clone());
     let waited = stand
         .log
         .operation(&description, || wait::for_devices(paths, None));
