@@ -1,6 +1,7 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
 pub mod apply;
+pub mod developer;
 pub mod exit;
 pub mod findings;
 pub mod generate;
@@ -60,6 +61,9 @@ enum Command {
     Boot(ignition::BootArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),
+    /// Measurements, for those who work on kindling
+    #[command(hide = true)]
+    Developer(developer::DeveloperArgs),
     /// Print a shell completion script
     Completions(generate::CompletionsArgs),
     /// Write manual pages into a directory
@@ -101,6 +105,7 @@ fn kindling() -> ExitCode {
         Command::Apply(args) => apply::run(&args),
         Command::Boot(args) => return ignition::run(&args.arguments),
         Command::Report(args) => report::run(&args),
+        Command::Developer(args) => developer::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
     };

@@ -179,3 +179,87 @@ pub fn tell_partition(
     // SAFETY: both structures live for the whole call and have the layout the kernel expects.
     unsafe { raw::blkpg(disk.as_raw_fd(), &argument) }.map(drop)
 }
+
+/// I/O ports of x86 that this thread may use while the value lives. Neither moves to another thread nor is
+/// used by one: the permission is that of a thread.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug)]
+pub struct Ports {
+    first: u16,
+    count: u16,
+    _of_this_thread: std::marker::PhantomData<*const ()>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Ports {
+    /// Asks for the use of `count` ports.
+    ///
+    /// # Errors
+    /// `EPERM` without the right to, or if the kernel is locked down.
+    pub fn open(first: u16, count: u16) -> nix::Result<Self> {
+        permit(first, count, true)?;
+        Ok(Self {
+            first,
+            count,
+            _of_this_thread: std::marker::PhantomData,
+        })
+    }
+
+    /// Writes 16 bits to `port` and the one behind it.
+    ///
+    /// # Errors
+    /// `EPERM` if they are not ours.
+    pub fn write_word(&self, port: u16, value: u16) -> nix::Result<()> {
+        self.check(port, 2)?;
+        // SAFETY: the ports are permitted, and the instruction touches neither memory nor the stack. What
+        // the device does is up to who asks for its ports; none of ours is told to write to memory.
+        unsafe {
+            std::arch::asm!("out dx, ax", in("dx") port, in("ax") value,
+                options(nomem, nostack, preserves_flags));
+        }
+        Ok(())
+    }
+
+    /// Reads bytes from one port until `buffer` is full, in one instruction, which a virtual machine
+    /// answers in large pieces.
+    ///
+    /// # Errors
+    /// `EPERM` if the port is not ours.
+    pub fn read_bytes(&self, port: u16, buffer: &mut [u8]) -> nix::Result<()> {
+        self.check(port, 1)?;
+        // SAFETY: the port is permitted. The instruction writes as many bytes as `buffer` has, upwards
+        // from its start, as the direction flag is clear at any asm block.
+        unsafe {
+            std::arch::asm!("rep insb", in("dx") port,
+                inout("rdi") buffer.as_mut_ptr() => _,
+                inout("rcx") buffer.len() => _,
+                options(nostack, preserves_flags));
+        }
+        Ok(())
+    }
+
+    fn check(&self, port: u16, bytes: u16) -> nix::Result<()> {
+        let end = u32::from(port) + u32::from(bytes);
+        let ours = port >= self.first && end <= u32::from(self.first) + u32::from(self.count);
+        if ours {
+            Ok(())
+        } else {
+            Err(nix::errno::Errno::EPERM)
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Drop for Ports {
+    fn drop(&mut self) {
+        // Giving up a permission cannot fail.
+        let _ = permit(self.first, self.count, false);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn permit(first: u16, count: u16, on: bool) -> nix::Result<()> {
+    // SAFETY: the call takes numbers only, and changes what instructions this thread may use.
+    let result = unsafe { nix::libc::ioperm(first.into(), count.into(), on.into()) };
+    nix::errno::Errno::result(result).map(drop)
+}

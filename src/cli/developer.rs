@@ -1,0 +1,56 @@
+//! `kindling developer`: what measurements and hardware need, and users do not.
+
+use super::exit::{Exit, Failure};
+use crate::platform::qemu;
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use std::time::Instant;
+
+/// `kindling developer`
+#[derive(Debug, Args)]
+pub struct DeveloperArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read a key of QEMU's firmware configuration; print its size and how long that took
+    ReadFirmware(ReadFirmwareArgs),
+}
+
+#[derive(Debug, Args)]
+struct ReadFirmwareArgs {
+    /// The way to read
+    #[arg(long, value_name = "WAY")]
+    by: Way,
+    /// The key, e.g. opt/com.coreos/config
+    key: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    /// I/O ports
+    Ports,
+    /// Files of the kernel
+    Sysfs,
+}
+
+/// Does what the arguments ask for.
+pub fn run(args: &DeveloperArgs) -> Result<Exit, Failure> {
+    let Command::ReadFirmware(args) = &args.command;
+    read_firmware(args).map_err(|error| Failure::new(Exit::Failed, &error))
+}
+
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+fn read_firmware(args: &ReadFirmwareArgs) -> anyhow::Result<Exit> {
+    let start = Instant::now();
+    let text = match args.by {
+        Way::Ports => qemu::read_by_ports(&args.key),
+        Way::Sysfs => qemu::read_by_sysfs(&args.key),
+    };
+    let text = text?.with_context(|| format!("fw_cfg has no key {}", args.key))?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{} bytes in {seconds:.6} s", text.len());
+    Ok(Exit::Done)
+}
