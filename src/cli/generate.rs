@@ -24,11 +24,20 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
     clap_complete::generate(
         args.shell,
-        &mut Cli::command(),
+        &mut visible(&Cli::command()),
         "kindling",
         &mut std::io::stdout(),
     );
     Ok(Exit::Done)
+}
+
+/// The command line without hidden commands, which would be completed as well.
+fn visible(command: &clap::Command) -> clap::Command {
+    let subcommands = command.get_subcommands().filter(|one| !one.is_hide_set());
+    clap::Command::new("kindling")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(command.get_arguments().cloned())
+        .subcommands(subcommands.cloned())
 }
 
 /// Writes one manual page per command.
