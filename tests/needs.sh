@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|demo|test|bench ...
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|bench|boot ...
 # Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
 set -euo pipefail
 
@@ -9,8 +9,22 @@ packages_of() {
         build) echo gcc libc6-dev make ;;
         demo)  echo python3 e2fsprogs xfsprogs btrfs-progs dosfstools util-linux mount fdisk gdisk passwd ;;
         test)  echo mdadm cryptsetup-bin user-mode-linux busybox-static udev kmod openssl python3 procps ;;
+        lint)  echo shellcheck ;;
+        boot)  echo mmdebstrap dracut dracut-network linux-image-cloud-amd64 systemd udev dbus kmod iproute2 \
+                    e2fsprogs xfsprogs dosfstools btrfs-progs fdisk gdisk passwd mdadm cryptsetup-bin python3 \
+                    qemu-system-x86 qemu-system-common qemu-utils seabios ;;
         bench) echo python3 time ignition ;;
-        *)     echo "needs.sh: no job called '$1'; there are: build demo test bench" >&2; exit 64 ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test bench boot" >&2; exit 64 ;;
+    esac
+}
+
+# The packages of QEMU fit together only in one version, and where backports are known, some may be installed, or
+# would be taken, from there. So if one is missing, all are installed in the version of this one.
+LEADER=qemu-system-x86
+is_of_set() {
+    case "$1" in
+        qemu-system-x86 | qemu-system-common | qemu-utils) ;;
+        *) return 1 ;;
     esac
 }
 
@@ -33,6 +47,9 @@ fi
 missing=()
 for package in "${wanted[@]}"; do
     installed "$package" || missing+=("$package")
+    if is_of_set "$package" && ! installed "$LEADER"; then
+        missing+=("$package")
+    fi
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -43,5 +60,13 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "installing: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# A kernel that only virtual machines boot needs no initramfs here.
+export INITRD=No
 apt-get update -q
-apt-get install -q -y --no-install-recommends "${missing[@]}"
+version=$(apt-cache policy "$LEADER" | sed -n 's/^ *Candidate: //p')
+for i in "${!missing[@]}"; do
+    if is_of_set "${missing[i]}"; then
+        missing[i]+="=$version"
+    fi
+done
+apt-get install -q -y --no-install-recommends --allow-downgrades "${missing[@]}"

@@ -37,6 +37,11 @@ why() {
     esac
 }
 
+# line LABEL TEXT: a line of the screen; it does not wrap on a console of 80 columns.
+line() {
+    printf '  %-13s %.63s\n' "$1" "$2"
+}
+
 # make_screen: writes the screen for the first failed unit; fails if there is none.
 make_screen() {
     # shellcheck disable=SC2046 # a list of names is wanted
@@ -45,18 +50,16 @@ make_screen() {
     unit=$1
     shift
     mkdir -p "${screen%/*}"
+    # In the form of the screens that the stages leave.
     {
-        echo "First-boot provisioning failed."
-        echo
-        echo "  Unit    $unit"
-        echo "          $(systemctl show --property=Description --value "$unit" 2>/dev/null | cut -c 1-68)"
-        echo "  Cause   $(why "$unit")"
-        [ $# -eq 0 ] || echo "  Also    $(echo "$*" | cut -c 1-68)"
-        echo
-        echo "What to do   look at its log, mend the cause, reboot: the first boot is then"
-        echo "             tried again from its beginning."
-        echo "Log of it    journalctl -b --no-pager -u $unit"
-        echo "Whole log    journalctl -b"
+        echo "kindling: FIRST-BOOT PROVISIONING FAILED"
+        line unit "$unit"
+        line '' "$(systemctl show --property=Description --value "$unit" 2>/dev/null)"
+        line cause "$(why "$unit")"
+        [ $# -eq 0 ] || line 'also failed' "$*"
+        line 'to do' "read its log, mend the cause, reboot"
+        line see "journalctl -b --no-pager -u $unit"
+        line 'next boot' "tries again from the start"
     } >"$screen"
 }
 

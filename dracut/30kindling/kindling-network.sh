@@ -29,20 +29,25 @@ say() {
     echo "network: $*"
 }
 
-# fail CAUSE: the screen that is shown before the emergency shell, and the end.
+# line LABEL TEXT: a line of the screen; it does not wrap on a console of 80 columns.
+line() {
+    printf '  %-13s %.63s\n' "$1" "$2"
+}
+
+# fail CAUSE: leaves the screen that is shown before the emergency shell, in the form of the stages'.
 fail() {
     mkdir -p /run/kindling
     {
-        echo "First-boot provisioning failed: the network is needed and did not come up."
-        echo
-        echo "  Cause       $1"
-        echo "  Interfaces  $(interfaces | cut -c 1-66)"
-        echo "  Needed for  the config, or files it names, come from the network"
-        echo
-        echo "What to do    check cable and DHCP server, or set an address by ip= on the kernel"
-        echo "              command line; then reboot: the first boot is tried again."
-        echo "More          networkctl status --all, or: nmcli device"
-        echo "Log of it     journalctl -b --no-pager -u kindling-network.service"
+        echo "kindling: FIRST-BOOT PROVISIONING FAILED"
+        line stage "network"
+        line operation "bring up the network of the initramfs"
+        line cause "$1"
+        line interfaces "$(interfaces)"
+        line 'asked for by' "a config, or a file it names, that comes from the network"
+        line 'to do' "check cable and DHCP server, or set an address by ip= on the"
+        line '' "kernel command line, then reboot"
+        line see "journalctl -b --no-pager -u kindling-network.service"
+        line 'next boot' "tries again from the start"
     } >/run/kindling/failure.txt
     say "$1"
     exit 1

@@ -191,7 +191,11 @@ def system_disk(tree, overlay=None, extra=""):
             # Services that have nothing to do here, and would only cost time.
             for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
                          "systemd-timesyncd.service", "getty@tty1.service", "serial-getty@ttyS0.service",
-                         "e2scrub_reap.service", "fstrim.timer", "e2scrub_all.timer"):
+                         "e2scrub_reap.service", "fstrim.timer", "e2scrub_all.timer",
+                         "systemd-logind.service", "systemd-update-utmp.service",
+                         "systemd-networkd.service", "systemd-networkd.socket",
+                         "systemd-update-utmp-runlevel.service", "systemd-tmpfiles-clean.timer",
+                         "sys-kernel-debug.mount", "sys-kernel-tracing.mount"):
                 (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
                 (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
             boot = pathlib.Path(scratch) / "boot"

@@ -40,8 +40,6 @@ def main():
     try:
         tree = build.installed(options.binary.resolve())
         module, binary = ("ignition", None) if options.peer else ("kindling", options.binary.resolve())
-        import os
-        if os.environ.get("STANDIN"): module, binary = "kindling", pathlib.Path("/usr/lib/dracut/modules.d/30ignition/ignition")
         initrd = build.initramfs(module, tree, binary, scenarios.initramfs_extra(peer=options.peer))
         overlay = scenarios.root_extra() if options.peer else None
         build.system_disk(tree, overlay)

@@ -134,6 +134,7 @@ class Machine:
     def vga_text(self, work):
         """The text of the screen, as the graphics card holds it in its memory: 25 lines at its start address."""
         path = work / "vga"
+        path.unlink(missing_ok=True)
         self.qmp({"execute": "pmemsave", "arguments": {"val": 0xB8000, "size": 0x8000, "filename": str(path)}})
         cells = path.read_bytes()[0::2].decode("cp437")
         return [cells[i:i + 80].rstrip() for i in range(0, len(cells), 80)]
