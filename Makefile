@@ -14,6 +14,8 @@ MODULESDIR = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d
 UNITDIR    = $(DESTDIR)$(PREFIX)/lib/systemd/system
 GRUBDIR    = $(DESTDIR)$(PREFIX)/lib/bootupd/grub2-static/configs.d
 
+SHELL_FILES = $(wildcard .ci/run tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dist/systemd/*.sh)
+
 BINARY = target/release/kindling
 
 .PHONY: help build release demo test test-boot test-boot-quick lint bench bench-boot
@@ -22,10 +24,13 @@ BINARY = target/release/kindling
 help:
 	@echo 'make demo      plan and apply an example to a disk image, then look at the result (root)'
 	@echo 'make test      all tests, the real-kernel lab among them (root)'
+	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
 	@echo 'make lint      formatting and lints, warnings denied'
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
+	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make release   target/release/kindling'
-	@echo 'make install   binary, man pages, completions; DESTDIR= and PREFIX= are honoured'
+	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
+	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
 
 build:
 	$(CARGO) build
@@ -41,14 +46,28 @@ test:
 	tests/needs.sh build demo test
 	$(CARGO) test
 
+# Whole machines in QEMU, from power-on to the real root. One of them: tests/boot/run.py NAME; --list names them.
+test-boot: release
+	tests/needs.sh boot
+	tests/boot/run.py
+
+test-boot-quick: release
+	tests/needs.sh boot
+	tests/boot/run.py --quick
+
 lint:
-	tests/needs.sh build
+	tests/needs.sh build lint
+	shellcheck $(SHELL_FILES)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 
 bench: release
 	tests/needs.sh bench
 	benches/bench.py
+
+bench-boot: release
+	tests/needs.sh boot bench
+	benches/boot.py
 
 install: release
 	$(MAKE) install-files

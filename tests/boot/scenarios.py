@@ -56,7 +56,7 @@ class Lab:
         path.write_text(document if isinstance(document, str) else configs.text(document))
         return path
 
-    def start(self, system, *disks, args="", platform="qemu", document=None, quiet=True, limit=240,
+    def start(self, system, *disks, args="", platform="qemu", document=None, quiet=True, limit=600,
               console="console=ttyS0", **options):
         """Starts a machine as its boot loader would: with the first-boot argument exactly if the flag is there."""
         first = "ignition.firstboot" if build.exists_on(system, build.BOOT, "/ignition.firstboot") else ""
@@ -288,7 +288,7 @@ NO_SUCH_DISK = "/dev/disk/by-id/virtio-nowhere"
 SOON = "systemd.default_device_timeout_sec=5"
 
 
-def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=200, **options):
+def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=600, **options):
     """Boots, waits for the prompt, and holds the last screen against the rule: within 24 lines everything that a
     person needs, nothing after it, nothing secret in it. `expected` is (what, pattern on the screen)."""
     system = lab.system()

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""How long the stages of a first boot take: kindling beside Debian's Ignition.
+
+The same Debian, the same machine in QEMU, the same config: one data disk with wipeTable, two partitions, one ext4,
+50 files, a user, five units. Only the dracut module in the initramfs differs. A stage's time is the one between
+systemd's journal entries of its unit's start and its end. The two take turns, so that what else the host does
+meets both.
+
+    benches/boot.py [--runs N]
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests" / "boot"))
+
+import build  # noqa: E402 (found by the line above)
+import configs  # noqa: E402
+import scenarios  # noqa: E402
+
+STAGES = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files", "umount"]
+STARTING, STARTED = "7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf"
+STOPPING, STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
+
+JOURNAL = ("journalctl -b --no-pager -o json --output-fields=MESSAGE_ID,UNIT "
+           + " ".join(f"MESSAGE_ID={id_}" for id_ in (STARTING, STARTED, STOPPING, STOPPED))
+           + " | grep '\"ignition-'")
+# The partition is as large as the one that the config has a file system made on.
+MKFS = ("a=$(date +%s%N); mkfs.ext4 -q -F /dev/disk/by-partlabel/spare && b=$(date +%s%N) && echo $((b - a))")
+QUESTIONS = [("journal", JOURNAL, None), ("mkfs", MKFS, None),
+             ("files", "cat /etc/bench/* | wc -c", f"{50 * 1024}\n"),
+             ("file system", "lsblk -no FSTYPE /dev/disk/by-partlabel/data", "ext4\n"),
+             ("user", "getent passwd bench | cut -d: -f1", "bench\n")]
+
+
+def config():
+    """The config of both."""
+    unit = ("[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n")
+    return configs.config(
+        passwd={"users": [{"name": "bench", "sshAuthorizedKeys": [configs.KEY]}]},
+        storage={
+            "disks": [{"device": configs.DATA_DISK, "wipeTable": True, "partitions": [
+                {"number": 1, "label": "data", "sizeMiB": 200}, {"number": 2, "label": "spare", "sizeMiB": 200}]}],
+            "filesystems": [{"device": "/dev/disk/by-partlabel/data", "format": "ext4", "wipeFilesystem": True,
+                             "path": "/var/lib/data"}],
+            "files": [configs.file(f"/etc/bench/{n:02}", f"{n:02}" * 512) for n in range(50)]
+            + [configs.file("/usr/local/bin/boot-report", configs.report_script(QUESTIONS), 0o755)]},
+        systemd={"units": [
+            {"name": "boot-report.service", "enabled": True, "contents":
+                "[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\n"
+                "ExecStart=/usr/local/bin/boot-report\n[Install]\nWantedBy=multi-user.target\n"}]
+            + [{"name": f"bench-{n}.service", "enabled": True, "contents": unit} for n in range(4)]})
+
+
+def boot(lab):
+    """One first boot: seconds of each stage, and of mkfs alone."""
+    machine = lab.start(lab.system(), lab.blank(), document=config(), limit=900)
+    machine.wait_end("the machine of the benchmark")
+    answers = configs.read_report(machine.report(), QUESTIONS)
+    configs.judge(answers, [question for question in QUESTIONS if question[2] is not None])
+    at = {}
+    for line in answers["journal"].splitlines():
+        entry = json.loads(line)
+        at.setdefault((entry["UNIT"], entry["MESSAGE_ID"]), int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6)
+    times = {}
+    for stage in STAGES:
+        unit, begin, end = f"ignition-{stage}.service", STARTING, STARTED
+        if stage == "umount":
+            unit, begin, end = "ignition-mount.service", STOPPING, STOPPED
+        # A stage whose condition failed did not start, and took no time.
+        if (unit, begin) in at:
+            times[stage] = at[unit, end] - at[unit, begin]
+    missing = [stage for stage in STAGES if stage not in times and stage != "fetch"]
+    assert not missing, f"the journal has no start of {', '.join(missing)}:\n{answers['journal']}"
+    times["mkfs alone"] = int(answers["mkfs"]) / 1e9
+    return times
+
+
+def main():
+    """Runs, and prints the table."""
+    parser = argparse.ArgumentParser(description="times of the stages of a first boot, beside Ignition's")
+    parser.add_argument("--runs", type=int, default=3)
+    runs = parser.parse_args().runs
+
+    binary = build.REPO / "target/release/kindling"
+    tree = build.installed(binary)
+    # On the root of the peer there are no binaries of ours that run: it is only a disk to boot.
+    sides = {
+        "ignition": (build.initramfs("ignition", tree, None, scenarios.initramfs_extra(peer=True)),
+                     scenarios.root_extra()),
+        "kindling": (build.initramfs("kindling", tree, binary, scenarios.initramfs_extra(peer=False)), None)}
+    found = {name: [] for name in sides}
+    for run in range(runs):
+        for name, (initrd, overlay) in sides.items():
+            with tempfile.TemporaryDirectory(prefix="kindling-bench-") as work:
+                lab = scenarios.Lab(pathlib.Path(work), tree, initrd, name == "ignition", overlay)
+                try:
+                    found[name].append(boot(lab))
+                finally:
+                    lab.close()
+            print(f"run {run + 1} of {runs}, {name}: " + ", ".join(
+                f"{stage} {seconds:.2f} s" for stage, seconds in found[name][-1].items()), flush=True)
+
+    def median(name, stage):
+        return statistics.median([times.get(stage, 0.0) for times in found[name]])
+
+    def total(name):
+        return statistics.median([sum(times.get(stage, 0.0) for stage in STAGES) for times in found[name]])
+
+    print(f"\nseconds by systemd's journal, medians of {runs}")
+    print(f"{'stage':16} {'ignition':>10} {'kindling':>10} {'ratio':>8}")
+    rows = [(stage, median("ignition", stage), median("kindling", stage)) for stage in STAGES]
+    rows.append(("all stages", total("ignition"), total("kindling")))
+    for stage, peer, ours in rows:
+        ratio = f"{ours / peer:8.2f}" if peer else f"{'-':>8}"
+        print(f"{stage:16} {peer:10.2f} {ours:10.2f} {ratio}")
+    floor = statistics.median([times["mkfs alone"] for side in found.values() for times in side])
+    print(f"the floor of disks, mkfs.ext4 alone on an equal partition: {floor:.2f} s\n")
+
+    met = True
+    for stage, limit, words in (("disks", 1 / 3, "at most 1/3"), ("all stages", 1 / 2, "at most 1/2")):
+        _, peer, ours = next(row for row in rows if row[0] == stage)
+        good = ours <= peer * limit
+        met &= good
+        print(f"{stage}: {ours / peer:.2f} of Ignition's time, wanted {words}: {'met' if good else 'NOT MET'}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (AssertionError, build.BuildError) as error:
+        print(f"FAILED: {error}")
+        sys.exit(1)
