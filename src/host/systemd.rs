@@ -18,8 +18,11 @@ use wire::{Body, Kind, Message};
 const SOCKET: &str = "/run/systemd/private";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-/// How long systemd may take to answer a call.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long systemd may take to answer a call. It hears nobody while it reads its units anew, which dracut
+/// makes it do during a boot, and which takes seconds on slow machines.
+const ANSWER: Duration = Duration::from_secs(25);
+/// How often a job is started that systemd drops.
+const ATTEMPTS: usize = 10;
 
 /// A connection to systemd.
 #[derive(Debug)]
@@ -34,8 +37,16 @@ pub struct Systemd {
 pub struct NotStarted {
     /// The device.
     pub device: PathBuf,
-    /// systemd's word: `timeout`, `failed`; or ours if its time was over for us.
-    pub result: String,
+    /// systemd's word: `timeout`, `failed`; `None` if it still waits, but our time is over.
+    pub result: Option<String>,
+}
+
+impl NotStarted {
+    /// True if systemd dropped the job without a reason of its own. It does so with jobs for absent devices
+    /// when it reads its units anew, so they are started again.
+    fn is_dropped(&self) -> bool {
+        matches!(self.result.as_deref(), Some("collected" | "canceled"))
+    }
 }
 
 /// The version of the systemd that runs this machine, e.g. 252. None without systemd.
@@ -103,6 +114,23 @@ impl Systemd {
         limit: Option<Duration>,
     ) -> anyhow::Result<Vec<NotStarted>> {
         let deadline = limit.map(|limit| Instant::now() + limit);
+        let mut not_started = self.start_once(devices, deadline)?;
+        for _ in 1..ATTEMPTS {
+            if not_started.is_empty() || !not_started.iter().all(NotStarted::is_dropped) {
+                break;
+            }
+            let left: Vec<&Path> = not_started.iter().map(|one| one.device.as_path()).collect();
+            not_started = self.start_once(&left, deadline)?;
+        }
+        Ok(not_started)
+    }
+
+    fn start_once(
+        &mut self,
+        devices: &[&Path],
+        deadline: Option<Instant>,
+    ) -> anyhow::Result<Vec<NotStarted>> {
+        self.ended.clear();
         let mut jobs = Vec::new();
         for device in devices {
             jobs.push(self.start(&device_unit(device))?);
@@ -115,11 +143,9 @@ impl Systemd {
             self.note(&message);
         }
         let results = devices.iter().zip(&jobs).filter_map(|(device, job)| {
-            let result = self.ended.get(job).map_or("not in time", String::as_str);
-            (result != "done").then(|| NotStarted {
-                device: device.into(),
-                result: result.into(),
-            })
+            let result = self.ended.get(job).cloned();
+            let device = device.into();
+            (result.as_deref() != Some("done")).then_some(NotStarted { device, result })
         });
         Ok(results.collect())
     }

@@ -26,6 +26,7 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// # Errors
 /// Some are not ready in time; they are named, and the disks that are there.
 pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Result<()> {
+    let start = Instant::now();
     let udev = Udev::of_machine();
     let waiting = udev.unready(devices);
     if waiting.is_empty() {
@@ -33,20 +34,19 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     }
     // Without an answer of systemd what is there decides, as it does without systemd.
     if let Some(systemd) = Systemd::connect()
-        && let Ok(not_started) = start(systemd, &waiting, limit)
+        && let Ok(not_started) = have_started(systemd, &waiting, limit)
     {
-        return judge(&udev, &not_started);
+        return judge(&udev, &not_started, limit.unwrap_or_default());
     }
     let limit = limit.unwrap_or(PATIENCE);
-    let waiting = watch(&udev, devices, limit)?;
+    let waiting = watch(&udev, devices, start + limit)?;
     if waiting.is_empty() {
         return Ok(());
     }
-    let seconds = limit.as_secs();
-    bail!(failure(&waiting, &format!("within {seconds} s")))
+    bail!(failure(&waiting, &within(limit)))
 }
 
-fn start(
+fn have_started(
     mut systemd: Systemd,
     waiting: &[Unready],
     limit: Option<Duration>,
@@ -57,16 +57,23 @@ fn start(
 
 /// What systemd says counts less than what is there: it may never hear of a device that is ready by our
 /// lights.
-fn judge(udev: &Udev, not_started: &[NotStarted]) -> anyhow::Result<()> {
+fn judge(udev: &Udev, not_started: &[NotStarted], limit: Duration) -> anyhow::Result<()> {
     let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
     let waiting = udev.unready(&failed);
     if waiting.is_empty() {
         return Ok(());
     }
-    let mut results: Vec<&str> = not_started.iter().map(|one| one.result.as_str()).collect();
+    let result = |one: &NotStarted| match &one.result {
+        Some(result) => format!("as systemd said: {result}"),
+        None => within(limit),
+    };
+    let mut results: Vec<String> = not_started.iter().map(result).collect();
     results.dedup();
-    let results = results.join(", ");
-    bail!(failure(&waiting, &format!("as systemd said: {results}")))
+    bail!(failure(&waiting, &results.join(", ")))
+}
+
+fn within(limit: Duration) -> String {
+    format!("within {} s", limit.as_secs())
 }
 
 fn names(waiting: &[Unready]) -> String {
@@ -151,8 +158,7 @@ impl Udev {
 }
 
 /// Waits by watching; gives what is not ready in the end.
-fn watch(udev: &Udev, devices: &[PathBuf], limit: Duration) -> anyhow::Result<Vec<Unready>> {
-    let deadline = Instant::now() + limit;
+fn watch(udev: &Udev, devices: &[PathBuf], deadline: Instant) -> anyhow::Result<Vec<Unready>> {
     let notices = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     loop {
         // Watches come before the look, so that nothing happens unseen between them.
@@ -227,7 +233,7 @@ mod tests {
                 sleep(Duration::from_millis(100));
                 work();
             });
-            watch(udev, &devices, Duration::from_secs(60)).expect("watched")
+            watch(udev, &devices, start + Duration::from_secs(60)).expect("watched")
         });
         assert!(waiting.is_empty(), "{waiting:?}");
         start.elapsed() < GLANCE
@@ -263,11 +269,8 @@ mod tests {
         let (dir, udev) = bed();
         let device = dir.path().join("none");
         let start = Instant::now();
-        let waiting = watch(
-            &udev,
-            std::slice::from_ref(&device),
-            Duration::from_millis(50),
-        );
+        let deadline = start + Duration::from_millis(50);
+        let waiting = watch(&udev, std::slice::from_ref(&device), deadline);
         assert!(start.elapsed() < GLANCE);
         let waiting = waiting.expect("watched");
         let state = State::Absent;
