@@ -61,6 +61,23 @@ impl Machine {
         fs::write(path, text).expect("a file");
     }
 
+    /// A program of the distribution.
+    fn program(&self, name: &str, script: &str) {
+        let name = format!("bin/{name}");
+        self.write(&name, &format!("#!/bin/sh\n{script}\n"));
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(self.path(&name), mode).expect("it is ours");
+    }
+
+    /// A stage that finds those programs before others.
+    fn with_programs(&self, stage: &str) -> Command {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.path("bin").display());
+        let mut command = self.command(stage);
+        command.env("PATH", path);
+        command
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("read {name}: {e}"))
     }
@@ -536,6 +553,30 @@ fn referenced_configs_are_merged_and_noted() {
     );
 }
 
+// ---- kargs stage
+
+#[test]
+fn kernel_arguments_go_to_the_helper_of_the_distribution() {
+    let machine = Machine::new(
+        r#"{"ignition": {"version": "3.4.0"},
+        "kernelArguments": {"shouldExist": ["a=1", "b c"], "shouldNotExist": ["d"]}}"#,
+    );
+    machine.log("fetch");
+    let told_of = machine.path("arguments").display().to_string();
+    machine.program(
+        "ignition-kargs-helper",
+        &format!("for word; do echo \"$word\"; done >{told_of}"),
+    );
+    let output = machine.with_programs("kargs").output().expect("start it");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let arguments = machine.read("arguments");
+    let want = "--should-exist\na=1\n--should-exist\nb c\n--should-not-exist\nd\n";
+    assert_eq!(arguments, want);
+    machine.program("ignition-kargs-helper", "exit 1");
+    let output = machine.with_programs("kargs").output().expect("start it");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+}
+
 // ---- files stage
 
 #[test]
@@ -597,17 +638,9 @@ fn an_earlier_result_is_kept_in_the_new_one() {
 fn a_live_system_forgets_earlier_results() {
     let machine = Machine::new(PLAIN);
     machine.write("root/etc/.ignition-result.json", "{");
-    machine.write("bin/is-live-image", "#!/bin/sh\nexit 0\n");
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(machine.path("bin/is-live-image"), mode).expect("it is ours");
+    machine.program("is-live-image", "exit 0");
     machine.log("fetch");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", machine.path("bin").display());
-    let output = machine
-        .command("files")
-        .env("PATH", path)
-        .output()
-        .expect("start it");
+    let output = machine.with_programs("files").output().expect("start it");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(
         machine
@@ -630,15 +663,15 @@ fn operations_are_logged_in_the_known_form() {
     let root = machine.path("root").display().to_string();
     let files = "INFO     : files: createFilesystemsFiles: createFiles: op(1): ";
     for line in [
-        format!(
-            "{files}[started]  writing file \"{root}/etc/motd\"\n{files}[finished] writing file \"{root}/etc/motd\"\n"
-        ),
+        // Other workers may come between the two.
+        format!("{files}[started]  writing file \"{root}/etc/motd\"\n"),
+        format!("{files}[finished] writing file \"{root}/etc/motd\"\n"),
         format!(
             "[started]  writing unit \"a.service\" at \"{root}/etc/systemd/system/a.service\"\n"
         ),
         "[started]  masking unit \"b.service\"\n".into(),
         "[finished] setting preset to enabled for \"a.service\"\n".into(),
-        format!("createResultFile: createFiles: op("),
+        "createResultFile: createFiles: op(".into(),
         "INFO     : files: files passed\n".into(),
     ] {
         assert!(log.contains(&line), "{line}\n{log}");
@@ -703,20 +736,9 @@ fn commands_are_logged_with_their_arguments_quoted() {
     fs::create_dir_all(&wants).expect("a directory");
     let unit = "/usr/lib/systemd/system/a.service";
     std::os::unix::fs::symlink(unit, wants.join("a.service")).expect("a link");
-    machine.write(
-        "bin/systemctl",
-        "#!/bin/sh\necho out; echo bad >&2; exit 4\n",
-    );
-    let mode = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(machine.path("bin/systemctl"), mode).expect("it is ours");
+    machine.program("systemctl", "echo out; echo bad >&2; exit 4");
     machine.log("fetch");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", machine.path("bin").display());
-    let output = machine
-        .command("files")
-        .env("PATH", path)
-        .output()
-        .expect("start it");
+    let output = machine.with_programs("files").output().expect("start it");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let log = log_of(&output);
     let root = machine.path("root").display().to_string();
