@@ -6,7 +6,7 @@ mod image;
 use image::{told, tree};
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const VERSION: &str = concat!("Ignition 2.27.0+kindling-", env!("CARGO_PKG_VERSION"), "\n");
@@ -583,4 +583,79 @@ fn kindling_boot_is_in_help_completions_and_manual_pages() {
     kindling(&["man", &directory.path().display().to_string()]);
     let page = fs::read_to_string(directory.path().join("kindling-boot.1")).expect("a page");
     assert!(page.contains("neednet"), "{page}");
+}
+
+// ---- the table
+
+/// Words between backticks in the last column of the table: tests by name.
+fn listed() -> Vec<String> {
+    let text = include_str!("../docs/ignition.md");
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(String::from).collect()
+}
+
+fn source(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_default()
+}
+
+/// Where a test of that name would be, and how it would begin.
+fn place(name: &str) -> (String, String) {
+    if let Some(case) = name.strip_prefix("lab:") {
+        let files = fs::read_dir("tests/lab/cases").expect("the cases of the lab");
+        let texts =
+            files.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text"));
+        return (texts.collect(), format!("name = \"{case}\"\n"));
+    }
+    if let Some(scenario) = name.strip_prefix("test-boot:") {
+        return (
+            source("tests/boot/scenarios.py"),
+            format!("\ndef {scenario}("),
+        );
+    }
+    let (module, function) = name.rsplit_once("::").expect("a module and a function");
+    let path = module.replace("::", "/");
+    let text = match path.strip_suffix("/tests") {
+        Some(path) => source(&format!("src/{path}.rs")) + &source(&format!("src/{path}/mod.rs")),
+        None => source(&format!("tests/{path}.rs")),
+    };
+    (text, format!("fn {function}("))
+}
+
+#[test]
+fn the_table_names_tests_that_exist() {
+    let listed = listed();
+    assert!(
+        listed.len() > 100,
+        "{} tests were found in the table",
+        listed.len()
+    );
+    for name in listed {
+        let (text, begin) = place(&name);
+        assert!(
+            text.contains(&begin),
+            "docs/ignition.md names {name}, which does not exist"
+        );
+    }
+}
+
+#[test]
+fn the_table_names_every_test_of_names_and_units() {
+    let listed = listed();
+    for file in ["names", "units", "stages"] {
+        let text = source(&format!("tests/{file}.rs"));
+        let tests = text
+            .split("#[test]\nfn ")
+            .skip(1)
+            .filter_map(|test| test.split('(').next());
+        for test in tests.filter(|test| !test.starts_with("the_table_")) {
+            let name = format!("{file}::{test}");
+            assert!(
+                listed.contains(&name),
+                "docs/ignition.md does not name {name}"
+            );
+        }
+    }
 }

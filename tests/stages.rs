@@ -6,6 +6,8 @@ mod image;
 use image::told;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,19 @@ impl Machine {
         std::os::unix::fs::symlink(program, machine.path(PROGRAM)).expect("a link");
         machine.write("root/etc/os-release", "");
         machine.write("cmdline", "");
+        machine
+    }
+
+    /// Whose config gives keys to a user that is there.
+    fn with_keys_of_root() -> Machine {
+        let machine = Machine::new(
+            r#"{"ignition": {"version": "3.4.0"},
+            "passwd": {"users": [{"name": "root", "sshAuthorizedKeys": ["ssh-ed25519 AAAA"]}]}}"#,
+        );
+        machine.write("root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+        machine.write("root/etc/group", "root:x:0:\n");
+        machine.write("root/etc/shadow", "root:*:19000::::::\n");
+        machine.write("root/root/.profile", "");
         machine
     }
 
@@ -752,6 +767,54 @@ fn commands_are_logged_with_their_arguments_quoted() {
     assert!(log.contains("CRITICAL : Ignition failed: "), "{log}");
 }
 
+/// Answers the first request with 503, later ones with `body`; the URL of it.
+fn server(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a local port");
+    let url = format!("http://{}/x", listener.local_addr().expect("an address"));
+    let good = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let bad = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_string();
+    std::thread::spawn(move || {
+        let answers = std::iter::once(bad).chain(std::iter::repeat(good));
+        for (stream, answer) in listener.incoming().zip(answers) {
+            let mut stream = stream.expect("a client");
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn fetches_are_logged_and_pass_by_proxies_of_the_environment() {
+    let url = server("hello");
+    let sum: String = sha2_512(b"hello");
+    let machine = Machine::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [{{"path": "/etc/motd",
+            "contents": {{"source": "{url}", "verification": {{"hash": "sha512-{sum}"}}}}}}]}}}}"#
+    ));
+    machine.log("fetch");
+    let mut command = machine.command("files");
+    command
+        .env("http_proxy", "http://127.0.0.1:1")
+        .env("HTTP_PROXY", "http://127.0.0.1:1");
+    let output = command.output().expect("start it");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let log = log_of(&output);
+    for line in [
+        format!("GET {url}: attempt #1\n"),
+        "GET result: Service Unavailable\n".into(),
+        format!("GET {url}: attempt #2\n"),
+        "GET result: OK\n".into(),
+        format!("file matches expected sum of: {sum}\n"),
+    ] {
+        assert!(log.contains(&format!(": {line}")), "{line}\n{log}");
+    }
+    assert_eq!(machine.read("root/etc/motd"), "hello");
+}
+
 #[test]
 fn labels_are_skipped_where_there_is_no_selinux() {
     let machine = Machine::new(MOTD);
@@ -825,13 +888,7 @@ fn ssh_keys_go_to_a_fragment_unless_told_otherwise() {
         ("", ".ssh/authorized_keys.d/ignition"),
         ("false", ".ssh/authorized_keys"),
     ] {
-        let machine = Machine::new(
-            r#"{"ignition": {"version": "3.4.0"}, "passwd": {"users": [{"name": "root", "sshAuthorizedKeys": ["ssh-ed25519 AAAA"]}]}}"#,
-        );
-        machine.write("root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
-        machine.write("root/etc/group", "root:x:0:\n");
-        machine.write("root/etc/shadow", "root:*:19000::::::\n");
-        machine.write("root/root/.profile", "");
+        let machine = Machine::with_keys_of_root();
         machine.log("fetch");
         let mut command = machine.command("files");
         command.env("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT", value);
@@ -932,34 +989,17 @@ fn the_report_has_a_section_per_stage_and_a_copy_in_the_real_root() {
     );
 }
 
-/// The sockets of the journal and of the system's log, in a mount namespace of the stage's own.
 #[test]
 fn the_journal_and_the_system_log_get_what_is_theirs() {
-    image::require_root();
     let machine = Machine::new(MOTD);
-    let over = Arc::new(AtomicBool::new(false));
-    let listen = |name: &str| listen(&machine.path(name), Arc::clone(&over));
-    let (journal, syslog) = (listen("journal"), listen("syslog"));
-    let script = r#"set -e
-        mount -t tmpfs tmpfs /run
-        mkdir -p /run/systemd/journal
-        ln -s "$PWD/journal" /run/systemd/journal/socket
-        ln -s "$PWD/syslog" /run/syslog
-        if [ -S /dev/log ]; then mount --bind "$PWD/syslog" /dev/log; fi
-        exec ./program/ignition "$@""#;
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "sh", "-c", script, "sh"])
-        .args(machine.flags("fetch"));
-    machine.surround(&mut command);
-    let output = command.output().expect("start unshare");
-    over.store(true, Ordering::Relaxed);
-    let entries = journal.join().expect("it listens");
-    let records = syslog.join().expect("it listens");
+    let Heard {
+        output,
+        journal,
+        syslog,
+    } = machine.run_and_listen("fetch");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(log_of(&output), "", "nothing on standard output");
-
-    assert_eq!(entries.len(), 2, "{entries:?}");
+    assert_eq!(journal.len(), 2, "{journal:?}");
     for field in [
         "PRIORITY=6\n",
         "MESSAGE_ID=57124006b5c94805b77ce473e92a8aeb\n",
@@ -968,14 +1008,92 @@ fn the_journal_and_the_system_log_get_what_is_theirs() {
         "IGNITION_CONFIG_REFERENCED=false\n",
         "MESSAGE=fetched user config from \"file\"\n",
     ] {
-        assert!(entries[1].contains(field), "{field}: {entries:?}");
+        assert!(journal[1].contains(field), "{field}: {journal:?}");
     }
-    let first = records.first().expect("a record");
+    let first = syslog.first().expect("a record");
     assert!(
         first.starts_with("<6>") && first.contains(" ignition["),
         "{first}"
     );
     assert!(first.ends_with(&format!("]: {VERSION}\n")), "{first}");
+}
+
+#[test]
+fn the_journal_hears_whose_keys_were_written() {
+    let machine = Machine::with_keys_of_root();
+    machine.log("fetch");
+    let Heard {
+        output, journal, ..
+    } = machine.run_and_listen("files");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let path = machine.path("root/root/.ssh/authorized_keys.d/ignition");
+    assert_eq!(journal.len(), 1, "{journal:?}");
+    for field in [
+        "MESSAGE_ID=225067b87bbd4a0cb6ab151f82fa364b\n".to_string(),
+        "MESSAGE=wrote ssh authorized keys file for user: root\n".into(),
+        "IGNITION_USER_NAME=root\n".into(),
+        format!("IGNITION_PATH={}\n", path.display()),
+    ] {
+        assert!(journal[0].contains(&field), "{field}: {journal:?}");
+    }
+}
+
+#[test]
+fn without_a_log_socket_it_is_standard_output() {
+    let machine = Machine::new(PLAIN);
+    let script = r#"set -e
+        mount -t tmpfs tmpfs /run
+        if [ -S /dev/log ]; then mount --bind /dev/null /dev/log; fi
+        exec ./program/ignition "$@""#;
+    let output = machine
+        .apart("fetch", script)
+        .output()
+        .expect("start unshare");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let log = log_of(&output);
+    assert!(log.starts_with("ERROR    : "), "{log}");
+    assert_eq!(log.matches("ERROR    : ").count(), 1, "{log}");
+    assert!(log.contains(&format!("INFO     : {VERSION}\n")), "{log}");
+}
+
+/// A stage, and what came to the sockets of the journal and of the system's log meanwhile.
+struct Heard {
+    output: Output,
+    journal: Vec<String>,
+    syslog: Vec<String>,
+}
+
+impl Machine {
+    /// A stage in a mount namespace of its own, started by a script.
+    fn apart(&self, stage: &str, script: &str) -> Command {
+        image::require_root();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .args(self.flags(stage));
+        self.surround(&mut command);
+        command
+    }
+
+    fn run_and_listen(&self, stage: &str) -> Heard {
+        let over = Arc::new(AtomicBool::new(false));
+        let listen = |name: &str| listen(&self.path(name), Arc::clone(&over));
+        let (journal, syslog) = (listen("journal"), listen("syslog"));
+        let script = r#"set -e
+            mount -t tmpfs tmpfs /run
+            mkdir -p /run/systemd/journal
+            ln -s "$PWD/journal" /run/systemd/journal/socket
+            ln -s "$PWD/syslog" /run/syslog
+            if [ -S /dev/log ]; then mount --bind "$PWD/syslog" /dev/log; fi
+            exec ./program/ignition "$@""#;
+        let output = self.apart(stage, script).output().expect("start unshare");
+        over.store(true, Ordering::Relaxed);
+        Heard {
+            output,
+            journal: journal.join().expect("it listens"),
+            syslog: syslog.join().expect("it listens"),
+        }
+    }
 }
 
 /// What comes to a socket until it is over; nobody has to wait to write to it.
