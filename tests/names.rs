@@ -642,7 +642,7 @@ fn the_table_names_tests_that_exist() {
 }
 
 #[test]
-fn the_table_names_every_test_of_names_and_units() {
+fn the_table_names_every_test_beside_it() {
     let listed = listed();
     for file in ["names", "units", "stages"] {
         let text = source(&format!("tests/{file}.rs"));

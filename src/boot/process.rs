@@ -14,7 +14,7 @@ use crate::execute::record::micros;
 use crate::fetch::references::SourceInfo;
 use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
 use crate::host::TargetRoot;
-use crate::log::{Log, Sink};
+use crate::log::Log;
 use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
@@ -38,7 +38,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Runs a stage to its end; gives the exit code.
 pub fn run(args: &StageArgs) -> u8 {
-    let log = open_log(args.log_to_stdout);
+    // Operations on all threads use it, to the end of the process.
+    let log: &'static Log = Box::leak(Box::new(Log::open(args.log_to_stdout)));
     narrate::tell_commands(log);
     log.info(VERSION_TEXT);
     log.info(format_args!("Stage: {}", args.stage));
@@ -50,20 +51,6 @@ pub fn run(args: &StageArgs) -> u8 {
         consoles: Arc::new(Consoles::of_initramfs()),
     };
     process.run()
-}
-
-/// A log lives as long as its process: operations on all threads use it.
-fn open_log(to_stdout: bool) -> &'static Log {
-    let sink = match to_stdout {
-        true => Some(Sink::Stdout),
-        false => Sink::syslog(),
-    };
-    let lost = sink.is_none();
-    let log = Box::leak(Box::new(Log::new(sink.unwrap_or(Sink::Stdout))));
-    if lost {
-        log.error("cannot reach the system's log; logging to standard output");
-    }
-    log
 }
 
 struct Process<'a> {
