@@ -624,6 +624,17 @@ fn the_result_file_tells_the_real_root() {
 }
 
 #[test]
+fn a_run_that_fails_leaves_no_result() {
+    let machine = Machine::new(
+        r#"{"ignition": {"version": "3.4.0", "timeouts": {"httpTotal": 1}},
+        "storage": {"files": [{"path": "/late", "contents": {"source": "http://127.0.0.1:1/x"}}]}}"#,
+    );
+    machine.log("fetch");
+    machine.failing_log("files");
+    assert!(!machine.path("root/etc/.ignition-result.json").exists());
+}
+
+#[test]
 fn an_earlier_result_is_kept_in_the_new_one() {
     let machine = Machine::new(PLAIN);
     machine.write(

@@ -11,6 +11,8 @@ use std::fmt;
 
 /// Where the provisioner tells later readers that, and when, it ran.
 pub const RESULT_FILE: &str = "/etc/.ignition-result.json";
+/// Its name, wherever links lead its directory.
+pub(super) const RESULT_NAME: &str = "/.ignition-result.json";
 /// Where the report of a first boot lies in the real root.
 pub const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
 /// Where keys of encrypted volumes lie in the real root.
