@@ -5,7 +5,10 @@
 #
 # The failing stage leaves the screen in $screen. A stage that was killed could not, and a unit of somebody else
 # does not know of it: for these the screen is made here, of what systemd knows.
+#
+# Called with "leave" when the shell has been left: the boot is taken up again, if it can be.
 screen=/run/kindling/failure.txt
+# A link into nowhere: systemd takes only the name of it.
 first_boot=/run/systemd/generator/initrd.target.requires/ignition-complete.target
 
 # failed_units: the names of all failed units; those of the provisioning come first.
@@ -63,8 +66,14 @@ make_screen() {
     } >"$screen"
 }
 
+if [ "${1:-}" = leave ]; then
+    # A machine on its way down refuses, which is nothing to be told below the screen.
+    systemctl --fail --no-block default 2>/dev/null
+    exit 0
+fi
+
 if [ ! -s "$screen" ]; then
-    if [ ! -e "$first_boot" ] || ! make_screen; then
+    if [ ! -h "$first_boot" ] || ! make_screen; then
         exec /bin/dracut-emergency
     fi
 fi
@@ -115,7 +124,9 @@ if [ -n "$shell" ]; then
 fi
 case $(getarg rd.emergency=) in
     # Without a shell nobody may be waiting, but somebody may be reading.
-    reboot) sleep 10 && reboot ;;
-    poweroff) sleep 10 && poweroff ;;
-    *) halt ;;
+    reboot) sleep 10 && reboot 2>/dev/null ;;
+    poweroff) sleep 10 && poweroff 2>/dev/null ;;
+    *) halt 2>/dev/null ;;
 esac
+# Until it is stopped on the way down: its end would look like a shell that was left.
+exec sleep 600

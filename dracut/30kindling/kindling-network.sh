@@ -185,9 +185,17 @@ down() {
         return 0
     fi
     case $(cat "$state/used") in
-        NetworkManager) systemctl stop nm-initrd.service ;;
-        *) systemctl stop systemd-networkd.socket systemd-networkd.service ;;
+        NetworkManager) units="nm-initrd.service" ;;
+        *) units="systemd-networkd.socket systemd-networkd.service" ;;
     esac
+    # Not waited for by systemctl: the socket is ordered before this unit, and would wait for it.
+    # shellcheck disable=SC2086 # one word per unit
+    systemctl stop --no-block $units
+    tries=20
+    while [ "$tries" -gt 0 ] && systemctl --quiet is-active "${units##* }"; do
+        tries=$((tries - 1))
+        sleep 0.2
+    done
     while read -r name; do
         [ -e "/sys/class/net/$name" ] || continue
         ip address flush dev "$name"

@@ -23,6 +23,8 @@ def main():
     parser.add_argument("--list", action="store_true", help="names the scenarios and ends")
     parser.add_argument("--quick", action="store_true", help="one boot that succeeds and one that fails")
     parser.add_argument("--keep", action="store_true", help="keeps disks and console logs, and says where")
+    parser.add_argument("--args", default="", help="words for every kernel command line, e.g. to see more: "
+                        "systemd.journald.forward_to_console=1")
     parser.add_argument("--binary", type=pathlib.Path, default=build.REPO / "target/release/kindling",
                         help="the binary of the initramfs")
     parser.add_argument("--peer", action="store_true", help="boots Debian's ignition in its own module instead")
@@ -52,7 +54,7 @@ def main():
     failed = []
     for name in names:
         work = pathlib.Path(tempfile.mkdtemp(prefix=f"kindling-boot-{name}-"))
-        lab = scenarios.Lab(work, tree, initrd, options.peer, overlay)
+        lab = scenarios.Lab(work, tree, initrd, options.peer, overlay, options.args)
         began = time.monotonic()
         print(f"{name}: {scenarios.SCENARIOS[name].__doc__.splitlines()[0]}", flush=True)
         try:

@@ -12,6 +12,9 @@ from vm import Machine
 
 SCENARIOS = {}
 
+# Where a boot that cannot go on ends.
+PROMPT = r"^(Press Enter for maintenance|Give root password for maintenance)\n\(or press Control-D to continue\):"
+
 
 def scenario(function):
     """Makes a function known by its name, with dashes."""
@@ -27,12 +30,13 @@ def step(what):
 class Lab:
     """Everything a scenario starts from."""
 
-    def __init__(self, work, tree, initrd, peer=False, overlay=None):
+    def __init__(self, work, tree, initrd, peer=False, overlay=None, args=""):
         self.work = work
         self.tree = tree
         self.initrd = initrd
         self.peer = peer
         self.overlay = overlay
+        self.args = args
         self.kernel = build.kernel()[1]
         self.machines = []
         self.checks = configs.CHECKS + ([] if peer else configs.REPORT_CHECKS)
@@ -61,7 +65,7 @@ class Lab:
         """Starts a machine as its boot loader would: with the first-boot argument exactly if the flag is there."""
         first = "ignition.firstboot" if build.exists_on(system, build.BOOT, "/ignition.firstboot") else ""
         words = [console, "root=LABEL=root", f"ignition.platform.id={platform}", first,
-                 "quiet" if quiet else "", "net.ifnames=0", args]
+                 "quiet" if quiet else "", "net.ifnames=0", args, self.args]
         fw_cfg = []
         if document is not None:
             fw_cfg.append(("opt/com.coreos/config", self.write("config.ign", document)))
@@ -79,7 +83,7 @@ class Lab:
     def judge(self, machine, checks=None):
         """Waits for the machine's end and holds its report against the table."""
         checks = checks or self.checks
-        machine.wait_end("the provisioned machine reports and switches itself off")
+        machine.wait_end("the provisioned machine reports and switches itself off", unless=PROMPT)
         step(f"booted, reported and switched off after {machine.seconds():.1f} s")
         report = machine.report()
         assert "@@ end" in report, (
@@ -122,6 +126,79 @@ class Server:
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://10.0.2.2:{self.server.server_port}"
+
+
+# --- the scripts by themselves ----------------------------------------------------------------------------------
+
+def in_namespace(what, script):
+    """Runs a shell script as root with mounts of its own, and gives what it printed."""
+    return build.run(what, ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script])
+
+
+# Kernel command line, the targets that must be required, /run/ignition.env.
+COMPLETE = "ignition-complete.target ignition-diskful.target"
+SUBSEQUENT = "ignition-diskful-subsequent.target ignition-subsequent.target"
+GENERATED = [
+    ("root=x", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot ignition.platform.id=qemu", COMPLETE, "PLATFORM_ID=qemu"),
+    ("ignition.firstboot=1 quiet", COMPLETE, "PLATFORM_ID="),
+    ("ignition.firstboot=0", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot=no", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot=off", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot=", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot=1 ignition.firstboot=0", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.firstboot=0 ignition.firstboot", COMPLETE, "PLATFORM_ID="),
+    ("noignition.firstboot ignition.firstboots=1", SUBSEQUENT, "PLATFORM_ID="),
+    ("ignition.platform.id=aws ignition.platform.id=gcp", SUBSEQUENT, "PLATFORM_ID=gcp"),
+    ("flatcar.first_boot=detected flatcar.oem.id=ec2", COMPLETE, "PLATFORM_ID=aws OEM_ID=ec2"),
+    ("flatcar.first_boot=0 flatcar.oem.id=gce", SUBSEQUENT, "PLATFORM_ID=gcp OEM_ID=gce"),
+    ("coreos.first_boot=1 coreos.oem.id=pxe", COMPLETE, "PLATFORM_ID=metal OEM_ID=pxe"),
+    ("coreos.first_boot coreos.oem.id=pxe flatcar.oem.id=vmware", COMPLETE, "PLATFORM_ID=vmware OEM_ID=vmware"),
+    ("flatcar.first_boot ignition.platform.id=qemu flatcar.oem.id=ec2", COMPLETE, "PLATFORM_ID=qemu"),
+    ("ignition.firstboot * ignition.platform.id=metal", COMPLETE, "PLATFORM_ID=metal"),
+]
+
+
+@scenario
+def generator(lab):
+    """no boot: what the generator makes of kernel command lines"""
+    script = lab.tree / "usr/lib/dracut/modules.d/30kindling/kindling-generator.sh"
+    wrong = []
+    for cmdline, targets, env in GENERATED:
+        (lab.work / "cmdline").write_text(cmdline + "\n")
+        found = in_namespace(f"generator with {cmdline!r}", f"""
+            mount --bind {lab.work}/cmdline /proc/cmdline
+            mount --bind /dev/null /dev/kmsg
+            mount -t tmpfs none /run
+            {script} /run/units
+            find /run/units -type l -printf '%f\\n' | sort
+            echo --
+            cat /run/ignition.env""").split()
+        wanted = [*targets.split(), "--", *env.split()]
+        if found != wanted:
+            wrong.append(f"{cmdline!r}: expected {wanted}, found {found}")
+    assert not wrong, "\n    ".join(wrong)
+
+
+@scenario
+def flag_files(lab):
+    """no boot: the end of a first boot removes every known flag, on a read-only file system, too"""
+    script = lab.tree / "usr/libexec/kindling-firstboot-complete"
+    found = in_namespace("the end of a first boot", f"""
+        mount -t tmpfs none /run
+        mount -t tmpfs none /var/log
+        mount -t tmpfs none /boot
+        mkdir -p /run/kindling /boot/flatcar /boot/coreos
+        echo report >/run/kindling/report.json
+        touch /boot/ignition.firstboot /boot/flatcar/first_boot /boot/coreos/first_boot /boot/kept
+        mount -o remount,ro /boot
+        umask 000
+        {script} >/dev/null
+        find /boot -type f
+        stat -c '%a %n' /var/log/kindling/first-boot.json
+        touch /boot/x 2>/dev/null || echo still read-only""")
+    wanted = "/boot/kept\n600 /var/log/kindling/first-boot.json\nstill read-only\n"
+    assert found == wanted, f"expected {wanted!r}, found {found!r}"
 
 
 # --- boots that succeed ---------------------------------------------------------------------------------------
@@ -279,7 +356,6 @@ def cut_in_files(lab):
 # --- boots that fail --------------------------------------------------------------------------------------------
 
 HEADER = "FIRST-BOOT PROVISIONING FAILED"
-PROMPT = r"^(Press Enter for maintenance|Give root password for maintenance)\n\(or press Control-D to continue\):"
 # What may still come of a machine that is to halt.
 HALTED = r"reboot: System halted"
 SECRET = "Xk7-secret-of-the-config"

@@ -47,7 +47,7 @@ class Machine:
         self.started = time.monotonic()
         self.deadline = self.started + limit
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True)
         self.text = ""
         self.changed = threading.Condition()
@@ -72,7 +72,7 @@ class Machine:
     def lines(self):
         """The console's lines so far."""
         return [re.sub(r".*\r(?!$)", "", line).rstrip()
-                for line in ESCAPES.sub("", self.text).replace("\r\n", "\n").split("\n")]
+                for line in self.plain().split("\n")]
 
     def seconds(self):
         return time.monotonic() - self.started
@@ -82,7 +82,7 @@ class Machine:
         expression = re.compile(pattern, re.MULTILINE)
         while True:
             with self.changed:
-                found = expression.search(ESCAPES.sub("", self.text).replace("\r\n", "\n"))
+                found = expression.search(self.plain())
                 if found:
                     return found
                 left = self.deadline - time.monotonic()
@@ -94,14 +94,27 @@ class Machine:
         raise AssertionError(f"{what}: {state} after {self.seconds():.0f} s, and /{pattern}/ was not on the "
                              f"console; its end:\n{self.tail()}")
 
-    def wait_end(self, what):
-        """Waits until the machine switches itself off."""
-        try:
-            self.process.wait(max(0, self.deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"{what}: the machine still runs after {self.seconds():.0f} s; the end of its "
-                                 f"console:\n{self.tail()}") from None
+    def wait_end(self, what, unless):
+        """Waits until the machine switches itself off. A console that matches `unless` ends the wait: it will not."""
+        expression = re.compile(unless, re.MULTILINE)
+        while self.process.poll() is None:
+            if expression.search(self.plain()):
+                raise AssertionError(f"{what}: it got stuck after {self.seconds():.0f} s; the end of its console:\n"
+                                     f"{self.tail()}")
+            if time.monotonic() > self.deadline:
+                raise AssertionError(f"{what}: the machine still runs after {self.seconds():.0f} s; the end of its "
+                                     f"console:\n{self.tail()}")
+            time.sleep(0.2)
         self.reader.join(5)
+
+    def plain(self):
+        """The console so far as plain text."""
+        return re.sub(r"\r+\n", "\n", ESCAPES.sub("", self.text))
+
+    def type(self, text):
+        """Types on the serial console."""
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
 
     def tail(self, count=40):
         return "\n".join("    | " + line for line in [line for line in self.lines if line][-count:])

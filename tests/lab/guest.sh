@@ -2,6 +2,7 @@
 # First process of the lab's kernel. The root is the host's own file tree, read only; everything written goes to
 # memory, but for the results, which go to the host through $lab_share.
 # From the kernel command line: lab_share (directory on the host), lab_exe, lab_kindling (programs on the host).
+# shellcheck disable=SC2154 # the kernel puts words NAME=VALUE of its command line into the environment
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 finish() { busybox poweroff -f; }
