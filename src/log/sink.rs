@@ -1,15 +1,18 @@
 //! Where log lines go: standard output, or the system's log socket.
 
 use super::Level;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Log sockets, first that works.
 const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 /// Name readers select by: `journalctl -t ignition`.
 const TAG: &str = "ignition";
+
+/// A log that takes longer to make room for a record loses it: no stage waits for a stuck reader.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A place for log lines.
 #[derive(Debug)]
@@ -39,10 +42,25 @@ impl Connection {
             let datagram = || {
                 let socket = UnixDatagram::unbound().ok()?;
                 socket.connect(path).ok()?;
+                socket.set_write_timeout(Some(PATIENCE)).ok()?;
                 Some(Connection::Datagram(socket))
             };
-            datagram().or_else(|| UnixStream::connect(path).ok().map(Connection::Stream))
+            let stream = || {
+                let socket = UnixStream::connect(path).ok()?;
+                socket.set_write_timeout(Some(PATIENCE)).ok()?;
+                Some(Connection::Stream(socket))
+            };
+            datagram().or_else(stream)
         })
+    }
+
+    /// From now on a reader that is stuck costs next to nothing.
+    fn be_brief(&mut self) {
+        let brief = Some(Duration::from_millis(1));
+        lose(match self {
+            Connection::Datagram(socket) => socket.set_write_timeout(brief),
+            Connection::Stream(socket) => socket.set_write_timeout(brief),
+        });
     }
 
     fn send(&mut self, record: &[u8]) -> std::io::Result<()> {
@@ -77,11 +95,15 @@ impl Sink {
                 .push_str(&line()),
             Sink::Syslog(connection) => {
                 let record = record(level, message, SystemTime::now());
-                if connection.send(&record).is_err()
-                    && let Some(mut new) = Connection::open()
-                {
-                    lose(new.send(&record));
-                    *connection = new;
+                match connection.send(&record) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => connection.be_brief(),
+                    Err(_) => {
+                        if let Some(mut new) = Connection::open() {
+                            lose(new.send(&record));
+                            *connection = new;
+                        }
+                    }
                 }
             }
         }
@@ -116,7 +138,6 @@ fn stamp(now: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn records_have_the_form_of_syslog() {

@@ -98,6 +98,10 @@ fn is_idle(operation: &Operation) -> bool {
 }
 
 fn paths_of(operation: &Operation) -> Vec<String> {
+    // It changes links of the unit directory, which ones is up to systemctl.
+    if let OpKind::DisableUnit(_) = operation.kind {
+        return vec![units::UNIT_DIRECTORY.to_owned()];
+    }
     let path = |claim: &Claim| match (&claim.resource, claim.access) {
         (Resource::Path(path), Access::Make | Access::Change) => Some(path.clone()),
         (Resource::Accounts, Access::Change) => Some(ACCOUNTS_PATH.to_string()),
@@ -149,23 +153,7 @@ fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Refus
     }
     by_phase(&mut operations);
     order::derive(&mut operations).map_err(|ids| vec![cycle(&operations, &ids)])?;
-    result_last(&mut operations);
     Ok(Plan { operations })
-}
-
-/// The result file says that a machine was provisioned. It waits for all operations before it, though it
-/// has no claim in common with them: a run that fails must not leave it.
-fn result_last(operations: &mut [Operation]) {
-    let is_result = |operation: &Operation| match &operation.kind {
-        OpKind::File(act) => {
-            operation.phase == Phase::Records && act.path.ends_with(first_boot::RESULT_NAME)
-        }
-        _ => false,
-    };
-    if let Some(at) = operations.iter().position(is_result) {
-        let before = operations[..at].iter().map(|operation| operation.id);
-        operations[at].after = before.collect();
-    }
 }
 
 /// An operation in the tree needs the file system its path lies on. An act on a mount point itself

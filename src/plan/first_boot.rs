@@ -3,7 +3,7 @@
 
 use super::op::*;
 use super::paths::{Ground, refuse_path};
-use super::{Draft, Effect, OpKind, Phase, Refusal, relabel};
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, relabel};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::NodeKind;
@@ -11,8 +11,6 @@ use std::fmt;
 
 /// Where the provisioner tells later readers that, and when, it ran.
 pub const RESULT_FILE: &str = "/etc/.ignition-result.json";
-/// Its name, wherever links lead its directory.
-pub(super) const RESULT_NAME: &str = "/.ignition-result.json";
 /// Where the report of a first boot lies in the real root.
 pub const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
 /// Where keys of encrypted volumes lie in the real root.
@@ -71,7 +69,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     for file in &first_boot.platform_files {
         planner.platform_file(file);
     }
-    planner.replace(RESULT_FILE, first_boot.result.clone());
+    planner.result(first_boot.result.clone());
     // The report is complete when everything is done; its file gets a name and a label before.
     planner.replace(REPORT_FILE, String::new());
 }
@@ -203,6 +201,18 @@ impl Planner<'_, '_> {
             unit: None,
         });
         self.push(Phase::Records, Effect::Create, &path, kind, None);
+    }
+
+    /// Says that a machine was provisioned, so it comes when everything else is done: it has the claim of
+    /// those that end the use of the root.
+    fn result(&mut self, text: String) {
+        let last = self.draft.operations().len();
+        self.replace(RESULT_FILE, text);
+        let release = Claim::new(Access::Release, Resource::Mount("/".into()));
+        let written = self.draft.operations.iter_mut().skip(last);
+        written
+            .filter(|operation| matches!(operation.kind, OpKind::File(_)))
+            .for_each(|operation| operation.claims.push(release.clone()));
     }
 
     fn replace(&mut self, wanted: &str, text: String) {

@@ -39,13 +39,13 @@ fn errors_of_the_server_are_tried_again() {
     let shown = server.url("/x?t=…");
     let expected = [
         format!("GET {shown}: attempt #1"),
-        "GET result: 500".into(),
+        "GET result: Internal Server Error".into(),
         "GET error: the server said 500 Internal Server Error; next attempt in 0.2 s".into(),
         format!("GET {shown}: attempt #2"),
-        "GET result: 503".into(),
+        "GET result: Service Unavailable".into(),
         "GET error: the server said 503 Service Unavailable; next attempt in 0.4 s".into(),
         format!("GET {shown}: attempt #3"),
-        "GET result: 200".into(),
+        "GET result: OK".into(),
         "GET received 3 bytes".into(),
     ];
     assert_eq!(*log.0.borrow(), expected);
