@@ -12,7 +12,8 @@ packages_of() {
         lint)  echo shellcheck ;;
         boot)  echo mmdebstrap dracut dracut-network linux-image-cloud-amd64 systemd udev dbus kmod iproute2 \
                     e2fsprogs xfsprogs dosfstools btrfs-progs fdisk gdisk passwd mdadm cryptsetup-bin python3 \
-                    qemu-system-x86 qemu-system-common qemu-utils seabios ;;
+                    qemu-system-x86 qemu-system-common qemu-utils seabios ignition \
+                    grub-common grub-pc-bin xorriso ;;
         bench) echo python3 time ignition ;;
         *)     echo "needs.sh: no job called '$1'; there are: build lint demo test bench boot" >&2; exit 64 ;;
     esac

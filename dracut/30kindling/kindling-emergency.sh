@@ -115,7 +115,8 @@ done
 rm -f /run/kindling/console
 
 if [ -n "$shell" ]; then
-    rdsosreport >/dev/null 2>&1 &
+    # No child of this process: with several consoles sulogin takes the end of any child for that of a shell.
+    (rdsosreport >/dev/null 2>&1 &)
     # shellcheck source=/dev/null
     [ -f /etc/profile ] && . /etc/profile
     # shellcheck disable=SC2016 # the shell that is started expands it

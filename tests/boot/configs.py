@@ -122,7 +122,7 @@ def judge(answers, checks):
         raise AssertionError(f"{len(wrong)} of {len(checks)} things differ:\n    " + "\n    ".join(wrong))
 
 
-def full(checks):
+def full(checks, power_off=True):
     """One config with everything in it."""
     return config(
         passwd={
@@ -147,7 +147,7 @@ def full(checks):
                  "append": [{"source": data("A=1\n")}, {"source": data("B=2\n")}]},
                 file("/var/lib/data/deep/er/file", "on the data disk\n", 0o600,
                      user={"name": "core"}, group={"name": "core"}),
-                file("/usr/local/bin/boot-report", report_script(checks), 0o755),
+                file("/usr/local/bin/boot-report", report_script(checks, power_off), 0o755),
             ],
             "links": [
                 {"path": "/etc/localtime", "target": "/usr/share/zoneinfo/Etc/UTC", "overwrite": True},

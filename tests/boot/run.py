@@ -12,8 +12,15 @@ import tempfile
 import time
 import traceback
 
+# These three make their scenarios known to `lab`.
+import scripts  # noqa: F401
+import boots  # noqa: F401
+import failing  # noqa: F401
 import build
-import scenarios
+import extra
+from lab import Lab, SCENARIOS
+
+QUICK = ["generator", "flag-files", "layouts", "fw-cfg", "fails-wrong-hash"]
 
 
 def main():
@@ -30,20 +37,22 @@ def main():
     parser.add_argument("--peer", action="store_true", help="boots Debian's ignition in its own module instead")
     options = parser.parse_args()
     if options.list:
-        for name, function in scenarios.SCENARIOS.items():
+        for name, function in SCENARIOS.items():
             print(f"{name:20} {function.__doc__.splitlines()[0]}")
         return 0
-    names = options.scenario or (scenarios.QUICK if options.quick else list(scenarios.SCENARIOS))
-    unknown = [name for name in names if name not in scenarios.SCENARIOS]
+    names = options.scenario or (QUICK if options.quick else list(SCENARIOS))
+    unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario called {', '.join(unknown)}; --list names them")
 
     began = time.monotonic()
     try:
         tree = build.installed(options.binary.resolve())
-        module, binary = ("ignition", None) if options.peer else ("kindling", options.binary.resolve())
-        initrd = build.initramfs(module, tree, binary, scenarios.initramfs_extra(peer=options.peer))
-        overlay = scenarios.root_extra() if options.peer else None
+        binary = options.binary.resolve()
+        more = extra.initramfs(peer=options.peer)
+        initrd = (build.initramfs("ignition", tree, None, more) if options.peer
+                  else build.initramfs("kindling", tree, binary, more))
+        overlay = extra.root() if options.peer else None
         build.system_disk(tree, overlay)
         build.prune()
     except build.BuildError as error:
@@ -54,11 +63,11 @@ def main():
     failed = []
     for name in names:
         work = pathlib.Path(tempfile.mkdtemp(prefix=f"kindling-boot-{name}-"))
-        lab = scenarios.Lab(work, tree, initrd, options.peer, overlay, options.args)
+        lab = Lab(work, tree, initrd, binary, options.peer, overlay, options.args)
         began = time.monotonic()
-        print(f"{name}: {scenarios.SCENARIOS[name].__doc__.splitlines()[0]}", flush=True)
+        print(f"{name}: {SCENARIOS[name].__doc__.splitlines()[0]}", flush=True)
         try:
-            scenarios.SCENARIOS[name](lab)
+            SCENARIOS[name](lab)
             print(f"   ok {name}, {time.monotonic() - began:.1f} s", flush=True)
         except (AssertionError, build.BuildError) as error:
             failed.append(name)

@@ -14,10 +14,11 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>
 
 
 class Machine:
-    """A started machine. `lines` is its console so far; waiting on it never exceeds the machine's time limit."""
+    """A started machine. `program` are the options that say what it boots. `lines` is its console so far; waiting
+    on it never exceeds the machine's time limit."""
 
-    def __init__(self, work, kernel, initrd, cmdline, disks, fw_cfg=(), network=False, screen=False,
-                 limit=300, memory=1536):
+    def __init__(self, work, program, disks, fw_cfg=(), network=False, screen=False, limit=300, memory=1536,
+                 cache="unsafe"):
         self.report_path = work / "report"
         self.qmp_path = work / "qmp"
         self.log_path = work / "console"
@@ -29,7 +30,7 @@ class Machine:
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(memory),
             # Only what is asked for: each device more costs udev time, twice.
             "-nodefaults", "-vga", "std" if screen else "none", "-display", "none", "-no-reboot",
-            "-kernel", str(kernel), "-initrd", str(initrd), "-append", cmdline,
+            *program,
             "-serial", "stdio", "-serial", f"file:{self.report_path}",
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-device", "virtio-rng-pci",
@@ -38,7 +39,7 @@ class Machine:
             command += [
                 # What the machine wrote is in the host's memory at once: killing QEMU is the power cut of a
                 # disk whose cache was written out.
-                "-drive", f"file={path},format=raw,if=none,id=disk{number},cache=unsafe,discard=unmap",
+                "-drive", f"file={path},format=raw,if=none,id=disk{number},cache={cache},discard=unmap",
                 "-device", f"virtio-blk-pci,drive=disk{number},serial={serial}"]
         for name, path in fw_cfg:
             command += ["-fw_cfg", f"name={name},file={path}"]
@@ -106,6 +107,14 @@ class Machine:
                                      f"console:\n{self.tail()}")
             time.sleep(0.2)
         self.reader.join(5)
+
+    def wait_report(self, what):
+        """Waits until the machine has reported."""
+        while "@@ end" not in self.report():
+            if self.process.poll() is not None or time.monotonic() > self.deadline:
+                raise AssertionError(f"{what}: no report after {self.seconds():.0f} s; the end of the console:\n"
+                                     f"{self.tail()}")
+            time.sleep(0.1)
 
     def plain(self):
         """The console so far as plain text."""
