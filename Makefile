@@ -14,7 +14,7 @@ MODULESDIR = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d
 UNITDIR    = $(DESTDIR)$(PREFIX)/lib/systemd/system
 GRUBDIR    = $(DESTDIR)$(PREFIX)/lib/bootupd/grub2-static/configs.d
 
-SHELL_FILES = $(wildcard .ci/run tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dist/systemd/*.sh)
+SHELL_FILES = $(wildcard .ci/run tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dracut/real-root/*.sh)
 
 BINARY = target/release/kindling
 
@@ -86,12 +86,12 @@ install-files:
 	install -d $(MODULESDIR)/30kindling
 	install -m 0755 $(wildcard dracut/30kindling/*.sh) $(MODULESDIR)/30kindling
 	install -m 0644 $(filter-out %.sh,$(wildcard dracut/30kindling/*)) $(MODULESDIR)/30kindling
-	install -D -m 0755 dist/systemd/kindling-firstboot-complete.sh $(LIBEXECDIR)/kindling-firstboot-complete
+	install -D -m 0755 dracut/real-root/kindling-firstboot-complete.sh $(LIBEXECDIR)/kindling-firstboot-complete
 	install -d $(UNITDIR)/sysinit.target.wants
-	install -m 0644 $(wildcard dist/systemd/*.service) $(UNITDIR)
-	for unit in $(notdir $(wildcard dist/systemd/*.service)); do \
+	install -m 0644 $(wildcard dracut/real-root/*.service) $(UNITDIR)
+	for unit in $(notdir $(wildcard dracut/real-root/*.service)); do \
 		ln -sfn ../$$unit $(UNITDIR)/sysinit.target.wants/$$unit; done
-	install -D -m 0644 dist/grub/05_ignition.cfg $(GRUBDIR)/05_ignition.cfg
+	install -D -m 0644 dracut/grub/05_ignition.cfg $(GRUBDIR)/05_ignition.cfg
 
 # For a distribution that has Ignition: its binaries are replaced, and nothing else.
 install-as-ignition: release

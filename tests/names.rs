@@ -611,7 +611,7 @@ fn place(name: &str) -> (String, String) {
     }
     if let Some(scenario) = name.strip_prefix("test-boot:") {
         return (
-            source("tests/boot/scenarios.py"),
+            source("tests/boot/boots.py") + &source("tests/boot/failing.py"),
             format!("\ndef {scenario}("),
         );
     }
