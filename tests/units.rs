@@ -182,8 +182,8 @@ fn empty_encrypted_volumes_count_as_ready() {
 
 #[test]
 fn the_config_is_deleted_from_the_real_root() {
-    let unit =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("dracut/real-root/ignition-delete-config.service");
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("dracut/real-root/ignition-delete-config.service");
     let settings = settings(&unit);
     for line in [
         "ConditionFirstBoot=true",

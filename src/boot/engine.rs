@@ -62,6 +62,7 @@ impl<'a> Engine<'a> {
         Fetches {
             log: self.log,
             stop,
+            progress: Some(self.progress),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tells the log what a run does, in the words readers of Ignition's log know.
 
 use super::args::Stage;
+use super::console::Progress;
 use super::journal::Journal;
 use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents};
@@ -268,12 +269,18 @@ pub struct Fetches<'a> {
     pub log: &'a Log,
     /// Set when the run is over.
     pub stop: &'a AtomicBool,
+    /// Shows how much came in.
+    pub progress: Option<&'a Progress>,
 }
 
 impl FetchEvents for Fetches<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
-            FetchEvent::Received { .. } => {}
+            FetchEvent::Received { bytes } => {
+                if let Some(progress) = self.progress {
+                    progress.received(bytes);
+                }
+            }
             FetchEvent::Verified { .. } => self.log.debug(event),
             _ => self.log.info(event),
         }

@@ -56,6 +56,7 @@ pub fn run(plan: &Plan, with: &Surroundings<'_>) -> Ran {
     let fetches = Fetches {
         log: with.log,
         stop: &stop,
+        progress: Some(with.progress),
     };
     let context = Context {
         root: with.root,

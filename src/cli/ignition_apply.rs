@@ -94,7 +94,11 @@ fn start(wish: &Wish) -> ExitCode {
 
 fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
     let stop = interruptible()?;
-    let events = Fetches { log, stop: &stop };
+    let events = Fetches {
+        log,
+        stop: &stop,
+        progress: None,
+    };
     let loaded = load(
         wish,
         &Ears {

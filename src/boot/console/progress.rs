@@ -5,6 +5,7 @@ use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::plan::show::human;
 use crate::plan::{Operation, Plan};
 use crate::report::tally::{self, Tally};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -27,9 +28,16 @@ const PACE: Pace = Pace {
     look: Duration::from_millis(250),
 };
 
+thread_local! {
+    /// What this thread is at.
+    static CURRENT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
 /// Something under way.
 struct Running {
     what: String,
+    /// Bytes that came in so far.
+    bytes: u64,
     since: Instant,
     /// When it gets its next line.
     due: Instant,
@@ -104,6 +112,15 @@ impl Progress {
         self.shared.say(&format!("{name}: {detail} ({took:.1?})"));
     }
 
+    /// More bytes came in for what this thread is at.
+    pub fn received(&self, bytes: u64) {
+        if let Some(key) = CURRENT.get()
+            && let Some(running) = self.shared.lock().running.get_mut(&key)
+        {
+            running.bytes += bytes;
+        }
+    }
+
     /// Something that is no operation begins; it gets lines if it takes long.
     pub fn under_way(&self, what: impl Into<String>) -> UnderWay<'_> {
         let key = self.shared.begin(&mut self.shared.lock(), what.into());
@@ -127,9 +144,10 @@ impl Drop for Progress {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         let ended = self.shared.lock().running.remove(&self.key);
+        CURRENT.set(None);
         if let Some(running) = ended.filter(|running| running.told) {
             let took = running.since.elapsed();
-            self.shared.say(&done(&running.what, took, 0));
+            self.shared.say(&done(&running.what, took, running.bytes));
         }
     }
 }
@@ -144,6 +162,7 @@ impl Observer for Progress {
     }
 
     fn finished(&self, operation: &Operation, record: &Record) {
+        CURRENT.set(None);
         let lines = self.shared.lock().finished(operation, record);
         lines.iter().for_each(|line| self.shared.say(line));
     }
@@ -193,10 +212,12 @@ impl Shared {
         let since = Instant::now();
         let key = state.next;
         state.next += 1;
+        CURRENT.set(Some(key));
         state.running.insert(
             key,
             Running {
                 what,
+                bytes: 0,
                 since,
                 due: since + self.pace.first,
                 told: false,
@@ -228,7 +249,11 @@ impl State {
             running.told = true;
             running.due = now + again;
             let so_far = now.saturating_duration_since(running.since);
-            format!("{} ... {} s so far", running.what, so_far.as_secs())
+            let seconds = so_far.as_secs();
+            match running.bytes {
+                0 => format!("{} ... {seconds} s so far", running.what),
+                bytes => format!("{} ... {seconds} s, {} so far", running.what, human(bytes)),
+            }
         })
         .collect()
     }
@@ -326,6 +351,7 @@ mod tests {
         state.running.insert(
             0,
             Running {
+                bytes: 0,
                 what: "fetch".into(),
                 since,
                 due: since + PACE.first,
@@ -337,6 +363,27 @@ mod tests {
         assert_eq!(at(3), ["fetch ... 3 s so far"]);
         assert_eq!(at(7), Vec::<String>::new());
         assert_eq!(at(8), ["fetch ... 8 s so far"]);
+    }
+
+    #[test]
+    fn what_comes_in_counts_for_what_its_thread_is_at() {
+        let pace = Pace {
+            first: Duration::ZERO,
+            again: Duration::from_secs(60),
+            look: Duration::from_millis(50),
+        };
+        let text = lines(pace, |progress| {
+            let fetching = progress.under_way("config");
+            progress.received(3 << 20);
+            std::thread::sleep(Duration::from_millis(200));
+            drop(fetching);
+            progress.received(1);
+        });
+        assert!(
+            text.contains("kindling: config ... 0 s, 3 MiB so far\n"),
+            "{text}"
+        );
+        assert!(text.contains(", 3 MiB)\n"), "{text}");
     }
 
     #[test]
