@@ -117,10 +117,11 @@ rm -f /run/kindling/console
 if [ -n "$shell" ]; then
     # No child of this process: with several consoles sulogin takes the end of any child for that of a shell.
     (rdsosreport >/dev/null 2>&1 &)
+    # shellcheck disable=SC2016 # the shell that is started expands it
+    export PS1='dracut:${PWD}# '
+    # dracut's emergency_shell may have left another prompt there.
     # shellcheck source=/dev/null
     [ -f /etc/profile ] && . /etc/profile
-    # shellcheck disable=SC2016 # the shell that is started expands it
-    [ -z "${PS1:-}" ] && export PS1='dracut:${PWD}# '
     exec sulogin -e
 fi
 case $(getarg rd.emergency=) in
