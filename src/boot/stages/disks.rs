@@ -42,14 +42,9 @@ fn asks_for_nothing(config: &Config) -> bool {
 }
 
 fn plan_and_run(stand: &mut Stand<'_>, document: &Document, observed: &Observed) -> Body {
-    let plan = match plan::build(document, observed, &options(Part::Disks, None)) {
+    let plan = match stand.plan(document, observed, &options(Part::Disks, None)) {
         Ok(plan) => plan,
-        Err(refusals) => {
-            refusals
-                .iter()
-                .for_each(|refusal| stand.log.critical(refusal));
-            return Body::failed(Trouble::refused(&refusals));
-        }
+        Err(trouble) => return Body::failed(trouble),
     };
     let (body, yielded) = stand.run(&plan);
     let keys = yielded.keys.into_iter().map(|(name, key)| {

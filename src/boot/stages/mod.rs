@@ -123,15 +123,25 @@ impl Stand<'_> {
         part: Part,
         first_boot: Option<FirstBoot>,
     ) -> Body {
-        match plan::build(self.document, observed, &options(part, first_boot)) {
+        match self.plan(self.document, observed, &options(part, first_boot)) {
             Ok(plan) => self.run(&plan).0,
-            Err(refusals) => {
-                for refusal in &refusals {
-                    self.log.critical(refusal);
-                }
-                Body::failed(Trouble::refused(&refusals))
-            }
+            Err(trouble) => Body::failed(trouble),
         }
+    }
+
+    /// Plans; every refusal is logged, the first one stands for all.
+    fn plan(
+        &self,
+        document: &Document,
+        observed: &Observed,
+        options: &Options,
+    ) -> Result<Plan, Trouble> {
+        plan::build(document, observed, options).map_err(|refusals| {
+            refusals
+                .iter()
+                .for_each(|refusal| self.log.critical(refusal));
+            Trouble::refused(&refusals)
+        })
     }
 
     /// Runs a plan. Besides what it did: its keys and the directories it made.

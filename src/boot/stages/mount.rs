@@ -60,19 +60,10 @@ fn plan_and_run(stand: &mut Stand<'_>, observed: &Observed) -> Body {
         ),
         ..FirstBoot::default()
     };
-    let plan = plan::build(
-        stand.document,
-        observed,
-        &options(Part::Mounts, Some(first_boot)),
-    );
-    let plan = match plan {
+    let options = options(Part::Mounts, Some(first_boot));
+    let plan = match stand.plan(stand.document, observed, &options) {
         Ok(plan) => plan,
-        Err(refusals) => {
-            refusals
-                .iter()
-                .for_each(|refusal| stand.log.critical(refusal));
-            return Body::failed(Trouble::refused(&refusals));
-        }
+        Err(trouble) => return Body::failed(trouble),
     };
     let (body, yielded) = stand.run(&plan);
     let invented = invented(&plan, &yielded.made);
