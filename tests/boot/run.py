@@ -7,6 +7,7 @@
 import argparse
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -90,4 +91,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # Ended from outside, it still ends its machine.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
