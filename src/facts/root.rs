@@ -103,6 +103,9 @@ pub enum ContentFacts {
     AsWanted,
     /// No contents are asked for, and the file already ends with the fragments to append.
     EndsAsWanted,
+    /// It holds the beginning of the wanted bytes, maybe nothing, and no more: what a write that a power
+    /// cut ended leaves behind. Nothing is lost when the rest is written.
+    Beginning,
     /// It differs.
     Differs,
 }

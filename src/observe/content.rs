@@ -45,7 +45,7 @@ pub(super) fn compare(
         Wanted::File(wish) if wish.overwrite == Some(true) || wish.contents.source.is_some() => {
             let contents = wish.contents.source.as_ref().map(|_| &wish.contents);
             let parts: Vec<&Resource> = contents.into_iter().chain(&wish.append).collect();
-            is_whole(file()?, &parts, fetcher).map(as_wanted)
+            whole(&file, bytes, &parts, fetcher)
         }
         Wanted::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
         Wanted::File(wish) => {
@@ -54,13 +54,6 @@ pub(super) fn compare(
                 false => ContentFacts::Differs,
             })
         }
-    }
-}
-
-fn as_wanted(same: bool) -> ContentFacts {
-    match same {
-        true => ContentFacts::AsWanted,
-        false => ContentFacts::Differs,
     }
 }
 
@@ -80,18 +73,39 @@ fn compare_text(
     }
     let mut comparison = Comparison::new(file()?);
     comparison.write_all(text.as_bytes())?;
-    comparison.finish().map(as_wanted)
+    comparison.finish()
 }
 
-/// True if the file consists of exactly these parts. A digest given for the only part stands for
-/// its bytes: nothing is fetched then.
-fn is_whole(file: std::fs::File, parts: &[&Resource], fetcher: &Fetcher) -> anyhow::Result<bool> {
-    if let [part] = parts
-        && let Some(hash) = part.verification.hash.as_deref()
-        && let Some(same) = has_digest(&file, hash)?
-    {
-        return Ok(same);
+/// Compares a file with the parts it shall consist of. A digest given for the only part stands for its
+/// bytes: nothing is fetched if that is right, or if the file is empty.
+fn whole(
+    file: &impl Fn() -> anyhow::Result<std::fs::File>,
+    bytes: u64,
+    parts: &[&Resource],
+    fetcher: &Fetcher,
+) -> anyhow::Result<ContentFacts> {
+    let hash = match parts {
+        [part] => part.verification.hash.as_deref(),
+        _ => None,
+    };
+    let is_digest = match hash {
+        Some(hash) => has_digest(&file()?, hash)?,
+        None => None,
+    };
+    match is_digest {
+        Some(true) => Ok(ContentFacts::AsWanted),
+        Some(false) if bytes == 0 => Ok(ContentFacts::Beginning),
+        // It is another file, unless what was to come turns out to begin with it.
+        Some(false) => Ok(parts_compared(file()?, parts, fetcher).unwrap_or(ContentFacts::Differs)),
+        None => parts_compared(file()?, parts, fetcher),
     }
+}
+
+fn parts_compared(
+    file: std::fs::File,
+    parts: &[&Resource],
+    fetcher: &Fetcher,
+) -> anyhow::Result<ContentFacts> {
     let mut comparison = Comparison::new(file);
     for part in parts {
         fetcher.fetch(&Request::of(part)?, &mut comparison, &Silent)?;
@@ -145,43 +159,81 @@ fn is_end(
     file.seek(SeekFrom::Start(start))?;
     let mut comparison = Comparison::new(file);
     io::copy(&mut end, &mut comparison)?;
-    comparison.finish()
+    Ok(comparison.finish()? == ContentFacts::AsWanted)
 }
 
 /// Takes the wanted bytes as they come and compares them with those of a file.
 struct Comparison {
     file: BufReader<std::fs::File>,
-    same: bool,
+    so_far: ContentFacts,
 }
 
 impl Comparison {
     fn new(file: std::fs::File) -> Self {
         Self {
             file: BufReader::new(file),
-            same: true,
+            so_far: ContentFacts::AsWanted,
         }
     }
 
-    /// True if all bytes were the same and the file has no more.
-    fn finish(mut self) -> anyhow::Result<bool> {
-        Ok(self.same && self.file.read(&mut [0])? == 0)
+    fn finish(mut self) -> anyhow::Result<ContentFacts> {
+        let has_more = self.so_far == ContentFacts::AsWanted && self.file.read(&mut [0])? != 0;
+        Ok(match has_more {
+            true => ContentFacts::Differs,
+            false => self.so_far,
+        })
+    }
+
+    /// Compares with the next bytes of the file, as far as there are any.
+    fn next(&mut self, wanted: &[u8]) -> io::Result<ContentFacts> {
+        let mut there = Vec::with_capacity(wanted.len());
+        let limit = wanted.len() as u64;
+        self.file.by_ref().take(limit).read_to_end(&mut there)?;
+        Ok(match wanted.strip_prefix(there.as_slice()) {
+            Some([]) => ContentFacts::AsWanted,
+            Some(_) => ContentFacts::Beginning,
+            None => ContentFacts::Differs,
+        })
     }
 }
 
 impl Write for Comparison {
     fn write(&mut self, wanted: &[u8]) -> io::Result<usize> {
-        if self.same {
-            let mut there = vec![0; wanted.len()];
-            self.same = match self.file.read_exact(&mut there) {
-                Ok(()) => there == wanted,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => false,
-                Err(error) => return Err(error),
-            };
+        if self.so_far == ContentFacts::AsWanted {
+            self.so_far = self.next(wanted)?;
         }
         Ok(wanted.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_or_the_beginning_or_another() {
+        let cases = [
+            ("abcdef", ContentFacts::AsWanted),
+            ("abcd", ContentFacts::Beginning),
+            ("a", ContentFacts::Beginning),
+            ("", ContentFacts::Beginning),
+            ("abcdefg", ContentFacts::Differs),
+            ("abx", ContentFacts::Differs),
+            ("abcx", ContentFacts::Differs),
+        ];
+        for (there, want) in cases {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(there.as_bytes()).expect("written");
+            file.rewind().expect("rewound");
+            let mut comparison = Comparison::new(file);
+            for part in ["abc", "", "def"] {
+                comparison.write_all(part.as_bytes()).expect("compared");
+            }
+            assert_eq!(comparison.finish().expect("read"), want, "{there:?}");
+        }
     }
 }

@@ -312,9 +312,19 @@ impl Planner<'_, '_> {
                 self.permissions_only(entry, node, "it is there")
             }
             _ if !exact => self.append(entry, file, node),
+            ContentFacts::Beginning => self.complete(entry, file),
             _ if overwrite => self.write(entry, file, Effect::Change, true),
             _ => self.in_the_way(entry, "a file with other content is there"),
         }
+    }
+
+    /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost.
+    fn complete(&mut self, entry: &Entry<'_>, file: &model::File) {
+        let kind = OpKind::File(FileAct {
+            differs: vec!["only the beginning is there".into()],
+            ..new_content(entry, file, true)
+        });
+        self.push(entry, Effect::Change, kind);
     }
 
     fn permissions_only(&mut self, entry: &Entry<'_>, node: &NodeFacts, same: &str) {
@@ -358,24 +368,7 @@ impl Planner<'_, '_> {
     }
 
     fn write(&mut self, entry: &Entry<'_>, file: &model::File, effect: Effect, replace: bool) {
-        let contents = file.contents.source.as_ref().map(|_| &file.contents);
-        let kind = OpKind::File(FileAct {
-            path: entry.path.clone(),
-            base: Base::Empty,
-            parts: contents
-                .into_iter()
-                .chain(&file.append)
-                .map(Content::fetched)
-                .collect(),
-            permissions: entry.wish.permissions(),
-            replace,
-            differs: if replace {
-                vec!["content".into()]
-            } else {
-                vec![]
-            },
-            unit: None,
-        });
+        let kind = OpKind::File(new_content(entry, file, replace));
         self.replacing(entry, effect, kind, replace);
     }
 
@@ -557,6 +550,24 @@ impl Planner<'_, '_> {
             origin: entry.origin.clone(),
             remedy: "set `overwrite: true` to replace it, or choose another path".into(),
         });
+    }
+}
+
+/// A file with all its content anew.
+fn new_content(entry: &Entry<'_>, file: &model::File, replace: bool) -> FileAct {
+    let contents = file.contents.source.as_ref().map(|_| &file.contents);
+    let parts = contents.into_iter().chain(&file.append);
+    FileAct {
+        path: entry.path.clone(),
+        base: Base::Empty,
+        parts: parts.map(Content::fetched).collect(),
+        permissions: entry.wish.permissions(),
+        replace,
+        differs: match replace {
+            true => vec!["content".into()],
+            false => vec![],
+        },
+        unit: None,
     }
 }
 

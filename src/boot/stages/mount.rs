@@ -36,13 +36,9 @@ fn filesystems_only(config: &Config) -> Config {
 
 fn observe_points(stand: &Stand<'_>, config: &Config) -> anyhow::Result<Observed> {
     let root = stand.root();
-    let view = View {
-        blank_mounts: plan::mounts::points(config)
-            .into_iter()
-            .filter(|point| point != "/")
-            .collect(),
-        ..View::default()
-    };
+    // What lies below a mount point that is itself mounted by this stage is seen as the root has it; a
+    // directory that turns out to be missing is made all the same.
+    let view = View::default();
     Ok(Observed {
         tools: observe::tools(),
         root: observe::root::observe(config, &root, stand.fetcher, &view)

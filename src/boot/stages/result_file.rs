@@ -52,6 +52,12 @@ fn previous(root: &TargetRoot, log: &Log) -> anyhow::Result<Option<Value>> {
     if is_live(log) {
         return Ok(None);
     }
+    if text.is_empty() {
+        log.warning(format_args!(
+            "{RESULT_FILE} of an earlier run is empty: that run was cut short"
+        ));
+        return Ok(None);
+    }
     log.warning(
         "Ignition already ran on this system; the result of the earlier run is kept in the new one",
     );
