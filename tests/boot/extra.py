@@ -4,7 +4,7 @@ import build
 
 def initramfs(peer):
     """A folder that is copied into the initramfs."""
-    return build.cached(f"extra-{'peer' if peer else 'own'}-{build.digest(BUSY_UNIT, KILL_UNIT)}", lambda p: make_extra(p, peer))
+    return build.cached(f"extra-{'peer' if peer else 'own'}-{build.digest(BUSY_UNIT, KILL_UNIT, PATIENCE)}", lambda p: make_extra(p, peer))
 
 
 BUSY_UNIT = r"""
@@ -34,10 +34,17 @@ ExecStart=/bin/sh -c 'until [ "$(systemctl is-active ignition-disks.service)" = 
 """
 
 
+# Long enough for a device that is there, on a busy host, too; a boot that waits for one in vain is not a minute longer.
+PATIENCE = "[Manager]\nDefaultDeviceTimeoutSec=20\n"
+
+
 def make_extra(path, peer):
     """The files of that folder."""
     units = path / "usr/lib/systemd/system"
     (units / "initrd.target.wants").mkdir(parents=True)
+    manager = path / "etc/systemd/system.conf.d"
+    manager.mkdir(parents=True)
+    (manager / "patience.conf").write_text(PATIENCE)
     for name, text in (("test-busy.service", BUSY_UNIT), ("test-kill.service", KILL_UNIT)):
         (units / name).write_text(text)
         (units / "initrd.target.wants" / name).symlink_to(f"../{name}")

@@ -12,8 +12,6 @@ HEADER = "FIRST-BOOT PROVISIONING FAILED"
 HALTED = r"reboot: System halted"
 SECRET = "Xk7-secret-of-the-config"
 NO_SUCH_DISK = "/dev/disk/by-id/virtio-nowhere"
-# A wait for a device ends soon.
-SOON = "systemd.default_device_timeout_sec=5"
 
 
 def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=600, **options):
@@ -22,7 +20,7 @@ def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=600, **o
     system = lab.system()
     # All that systemd and the kernel like to say is switched on: it must not push the screen away.
     machine = lab.start(system, *disks, document=document, quiet=False, limit=limit,
-                        args=f"systemd.show_status=1 {SOON} {args}", **options)
+                        args=f"systemd.show_status=1 {args}", **options)
     machine.wait_for("the end of the failing boot", end)
     step(f"failed after {machine.seconds():.1f} s")
     machine.quiet_for(4)
@@ -152,7 +150,7 @@ def fails_killed(lab):
     """failing: a stage is killed and cannot say anything; with rd.shell=0 the machine halts below the screen"""
     failing(lab, disk({"number": 1}, device=NO_SUCH_DISK), [
         ("unit", "unit ignition-disks.service"), ("cause", "cause it was killed by signal 9"),
-        ("what to do", "to do ")], lab.blank(), args="test.kill rd.shell=0 systemd.default_device_timeout_sec=100",
+        ("what to do", "to do ")], lab.blank(), args="test.kill rd.shell=0",
         end=HALTED)
 
 
