@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Marks an initramfs.
-const INITRD_RELEASE: &str = "/etc/initrd-release";
+pub(super) const INITRD_RELEASE: &str = "/etc/initrd-release";
 /// Names of the consoles the kernel writes to.
 const ACTIVE: &str = "/sys/class/tty/console/active";
 

@@ -2,14 +2,11 @@
 //! platform. Whoever stands in front of it has to be told like of any other failure.
 
 use super::args::Stage;
-use super::console::Consoles;
+use super::console::{Consoles, INITRD_RELEASE};
 use super::failure::{self, Failure};
 use super::paths;
 use std::ffi::OsString;
 use std::path::Path;
-
-/// Marks an initramfs.
-const INITRD_RELEASE: &str = "/etc/initrd-release";
 
 /// Leaves the failure where that of a stage would be; does nothing outside an initramfs.
 pub fn tell(arguments: &[OsString], text: &str) {

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::boot;
-use crate::report::{self, AnyReport};
+use crate::report::AnyReport;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -32,6 +32,6 @@ fn default_file() -> PathBuf {
     if present.exists() {
         present
     } else {
-        report::KEPT_BOOT_REPORT.into()
+        crate::plan::first_boot::REPORT_FILE.into()
     }
 }

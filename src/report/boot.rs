@@ -8,8 +8,6 @@ use std::path::Path;
 
 /// Version of the shape of a boot report; `schemas/boot-report.json` describes it.
 pub const BOOT_VERSION: u32 = 1;
-/// Where the last stage leaves a copy of it, below the target root.
-pub const KEPT_BOOT_REPORT: &str = "/var/log/kindling/first-boot.json";
 
 /// The record of one boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

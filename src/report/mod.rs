@@ -5,7 +5,7 @@ pub mod file;
 mod table;
 pub mod tally;
 
-pub use boot::{BOOT_VERSION, BootReport, KEPT_BOOT_REPORT, StageOutcome, StageReport};
+pub use boot::{BOOT_VERSION, BootReport, StageOutcome, StageReport};
 pub use table::{render, render_boot};
 
 use crate::config::Origin;
