@@ -490,6 +490,7 @@ fn plan_filesystem(filesystem: &str) -> Planned {
             exists: true,
             bytes: 1 << 30,
             superblock: SuperblockFacts::default(),
+            spindles: Vec::new(),
             held_by: vec!["active swap".into()],
         },
     );

@@ -1,7 +1,8 @@
 //! One exhaustive match from operation to executor.
 
 use super::{
-    Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, table, tree, units,
+    Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, settle, table, tree,
+    units,
 };
 use crate::plan::OpKind;
 
@@ -18,6 +19,7 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::CreateLuks(act) => luks::create_luks(act, context),
         OpKind::MakeFilesystem(act) => filesystem::make_filesystem(act, context),
         OpKind::WipeDevice(act) => filesystem::wipe_device(act, context),
+        OpKind::Settle(act) => settle::settle(act, context),
         OpKind::Mount(act) => mount::mount(act, context),
         OpKind::Sync(act) => mount::sync(act, context),
         OpKind::Unmount(act) => mount::unmount(act, context),

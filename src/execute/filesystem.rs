@@ -2,9 +2,9 @@
 
 use super::{Context, Done};
 use crate::disk::superblock::{self, Superblock};
+use crate::host::Command;
 use crate::host::command::without_starting;
 use crate::host::devices::{Access, DeviceHandle};
-use crate::host::{Command, udev};
 use crate::plan::filesystems::canonical_uuid;
 use crate::plan::op::{Expected, MakeFilesystem, WipeDevice};
 use anyhow::{Context as _, bail};
@@ -31,7 +31,7 @@ pub fn make_filesystem(act: &MakeFilesystem, context: &Context) -> anyhow::Resul
         .arg(device.path().display().to_string())
         .run()?;
     verify(act, &sync_and_probe(device.path(), &name)?)?;
-    settle(&device, context)
+    Ok(Done::default())
 }
 
 /// Erases all signatures.
@@ -45,14 +45,6 @@ pub fn wipe_device(act: &WipeDevice, context: &Context) -> anyhow::Result<Done> 
     let left = sync_and_probe(device.path(), &name)?;
     if let Some(what) = left.describe() {
         bail!("{name} still shows {what} after its signatures were erased");
-    }
-    settle(&device, context)
-}
-
-/// Loop devices over images come and go unseen by others: there is nothing to wait for.
-fn settle(device: &DeviceHandle, context: &Context) -> anyhow::Result<Done> {
-    if context.devices.images().is_empty() {
-        udev::settle(device.path())?;
     }
     Ok(Done::default())
 }

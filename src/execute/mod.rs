@@ -10,6 +10,7 @@ pub mod raid;
 pub mod record;
 pub mod relabel;
 pub mod scheduler;
+pub mod settle;
 pub mod table;
 pub mod tree;
 pub mod units;

@@ -3,7 +3,8 @@
 use super::{Context, Done};
 use crate::disk::gpt::{self, GptHealth, Guid, Table, TableFacts};
 use crate::host::devices::{Access, Disk};
-use crate::host::{kernel_table, udev};
+use crate::host::kernel_table;
+use crate::host::udev::Hold;
 use crate::plan::op::WriteTable;
 use anyhow::{Context as _, bail};
 use std::fs::File;
@@ -15,6 +16,9 @@ use std::io::Read;
 /// The disk no longer is what the plan was made for, writing fails, or what is read back (or what the
 /// kernel sees) is not what was written.
 pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> {
+    if !act.leaves_no_table() {
+        context.devices.lock(&act.disk, hold(act))?;
+    }
     let mut disk = context.devices.disk(&act.disk, Access::Write)?;
     check_unchanged(act, &mut disk)?;
     if act.wipe {
@@ -28,12 +32,17 @@ pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> 
     };
     if !disk.is_image {
         kernel_table::update(&disk.file, &disk.path, table.as_ref())?;
-        // udev scans the disk anew once we let go of it; links are looked for only after that.
-        let path = disk.path.clone();
-        drop(disk);
-        udev::settle(&path)?;
     }
     Ok(Done::default())
+}
+
+/// The lock lasts until udev has settled: without it, udev would have the kernel read the table again when
+/// we close the disk, and take partitions away from whoever makes something on them meanwhile.
+fn hold(act: &WriteTable) -> Hold {
+    match act.shows_members {
+        true => Hold::KeepsAway,
+        false => Hold::MayLook,
+    }
 }
 
 fn check_unchanged(act: &WriteTable, disk: &mut Disk) -> anyhow::Result<()> {
@@ -126,6 +135,7 @@ mod tests {
             table,
             expected,
             wipe,
+            shows_members: false,
             changes: Vec::new(),
         }
     }

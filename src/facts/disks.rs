@@ -24,6 +24,8 @@ pub struct DiskFacts {
     pub held_by: Vec<String>,
     /// Who holds which partition; idle partitions are absent.
     pub partitions_held_by: BTreeMap<u32, Vec<String>>,
+    /// The disk rotates, so that writing in two places at a time is slow.
+    pub rotates: bool,
     /// Superblocks found where planned new partitions will start, by first sector. Wiping a table or
     /// deleting a partition erases no superblock, so a new partition may show an old one.
     pub beneath: BTreeMap<u64, SuperblockFacts>,
@@ -53,4 +55,6 @@ pub struct DeviceFacts {
     pub superblock: SuperblockFacts,
     /// Who holds it (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
+    /// Nodes of the rotating disks it lies on.
+    pub spindles: Vec<String>,
 }

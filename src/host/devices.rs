@@ -2,6 +2,7 @@
 
 use super::loopdev::{LoopDevice, Part};
 use super::sys;
+use super::udev::{DiskLock, Hold};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::gpt::{self, TableFacts};
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,7 @@ pub struct Image {
 #[derive(Debug, Default)]
 pub struct Devices {
     images: BTreeMap<String, Image>,
+    locks: Mutex<Vec<DiskLock>>,
 }
 
 /// A device a tool may open while this value lives.
@@ -76,7 +79,10 @@ pub struct Disk {
 impl Devices {
     /// Devices with these names of the config bound to image files.
     pub fn with_images(images: BTreeMap<String, Image>) -> Self {
-        Self { images }
+        Self {
+            images,
+            ..Self::default()
+        }
     }
 
     /// All bound images, by the name of the device in the config.
@@ -107,6 +113,38 @@ impl Devices {
                 _attached: None,
             }),
         }
+    }
+
+    /// Locks a whole disk against udev until [`Devices::unlock`]. Nobody looks at an image.
+    ///
+    /// # Errors
+    /// It does not exist, or cannot be opened.
+    pub fn lock(&self, disk: &str, hold: Hold) -> anyhow::Result<()> {
+        if !self.images.contains_key(disk) {
+            let lock = DiskLock::take(&wait_for(Path::new(disk))?, hold)?;
+            self.locks().push(lock);
+        }
+        Ok(())
+    }
+
+    /// Lets udev look at all locked disks.
+    ///
+    /// # Errors
+    /// A lock cannot be changed.
+    pub fn let_look(&self) -> anyhow::Result<()> {
+        for lock in self.locks().iter() {
+            lock.let_look().context("cannot give a disk back to udev")?;
+        }
+        Ok(())
+    }
+
+    /// Ends the locks on all disks.
+    pub fn unlock(&self) {
+        self.locks().clear();
+    }
+
+    fn locks(&self) -> MutexGuard<'_, Vec<DiskLock>> {
+        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a whole disk.

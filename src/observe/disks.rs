@@ -1,6 +1,7 @@
 //! Looks at disks, images and other block devices. Everything is opened read only.
 
 mod holders;
+mod spindles;
 
 use crate::config::Config;
 use crate::disk::layout::Extent;
@@ -148,6 +149,7 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
     let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
     let held = holders::of(&disk.path).with_context(act)?;
     facts.node = disk.path.display().to_string();
+    facts.rotates = !spindles::of(&disk.path).is_empty();
     facts.held_by = held.disk;
     facts.partitions_held_by = held.partitions;
     Ok(facts)
@@ -276,5 +278,6 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
             .into_iter()
             .chain(held.partitions.into_values().flatten())
             .collect(),
+        spindles: spindles::of(&node),
     })
 }

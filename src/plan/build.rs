@@ -3,7 +3,8 @@
 use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    filesystems, first_boot, luks, mounts, order, partitions, raid, relabel, tree, units,
+    filesystems, first_boot, luks, mounts, order, partitions, raid, relabel, settle, spindles,
+    tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -75,6 +76,8 @@ fn disks(draft: &mut Draft) {
     raid::plan(draft);
     luks::plan(draft);
     filesystems::plan(draft);
+    settle::plan(draft);
+    spindles::claim(draft);
 }
 
 fn tree(draft: &mut Draft) {

@@ -11,6 +11,10 @@ pub enum Resource {
     Table(String),
     /// The content of a block device.
     Device(DeviceRef),
+    /// The heads of a disk that rotates, by its node: only ever changed, so that writers come one by one.
+    Spindle(String),
+    /// What volumes are cut from, by its name: a volume group of LVM.
+    Pool(String),
     /// A mounted file system, by mount point inside the target (`/` is the root).
     Mount(String),
     /// A node of the target tree, by clean absolute path.

@@ -19,6 +19,12 @@ impl OpKind {
             }),
             OpKind::MakeFilesystem(a) => Subject::Device(a.device.clone()),
             OpKind::WipeDevice(a) => Subject::Device(a.device.clone()),
+            OpKind::Settle(a) => match a.devices.first() {
+                Some(device) => Subject::Device(device.clone()),
+                None => Subject::Device(DeviceRef::Path {
+                    path: "/dev".into(),
+                }),
+            },
             OpKind::Mount(a) => Subject::Mount(a.point.clone()),
             OpKind::Group(a) => Subject::Group(a.name.clone()),
             OpKind::User(a) => Subject::User(a.name.clone()),
@@ -51,6 +57,7 @@ impl OpKind {
             }
             OpKind::MakeFilesystem(a) => format!("make {} file system on {}", a.format, a.device),
             OpKind::WipeDevice(a) => format!("wipe signatures of {}", a.device),
+            OpKind::Settle(_) => "wait for udev to see what changed".into(),
             OpKind::Mount(a) => format!("mount {} at {}", a.device, a.point),
             OpKind::Group(a) => format!("{} group {}", a.change.verb(), a.name),
             OpKind::User(a) => format!("{} user {}", a.change.verb(), a.name),

@@ -17,7 +17,9 @@ pub mod paths;
 pub mod permissions;
 pub mod raid;
 pub mod relabel;
+pub mod settle;
 pub mod show;
+pub mod spindles;
 pub mod tree;
 pub mod units;
 

@@ -136,6 +136,8 @@ pub enum OpKind {
     MakeFilesystem(MakeFilesystem),
     /// Erase signatures only (`format: none` with wipe).
     WipeDevice(WipeDevice),
+    /// Wait until udev knows all that changed.
+    Settle(Settle),
     /// Mount a file system below the target root.
     Mount(Mount),
     /// Create or change or delete a group.
@@ -234,6 +236,10 @@ pub struct WriteTable {
     pub expected: Option<Table>,
     /// Old table and its signatures are erased first.
     pub wipe: bool,
+    /// A new partition shows an old member of an array or of a volume group, which udev would have put
+    /// together before it is overwritten.
+    #[serde(skip)]
+    pub shows_members: bool,
     /// What happens to each slot that is or will be used, by number.
     pub changes: Vec<PartitionChange>,
 }
@@ -344,6 +350,13 @@ pub struct WipeDevice {
     /// What is expected on the device just before.
     #[serde(skip)]
     pub expected: Expected,
+}
+
+/// See [`OpKind::Settle`].
+#[derive(Debug, Clone, Serialize)]
+pub struct Settle {
+    /// Disks with a new table and devices with a new content.
+    pub devices: Vec<DeviceRef>,
 }
 
 /// See [`OpKind::Mount`].

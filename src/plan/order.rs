@@ -109,6 +109,7 @@ fn check_acyclic(operations: &[Operation]) -> Result<(), Vec<OpId>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::DeviceRef;
     use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
     use crate::plan::{Claim, Resource};
 
@@ -179,6 +180,54 @@ mod tests {
             edges(&[&[(Make, "/a")], &[(Make, "/b")]]),
             Ok(vec![vec![], vec![]])
         );
+    }
+
+    fn order(claims: &[&[Claim]]) -> Vec<Vec<u32>> {
+        let mut operations: Vec<Operation> = (0..)
+            .zip(claims)
+            .map(|(id, _)| operation(id, &[]))
+            .collect();
+        for (operation, claims) in operations.iter_mut().zip(claims) {
+            operation.claims = claims.to_vec();
+        }
+        derive(&mut operations).expect("no cycle");
+        let after = operations.iter().map(|o| o.after.iter().map(|id| id.0));
+        after.map(Iterator::collect).collect()
+    }
+
+    /// What a volume group needs: members before the group, the group before its volumes, which are
+    /// devices like any other.
+    #[test]
+    fn a_pool_stands_between_its_members_and_its_volumes() {
+        let device = |path: &str| Resource::Device(DeviceRef::Path { path: path.into() });
+        let claim = |access, resource: &Resource| Claim::new(access, resource.clone());
+        let (a, b, volume) = (
+            device("/dev/a1"),
+            device("/dev/b1"),
+            device("/dev/vg0/data"),
+        );
+        let pool = Resource::Pool("vg0".into());
+        let got = order(&[
+            &[claim(Change, &volume)],
+            &[claim(Make, &volume), claim(Use, &pool)],
+            &[claim(Make, &pool), claim(Use, &a), claim(Use, &b)],
+            &[claim(Change, &a)],
+            &[claim(Change, &b)],
+        ]);
+        assert_eq!(got, [vec![1], vec![2], vec![3, 4], vec![], vec![]]);
+    }
+
+    /// What a subvolume needs: it is made in a mounted file system, and is a node that others lie in.
+    #[test]
+    fn a_subvolume_is_a_node_of_a_mounted_file_system() {
+        let mount = Resource::Mount("/".into());
+        let (home, file) = (Claim::make_path("/home"), Claim::make_path("/home/a"));
+        let got = order(&[
+            &[file, Claim::use_path("/home"), Claim::use_mount("/")],
+            &[home, Claim::use_mount("/")],
+            &[Claim::new(Make, mount)],
+        ]);
+        assert_eq!(got, [vec![1, 2], vec![2], vec![]]);
     }
 
     #[test]

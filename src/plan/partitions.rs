@@ -424,6 +424,7 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome, wipe
         table: outcome.after,
         expected: outcome.expected,
         wipe,
+        shows_members: false,
         changes,
     });
     let origin = draft.origin(&format!("{path}.device"));

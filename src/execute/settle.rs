@@ -1,0 +1,26 @@
+//! Waits until udev knows all that changed.
+
+use super::{Context, Done};
+use crate::host::devices::Access;
+use crate::host::udev;
+use crate::plan::op::Settle;
+use anyhow::Context as _;
+
+/// Gives disks back to udev and waits until it has seen them and what was made on them.
+///
+/// # Errors
+/// A device is gone, or udev takes too long.
+pub fn settle(act: &Settle, context: &Context) -> anyhow::Result<Done> {
+    let settled = || -> anyhow::Result<()> {
+        let mut nodes = Vec::new();
+        for device in &act.devices {
+            nodes.push(context.devices.open(device, Access::Read)?.path().into());
+        }
+        context.devices.let_look()?;
+        udev::settle(&nodes)?;
+        context.devices.unlock();
+        Ok(())
+    };
+    settled().context("the links below /dev/disk may not be right")?;
+    Ok(Done::default())
+}
