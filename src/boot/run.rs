@@ -5,7 +5,7 @@ use super::console::Progress;
 use super::narrate::{Fetches, Narrator};
 use super::trouble::Trouble;
 use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Outcome, Record};
+use crate::execute::scheduler::{self, Outcome, Record, Width};
 use crate::execute::{Context, Keys};
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};
@@ -71,7 +71,8 @@ pub fn run(plan: &Plan, with: &Surroundings<'_>) -> Ran {
         root: with.root.path(),
         also: with.progress,
     };
-    let records = scheduler::run(plan, workers(), &stop, &narrator, &|operation| {
+    let width = Width::of_machine(MOST_WORKERS);
+    let records = scheduler::run(plan, width, &stop, &narrator, &|operation| {
         crate::execute::execute(&operation.kind, &context)
     });
     Ran {
@@ -81,11 +82,6 @@ pub fn run(plan: &Plan, with: &Surroundings<'_>) -> Ran {
         made: made(&records),
         result: result(plan, &records),
     }
-}
-
-fn workers() -> usize {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (4 * cpus).min(MOST_WORKERS)
 }
 
 fn made(records: &[Record]) -> Vec<u32> {

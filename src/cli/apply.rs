@@ -6,7 +6,7 @@ use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
 use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Observer, Record};
+use crate::execute::scheduler::{self, Observer, Record, Width};
 use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::mount;
@@ -103,15 +103,14 @@ pub(super) fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// How many operations run at a time, unless `wanted` says so.
-pub(super) fn jobs(wanted: Option<u16>) -> usize {
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    wanted.map_or((4 * cpus).min(MOST_JOBS), usize::from)
+pub(super) fn jobs(wanted: Option<u16>) -> Width {
+    wanted.map_or(Width::of_machine(MOST_JOBS), |jobs| Width::all(jobs.into()))
 }
 
 /// Executes a plan; returns one record per operation.
 pub(super) fn execute_plan(
     prepared: &Prepared,
-    jobs: usize,
+    jobs: Width,
     stop: &AtomicBool,
     observer: &dyn Observer,
     events: &(dyn FetchEvents + Sync),

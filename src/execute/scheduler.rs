@@ -52,8 +52,68 @@ impl Observer for Unobserved {
     fn finished(&self, _: &Operation, _: &Record) {}
 }
 
+/// How many operations run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Width {
+    /// Of any kind.
+    pub workers: usize,
+    /// Of those that make file systems and the like: each keeps a processor and a disk busy.
+    pub makers: usize,
+}
+
+impl Width {
+    /// Small operations mostly wait for disks and networks, so there are more of them than processors, up to
+    /// `most`.
+    pub fn of_machine(most: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            workers: (4 * processors).min(most),
+            makers: processors,
+        }
+    }
+    /// That many of any kind.
+    pub fn all(workers: usize) -> Self {
+        Self {
+            workers,
+            makers: workers,
+        }
+    }
+}
+
+/// What can start, by number, and how many makers may.
+struct Ready {
+    makers: BinaryHeap<Reverse<u32>>,
+    others: BinaryHeap<Reverse<u32>>,
+    free_makers: usize,
+}
+
+impl Ready {
+    fn push(&mut self, operation: &Operation) {
+        let heap = match operation.kind.is_making() {
+            true => &mut self.makers,
+            false => &mut self.others,
+        };
+        heap.push(Reverse(operation.id.0));
+    }
+
+    /// The first in plan order that may start.
+    fn pop(&mut self) -> Option<u32> {
+        let maker = self.makers.peek().filter(|_| self.free_makers > 0);
+        // Of two the greater of the reversed numbers is the smaller one; nothing is less than anything.
+        if maker > self.others.peek() {
+            self.free_makers -= 1;
+            return self.makers.pop().map(|id| id.0);
+        }
+        self.others.pop().map(|id| id.0)
+    }
+
+    fn ended(&mut self, operation: &Operation) {
+        self.free_makers += usize::from(operation.kind.is_making());
+    }
+}
+
 struct State {
-    ready: BinaryHeap<Reverse<u32>>,
+    ready: Ready,
     waiting: Vec<usize>,
     records: Vec<Option<Record>>,
     running: usize,
@@ -70,19 +130,19 @@ struct Run<'a> {
     observer: &'a dyn Observer,
 }
 
-/// Runs every operation of `plan` through `act` with at most `workers` at a time. Setting `stop`
+/// Runs every operation of `plan` through `act`, `width` of them at a time. Setting `stop`
 /// (from a signal handler) lets running operations end and starts no new ones. Returns one record
 /// per operation, in plan order.
 pub fn run(
     plan: &Plan,
-    workers: usize,
+    width: Width,
     stop: &AtomicBool,
     observer: &dyn Observer,
     act: &(dyn Fn(&Operation) -> anyhow::Result<Done> + Sync),
 ) -> Vec<Record> {
-    let run = Run::new(plan, stop, observer);
+    let run = Run::new(plan, width, stop, observer);
     std::thread::scope(|scope| {
-        for _ in 0..workers.clamp(1, plan.operations.len().max(1)) {
+        for _ in 0..width.workers.clamp(1, plan.operations.len().max(1)) {
             scope.spawn(|| run.work(act));
         }
     });
@@ -90,7 +150,7 @@ pub fn run(
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, stop: &'a AtomicBool, observer: &'a dyn Observer) -> Self {
+    fn new(plan: &'a Plan, width: Width, stop: &'a AtomicBool, observer: &'a dyn Observer) -> Self {
         let count = plan.operations.len();
         let mut followers = vec![Vec::new(); count];
         for operation in &plan.operations {
@@ -99,13 +159,15 @@ impl<'a> Run<'a> {
             }
         }
         let waiting: Vec<usize> = plan.operations.iter().map(|o| o.after.len()).collect();
-        let ready = plan
-            .operations
-            .iter()
-            .filter(|o| o.after.is_empty())
-            .map(|o| Reverse(o.id.0));
+        let mut ready = Ready {
+            makers: BinaryHeap::new(),
+            others: BinaryHeap::new(),
+            free_makers: width.makers.max(1),
+        };
+        let free = plan.operations.iter().filter(|o| o.after.is_empty());
+        free.for_each(|operation| ready.push(operation));
         let state = State {
-            ready: ready.collect(),
+            ready,
             waiting,
             records: (0..count).map(|_| None).collect(),
             running: 0,
@@ -154,7 +216,7 @@ impl<'a> Run<'a> {
             if state.stop || self.stop.load(Ordering::Relaxed) {
                 break;
             }
-            if let Some(Reverse(id)) = state.ready.pop() {
+            if let Some(id) = state.ready.pop() {
                 state.running += 1;
                 return self.plan.operations.get(id as usize);
             }
@@ -174,15 +236,17 @@ impl<'a> Run<'a> {
     fn finish(&self, record: Record) {
         let mut state = self.lock();
         state.running -= 1;
-        let mut freed = 0;
         let id = record.id.0 as usize;
+        // The end of a maker lets another one start, besides what waited for it.
+        let mut freed = usize::from(self.plan.operations[id].kind.is_making());
         let done = matches!(record.outcome, Outcome::Done(_));
         state.records[id] = Some(record);
+        state.ready.ended(&self.plan.operations[id]);
         if done {
             for follower in &self.followers[id] {
                 state.waiting[*follower as usize] -= 1;
                 if state.waiting[*follower as usize] == 0 {
-                    state.ready.push(Reverse(*follower));
+                    state.ready.push(&self.plan.operations[*follower as usize]);
                     freed += 1;
                 }
             }
@@ -218,7 +282,9 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
+    use crate::disk::DeviceRef;
+    use crate::plan::op::{Effect, Expected, MakeFilesystem, MountPoint, OpKind, Phase};
+    use std::sync::atomic::AtomicUsize;
 
     fn plan(after: &[&[u32]]) -> Plan {
         let operation = |(id, after): (usize, &&[u32])| Operation {
@@ -240,7 +306,7 @@ mod tests {
         let order = Mutex::new(Vec::new());
         let records = run(
             plan,
-            4,
+            Width::all(4),
             &AtomicBool::new(false),
             &Unobserved,
             &|operation| {
@@ -275,12 +341,80 @@ mod tests {
         assert!(matches!(records[2].outcome, Outcome::NotStarted));
     }
 
+    /// A plan of so many file systems, the last `others` of which are syncs.
+    fn makers(count: u32, others: u32) -> Plan {
+        let make = OpKind::MakeFilesystem(MakeFilesystem {
+            device: DeviceRef::Path {
+                path: "/dev/x".into(),
+            },
+            format: "ext4".into(),
+            label: None,
+            uuid: None,
+            options: Vec::new(),
+            program: "mkfs.ext4".into(),
+            arguments: Vec::new(),
+            expected: Expected::Blank,
+        });
+        let mut plan = plan(&vec![&[][..]; count as usize]);
+        let makers = plan.operations.iter_mut().take((count - others) as usize);
+        makers.for_each(|operation| operation.kind = make.clone());
+        plan
+    }
+
+    #[test]
+    fn makers_are_limited_and_hold_up_nobody_else() {
+        let (running, most, all) = (
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+        );
+        let width = Width {
+            workers: 6,
+            makers: 2,
+        };
+        let records = run(
+            &makers(12, 4),
+            width,
+            &AtomicBool::new(false),
+            &Unobserved,
+            &|operation| {
+                all.fetch_add(1, Ordering::SeqCst);
+                if operation.kind.is_making() {
+                    let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                    most.fetch_max(now, Ordering::SeqCst);
+                    // The others, behind all makers in plan order, start while the first makers run.
+                    let deadline = Instant::now() + Duration::from_secs(60);
+                    while all.load(Ordering::SeqCst) < 6 && Instant::now() < deadline {
+                        std::thread::yield_now();
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                }
+                anyhow::ensure!(
+                    all.load(Ordering::SeqCst) >= 6 || !operation.kind.is_making(),
+                    "nobody else started"
+                );
+                Ok(Done::default())
+            },
+        );
+        assert!(
+            records
+                .iter()
+                .all(|r| matches!(r.outcome, Outcome::Done(_))),
+            "{records:#?}"
+        );
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+    }
+
     #[test]
     fn an_interrupted_run_starts_nothing() {
         let plan = plan(&[&[], &[]]);
-        let records = run(&plan, 2, &AtomicBool::new(true), &Unobserved, &|_| {
-            Ok(Done::default())
-        });
+        let records = run(
+            &plan,
+            Width::all(2),
+            &AtomicBool::new(true),
+            &Unobserved,
+            &|_| Ok(Done::default()),
+        );
         assert!(
             records
                 .iter()

@@ -168,6 +168,17 @@ pub enum OpKind {
     Unmount(MountPoint),
 }
 
+impl OpKind {
+    /// True for acts that keep a processor and a disk busy for long: not more of them run at a time than
+    /// there are processors.
+    pub fn is_making(&self) -> bool {
+        matches!(
+            self,
+            OpKind::MakeFilesystem(_) | OpKind::CreateLuks(_) | OpKind::CreateArray(_)
+        )
+    }
+}
+
 /// A subject that is as it should be.
 #[derive(Debug, Clone, Serialize)]
 pub struct AlreadyRight {
