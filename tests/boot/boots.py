@@ -6,7 +6,7 @@ import time
 import build
 import configs
 import extra
-from lab import Server, scenario, step
+from lab import FolderServer, Server, scenario, step
 
 NETWORK_CHECKS = [
     # Nothing of the network may have started; the journal covers the initramfs, too.
@@ -133,6 +133,24 @@ def drop_in(lab):
     initrd = build.initramfs("ignition", lab.tree, lab.binary, extra.initramfs(peer=False))
     machine = lab.start(lab.system(), lab.blank(), document=configs.full(checks), initrd=initrd)
     lab.judge(machine, checks)
+
+
+@scenario
+def virtiofs(lab):
+    """a folder of the host is mounted by its tag, and files of the config land in it"""
+    shared = lab.work / "shared"
+    shared.mkdir()
+    document = configs.full(lab.checks)
+    document["ignition"]["version"] = "3.7.0-experimental"
+    document["storage"]["filesystems"].append(
+        {"device": "host files", "format": "virtiofs", "path": "/srv/host", "mountOptions": ["noatime"]})
+    document["storage"]["files"].append(configs.file("/srv/host/deep/file", "for the host\n", 0o640))
+    with FolderServer(lab.work / "share.socket", shared) as socket:
+        machine = lab.start(lab.system(), lab.blank(), document=document, share=("host files", socket))
+        lab.judge(machine)
+    found = shared / "deep/file"
+    assert found.read_text() == "for the host\n", f"{found} holds {found.read_text()!r}"
+    assert found.stat().st_mode & 0o7777 == 0o640, f"{found} has mode {found.stat().st_mode:o}"
 
 
 # --- power cuts -------------------------------------------------------------------------------------------------

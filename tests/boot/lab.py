@@ -1,6 +1,7 @@
 """What scenarios are made with: a machine that waits for its first boot, and servers for it."""
 
 import http.server
+import subprocess
 import threading
 import time
 
@@ -135,3 +136,27 @@ class Server:
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://10.0.2.2:{self.server.server_port}"
+
+
+class FolderServer:
+    """Serves a folder of the host to one machine."""
+
+    def __init__(self, socket, folder):
+        self.socket = socket
+        self.command = ["/usr/lib/qemu/virtiofsd", f"--socket-path={socket}", "-o", f"source={folder}",
+                        "-o", "sandbox=chroot"]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        text=True)
+        deadline = time.monotonic() + 20
+        while not self.socket.exists():
+            ended = self.process.poll()
+            assert ended is None, f"virtiofsd ended with status {ended}: {self.process.stderr.read()}"
+            assert time.monotonic() < deadline, f"virtiofsd makes no socket at {self.socket}"
+            time.sleep(0.05)
+        return self.socket
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()

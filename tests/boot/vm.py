@@ -18,7 +18,7 @@ class Machine:
     on it never exceeds the machine's time limit."""
 
     def __init__(self, work, program, disks, fw_cfg=(), network=False, screen=False, limit=300, memory=1536,
-                 cache="unsafe"):
+                 cache="unsafe", share=None):
         self.report_path = work / "report"
         self.qmp_path = work / "qmp"
         self.log_path = work / "console"
@@ -43,6 +43,12 @@ class Machine:
                 "-device", f"virtio-blk-pci,drive=disk{number},serial={serial}"]
         for name, path in fw_cfg:
             command += ["-fw_cfg", f"name={name},file={path}"]
+        if share:
+            # The server of the folder and the machine exchange data in the machine's memory.
+            tag, server = share
+            command += ["-object", f"memory-backend-memfd,id=memory,size={memory}M,share=on",
+                        "-machine", "memory-backend=memory", "-chardev", f"socket,id=share,path={server}",
+                        "-device", f"vhost-user-fs-pci,chardev=share,tag={tag}"]
         if network:
             command += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"]
         self.started = time.monotonic()
