@@ -2,7 +2,7 @@
 
 use super::case::{Case, Failure, Line, Place, Verdict, Way};
 use super::shell::Runner;
-use super::{check, stages};
+use super::{check, stacked, stages};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -241,16 +241,21 @@ fn clean(runner: &mut Runner) -> Result<(), Failure> {
     for point in check::mounts_below(WORK).into_iter().rev() {
         runner.run("umount", &[&point]);
     }
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for swap in swaps.lines().skip(1) {
+        let device = swap.split_whitespace().next().unwrap_or_default();
+        runner.run("swapoff", &[device]);
+    }
+    let stacked = stacked::take_down(runner);
+    if !stacked.is_empty() {
+        let text = format!(
+            "devices on top of the disks are left: {}",
+            stacked.join(", ")
+        );
+        return Err(runner.failure("clean up", &text));
+    }
     let devices: Vec<String> = runner.place.devices.values().cloned().collect();
     for device in &devices {
-        let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-        for swap in swaps
-            .lines()
-            .filter_map(|l| l.split_whitespace().next())
-            .filter(|s| s.starts_with(device.as_str()))
-        {
-            runner.run("swapoff", &[swap]);
-        }
         runner.run("losetup", &["--detach", device]);
     }
     runner.run("udevadm", &["settle"]);

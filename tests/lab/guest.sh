@@ -23,7 +23,8 @@ mount -t tmpfs tmpfs /mnt
 
 # Modules live outside /lib/modules, where the kernel would look for them on demand; so all come now.
 ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/modules/lib/modules/$(uname -r)"
-for module in loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 cbc ecb xts essiv af_alg algif_skcipher algif_hash dm-mod dm-crypt; do
+for module in loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 cbc ecb xts essiv af_alg algif_skcipher algif_hash dm-mod dm-crypt \
+    md-mod linear raid0 raid1 raid10 raid456; do
     modprobe --dirname /run/modules "$module" || echo "no kernel module $module"
 done
 

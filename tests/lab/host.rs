@@ -30,6 +30,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("/sbin/mkfs.xfs", "xfsprogs"),
     ("/sbin/mkfs.btrfs", "btrfs-progs"),
     ("/sbin/mkfs.fat", "dosfstools"),
+    ("/sbin/mdadm", "mdadm"),
+    ("/sbin/dmsetup", "dmsetup"),
     ("/usr/sbin/useradd", "passwd"),
 ];
 

@@ -15,6 +15,7 @@ mod check;
 mod guest;
 mod host;
 mod shell;
+mod stacked;
 mod stages;
 
 use case::Verdict;
