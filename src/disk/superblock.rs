@@ -7,6 +7,12 @@
 mod containers;
 mod fat;
 mod filesystems;
+mod luks;
+
+pub use luks::{
+    BINARY_BYTES as LUKS_BINARY_BYTES, LuksHeader, SECOND_COPIES as LUKS_SECOND_COPIES,
+    SECOND_MAGIC as LUKS_SECOND_MAGIC,
+};
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -25,6 +31,8 @@ pub struct Superblock {
     pub needs_recovery: bool,
     /// Its making was interrupted: it holds no data and cannot be mounted.
     pub incomplete: bool,
+    /// The header of an encrypted volume.
+    pub luks: Option<LuksHeader>,
 }
 
 impl Superblock {
@@ -69,7 +77,7 @@ type Prober = fn(&mut Device) -> io::Result<Option<Superblock>>;
 const PROBERS: &[(Prober, Role)] = &[
     (containers::linux_raid, Role::Container),
     (containers::lvm2, Role::Container),
-    (containers::luks, Role::Container),
+    (luks::luks, Role::Container),
     (containers::bcache, Role::Container),
     (containers::zfs, Role::FileSystem),
     (fat::exfat, Role::FileSystem),
@@ -136,6 +144,9 @@ impl Block {
     }
     fn le32(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.array(at))
+    }
+    fn be64(&self, at: usize) -> u64 {
+        u64::from_be_bytes(self.array(at))
     }
     fn le64(&self, at: usize) -> u64 {
         u64::from_le_bytes(self.array(at))

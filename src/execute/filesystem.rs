@@ -1,7 +1,9 @@
 //! Makes file systems and erases signatures: looks again, erases, makes, looks at the result.
 
 use super::{Context, Done};
-use crate::disk::superblock::{self, Superblock};
+use crate::disk::superblock::{
+    self, LUKS_BINARY_BYTES, LUKS_SECOND_COPIES, LUKS_SECOND_MAGIC, Superblock,
+};
 use crate::host::Command;
 use crate::host::command::without_starting;
 use crate::host::devices::{Access, DeviceHandle};
@@ -49,7 +51,8 @@ pub fn wipe_device(act: &WipeDevice, context: &Context) -> anyhow::Result<Done> 
     Ok(Done::default())
 }
 
-fn erase(device: &DeviceHandle, name: &str, expected: &Expected) -> anyhow::Result<()> {
+/// Erases all signatures of a device that holds what the plan saw.
+pub(super) fn erase(device: &DeviceHandle, name: &str, expected: &Expected) -> anyhow::Result<()> {
     without_starting(|| {
         let mut file = open_alone(device.path())
             .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
@@ -94,7 +97,23 @@ fn erase_edges(device: &mut (impl Read + Write + Seek)) -> io::Result<()> {
     let head = EDGE_BYTES.min(bytes);
     let tail = bytes.saturating_sub(EDGE_BYTES).max(head);
     erase_range(device, 0, head)?;
+    erase_second_headers(device, bytes)?;
     erase_range(device, tail, bytes)
+}
+
+/// The second header of an encrypted volume can lie behind the first MiB, and brings the volume back.
+fn erase_second_headers(device: &mut (impl Read + Write + Seek), bytes: u64) -> io::Result<()> {
+    let header = LUKS_BINARY_BYTES as u64;
+    let beyond = LUKS_SECOND_COPIES.iter().filter(|at| **at >= EDGE_BYTES);
+    for at in beyond.filter(|at| at.saturating_add(header) <= bytes) {
+        let mut magic = [0; 6];
+        device.seek(SeekFrom::Start(*at))?;
+        device.read_exact(&mut magic)?;
+        if &magic == LUKS_SECOND_MAGIC {
+            erase_range(device, *at, at.saturating_add(header))?;
+        }
+    }
+    Ok(())
 }
 
 fn erase_range(device: &mut (impl Read + Write + Seek), from: u64, to: u64) -> io::Result<()> {

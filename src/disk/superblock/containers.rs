@@ -1,4 +1,4 @@
-//! Superblocks of things that are not file systems: RAID, LVM, LUKS, bcache, ZFS members, swap.
+//! Superblocks of things that are not file systems: RAID, LVM, bcache, ZFS members, swap.
 
 use super::{Device, Superblock, kind, uuid_text};
 use std::io;
@@ -67,26 +67,6 @@ pub fn lvm2(device: &mut Device) -> io::Result<Option<Superblock>> {
         }
     }
     Ok(None)
-}
-
-/// LUKS 1 and 2.
-pub fn luks(device: &mut Device) -> io::Result<Option<Superblock>> {
-    let Some(block) = device.read(0, 512)? else {
-        return Ok(None);
-    };
-    let version = block.be16(6);
-    if !block.is(0, b"LUKS\xba\xbe") || !matches!(version, 1 | 2) {
-        return Ok(None);
-    }
-    Ok(Some(Superblock {
-        label: if version == 2 {
-            block.text(24, 48)
-        } else {
-            None
-        },
-        uuid: block.text(168, 40),
-        ..kind("crypto_LUKS")
-    }))
 }
 
 /// bcache backing and cache devices.

@@ -1,0 +1,220 @@
+//! Encrypted volumes: LUKS 1 and 2, as far as their headers tell without a key.
+//!
+//! LUKS2 keeps two copies of its header. Each has a binary part of 4 KiB and JSON behind it; a checksum over
+//! both and a number that counts up tell which copy is valid. The second copy lies right behind the first, so
+//! its place tells how long a header is, and one of a longer header may outlive a new, shorter one.
+
+use super::{Block, Device, Superblock, kind};
+use sha2::{Digest, Sha256};
+use std::io;
+
+/// Where a second copy can lie: behind a header of any of the sizes there are.
+pub const SECOND_COPIES: [u64; 9] = [
+    0x4000, 0x8000, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0x20_0000, 0x40_0000,
+];
+/// Length of the binary part.
+pub const BINARY_BYTES: usize = 4096;
+
+const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
+/// How a second copy begins.
+pub const SECOND_MAGIC: &[u8; 6] = b"SKUL\xba\xbe";
+const CHECKSUM_AT: usize = 448;
+const CHECKSUM_BYTES: usize = 64;
+
+/// What the header of an encrypted volume tells besides label and UUID.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LuksHeader {
+    /// 1 or 2.
+    pub version: u16,
+    /// Whom the volume belongs to, as its maker wrote it.
+    pub subsystem: Option<String>,
+    /// Flags that every opening gets, e.g. `allow-discards`.
+    pub flags: Vec<String>,
+    /// No copy of the header is whole.
+    pub damaged: bool,
+}
+
+/// LUKS 1 and 2.
+pub fn luks(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let first = device.read(0, 512)?.filter(|block| block.is(0, MAGIC));
+    let version = first.as_ref().map(|block| block.be16(6));
+    match (first, version) {
+        (Some(block), Some(1)) => Ok(Some(Superblock {
+            uuid: block.text(168, 40),
+            luks: Some(LuksHeader {
+                version: 1,
+                ..LuksHeader::default()
+            }),
+            ..kind("crypto_LUKS")
+        })),
+        (Some(_), Some(2)) => luks2(device, Some(0)),
+        (Some(_), _) => Ok(None),
+        (None, _) => luks2(device, None),
+    }
+}
+
+/// One copy of a LUKS2 header.
+struct Copy {
+    binary: Block,
+    /// The JSON, if the checksum is right.
+    json: Option<Vec<u8>>,
+}
+
+fn luks2(device: &mut Device, first: Option<u64>) -> io::Result<Option<Superblock>> {
+    let mut copies = Vec::new();
+    for at in first.into_iter().chain(SECOND_COPIES) {
+        let magic = if at == 0 { MAGIC } else { SECOND_MAGIC };
+        copies.extend(copy(device, at, magic)?);
+    }
+    let newest = copies
+        .iter()
+        .filter(|copy| copy.json.is_some())
+        .max_by_key(|copy| copy.binary.be64(16));
+    // Without the first copy any second one shows that there was a volume; with it only a valid one counts.
+    Ok(newest.or(copies.first()).map(|copy| copy.superblock()))
+}
+
+fn copy(device: &mut Device, at: u64, magic: &[u8]) -> io::Result<Option<Copy>> {
+    let Some(binary) = device.read(at, BINARY_BYTES)? else {
+        // A device too short for the whole of it can still show the beginning.
+        let start = device.read(at, 512)?.filter(|b| at == 0 && b.is(0, magic));
+        return Ok(start.map(|binary| Copy { binary, json: None }));
+    };
+    if !binary.is(0, magic) || binary.be16(6) != 2 || (at != 0 && binary.be64(256) != at) {
+        return Ok(None);
+    }
+    let json = json(device, at, &binary)?;
+    Ok(Some(Copy { binary, json }))
+}
+
+/// The JSON behind a binary part, if length and checksum are right.
+fn json(device: &mut Device, at: u64, binary: &Block) -> io::Result<Option<Vec<u8>>> {
+    let bytes = binary.be64(8);
+    if !SECOND_COPIES.contains(&bytes) || binary.text(72, 32).as_deref() != Some("sha256") {
+        return Ok(None);
+    }
+    let length = usize::try_from(bytes)
+        .unwrap_or(0)
+        .saturating_sub(BINARY_BYTES);
+    let Some(Block(json)) = device.read(at + BINARY_BYTES as u64, length)? else {
+        return Ok(None);
+    };
+    let mut hash = Sha256::new();
+    hash.update(binary.slice(0, CHECKSUM_AT));
+    hash.update([0; CHECKSUM_BYTES]);
+    hash.update(binary.slice(
+        CHECKSUM_AT + CHECKSUM_BYTES,
+        BINARY_BYTES - CHECKSUM_AT - CHECKSUM_BYTES,
+    ));
+    hash.update(&json);
+    let is_right = hash.finalize().as_slice() == binary.slice(CHECKSUM_AT, 32);
+    Ok(is_right.then_some(json))
+}
+
+impl Copy {
+    fn superblock(&self) -> Superblock {
+        Superblock {
+            label: self.binary.text(24, 48),
+            uuid: self.binary.text(168, 40),
+            luks: Some(LuksHeader {
+                version: 2,
+                subsystem: self.binary.text(208, 48),
+                flags: self.json.as_deref().map(flags).unwrap_or_default(),
+                damaged: self.json.is_none(),
+            }),
+            ..kind("crypto_LUKS")
+        }
+    }
+}
+
+/// `config.flags` of the JSON, which ends with a NUL.
+fn flags(json: &[u8]) -> Vec<String> {
+    let end = json.iter().position(|b| *b == 0).unwrap_or(json.len());
+    let read: serde_json::Value = serde_json::from_slice(&json[..end]).unwrap_or_default();
+    let flags = read["config"]["flags"].as_array().into_iter().flatten();
+    flags
+        .filter_map(|flag| flag.as_str().map(String::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe;
+    use super::*;
+    use std::io::Cursor;
+
+    const HEADER: u64 = 0x4000;
+
+    fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// One copy with its checksum.
+    fn write(image: &mut [u8], at: u64, sequence: u64, label: &str, json: &str) {
+        let start = usize::try_from(at).expect("small");
+        let end = start + usize::try_from(HEADER).expect("small");
+        let area = &mut image[start..end];
+        area.fill(0);
+        put(area, 0, if at == 0 { MAGIC } else { SECOND_MAGIC });
+        put(area, 6, &2_u16.to_be_bytes());
+        put(area, 8, &HEADER.to_be_bytes());
+        put(area, 16, &sequence.to_be_bytes());
+        put(area, 24, label.as_bytes());
+        put(area, 72, b"sha256");
+        put(area, 168, b"01234567-89ab-cdef-0123-456789abcdef");
+        put(area, 208, b"mine");
+        put(area, 256, &at.to_be_bytes());
+        put(area, BINARY_BYTES, json.as_bytes());
+        let sum = Sha256::digest(&*area);
+        put(area, CHECKSUM_AT, &sum);
+    }
+
+    fn found(image: Vec<u8>) -> Superblock {
+        probe(&mut Cursor::new(image)).expect("memory")
+    }
+
+    #[test]
+    fn the_newest_whole_copy_counts() {
+        let flags = r#"{"config": {"flags": ["allow-discards"]}}"#;
+        let mut image = vec![0; 1 << 20];
+        write(&mut image, 0, 4, "old", "{}");
+        write(&mut image, HEADER, 5, "new", flags);
+        let superblock = found(image.clone());
+        assert_eq!(superblock.label.as_deref(), Some("new"));
+        let luks = superblock.luks.expect("a volume");
+        assert_eq!((luks.version, luks.subsystem.as_deref()), (2, Some("mine")));
+        assert_eq!(
+            (luks.flags, luks.damaged),
+            (vec!["allow-discards".into()], false)
+        );
+
+        // A copy that was cut while it was written does not count.
+        image[usize::try_from(HEADER).expect("small") + 5000] = 1;
+        assert_eq!(found(image.clone()).label.as_deref(), Some("old"));
+        image[5000] = 1;
+        let superblock = found(image);
+        assert_eq!(superblock.label.as_deref(), Some("old"));
+        assert!(superblock.luks.expect("a volume").damaged);
+    }
+
+    #[test]
+    fn a_second_copy_alone_is_a_volume() {
+        let mut image = vec![0; 1 << 20];
+        write(&mut image, HEADER, 5, "new", "{}");
+        assert_eq!(found(image.clone()).kind.as_deref(), Some("crypto_LUKS"));
+        // Moved, it is no header.
+        image.rotate_right(0x4000);
+        assert_eq!(found(image).kind, None);
+    }
+
+    #[test]
+    fn version_1_has_no_label() {
+        let mut image = vec![0; 1 << 20];
+        put(&mut image, 0, b"LUKS\xba\xbe\x00\x01");
+        put(&mut image, 168, b"01234567-89ab-cdef-0123-456789abcdef");
+        let superblock = found(image);
+        assert_eq!(superblock.luks.map(|luks| luks.version), Some(1));
+        assert_eq!(superblock.label, None);
+        assert!(superblock.uuid.is_some());
+    }
+}
