@@ -492,6 +492,7 @@ fn plan_filesystem(filesystem: &str) -> Planned {
             superblock: SuperblockFacts::default(),
             spindles: Vec::new(),
             held_by: vec!["active swap".into()],
+            ..DeviceFacts::default()
         },
     );
     plan_storage(&storage, &observed)

@@ -143,7 +143,13 @@ impl Target {
     fn execute(&self, operations: Vec<Operation>) -> Result<(), String> {
         let plan = Plan { operations };
         let stop = AtomicBool::new(false);
-        let records = scheduler::run(&plan, 2, &stop, &Silent, &|operation| self.act(operation));
+        let records = scheduler::run(
+            &plan,
+            scheduler::Width::all(2),
+            &stop,
+            &Silent,
+            &|operation| self.act(operation),
+        );
         for (record, operation) in records.iter().zip(&plan.operations) {
             if let scheduler::Outcome::Failed(error) = &record.outcome {
                 return Err(format!("{}: {error:#}", operation.kind.describe()));

@@ -9,7 +9,7 @@ use crate::host::accounts::Lookup;
 use crate::host::command::CommandFailure;
 use crate::host::{Command, TargetRoot};
 use crate::log::{Log, Prefixed, quoted};
-use crate::plan::op::{Base, Content, FileAct, OpKind, Phase, SshKeys};
+use crate::plan::op::{Base, Content, FileAct, OpKind, Phase, SshKeys, Way};
 use crate::plan::{Effect, Operation};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -192,7 +192,10 @@ impl Narrator<'_> {
             ),
             OpKind::WriteTable(act) => format!("partitioning {}", quoted(&act.disk)),
             OpKind::CreateArray(act) => format!("creating {}", quoted(&act.name)),
-            OpKind::CreateLuks(act) => format!("creating {}", quoted(&act.name)),
+            OpKind::CreateLuks(act) => match act.way {
+                Way::Format => format!("creating {}", quoted(&act.name)),
+                Way::Open | Way::Confirm => format!("opening {}", quoted(&act.name)),
+            },
             OpKind::KernelArguments(_) => "updating kernel arguments".into(),
             other => other.describe(),
         }
@@ -255,7 +258,7 @@ fn preset_lines(operation: &Operation) -> Vec<&str> {
         {
             let texts = parts.iter().filter_map(|part| match part {
                 Content::Text { text, .. } => Some(text.lines()),
-                Content::Fetched { .. } => None,
+                _ => None,
             });
             texts.flatten().filter(|line| line.contains(' ')).collect()
         }

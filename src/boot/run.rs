@@ -6,14 +6,13 @@ use super::narrate::{Fetches, Narrator};
 use super::trouble::Trouble;
 use crate::execute::record::{self, Place};
 use crate::execute::scheduler::{self, Outcome, Record, Width};
-use crate::execute::{Context, Keys};
+use crate::execute::{Context, KeyStore, Keys};
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};
 use crate::log::Log;
 use crate::plan::digest::digest;
 use crate::plan::{Operation, Plan};
 use crate::report::OperationReport;
-use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 /// More transfers or mkfs processes at once than this help no machine we know.
@@ -40,7 +39,7 @@ pub struct Ran {
     /// Every operation.
     pub operations: Vec<OperationReport>,
     /// Keys of volumes. Secret.
-    pub keys: BTreeMap<String, Vec<u8>>,
+    pub keys: KeyStore,
     /// How it ended.
     pub result: Result<(), Trouble>,
     /// Ids of operations that made a directory that was not there before.

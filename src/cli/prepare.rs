@@ -9,6 +9,7 @@ use crate::fetch::Fetcher;
 use crate::host::devices::{Access, Image};
 use crate::host::{Devices, TargetRoot, mount};
 use crate::observe;
+use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY};
 use crate::plan::{self, Mounts, Options, Plan, Scope, Target};
 use anyhow::Context;
 use std::collections::BTreeSet;
@@ -131,19 +132,37 @@ fn observe_machine(
         let (disks, others) = observe::disks::observe(config, devices).map_err(unobservable)?;
         observed.disks = disks;
         observed.devices = others;
+        observed.has_tpm = observe::has_tpm();
         let places = plan::partitions::new_places(&loaded.document, &observed, options);
         observe::disks::look_beneath(&mut observed.disks, &places, devices)
             .map_err(unobservable)?;
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
     let views = open_views(&kept, root, devices).map_err(unobservable)?;
+    observed.kept_keys = observe::kept_keys(config, root).map_err(unobservable)?;
     let view = observe::root::View {
         blank_mounts: blank_mounts(config, &views),
+        more_paths: key_paths(config, args.mode()),
         ..observe::root::View::default()
     };
     observed.root =
         observe::root::observe(config, root, &loaded.fetcher, &view).map_err(unobservable)?;
     Ok(observed)
+}
+
+/// Where keys of encrypted volumes go.
+fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
+    let volumes = &config.storage.luks;
+    if volumes.is_empty() || mode == Mode::Tree {
+        return Vec::new();
+    }
+    let keys = volumes
+        .iter()
+        .map(|luks| format!("{KEY_DIRECTORY}/{}", luks.name));
+    [CRYPTTAB.to_owned(), KEY_DIRECTORY.to_owned()]
+        .into_iter()
+        .chain(keys)
+        .collect()
 }
 
 /// File systems that are kept, mounted read only, by mount point; deepest first, so that they are

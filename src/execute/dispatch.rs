@@ -17,6 +17,7 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::WriteTable(act) => table::write_table(act, context),
         OpKind::CreateArray(act) => raid::create_array(act, context),
         OpKind::CreateLuks(act) => luks::create_luks(act, context),
+        OpKind::HandOver(act) => luks::hand_over(act, context),
         OpKind::MakeFilesystem(act) => filesystem::make_filesystem(act, context),
         OpKind::WipeDevice(act) => filesystem::wipe_device(act, context),
         OpKind::Settle(act) => settle::settle(act, context),

@@ -1,109 +1,168 @@
-//! Formats and opens encrypted volumes with cryptsetup.
+//! Makes and opens encrypted volumes with cryptsetup, and binds them with Clevis.
 
-use super::{Context, Done};
-use crate::host::Command;
-use crate::host::devices::Access;
-use crate::plan::op::CreateLuks;
-use anyhow::Context as _;
-use std::io::{Read, Write};
+mod cex;
+mod clevis;
+mod commands;
+mod key;
 
-/// Random bytes in a generated key.
-const GENERATED_BYTES: usize = 4096;
+use super::{Context, Done, filesystem};
+use crate::disk::DeviceRef;
+use crate::disk::superblock::{self, Superblock};
+use crate::host::command::CommandFailure;
+use crate::host::devices::{Access, DeviceHandle};
+use crate::host::{SecretFile, mount};
+use crate::plan::op::{Clevis, CreateLuks, Expected, HandOver, KeySource, Mark, Way};
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::path::Path;
 
-/// Formats (unless it is reused) and opens one volume. The key lives in a temporary file (mode 0600)
-/// while this runs.
+/// Makes, opens or only tries one volume. Its key is in memory while this runs.
 ///
 /// # Errors
-/// The key cannot be had, or what cryptsetup says.
+/// The key cannot be had or is wrong, the device holds something the plan did not see, or what cryptsetup
+/// and Clevis say.
 pub fn create_luks(act: &CreateLuks, context: &Context) -> anyhow::Result<Done> {
-    let key = key_file(act, context)?;
-    let device = context.devices.open(&act.device, Access::Write)?;
-    let path = device.path().display().to_string();
-    let key = key.path().display().to_string();
-    if !act.reuse {
-        format_command(act, &path, &key).run()?;
+    let key = key::obtain(act, context)?;
+    let secret = SecretFile::new(&key).context("cannot keep the key in memory for cryptsetup")?;
+    match act.way {
+        Way::Format => make(act, &secret, context)?,
+        Way::Open => open(act, &secret, context)?,
+        Way::Confirm => confirm(act, &secret, context)?,
     }
-    open_command(act, &path, &key)
-        .run()
-        .map_err(|error| match error.to_string().contains("device-mapper") {
-            true => error.context(
-                "the kernel cannot open volumes; are the modules dm_crypt and those of the cipher there?",
-            ),
-            false => error,
-        })?;
+    // What Clevis unlocks needs no key file.
+    if act.clevis.is_none() {
+        context.keys.keep(&act.name, key);
+    }
     Ok(Done::default())
 }
 
-/// Fetches the key into a temporary file that only root can read.
-fn key_file(act: &CreateLuks, context: &Context) -> anyhow::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix("kindling-luks-")
-        .tempfile()
-        .context("cannot create a temporary file for the key")?;
-    let mut key = Vec::new();
-    if has_source(act) {
-        context
-            .fetcher
-            .copy(&act.key_file, &mut key, context.events)
-            .with_context(|| format!("cannot fetch the key of volume {}", act.name))?;
-    } else {
-        key = generate().with_context(|| format!("cannot make a key for volume {}", act.name))?;
+fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+    if let Some(binding) = &act.clevis {
+        ask_before(act, binding, context)?;
     }
-    file.write_all(&key)
-        .context("cannot write the key to a temporary file")?;
-    context.keys.keep(&act.name, key);
-    Ok(file)
-}
-
-fn has_source(act: &CreateLuks) -> bool {
-    let source = act.key_file.source.as_deref();
-    source.is_some_and(|source| !source.is_empty())
-}
-
-/// Random bytes from the kernel's generator, once that is seeded, as lower-case hex digits.
-fn generate() -> anyhow::Result<Vec<u8>> {
-    let mut bytes = [0; GENERATED_BYTES];
-    std::fs::File::open("/dev/random")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .context("cannot read /dev/random")?;
-    Ok(bytes
-        .iter()
-        .flat_map(|byte| format!("{byte:02x}").into_bytes())
-        .collect())
-}
-
-fn format_command(act: &CreateLuks, device: &str, key: &str) -> Command {
-    let mut command = Command::new("cryptsetup").args([
-        "luksFormat",
-        "--batch-mode",
-        "--type",
-        "luks2",
-        "--key-file",
-        key,
-    ]);
-    if let Some(label) = &act.label {
-        command = command.args(["--label", label]);
+    if act.close_first {
+        commands::close(&act.name).run()?;
     }
-    if let Some(uuid) = &act.uuid {
-        command = command.args(["--uuid", uuid]);
-    }
-    command.args(act.options.iter()).arg(device)
-}
-
-/// `--persistent` stores the flags in the header, so they need no crypttab option.
-fn open_command(act: &CreateLuks, device: &str, key: &str) -> Command {
-    let command = Command::new("cryptsetup").args([
-        "luksOpen",
-        device,
-        &act.name,
-        "--key-file",
-        key,
-        "--persistent",
-    ]);
-    let command = if act.discard {
-        command.arg("--allow-discards")
-    } else {
-        command
+    let device = context.devices.open(&act.device, Access::Write)?;
+    let path = device.path().display().to_string();
+    let volume_key = match act.key {
+        KeySource::Cex => Some(cex::generate(&act.name, Path::new("/"))?),
+        _ => None,
     };
-    command.args(act.open_options.iter())
+    filesystem::erase(&device, &act.device.to_string(), &act.expected)?;
+    let more = volume_key.as_ref().map(cex::VolumeKey::arguments);
+    commands::format(act, &path, &key.path(), more).run()?;
+    verify(act, &device)?;
+    if let Some(volume_key) = &volume_key {
+        commands::set_verification_pattern(&path, &key.path()).run()?;
+        for (name, content) in volume_key.files()? {
+            context.keys.keep_volume_key(&name, content);
+        }
+    }
+    open_mapping(act, &path, &key.path())?;
+    if let Some(binding) = &act.clevis {
+        clevis::bind(&act.name, binding, &path, key)?;
+    }
+    if act.mark == Mark::UntilOpen {
+        commands::unmark(&path, act.label.as_deref()).run()?;
+    }
+    Ok(())
+}
+
+/// Finds out what can go wrong with a binding while everything is still as it was.
+fn ask_before(act: &CreateLuks, binding: &Clevis, context: &Context) -> anyhow::Result<()> {
+    clevis::wait_for_servers(binding, context)?;
+    if let Expected::Kind(what) = &act.expected {
+        clevis::try_pin(binding)
+            .with_context(|| format!("{what} on {} was not touched", act.device))?;
+    }
+    Ok(())
+}
+
+fn open(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+    let device = context.devices.open(&act.device, Access::Write)?;
+    let path = device.path().display().to_string();
+    open_mapping(act, &path, &key.path()).map_err(|error| wrong_key(error, act))
+}
+
+fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+    let device = context.devices.open(&act.device, Access::Read)?;
+    let path = device.path().display().to_string();
+    let tried = commands::try_key(&path, &key.path()).run();
+    tried.map(drop).map_err(|error| wrong_key(error, act))
+}
+
+fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()> {
+    let opened = commands::open(act, device, key).run();
+    opened.map(drop).map_err(|error| match error.to_string().contains("device-mapper") {
+        true => error.context(
+            "the kernel cannot open volumes; are the modules dm_crypt and those of the cipher there?",
+        ),
+        false => error,
+    })
+}
+
+/// How cryptsetup ends when a key opens nothing.
+const NO_KEY: &str = "exit status 2";
+
+fn wrong_key(error: anyhow::Error, act: &CreateLuks) -> anyhow::Error {
+    let failure: Option<&CommandFailure> = error.downcast_ref();
+    match failure.is_some_and(|failure| failure.how == NO_KEY) {
+        true => error.context(format!(
+            "the key does not open the volume on {}; nothing on it was changed: give its key, or set \
+             wipeVolume to erase it",
+            act.device
+        )),
+        false => error,
+    }
+}
+
+fn verify(act: &CreateLuks, device: &DeviceHandle) -> anyhow::Result<()> {
+    let found = probe(device.path(), &act.device.to_string())?;
+    let uuid = found.uuid.as_deref().unwrap_or_default();
+    let uuid_fits = act
+        .uuid
+        .as_ref()
+        .is_none_or(|wanted| wanted.eq_ignore_ascii_case(uuid));
+    let label_fits = act.label.is_none() || act.label == found.label;
+    // Options of the config may put the header elsewhere.
+    let is_elsewhere = found.kind.is_none();
+    if is_elsewhere || (uuid_fits && label_fits) {
+        return Ok(());
+    }
+    bail!(
+        "cryptsetup made something else on {} than was asked for: {} with UUID {uuid:?}",
+        act.device,
+        found.describe().unwrap_or_default()
+    )
+}
+
+/// The UUID of the volume on a device.
+///
+/// # Errors
+/// There is no volume, or the device cannot be read.
+pub fn uuid(device: &DeviceRef, context: &Context) -> anyhow::Result<String> {
+    let handle = context.devices.open(device, Access::Read)?;
+    let found = probe(handle.path(), &device.to_string())?;
+    let uuid = found.uuid.filter(|_| found.luks.is_some());
+    uuid.with_context(|| format!("there is no encrypted volume on {device}"))
+}
+
+fn probe(path: &Path, name: &str) -> anyhow::Result<Superblock> {
+    let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))
+}
+
+/// Takes the mark off a volume, once its key is durable.
+///
+/// # Errors
+/// The target cannot be synced, or what cryptsetup says.
+pub fn hand_over(act: &HandOver, context: &Context) -> anyhow::Result<Done> {
+    if let Some(keys) = &act.keys {
+        mount::sync(context.root, keys)?;
+    }
+    let device = context.devices.open(&act.device, Access::Write)?;
+    let path = device.path().display().to_string();
+    commands::unmark(&path, act.label.as_deref()).run()?;
+    Ok(Done::default())
 }

@@ -25,19 +25,36 @@ pub use dispatch::execute;
 use crate::fetch::{FetchEvents, Fetcher};
 use crate::host::{Devices, TargetRoot};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys of the volumes a run made or opened, by name.
+/// Keys of the volumes a run made or opened.
 #[derive(Default)]
-pub struct Keys(Mutex<BTreeMap<String, Vec<u8>>>);
+pub struct Keys(Mutex<KeyStore>);
+
+/// Keys by name, secret every one.
+#[derive(Default)]
+pub struct KeyStore {
+    /// What opens volumes, by volume.
+    pub files: BTreeMap<String, Vec<u8>>,
+    /// Files of the repository of keys for Crypto Express adapters, by file name.
+    pub volume_keys: BTreeMap<String, Vec<u8>>,
+}
 
 impl Keys {
-    pub(crate) fn keep(&self, volume: &str, key: Vec<u8>) {
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(volume.into(), key);
+    fn lock(&self) -> MutexGuard<'_, KeyStore> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    /// All keys, secret every one.
-    pub fn into_inner(self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn keep(&self, volume: &str, key: Vec<u8>) {
+        self.lock().files.insert(volume.into(), key);
+    }
+    pub(crate) fn keep_volume_key(&self, file: &str, content: Vec<u8>) {
+        self.lock().volume_keys.insert(file.into(), content);
+    }
+    fn of(&self, volume: &str) -> Option<Vec<u8>> {
+        self.lock().files.get(volume).cloned()
+    }
+    /// All keys.
+    pub fn into_inner(self) -> KeyStore {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

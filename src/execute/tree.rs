@@ -5,7 +5,7 @@
 //! content, owner and mode are set before.
 
 use super::stage::Stage;
-use super::{Context, Done};
+use super::{Context, Done, luks};
 use crate::host::accounts::{Lookup, Space};
 use crate::plan::op::{
     Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
@@ -62,6 +62,17 @@ fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow:
             }
             Content::Fetched { resource, .. } => {
                 context.fetcher.copy(resource, file, context.events)?
+            }
+            Content::VolumeKey { volume } => {
+                let key = context.keys.of(volume);
+                let key = key.with_context(|| format!("there is no key of volume {volume}"))?;
+                file.write_all(&key)?;
+                key.len() as u64
+            }
+            Content::VolumeUuid { device } => {
+                let uuid = luks::uuid(device, context)?;
+                file.write_all(uuid.as_bytes())?;
+                uuid.len() as u64
             }
         };
     }

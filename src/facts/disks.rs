@@ -55,6 +55,19 @@ pub struct DeviceFacts {
     pub superblock: SuperblockFacts,
     /// Who holds it (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
+    /// Path of the node the name leads to (`/dev/md127`).
+    pub node: String,
+    /// What device mapper tells of it, if it is one of its devices.
+    pub mapping: Option<MappingFacts>,
     /// Nodes of the rotating disks it lies on.
     pub spindles: Vec<String>,
+}
+
+/// A device of device mapper.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MappingFacts {
+    /// The name its maker gave it, e.g. `CRYPT-LUKS2-<UUID without dashes>-data`.
+    pub id: String,
+    /// Nodes of the devices below it.
+    pub over: Vec<String>,
 }

@@ -8,7 +8,7 @@ pub mod paths;
 pub mod root;
 
 pub use accounts::AccountFacts;
-pub use disks::{DeviceFacts, DiskFacts, SuperblockFacts, TableFacts};
+pub use disks::{DeviceFacts, DiskFacts, MappingFacts, SuperblockFacts, TableFacts};
 pub use root::{NodeFacts, NodeKind, RootFacts};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,4 +24,8 @@ pub struct Observed {
     pub root: RootFacts,
     /// External programs found on PATH, by name (`mkfs.ext4`, `useradd`, ...).
     pub tools: BTreeSet<String>,
+    /// Keys of encrypted volumes that an earlier run left in the target root, by volume.
+    pub kept_keys: BTreeSet<String>,
+    /// There is a TPM 2.
+    pub has_tpm: bool,
 }

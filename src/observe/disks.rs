@@ -1,6 +1,7 @@
 //! Looks at disks, images and other block devices. Everything is opened read only.
 
 mod holders;
+mod mapping;
 mod spindles;
 
 use crate::config::Config;
@@ -278,6 +279,8 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
             .into_iter()
             .chain(held.partitions.into_values().flatten())
             .collect(),
+        mapping: mapping::of(&node),
+        node: node.display().to_string(),
         spindles: spindles::of(&node),
     })
 }

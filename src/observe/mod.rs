@@ -5,8 +5,10 @@ pub mod root;
 
 mod accounts;
 mod content;
+mod keys;
 mod selinux;
 mod tools;
 
+pub use keys::{has_tpm, kept_keys};
 pub use selinux::selinux;
 pub use tools::tools;

@@ -3,8 +3,8 @@
 use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    filesystems, first_boot, luks, mounts, order, partitions, raid, relabel, settle, spindles,
-    tree, units,
+    filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle,
+    spindles, tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -38,6 +38,9 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
         disks(draft);
     }
     tree(draft);
+    if draft.options.scope == Scope::Everything {
+        keys::plan_own(draft);
+    }
     let touched = touched_paths(draft.operations());
     let nothing_to_do = draft.operations().iter().all(is_idle);
     let mut points = match draft.options.scope {
@@ -65,6 +68,7 @@ fn plan_part(draft: &mut Draft, part: Part) -> BTreeSet<String> {
             first_boot::plan(draft);
             relabel::plan(draft);
             sync_root(draft, &mut points);
+            first_boot::complete(draft);
         }
         Part::Unmounts => mounts::plan_unmounts(draft),
     }

@@ -1,6 +1,6 @@
 //! Operations in words: used by progress, reports and errors alike.
 
-use super::op::{AccountChange, OpKind, Subject};
+use super::op::{AccountChange, OpKind, Subject, Way};
 use crate::disk::DeviceRef;
 
 impl OpKind {
@@ -15,6 +15,9 @@ impl OpKind {
                 name: a.name.clone(),
             }),
             OpKind::CreateLuks(a) => Subject::Device(DeviceRef::Luks {
+                name: a.name.clone(),
+            }),
+            OpKind::HandOver(a) => Subject::Device(DeviceRef::Luks {
                 name: a.name.clone(),
             }),
             OpKind::MakeFilesystem(a) => Subject::Device(a.device.clone()),
@@ -51,7 +54,12 @@ impl OpKind {
             OpKind::CreateImage(a) => format!("create image {}", a.path.display()),
             OpKind::WriteTable(a) => format!("write partition table of {}", a.disk),
             OpKind::CreateArray(a) => format!("create RAID array {}", a.name),
-            OpKind::CreateLuks(a) => format!("create LUKS volume {} on {}", a.name, a.device),
+            OpKind::CreateLuks(a) => match a.way {
+                Way::Format => format!("create LUKS volume {} on {}", a.name, a.device),
+                Way::Open => format!("open LUKS volume {} on {}", a.name, a.device),
+                Way::Confirm => format!("try the key of LUKS volume {} on {}", a.name, a.device),
+            },
+            OpKind::HandOver(a) => format!("hand over LUKS volume {} on {}", a.name, a.device),
             OpKind::MakeFilesystem(a) if a.format == "swap" => {
                 format!("make swap area on {}", a.device)
             }

@@ -1,11 +1,23 @@
 //! Encrypted volumes.
 
-use super::op::{AlreadyRight, CreateLuks, Effect, OpKind, Phase, Subject};
-use super::{Access, Claim, Draft, Part, Refusal, Resource, Scope, devices, filesystems};
+mod clevis;
+mod reuse;
+
+use super::op::{
+    AlreadyRight, CreateLuks, Effect, Expected, KeySource, Mark, OpKind, Phase, Subject, Way,
+};
+use super::volumes::MARK;
+use super::{Access, Claim, Draft, Refusal, Resource, devices, filesystems};
 use crate::config::Origin;
-use crate::config::model::{Clevis, Luks};
+use crate::config::model::Luks;
 use crate::disk::DeviceRef;
 use crate::facts::SuperblockFacts;
+use reuse::{Decision, Format};
+
+pub use clevis::{is_bound, needs_network};
+
+/// Cause of a refusal, and what to do about it.
+type Objection = (String, String);
 
 /// Plans all encrypted volumes of the config.
 pub fn plan(draft: &mut Draft) {
@@ -18,157 +30,171 @@ pub fn plan(draft: &mut Draft) {
     }
 }
 
-/// What is to be done with a volume.
-enum Way {
-    Format,
-    Open,
-    Nothing,
-}
-
 fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Refusal>> {
     let text = luks.device.as_deref().unwrap_or_default();
     let act = format!("cannot make encrypted volume {:?} on", luks.name);
     let device = devices::resolve(draft, text, &act, origin.clone())?;
-    let found = match devices::is_made_anew(draft, &device) {
-        true => SuperblockFacts::default(),
-        false => devices::content(draft, &device),
+    let case = Case {
+        luks,
+        found: found(draft, &device),
+        device,
+        origin: origin.clone(),
     };
-    let refusal = |cause: String, remedy: &str| {
+    case.plan(draft).map_err(|(cause, remedy)| {
         Box::new(Refusal {
-            act: act.clone(),
-            object: device.to_string(),
+            act,
+            object: case.device.to_string(),
             cause,
-            origin: origin.clone(),
-            remedy: remedy.into(),
+            origin,
+            remedy,
+        })
+    })
+}
+
+fn found(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
+    match devices::is_made_anew(draft, device) {
+        true => SuperblockFacts::default(),
+        false => devices::content(draft, device),
+    }
+}
+
+/// One entry with what is known about its device.
+struct Case<'a> {
+    luks: &'a Luks,
+    device: DeviceRef,
+    found: SuperblockFacts,
+    origin: Option<Origin>,
+}
+
+impl Case<'_> {
+    fn plan(&self, draft: &mut Draft) -> Result<(), Objection> {
+        if self.luks.name.is_empty() {
+            return Err(("it has no name".into(), "give the volume a name".into()));
+        }
+        match self.decide(draft)? {
+            Decision::Right(because) => self.push_right(draft, because),
+            Decision::Open(way, key) => {
+                self.check_tool(draft, "cryptsetup", "cryptsetup")?;
+                self.push(draft, way, key, &Format::default());
+            }
+            Decision::Format(format) => {
+                self.check_tools(draft)?;
+                let id = self.push(draft, Way::Format, self.new_key(), &format);
+                format
+                    .lost
+                    .into_iter()
+                    .for_each(|line| draft.destroys(id, line));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tools(&self, draft: &Draft) -> Result<(), Objection> {
+        self.check_tool(draft, "cryptsetup", "cryptsetup")?;
+        if is_cex(self.luks) {
+            self.check_tool(draft, "zkey", "s390-tools")?;
+            self.check_tool(draft, "zkey-cryptsetup", "s390-tools")?;
+        }
+        clevis::check(&self.luks.clevis, draft.observed)
+    }
+
+    fn check_tool(&self, draft: &Draft, program: &str, package: &str) -> Result<(), Objection> {
+        match draft.observed.tools.contains(program) {
+            true => Ok(()),
+            false => Err(missing_program(program, package)),
+        }
+    }
+
+    /// The key of a volume that is made.
+    fn new_key(&self) -> KeySource {
+        match (is_cex(self.luks), has_key(self.luks)) {
+            (true, _) => KeySource::Cex,
+            (false, true) => KeySource::Given(Box::new(self.luks.key_file.clone())),
+            (false, false) => KeySource::Generated,
+        }
+    }
+
+    fn push_right(&self, draft: &mut Draft, because: String) {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject: Subject::Device(self.volume()),
+            because,
+        });
+        let origin = self.origin.clone();
+        draft.push(Phase::Luks, Effect::Keep, kind, origin, Vec::new());
+    }
+
+    fn push(&self, draft: &mut Draft, way: Way, key: KeySource, format: &Format) -> super::OpId {
+        let luks = self.luks;
+        let mut claims = vec![Claim::new(Access::Make, Resource::Device(self.volume()))];
+        claims.extend(filesystems::changes_content(&self.device));
+        let kind = OpKind::CreateLuks(CreateLuks {
+            name: luks.name.clone(),
+            device: self.device.clone(),
+            label: given(&luks.label),
+            uuid: given(&luks.uuid),
+            mark: mark(luks, way, &key),
+            clevis: clevis::binding(&luks.clevis, &key).filter(|_| way == Way::Format),
+            key,
+            options: luks.options.clone(),
+            open_options: luks.open_options.clone(),
+            discard: luks.discard == Some(true),
+            way,
+            expected: format.expected.clone().unwrap_or(Expected::Blank),
+            close_first: format.close_first,
+        });
+        let effect = match way {
+            Way::Format => Effect::Create,
+            Way::Open | Way::Confirm => Effect::Step,
+        };
+        draft.push(Phase::Luks, effect, kind, self.origin.clone(), claims)
+    }
+
+    fn volume(&self) -> DeviceRef {
+        DeviceRef::Luks {
+            name: self.luks.name.clone(),
+        }
+    }
+}
+
+/// The mark is a field of the header that options of the config may want for themselves; a header elsewhere
+/// would carry it where nobody looks.
+fn mark(luks: &Luks, way: Way, key: &KeySource) -> Mark {
+    let taken = |option: &String| {
+        ["--subsystem", "--header"].iter().any(|name| {
+            let rest = option.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         })
     };
-    let way = way(draft, luks, &found).map_err(|(cause, remedy)| refusal(cause, remedy))?;
-    if matches!(way, Way::Nothing) {
-        let kind = OpKind::AlreadyRight(AlreadyRight {
-            subject: Subject::Device(DeviceRef::Luks {
-                name: luks.name.clone(),
-            }),
-            because: "the volume is open; label and UUID match".into(),
-        });
-        draft.push(Phase::Luks, Effect::Keep, kind, origin, Vec::new());
-        return Ok(());
+    if way != Way::Format || luks.options.iter().any(taken) {
+        return Mark::Never;
     }
-    if !draft.observed.tools.contains("cryptsetup") {
-        let cause = "the program cryptsetup is not installed".to_owned();
-        return Err(refusal(cause, "install package cryptsetup"));
-    }
-    if let Some(what) = unsupported(luks, draft.options.scope) {
-        let cause = format!("{what} is not supported by this version of kindling");
-        return Err(refusal(cause, "give the volume a keyFile"));
-    }
-    push(
-        draft,
-        luks,
-        device,
-        &found,
-        matches!(way, Way::Open),
-        origin,
-    );
-    Ok(())
-}
-
-/// The reuse rules, as far as they can be judged without the key.
-fn way(draft: &Draft, luks: &Luks, found: &SuperblockFacts) -> Result<Way, (String, &'static str)> {
-    const WIPE: &str = "set wipeVolume to erase it, or make the config match";
-    let Some(what) = found.describe() else {
-        return Ok(Way::Format);
-    };
-    if luks.wipe_volume == Some(true) {
-        return Ok(Way::Format);
-    }
-    if found.kind.as_deref() != Some("crypto_LUKS") {
-        return Err((format!("it holds {what}, which must not be erased"), WIPE));
-    }
-    let has_key = luks.key_file.source.as_ref().is_some_and(|s| !s.is_empty());
-    let reason = if clevis_in_words(&luks.clevis).is_some() {
-        "volumes with clevis are always made anew"
-    } else if !has_key {
-        "without a key file in the config nothing can open it"
-    } else if luks.label.is_some() && luks.label != found.label {
-        "its label differs"
-    } else if luks.uuid.is_some() && luks.uuid != found.uuid {
-        "its UUID differs"
-    } else {
-        let node = format!("/dev/mapper/{}", luks.name);
-        let open = draft.observed.devices.get(&node).is_some_and(|d| d.exists);
-        return Ok(if open { Way::Nothing } else { Way::Open });
-    };
-    Err((
-        format!("it holds {what}, which cannot be reused: {reason}"),
-        WIPE,
-    ))
-}
-
-fn push(
-    draft: &mut Draft,
-    luks: &Luks,
-    device: DeviceRef,
-    found: &SuperblockFacts,
-    reuse: bool,
-    origin: Option<Origin>,
-) {
-    let volume = DeviceRef::Luks {
-        name: luks.name.clone(),
-    };
-    let mut claims = vec![Claim::new(Access::Make, Resource::Device(volume))];
-    claims.extend(filesystems::changes_content(&device));
-    let lost = found
-        .describe()
-        .filter(|_| !reuse)
-        .map(|what| format!("{device}: {what}"));
-    let kind = OpKind::CreateLuks(CreateLuks {
-        name: luks.name.clone(),
-        device,
-        label: luks.label.clone(),
-        uuid: luks.uuid.clone(),
-        key_file: luks.key_file.clone(),
-        options: luks.options.clone(),
-        open_options: luks.open_options.clone(),
-        discard: luks.discard == Some(true),
-        reuse,
-    });
-    let effect = if reuse { Effect::Step } else { Effect::Create };
-    let id = draft.push(Phase::Luks, effect, kind, origin, claims);
-    lost.into_iter().for_each(|line| draft.destroys(id, line));
-}
-
-/// What of the section cannot be carried out yet. Refused before anything is touched: a volume whose
-/// key is lost is worse than none.
-fn unsupported(luks: &Luks, scope: Scope) -> Option<String> {
-    // A first boot hands a generated key on to the real root; a desk has nowhere to put it.
-    let keeps_keys = scope == Scope::Stage(Part::Disks);
-    if let Some(pins) = clevis_in_words(&luks.clevis) {
-        Some(format!("unlocking by Clevis ({pins})"))
-    } else if luks.cex.enabled == Some(true) {
-        Some("a CEX key".into())
-    } else if !keeps_keys && luks.key_file.source.as_ref().is_none_or(String::is_empty) {
-        Some("a generated key outside a first boot".into())
-    } else {
-        None
+    match key {
+        KeySource::Given(_) if !is_bound(&luks.clevis) => Mark::UntilOpen,
+        _ => Mark::UntilHandOver,
     }
 }
 
-/// `tang x2, tpm2, threshold 2`, or `None` if the section is not in effect.
-fn clevis_in_words(clevis: &Clevis) -> Option<String> {
-    if let Some(pin) = clevis.custom.pin.as_ref().filter(|pin| !pin.is_empty()) {
-        return Some(format!("custom pin {pin}"));
-    }
-    let mut words = Vec::new();
-    match clevis.tang.len() {
-        0 => {}
-        1 => words.push("tang".to_owned()),
-        several => words.push(format!("tang x{several}")),
-    }
-    if clevis.tpm2 == Some(true) {
-        words.push("tpm2".to_owned());
-    }
-    if let Some(threshold) = clevis.threshold.filter(|t| *t != 0) {
-        words.push(format!("threshold {threshold}"));
-    }
-    (!words.is_empty()).then(|| words.join(", "))
+/// True if a run before this one left the volume half made.
+fn is_marked(found: &SuperblockFacts) -> bool {
+    let luks = found.luks.as_ref();
+    luks.is_some_and(|luks| luks.subsystem.as_deref() == Some(MARK))
+}
+
+fn is_cex(luks: &Luks) -> bool {
+    luks.cex.enabled == Some(true)
+}
+
+fn has_key(luks: &Luks) -> bool {
+    luks.key_file.source.as_ref().is_some_and(|s| !s.is_empty())
+}
+
+fn given(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
+}
+
+fn missing_program(program: &str, package: &str) -> Objection {
+    (
+        format!("the program {program} is not installed"),
+        format!("install package {package}"),
+    )
 }

@@ -8,6 +8,7 @@ pub mod devices;
 pub mod digest;
 pub mod filesystems;
 pub mod first_boot;
+pub mod keys;
 pub mod luks;
 pub mod mounts;
 pub mod op;
@@ -22,6 +23,7 @@ pub mod show;
 pub mod spindles;
 pub mod tree;
 pub mod units;
+pub mod volumes;
 
 mod build;
 mod draft;

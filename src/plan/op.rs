@@ -1,6 +1,7 @@
 //! Operations: a closed set of acts on a machine.
 
 use super::claims::Claim;
+pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, Way};
 use crate::config::Origin;
 use crate::config::model::Resource as Fetchable;
 use crate::disk::DeviceRef;
@@ -132,6 +133,8 @@ pub enum OpKind {
     CreateArray(CreateArray),
     /// Format and open an encrypted volume.
     CreateLuks(CreateLuks),
+    /// Say in its header that an encrypted volume is complete.
+    HandOver(HandOver),
     /// Erase signatures and make a file system.
     MakeFilesystem(MakeFilesystem),
     /// Erase signatures only (`format: none` with wipe).
@@ -291,31 +294,6 @@ pub struct CreateArray {
     pub spares: u32,
     /// Extra mdadm arguments.
     pub options: Vec<String>,
-}
-
-/// See [`OpKind::CreateLuks`].
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CreateLuks {
-    /// Mapper name.
-    pub name: String,
-    /// Backing device.
-    pub device: DeviceRef,
-    /// Label.
-    pub label: Option<String>,
-    /// UUID.
-    pub uuid: Option<String>,
-    /// Where the key is fetched from. Secret.
-    #[serde(skip)]
-    pub key_file: Fetchable,
-    /// Arguments for formatting.
-    pub options: Vec<String>,
-    /// Arguments for opening.
-    pub open_options: Vec<String>,
-    /// Pass discards through.
-    pub discard: bool,
-    /// A volume that exists and is opened, not formatted.
-    pub reuse: bool,
 }
 
 /// See [`OpKind::MakeFilesystem`].
@@ -547,6 +525,16 @@ pub enum Content {
         resource: Box<Fetchable>,
         /// URL for people; `data:` without its body.
         url: String,
+    },
+    /// The key of an encrypted volume, which the run that makes the volume has.
+    VolumeKey {
+        /// Its mapper name.
+        volume: String,
+    },
+    /// The UUID of the encrypted volume on a device.
+    VolumeUuid {
+        /// The device.
+        device: DeviceRef,
     },
 }
 

@@ -11,6 +11,7 @@ use crate::plan::{self, Options, Part};
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub(super) fn body(stand: &mut Stand<'_>) -> Body {
@@ -47,17 +48,18 @@ fn plan_and_run(stand: &mut Stand<'_>, document: &Document, observed: &Observed)
         Err(trouble) => return Body::failed(trouble),
     };
     let (body, yielded) = stand.run(&plan);
-    let keys = yielded.keys.into_iter().map(|(name, key)| {
-        let url = format!("data:;base64,{}", STANDARD.encode(key));
-        (name, url)
-    });
-    let kept = stand.state.luks_persist_key_files.get_or_insert_default();
-    kept.extend(keys);
-    stand
-        .state
-        .luks_persist_volume_key_files
-        .get_or_insert_default();
+    stand.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
+    stand.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
     body
+}
+
+/// Keys as the state holds them. Those of an earlier run of this stage open nothing any more, or were
+/// found to open it again.
+fn as_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
+    let url = |key: Vec<u8>| format!("data:;base64,{}", STANDARD.encode(key));
+    keys.into_iter()
+        .map(|(name, key)| (name, url(key)))
+        .collect()
 }
 
 /// Looks at all disks and devices, once those that nobody makes are there.
@@ -72,12 +74,12 @@ fn observe_disks(stand: &Stand<'_>) -> Result<Observed, Trouble> {
     wait_for(stand, "createPartitions", &disks)?;
     let devices = Devices::default();
     let options = options(Part::Disks, None);
-    let mut observed = look(stand.document, &devices, &options)?;
+    let mut observed = look(stand, &devices, &options)?;
     let unknown = plan::devices::unknown(stand.document, &observed, &options);
     if !unknown.is_empty() {
         let paths: Vec<PathBuf> = unknown.iter().map(PathBuf::from).collect();
         wait_for(stand, "createFilesystems", &paths)?;
-        observed = look(stand.document, &devices, &options)?;
+        observed = look(stand, &devices, &options)?;
     }
     Ok(observed)
 }
@@ -116,13 +118,16 @@ fn origin_of(document: &Document, names: &[String]) -> Option<crate::config::Ori
     document.origin(&path)
 }
 
-fn look(document: &Document, devices: &Devices, options: &Options) -> Result<Observed, Trouble> {
+fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Observed, Trouble> {
+    let document = stand.document;
     let observed = || -> anyhow::Result<Observed> {
         let (disks, others) = observe::disks::observe(document.config(), devices)?;
         let mut observed = Observed {
             tools: observe::tools(),
             disks,
             devices: others,
+            kept_keys: observe::kept_keys(document.config(), &stand.root())?,
+            has_tpm: observe::has_tpm(),
             ..Observed::default()
         };
         let places = plan::partitions::new_places(document, &observed, options);

@@ -4,11 +4,16 @@ use super::{Body, Stand, result_file};
 use crate::boot::labels;
 use crate::boot::trouble::Trouble;
 use crate::config::model::Luks;
-use crate::disk::superblock;
+use crate::disk::DeviceRef;
+use crate::disk::superblock::{self, Superblock};
 use crate::facts::Observed;
 use crate::facts::accounts::KeyFile;
 use crate::observe::{self, root::View};
-use crate::plan::first_boot::{CRYPTTAB, KEY_DIRECTORY, Key, REPORT_FILE, RESULT_FILE, Volume};
+use crate::plan::first_boot::{REPORT_FILE, RESULT_FILE};
+use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY, Key, Uuid, Volume, ZKEY_REPOSITORY};
+use crate::plan::luks;
+use crate::plan::op::HandOver;
+use crate::plan::volumes::MARK;
 use crate::plan::{FirstBoot, Part};
 use anyhow::{Context, bail};
 use std::fs::File;
@@ -27,6 +32,7 @@ pub(super) fn body(stand: &mut Stand<'_>) -> Body {
     let body = stand.plan_and_run(&observed, Part::Files, Some(first_boot));
     if body.trouble.is_none() {
         stand.state.luks_persist_key_files = None;
+        stand.state.luks_persist_volume_key_files = None;
     }
     body
 }
@@ -62,6 +68,8 @@ fn more_paths(stand: &Stand<'_>) -> Vec<String> {
                 .map(|luks| format!("{KEY_DIRECTORY}/{}", luks.name)),
         );
     }
+    let repository = stand.state.luks_persist_volume_key_files.iter().flatten();
+    paths.extend(repository.map(|(name, _)| format!("{ZKEY_REPOSITORY}/{name}")));
     let platform = stand.state.provider_output_files.iter().flatten();
     paths.extend(platform.map(|file| file.path.clone()));
     paths
@@ -72,6 +80,7 @@ fn first_boot(stand: &Stand<'_>, observed: &Observed) -> anyhow::Result<FirstBoo
     Ok(FirstBoot {
         invented_directories: stand.state.notated_directories.clone().unwrap_or_default(),
         volumes: volumes(stand)?,
+        volume_keys: volume_keys(stand),
         platform_files: stand
             .state
             .provider_output_files
@@ -94,30 +103,30 @@ fn volumes(stand: &Stand<'_>) -> anyhow::Result<Vec<Volume>> {
 }
 
 fn volume(stand: &Stand<'_>, index: usize, luks: &Luks) -> anyhow::Result<Volume> {
-    let custom = luks
-        .clevis
-        .custom
-        .pin
-        .as_deref()
-        .is_some_and(|pin| !pin.is_empty());
-    let threshold = luks
-        .clevis
-        .threshold
-        .is_some_and(|threshold| threshold != 0);
-    let is_bound =
-        custom || threshold || !luks.clevis.tang.is_empty() || luks.clevis.tpm2 == Some(true);
-    let needs_network =
-        !luks.clevis.tang.is_empty() || (custom && luks.clevis.custom.needs_network == Some(true));
-    let key = match is_bound {
-        true => None,
-        false => Some(key(stand, &luks.name)?),
+    let header = header(luks)?;
+    let key = match luks::is_bound(&luks.clevis) {
+        true => Key::NoFile,
+        false => key(stand, &luks.name)?,
     };
+    let has_file = !matches!(key, Key::NoFile);
+    let is_marked = header
+        .luks
+        .is_some_and(|luks| luks.subsystem.as_deref() == Some(MARK));
+    let hand_over = is_marked.then(|| HandOver {
+        name: luks.name.clone(),
+        device: DeviceRef::Path {
+            path: luks.device.clone().unwrap_or_default(),
+        },
+        label: header.label,
+        keys: has_file.then(|| KEY_DIRECTORY.into()),
+    });
     Ok(Volume {
         index,
         name: luks.name.clone(),
-        uuid: uuid(luks)?,
+        uuid: Uuid::Known(header.uuid.unwrap_or_default()),
         key,
-        needs_network,
+        needs_network: luks::needs_network(&luks.clevis),
+        hand_over,
     })
 }
 
@@ -128,16 +137,22 @@ fn key(stand: &Stand<'_>, volume: &str) -> anyhow::Result<Key> {
             "the state file has no key for volume {volume}; did the disks stage run in this boot?"
         );
     };
-    Ok(Key(url.clone()))
+    Ok(Key::from_url(url.clone()))
 }
 
-fn uuid(luks: &Luks) -> anyhow::Result<String> {
+fn volume_keys(stand: &Stand<'_>) -> Vec<(String, Key)> {
+    let keys = stand.state.luks_persist_volume_key_files.iter().flatten();
+    keys.map(|(name, url)| (name.clone(), Key::from_url(url.clone())))
+        .collect()
+}
+
+fn header(luks: &Luks) -> anyhow::Result<Superblock> {
     let device = luks.device.as_deref().unwrap_or_default();
     let act = || format!("cannot read the UUID of volume {} from {device}", luks.name);
     let mut file = File::open(device).with_context(act)?;
     let found = superblock::probe(&mut file).with_context(act)?;
-    match (found.kind.as_deref(), found.uuid) {
-        (Some("crypto_LUKS"), Some(uuid)) => Ok(uuid),
-        _ => bail!("{}: there is no LUKS header", act()),
+    match found.luks.is_some() && found.uuid.is_some() {
+        true => Ok(found),
+        false => bail!("{}: there is no LUKS header", act()),
     }
 }

@@ -13,6 +13,7 @@ use super::state::State;
 use super::trouble::Trouble;
 use crate::config::Document;
 
+use crate::execute::KeyStore;
 use crate::facts::Observed;
 use crate::fetch::{Fetcher, NetworkNeed, needs_network};
 use crate::host::TargetRoot;
@@ -175,7 +176,7 @@ impl Stand<'_> {
 
 /// What later stages need of a run.
 struct Yield {
-    keys: std::collections::BTreeMap<String, Vec<u8>>,
+    keys: KeyStore,
     made: Vec<u32>,
 }
 

@@ -5,7 +5,8 @@ use crate::config::Origin;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Entry;
 use crate::plan::op::{
-    Effect, MakeFilesystem, OpKind, Operation, PartitionChange, Plan, Subject, WriteTable,
+    CreateLuks, Effect, KeySource, MakeFilesystem, OpKind, Operation, PartitionChange, Plan,
+    Subject, Way, WriteTable,
 };
 use std::collections::BTreeSet;
 
@@ -174,7 +175,7 @@ fn content_text(operation: &Operation) -> String {
     match &operation.kind {
         OpKind::MakeFilesystem(act) => filesystem_text(act),
         OpKind::WipeDevice(_) => "wipe signatures".into(),
-        OpKind::CreateLuks(act) => format!("LUKS2 volume {}", act.name),
+        OpKind::CreateLuks(act) => volume_text(act, &act.name),
         OpKind::CreateArray(act) => {
             format!("member of RAID array {} (level {})", act.name, act.level)
         }
@@ -182,6 +183,25 @@ fn content_text(operation: &Operation) -> String {
         OpKind::AlreadyRight(act) => act.because.clone(),
         other => other.describe(),
     }
+}
+
+/// An encrypted volume by its name or place, with what opens it.
+fn volume_text(act: &CreateLuks, which: &str) -> String {
+    let mut text = match act.way {
+        Way::Format => format!("LUKS2 volume {which}"),
+        Way::Open => format!("LUKS2 volume {which}, opened"),
+        Way::Confirm => format!("LUKS2 volume {which}, open already"),
+    };
+    text.push_str(match &act.key {
+        KeySource::Given(_) => ", key given",
+        KeySource::Generated => ", key generated",
+        KeySource::Kept => ", key of an earlier run",
+        KeySource::Cex => ", key in a Crypto Express adapter",
+    });
+    if let Some(clevis) = &act.clevis {
+        text.push_str(&format!(", unlocked by Clevis ({})", clevis.words));
+    }
+    text
 }
 
 fn filesystem_text(act: &MakeFilesystem) -> String {
@@ -256,7 +276,8 @@ fn show_others(page: &mut Page, plan: &Plan) {
                     act.members.len(),
                     act.spares
                 )),
-                OpKind::CreateLuks(act) => Some(format!("LUKS2 volume on {}", act.device)),
+                OpKind::CreateLuks(act) => Some(volume_text(act, &format!("on {}", act.device))),
+                OpKind::HandOver(_) => Some("handed over: its key is in its place".into()),
                 _ => None,
             };
             if let Some(text) = made.filter(|_| device_of(operation).as_ref() == Some(&device)) {

@@ -1,0 +1,462 @@
+//! What unlocks encrypted volumes on later boots: key files in the target root and lines of crypttab; and the
+//! moment a new volume is handed over, which is when its key is there.
+
+use super::op::*;
+use super::paths::{Ground, refuse_path};
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, filesystems, luks};
+use crate::config::{JsonPath, Origin, model};
+use crate::disk::DeviceRef;
+use std::fmt;
+
+/// Where keys of encrypted volumes lie in the real root.
+pub const KEY_DIRECTORY: &str = "/etc/luks";
+/// The table of encrypted volumes.
+pub const CRYPTTAB: &str = "/etc/crypttab";
+/// Where keys for Crypto Express adapters lie in the real root.
+pub const ZKEY_REPOSITORY: &str = "/etc/zkey/repository";
+
+/// An encrypted volume as crypttab describes it.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    /// Index in `storage.luks`.
+    pub index: usize,
+    /// Mapper name.
+    pub name: String,
+    /// UUID of the LUKS header.
+    pub uuid: Uuid,
+    /// What unlocks it.
+    pub key: Key,
+    /// Unlocking needs a network.
+    pub needs_network: bool,
+    /// It is new, and to be handed over.
+    pub hand_over: Option<HandOver>,
+}
+
+/// A UUID, perhaps one that is chosen when the volume is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uuid {
+    /// This one.
+    Known(String),
+    /// That of the header on this device.
+    OnDevice(DeviceRef),
+}
+
+/// What unlocks a volume. Never shown.
+#[derive(Clone)]
+pub enum Key {
+    /// Something else than a file.
+    NoFile,
+    /// A file that is there already.
+    Kept,
+    /// A file to write.
+    File(Box<Content>),
+}
+
+impl Key {
+    /// A file to write from a `data:` URL.
+    pub fn from_url(url: String) -> Self {
+        Key::File(Box::new(Content::fetched(&model::Resource {
+            source: Some(url),
+            ..model::Resource::default()
+        })))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Key::NoFile => "no file",
+            Key::Kept => "kept",
+            Key::File(_) => "[hidden]",
+        })
+    }
+}
+
+/// Drafts key files, crypttab and hand-over for volumes this very plan makes or opens.
+pub fn plan_own(draft: &mut Draft<'_>) {
+    let volumes = own_volumes(draft);
+    plan(draft, &volumes);
+    for volume in &volumes {
+        let claims = vec![Claim::new(
+            Access::Change,
+            Resource::Path(volume.key_path()),
+        )];
+        push_hand_over(draft, volume, claims);
+    }
+}
+
+/// Drafts key files and crypttab.
+pub fn plan(draft: &mut Draft<'_>, volumes: &[Volume]) {
+    let ground = Ground::of(draft);
+    Planner { draft, ground }.volumes(volumes);
+}
+
+/// Drafts files of the repository of keys for Crypto Express adapters.
+pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, Key)]) {
+    let ground = Ground::of(draft);
+    let mut planner = Planner { draft, ground };
+    for (name, key) in files {
+        if let Key::File(content) = key {
+            let path = format!("{ZKEY_REPOSITORY}/{name}");
+            planner.file(&path, vec![(**content).clone()], None, Vec::new());
+        }
+    }
+}
+
+/// Drafts the hand-over of volumes as the last act of a first boot: whatever is cut before starts over.
+pub fn hand_over_last(draft: &mut Draft<'_>, volumes: &[Volume]) {
+    for volume in volumes {
+        let last = Claim::new(Access::Release, Resource::Mount("/".into()));
+        push_hand_over(draft, volume, vec![last]);
+    }
+}
+
+fn push_hand_over(draft: &mut Draft<'_>, volume: &Volume, mut claims: Vec<Claim>) {
+    let Some(act) = volume.hand_over.clone() else {
+        return;
+    };
+    claims.extend(filesystems::changes_content(&act.device));
+    let origin = volume.origin(draft);
+    draft.push(
+        Phase::Finish,
+        Effect::Step,
+        OpKind::HandOver(act),
+        origin,
+        claims,
+    );
+}
+
+fn own_volumes(draft: &Draft<'_>) -> Vec<Volume> {
+    let listed = draft.document.config().storage.luks.iter().enumerate();
+    listed
+        .filter_map(|(index, luks)| own_volume(draft, index, luks))
+        .collect()
+}
+
+fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<Volume> {
+    let made = draft.operations().iter().find_map(|op| match &op.kind {
+        OpKind::CreateLuks(act) if act.name == luks.name => Some(act),
+        _ => None,
+    });
+    let name = luks.device.as_deref().unwrap_or_default();
+    let device = devices::resolve(draft, name, "cannot use", None).ok()?;
+    let found = devices::content(draft, &device).uuid;
+    let is_new = made.is_some_and(|act| act.way == Way::Format);
+    let uuid = match (is_new, found) {
+        (false, Some(uuid)) => Uuid::Known(uuid),
+        _ => Uuid::OnDevice(device.clone()),
+    };
+    let key = own_key(draft, luks, made);
+    let has_file = !matches!(key, Key::NoFile);
+    let hand_over = made
+        .filter(|act| act.mark == Mark::UntilHandOver)
+        .map(|act| HandOver {
+            name: act.name.clone(),
+            device,
+            label: act.label.clone(),
+            keys: has_file.then(|| KEY_DIRECTORY.into()),
+        });
+    Some(Volume {
+        index,
+        name: luks.name.clone(),
+        uuid,
+        key,
+        needs_network: luks::needs_network(&luks.clevis),
+        hand_over,
+    })
+}
+
+fn own_key(draft: &Draft<'_>, luks: &model::Luks, made: Option<&CreateLuks>) -> Key {
+    let is_there = draft.observed.kept_keys.contains(&luks.name);
+    if luks::is_bound(&luks.clevis) {
+        return Key::NoFile;
+    }
+    match made {
+        Some(act) if act.way == Way::Format || !is_there => Key::File(Box::new(match &act.key {
+            KeySource::Given(resource) => Content::fetched(resource),
+            _ => Content::VolumeKey {
+                volume: luks.name.clone(),
+            },
+        })),
+        None if !is_there => Key::File(Box::new(Content::fetched(&luks.key_file))),
+        _ => Key::Kept,
+    }
+}
+
+struct Planner<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    ground: Ground<'a>,
+}
+
+impl Planner<'_, '_> {
+    fn volumes(&mut self, volumes: &[Volume]) {
+        let Some(first) = volumes.first() else {
+            return;
+        };
+        let is_file = |volume: &&Volume| matches!(volume.key, Key::File(_));
+        if let Some(first) = volumes.iter().find(is_file) {
+            self.key_directory(first.origin(self.draft));
+        }
+        for volume in volumes {
+            if let Key::File(content) = &volume.key {
+                let origin = volume.origin(self.draft);
+                let claims = vec![volume.claim()];
+                self.file(
+                    &volume.key_path(),
+                    vec![(**content).clone()],
+                    origin,
+                    claims,
+                );
+            }
+        }
+        self.crypttab(volumes, first.origin(self.draft));
+    }
+
+    fn key_directory(&mut self, origin: Option<Origin>) {
+        let Some(path) = self.resolve(KEY_DIRECTORY, &origin) else {
+            return;
+        };
+        if self.ground.exists(&path) {
+            return;
+        }
+        let kind = OpKind::Directory(DirectoryAct {
+            path: path.clone(),
+            permissions: permissions(0o700),
+            implied: false,
+            differs: Vec::new(),
+        });
+        self.push(Effect::Create, &path, kind, origin, Vec::new());
+    }
+
+    /// A private file. A run that was cut may have written one before; the writer replaces it.
+    fn file(
+        &mut self,
+        wanted: &str,
+        parts: Vec<Content>,
+        origin: Option<Origin>,
+        claims: Vec<Claim>,
+    ) {
+        let Some(path) = self.resolve(wanted, &origin) else {
+            return;
+        };
+        let replace = self.ground.exists(&path);
+        let kind = OpKind::File(FileAct {
+            path: path.clone(),
+            base: Base::Empty,
+            parts,
+            permissions: permissions(0o600),
+            replace,
+            differs: Vec::new(),
+            unit: None,
+        });
+        self.push(Effect::Create, &path, kind, origin, claims);
+    }
+
+    /// What is there stays, but for lines about these volumes; those that are right are not written again.
+    fn crypttab(&mut self, volumes: &[Volume], origin: Option<Origin>) {
+        let Some(path) = self.resolve(CRYPTTAB, &origin) else {
+            return;
+        };
+        let present = self.draft.observed.root.crypttab_text.clone();
+        let text = present.as_deref().unwrap_or_default();
+        let missing: Vec<&Volume> = volumes
+            .iter()
+            .filter(|volume| !volume.is_in(text))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        let kept: Vec<&str> = text
+            .lines()
+            .filter(|line| !missing.iter().any(|v| v.owns(line)))
+            .collect();
+        // Lines of volumes that are made anew would stand beside the new ones.
+        let is_stale = kept.len() < text.lines().count();
+        let mut parts = Vec::new();
+        if is_stale && !kept.is_empty() {
+            parts.push(Content::text(format!("{}\n", kept.join("\n"))));
+        } else if !is_stale && !text.is_empty() && !text.ends_with('\n') {
+            parts.push(Content::text("\n"));
+        }
+        parts.extend(missing.iter().flat_map(|volume| volume.line()));
+        let kind = OpKind::File(FileAct {
+            path: path.clone(),
+            base: match present.is_some() && !is_stale {
+                true => Base::Present,
+                false => Base::Empty,
+            },
+            parts,
+            permissions: permissions(0o600),
+            replace: present.is_some(),
+            differs: Vec::new(),
+            unit: None,
+        });
+        let effect = match present {
+            Some(_) => Effect::Change,
+            None => Effect::Create,
+        };
+        let claims = missing.iter().map(|volume| volume.claim()).collect();
+        self.push(effect, &path, kind, origin, claims);
+    }
+
+    fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
+        let resolved = self.ground.resolve(path);
+        resolved
+            .map_err(|cause| refuse_path(self.draft, path, &cause, origin.clone()))
+            .ok()
+    }
+
+    fn push(
+        &mut self,
+        effect: Effect,
+        path: &str,
+        kind: OpKind,
+        origin: Option<Origin>,
+        more: Vec<Claim>,
+    ) {
+        self.ground
+            .make_parents(self.draft, Phase::Keys, path, origin.as_ref());
+        let mut claims = self.ground.claims(path);
+        claims.extend(more);
+        self.ground
+            .push(self.draft, Phase::Keys, effect, kind, origin, claims);
+    }
+}
+
+fn permissions(mode: u32) -> Permissions {
+    Permissions {
+        user: Owner::Keep,
+        group: Owner::Keep,
+        mode: Some(mode),
+    }
+}
+
+impl Volume {
+    fn key_path(&self) -> String {
+        format!("{KEY_DIRECTORY}/{}", self.name)
+    }
+
+    fn origin(&self, draft: &Draft<'_>) -> Option<Origin> {
+        let path = JsonPath::new(format!("$.storage.luks.{}", self.index));
+        draft.document.origin(&path)
+    }
+
+    /// Its key and UUID are known when it is open.
+    fn claim(&self) -> Claim {
+        let name = self.name.clone();
+        Claim::new(Access::Use, Resource::Device(DeviceRef::Luks { name }))
+    }
+
+    /// The text before and behind the UUID in the line of crypttab. Discards are no option here: the header
+    /// holds that flag.
+    fn around(&self) -> (String, String) {
+        let key = match self.key {
+            Key::NoFile => "none".into(),
+            Key::Kept | Key::File(_) => self.key_path(),
+        };
+        let network = if self.needs_network { ",_netdev" } else { "" };
+        (
+            format!("{} UUID=", self.name),
+            format!(" {key} luks{network},x-initrd.attach\n"),
+        )
+    }
+
+    fn line(&self) -> Vec<Content> {
+        let (before, behind) = self.around();
+        match &self.uuid {
+            Uuid::Known(uuid) => vec![Content::text(format!("{before}{uuid}{behind}"))],
+            Uuid::OnDevice(device) => vec![
+                Content::text(before),
+                Content::VolumeUuid {
+                    device: device.clone(),
+                },
+                Content::text(behind),
+            ],
+        }
+    }
+
+    fn is_in(&self, crypttab: &str) -> bool {
+        let Uuid::Known(uuid) = &self.uuid else {
+            return false;
+        };
+        let (before, behind) = self.around();
+        let line = format!("{before}{uuid}{behind}");
+        crypttab.lines().any(|l| l == line.trim_end())
+    }
+
+    /// True for a line of crypttab with this volume's name.
+    fn owns(&self, line: &str) -> bool {
+        line.split_whitespace().next() == Some(self.name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(key: Key, needs_network: bool) -> Volume {
+        Volume {
+            index: 0,
+            name: "data".into(),
+            uuid: Uuid::Known("u-1".into()),
+            key,
+            needs_network,
+            hand_over: None,
+        }
+    }
+
+    fn text(volume: &Volume) -> String {
+        let (before, behind) = volume.around();
+        format!("{before}u-1{behind}")
+    }
+
+    #[test]
+    fn lines_of_every_kind() {
+        let file = || Key::from_url("data:,k".into());
+        for (key, network, want) in [
+            (
+                file(),
+                false,
+                "data UUID=u-1 /etc/luks/data luks,x-initrd.attach\n",
+            ),
+            (
+                Key::Kept,
+                false,
+                "data UUID=u-1 /etc/luks/data luks,x-initrd.attach\n",
+            ),
+            (
+                file(),
+                true,
+                "data UUID=u-1 /etc/luks/data luks,_netdev,x-initrd.attach\n",
+            ),
+            (
+                Key::NoFile,
+                false,
+                "data UUID=u-1 none luks,x-initrd.attach\n",
+            ),
+            (
+                Key::NoFile,
+                true,
+                "data UUID=u-1 none luks,_netdev,x-initrd.attach\n",
+            ),
+        ] {
+            assert_eq!(text(&volume(key, network)), want);
+        }
+    }
+
+    #[test]
+    fn lines_are_known_again() {
+        let volume = volume(Key::Kept, false);
+        let line = text(&volume);
+        assert!(volume.is_in(&format!("# comment\n{line}")));
+        assert!(!volume.is_in(&line.replace("u-1", "u-2")));
+        assert!(volume.owns("data UUID=u-2 none luks"));
+        assert!(!volume.owns("database UUID=u-1 none luks") && !volume.owns(""));
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        let key = Key::from_url("data:,secret".into());
+        assert_eq!(format!("{key:?}"), "[hidden]");
+    }
+}

@@ -1,0 +1,237 @@
+//! What becomes of a device that an encrypted volume is wanted on: the volume on it is kept, or a new one is
+//! made, or neither may be.
+
+use super::{Case, Objection, clevis, given, has_key, is_cex, is_marked};
+use crate::disk::DeviceRef;
+use crate::disk::device::partition_path;
+use crate::facts::{DeviceFacts, MappingFacts};
+use crate::plan::op::{Expected, KeySource, Way};
+use crate::plan::{Draft, Part, Scope, devices};
+
+/// What is to be done with a volume.
+pub(super) enum Decision {
+    /// Nothing, because of this.
+    Right(String),
+    /// Open it, or try the key if it is open.
+    Open(Way, KeySource),
+    /// Make it.
+    Format(Format),
+}
+
+/// What goes when a volume is made.
+#[derive(Default)]
+pub(super) struct Format {
+    pub expected: Option<Expected>,
+    pub close_first: bool,
+    pub lost: Option<String>,
+}
+
+/// The mapping of the volume's name.
+enum Mapping<'a> {
+    None,
+    /// Over the volume's device.
+    Ours(&'a DeviceFacts),
+    /// Over something else.
+    Other(Vec<String>),
+}
+
+const WIPE: &str = "set wipeVolume to erase it, or make the config match";
+
+impl Case<'_> {
+    /// The rules for reuse, as far as they can be judged without the key.
+    pub(super) fn decide(&self, draft: &Draft) -> Result<Decision, Objection> {
+        let mapping = self.mapping(draft);
+        if let Mapping::Other(over) = &mapping {
+            let over = over.join(", ");
+            return Err((
+                format!("/dev/mapper/{} exists already, over {over}", self.luks.name),
+                "close it, or give the volume another name".into(),
+            ));
+        }
+        self.refuse_if_held(draft, &mapping)?;
+        if devices::is_made_anew(draft, &self.device) {
+            return Ok(Decision::Format(Format {
+                expected: Some(Expected::Anything),
+                ..Format::default()
+            }));
+        }
+        let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
+            return Ok(Decision::Format(Format::default()));
+        };
+        if self.luks.wipe_volume == Some(true) {
+            return self.anew(draft, &mapping, what);
+        }
+        if self.found.kind.as_deref() != Some("crypto_LUKS") {
+            let cause = format!("it holds {what}, which must not be erased");
+            return Err((cause, WIPE.into()));
+        }
+        if is_marked(&self.found) {
+            let what = "an encrypted volume left over from a run that was cut short; nobody has used it yet";
+            return self.anew(draft, &mapping, what.into());
+        }
+        self.reuse(draft, &mapping).map_err(|reason| {
+            let cause = format!("it holds {what}, which cannot be reused: {reason}");
+            (cause, WIPE.into())
+        })
+    }
+
+    fn anew(&self, draft: &Draft, mapping: &Mapping, what: String) -> Result<Decision, Objection> {
+        if let Mapping::Ours(facts) = mapping
+            && !facts.held_by.is_empty()
+        {
+            let cause = format!(
+                "the volume is open and in use: {}",
+                facts.held_by.join(", ")
+            );
+            return Err((cause, "unmount or detach it first".into()));
+        }
+        let kind = self.found.kind.clone().unwrap_or_default();
+        let size = devices::bytes(draft, &self.device).map_or_else(String::new, |bytes| {
+            format!(", {}", crate::disk::size::human(bytes))
+        });
+        Ok(Decision::Format(Format {
+            expected: Some(Expected::Kind(kind)),
+            close_first: matches!(mapping, Mapping::Ours(_)),
+            lost: Some(format!("{}: {what}{size}", self.device)),
+        }))
+    }
+
+    /// Why a volume cannot be reused, or how it is.
+    fn reuse(&self, draft: &Draft, mapping: &Mapping) -> Result<Decision, String> {
+        self.compare()?;
+        let is_open = matches!(mapping, Mapping::Ours(_));
+        let bound = clevis::is_bound(&self.luks.clevis);
+        let key = if bound {
+            None
+        } else if has_key(self.luks) && !is_cex(self.luks) {
+            Some(KeySource::Given(Box::new(self.luks.key_file.clone())))
+        } else if draft.observed.kept_keys.contains(&self.luks.name) && !is_cex(self.luks) {
+            Some(KeySource::Kept)
+        } else {
+            None
+        };
+        match (key, is_open) {
+            (Some(key), true) if draft.options.scope == Scope::Stage(Part::Disks) => {
+                Ok(Decision::Open(Way::Confirm, key))
+            }
+            (Some(_), true) => Ok(Decision::Right(self.because())),
+            (Some(key), false) => Ok(Decision::Open(Way::Open, key)),
+            // What Clevis unlocks needs no key of ours.
+            (None, true) if bound => Ok(Decision::Right(self.because())),
+            (None, _) if bound => Err("volumes with clevis are always made anew".into()),
+            (None, _) => Err("without a key file in the config nothing can open it".into()),
+        }
+    }
+
+    /// Version, label, UUID and flags.
+    fn compare(&self) -> Result<(), String> {
+        let header = self.found.luks.clone().unwrap_or_default();
+        let differs = |what: &str, wanted: &str, found: &Option<String>| {
+            let found = found.as_deref().unwrap_or_default();
+            Err(format!("its {what} is {found:?}, not {wanted:?}"))
+        };
+        if header.version == 1 {
+            return Err("it is of version 1, not LUKS2".into());
+        }
+        if header.damaged {
+            return Err("its header is damaged".into());
+        }
+        let found = &self.found;
+        if let Some(label) = given(&self.luks.label).filter(|l| Some(l) != found.label.as_ref()) {
+            return differs("label", &label, &found.label);
+        }
+        let uuid = |uuid: &String| {
+            !found
+                .uuid
+                .as_ref()
+                .is_some_and(|f| f.eq_ignore_ascii_case(uuid))
+        };
+        if let Some(uuid) = given(&self.luks.uuid).filter(uuid) {
+            return differs("UUID", &uuid, &found.uuid);
+        }
+        let discards = header.flags.iter().any(|flag| flag == "allow-discards");
+        match (discards, self.luks.discard == Some(true)) {
+            (true, false) => Err("it passes discards through, which is not asked for".into()),
+            (false, true) => Err("it does not pass discards through".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn because(&self) -> String {
+        let wished = [("label", &self.luks.label), ("UUID", &self.luks.uuid)];
+        let compared = wished.iter().filter(|(_, wish)| given(wish).is_some());
+        let words: Vec<&str> = ["version"]
+            .into_iter()
+            .chain(compared.map(|(word, _)| *word))
+            .collect();
+        format!("the volume is open; {} and flags match", words.join(", "))
+    }
+
+    /// Its own mapping does not count: that is how a volume is used.
+    fn refuse_if_held(&self, draft: &Draft, mapping: &Mapping) -> Result<(), Objection> {
+        let own = match mapping {
+            Mapping::Ours(facts) => format!("in use by {}", facts.node),
+            _ => String::new(),
+        };
+        let holders = devices::held_by(draft, &self.device).iter();
+        let holders: Vec<&str> = holders
+            .filter(|who| **who != own)
+            .map(String::as_str)
+            .collect();
+        match holders.is_empty() {
+            true => Ok(()),
+            false => Err((
+                format!("it is in use: {}", holders.join(", ")),
+                "unmount or detach it first".into(),
+            )),
+        }
+    }
+
+    fn mapping<'d>(&self, draft: &'d Draft) -> Mapping<'d> {
+        let facts = draft.observed.devices.get(&self.volume().to_string());
+        let Some(facts) = facts.filter(|facts| facts.exists) else {
+            return Mapping::None;
+        };
+        let none = MappingFacts::default();
+        let mapping = facts.mapping.as_ref().unwrap_or(&none);
+        let node = node(draft, &self.device);
+        let is_over = node.is_some_and(|node| mapping.over.contains(&node));
+        match is_over && mapping.id == self.mapping_id() {
+            true => Mapping::Ours(facts),
+            false => Mapping::Other(mapping.over.clone()),
+        }
+    }
+
+    /// As cryptsetup names its mappings.
+    fn mapping_id(&self) -> String {
+        let version = self.found.luks.as_ref().map_or(2, |luks| luks.version);
+        let uuid = self
+            .found
+            .uuid
+            .as_deref()
+            .unwrap_or_default()
+            .replace('-', "");
+        format!("CRYPT-LUKS{version}-{uuid}-{}", self.luks.name)
+    }
+}
+
+/// The kernel's node of a device that exists.
+fn node(draft: &Draft, device: &DeviceRef) -> Option<String> {
+    let disk = |disk: &String| {
+        draft
+            .observed
+            .disks
+            .get(disk)
+            .map(|facts| facts.node.clone())
+    };
+    match device {
+        DeviceRef::Disk { disk: name } => disk(name),
+        DeviceRef::Partition { disk: name, number } => {
+            disk(name).map(|node| partition_path(&node, *number))
+        }
+        other => {
+            let facts = draft.observed.devices.get(&other.to_string());
+            facts.map(|facts| facts.node.clone())
+        }
+    }
+}
