@@ -4,6 +4,8 @@
 //! Probing order follows libblkid: containers first, and after a RAID or encryption superblock
 //! nothing else is looked for, since what follows is the content's.
 
+pub mod raid;
+
 mod containers;
 mod fat;
 mod filesystems;
@@ -33,6 +35,8 @@ pub struct Superblock {
     pub incomplete: bool,
     /// The header of an encrypted volume.
     pub luks: Option<LuksHeader>,
+    /// What a member of a RAID array says about it, if it can be believed.
+    pub raid: Option<Box<raid::RaidMember>>,
 }
 
 impl Superblock {
@@ -75,7 +79,7 @@ enum Role {
 type Prober = fn(&mut Device) -> io::Result<Option<Superblock>>;
 
 const PROBERS: &[(Prober, Role)] = &[
-    (containers::linux_raid, Role::Container),
+    (raid::linux_raid, Role::Container),
     (containers::lvm2, Role::Container),
     (luks::luks, Role::Container),
     (containers::bcache, Role::Container),

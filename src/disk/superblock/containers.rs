@@ -1,50 +1,7 @@
-//! Superblocks of things that are not file systems: RAID, LVM, bcache, ZFS members, swap.
+//! Superblocks of things that are not file systems: LVM, bcache, ZFS members, swap.
 
-use super::{Device, Superblock, kind, uuid_text};
+use super::{Device, Superblock, kind};
 use std::io;
-
-const RAID_MAGIC: u32 = 0xA92B_4EFC;
-
-/// MD members: format 1.0 near the end, 1.1 at the start, 1.2 4 KiB behind it, 0.90 in the last
-/// whole 64 KiB.
-pub fn linux_raid(device: &mut Device) -> io::Result<Option<Superblock>> {
-    let sectors = device.bytes / 512;
-    let v1_0 = sectors.checked_sub(16).map(|s| (s & !7) * 512);
-    for offset in [v1_0, Some(0), Some(4096)].into_iter().flatten() {
-        if let Some(block) = device.read(offset, 256)?
-            && block.le32(0) == RAID_MAGIC
-            && block.le32(4) == 1
-            && block.le64(144) == offset / 512
-        {
-            return Ok(Some(Superblock {
-                label: block.text(32, 32),
-                uuid: block.uuid(16),
-                ..kind("linux_raid_member")
-            }));
-        }
-    }
-    linux_raid_0_90(device)
-}
-
-fn linux_raid_0_90(device: &mut Device) -> io::Result<Option<Superblock>> {
-    let Some(offset) = (device.bytes & !0xFFFF).checked_sub(0x10000) else {
-        return Ok(None);
-    };
-    let Some(block) = device.read(offset, 4096)? else {
-        return Ok(None);
-    };
-    if block.le32(0) != RAID_MAGIC || block.le32(4) != 0 {
-        return Ok(None);
-    }
-    let mut uuid = [0; 16];
-    for (group, at) in uuid.chunks_exact_mut(4).zip([20, 52, 56, 60]) {
-        group.copy_from_slice(&block.le32(at).to_be_bytes());
-    }
-    Ok(Some(Superblock {
-        uuid: uuid_text(uuid),
-        ..kind("linux_raid_member")
-    }))
-}
 
 /// LVM2 physical volumes: the label is in one of the first four sectors.
 pub fn lvm2(device: &mut Device) -> io::Result<Option<Superblock>> {

@@ -1,0 +1,480 @@
+//! Members of Linux RAID arrays: what their superblocks say about the array and their part in it.
+//!
+//! Layouts are those of the kernel's `linux/raid/md_p.h`. A superblock with a wrong checksum still marks the
+//! device as a member, but nothing it says is believed.
+
+use super::{Block, Device, Superblock, kind, uuid_text};
+use std::fmt;
+use std::io;
+
+/// Type name of members, as blkid has it.
+pub const MEMBER: &str = "linux_raid_member";
+
+const MAGIC: u32 = 0xA92B_4EFC;
+const SECTOR: u64 = 512;
+/// Devices a superblock of version 1 has room for in its 4 KiB.
+const MOST_DEVICES_1: usize = 1920;
+/// Devices a superblock of version 0.90 has room for.
+const MOST_DEVICES_0: usize = 27;
+
+/// A member of an array.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaidMember {
+    /// Version of the superblock.
+    pub metadata: Metadata,
+    /// Name with the host it belongs to (`any:data`); 0.90 has none.
+    pub name: Option<String>,
+    /// Level.
+    pub level: Level,
+    /// Level-specific arrangement of data and parity.
+    pub layout: u32,
+    /// Bytes of one chunk; 0 where there are none.
+    pub chunk_bytes: u64,
+    /// Devices the array works with, spares not counted.
+    pub devices: u32,
+    /// Bytes of each device that the array uses; 0 where devices count with all they have.
+    pub used_bytes: u64,
+    /// Where the array's data starts on this member.
+    pub data_offset: u64,
+    /// What this member is to the array.
+    pub role: Role,
+    /// It does not hold all of its data yet.
+    pub is_rebuilding: bool,
+    /// Number of the last change; of members that went out of the array it stands still.
+    pub events: u64,
+    /// Data and redundancy agree: nothing was being written, and the first resync is over.
+    pub is_clean: bool,
+    /// Its shape is being changed, or it is of a kind with more to it than is told here.
+    pub is_special: bool,
+    /// Roles that had a working device when this was written.
+    pub working: Vec<u32>,
+}
+
+/// Version of a superblock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metadata {
+    /// 0.90, at the end.
+    V0_90,
+    /// 1.0, at the end.
+    V1_0,
+    /// 1.1, at the start.
+    V1_1,
+    /// 1.2, 4 KiB behind the start.
+    V1_2,
+}
+
+impl fmt::Display for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Metadata::V0_90 => "0.90",
+            Metadata::V1_0 => "1.0",
+            Metadata::V1_1 => "1.1",
+            Metadata::V1_2 => "1.2",
+        })
+    }
+}
+
+/// Level of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// One device after the other.
+    Linear,
+    /// Stripes.
+    Raid0,
+    /// Mirrors.
+    Raid1,
+    /// Stripes, parity on the last device.
+    Raid4,
+    /// Stripes, parity in turn.
+    Raid5,
+    /// Stripes, two parities in turn.
+    Raid6,
+    /// Striped mirrors.
+    Raid10,
+    /// Any other.
+    Other(i32),
+}
+
+impl Level {
+    fn of(number: u32) -> Self {
+        match number.cast_signed() {
+            -1 => Level::Linear,
+            0 => Level::Raid0,
+            1 => Level::Raid1,
+            4 => Level::Raid4,
+            5 => Level::Raid5,
+            6 => Level::Raid6,
+            10 => Level::Raid10,
+            other => Level::Other(other),
+        }
+    }
+
+    /// The level a config asks for, by any of its names.
+    pub fn named(text: &str) -> Option<Self> {
+        Some(match text {
+            "linear" => Level::Linear,
+            "raid0" | "0" | "stripe" => Level::Raid0,
+            "raid1" | "1" | "mirror" => Level::Raid1,
+            "raid4" | "4" => Level::Raid4,
+            "raid5" | "5" => Level::Raid5,
+            "raid6" | "6" => Level::Raid6,
+            "raid10" | "10" => Level::Raid10,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Level::Linear => f.write_str("linear"),
+            Level::Raid0 => f.write_str("raid0"),
+            Level::Raid1 => f.write_str("raid1"),
+            Level::Raid4 => f.write_str("raid4"),
+            Level::Raid5 => f.write_str("raid5"),
+            Level::Raid6 => f.write_str("raid6"),
+            Level::Raid10 => f.write_str("raid10"),
+            Level::Other(number) => write!(f, "level {number}"),
+        }
+    }
+}
+
+/// What a member is to its array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It holds the data of this place, from 0.
+    Active(u32),
+    /// It waits to stand in.
+    Spare,
+    /// It was found faulty, or has a task of its own.
+    Other,
+}
+
+impl RaidMember {
+    /// The name without the host it belongs to.
+    pub fn short_name(&self) -> Option<&str> {
+        let name = self.name.as_deref()?;
+        Some(name.split_once(':').map_or(name, |(_, short)| short))
+    }
+}
+
+/// Format 1.0 near the end, 1.1 at the start, 1.2 4 KiB behind it, 0.90 in the last whole 64 KiB.
+pub(super) fn linux_raid(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let sectors = device.bytes / SECTOR;
+    let v1_0 = sectors.checked_sub(16).map(|s| (s & !7) * SECTOR);
+    let places = [
+        (Metadata::V1_0, v1_0),
+        (Metadata::V1_1, Some(0)),
+        (Metadata::V1_2, Some(4096)),
+    ];
+    for (metadata, offset) in places {
+        let Some(offset) = offset else { continue };
+        let Some(block) = device.read(offset, 256)? else {
+            continue;
+        };
+        if block.le32(0) == MAGIC && block.le32(4) == 1 && block.le64(144) == offset / SECTOR {
+            let devices = usize::try_from(block.le32(220)).unwrap_or(usize::MAX);
+            let whole = match devices <= MOST_DEVICES_1 {
+                true => device.read(offset, 256 + 2 * devices)?,
+                false => None,
+            };
+            return Ok(Some(Superblock {
+                label: block.text(32, 32),
+                uuid: block.uuid(16),
+                raid: whole
+                    .and_then(|whole| version_1(&whole, metadata))
+                    .map(Box::new),
+                ..kind(MEMBER)
+            }));
+        }
+    }
+    linux_raid_0_90(device)
+}
+
+/// Sum of 32-bit words with the carry added, as both versions have it; the checksum itself counts as zero.
+fn checksum(block: &Block, bytes: usize, own: usize) -> u32 {
+    let words = (0..bytes / 4).map(|i| 4 * i).filter(|at| *at != own);
+    let sum: u64 = words.map(|at| u64::from(block.le32(at))).sum();
+    // An odd number of roles leaves half a word.
+    let rest = if bytes % 4 == 2 {
+        block.le16(bytes - 2)
+    } else {
+        0
+    };
+    let sum = sum + u64::from(rest);
+    ((sum & 0xFFFF_FFFF) + (sum >> 32)) as u32
+}
+
+const RECOVERY_OFFSET: u32 = 2;
+/// Features that change nothing about where data is: bitmap, recovery, bad blocks, and the mark of a settled
+/// raid0 layout.
+const PLAIN_FEATURES: u32 = 1 | RECOVERY_OFFSET | 8 | 4096;
+
+fn version_1(block: &Block, metadata: Metadata) -> Option<RaidMember> {
+    let count = block.le32(220) as usize;
+    if checksum(block, 256 + 2 * count, 216) != block.le32(216) {
+        return None;
+    }
+    let features = block.le32(8);
+    let devices = block.le32(92);
+    if devices as usize > MOST_DEVICES_1 {
+        return None;
+    }
+    let roles: Vec<u16> = (0..count).map(|i| block.le16(256 + 2 * i)).collect();
+    let role = match roles.get(block.le32(160) as usize) {
+        Some(0xFFFF) => Role::Spare,
+        Some(role) if u32::from(*role) < devices => Role::Active((*role).into()),
+        _ => Role::Other,
+    };
+    Some(RaidMember {
+        metadata,
+        name: block.text(32, 32),
+        level: Level::of(block.le32(72)),
+        layout: block.le32(76),
+        chunk_bytes: u64::from(block.le32(88)) * SECTOR,
+        devices,
+        used_bytes: block.le64(80).checked_mul(SECTOR)?,
+        data_offset: block.le64(128).checked_mul(SECTOR)?,
+        role,
+        is_rebuilding: features & RECOVERY_OFFSET != 0,
+        events: block.le64(200),
+        is_clean: block.le64(208) == u64::MAX,
+        is_special: features & !PLAIN_FEATURES != 0,
+        working: working(roles.into_iter().map(u32::from), devices),
+    })
+}
+
+fn working(roles: impl Iterator<Item = u32>, devices: u32) -> Vec<u32> {
+    let mut working: Vec<u32> = roles.filter(|role| *role < devices).collect();
+    working.sort_unstable();
+    working.dedup();
+    working
+}
+
+fn linux_raid_0_90(device: &mut Device) -> io::Result<Option<Superblock>> {
+    let Some(offset) = (device.bytes & !0xFFFF).checked_sub(0x10000) else {
+        return Ok(None);
+    };
+    let Some(block) = device.read(offset, 4096)? else {
+        return Ok(None);
+    };
+    if block.le32(0) != MAGIC || block.le32(4) != 0 {
+        return Ok(None);
+    }
+    let mut uuid = [0; 16];
+    for (group, at) in uuid.chunks_exact_mut(4).zip([20, 52, 56, 60]) {
+        group.copy_from_slice(&block.le32(at).to_be_bytes());
+    }
+    Ok(Some(Superblock {
+        uuid: uuid_text(uuid),
+        raid: version_0_90(&block).map(Box::new),
+        ..kind(MEMBER)
+    }))
+}
+
+/// Words of version 0.90 are those of the machine that wrote it; only little-endian ones are read.
+fn version_0_90(block: &Block) -> Option<RaidMember> {
+    const CLEAN: u32 = 1;
+    const FAULTY: u32 = 1;
+    const IN_SYNC: u32 = 1 << 2;
+    const THIS_DEVICE: usize = 992;
+    let word = |at: usize| block.le32(4 * at);
+    if checksum(block, 4096, 4 * 38) != word(38) || word(2) != 90 {
+        return None;
+    }
+    let devices = word(10);
+    if devices as usize > MOST_DEVICES_0 {
+        return None;
+    }
+    let place = |at: usize| (word(at + 3), word(at + 4));
+    let own = place(THIS_DEVICE);
+    let places = (0..MOST_DEVICES_0).map(|i| place(128 + 32 * i));
+    let role = match own {
+        (_, state) if state & FAULTY != 0 => Role::Other,
+        (role, state) if state & IN_SYNC != 0 && role < devices => Role::Active(role),
+        _ => Role::Spare,
+    };
+    Some(RaidMember {
+        metadata: Metadata::V0_90,
+        name: None,
+        level: Level::of(word(7)),
+        layout: word(64),
+        chunk_bytes: u64::from(word(65)),
+        devices,
+        used_bytes: u64::from(word(8)) * 1024,
+        data_offset: 0,
+        role,
+        is_rebuilding: false,
+        events: u64::from(word(40)) << 32 | u64::from(word(39)),
+        is_clean: word(33) & CLEAN != 0,
+        is_special: false,
+        working: working(
+            places
+                .filter(|(_, state)| state & IN_SYNC != 0 && state & FAULTY == 0)
+                .map(|(role, _)| role),
+            devices,
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::probe;
+    use super::*;
+    use std::io::Cursor;
+
+    const BYTES: usize = 1 << 20;
+
+    /// A superblock of version 1.2 on a device of 1 MiB; `change` comes before the checksum.
+    fn member(mut change: impl FnMut(&mut [u8])) -> Vec<u8> {
+        let mut device = vec![0; BYTES];
+        let block = &mut device[4096..8192];
+        block[..4].copy_from_slice(&MAGIC.to_le_bytes());
+        block[4] = 1;
+        block[16..32].fill(0x11);
+        block[32..40].copy_from_slice(b"any:data");
+        block[72] = 5;
+        block[80..88].copy_from_slice(&1000_u64.to_le_bytes());
+        block[88..92].copy_from_slice(&1024_u32.to_le_bytes());
+        block[92] = 3;
+        block[128..136].copy_from_slice(&2048_u64.to_le_bytes());
+        block[144..152].copy_from_slice(&8_u64.to_le_bytes());
+        block[160] = 1;
+        block[200] = 17;
+        block[208..216].fill(0xFF);
+        block[220] = 5;
+        for (i, role) in [0_u16, 2, 0xFFFF, 0xFFFE, 1].iter().enumerate() {
+            block[256 + 2 * i..258 + 2 * i].copy_from_slice(&role.to_le_bytes());
+        }
+        change(block);
+        let count = u32::from_le_bytes(block[220..224].try_into().expect("four")) as usize;
+        let sum = checksum(&Block(block.to_vec()), 256 + 2 * count.min(1920), 216);
+        block[216..220].copy_from_slice(&sum.to_le_bytes());
+        device
+    }
+
+    fn read(device: Vec<u8>) -> Superblock {
+        probe(&mut Cursor::new(device)).expect("readable")
+    }
+
+    #[test]
+    fn a_member_says_all_about_its_array() {
+        let found = read(member(|_| ()));
+        assert_eq!(found.label.as_deref(), Some("any:data"));
+        let raid = found.raid.expect("sound");
+        let expected = RaidMember {
+            metadata: Metadata::V1_2,
+            name: Some("any:data".into()),
+            level: Level::Raid5,
+            layout: 0,
+            chunk_bytes: 512 << 10,
+            devices: 3,
+            used_bytes: 1000 * 512,
+            data_offset: 1 << 20,
+            role: Role::Active(2),
+            is_rebuilding: false,
+            events: 17,
+            is_clean: true,
+            is_special: false,
+            working: vec![0, 1, 2],
+        };
+        assert_eq!(*raid, expected);
+        assert_eq!(raid.short_name(), Some("data"));
+    }
+
+    #[test]
+    fn roles_and_states() {
+        let role = |number: u8| {
+            read(member(|block| block[160] = number))
+                .raid
+                .expect("sound")
+                .role
+        };
+        assert_eq!(role(0), Role::Active(0));
+        assert_eq!(role(2), Role::Spare);
+        assert_eq!(role(3), Role::Other);
+        assert_eq!(role(200), Role::Other);
+        let rebuilding = read(member(|block| block[8] = 2)).raid.expect("sound");
+        assert!(rebuilding.is_rebuilding && !rebuilding.is_special);
+        let reshaping = read(member(|block| block[8] = 4)).raid.expect("sound");
+        assert!(reshaping.is_special);
+        let dirty = read(member(|block| block[208..216].fill(0)))
+            .raid
+            .expect("sound");
+        assert!(!dirty.is_clean);
+    }
+
+    #[test]
+    fn what_is_damaged_is_a_member_of_nothing_known() {
+        let mut torn = member(|_| ());
+        torn[4096 + 92] ^= 1;
+        let huge = member(|block| block[220..224].fill(0xFF));
+        let overflow = member(|block| block[128..136].fill(0xFF));
+        for device in [torn, huge, overflow] {
+            let found = read(device);
+            assert_eq!(found.kind.as_deref(), Some(MEMBER));
+            assert_eq!(found.raid, None);
+        }
+    }
+
+    #[test]
+    fn random_superblocks_are_read_without_harm() {
+        let mut seed: u64 = 7;
+        for _ in 0..2000 {
+            let device = member(|block| {
+                for _ in 0..6 {
+                    seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
+                    let at = 8 + (seed >> 33) as usize % 250;
+                    if !(144..152).contains(&at) {
+                        block[at] = (seed >> 20) as u8;
+                    }
+                }
+            });
+            read(device);
+        }
+    }
+
+    #[test]
+    fn version_0_90_is_read_too() {
+        let mut device = vec![0; BYTES];
+        let block = &mut device[BYTES - 65536..][..4096];
+        let mut set = |at: usize, value: u32| {
+            block[4 * at..4 * at + 4].copy_from_slice(&value.to_le_bytes());
+        };
+        for (at, value) in [
+            (0, MAGIC),
+            (2, 90),
+            (5, 0x1111_1111),
+            (7, 1),
+            (8, 900),
+            (10, 2),
+            (33, 1),
+            (39, 9),
+        ] {
+            set(at, value);
+        }
+        // Two devices in sync, this is the second.
+        for (at, role) in [(128, 0), (160, 1), (992, 1)] {
+            set(at + 3, role);
+            set(at + 4, 0b110);
+        }
+        let sum = checksum(&Block(block.to_vec()), 4096, 152);
+        block[152..156].copy_from_slice(&sum.to_le_bytes());
+        let found = read(device);
+        assert_eq!(
+            found.uuid.as_deref(),
+            Some("11111111-0000-0000-0000-000000000000")
+        );
+        let raid = found.raid.expect("sound");
+        assert_eq!(
+            (raid.level, raid.devices, raid.role),
+            (Level::Raid1, 2, Role::Active(1))
+        );
+        assert_eq!(
+            (raid.events, raid.is_clean, raid.used_bytes),
+            (9, true, 900 << 10)
+        );
+        assert_eq!(raid.working, [0, 1]);
+        assert_eq!(raid.short_name(), None);
+    }
+}
