@@ -49,8 +49,9 @@ pub fn resolve<'a>(
     table: &Table,
 ) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
     let mut wanted = in_sectors(partitions, table)?;
-    wanted.sort_by_key(|w| w.number == 0);
     adopt(&mut wanted, table);
+    // Adopted ones come first: nothing new may be placed on them.
+    wanted.sort_by_key(|w| (!w.is_adopted, w.number == 0));
     let numbers = assign_numbers(&wanted, table)?;
     let mut layout = Layout::of(table);
     for want in &wanted {
@@ -96,7 +97,7 @@ fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wan
     };
     let number = u32::try_from(config.number)
         .ok()
-        .filter(|number| *number <= table.slots)
+        .filter(|number| *number <= table.slots || config.should_exist == Some(false))
         .ok_or_else(|| {
             let cause = format!("the table has slots 1 to {}", table.slots);
             problem(cause, "choose a number in that range")
