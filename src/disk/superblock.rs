@@ -10,6 +10,7 @@ mod containers;
 mod fat;
 mod filesystems;
 mod luks;
+mod others;
 
 pub use luks::{
     BINARY_BYTES as LUKS_BINARY_BYTES, LuksHeader, SECOND_COPIES as LUKS_SECOND_COPIES,
@@ -40,13 +41,17 @@ pub struct Superblock {
 }
 
 impl Superblock {
-    /// In words, e.g. `xfs "data"`.
+    /// In words, e.g. `xfs "data"`; older signatures beneath it are told too.
     pub fn describe(&self) -> Option<String> {
         let kind = self.kind.as_deref()?;
-        Some(match &self.label {
+        let mut text = match &self.label {
             Some(label) => format!("{kind} {label:?}"),
             None => kind.to_owned(),
-        })
+        };
+        if !self.also.is_empty() {
+            text.push_str(&format!(" (and {})", self.also.join(", ")));
+        }
+        Some(text)
     }
 }
 
@@ -83,6 +88,7 @@ const PROBERS: &[(Prober, Role)] = &[
     (containers::lvm2, Role::Container),
     (luks::luks, Role::Container),
     (containers::bcache, Role::Container),
+    (others::containers, Role::Container),
     (containers::zfs, Role::FileSystem),
     (fat::exfat, Role::FileSystem),
     (fat::ntfs, Role::FileSystem),
@@ -95,6 +101,7 @@ const PROBERS: &[(Prober, Role)] = &[
     (filesystems::erofs, Role::FileSystem),
     (filesystems::squashfs, Role::FileSystem),
     (filesystems::iso9660, Role::FileSystem),
+    (others::filesystems, Role::FileSystem),
 ];
 
 trait ReadSeek: Read + Seek {}

@@ -169,12 +169,17 @@ fn check_header(header: GPTHeader, lba: u64, sectors: u64) -> Result<GPTHeader, 
         ))
     } else if u64::from(header.size_of_partition_entry) != ENTRY_BYTES {
         Err(format!(
-            "slots of {} bytes are not supported",
+            "its slots have {} bytes; Linux reads slots of {ENTRY_BYTES} only",
             header.size_of_partition_entry
         ))
     } else if slots == 0 || slots > MAX_SLOTS {
         Err(format!("{slots} slots are not plausible"))
-    } else if first > last || last >= sectors || (first < lba && lba < last) {
+    } else if first <= last && last >= sectors {
+        Err(format!(
+            "it was made for a larger disk: the usable range ends at sector {last}, this disk has {sectors} \
+             sectors"
+        ))
+    } else if first > last || (first < lba && lba < last) {
         Err(format!("the usable range {first}..{last} is not plausible"))
     } else {
         Ok(header)
