@@ -21,6 +21,10 @@ pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> 
     }
     let mut disk = context.devices.disk(&act.disk, Access::Write)?;
     check_unchanged(act, &mut disk)?;
+    if !disk.is_image {
+        let table = Some(&act.table).filter(|_| !act.leaves_no_table());
+        kernel_table::check_idle(&disk.path, table)?;
+    }
     if act.wipe {
         gpt::erase(&mut disk.file, disk.sector_bytes, disk.sectors)
             .and_then(|()| disk.file.sync_all())

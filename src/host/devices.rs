@@ -1,12 +1,13 @@
 //! Block devices and the image files that stand for them.
 
 use super::loopdev::{LoopDevice, Part};
-use super::sys;
 use super::udev::{DiskLock, Hold};
+use super::{partition_maps, sys};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::gpt::{self, TableFacts};
 use anyhow::{Context, bail};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -74,6 +75,18 @@ pub struct Disk {
     pub sectors: u64,
     /// True if it is an image file, which no kernel scans for partitions.
     pub is_image: bool,
+}
+
+impl Disk {
+    /// Lets the kernel forget what it read of the disk. What is written to a partition does not reach
+    /// what is kept in memory of its disk, and while anything on the disk is mounted that stays there.
+    ///
+    /// # Errors
+    /// The device is gone.
+    pub fn forget_cached(&self) -> anyhow::Result<()> {
+        posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+            .with_context(|| format!("cannot read {} anew", self.path.display()))
+    }
 }
 
 impl Devices {
@@ -238,9 +251,30 @@ fn node(device: &DeviceRef) -> anyhow::Result<PathBuf> {
     match device {
         DeviceRef::Partition { disk, number } => {
             let disk = wait_for(Path::new(disk))?;
-            Ok(partition_path(&disk.display().to_string(), *number).into())
+            match partition_maps::name_of(&disk) {
+                Some(_) => wait_for_map(&disk, *number),
+                None => Ok(partition_path(&disk.display().to_string(), *number).into()),
+            }
         }
         other => Ok(other.to_string().into()),
+    }
+}
+
+/// The map of a partition of a device-mapper disk.
+fn wait_for_map(disk: &Path, number: u32) -> anyhow::Result<PathBuf> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(node) = partition_maps::node_of(disk, number)? {
+            return Ok(node);
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "no map of partition {number} of {} appeared within {} s",
+                disk.display(),
+                PATIENCE.as_secs()
+            );
+        }
+        sleep(Duration::from_millis(100));
     }
 }
 

@@ -2,43 +2,94 @@
 //! that partitions in use are left alone.
 
 use super::sys::{PartitionCall, tell_partition};
+use super::{openers, partition_maps};
 use crate::disk::gpt::Table;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// Start and length in the 512-byte units of sysfs.
-type Extents = BTreeMap<u32, (u64, u64)>;
+/// Start and length in the 512-byte units of sysfs, by partition number.
+pub type Extents = BTreeMap<u32, (u64, u64)>;
 
 /// The unit of sysfs, whatever the disk's sectors are.
 const UNIT_BYTES: u64 = 512;
+
+/// How long a partition may stay busy: udev looks at what it just heard of.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One thing to tell about a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What happened to it.
+    pub call: PartitionCall,
+    /// Its number.
+    pub number: u32,
+    /// Start and length, in units of 512 bytes.
+    pub extent: (u64, u64),
+}
+
+/// The partitions the kernel knows on a disk; the maps of a device-mapper disk.
+///
+/// # Errors
+/// sysfs cannot be read, or `dmsetup` fails.
+pub fn seen(node: &Path) -> anyhow::Result<Extents> {
+    if partition_maps::name_of(node).is_some() {
+        return partition_maps::extents(node);
+    }
+    let partitions = present(&class_of(node)?)?;
+    Ok(partitions
+        .into_iter()
+        .map(|(number, partition)| (number, partition.extent))
+        .collect())
+}
+
+/// Makes sure, before anything is written, that no partition is in use that would change.
+///
+/// # Errors
+/// One is; it is named, and who uses it.
+pub fn check_idle(node: &Path, table: Option<&Table>) -> anyhow::Result<()> {
+    let steps = steps(&seen(node)?, &wanted(table));
+    for step in steps.iter().filter(|s| s.call != PartitionCall::Add) {
+        if let Some(partition) = node_of(node, step.number)? {
+            openers::wait_until_idle(&partition).with_context(|| {
+                format!(
+                    "partition {} of {} would change; nothing was written",
+                    step.number,
+                    node.display()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
+    if partition_maps::name_of(disk).is_some() {
+        return partition_maps::node_of(disk, number);
+    }
+    let found = present(&class_of(disk)?)?.remove(&number);
+    Ok(found.map(|partition| Path::new("/dev").join(partition.device)))
+}
 
 /// Tells the kernel what changed and checks that it took it. `table` is `None` for a disk without one.
 ///
 /// # Errors
 /// A partition that must change is in use, or the kernel's view differs in the end.
 pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result<()> {
-    let class = class_of(node)?;
     let wanted = wanted(table);
-    for (call, number, extent) in calls(&present(&class)?, &wanted) {
-        let (start, length) = (extent.0 * UNIT_BYTES, extent.1 * UNIT_BYTES);
-        tell_partition(disk, call, number, start, length).with_context(|| {
-            let verb = match call {
-                PartitionCall::Add => "add",
-                PartitionCall::Remove => "remove",
-                PartitionCall::Resize => "resize",
-            };
-            format!(
-                "the kernel will not {verb} partition {number} of {}",
-                node.display()
-            )
-        })?;
+    if partition_maps::name_of(node).is_some() {
+        return partition_maps::update(node, &wanted);
     }
-    let present = present(&class)?;
-    if present != wanted {
+    for step in steps(&seen(node)?, &wanted) {
+        tell(disk, node, &step)?;
+    }
+    let seen = seen(node)?;
+    if seen != wanted {
         bail!(
-            "the kernel sees other partitions on {} than were written: {present:?} instead of {wanted:?} \
+            "the kernel sees other partitions on {} than were written: {seen:?} instead of {wanted:?} \
              (number: start, length in units of 512 bytes)",
             node.display()
         );
@@ -46,25 +97,79 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
     Ok(())
 }
 
+/// Tells one step. A partition that is open for a moment is tried again.
+fn tell(disk: &File, node: &Path, step: &Step) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let (start, length) = (step.extent.0 * UNIT_BYTES, step.extent.1 * UNIT_BYTES);
+    loop {
+        let told = tell_partition(disk, step.call, step.number, start, length);
+        match told {
+            Err(nix::errno::Errno::EBUSY) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(20));
+            }
+            Err(nix::errno::Errno::EBUSY) => bail!(
+                "the kernel will not {} partition {} of {}: it is in use{}",
+                verb(step.call),
+                step.number,
+                node.display(),
+                users(node, step.number)
+            ),
+            other => {
+                return other.with_context(|| {
+                    let (verb, disk) = (verb(step.call), node.display());
+                    format!(
+                        "the kernel will not {verb} partition {} of {disk}",
+                        step.number
+                    )
+                });
+            }
+        }
+    }
+}
+
+fn users(disk: &Path, number: u32) -> String {
+    let programs = match node_of(disk, number) {
+        Ok(Some(partition)) => openers::of(&partition),
+        _ => Vec::new(),
+    };
+    match programs.is_empty() {
+        true => "; lsblk and lsof may tell by whom".into(),
+        false => format!(", open in {}", programs.join(", ")),
+    }
+}
+
+fn verb(call: PartitionCall) -> &'static str {
+    match call {
+        PartitionCall::Add => "add",
+        PartitionCall::Remove => "remove",
+        PartitionCall::Resize => "resize",
+    }
+}
+
 /// What to tell: removals first, then new lengths, then additions.
-fn calls(present: &Extents, wanted: &Extents) -> Vec<(PartitionCall, u32, (u64, u64))> {
+pub fn steps(present: &Extents, wanted: &Extents) -> Vec<Step> {
+    let step = |call, number: &u32, extent: &(u64, u64)| Step {
+        call,
+        number: *number,
+        extent: *extent,
+    };
     let mut removals = Vec::new();
     let mut resizes = Vec::new();
     let mut additions = Vec::new();
     for (number, old) in present {
         match wanted.get(number) {
             Some(new) if new == old => {}
-            Some(new) if new.0 == old.0 => resizes.push((PartitionCall::Resize, *number, *new)),
-            _ => removals.push((PartitionCall::Remove, *number, *old)),
+            Some(new) if new.0 == old.0 => resizes.push(step(PartitionCall::Resize, number, new)),
+            _ => removals.push(step(PartitionCall::Remove, number, old)),
         }
     }
     for (number, new) in wanted {
         if present.get(number).is_none_or(|old| old.0 != new.0) {
-            additions.push((PartitionCall::Add, *number, *new));
+            additions.push(step(PartitionCall::Add, number, new));
         }
     }
     // A partition that shrinks makes room for one that grows.
-    resizes.sort_by_key(|(_, number, new)| new.1 > present[number].1);
+    resizes.sort_by_key(|step| step.extent.1 > present[&step.number].1);
     removals
         .into_iter()
         .chain(resizes)
@@ -72,7 +177,8 @@ fn calls(present: &Extents, wanted: &Extents) -> Vec<(PartitionCall, u32, (u64, 
         .collect()
 }
 
-fn wanted(table: Option<&Table>) -> Extents {
+/// The partitions of a table.
+pub fn wanted(table: Option<&Table>) -> Extents {
     let Some(table) = table else {
         return Extents::new();
     };
@@ -88,30 +194,33 @@ fn class_of(node: &Path) -> anyhow::Result<PathBuf> {
     let name = node
         .file_name()
         .with_context(|| format!("{} has no name", node.display()))?;
-    let class = Path::new("/sys/class/block").join(name);
-    if class.join("dm").exists() {
-        bail!(
-            "{} is a device-mapper disk; partitioning these is not supported by this version",
-            node.display()
-        );
-    }
-    Ok(class)
+    Ok(Path::new("/sys/class/block").join(name))
 }
 
-fn present(class: &Path) -> anyhow::Result<Extents> {
-    let mut found = Extents::new();
+/// A partition the kernel knows.
+struct Partition {
+    device: String,
+    extent: (u64, u64),
+}
+
+fn present(class: &Path) -> anyhow::Result<BTreeMap<u32, Partition>> {
+    let mut found = BTreeMap::new();
     let entries =
         fs::read_dir(class).with_context(|| format!("cannot read {}", class.display()))?;
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry.with_context(|| format!("cannot read {}", class.display()))?;
+        let path = entry.path();
         if path.join("partition").exists() {
             let number = number_in(&path.join("partition"))?;
             let number = u32::try_from(number).context("a partition number out of range")?;
-            let extent = (
-                number_in(&path.join("start"))?,
-                number_in(&path.join("size"))?,
-            );
-            found.insert(number, extent);
+            let partition = Partition {
+                device: entry.file_name().to_string_lossy().into_owned(),
+                extent: (
+                    number_in(&path.join("start"))?,
+                    number_in(&path.join("size"))?,
+                ),
+            };
+            found.insert(number, partition);
         }
     }
     Ok(found)
@@ -134,8 +243,10 @@ mod tests {
     fn only_what_differs_is_told() {
         let present = Extents::from([(1, (0, 8)), (2, (8, 8)), (3, (16, 8)), (4, (24, 4))]);
         let wanted = Extents::from([(1, (0, 8)), (2, (8, 16)), (4, (28, 4)), (5, (32, 1))]);
+        let steps = steps(&present, &wanted);
+        let told: Vec<_> = steps.iter().map(|s| (s.call, s.number, s.extent)).collect();
         assert_eq!(
-            calls(&present, &wanted),
+            told,
             [
                 (PartitionCall::Remove, 3, (16, 8)),
                 (PartitionCall::Remove, 4, (24, 4)),
@@ -150,7 +261,7 @@ mod tests {
     fn shrinking_comes_before_growing() {
         let present = Extents::from([(1, (0, 8)), (2, (8, 8))]);
         let wanted = Extents::from([(1, (0, 9)), (2, (8, 4))]);
-        let order: Vec<u32> = calls(&present, &wanted).iter().map(|c| c.1).collect();
+        let order: Vec<u32> = steps(&present, &wanted).iter().map(|s| s.number).collect();
         assert_eq!(order, [2, 1]);
     }
 }

@@ -6,6 +6,8 @@ pub mod devices;
 pub mod kernel_table;
 pub mod loopdev;
 pub mod mount;
+pub mod openers;
+pub mod partition_maps;
 pub mod root;
 pub mod secret;
 pub mod sys;

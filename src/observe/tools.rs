@@ -11,6 +11,7 @@ const PROGRAMS: &[&str] = &[
     "clevis-luks-unlock",
     "cryptsetup",
     "curl",
+    "dmsetup",
     "groupadd",
     "groupdel",
     "groupmod",

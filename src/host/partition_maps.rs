@@ -1,0 +1,216 @@
+//! Partitions of device-mapper disks (multipath). The kernel knows none on these: each partition is a
+//! linear map of its own, as kpartx makes them. A map is known by its uuid (`part2-mpath-...`), never by
+//! its name, which rules of udev may change while we look.
+
+use super::Command;
+use super::kernel_table::{Extents, Step, steps};
+use super::sys::PartitionCall;
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long maps may take until they are as wished. udev's kpartx may be at work on the same maps.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One run of `dmsetup` waits for udev, which may be busy.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// The map of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// Its kernel name, e.g. `dm-3`.
+    pub device: String,
+    /// Its present name, e.g. `mpathap1`.
+    pub name: String,
+}
+
+/// Name of the map a disk is, `None` if it is no device-mapper disk.
+pub fn name_of(node: &Path) -> Option<String> {
+    attribute(&class_of(node), "dm/name")
+}
+
+/// Maps over a disk, by the number of the partition.
+///
+/// # Errors
+/// sysfs cannot be read.
+pub fn present(node: &Path) -> anyhow::Result<BTreeMap<u32, Map>> {
+    let holders = class_of(node).join("holders");
+    let entries = match fs::read_dir(&holders) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", holders.display()));
+        }
+    };
+    let mut maps = BTreeMap::new();
+    for entry in entries {
+        let device = entry
+            .with_context(|| format!("cannot read {}", holders.display()))?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        let class = Path::new("/sys/class/block").join(&device);
+        let number = attribute(&class, "dm/uuid").and_then(|uuid| partition_number(&uuid));
+        if let (Some(number), Some(name)) = (number, attribute(&class, "dm/name")) {
+            maps.insert(number, Map { device, name });
+        }
+    }
+    Ok(maps)
+}
+
+/// True for the uuid of a map that is a partition.
+pub fn partition_number(uuid: &str) -> Option<u32> {
+    let (number, _) = uuid.strip_prefix("part")?.split_once('-')?;
+    number.parse().ok()
+}
+
+/// Node of a partition, if its map is there.
+pub fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
+    let found = present(disk)?.remove(&number);
+    Ok(found.map(|map| Path::new("/dev").join(map.device)))
+}
+
+/// Start and length of every map, in units of 512 bytes.
+///
+/// # Errors
+/// `dmsetup` fails, or a map is no part of the disk.
+pub fn extents(node: &Path) -> anyhow::Result<Extents> {
+    let maps = present(node)?;
+    let extents = maps.iter().map(|(number, map)| {
+        let shown = Command::new("dmsetup")
+            .args(["table", &map.name])
+            .within(COMMAND_LIMIT)
+            .run()?;
+        let extent = parse_linear(&shown.stdout).with_context(|| {
+            format!(
+                "{} is no linear map of {}: {}",
+                map.name,
+                node.display(),
+                shown.stdout.trim()
+            )
+        })?;
+        Ok((*number, extent))
+    });
+    extents.collect()
+}
+
+/// `0 LENGTH linear DEVICE START`
+fn parse_linear(table: &str) -> Option<(u64, u64)> {
+    let fields: Vec<&str> = table.split_whitespace().collect();
+    match fields[..] {
+        [_, length, "linear", _, start, ..] => Some((start.parse().ok()?, length.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// Brings the maps in line with a table.
+///
+/// # Errors
+/// They are not as wished within the time; the last failure is told.
+pub fn update(disk: &Path, wanted: &Extents) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let outcome = pass(disk, wanted);
+        match outcome {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => sleep(Duration::from_millis(200)),
+        }
+        if Instant::now() >= deadline {
+            bail!("the maps of {} keep changing", disk.display());
+        }
+    }
+}
+
+/// One pass; true if there was nothing to do.
+fn pass(disk: &Path, wanted: &Extents) -> anyhow::Result<bool> {
+    let steps = steps(&extents(disk)?, wanted);
+    let maps = present(disk)?;
+    for step in &steps {
+        act(disk, &maps, step)?;
+    }
+    Ok(steps.is_empty())
+}
+
+fn act(disk: &Path, maps: &BTreeMap<u32, Map>, step: &Step) -> anyhow::Result<()> {
+    let (start, length) = step.extent;
+    let class = class_of(disk);
+    let numbers =
+        attribute(&class, "dev").with_context(|| format!("{} is gone", disk.display()))?;
+    let table = format!("0 {length} linear {numbers} {start}");
+    let name = match maps.get(&step.number) {
+        Some(map) => map.name.clone(),
+        None => new_name(disk, maps, step.number),
+    };
+    match step.call {
+        PartitionCall::Remove => dmsetup(["remove", &name]),
+        PartitionCall::Resize => {
+            dmsetup(["reload", &name, "--table", &table])?;
+            dmsetup(["resume", &name])
+        }
+        PartitionCall::Add => {
+            let uuid = format!("part{}-{}", step.number, parent_id(&class, &numbers));
+            dmsetup(["create", &name, "--uuid", &uuid, "--table", &table])
+        }
+    }
+}
+
+fn dmsetup<const N: usize>(arguments: [&str; N]) -> anyhow::Result<()> {
+    Command::new("dmsetup")
+        .args(arguments)
+        .within(COMMAND_LIMIT)
+        .run()
+        .map(drop)
+}
+
+/// What kpartx puts behind `partN-`: the uuid of the disk, or words for one that has none.
+fn parent_id(class: &Path, numbers: &str) -> String {
+    attribute(class, "dm/uuid").unwrap_or_else(|| format!("devnode_{numbers}_Wh5pYvM"))
+}
+
+/// A name like those of the other partitions; `p` and the number for the first one.
+fn new_name(disk: &Path, maps: &BTreeMap<u32, Map>, number: u32) -> String {
+    let parent = name_of(disk).unwrap_or_default();
+    let delimiter = maps.iter().find_map(|(number, map)| {
+        let rest = map.name.strip_prefix(&parent)?;
+        rest.strip_suffix(&number.to_string())
+    });
+    format!("{parent}{}{number}", delimiter.unwrap_or("p"))
+}
+
+fn class_of(node: &Path) -> PathBuf {
+    Path::new("/sys/class/block").join(node.file_name().unwrap_or_default())
+}
+
+/// A file of sysfs with something in it.
+fn attribute(class: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(class.join(name)).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_of_partitions_are_told_by_their_uuid() {
+        assert_eq!(partition_number("part12-mpath-360a"), Some(12));
+        for other in ["mpath-360a", "LVM-x", "part-x", "partx-y", "part3"] {
+            assert_eq!(partition_number(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_linear_maps_are_partitions() {
+        let table = "0 65536 linear 253:0 2048\n";
+        assert_eq!(parse_linear(table), Some((2048, 65536)));
+        for other in ["0 8 crypt aes - 0 253:0 0", "0 8 linear 253:0", ""] {
+            assert_eq!(parse_linear(other), None, "{other}");
+        }
+    }
+}
