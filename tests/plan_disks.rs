@@ -490,7 +490,7 @@ fn plan_filesystem(filesystem: &str) -> Planned {
             exists: true,
             bytes: 1 << 30,
             superblock: SuperblockFacts::default(),
-            spindles: Vec::new(),
+            table: None,
             held_by: vec!["active swap".into()],
             ..DeviceFacts::default()
         },

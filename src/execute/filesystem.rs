@@ -96,21 +96,44 @@ fn erase_edges(device: &mut (impl Read + Write + Seek)) -> io::Result<()> {
     let bytes = device.seek(SeekFrom::End(0))?;
     let head = EDGE_BYTES.min(bytes);
     let tail = bytes.saturating_sub(EDGE_BYTES).max(head);
+    erase_far_copies(device, bytes)?;
     erase_range(device, 0, head)?;
-    erase_second_headers(device, bytes)?;
     erase_range(device, tail, bytes)
 }
 
-/// The second header of an encrypted volume can lie behind the first MiB, and brings the volume back.
-fn erase_second_headers(device: &mut (impl Read + Write + Seek), bytes: u64) -> io::Result<()> {
-    let header = LUKS_BINARY_BYTES as u64;
-    let beyond = LUKS_SECOND_COPIES.iter().filter(|at| **at >= EDGE_BYTES);
-    for at in beyond.filter(|at| at.saturating_add(header) <= bytes) {
-        let mut magic = [0; 6];
-        device.seek(SeekFrom::Start(*at))?;
+/// Copies of superblocks far from both ends, erased where they are.
+struct FarCopy {
+    at: u64,
+    magic_at: u64,
+    magic: &'static [u8],
+    bytes: u64,
+}
+
+/// The second header of an encrypted volume brings the volume back. Copies of btrfs are looked for by tools
+/// that rescue file systems, which would bring back one that is gone.
+fn far_copies() -> impl Iterator<Item = FarCopy> {
+    let luks = LUKS_SECOND_COPIES.iter().map(|at| FarCopy {
+        at: *at,
+        magic_at: 0,
+        magic: LUKS_SECOND_MAGIC,
+        bytes: LUKS_BINARY_BYTES as u64,
+    });
+    let btrfs = [64 << 20, 256 << 30].map(|at| FarCopy {
+        at,
+        magic_at: 64,
+        magic: b"_BHRfS_M",
+        bytes: 4096,
+    });
+    luks.chain(btrfs).filter(|copy| copy.at >= EDGE_BYTES)
+}
+
+fn erase_far_copies(device: &mut (impl Read + Write + Seek), bytes: u64) -> io::Result<()> {
+    for copy in far_copies().filter(|copy| copy.at + copy.bytes <= bytes) {
+        let mut magic = vec![0; copy.magic.len()];
+        device.seek(SeekFrom::Start(copy.at + copy.magic_at))?;
         device.read_exact(&mut magic)?;
-        if &magic == LUKS_SECOND_MAGIC {
-            erase_range(device, *at, at.saturating_add(header))?;
+        if magic == copy.magic {
+            erase_range(device, copy.at, copy.at + copy.bytes)?;
         }
     }
     Ok(())

@@ -10,6 +10,17 @@ use std::path::PathBuf;
 pub struct DiskFacts {
     /// Path of the node the config's name leads to (`/dev/vda`); the name itself for an image.
     pub node: String,
+    /// Lasting links to the node (`/dev/disk/by-id/...`).
+    pub links: Vec<String>,
+    /// Its name as a device-mapper map (multipath), if it is one.
+    pub map: Option<String>,
+    /// The disk it is a partition of, if it is no disk at all.
+    pub partition_of: Option<String>,
+    /// The kernel lets nobody write to it.
+    pub read_only: bool,
+    /// Partitions the kernel knows (or maps): start and length in units of 512 bytes. `None` where no
+    /// kernel looks, as in an image.
+    pub kernel_view: Option<BTreeMap<u32, (u64, u64)>>,
     /// Logical sector size in bytes: 512 or 4096.
     pub sector_bytes: u32,
     /// Size in logical sectors.
@@ -53,6 +64,8 @@ pub struct DeviceFacts {
     pub bytes: u64,
     /// Its superblock.
     pub superblock: SuperblockFacts,
+    /// A partition table on it, in words; none is looked for beside a superblock.
+    pub table: Option<String>,
     /// Who holds it (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
     /// Path of the node the name leads to (`/dev/md127`).

@@ -3,14 +3,16 @@
 mod holders;
 mod mapping;
 mod spindles;
+mod uses;
 
 use crate::config::Config;
 use crate::disk::layout::Extent;
 use crate::disk::{gpt, superblock};
+use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
 use crate::host::devices::{Access, Image, present_disks};
-use crate::host::{Devices, sys};
+use crate::host::{Devices, kernel_table, partition_maps, sys};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -73,6 +75,7 @@ pub fn look_beneath(
         }
         let act = || format!("cannot look at disk {name}");
         let disk = devices.disk(name, Access::Read).with_context(act)?;
+        disk.forget_cached().with_context(act)?;
         let sector = u64::from(facts.sector_bytes);
         let end = disk.sectors.min(extent.end().saturating_add(1));
         let bytes = end.saturating_sub(extent.start).saturating_mul(sector);
@@ -147,13 +150,50 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
     }
     let disk = devices.disk(name, Access::Read)?;
     let act = || format!("cannot look at disk {name}");
+    disk.forget_cached().with_context(act)?;
     let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
     let held = holders::of(&disk.path).with_context(act)?;
     facts.node = disk.path.display().to_string();
     facts.rotates = !spindles::of(&disk.path).is_empty();
+    facts.links = links_to(&disk.path);
+    facts.map = partition_maps::name_of(&disk.path);
+    facts.read_only = attribute(&disk.path, "ro").as_deref() == Some("1");
+    facts.partition_of = parent_of(&disk.path);
+    // Without dmsetup nobody can tell; that it is needed is said where maps would change.
+    facts.kernel_view = match facts.map {
+        Some(_) => kernel_table::seen(&disk.path).ok(),
+        None => Some(kernel_table::seen(&disk.path).with_context(act)?),
+    };
     facts.held_by = held.disk;
     facts.partitions_held_by = held.partitions;
     Ok(facts)
+}
+
+fn attribute(node: &Path, name: &str) -> Option<String> {
+    let class = Path::new("/sys/class/block").join(node.file_name()?);
+    let text = std::fs::read_to_string(class.join(name)).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The disk that a partition belongs to.
+fn parent_of(node: &Path) -> Option<String> {
+    attribute(node, "partition")?;
+    let class = Path::new("/sys/class/block").join(node.file_name()?);
+    let parent = class.canonicalize().ok()?.parent()?.file_name()?.to_owned();
+    Some(format!("/dev/{}", parent.to_string_lossy()))
+}
+
+/// Lasting names of a whole disk, which names of its partitions are made from.
+fn links_to(node: &Path) -> Vec<String> {
+    let mut links: Vec<String> = ["/dev/disk/by-id", "/dev/disk/by-path"]
+        .iter()
+        .flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(|link| link.canonicalize().is_ok_and(|real| real == *node))
+        .map(|link| link.display().to_string())
+        .collect();
+    links.sort();
+    links
 }
 
 /// Table and superblocks. The disk may be about to grow to `sectors`.
@@ -165,6 +205,11 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
         sectors,
         ..DiskFacts::default()
     };
+    // A sound table is newer than whatever may show beside it; of a damaged one that is not sure.
+    let is_sound = matches!(&table, TableFacts::Gpt { health, .. } if *health == GptHealth::Sound);
+    if !is_sound {
+        facts.whole = superblock::probe(&mut reader)?;
+    }
     if let TableFacts::Gpt { table, .. } = &table {
         for (number, entry) in &table.entries {
             let sector = u64::from(sector_bytes);
@@ -173,8 +218,6 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
                 .partitions
                 .insert(*number, superblock::probe(&mut part)?);
         }
-    } else {
-        facts.whole = superblock::probe(&mut reader)?;
     }
     facts.table = table;
     Ok(facts)
@@ -269,11 +312,16 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
     let bytes = sys::block_bytes(&file).with_context(act)?;
     let superblock = superblock::probe(&mut file).with_context(act)?;
     let node = Path::new(name).canonicalize().with_context(act)?;
+    let table = match (&superblock.kind, parent_of(&node)) {
+        (None, None) => table_in(&mut file, bytes).with_context(act)?,
+        _ => None,
+    };
     let held = holders::of(&node).with_context(act)?;
     Ok(DeviceFacts {
         exists: true,
         bytes,
         superblock,
+        table,
         held_by: held
             .disk
             .into_iter()
@@ -282,5 +330,21 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
         mapping: mapping::of(&node),
         node: node.display().to_string(),
         spindles: spindles::of(&node),
+    })
+}
+
+/// A partition table on a device that `storage.disks` does not name, in words.
+fn table_in(file: &mut File, bytes: u64) -> anyhow::Result<Option<String>> {
+    let sector_bytes = sys::sector_bytes(file)?.max(512);
+    let table = gpt::read(file, sector_bytes, bytes / u64::from(sector_bytes))?;
+    Ok(match table {
+        TableFacts::None => None,
+        TableFacts::Gpt { table, .. } if table.entries.is_empty() => None,
+        TableFacts::Gpt { table, .. } => {
+            let numbers: Vec<String> = table.entries.keys().map(u32::to_string).collect();
+            Some(format!("a GPT with partitions {}", numbers.join(", ")))
+        }
+        TableFacts::Foreign(kind) => Some(format!("a partition table of type {kind}")),
+        TableFacts::Corrupt(_) => Some("a damaged GPT".into()),
     })
 }

@@ -119,20 +119,40 @@ fn as_partition<'a>(observed: &'a Observed, text: &str) -> Option<(&'a str, u32)
     observed
         .disks
         .iter()
-        .flat_map(|(name, facts)| [(name, name.as_str()), (name, facts.node.as_str())])
+        .flat_map(|(name, facts)| names(name, facts).map(move |own| (name, own)))
         .filter(|(_, prefix)| !prefix.is_empty())
-        .find_map(|(name, prefix)| {
-            let rest = text.strip_prefix(prefix)?;
-            let digits = if let Some(digits) = rest.strip_prefix("-part") {
-                digits
-            } else if prefix.ends_with(|c: char| c.is_ascii_digit()) {
-                rest.strip_prefix('p')?
-            } else {
-                rest
-            };
-            let number = digits.parse().ok()?;
-            (number > 0).then_some((name.as_str(), number))
-        })
+        .find_map(|(name, prefix)| Some((name.as_str(), number_behind(text, &prefix)?)))
+}
+
+/// Every name a disk is known by: in the config, its node, its links, its names as a map.
+fn names<'a>(name: &'a str, facts: &'a DiskFacts) -> impl Iterator<Item = String> + 'a {
+    let map = facts.map.iter().flat_map(|map| {
+        [
+            format!("/dev/mapper/{map}"),
+            format!("/dev/disk/by-id/dm-name-{map}"),
+        ]
+    });
+    [name, facts.node.as_str()]
+        .into_iter()
+        .map(String::from)
+        .chain(facts.links.iter().cloned())
+        .chain(map)
+}
+
+/// The number of a partition by its disk's name: `/dev/sda1`, `/dev/nvme0n1p1`, `...-part1`. Maps of
+/// partitions have a `p` even where the disk's name ends in a letter.
+fn number_behind(text: &str, disk: &str) -> Option<u32> {
+    let rest = text.strip_prefix(disk)?;
+    let is_map = disk.starts_with("/dev/mapper/") || disk.starts_with("/dev/disk/by-id/dm-name-");
+    let ends_in_digit = disk.ends_with(|c: char| c.is_ascii_digit());
+    let digits = match rest.strip_prefix("-part") {
+        Some(digits) => digits,
+        None if ends_in_digit => rest.strip_prefix('p')?,
+        None if is_map => rest.strip_prefix('p').unwrap_or(rest),
+        None => rest,
+    };
+    let number = digits.parse().ok()?;
+    (number > 0).then_some(number)
 }
 
 fn find_partition(
@@ -338,6 +358,19 @@ pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
             .map(|facts| &facts.held_by),
     };
     holders.map_or(&[], Vec::as_slice)
+}
+
+/// The partition table a device will have, in words: a file system over it would destroy it.
+pub fn table_on(draft: &Draft, device: &DeviceRef) -> Option<String> {
+    match device {
+        DeviceRef::Disk { disk } => {
+            let table = partitions::resulting_table(draft, disk)?;
+            let numbers: Vec<String> = table.entries.keys().map(u32::to_string).collect();
+            (!numbers.is_empty()).then(|| format!("a GPT with partitions {}", numbers.join(", ")))
+        }
+        DeviceRef::Path { path } => draft.observed.devices.get(path)?.table.clone(),
+        _ => None,
+    }
 }
 
 /// Size of a device in bytes, when it is known before the plan runs.

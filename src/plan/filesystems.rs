@@ -148,7 +148,7 @@ impl Case<'_> {
                 self.push_right(draft, because);
                 return Ok(());
             }
-            self.refuse_to_destroy()?;
+            self.refuse_to_destroy(draft)?;
         }
         self.refuse_if_held(draft)?;
         let expected = match (&self.found.kind, anew) {
@@ -160,7 +160,11 @@ impl Case<'_> {
             "none" => self.push_wipe(draft, expected),
             _ => self.push_make(draft, expected)?,
         };
-        if !anew && let Some(what) = self.found.describe() {
+        let lost = self
+            .found
+            .describe()
+            .or_else(|| devices::table_on(draft, &self.device));
+        if !anew && let Some(what) = lost {
             draft.destroys(id, format!("{}: {what}{}", self.device, self.size(draft)));
         }
         Ok(())
@@ -191,8 +195,9 @@ impl Case<'_> {
         })
     }
 
-    fn refuse_to_destroy(&self) -> Result<(), Box<Refusal>> {
-        let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
+    fn refuse_to_destroy(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
+        let what = self.found.describe().filter(|_| !self.found.incomplete);
+        let Some(what) = what.or_else(|| devices::table_on(draft, &self.device)) else {
             return Ok(());
         };
         Err(self.refusal(

@@ -1,7 +1,9 @@
 //! Image files and partition tables: what must be written so that every disk has the partitions the
 //! config asks for.
 
+mod check;
 mod decide;
+mod lost;
 mod resolve;
 
 use super::op::{
@@ -11,7 +13,7 @@ use super::{Access, Claim, Draft, Options, Refusal, Resource};
 use crate::config::model::Disk;
 use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
-use crate::disk::gpt::{Entry, GptHealth, Table, TableFacts};
+use crate::disk::gpt::{Entry, GptHealth, Table};
 use crate::disk::layout::{Extent, Layout, Request};
 use crate::disk::size::human;
 use crate::facts::{DiskFacts, Observed};
@@ -35,6 +37,21 @@ pub fn plan(draft: &mut Draft) {
     for (index, disk) in document.config().storage.disks.iter().enumerate() {
         plan_disk(draft, index, disk);
     }
+}
+
+/// An earlier entry of the config that leads to the same disk under another name: each would decide
+/// without knowing of the other.
+fn same_disk<'c>(draft: &Draft<'c>, index: usize, facts: &DiskFacts) -> Option<&'c str> {
+    let identity = |facts: &DiskFacts| match &facts.image {
+        Some(image) => image.path.display().to_string(),
+        None => facts.node.clone(),
+    };
+    let own = identity(facts);
+    let earlier = draft.document.config().storage.disks.iter().take(index);
+    earlier.map(|disk| disk.device.as_str()).find(|name| {
+        let other = draft.observed.disks.get(*name);
+        !own.is_empty() && other.is_some_and(|other| identity(other) == own)
+    })
 }
 
 /// Where new partitions will lie, for observation to look what is there already.
@@ -113,12 +130,19 @@ fn disk_origin(draft: &Draft, name: &str) -> Option<Origin> {
 
 fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
     let path = format!("$.storage.disks.{index}");
+    let can_map = draft.observed.tools.contains(check::MAPPER);
     let outcome = match draft.observed.disks.get(&disk.device) {
-        Some(facts) => decide_disk(disk, facts),
-        None => Err(vec![Trouble::disk(super::devices::missing(
-            draft,
-            &disk.device,
-        ))]),
+        Some(facts) => match same_disk(draft, index, facts) {
+            Some(other) => Err(vec![Trouble::disk(
+                format!("it is the same disk as {other} ({})", facts.node),
+                format!("give all partitions of that disk in the entry of {other}"),
+            )]),
+            None => decide_disk(disk, facts, can_map),
+        },
+        None => {
+            let (cause, remedy) = super::devices::missing(draft, &disk.device);
+            Err(vec![Trouble::disk(cause, remedy)])
+        }
     };
     match outcome {
         Ok(outcome) => push_disk(draft, &path, disk, outcome),
@@ -138,8 +162,11 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn disk((cause, remedy): (String, String)) -> Self {
-        Trouble::Disk { cause, remedy }
+    fn disk(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Trouble::Disk {
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
     }
     fn refusal(self, draft: &Draft, path: &str, disk: &Disk) -> Refusal {
         match self {
@@ -188,6 +215,9 @@ struct Outcome {
     destroyed_by_changes: Vec<String>,
     expected: Option<Table>,
     health: GptHealth,
+    /// Slots whose partition the kernel does not see where the table has it. An earlier run that was
+    /// killed leaves these, and so does a damaged table.
+    unknown_to_kernel: Vec<u32>,
 }
 
 impl Outcome {
@@ -196,12 +226,38 @@ impl Outcome {
             .iter()
             .any(|d| d.action.touches_present() || d.action.new_entry().is_some())
     }
+    /// Writing the same table again repairs its copies and tells the kernel.
+    fn must_be_written(&self) -> bool {
+        self.changes_anything() || !self.unknown_to_kernel.is_empty()
+    }
 }
 
-fn decide_disk(disk: &Disk, facts: &DiskFacts) -> Result<Outcome, Vec<Trouble>> {
+fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<Outcome, Vec<Trouble>> {
     let wipe = disk.wipe_table == Some(true);
-    check_idle(facts, wipe).map_err(|t| vec![t])?;
-    let (before, health) = present_table(facts, wipe).map_err(|t| vec![t])?;
+    let whole = |trouble: Trouble| vec![trouble];
+    check::is_disk(facts).map_err(whole)?;
+    if wipe {
+        check::may_wipe(facts).map_err(whole)?;
+    }
+    let (before, health) = check::present_table(facts, wipe).map_err(whole)?;
+    let outcome = decide_entries(disk, facts, before, health)?;
+    if wipe || outcome.must_be_written() {
+        check::may_write(facts, wipe, can_map).map_err(whole)?;
+        check::is_sound(&outcome.after).map_err(whole)?;
+    }
+    if !outcome.unknown_to_kernel.is_empty() {
+        check::kernel_agrees(facts, &outcome.before).map_err(whole)?;
+    }
+    Ok(outcome)
+}
+
+fn decide_entries(
+    disk: &Disk,
+    facts: &DiskFacts,
+    before: Table,
+    health: GptHealth,
+) -> Result<Outcome, Vec<Trouble>> {
+    let wipe = disk.wipe_table == Some(true);
     let entries = |problems: Vec<Problem>| -> Vec<Trouble> {
         problems.into_iter().map(Trouble::Entry).collect()
     };
@@ -209,67 +265,25 @@ fn decide_disk(disk: &Disk, facts: &DiskFacts) -> Result<Outcome, Vec<Trouble>> 
     let held = &facts.partitions_held_by;
     let decisions = decide::decide(&resolved, &before, held).map_err(entries)?;
     let after = apply(&before, &decisions).map_err(|p| vec![Trouble::Entry(p)])?;
-    let outcome = Outcome {
+    let kept = decisions
+        .iter()
+        .filter(|decision| matches!(decision.action, Action::Keep(_)))
+        .map(|decision| decision.number);
+    Ok(Outcome {
         destroyed_by_wipe: match wipe {
-            true => destroyed_by_wipe(disk, facts),
+            true => lost::by_wipe(disk, facts),
             false => Vec::new(),
         },
-        destroyed_by_changes: destroyed_by_changes(disk, facts, &before, &decisions),
+        destroyed_by_changes: lost::by_changes(disk, facts, &before, &decisions),
+        unknown_to_kernel: kept
+            .filter(|number| check::is_unknown_to_kernel(facts, &before, *number))
+            .collect(),
         expected: facts.table.gpt().cloned(),
         before,
         after,
         decisions,
         health,
-    };
-    let in_use = !facts.held_by.is_empty() && held.is_empty();
-    match in_use && outcome.changes_anything() {
-        true => Err(vec![Trouble::disk((
-            format!("the disk itself is in use: {}", facts.held_by.join(", ")),
-            "unmount or detach it first".into(),
-        ))]),
-        false => Ok(outcome),
-    }
-}
-
-fn check_idle(facts: &DiskFacts, wipe: bool) -> Result<(), Trouble> {
-    let mut holders: Vec<String> = facts
-        .partitions_held_by
-        .iter()
-        .map(|(number, by)| format!("partition {number} by {}", by.join(", ")))
-        .collect();
-    holders.extend(facts.held_by.iter().cloned());
-    match wipe && !holders.is_empty() {
-        true => Err(Trouble::disk((
-            format!("wipeTable is set, but it is in use: {}", holders.join("; ")),
-            "unmount or detach it first, or leave out wipeTable".into(),
-        ))),
-        false => Ok(()),
-    }
-}
-
-/// The table to start from: the one present, reaching the end of the disk, or an empty one.
-fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Trouble> {
-    let empty = || {
-        Table::empty(facts.sector_bytes, facts.sectors).ok_or_else(|| {
-            Trouble::disk((
-                format!("{} sectors are too few for a GPT", facts.sectors),
-                "use a larger disk".into(),
-            ))
-        })
-    };
-    match &facts.table {
-        _ if wipe => Ok((empty()?, GptHealth::Sound)),
-        TableFacts::None => Ok((empty()?, GptHealth::Sound)),
-        TableFacts::Gpt { table, health } => Ok((table.clone().reaching_end(), *health)),
-        TableFacts::Foreign(kind) => Err(Trouble::disk((
-            format!("it has a partition table of type {kind}, not gpt"),
-            "set wipeTable to replace it; all its partitions are lost".into(),
-        ))),
-        TableFacts::Corrupt(why) => Err(Trouble::disk((
-            format!("its GPT is damaged beyond use ({why})"),
-            "repair it, or set wipeTable to replace it".into(),
-        ))),
-    }
+    })
 }
 
 /// The table after all decisions: deletions first, then creations in order.
@@ -303,79 +317,9 @@ fn apply(before: &Table, decisions: &[Decision]) -> Result<Table, Problem> {
     Ok(after)
 }
 
-fn destroyed_by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(what) = facts.whole.describe() {
-        lines.push(format!("{}: {what}", disk.device));
-    }
-    match &facts.table {
-        TableFacts::None => {}
-        TableFacts::Foreign(kind) => {
-            lines.push(format!("partition table ({kind}) of {}", disk.device));
-        }
-        TableFacts::Corrupt(_) => lines.push(format!("damaged GPT of {}", disk.device)),
-        TableFacts::Gpt { table, .. } => {
-            lines.push(format!(
-                "partition table of {} with {} partitions",
-                disk.device,
-                table.entries.len()
-            ));
-            let each = table.entries.iter();
-            lines.extend(each.map(|(n, e)| describe_lost(disk, facts, *n, e)));
-        }
-    }
-    lines
-}
-
-fn destroyed_by_changes(
-    disk: &Disk,
-    facts: &DiskFacts,
-    before: &Table,
-    decisions: &[Decision],
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    let creates = decisions.iter().any(|d| d.action.new_entry().is_some());
-    let over_whole = facts.table == TableFacts::None && creates;
-    if let Some(what) = facts.whole.describe().filter(|_| over_whole) {
-        lines.push(format!("{}: {what} on the whole disk", disk.device));
-    }
-    for decision in decisions {
-        let Some(present) = before.entries.get(&decision.number) else {
-            continue;
-        };
-        let lost = match &decision.action {
-            Action::Delete | Action::Replace(..) => true,
-            Action::Resize(entry, _) => entry.sectors < present.sectors,
-            _ => false,
-        };
-        if lost {
-            lines.push(describe_lost(disk, facts, decision.number, present));
-        }
-    }
-    lines
-}
-
-/// `partition 3 of /dev/vda ("var"): xfs "data", 8 GiB`
-fn describe_lost(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> String {
-    let content = facts
-        .partitions
-        .get(&number)
-        .and_then(|superblock| superblock.describe())
-        .unwrap_or_else(|| "no known file system".into());
-    let size = human(entry.sectors.saturating_mul(u64::from(facts.sector_bytes)));
-    let label = match entry.label.as_str() {
-        "" => String::new(),
-        label => format!(" ({label:?})"),
-    };
-    format!(
-        "partition {number} of {}{label}: {content}, {size}",
-        disk.device
-    )
-}
-
 fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome) {
     let wipe = disk.wipe_table == Some(true);
-    if wipe || outcome.changes_anything() {
+    if wipe || outcome.must_be_written() {
         push_write(draft, path, disk, outcome, wipe);
     } else {
         push_already_right(draft, path, disk, &outcome);
@@ -475,6 +419,10 @@ fn row(decision: &Decision, outcome: &Outcome) -> Option<(Effect, String)> {
         Action::Replace(_, words) => (Effect::Change, format!("replaced: {words}")),
         Action::Resize(_, words) => (Effect::Change, words.clone()),
         Action::Create(_) => (Effect::Create, String::new()),
+        Action::Keep(compared) if outcome.unknown_to_kernel.contains(&decision.number) => (
+            Effect::Keep,
+            format!("{compared}; the kernel does not see it yet"),
+        ),
         Action::Keep(compared) => (Effect::Keep, compared.clone()),
     })
 }

@@ -1,5 +1,8 @@
-//! Who uses a disk or its partitions: mounts, swap, and other devices on top.
+//! Who uses a disk or its partitions: mounts, swap, and other devices on top, each by the name people
+//! know it by.
 
+use super::uses::Uses;
+use crate::host::partition_maps;
 use anyhow::Context;
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,28 +18,23 @@ pub(super) struct Held {
     pub partitions: BTreeMap<u32, Vec<String>>,
 }
 
+/// How far users of users are followed: a file system on a volume on an array on a partition.
+const DEPTH: usize = 4;
+
 /// Looks at one disk by its real node, e.g. `/dev/sda`. A disk that is itself a device-mapper device
-/// (multipath) is always held by the maps of its partitions, so its holders do not count.
+/// (multipath) is always held by the maps of its partitions, so these do not count.
 pub(super) fn of(node: &Path) -> anyhow::Result<Held> {
     let name = node
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let class = Path::new("/sys/class/block").join(&name);
-    let uses = uses()?;
-    let mapped = class.join("dm").exists();
-    let mut held = Held::default();
-    held.disk
-        .extend(uses.get(node).cloned().unwrap_or_default());
-    if !mapped {
-        held.disk.extend(holders(&class)?);
-    }
-    for (number, partition) in partitions(&class, &name)? {
-        let mut users = uses
-            .get(&Path::new("/dev").join(&partition))
-            .cloned()
-            .unwrap_or_default();
-        users.extend(holders(&class.join(&partition))?);
+    let uses = Uses::now()?;
+    let mut held = Held {
+        disk: users(&name, &uses, DEPTH)?,
+        ..Held::default()
+    };
+    for (number, partition) in partitions(node, &name)? {
+        let users = users(&partition, &uses, DEPTH)?;
         if !users.is_empty() {
             held.partitions.insert(number, users);
         }
@@ -45,9 +43,14 @@ pub(super) fn of(node: &Path) -> anyhow::Result<Held> {
 }
 
 /// Partitions the kernel sees on a disk, by number.
-fn partitions(class: &Path, disk: &str) -> anyhow::Result<Vec<(u32, String)>> {
+fn partitions(node: &Path, disk: &str) -> anyhow::Result<Vec<(u32, String)>> {
+    let class = class_of(disk);
+    if partition_maps::name_of(node).is_some() {
+        let maps = partition_maps::present(node)?.into_iter();
+        return Ok(maps.map(|(number, map)| (number, map.device)).collect());
+    }
     let mut found = Vec::new();
-    for entry in read_dir(class)? {
+    for entry in read_dir(&class)? {
         let number = fs::read_to_string(class.join(&entry).join("partition"));
         if let (true, Ok(number)) = (entry.starts_with(disk), number) {
             let number = number
@@ -60,12 +63,70 @@ fn partitions(class: &Path, disk: &str) -> anyhow::Result<Vec<(u32, String)>> {
     Ok(found)
 }
 
-fn holders(class: &Path) -> anyhow::Result<Vec<String>> {
-    let names = read_dir(&class.join("holders"))?;
-    Ok(names
-        .into_iter()
-        .map(|name| format!("in use by /dev/{name}"))
-        .collect())
+/// Everything that uses a device: what the kernel does with it, then devices on top of it.
+fn users(device: &str, uses: &Uses, depth: usize) -> anyhow::Result<Vec<String>> {
+    let mut users = uses.of(&Path::new("/dev").join(device));
+    if depth == 0 {
+        return Ok(users);
+    }
+    for holder in read_dir(&class_of(device).join("holders"))? {
+        let class = class_of(&holder);
+        let is_partition = attribute(&class, "dm/uuid")
+            .is_some_and(|uuid| partition_maps::partition_number(&uuid).is_some());
+        if is_partition {
+            continue;
+        }
+        let mut text = format!("held by {}", name_of(&class, &holder));
+        let further = self::users(&holder, uses, depth - 1)?;
+        if !further.is_empty() {
+            text.push_str(&format!(" ({})", further.join(", ")));
+        }
+        users.push(text);
+    }
+    Ok(users)
+}
+
+/// What a device is, and its name: `LVM volume vg0/data`, `RAID array md127 (data)`.
+fn name_of(class: &Path, device: &str) -> String {
+    let name = attribute(class, "dm/name");
+    let uuid = attribute(class, "dm/uuid").unwrap_or_default();
+    match (name, uuid.split('-').next().unwrap_or_default()) {
+        (Some(name), "LVM") => format!("LVM volume {}", volume(&name)),
+        (Some(name), "CRYPT") => format!("encrypted volume {name}"),
+        (Some(name), "mpath") => format!("multipath disk {name}"),
+        (Some(name), _) => format!("device-mapper device {name}"),
+        (None, _) if class.join("md").exists() => match array_name(device) {
+            Some(name) => format!("RAID array {device} ({name})"),
+            None => format!("RAID array {device}"),
+        },
+        (None, _) if class.join("bcache").exists() => format!("bcache device {device}"),
+        (None, _) => format!("/dev/{device}"),
+    }
+}
+
+/// `vg--0-data` is volume `data` of group `vg-0`.
+fn volume(name: &str) -> String {
+    let marked = name.replace("--", "\0");
+    marked.replacen('-', "/", 1).replace('\0', "-")
+}
+
+/// The name of an array by the link udev makes for it.
+fn array_name(device: &str) -> Option<String> {
+    let node = PathBuf::from("/dev").join(device);
+    let links = fs::read_dir("/dev/md").ok()?.flatten();
+    let found = links
+        .map(|link| link.path())
+        .find(|path| path.canonicalize().is_ok_and(|real| real == node))?;
+    Some(found.file_name()?.to_string_lossy().into_owned())
+}
+
+fn class_of(device: &str) -> PathBuf {
+    Path::new("/sys/class/block").join(device)
+}
+
+fn attribute(class: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(class.join(name)).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn read_dir(path: &Path) -> anyhow::Result<Vec<String>> {
@@ -75,37 +136,25 @@ fn read_dir(path: &Path) -> anyhow::Result<Vec<String>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    names
+    let mut names = names
         .collect::<io::Result<Vec<String>>>()
-        .with_context(|| format!("cannot read {}", path.display()))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    names.sort();
+    Ok(names)
 }
 
-/// Mounts and swap areas by device node. A source that does not exist any more is not this device.
-fn uses() -> anyhow::Result<BTreeMap<PathBuf, Vec<String>>> {
-    let mut uses: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-    let mut add = |device: &str, what: String| {
-        if let Ok(node) = Path::new(device).canonicalize() {
-            uses.entry(node).or_default().push(what);
-        }
-    };
-    let mounts =
-        fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
-    for line in mounts.lines() {
-        if let [device, point, ..] = line.split(' ').collect::<Vec<_>>()[..]
-            && device.starts_with('/')
-        {
-            add(device, format!("mounted at {point}"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_are_named_by_group_and_name() {
+        for (map, shown) in [
+            ("vg0-data", "vg0/data"),
+            ("my--vg-a--b", "my-vg/a-b"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(volume(map), shown);
         }
     }
-    // A kernel without swap has no such file.
-    for line in fs::read_to_string("/proc/swaps")
-        .unwrap_or_default()
-        .lines()
-        .skip(1)
-    {
-        if let Some(device) = line.split_whitespace().next() {
-            add(device, "active swap".into());
-        }
-    }
-    Ok(uses)
 }

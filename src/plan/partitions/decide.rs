@@ -119,12 +119,15 @@ fn decide_present(
     } else if !may_wipe && only_size && want.config.resize == Some(true) {
         let resized = Entry {
             sectors,
-            attributes: 0,
             ..present.clone()
         };
         Ok(Action::Resize(resized, words()))
     } else if may_wipe {
-        Ok(Action::Replace(new_entry(want)?, words()))
+        let mut entry = new_entry(want)?;
+        if is_same_content(&entry, present) {
+            entry.attributes = present.attributes;
+        }
+        Ok(Action::Replace(entry, words()))
     } else {
         let remedy = if only_size {
             "set resize to change its size, or wipePartitionEntry to replace it"
@@ -138,6 +141,12 @@ fn decide_present(
             remedy,
         ))
     }
+}
+
+/// Attribute bits (bootable, hidden, what a boot loader tries first) belong to what a partition holds.
+/// They stay as long as its start and type do, since then its content does too.
+fn is_same_content(entry: &Entry, present: &Entry) -> bool {
+    entry.start == present.start && entry.type_guid == present.type_guid
 }
 
 struct Difference {

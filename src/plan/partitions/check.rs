@@ -1,0 +1,196 @@
+//! What keeps a disk from being partitioned at all, whatever its entries say. Where a disk could be lost,
+//! these are stricter than the reference.
+
+use super::Trouble;
+use crate::disk::gpt::{GptHealth, Table, TableFacts};
+use crate::facts::DiskFacts;
+
+/// Partitions of device-mapper disks are maps that this program makes.
+pub const MAPPER: &str = "dmsetup";
+
+/// A disk that can be written to, not something else by mistake.
+pub fn is_disk(facts: &DiskFacts) -> Result<(), Trouble> {
+    if let Some(disk) = &facts.partition_of {
+        return Err(Trouble::disk(
+            format!("it is a partition of {disk}, not a disk"),
+            format!("name the disk, {disk}"),
+        ));
+    }
+    if facts.sectors == 0 {
+        return Err(Trouble::disk(
+            "it has no size, as a drive without a medium",
+            "insert a medium, or name another disk",
+        ));
+    }
+    Ok(())
+}
+
+/// A wipe of the whole table concerns every partition.
+pub fn may_wipe(facts: &DiskFacts) -> Result<(), Trouble> {
+    let mut holders: Vec<String> = facts
+        .partitions_held_by
+        .iter()
+        .map(|(number, by)| format!("partition {number} by {}", by.join(", ")))
+        .collect();
+    holders.extend(facts.held_by.iter().cloned());
+    match holders.is_empty() {
+        true => Ok(()),
+        false => Err(Trouble::disk(
+            format!("wipeTable is set, but it is in use: {}", holders.join("; ")),
+            "unmount or detach it first, or leave out wipeTable",
+        )),
+    }
+}
+
+/// The table to start from: the one present, reaching the end of the disk, or an empty one.
+pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Trouble> {
+    let empty = || {
+        Table::empty(facts.sector_bytes, facts.sectors).ok_or_else(|| {
+            Trouble::disk(
+                format!("{} sectors are too few for a GPT", facts.sectors),
+                "use a larger disk",
+            )
+        })
+    };
+    match &facts.table {
+        _ if wipe => Ok((empty()?, GptHealth::Sound)),
+        TableFacts::None => Ok((empty()?, GptHealth::Sound)),
+        TableFacts::Gpt { table, health } => Ok((table.clone().reaching_end(), *health)),
+        TableFacts::Foreign(kind) => Err(Trouble::disk(
+            format!("it has a partition table of type {kind}, not gpt"),
+            "set wipeTable to replace it; all its partitions are lost",
+        )),
+        TableFacts::Corrupt(why) => Err(Trouble::disk(
+            format!("its GPT is damaged beyond use ({why})"),
+            "repair it, or set wipeTable to replace it",
+        )),
+    }
+}
+
+/// What must be true before anything is written to the table.
+pub fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Trouble> {
+    if facts.read_only {
+        return Err(Trouble::disk(
+            "it is read only",
+            "make it writable (blockdev --setrw), or name another disk",
+        ));
+    }
+    if !facts.held_by.is_empty() {
+        return Err(Trouble::disk(
+            format!("the disk itself is in use: {}", facts.held_by.join(", ")),
+            "unmount or detach it first",
+        ));
+    }
+    if facts.map.is_some() && !can_map {
+        return Err(Trouble::disk(
+            format!(
+                "its partitions are device-mapper maps, and the program {MAPPER} is not installed"
+            ),
+            "install package dmsetup (Debian) or device-mapper (Fedora)",
+        ));
+    }
+    match wipe {
+        true => Ok(()),
+        false => holds_nothing_whole(facts),
+    }
+}
+
+/// A table beside something that takes the whole disk would destroy that. A sound table is trusted: it
+/// is the newer of the two.
+fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Trouble> {
+    let what = facts.whole.describe().filter(|_| !facts.whole.incomplete);
+    let health = match &facts.table {
+        TableFacts::Gpt { health, .. } => Some(*health),
+        _ => None,
+    };
+    let is_member = facts.whole.kind.as_deref() == Some("linux_raid_member");
+    let cause = match (what, health) {
+        (None, _) | (_, Some(GptHealth::Sound)) => return Ok(()),
+        (Some(what), None) => {
+            format!("it holds {what} on the whole disk and has no partition table")
+        }
+        (Some(what), Some(GptHealth::PrimaryDamaged)) => {
+            format!("it holds {what} on the whole disk, and of its GPT only the backup is left")
+        }
+        (Some(what), Some(_)) if is_member => {
+            format!("as a whole it is a {what}; the table seen on it may be that of the array")
+        }
+        _ => return Ok(()),
+    };
+    Err(Trouble::disk(
+        cause,
+        "set wipeTable to destroy that, or name another disk",
+    ))
+}
+
+/// The kernel must not see a partition in use elsewhere than the table has it.
+pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Trouble> {
+    let differing = facts
+        .partitions_held_by
+        .iter()
+        .find(|(number, _)| is_unknown_to_kernel(facts, table, **number));
+    match differing {
+        Some((number, by)) => Err(Trouble::disk(
+            format!(
+                "the table has partition {number} elsewhere than the kernel sees it, and it is in use: {}",
+                by.join(", ")
+            ),
+            "unmount or detach it, or reboot, so that the kernel reads the table anew",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// True if the kernel does not see a partition where the table has it.
+pub fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32) -> bool {
+    let Some(seen) = &facts.kernel_view else {
+        return false;
+    };
+    let units = u64::from(table.sector_bytes) / 512;
+    let wanted = table.entries.get(&number).map(|entry| {
+        (
+            entry.start.saturating_mul(units),
+            entry.sectors.saturating_mul(units),
+        )
+    });
+    seen.get(&number).copied() != wanted
+}
+
+/// A table is only written when its entries lie side by side inside the usable range: tools, and the
+/// kernel, take it for damaged else.
+pub fn is_sound(table: &Table) -> Result<(), Trouble> {
+    let remedy = "repair the table, delete such a partition, or set wipeTable";
+    let mut by_start: Vec<_> = table.entries.iter().collect();
+    by_start.sort_by_key(|(_, entry)| entry.start);
+    let outside = by_start
+        .iter()
+        .find(|(_, entry)| entry.start < table.first_usable || entry.end() > table.last_usable);
+    if let Some((number, entry)) = outside {
+        return Err(Trouble::disk(
+            format!(
+                "its partition {number} (sectors {} to {}) lies outside the usable range {} to {}",
+                entry.start,
+                entry.end(),
+                table.first_usable,
+                table.last_usable
+            ),
+            remedy,
+        ));
+    }
+    let overlap = by_start
+        .windows(2)
+        .find(|pair| pair[0].1.end() >= pair[1].1.start);
+    match overlap {
+        Some([(one, a), (other, b)]) => Err(Trouble::disk(
+            format!(
+                "its partitions {one} (sectors {} to {}) and {other} (sectors {} to {}) overlap",
+                a.start,
+                a.end(),
+                b.start,
+                b.end()
+            ),
+            remedy,
+        )),
+        _ => Ok(()),
+    }
+}
