@@ -102,8 +102,12 @@ install() {
         groupadd groupmod groupdel useradd userdel usermod \
         mkfs.btrfs mkfs.ext4 mkfs.fat mkfs.xfs mkswap partx sgdisk wipefs \
         mdadm cryptsetup dmsetup setfiles systemd-detect-virt \
+        clevis clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \
         clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 clevis-luks-bind \
-        clevis-luks-common-functions clevis-luks-unlock pwmake tpm2_create tpm2_createpolicy
+        clevis-luks-common-functions clevis-luks-unlock curl grep jose mktemp pwmake sort tail tr \
+        tpm2_create tpm2_createpolicy tpm2_createprimary tpm2_flushcontext tpm2_load tpm2_pcrread tpm2_unseal
+    # tpm2-tools load it by name.
+    inst_libdir_file "libtss2-tcti-device.so*"
     case ${DRACUT_ARCH:-$(uname -m)} in
         s390x)
             inst_multiple -o chccwdev vmur zkey zkey-cryptsetup

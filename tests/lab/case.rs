@@ -2,7 +2,8 @@
 //!
 //! Cases are written in TOML below `tests/lab/cases/`, several to a file, one file per subject. In every text
 //! `@a@` is the device of disk `a`, `@a1@` its first partition, `@dir@` the directory of the case, `@target@` the
-//! target root.
+//! target root, `@lab@` the directory of the lab's scripts. A file `@dir@/words/NAME` that `before` writes gives
+//! `@NAME@` its meaning from then on.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,9 +42,31 @@ pub struct Case {
     /// Programs that cannot be found on PATH during this case.
     #[serde(default)]
     pub hidden_programs: Vec<String>,
+    /// More environment of kindling and of shell lines.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// What must be true after.
     #[serde(default)]
     pub expect: Expect,
+    /// Shell lines for a second kernel on the same disks.
+    #[serde(default)]
+    pub after_reboot: Vec<String>,
+    /// Which kernel of such a case this is; the host fills it in.
+    #[serde(default)]
+    pub life: Life,
+}
+
+/// Kernels of a case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Life {
+    /// The only one; disks live in its memory.
+    #[default]
+    Only,
+    /// The first of two; disks live in this directory of the host.
+    First(String),
+    /// The second of two.
+    Second(String),
 }
 
 /// How a config is applied.
@@ -60,7 +83,10 @@ pub enum Way {
 impl Case {
     /// The same case by the stages of a boot; `None` where that means nothing.
     pub fn by_stages(self) -> Option<Self> {
-        let fits = self.expect.exit == 0 && self.arguments.is_empty();
+        let fits = self.expect.exit == 0
+            && self.arguments.is_empty()
+            && self.run == Way::Apply
+            && self.after_reboot.is_empty();
         fits.then(|| Case {
             name: format!("{} by stages", self.name),
             run: Way::Stages,
@@ -259,14 +285,33 @@ pub struct Place {
     pub dir: String,
     /// Target root.
     pub target: String,
+    /// Words that `before` found out.
+    pub words: BTreeMap<String, String>,
 }
 
 impl Place {
+    /// Reads the words that `before` found out.
+    pub fn read_words(&mut self) {
+        let files = std::fs::read_dir(format!("{}/words", self.dir));
+        for entry in files.into_iter().flatten().flatten() {
+            let word = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            self.words.insert(name, word.trim_end().into());
+        }
+    }
+
     /// `text` with placeholders filled in.
     pub fn fill(&self, text: &str) -> String {
         let mut out = text
             .replace("@dir@", &self.dir)
+            .replace(
+                "@lab@",
+                concat!("/run/host", env!("CARGO_MANIFEST_DIR"), "/tests/lab"),
+            )
             .replace("@target@", &self.target);
+        for (name, word) in &self.words {
+            out = out.replace(&format!("@{name}@"), word);
+        }
         for (name, device) in &self.devices {
             out = out.replace(&format!("@{name}@"), device);
             for number in 1..=9 {

@@ -1,8 +1,8 @@
 //! The half of the lab that runs inside its kernel: takes cases one after the other.
 
-use super::case::{Case, Failure, Line, Place, Verdict, Way};
+use super::case::{Case, Failure, Life, Line, Place, Verdict, Way};
 use super::shell::Runner;
-use super::{check, stacked, stages};
+use super::{check, reboot, servers, stacked, stages};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -57,7 +57,14 @@ fn run(case: &Case, kindling: &str) -> Result<(), Failure> {
         ..Place::default()
     };
     let mut runner = Runner::new(place);
-    let outcome = attach(&mut runner, case).and_then(|()| steps(&mut runner, case, kindling));
+    runner.environment = case.environment.clone();
+    let outcome = attach(&mut runner, case).and_then(|()| match &case.life {
+        Life::Second(_) => {
+            let lines = reboot::lines(&runner, case);
+            runner.must_shell("after reboot", &lines)
+        }
+        Life::Only | Life::First(_) => steps(&mut runner, case, kindling),
+    });
     let cleaned = clean(&mut runner);
     outcome.and(cleaned)
 }
@@ -66,8 +73,12 @@ fn attach(runner: &mut Runner, case: &Case) -> Result<(), Failure> {
     fs::create_dir_all(format!("{WORK}/target"))
         .map_err(|e| runner.failure("set up", &e.to_string()))?;
     for disk in &case.disks {
-        let file = format!("{WORK}/{}.img", disk.name);
-        File::create(&file)
+        let file = reboot::disk_file(case, &disk.name);
+        File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&file)
             .and_then(|f| f.set_len(disk.mib << 20))
             .map_err(|e| runner.failure("set up", &format!("create {file}: {e}")))?;
         let sector = disk.sector.to_string();
@@ -112,6 +123,7 @@ fn path_without(hidden: &[String]) -> Result<String, String> {
 fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure> {
     let visible = std::mem::replace(&mut runner.path, std::env::var("PATH").unwrap_or_default());
     runner.must_shell("before", &case.before)?;
+    runner.place.read_words();
     runner.run("udevadm", &["settle"]);
     runner.path = visible;
     let config = format!("{WORK}/config.ign");
@@ -241,6 +253,7 @@ fn clean(runner: &mut Runner) -> Result<(), Failure> {
     for point in check::mounts_below(WORK).into_iter().rev() {
         runner.run("umount", &[&point]);
     }
+    servers::stop(runner);
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     for swap in swaps.lines().skip(1) {
         let device = swap.split_whitespace().next().unwrap_or_default();

@@ -14,6 +14,8 @@ mod case;
 mod check;
 mod guest;
 mod host;
+mod reboot;
+mod servers;
 mod shell;
 mod stacked;
 mod stages;

@@ -1,6 +1,7 @@
 //! Running programs for a case, with a record of everything for the failure message.
 
 use super::case::{Failure, Place};
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub struct Runner {
     pub place: Place,
     /// PATH for kindling.
     pub path: String,
+    /// More environment.
+    pub environment: BTreeMap<String, String>,
     record: String,
 }
 
@@ -39,6 +42,7 @@ impl Runner {
         Runner {
             place,
             path: std::env::var("PATH").unwrap_or_default(),
+            environment: BTreeMap::new(),
             record: String::new(),
         }
     }
@@ -57,6 +61,7 @@ impl Runner {
             .args(arguments)
             .env("PATH", &self.path)
             .env("LC_ALL", "C.UTF-8")
+            .envs(&self.environment)
             .stdin(Stdio::null())
             .output();
         let ran = match output {

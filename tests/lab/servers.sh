@@ -1,0 +1,46 @@
+#!/bin/bash
+# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER
+# They run until the case is over: their numbers are in DIR/pids. What a case must know of them goes to DIR/words.
+set -euo pipefail
+
+dir=$1 kind=$2 port=$3
+mkdir -p "$dir/words"
+
+# Nothing of it may keep a pipe of the lab open.
+serve() {
+    setsid "$@" </dev/null >"$dir/server-$port.log" 2>&1 &
+    echo "$!" >> "$dir/pids"
+}
+
+answers() {
+    for _ in $(seq 100); do
+        if "$@" > /dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    echo "nothing answers on port $port" >&2
+    cat "$dir/server-$port.log" >&2
+    exit 1
+}
+
+case $kind in
+    tang)
+        # Words: thp-PORT (thumbprint), adv-PORT (the advertisement as text inside a JSON string).
+        keys=$dir/tang-$port
+        mkdir -p "$keys"
+        /usr/libexec/tangd-keygen "$keys" sig exc > /dev/null
+        serve socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" "EXEC:/usr/libexec/tangd $keys"
+        answers curl -sf "http://127.0.0.1:$port/adv"
+        jose jwk thp -i "$keys/sig.jwk" > "$dir/words/thp-$port"
+        curl -sf "http://127.0.0.1:$port/adv" | sed 's/"/\\"/g' > "$dir/words/adv-$port"
+        ;;
+    tpm)
+        mkdir -p "$dir/tpm"
+        serve swtpm socket --tpm2 --tpmstate "dir=$dir/tpm" --flags not-need-init,startup-clear \
+            --server "type=tcp,port=$port" --ctrl "type=tcp,port=$((port + 1))"
+        answers env "TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=$port" tpm2_getrandom 1
+        ;;
+    http)
+        serve busybox httpd -f -p "127.0.0.1:$port" -h "$4"
+        answers curl -s "http://127.0.0.1:$port/"
+        ;;
+esac
