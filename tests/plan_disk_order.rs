@@ -149,7 +149,7 @@ fn what_changes_nothing_waits_for_nobody() {
 fn nobody_looks_at_an_image() {
     let disk = |node: &str| DiskFacts {
         image: Some(ImageFacts {
-            path: "a.img".into(),
+            path: format!("{}.img", &node[1..]).into(),
             present_bytes: Some(1 << 30),
             wanted_bytes: 1 << 30,
         }),
