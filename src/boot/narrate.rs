@@ -192,6 +192,7 @@ impl Narrator<'_> {
             ),
             OpKind::WriteTable(act) => format!("partitioning {}", quoted(&act.disk)),
             OpKind::CreateArray(act) => format!("creating {}", quoted(&act.name)),
+            OpKind::AssembleArray(act) => format!("assembling {}", quoted(&act.name)),
             OpKind::CreateLuks(act) => match act.way {
                 Way::Format => format!("creating {}", quoted(&act.name)),
                 Way::Open | Way::Confirm => format!("opening {}", quoted(&act.name)),

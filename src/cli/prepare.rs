@@ -133,6 +133,7 @@ fn observe_machine(
         observed.disks = disks;
         observed.devices = others;
         observed.has_tpm = observe::has_tpm();
+        observed.raid = observe::arrays::observe(config, devices).map_err(unobservable)?;
         let places = plan::partitions::new_places(&loaded.document, &observed, options);
         observe::disks::look_beneath(&mut observed.disks, &places, devices)
             .map_err(unobservable)?;

@@ -16,6 +16,7 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::CreateImage(act) => image::create_image(act, context),
         OpKind::WriteTable(act) => table::write_table(act, context),
         OpKind::CreateArray(act) => raid::create_array(act, context),
+        OpKind::AssembleArray(act) => raid::assemble_array(act, context),
         OpKind::CreateLuks(act) => luks::create_luks(act, context),
         OpKind::HandOver(act) => luks::hand_over(act, context),
         OpKind::MakeFilesystem(act) => filesystem::make_filesystem(act, context),

@@ -54,15 +54,35 @@ pub fn wipe_device(act: &WipeDevice, context: &Context) -> anyhow::Result<Done> 
 /// Erases all signatures of a device that holds what the plan saw.
 pub(super) fn erase(device: &DeviceHandle, name: &str, expected: &Expected) -> anyhow::Result<()> {
     without_starting(|| {
-        let mut file = open_alone(device.path())
-            .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
-        let found =
-            superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
-        check_unchanged(name, expected, &found)?;
-        erase_edges(&mut file)
-            .and_then(|()| file.sync_all())
-            .with_context(|| format!("cannot erase the signatures of {name}"))
+        let (mut file, _) = open_expected(device.path(), name, expected)?;
+        erase_signatures(&mut file, name)
     })
+}
+
+/// Opens a device for this use only, once it holds what the plan saw there.
+///
+/// # Errors
+/// It is in use, or holds something else.
+pub(super) fn open_expected(
+    path: &Path,
+    name: &str,
+    expected: &Expected,
+) -> anyhow::Result<(File, Superblock)> {
+    let mut file = open_alone(path)
+        .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
+    let found = superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
+    check_unchanged(name, expected, &found)?;
+    Ok((file, found))
+}
+
+/// Erases every signature anybody looks for, durably.
+///
+/// # Errors
+/// The device cannot be written.
+pub(super) fn erase_signatures(file: &mut File, name: &str) -> anyhow::Result<()> {
+    erase_edges(file)
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("cannot erase the signatures of {name}"))
 }
 
 /// Opened for this use only: fails while the device is mounted or held.
@@ -139,7 +159,12 @@ fn erase_far_copies(device: &mut (impl Read + Write + Seek), bytes: u64) -> io::
     Ok(())
 }
 
-fn erase_range(device: &mut (impl Read + Write + Seek), from: u64, to: u64) -> io::Result<()> {
+/// Zeroes what lies from one byte up to another. Blocks that are zero already are not written.
+pub(super) fn erase_range(
+    device: &mut (impl Read + Write + Seek),
+    from: u64,
+    to: u64,
+) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     let mut at = from;
     while at < to {

@@ -1,41 +1,226 @@
-//! Creates RAID arrays with mdadm.
+//! Makes and assembles RAID arrays with mdadm.
 
+use super::filesystem::{erase_range, erase_signatures, open_expected};
 use super::{Context, Done};
+use crate::disk::DeviceRef;
+use crate::disk::superblock::raid::Level;
+use crate::disk::superblock::{self, Superblock};
 use crate::host::Command;
-use crate::host::devices::Access;
-use crate::plan::op::CreateArray;
-use anyhow::Context as _;
+use crate::host::arrays::{self, KernelArray};
+use crate::host::command::without_starting;
+use crate::host::devices::{Access, DeviceHandle};
+use crate::plan::op::{AssembleArray, CreateArray, Expected};
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
-/// Creates one array over its members. `--homehost any` makes any machine assemble it under its name.
+/// How often members are tried to be had: udev assembles arrays as well, whenever it looks at a member.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+/// Where the data of an old array began, so much is erased: a new array may begin there too, and would
+/// show what the old one held.
+const BEGINNING_BYTES: u64 = 1024 * 1024;
+
+/// Erases the members and makes an array of them. `--homehost any` makes any machine assemble it under its
+/// name.
 ///
 /// # Errors
-/// A member that cannot be opened, or what mdadm says.
+/// A member is in use or holds what the plan did not see, or what mdadm says.
 pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done> {
-    let mut handles = Vec::new();
-    for member in &act.members {
-        handles.push(context.devices.open(member, Access::Write)?);
+    let members = Members::open(&act.members, Access::Write, context)?;
+    stop(&act.stop)?;
+    members.retry(|| {
+        members.free()?;
+        erase(act, &members)
+    })?;
+    if let Err(error) = create_command(act, &members).run() {
+        let error = with_lacking(error, &act.level);
+        // Members that a failed run left in a half-made array would be in use for the next one.
+        return Err(match members.free() {
+            Ok(()) => error,
+            Err(stuck) => error.context(format!("{stuck:#}")),
+        });
     }
+    let array = open_array(&act.name, context)?;
+    // What lay on the members may show through.
+    without_starting(|| {
+        let (mut file, _) = open_expected(array.path(), &act.name, &Expected::Anything)?;
+        erase_signatures(&mut file, &act.name)
+    })?;
+    Ok(Done::default())
+}
+
+fn create_command(act: &CreateArray, members: &Members) -> Command {
     let active = act.members.len().saturating_sub(act.spares as usize);
     let mut command = Command::new("mdadm")
-        .args([
-            "--create",
-            &act.name,
-            "--force",
-            "--run",
-            "--homehost",
-            "any",
-        ])
-        .args(["--level", &act.level, "--raid-devices", &active.to_string()]);
+        .args(["--create", &act.name, "--force", "--run"])
+        .args(["--homehost", "any", "--level", &act.level])
+        .args(["--raid-devices", &active.to_string()]);
     if act.spares > 0 {
         command = command.args(["--spare-devices", &act.spares.to_string()]);
     }
-    let paths = handles
-        .iter()
-        .map(|handle| handle.path().display().to_string());
-    command
-        .args(act.options.iter())
-        .args(paths)
-        .run()
-        .context("is the kernel module md_mod there? Arrays cannot be made on a host without it")?;
+    command.args(act.options.iter()).args(members.paths())
+}
+
+/// Looks at every member before the first is erased.
+fn erase(act: &CreateArray, members: &Members) -> anyhow::Result<()> {
+    without_starting(|| {
+        let mut opened = Vec::new();
+        for ((handle, name), expected) in members.0.iter().zip(&act.expected) {
+            opened.push((open_expected(handle.path(), name, expected)?, name));
+        }
+        for ((file, found), name) in &mut opened {
+            erase_old_beginning(file, found)
+                .with_context(|| format!("cannot erase the old array on {name}"))?;
+            erase_signatures(file, name)?;
+        }
+        Ok(())
+    })
+}
+
+fn erase_old_beginning(file: &mut File, found: &Superblock) -> std::io::Result<()> {
+    use std::io::{Seek, SeekFrom};
+    let Some(old) = &found.raid else {
+        return Ok(());
+    };
+    let bytes = file.seek(SeekFrom::End(0))?;
+    let end = old.data_offset.saturating_add(BEGINNING_BYTES).min(bytes);
+    erase_range(file, old.data_offset.min(bytes), end)
+}
+
+/// Starts an array that exists.
+///
+/// # Errors
+/// A member is no longer what the plan saw, or what mdadm says.
+pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<Done> {
+    let members = Members::open(&act.members, Access::Read, context)?;
+    for (handle, name) in &members.0 {
+        check_member(handle.path(), name, &act.uuid)?;
+    }
+    stop(&act.stop)?;
+    let array = DeviceRef::Array {
+        name: act.name.clone(),
+    };
+    let node = PathBuf::from(array.to_string());
+    let command = Command::new("mdadm")
+        .args(["--assemble", &node.display().to_string(), "--run"])
+        .args(members.paths());
+    members
+        .retry(|| {
+            members.free()?;
+            let ran = command.run();
+            // Somebody else may have been faster.
+            match members.is_running_as(&node) {
+                true => Ok(()),
+                false => {
+                    ran.and_then(|_| bail!("array {node:?} does not run after mdadm started it"))
+                }
+            }
+        })
+        .map_err(|error| with_lacking(error, &act.level))?;
+    open_array(&act.name, context)?;
     Ok(Done::default())
+}
+
+fn check_member(path: &Path, name: &str, uuid: &str) -> anyhow::Result<()> {
+    let act = || format!("cannot look at {name}");
+    let found = superblock::probe(&mut File::open(path).with_context(act)?).with_context(act)?;
+    if found.raid.is_none() || found.uuid.as_deref() != Some(uuid) {
+        bail!(
+            "{name} was a member of array {uuid} when the plan was made, and is not now; plan again"
+        );
+    }
+    Ok(())
+}
+
+fn stop(nodes: &[String]) -> anyhow::Result<()> {
+    for node in nodes {
+        let is_there = arrays::list()?
+            .iter()
+            .any(|array| array.node == Path::new(node));
+        if is_there {
+            arrays::stop(Path::new(node)).with_context(|| format!("cannot stop array {node}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits for the node, which udev makes.
+fn open_array(name: &str, context: &Context) -> anyhow::Result<DeviceHandle> {
+    let array = DeviceRef::Array { name: name.into() };
+    context.devices.open(&array, Access::Write)
+}
+
+fn with_lacking(error: anyhow::Error, level: &str) -> anyhow::Error {
+    let level = Level::named(level).map_or_else(|| level.to_owned(), |level| level.to_string());
+    match arrays::lacking(&level) {
+        Some(lacking) => error.context(lacking),
+        None => error,
+    }
+}
+
+/// The members of an array, with their names in the plan.
+struct Members(Vec<(DeviceHandle, String)>);
+
+impl Members {
+    fn open(members: &[DeviceRef], access: Access, context: &Context) -> anyhow::Result<Self> {
+        let open = |member: &DeviceRef| {
+            let handle = context.devices.open(member, access)?;
+            Ok((handle, member.to_string()))
+        };
+        members
+            .iter()
+            .map(open)
+            .collect::<anyhow::Result<_>>()
+            .map(Self)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = String> {
+        self.0
+            .iter()
+            .map(|(handle, _)| handle.path().display().to_string())
+    }
+
+    fn has(&self, node: &Path) -> bool {
+        self.0.iter().any(|(handle, _)| handle.path() == node)
+    }
+
+    /// Arrays that hold some of the members.
+    fn holders(&self) -> anyhow::Result<Vec<KernelArray>> {
+        let mut arrays = arrays::list()?;
+        arrays.retain(|array| array.members.iter().any(|member| self.has(member)));
+        Ok(arrays)
+    }
+
+    /// Stops arrays that hold members but do not run.
+    fn free(&self) -> anyhow::Result<()> {
+        for array in self.holders()?.iter().filter(|array| !array.is_running) {
+            arrays::stop(&array.node)
+                .with_context(|| format!("cannot stop array {}", array.node.display()))?;
+        }
+        Ok(())
+    }
+
+    fn is_running_as(&self, node: &Path) -> bool {
+        let wanted = node.canonicalize().ok();
+        let holders = self.holders().unwrap_or_default();
+        holders
+            .iter()
+            .any(|array| array.is_running && wanted.as_ref() == Some(&array.node))
+    }
+
+    /// Tries again while an array that does not run has come to hold a member.
+    fn retry(&self, work: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        for _ in 1..TRIES {
+            let result = work();
+            let is_taken = self.holders()?.iter().any(|array| !array.is_running);
+            if result.is_ok() || !is_taken {
+                return result;
+            }
+            sleep(PAUSE);
+        }
+        work()
+    }
 }

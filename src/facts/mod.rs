@@ -3,6 +3,7 @@
 //! Facts hold no handles and no behaviour beyond looking things up, so a test can write them down.
 
 pub mod accounts;
+pub mod arrays;
 pub mod disks;
 pub mod paths;
 pub mod root;
@@ -20,6 +21,8 @@ pub struct Observed {
     pub disks: BTreeMap<String, DiskFacts>,
     /// Other devices the config names (file system, RAID member, LUKS), by the name the config uses.
     pub devices: BTreeMap<String, DeviceFacts>,
+    /// RAID arrays.
+    pub raid: arrays::RaidFacts,
     /// The target root as it is now. Blank when its file system is about to be created.
     pub root: RootFacts,
     /// External programs found on PATH, by name (`mkfs.ext4`, `useradd`, ...).

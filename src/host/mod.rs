@@ -1,6 +1,7 @@
 //! The only door to the machine, for `observe` (reading half) and `execute`.
 
 pub mod accounts;
+pub mod arrays;
 pub mod command;
 pub mod devices;
 pub mod kernel_table;

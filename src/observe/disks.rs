@@ -6,6 +6,7 @@ mod spindles;
 mod uses;
 
 use crate::config::Config;
+use crate::disk::DeviceRef;
 use crate::disk::layout::Extent;
 use crate::disk::{gpt, superblock};
 use crate::facts::disks::GptHealth;
@@ -291,12 +292,7 @@ fn other_devices(
                 .iter()
                 .flat_map(|raid| raid.devices.iter().cloned()),
         )
-        .chain(
-            storage
-                .raid
-                .iter()
-                .map(|raid| format!("/dev/md/{}", raid.name)),
-        );
+        .chain(storage.raid.iter().map(|raid| array_path(&raid.name)));
     let mut facts = BTreeMap::new();
     for name in names.filter(|name| !disks.contains_key(name)) {
         if !name.is_empty() && Path::new(&name).exists() && !facts.contains_key(&name) {
@@ -316,17 +312,13 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
         (None, None) => table_in(&mut file, bytes).with_context(act)?,
         _ => None,
     };
-    let held = holders::of(&node).with_context(act)?;
+    let held_by = held_by(&node).with_context(act)?;
     Ok(DeviceFacts {
         exists: true,
         bytes,
         superblock,
         table,
-        held_by: held
-            .disk
-            .into_iter()
-            .chain(held.partitions.into_values().flatten())
-            .collect(),
+        held_by,
         mapping: mapping::of(&node),
         node: node.display().to_string(),
         spindles: spindles::of(&node),
@@ -347,4 +339,16 @@ fn table_in(file: &mut File, bytes: u64) -> anyhow::Result<Option<String>> {
         TableFacts::Foreign(kind) => Some(format!("a partition table of type {kind}")),
         TableFacts::Corrupt(_) => Some("a damaged GPT".into()),
     })
+}
+
+fn array_path(name: &str) -> String {
+    let name = name.to_owned();
+    DeviceRef::Array { name }.to_string()
+}
+
+/// Who holds a device or its partitions, by its real node.
+pub(super) fn held_by(node: &Path) -> anyhow::Result<Vec<String>> {
+    let held = holders::of(node)?;
+    let partitions = held.partitions.into_values().flatten();
+    Ok(held.disk.into_iter().chain(partitions).collect())
 }

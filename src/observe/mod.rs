@@ -1,5 +1,6 @@
 //! Looks at the machine, read only, and returns facts.
 
+pub mod arrays;
 pub mod disks;
 pub mod root;
 

@@ -14,6 +14,9 @@ impl OpKind {
             OpKind::CreateArray(a) => Subject::Device(DeviceRef::Array {
                 name: a.name.clone(),
             }),
+            OpKind::AssembleArray(a) => Subject::Device(DeviceRef::Array {
+                name: a.name.clone(),
+            }),
             OpKind::CreateLuks(a) => Subject::Device(DeviceRef::Luks {
                 name: a.name.clone(),
             }),
@@ -54,6 +57,7 @@ impl OpKind {
             OpKind::CreateImage(a) => format!("create image {}", a.path.display()),
             OpKind::WriteTable(a) => format!("write partition table of {}", a.disk),
             OpKind::CreateArray(a) => format!("create RAID array {}", a.name),
+            OpKind::AssembleArray(a) => format!("assemble RAID array {}", a.name),
             OpKind::CreateLuks(a) => match a.way {
                 Way::Format => format!("create LUKS volume {} on {}", a.name, a.device),
                 Way::Open => format!("open LUKS volume {} on {}", a.name, a.device),

@@ -1,7 +1,7 @@
 //! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
 
 use super::op::OpKind;
-use super::{Draft, Effect, Options, Refusal, Scope, partitions};
+use super::{Draft, Effect, Options, Refusal, Scope, partitions, raid};
 use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::device::DeviceRef;
 use crate::disk::gpt::{Entry, GuidChoice};
@@ -66,7 +66,7 @@ pub fn missing(draft: &Draft, text: &str) -> (String, String) {
 pub fn unknown(document: &Document, observed: &Observed, options: &Options) -> Vec<String> {
     let mut draft = Draft::new(document, observed, options);
     partitions::plan(&mut draft);
-    super::raid::plan(&mut draft);
+    raid::plan(&mut draft);
     super::luks::plan(&mut draft);
     super::filesystems::plan(&mut draft);
     let mut names: Vec<String> = uses(document.config())
@@ -309,6 +309,9 @@ pub fn content(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
             .disks
             .get(disk)
             .and_then(|facts| content_of_partition(draft, facts, disk, *number)),
+        DeviceRef::Array { name } if raid::is_assembled_by(draft, name) => {
+            raid::content_of_assembled(draft, name)
+        }
         DeviceRef::Path { .. } | DeviceRef::Array { .. } | DeviceRef::Luks { .. } => draft
             .observed
             .devices

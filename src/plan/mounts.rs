@@ -86,7 +86,11 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
         .iter()
         .filter_map(|want| {
             let mount = mount_of(&draft, want).ok()?;
-            let stays = draft.operations().iter().any(|op| {
+            // What is on an array can be looked at once it runs.
+            if matches!(&mount.device, DeviceRef::Array { name } if raid::is_assembled_by(&draft, name)) {
+                return None;
+            }
+            let stays = draft.operations().iter().filter(|op| op.phase == Phase::Filesystems).any(|op| {
                 matches!(&op.kind, OpKind::AlreadyRight(AlreadyRight { subject: op::Subject::Device(device), .. })
                     if *device == mount.device)
             });

@@ -131,6 +131,8 @@ pub enum OpKind {
     WriteTable(WriteTable),
     /// `mdadm --create`
     CreateArray(CreateArray),
+    /// `mdadm --assemble`: an array that exists and is kept.
+    AssembleArray(AssembleArray),
     /// Format and open an encrypted volume.
     CreateLuks(CreateLuks),
     /// Say in its header that an encrypted volume is complete.
@@ -294,6 +296,31 @@ pub struct CreateArray {
     pub spares: u32,
     /// Extra mdadm arguments.
     pub options: Vec<String>,
+    /// Arrays that hold members without running, stopped first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+    /// What is expected on each member just before.
+    #[serde(skip)]
+    pub expected: Vec<Expected>,
+}
+
+/// See [`OpKind::AssembleArray`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AssembleArray {
+    /// Name in the config.
+    pub name: String,
+    /// Level.
+    pub level: String,
+    /// UUID every member carries.
+    pub uuid: String,
+    /// Devices of the config that belong to it.
+    pub members: Vec<DeviceRef>,
+    /// Members it has to do without.
+    pub missing: u32,
+    /// Arrays that hold members, but not under this name or without running, stopped first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
 }
 
 /// See [`OpKind::MakeFilesystem`].

@@ -1,9 +1,17 @@
-//! RAID arrays.
+//! RAID arrays: kept where they are what the config asks for, made otherwise.
 
-use super::op::{AlreadyRight, CreateArray, Effect, OpKind, Phase, Subject};
+mod judge;
+
+use super::op::{
+    AlreadyRight, AssembleArray, CreateArray, Effect, Expected, OpKind, Phase, Subject,
+};
 use super::{Access, Claim, Draft, Refusal, Resource, devices, filesystems};
+use crate::config::Origin;
 use crate::config::model::Raid;
 use crate::disk::DeviceRef;
+use crate::disk::superblock::raid::Level;
+use crate::facts::{SuperblockFacts, TableFacts};
+use judge::{Judgement, Way};
 
 /// Plans all arrays of the config.
 pub fn plan(draft: &mut Draft) {
@@ -15,43 +23,138 @@ pub fn plan(draft: &mut Draft) {
     }
 }
 
+/// True if this plan assembles the array, so that nobody can look into it before.
+pub fn is_assembled_by(draft: &Draft, name: &str) -> bool {
+    assembling(draft, name).is_some()
+}
+
+/// What is on an array that this plan assembles.
+pub fn content_of_assembled(draft: &Draft, name: &str) -> Option<SuperblockFacts> {
+    let act = assembling(draft, name)?;
+    draft.observed.raid.contents.get(&act.uuid).cloned()
+}
+
+fn assembling<'d>(draft: &'d Draft, name: &str) -> Option<&'d AssembleArray> {
+    draft.operations().iter().find_map(|op| match &op.kind {
+        OpKind::AssembleArray(act) if act.name == name => Some(act),
+        _ => None,
+    })
+}
+
+/// An array of the config with what its entries stand for.
+struct Wish<'a> {
+    raid: &'a Raid,
+    array: DeviceRef,
+    level: Level,
+    members: Vec<DeviceRef>,
+    spares: u32,
+    origin: Option<Origin>,
+}
+
+impl Wish<'_> {
+    /// Members that are no spares.
+    fn active(&self) -> u32 {
+        let all = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        all.saturating_sub(self.spares)
+    }
+
+    fn refusal(&self, cause: String, remedy: &str) -> Refusal {
+        refusal(self.raid, &self.origin, cause, remedy)
+    }
+}
+
+fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) -> Refusal {
+    Refusal {
+        act: "cannot make array".into(),
+        object: raid.name.clone(),
+        cause,
+        origin: origin.clone(),
+        remedy: remedy.into(),
+    }
+}
+
 fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refusal>> {
     let path = format!("$.storage.raid.{index}");
-    let origin = draft.origin(&path);
-    let members = resolve_members(draft, &path, raid)?;
-    let array = DeviceRef::Array {
-        name: raid.name.clone(),
-    };
-    if is_assembled(draft, &array, &members) {
-        let kind = OpKind::AlreadyRight(AlreadyRight {
-            subject: Subject::Device(array),
-            because: "the array is assembled from members of one set".into(),
-        });
-        draft.push(Phase::Raid, Effect::Keep, kind, origin, Vec::new());
+    let wish = wish(draft, &path, raid)?;
+    let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![refusal])?;
+    if let Way::Keep { because } = judgement.way {
+        push_right(draft, wish, because);
         return Ok(());
     }
-    let refusal = |cause: String, remedy: &str| {
-        vec![Refusal {
-            act: "cannot create array".into(),
-            object: raid.name.clone(),
-            cause,
-            origin: origin.clone(),
-            remedy: remedy.into(),
-        }]
-    };
-    let spares = u32::try_from(raid.spares.unwrap_or(0))
-        .ok()
-        .filter(|spares| (*spares as usize) < members.len())
-        .ok_or_else(|| {
-            let cause = format!("{} members leave none besides the spares", members.len());
-            refusal(cause, "give fewer spares or more devices")
-        })?;
+    refuse_held(draft, &wish, &judgement, &path)?;
     if !draft.observed.tools.contains("mdadm") {
         let cause = "the program mdadm is not installed".to_owned();
-        return Err(refusal(cause, "install package mdadm"));
+        return Err(vec![wish.refusal(cause, "install package mdadm")]);
     }
-    push(draft, raid, array, members, spares, origin);
+    match judgement.way {
+        Way::Create => push_create(draft, wish, judgement.stop),
+        Way::Assemble { .. } => push_assemble(draft, wish, judgement),
+        Way::Keep { .. } => {}
+    }
     Ok(())
+}
+
+fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<Wish<'a>, Vec<Refusal>> {
+    let origin = draft.origin(path);
+    let members = resolve_members(draft, path, raid)?;
+    let refuse = |cause, remedy| Err(vec![refusal(raid, &origin, cause, remedy)]);
+    let level = raid.level.as_deref().unwrap_or_default();
+    let Some(level) = Level::named(level) else {
+        return refuse(
+            format!("level {level:?} is unknown"),
+            "use linear, raid0, raid1, raid4, raid5, raid6 or raid10",
+        );
+    };
+    if let Some(twice) = named_twice(&members) {
+        let cause = format!("{twice} is listed twice, by different names");
+        return refuse(cause, "list each device once");
+    }
+    let spares = u32::try_from(raid.spares.unwrap_or(0));
+    let Some(spares) = spares
+        .ok()
+        .filter(|spares| (*spares as usize) < members.len())
+    else {
+        let cause = format!("{} members leave none besides the spares", members.len());
+        return refuse(cause, "give fewer spares or more devices");
+    };
+    let wish = Wish {
+        raid,
+        array: DeviceRef::Array {
+            name: raid.name.clone(),
+        },
+        level,
+        members,
+        spares,
+        origin: origin.clone(),
+    };
+    if wish.active() < least_members(level) {
+        let cause = format!(
+            "{level} needs at least {} devices besides spares, and there are {}",
+            least_members(level),
+            wish.active()
+        );
+        return refuse(cause, "give more devices or choose another level");
+    }
+    Ok(wish)
+}
+
+/// What mdadm asks for.
+fn least_members(level: Level) -> u32 {
+    match level {
+        Level::Raid6 => 4,
+        Level::Raid4 | Level::Raid5 | Level::Raid10 => 2,
+        Level::Linear | Level::Raid0 | Level::Raid1 | Level::Other(_) => 1,
+    }
+}
+
+fn named_twice(members: &[DeviceRef]) -> Option<&DeviceRef> {
+    let mut rest = members.iter();
+    while let Some(member) = rest.next() {
+        if rest.clone().any(|other| other == member) {
+            return Some(member);
+        }
+    }
+    None
 }
 
 fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceRef>, Vec<Refusal>> {
@@ -75,46 +178,162 @@ fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceR
     }
 }
 
-/// The array's node exists and all members carry the superblock of one array.
-fn is_assembled(draft: &Draft, array: &DeviceRef, members: &[DeviceRef]) -> bool {
-    let exists = draft
-        .observed
-        .devices
-        .get(&array.to_string())
-        .is_some_and(|facts| facts.exists);
-    let sets: Vec<_> = members
+/// Members that somebody uses, but for arrays that are stopped first.
+fn refuse_held(
+    draft: &Draft,
+    wish: &Wish,
+    judgement: &Judgement,
+    path: &str,
+) -> Result<(), Vec<Refusal>> {
+    let refusals: Vec<Refusal> = wish
+        .members
         .iter()
-        .map(|member| devices::content(draft, member))
+        .enumerate()
+        .filter_map(|(i, member)| {
+            let holders: Vec<String> = holders(draft, member)
+                .filter(|holder| !judgement.stop.iter().any(|node| names(holder, node)))
+                .cloned()
+                .collect();
+            (!holders.is_empty()).then(|| Refusal {
+                act: format!("cannot make array {:?} of", wish.raid.name),
+                object: member.to_string(),
+                cause: format!("it is in use: {}", holders.join(", ")),
+                origin: draft.origin(&format!("{path}.devices.{i}")),
+                remedy: "unmount or detach it first; an array is stopped by mdadm --stop".into(),
+            })
+        })
         .collect();
-    let is_member = |s: &crate::facts::SuperblockFacts| {
-        s.kind.as_deref() == Some("linux_raid_member") && s.uuid == sets[0].uuid
-    };
-    exists && !sets.is_empty() && sets.iter().all(is_member)
+    match refusals.is_empty() {
+        true => Ok(()),
+        false => Err(refusals),
+    }
 }
 
-fn push(
-    draft: &mut Draft,
-    raid: &Raid,
-    array: DeviceRef,
-    members: Vec<DeviceRef>,
-    spares: u32,
-    origin: Option<crate::config::Origin>,
-) {
-    let mut claims = vec![Claim::new(Access::Make, Resource::Device(array))];
-    let mut lost = Vec::new();
-    for member in &members {
-        claims.extend(filesystems::changes_content(member));
-        if let Some(what) = devices::content(draft, member).describe() {
-            lost.push(format!("{member}: {what}"));
-        }
-    }
-    let kind = OpKind::CreateArray(CreateArray {
-        name: raid.name.clone(),
-        level: raid.level.clone().unwrap_or_default(),
-        members,
-        spares,
-        options: raid.options.clone(),
+/// Who holds a device, or a part of it when it is a whole disk.
+fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d String> {
+    let disk = match member {
+        DeviceRef::Disk { disk } => draft.observed.disks.get(disk),
+        _ => None,
+    };
+    let parts = disk
+        .into_iter()
+        .flat_map(|facts| facts.partitions_held_by.values());
+    devices::held_by(draft, member)
+        .iter()
+        .chain(parts.flatten())
+}
+
+/// True if the text speaks of this device.
+fn names(text: &str, node: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "/_-.!".contains(c);
+    text.split(|c| !is_part(c)).any(|word| word == node)
+}
+
+fn claims(wish: &Wish) -> Vec<Claim> {
+    let make = Claim::new(Access::Make, Resource::Device(wish.array.clone()));
+    let members = wish.members.iter().flat_map(filesystems::changes_content);
+    std::iter::once(make).chain(members).collect()
+}
+
+fn push_right(draft: &mut Draft, wish: Wish, because: String) {
+    let kind = OpKind::AlreadyRight(AlreadyRight {
+        subject: Subject::Device(wish.array),
+        because,
     });
-    let id = draft.push(Phase::Raid, Effect::Create, kind, origin, claims);
+    draft.push(Phase::Raid, Effect::Keep, kind, wish.origin, Vec::new());
+}
+
+fn push_assemble(draft: &mut Draft, wish: Wish, judgement: Judgement) {
+    let claims = claims(&wish);
+    let Way::Assemble {
+        uuid,
+        members,
+        missing,
+    } = judgement.way
+    else {
+        return;
+    };
+    let kind = OpKind::AssembleArray(AssembleArray {
+        name: wish.raid.name.clone(),
+        level: wish.level.to_string(),
+        uuid,
+        members: members
+            .into_iter()
+            .filter_map(|place| wish.members.get(place).cloned())
+            .collect(),
+        missing,
+        stop: judgement.stop,
+    });
+    draft.push(Phase::Raid, Effect::Change, kind, wish.origin, claims);
+}
+
+fn push_create(draft: &mut Draft, wish: Wish, stop: Vec<String>) {
+    let claims = claims(&wish);
+    let lost: Vec<String> = wish
+        .members
+        .iter()
+        .flat_map(|member| losses(draft, member))
+        .collect();
+    let expected = wish.members.iter().map(|member| expected(draft, member));
+    let kind = OpKind::CreateArray(CreateArray {
+        name: wish.raid.name.clone(),
+        level: wish.raid.level.clone().unwrap_or_default(),
+        spares: wish.spares,
+        options: wish.raid.options.clone(),
+        stop,
+        expected: expected.collect(),
+        members: wish.members,
+    });
+    let id = draft.push(Phase::Raid, Effect::Create, kind, wish.origin, claims);
     lost.into_iter().for_each(|line| draft.destroys(id, line));
+}
+
+/// What is on a member that becomes part of a new array.
+fn losses(draft: &Draft, member: &DeviceRef) -> Vec<String> {
+    if devices::is_made_anew(draft, member) {
+        return Vec::new();
+    }
+    let content = devices::content(draft, member);
+    let mut lost: Vec<String> = content
+        .describe()
+        .map(|what| format!("{member}: {what}"))
+        .into_iter()
+        .collect();
+    if let DeviceRef::Disk { disk } = member
+        && let Some(facts) = draft.observed.disks.get(disk)
+        && let TableFacts::Gpt { table, .. } = &facts.table
+        && !table.entries.is_empty()
+    {
+        let count = table.entries.len();
+        lost.push(format!(
+            "{member}: its partition table with {count} partitions"
+        ));
+    }
+    lost
+}
+
+fn expected(draft: &Draft, member: &DeviceRef) -> Expected {
+    if devices::is_made_anew(draft, member) {
+        return Expected::Anything;
+    }
+    match devices::content(draft, member).kind {
+        Some(kind) => Expected::Kind(kind),
+        None => Expected::Blank,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_told_by_its_whole_name() {
+        assert!(names("in use by /dev/md12", "/dev/md12"));
+        assert!(names(
+            "in use by /dev/md12 (an array), mounted",
+            "/dev/md12"
+        ));
+        assert!(!names("in use by /dev/md127", "/dev/md12"));
+        assert!(!names("mounted at /dev/md12/x", "/dev/md12"));
+    }
 }

@@ -128,6 +128,7 @@ fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Obser
             devices: others,
             kept_keys: observe::kept_keys(document.config(), &stand.root())?,
             has_tpm: observe::has_tpm(),
+            raid: observe::arrays::observe(document.config(), devices)?,
             ..Observed::default()
         };
         let places = plan::partitions::new_places(document, &observed, options);

@@ -5,8 +5,8 @@ use crate::config::Origin;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Entry;
 use crate::plan::op::{
-    CreateLuks, Effect, KeySource, MakeFilesystem, OpKind, Operation, PartitionChange, Plan,
-    Subject, Way, WriteTable,
+    AssembleArray, CreateLuks, Effect, KeySource, MakeFilesystem, OpKind, Operation,
+    PartitionChange, Plan, Subject, Way, WriteTable,
 };
 use std::collections::BTreeSet;
 
@@ -167,6 +167,7 @@ fn is_about(operation: &Operation, device: &DeviceRef) -> bool {
         OpKind::WipeDevice(act) => act.device == *device,
         OpKind::CreateLuks(act) => act.device == *device,
         OpKind::CreateArray(act) => act.members.contains(device),
+        OpKind::AssembleArray(act) => act.members.contains(device),
         _ => false,
     }
 }
@@ -178,6 +179,12 @@ fn content_text(operation: &Operation) -> String {
         OpKind::CreateLuks(act) => volume_text(act, &act.name),
         OpKind::CreateArray(act) => {
             format!("member of RAID array {} (level {})", act.name, act.level)
+        }
+        OpKind::AssembleArray(act) => {
+            format!(
+                "member of RAID array {} (level {}), kept",
+                act.name, act.level
+            )
         }
         OpKind::Mount(act) => format!("mounted at {} while files are written", act.point),
         OpKind::AlreadyRight(act) => act.because.clone(),
@@ -276,6 +283,7 @@ fn show_others(page: &mut Page, plan: &Plan) {
                     act.members.len(),
                     act.spares
                 )),
+                OpKind::AssembleArray(act) => Some(assembled_text(act)),
                 OpKind::CreateLuks(act) => Some(volume_text(act, &format!("on {}", act.device))),
                 OpKind::HandOver(_) => Some("handed over: its key is in its place".into()),
                 _ => None,
@@ -287,4 +295,19 @@ fn show_others(page: &mut Page, plan: &Plan) {
         show_content(page, plan, &device, 1);
         page.gap();
     }
+}
+
+fn assembled_text(act: &AssembleArray) -> String {
+    let mut text = format!(
+        "RAID array, level {}, kept and assembled of {} members",
+        act.level,
+        act.members.len()
+    );
+    if act.missing > 0 {
+        text.push_str(&format!(", {} missing", act.missing));
+    }
+    if !act.stop.is_empty() {
+        text.push_str(&format!(", after stopping {}", act.stop.join(", ")));
+    }
+    text
 }

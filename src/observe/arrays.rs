@@ -1,0 +1,89 @@
+//! Looks at arrays: those the kernel has, and through their members at those that do not run.
+
+use super::disks::held_by;
+use crate::config::Config;
+use crate::disk::{DeviceRef, raid, superblock};
+use crate::facts::SuperblockFacts;
+use crate::facts::arrays::{ArrayFacts, RaidFacts};
+use crate::host::{Devices, arrays};
+use anyhow::Context;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+/// Looks at all arrays, if the config has any. Nothing is started or stopped.
+///
+/// # Errors
+/// A device cannot be read; it is named.
+pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<RaidFacts> {
+    let mut facts = RaidFacts::default();
+    if config.storage.raid.is_empty() || !devices.images().is_empty() {
+        return Ok(facts);
+    }
+    for array in arrays::list()? {
+        facts.arrays.push(ArrayFacts {
+            held_by: held_by(&array.node)?,
+            node: array.node.display().to_string(),
+            is_running: array.is_running,
+            missing: array.missing,
+            members: array
+                .members
+                .iter()
+                .map(|m| m.display().to_string())
+                .collect(),
+        });
+    }
+    for raid in &config.storage.raid {
+        let array = DeviceRef::Array {
+            name: raid.name.clone(),
+        };
+        let names = raid.devices.iter().cloned().chain([array.to_string()]);
+        for name in names {
+            if let Ok(node) = Path::new(&name).canonicalize() {
+                facts.nodes.insert(name, node.display().to_string());
+            }
+        }
+        let contents = contents(&raid.devices, &facts.arrays)?;
+        facts.contents.extend(contents);
+    }
+    Ok(facts)
+}
+
+/// What is on the arrays that some devices belong to, by UUID.
+fn contents(
+    devices: &[String],
+    arrays: &[ArrayFacts],
+) -> anyhow::Result<BTreeMap<String, SuperblockFacts>> {
+    let mut files = Vec::new();
+    let mut found = Vec::new();
+    let mut nodes = Vec::new();
+    for name in devices.iter().filter(|name| Path::new(name).exists()) {
+        let act = || format!("cannot look at device {name}");
+        let mut file = File::open(name).with_context(act)?;
+        found.push(superblock::probe(&mut file).with_context(act)?);
+        files.push(file);
+        nodes.push(Path::new(name).canonicalize().with_context(act)?);
+    }
+    let running_with = |place: &usize| {
+        let node = nodes.get(*place)?.to_str()?;
+        let holds = |array: &&ArrayFacts| array.members.iter().any(|member| member == node);
+        arrays.iter().filter(|a| a.is_running).find(holds)
+    };
+    let mut contents = BTreeMap::new();
+    for set in raid::sets(&found) {
+        if let Some(array) = set.members.iter().find_map(running_with) {
+            let content = File::open(&array.node)
+                .and_then(|mut file| superblock::probe(&mut file))
+                .with_context(|| format!("cannot look at array {}", array.node))?;
+            contents.insert(set.uuid.clone(), content);
+            continue;
+        }
+        // What cannot be read so, say because a superblock lies about its size, is not known.
+        if let Some(mut beginning) = set.beginning(&mut files)
+            && let Ok(content) = superblock::probe(&mut beginning)
+        {
+            contents.insert(set.uuid.clone(), content);
+        }
+    }
+    Ok(contents)
+}
