@@ -245,6 +245,7 @@ fn parts(operation: &Operation) -> &'static [&'static str] {
         (Phase::Accounts, OpKind::Group(_)) => &["ensureGroups"],
         (Phase::Accounts, _) => &["ensureUsers"],
         (Phase::Files, _) => &["createFilesystemsFiles", "createFiles"],
+        (Phase::Arrays, _) => &["createMdadmConf", "createFiles"],
         (Phase::Keys, _) => &["createCrypttabEntries", "createFiles"],
         (Phase::Records, _) => &["createResultFile", "createFiles"],
         _ => &[],

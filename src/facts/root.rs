@@ -20,6 +20,8 @@ pub struct RootFacts {
     pub preset_text: Option<String>,
     /// Text of the table of encrypted volumes, when there is one.
     pub crypttab_text: Option<String>,
+    /// Texts of tables of arrays, by path, as far as they exist.
+    pub mdadm_conf_texts: BTreeMap<String, String>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
 }

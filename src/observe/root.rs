@@ -25,6 +25,8 @@ use std::os::fd::OwnedFd;
 const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
 const CRYPTTAB: &str = "/etc/crypttab";
+/// Where tables of arrays may be.
+const MDADM_CONFS: [&str; 2] = ["/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"];
 const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 
 /// What to know before looking.
@@ -62,6 +64,16 @@ pub fn observe(
             facts.crypttab_text = root
                 .read(CRYPTTAB)
                 .with_context(|| format!("cannot read {CRYPTTAB}"))?;
+        }
+        if !config.storage.raid.is_empty() {
+            for path in MDADM_CONFS {
+                let text = root
+                    .read(path)
+                    .with_context(|| format!("cannot read {path}"))?;
+                facts
+                    .mdadm_conf_texts
+                    .extend(text.map(|text| (path.to_owned(), text)));
+            }
         }
     }
     facts.accounts.key_file = view.key_file;

@@ -1,5 +1,7 @@
-//! What a first boot leaves in the target besides what its config asks for: what unlocks encrypted
-//! volumes, files of the platform, the result file, and room for the report.
+//! What a first boot leaves in the target besides what its config asks for: what keeps the names of arrays and
+//! unlocks encrypted volumes, files of the platform, the result file, and room for the report.
+
+mod arrays;
 
 use super::keys::{self, Key, Volume};
 use super::op::*;
@@ -8,6 +10,8 @@ use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, rela
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::NodeKind;
+
+pub use arrays::{Array, DEBIAN_MDADM_CONF, MDADM_CONF};
 
 /// Where the provisioner tells later readers that, and when, it ran.
 pub const RESULT_FILE: &str = "/etc/.ignition-result.json";
@@ -18,6 +22,8 @@ pub const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
 pub struct FirstBoot {
     /// Directories that mounting had to make, paths inside the target.
     pub invented_directories: Vec<String>,
+    /// Arrays to find on later boots.
+    pub arrays: Vec<Array>,
     /// Encrypted volumes to unlock on later boots.
     pub volumes: Vec<Volume>,
     /// Keys of volumes in Crypto Express adapters, by file name.
@@ -39,6 +45,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     keys::plan_repository(draft, &first_boot.volume_keys);
     let ground = Ground::of(draft);
     let mut planner = Planner { draft, ground };
+    planner.arrays(&first_boot.arrays);
     for file in &first_boot.platform_files {
         planner.platform_file(file);
     }

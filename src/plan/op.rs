@@ -36,6 +36,8 @@ pub enum Phase {
     Files,
     /// systemd units.
     Units,
+    /// What keeps the names of arrays on later boots.
+    Arrays,
     /// What unlocks encrypted volumes on later boots.
     Keys,
     /// What a first boot leaves behind about itself.
@@ -59,6 +61,7 @@ impl Phase {
             Phase::Accounts => "accounts",
             Phase::Files => "files",
             Phase::Units => "units",
+            Phase::Arrays => "arrays",
             Phase::Keys => "keys",
             Phase::Records => "records",
             Phase::Labels => "labels",

@@ -1,6 +1,6 @@
 //! The files stage: accounts, nodes, units, what unlocks volumes later, and the result file.
 
-use super::{Body, Stand, result_file};
+use super::{Body, Stand, arrays, result_file};
 use crate::boot::labels;
 use crate::boot::trouble::Trouble;
 use crate::config::model::Luks;
@@ -59,6 +59,7 @@ fn observe_root(stand: &Stand<'_>) -> anyhow::Result<Observed> {
 /// Paths that are written to though no config says so.
 fn more_paths(stand: &Stand<'_>) -> Vec<String> {
     let mut paths = vec![RESULT_FILE.to_owned(), REPORT_FILE.to_owned()];
+    paths.extend(arrays::paths(stand.document.config()));
     let volumes = &stand.document.config().storage.luks;
     if !volumes.is_empty() {
         paths.extend([CRYPTTAB.to_owned(), KEY_DIRECTORY.to_owned()]);
@@ -79,6 +80,7 @@ fn first_boot(stand: &Stand<'_>, observed: &Observed) -> anyhow::Result<FirstBoo
     let root = stand.root();
     Ok(FirstBoot {
         invented_directories: stand.state.notated_directories.clone().unwrap_or_default(),
+        arrays: arrays::describe(stand)?,
         volumes: volumes(stand)?,
         volume_keys: volume_keys(stand),
         platform_files: stand

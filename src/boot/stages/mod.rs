@@ -1,5 +1,6 @@
 //! What each stage does once there is a config: looks, plans its part, runs the plan.
 
+mod arrays;
 mod disks;
 mod files;
 mod mount;

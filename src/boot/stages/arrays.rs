@@ -1,0 +1,62 @@
+//! What the files stage has to know of arrays, so that they keep their names.
+
+use super::Stand;
+use crate::config::Config;
+use crate::config::model::Raid;
+use crate::disk::superblock::raid::Level;
+use crate::disk::superblock::{self, Superblock};
+use crate::disk::{DeviceRef, raid};
+use crate::plan::first_boot::{Array, DEBIAN_MDADM_CONF, MDADM_CONF};
+use anyhow::Context;
+use std::fs::File;
+
+/// Where a line for each array may go.
+pub(super) fn paths(config: &Config) -> Vec<String> {
+    match config.storage.raid.is_empty() {
+        true => Vec::new(),
+        false => vec![MDADM_CONF.to_owned(), DEBIAN_MDADM_CONF.to_owned()],
+    }
+}
+
+/// Every array of the config. One whose members tell nothing (metadata of a controller) gets no line.
+pub(super) fn describe(stand: &Stand<'_>) -> anyhow::Result<Vec<Array>> {
+    let mut arrays = Vec::new();
+    for (index, raid) in stand.document.config().storage.raid.iter().enumerate() {
+        let members = raid.devices.iter().map(|name| look(name));
+        let members = members.collect::<anyhow::Result<Vec<Superblock>>>()?;
+        match array(index, raid, &members) {
+            Some(array) => arrays.push(array),
+            None => stand.log.warning(format_args!(
+                "array {:?} gets no line in mdadm.conf: its members say nothing about it",
+                raid.name
+            )),
+        }
+    }
+    Ok(arrays)
+}
+
+fn look(name: &str) -> anyhow::Result<Superblock> {
+    let act = || format!("cannot look at RAID member {name}");
+    let mut file = File::open(name).with_context(act)?;
+    superblock::probe(&mut file).with_context(act)
+}
+
+/// A member that was replaced may carry a superblock of another array; most have that of this one.
+fn array(index: usize, raid: &Raid, members: &[Superblock]) -> Option<Array> {
+    let level = Level::named(raid.level.as_deref().unwrap_or_default());
+    let sets = raid::sets(members);
+    let set = sets
+        .into_iter()
+        .filter(|set| Some(set.newest.level) == level)
+        .max_by_key(|set| (set.members.len(), set.newest.events))?;
+    let node = DeviceRef::Array {
+        name: raid.name.clone(),
+    };
+    Some(Array {
+        index,
+        node: node.to_string(),
+        metadata: set.newest.metadata.to_string(),
+        name: set.newest.name,
+        uuid: set.uuid,
+    })
+}
