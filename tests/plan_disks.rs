@@ -370,7 +370,7 @@ fn partitions_in_use_are_not_touched() {
     assert!(
         planned.refusals[0]
             .cause
-            .contains("partition 1 by mounted at /srv"),
+            .contains("partition 1 mounted at /srv"),
         "{}",
         planned.refusals[0]
     );

@@ -55,6 +55,10 @@ pub fn mount(
             Errno::ENODEV if !known.contains(format) => {
                 format!(": the running kernel knows no {format}")
             }
+            // The kernel does not say which one it dislikes.
+            Errno::EINVAL if !options.is_empty() => {
+                format!(": options {}, or what is on it", options.join(","))
+            }
             _ => String::new(),
         };
         anyhow::anyhow!(

@@ -376,6 +376,13 @@ pub fn table_on(draft: &Draft, device: &DeviceRef) -> Option<String> {
     }
 }
 
+/// True if what is said of a holder names this node: a device held by its own mapping or array is in use
+/// as it should be.
+pub fn is_held_by(holder: &str, node: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || "/_-.!".contains(c);
+    holder.split(|c| !is_part(c)).any(|word| word == node)
+}
+
 /// Size of a device in bytes, when it is known before the plan runs.
 pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
     match device {

@@ -31,6 +31,9 @@ pub struct Case {
     /// Shell lines run once the disks are there: partition, format, damage, mount.
     #[serde(default)]
     pub before: Vec<String>,
+    /// Shell lines run in the end, whatever happened, to take down what was stacked on the disks.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// The config.
     pub config: String,
     /// Plan and apply, or the stages of a boot.

@@ -59,7 +59,7 @@ pub fn mounts_below(path: &str) -> Vec<String> {
         .filter_map(|line| line.split_whitespace().nth(1));
     points
         .filter(|p| *p == path || p.starts_with(&format!("{path}/")))
-        .map(str::to_string)
+        .map(|p| p.replace("\\040", " "))
         .collect()
 }
 

@@ -65,7 +65,7 @@ fn run(case: &Case, kindling: &str) -> Result<(), Failure> {
         }
         Life::Only | Life::First(_) => steps(&mut runner, case, kindling),
     });
-    let cleaned = clean(&mut runner);
+    let cleaned = clean(&mut runner, &case.after);
     outcome.and(cleaned)
 }
 
@@ -248,10 +248,14 @@ fn fingerprint(device: &str) -> std::io::Result<String> {
 }
 
 /// Unmounts, detaches and removes everything of the case.
-fn clean(runner: &mut Runner) -> Result<(), Failure> {
+fn clean(runner: &mut Runner, after: &[String]) -> Result<(), Failure> {
     runner.path = std::env::var("PATH").unwrap_or_default();
     for point in check::mounts_below(WORK).into_iter().rev() {
         runner.run("umount", &[&point]);
+    }
+    for line in after {
+        let line = runner.place.fill(line);
+        runner.run("bash", &["-c", &line]);
     }
     servers::stop(runner);
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();

@@ -86,22 +86,23 @@ fn users(device: &str, uses: &Uses, depth: usize) -> anyhow::Result<Vec<String>>
     Ok(users)
 }
 
-/// What a device is, and its name: `LVM volume vg0/data`, `RAID array md127 (data)`.
+/// What a device is, its name and its node: `LVM volume vg0/data, /dev/dm-3`.
 fn name_of(class: &Path, device: &str) -> String {
     let name = attribute(class, "dm/name");
     let uuid = attribute(class, "dm/uuid").unwrap_or_default();
-    match (name, uuid.split('-').next().unwrap_or_default()) {
-        (Some(name), "LVM") => format!("LVM volume {}", volume(&name)),
-        (Some(name), "CRYPT") => format!("encrypted volume {name}"),
-        (Some(name), "mpath") => format!("multipath disk {name}"),
-        (Some(name), _) => format!("device-mapper device {name}"),
+    let what = match (name, uuid.split('-').next().unwrap_or_default()) {
+        (Some(name), "LVM") => format!("LVM volume {}, ", volume(&name)),
+        (Some(name), "CRYPT") => format!("encrypted volume {name}, "),
+        (Some(name), "mpath") => format!("multipath disk {name}, "),
+        (Some(name), _) => format!("device-mapper device {name}, "),
         (None, _) if class.join("md").exists() => match array_name(device) {
-            Some(name) => format!("RAID array {device} ({name})"),
-            None => format!("RAID array {device}"),
+            Some(name) => format!("RAID array {name}, "),
+            None => "RAID array ".into(),
         },
-        (None, _) if class.join("bcache").exists() => format!("bcache device {device}"),
-        (None, _) => format!("/dev/{device}"),
-    }
+        (None, _) if class.join("bcache").exists() => "bcache device ".into(),
+        (None, _) => String::new(),
+    };
+    format!("{what}/dev/{device}")
 }
 
 /// `vg--0-data` is volume `data` of group `vg-0`.

@@ -30,7 +30,7 @@ pub fn may_wipe(facts: &DiskFacts) -> Result<(), Trouble> {
     let mut holders: Vec<String> = facts
         .partitions_held_by
         .iter()
-        .map(|(number, by)| format!("partition {number} by {}", by.join(", ")))
+        .map(|(number, by)| format!("partition {number} {}", by.join(", ")))
         .collect();
     holders.extend(facts.held_by.iter().cloned());
     match holders.is_empty() {
