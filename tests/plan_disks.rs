@@ -3,7 +3,7 @@
 
 use kindling::config;
 use kindling::disk::DeviceRef;
-use kindling::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table, TableFacts};
+use kindling::disk::gpt::{Entry, GptHealth, Guid, GuidChoice, LINUX_DATA, Table, TableFacts};
 use kindling::facts::{DeviceFacts, DiskFacts, Observed, SuperblockFacts};
 use kindling::plan::op::{OpKind, WriteTable};
 use kindling::plan::{
@@ -197,7 +197,7 @@ fn changes_keep_what_they_do_not_change() {
     assert_eq!((entry.start, entry.sectors / MIB), (501 * MIB, 522));
     assert_eq!(
         (&entry.guid, &entry.label, entry.attributes),
-        (&old.guid, &old.label, 0)
+        (&old.guid, &old.label, old.attributes)
     );
     assert_eq!(planned.write().table.entries[&1].attributes, 4);
     assert!(planned.destroys().is_empty(), "{:?}", planned.destroys());
@@ -356,7 +356,6 @@ fn all_refusals_of_a_disk_come_at_once() {
 fn partitions_in_use_are_not_touched() {
     let held = || DiskFacts {
         partitions_held_by: BTreeMap::from([(1, vec!["mounted at /srv".into()])]),
-        held_by: vec!["in use by /dev/md0".into()],
         ..disk()
     };
     let planned = plan_partitions(r#"{"number": 9, "sizeMiB": 10}"#, held());
@@ -383,6 +382,189 @@ fn partitions_in_use_are_not_touched() {
         planned.refusals[0].cause,
         "the disk itself is in use: mounted at /data"
     );
+}
+
+/// The refusal of a new partition 9 on such a disk.
+fn refused(facts: DiskFacts) -> String {
+    let planned = plan_partitions(r#"{"number": 9, "sizeMiB": 10}"#, facts);
+    assert_eq!(planned.refusals.len(), 1, "{:?}", planned.refusals);
+    planned.refusals[0].cause.clone()
+}
+
+#[test]
+fn disks_that_are_none_or_are_taken_are_refused() {
+    let ext4 = SuperblockFacts {
+        kind: Some("ext4".into()),
+        ..SuperblockFacts::default()
+    };
+    let member = SuperblockFacts {
+        kind: Some("linux_raid_member".into()),
+        ..SuperblockFacts::default()
+    };
+    let damaged = |health| match disk().table {
+        TableFacts::Gpt { table, .. } => TableFacts::Gpt { table, health },
+        other => other,
+    };
+    let cases = [
+        (
+            DiskFacts {
+                partition_of: Some("/dev/vdb".into()),
+                ..blank()
+            },
+            "it is a partition of /dev/vdb, not a disk",
+        ),
+        (
+            DiskFacts {
+                sectors: 0,
+                ..blank()
+            },
+            "it has no size, as a drive without a medium",
+        ),
+        (
+            DiskFacts {
+                read_only: true,
+                ..disk()
+            },
+            "it is read only",
+        ),
+        (
+            DiskFacts {
+                held_by: vec!["held by RAID array /dev/md0".into()],
+                partitions_held_by: BTreeMap::from([(1, vec!["mounted at /srv".into()])]),
+                ..disk()
+            },
+            "the disk itself is in use: held by RAID array /dev/md0",
+        ),
+        (
+            DiskFacts {
+                whole: ext4.clone(),
+                ..blank()
+            },
+            "it holds ext4 on the whole disk and has no partition table",
+        ),
+        (
+            DiskFacts {
+                whole: ext4,
+                table: damaged(GptHealth::PrimaryDamaged),
+                ..disk()
+            },
+            "it holds ext4 on the whole disk, and of its GPT only the backup is left",
+        ),
+        (
+            DiskFacts {
+                whole: member,
+                table: damaged(GptHealth::BackupNotAtEnd),
+                ..disk()
+            },
+            "as a whole it is a linux_raid_member; the table seen on it may be that of the array",
+        ),
+        (
+            DiskFacts {
+                map: Some("mpatha".into()),
+                ..disk()
+            },
+            "its partitions are device-mapper maps, and the program dmsetup is not installed",
+        ),
+    ];
+    for (facts, cause) in cases {
+        assert_eq!(refused(facts), cause);
+    }
+}
+
+#[test]
+fn one_disk_under_two_names_is_refused() {
+    let facts = || DiskFacts {
+        node: "/dev/vda".into(),
+        ..blank()
+    };
+    let mut observed = observed(facts());
+    let link = "/dev/disk/by-id/one";
+    observed.disks.insert(link.into(), facts());
+    let entry =
+        |device: &str| format!(r#"{{"device": "{device}", "partitions": [{{"number": 1}}]}}"#);
+    let storage = format!("{{\"disks\": [{}, {}]}}", entry(DISK), entry(link));
+    let planned = plan_storage(&storage, &observed);
+    assert_eq!(planned.refusals.len(), 1);
+    let refusal = &planned.refusals[0];
+    assert_eq!(refusal.object, link);
+    assert_eq!(refusal.cause, "it is the same disk as /dev/vda (/dev/vda)");
+}
+
+#[test]
+fn overlapping_partitions_are_never_written_again() {
+    let mut facts = disk();
+    if let TableFacts::Gpt { table, .. } = &mut facts.table
+        && let Some(second) = table.entries.get_mut(&2)
+    {
+        second.start -= MIB;
+    }
+    assert!(plan_partitions(r#"{"number": 5}"#, facts.clone()).nothing_to_do());
+    assert_eq!(
+        refused(facts),
+        "its partitions 1 (sectors 2048 to 206847) and 2 (sectors 204800 to 614399) overlap"
+    );
+}
+
+#[test]
+fn what_the_kernel_does_not_see_is_told_to_it() {
+    let place = |start: u64, size: u64| (start * MIB, size * MIB);
+    let seen = BTreeMap::from([
+        (1, place(1, 100)),
+        (2, place(101, 200)),
+        (5, place(501, 100)),
+    ]);
+    let facts = |seen: &BTreeMap<u32, (u64, u64)>| DiskFacts {
+        kernel_view: Some(seen.clone()),
+        ..disk()
+    };
+    let wish = r#"{"number": 1}, {"number": 5}"#;
+    assert!(plan_partitions(wish, facts(&seen)).nothing_to_do());
+    let mut fewer = seen.clone();
+    fewer.remove(&5);
+    let planned = plan_partitions(wish, facts(&fewer));
+    assert_eq!(planned.layout().len(), 3);
+    let change = &planned.write().changes[2];
+    assert_eq!(change.effect, Effect::Keep);
+    assert!(
+        change.what.contains("the kernel does not see it yet"),
+        "{}",
+        change.what
+    );
+    let mut moved = seen;
+    moved.insert(1, place(2, 99));
+    let busy = DiskFacts {
+        partitions_held_by: BTreeMap::from([(1, vec!["active swap".into()])]),
+        ..facts(&moved)
+    };
+    let cause = &plan_partitions(wish, busy).refusals[0].cause;
+    assert!(
+        cause.starts_with("the table has partition 1 elsewhere than the kernel"),
+        "{cause}"
+    );
+}
+
+#[test]
+fn partitions_are_known_by_every_name_of_their_disk() {
+    let mapped = DiskFacts {
+        node: "/dev/dm-0".into(),
+        map: Some("mpatha".into()),
+        links: vec!["/dev/disk/by-id/wwn-1".into()],
+        ..disk()
+    };
+    let observed = observed(mapped);
+    for name in [
+        "/dev/vda2",
+        "/dev/mapper/mpatha2",
+        "/dev/mapper/mpathap2",
+        "/dev/mapper/mpatha-part2",
+        "/dev/disk/by-id/dm-name-mpathap2",
+        "/dev/disk/by-id/wwn-1-part2",
+    ] {
+        let storage = format!(
+            r#"{{"filesystems": [{{"device": "{name}", "format": "ext4", "label": "root"}}]}}"#
+        );
+        assert!(plan_storage(&storage, &observed).nothing_to_do(), "{name}");
+    }
 }
 
 #[test]
