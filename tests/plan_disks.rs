@@ -524,7 +524,7 @@ fn what_the_kernel_does_not_see_is_told_to_it() {
     let planned = plan_partitions(wish, facts(&fewer));
     assert_eq!(planned.layout().len(), 3);
     let change = &planned.write().changes[2];
-    assert_eq!(change.effect, Effect::Keep);
+    assert_eq!(change.effect, Effect::Change);
     assert!(
         change.what.contains("the kernel does not see it yet"),
         "{}",

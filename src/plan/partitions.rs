@@ -420,7 +420,7 @@ fn row(decision: &Decision, outcome: &Outcome) -> Option<(Effect, String)> {
         Action::Resize(_, words) => (Effect::Change, words.clone()),
         Action::Create(_) => (Effect::Create, String::new()),
         Action::Keep(compared) if outcome.unknown_to_kernel.contains(&decision.number) => (
-            Effect::Keep,
+            Effect::Change,
             format!("{compared}; the kernel does not see it yet"),
         ),
         Action::Keep(compared) => (Effect::Keep, compared.clone()),

@@ -170,12 +170,12 @@ impl Case<'_> {
     /// Its own mapping does not count: that is how a volume is used.
     fn refuse_if_held(&self, draft: &Draft, mapping: &Mapping) -> Result<(), Objection> {
         let own = match mapping {
-            Mapping::Ours(facts) => format!("in use by {}", facts.node),
-            _ => String::new(),
+            Mapping::Ours(facts) => Some(facts.node.as_str()),
+            _ => None,
         };
         let holders = devices::held_by(draft, &self.device).iter();
         let holders: Vec<&str> = holders
-            .filter(|who| **who != own)
+            .filter(|who| own.is_none_or(|node| !devices::is_held_by(who, node)))
             .map(String::as_str)
             .collect();
         match holders.is_empty() {
