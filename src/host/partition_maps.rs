@@ -13,8 +13,11 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long maps may take until they are as wished. udev's kpartx may be at work on the same maps.
+/// How long every act may fail. udev's kpartx may be at work on the same maps.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often maps may turn out to be others than were just made.
+const ROUNDS: usize = 5;
 
 /// One run of `dmsetup` waits for udev, which may be busy.
 const COMMAND_LIMIT: Duration = Duration::from_secs(60);
@@ -110,21 +113,22 @@ fn parse_linear(table: &str) -> Option<(u64, u64)> {
 /// Brings the maps in line with a table.
 ///
 /// # Errors
-/// They are not as wished within the time; the last failure is told.
+/// Nothing succeeds for some time, or the maps are never as wished; the last failure is told.
 pub fn update(disk: &Path, wanted: &Extents) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let outcome = pass(disk, wanted);
-        match outcome {
+    let mut progress = Instant::now();
+    let mut rounds = 0;
+    while rounds < ROUNDS {
+        match pass(disk, wanted) {
             Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) if Instant::now() >= deadline => return Err(error),
+            Ok(false) => {
+                rounds += 1;
+                progress = Instant::now();
+            }
+            Err(error) if progress.elapsed() >= PATIENCE => return Err(error),
             Err(_) => sleep(Duration::from_millis(200)),
         }
-        if Instant::now() >= deadline {
-            bail!("the maps of {} keep changing", disk.display());
-        }
     }
+    bail!("the maps of {} keep changing", disk.display());
 }
 
 /// One pass; true if there was nothing to do.
