@@ -60,18 +60,29 @@ struct Copy {
     json: Option<Vec<u8>>,
 }
 
+/// As cryptsetup does: the newer of two whole copies; a second one elsewhere only counts where the first is
+/// not whole, as it may be left over from a longer header of an earlier volume.
 fn luks2(device: &mut Device, first: Option<u64>) -> io::Result<Option<Superblock>> {
-    let mut copies = Vec::new();
-    for at in first.into_iter().chain(SECOND_COPIES) {
-        let magic = if at == 0 { MAGIC } else { SECOND_MAGIC };
-        copies.extend(copy(device, at, magic)?);
+    let first = match first {
+        Some(at) => copy(device, at, MAGIC)?,
+        None => None,
+    };
+    if let Some(first) = first.as_ref().filter(|first| first.json.is_some()) {
+        let second = copy(device, first.binary.be64(8), SECOND_MAGIC)?;
+        let second =
+            second.filter(|copy| copy.json.is_some() && copy.sequence() > first.sequence());
+        return Ok(Some(second.as_ref().unwrap_or(first).superblock()));
     }
-    let newest = copies
-        .iter()
-        .filter(|copy| copy.json.is_some())
-        .max_by_key(|copy| copy.binary.be64(16));
-    // Without the first copy any second one shows that there was a volume; with it only a valid one counts.
-    Ok(newest.or(copies.first()).map(|copy| copy.superblock()))
+    let mut seen = first;
+    for at in SECOND_COPIES {
+        match copy(device, at, SECOND_MAGIC)? {
+            Some(second) if second.json.is_some() => return Ok(Some(second.superblock())),
+            Some(second) => seen = seen.or(Some(second)),
+            None => {}
+        }
+    }
+    // Damaged as it is, it shows that there was a volume.
+    Ok(seen.map(|copy| copy.superblock()))
 }
 
 fn copy(device: &mut Device, at: u64, magic: &[u8]) -> io::Result<Option<Copy>> {
@@ -112,6 +123,11 @@ fn json(device: &mut Device, at: u64, binary: &Block) -> io::Result<Option<Vec<u
 }
 
 impl Copy {
+    /// Counts up with every change.
+    fn sequence(&self) -> u64 {
+        self.binary.be64(16)
+    }
+
     fn superblock(&self) -> Superblock {
         Superblock {
             label: self.binary.text(24, 48),
@@ -195,6 +211,17 @@ mod tests {
         let superblock = found(image);
         assert_eq!(superblock.label.as_deref(), Some("old"));
         assert!(superblock.luks.expect("a volume").damaged);
+    }
+
+    #[test]
+    fn a_second_copy_of_an_earlier_volume_does_not_count() {
+        let mut image = vec![0; 1 << 20];
+        write(&mut image, 0, 3, "now", "{}");
+        write(&mut image, HEADER, 3, "now", "{}");
+        write(&mut image, 0x4_0000, 9, "earlier", "{}");
+        assert_eq!(found(image.clone()).label.as_deref(), Some("now"));
+        image[..2 * 0x4000].fill(0);
+        assert_eq!(found(image).label.as_deref(), Some("earlier"));
     }
 
     #[test]
