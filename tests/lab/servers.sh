@@ -27,7 +27,8 @@ case $kind in
         # Words: thp-PORT (thumbprint), adv-PORT (the advertisement as text inside a JSON string).
         keys=$dir/tang-$port
         mkdir -p "$keys"
-        /usr/libexec/tangd-keygen "$keys" sig exc > /dev/null
+        # A server that is started again keeps its keys.
+        [[ -e $keys/sig.jwk ]] || /usr/libexec/tangd-keygen "$keys" sig exc > /dev/null
         serve socat "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" "EXEC:/usr/libexec/tangd $keys"
         answers curl -sf "http://127.0.0.1:$port/adv"
         jose jwk thp -i "$keys/sig.jwk" > "$dir/words/thp-$port"
