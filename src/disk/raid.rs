@@ -1,8 +1,11 @@
 //! Arrays seen through their members: which devices belong together, whether they can be started without
 //! loss, and what the beginning of the array holds, without starting it.
 
+mod parity;
+
 use super::superblock::Superblock;
 use super::superblock::raid::{Level, Metadata, RaidMember, Role};
+use parity::Row;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -170,7 +173,7 @@ impl MemberSet {
                 _ => 0,
             };
             return Some(Piece {
-                sources: vec![place(role, at)?],
+                sources: vec![(place(role, at)?, 1)],
                 bytes: SHOWN_BYTES,
             });
         }
@@ -183,14 +186,14 @@ impl MemberSet {
         let offset = stripe.row.checked_mul(chunk)?.checked_add(within)?;
         let direct = stripe.roles.iter().find_map(|role| place(*role, offset));
         let sources = match direct {
-            Some(source) => vec![source],
+            Some(source) => vec![(source, 1)],
             None => {
-                let others: Option<Vec<_>> = stripe
-                    .rebuild?
-                    .into_iter()
-                    .map(|role| place(role, offset))
-                    .collect();
-                others?
+                let recipes = stripe.parity?.recipes(*stripe.roles.first()?);
+                recipes.into_iter().find_map(|recipe| {
+                    let parts = recipe.into_iter();
+                    let parts = parts.map(|(role, scale)| Some((place(role, offset)?, scale)));
+                    parts.collect::<Option<Vec<_>>>()
+                })?
             }
         };
         Some(Piece {
@@ -208,7 +211,7 @@ impl MemberSet {
             Level::Raid0 => Some(Stripe {
                 roles: vec![narrow(index % devices)?],
                 row: index / devices,
-                rebuild: None,
+                parity: None,
             }),
             Level::Raid10 => {
                 let near = u64::from(newest.layout & 0xFF);
@@ -222,7 +225,7 @@ impl MemberSet {
                 Some(Stripe {
                     roles: roles.collect::<Option<_>>()?,
                     row: first / devices * if is_offset { far } else { 1 },
-                    rebuild: None,
+                    parity: None,
                 })
             }
             Level::Raid4 | Level::Raid5 | Level::Raid6 => self.parity_stripe(index),
@@ -261,11 +264,19 @@ impl MemberSet {
                     .nth(usize::try_from(nth).ok()?)?
             }
         };
-        let others = (0..devices).filter(|other| *other != role && Some(*other) != q);
+        let narrow = |role: u64| u32::try_from(role).ok();
+        // Q counts from the device behind its own.
+        let first = q.map_or(0, |q| q + 1);
+        let others = (0..devices).map(|nth| (first + nth) % devices);
+        let data = others.filter(|other| *other != parity && Some(*other) != q);
         Some(Stripe {
-            roles: vec![u32::try_from(role).ok()?],
+            roles: vec![narrow(role)?],
             row,
-            rebuild: others.map(|other| u32::try_from(other).ok()).collect(),
+            parity: Some(Row {
+                data: data.map(narrow).collect::<Option<_>>()?,
+                p: narrow(parity)?,
+                q: q.and_then(narrow),
+            }),
         })
     }
 }
@@ -276,13 +287,13 @@ struct Stripe {
     roles: Vec<u32>,
     /// Which chunk of theirs it is.
     row: u64,
-    /// Devices whose chunks in that row add up to it.
-    rebuild: Option<Vec<u32>>,
+    /// How its row is protected.
+    parity: Option<Row>,
 }
 
-/// A run of bytes of the array: the exclusive or of all sources.
+/// A run of bytes of the array: the sum of all sources (device and offset), each times its factor.
 struct Piece {
-    sources: Vec<(usize, u64)>,
+    sources: Vec<((usize, u64), u8)>,
     bytes: u64,
 }
 
@@ -306,15 +317,15 @@ impl<R: Read + Seek> Read for Beginning<'_, R> {
         let wanted = &mut buffer[..count];
         wanted.fill(0);
         let mut part = vec![0; count];
-        for (member, offset) in piece.sources {
+        for ((member, offset), scale) in piece.sources {
             let gone = || io::Error::new(io::ErrorKind::NotFound, "a member is not there");
             let device = self.members.get_mut(member).ok_or_else(gone)?;
             device.seek(SeekFrom::Start(offset))?;
             device.read_exact(&mut part)?;
-            wanted
-                .iter_mut()
-                .zip(&part)
-                .for_each(|(to, from)| *to ^= from);
+            let products: [u8; 256] =
+                std::array::from_fn(|byte| parity::multiply(scale, byte as u8));
+            let sum = wanted.iter_mut().zip(&part);
+            sum.for_each(|(to, from)| *to ^= products[usize::from(*from)]);
         }
         self.position += count as u64;
         Ok(count)

@@ -29,6 +29,12 @@ const BEGINNING_BYTES: u64 = 1024 * 1024;
 /// # Errors
 /// A member is in use or holds what the plan did not see, or what mdadm says.
 pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done> {
+    if !context.devices.images().is_empty() {
+        bail!(
+            "an array inside image files would stay in this machine's kernel; attach the images with \
+             losetup --partscan and name the loop devices"
+        );
+    }
     let members = Members::open(&act.members, Access::Write, context)?;
     stop(&act.stop)?;
     members.retry(|| {
@@ -37,8 +43,7 @@ pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done
     })?;
     if let Err(error) = create_command(act, &members).run() {
         let error = with_lacking(error, &act.level);
-        // Members that a failed run left in a half-made array would be in use for the next one.
-        return Err(match members.free() {
+        return Err(match give_back(&members) {
             Ok(()) => error,
             Err(stuck) => error.context(format!("{stuck:#}")),
         });
@@ -77,6 +82,21 @@ fn erase(act: &CreateArray, members: &Members) -> anyhow::Result<()> {
             erase_signatures(file, name)?;
         }
         Ok(())
+    })
+}
+
+/// Takes back what a failed run left: udev would put members with superblocks together again, and they
+/// would be in use for the next run. A member that is in use by then is left alone.
+fn give_back(members: &Members) -> anyhow::Result<()> {
+    members.retry(|| {
+        members.free()?;
+        without_starting(|| {
+            for (handle, name) in &members.0 {
+                let (mut file, _) = open_expected(handle.path(), name, &Expected::Anything)?;
+                erase_signatures(&mut file, name)?;
+            }
+            Ok(())
+        })
     })
 }
 

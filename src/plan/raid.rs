@@ -58,8 +58,8 @@ impl Wish<'_> {
         all.saturating_sub(self.spares)
     }
 
-    fn refusal(&self, cause: String, remedy: &str) -> Refusal {
-        refusal(self.raid, &self.origin, cause, remedy)
+    fn refusal(&self, cause: String, remedy: &str) -> Box<Refusal> {
+        Box::new(refusal(self.raid, &self.origin, cause, remedy))
     }
 }
 
@@ -76,7 +76,7 @@ fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) ->
 fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refusal>> {
     let path = format!("$.storage.raid.{index}");
     let wish = wish(draft, &path, raid)?;
-    let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![refusal])?;
+    let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![*refusal])?;
     if let Way::Keep { because } = judgement.way {
         push_right(draft, wish, because);
         return Ok(());
@@ -84,7 +84,7 @@ fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refu
     refuse_held(draft, &wish, &judgement, &path)?;
     if !draft.observed.tools.contains("mdadm") {
         let cause = "the program mdadm is not installed".to_owned();
-        return Err(vec![wish.refusal(cause, "install package mdadm")]);
+        return Err(vec![*wish.refusal(cause, "install package mdadm")]);
     }
     match judgement.way {
         Way::Create => push_create(draft, wish, judgement.stop),

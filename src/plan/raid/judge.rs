@@ -36,7 +36,7 @@ pub(super) struct Judgement {
 }
 
 /// Judges one array.
-pub(super) fn judge(draft: &Draft, wish: &Wish) -> Result<Judgement, Refusal> {
+pub(super) fn judge(draft: &Draft, wish: &Wish) -> Result<Judgement, Box<Refusal>> {
     let nodes: Vec<Option<String>> = wish.members.iter().map(|m| node_of(draft, m)).collect();
     let touching: Vec<&ArrayFacts> = draft
         .observed
@@ -89,7 +89,7 @@ fn way(
     wish: &Wish,
     set: MemberSet,
     touching: &[&ArrayFacts],
-) -> Result<Way, Refusal> {
+) -> Result<Way, Box<Refusal>> {
     const ZERO: &str = "mdadm --assemble --force may bring it back; if its data may go, erase its \
                         members with mdadm --zero-superblock";
     // What a running array writes is not all to be seen on its members.
@@ -133,7 +133,7 @@ fn is_redundant(member: &RaidMember) -> bool {
 }
 
 /// The one set of members that is the array the config asks for.
-fn matching_set(draft: &Draft, wish: &Wish) -> Result<Option<MemberSet>, Refusal> {
+fn matching_set(draft: &Draft, wish: &Wish) -> Result<Option<MemberSet>, Box<Refusal>> {
     if wish.members.iter().any(|member| is_wiped(draft, member)) {
         return Ok(None);
     }
@@ -240,7 +240,11 @@ fn named_node<'d>(draft: &'d Draft, wish: &Wish) -> Option<&'d String> {
 }
 
 /// The node of the array leads to an array of other devices.
-fn refuse_taken_name(draft: &Draft, wish: &Wish, touching: &[&ArrayFacts]) -> Result<(), Refusal> {
+fn refuse_taken_name(
+    draft: &Draft,
+    wish: &Wish,
+    touching: &[&ArrayFacts],
+) -> Result<(), Box<Refusal>> {
     let Some(node) = named_node(draft, wish) else {
         return Ok(());
     };
@@ -262,7 +266,7 @@ fn refuse_taken_name(draft: &Draft, wish: &Wish, touching: &[&ArrayFacts]) -> Re
     ))
 }
 
-fn refuse_held_elsewhere(wish: &Wish, array: &ArrayFacts) -> Result<(), Refusal> {
+fn refuse_held_elsewhere(wish: &Wish, array: &ArrayFacts) -> Result<(), Box<Refusal>> {
     if array.held_by.is_empty() {
         return Ok(());
     }
