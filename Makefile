@@ -14,11 +14,14 @@ MODULESDIR = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d
 UNITDIR    = $(DESTDIR)$(PREFIX)/lib/systemd/system
 GRUBDIR    = $(DESTDIR)$(PREFIX)/lib/bootupd/grub2-static/configs.d
 
-SHELL_FILES = $(wildcard .ci/run benches/*.sh tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dracut/real-root/*.sh)
+SHELL_FILES = $(wildcard .ci/run benches/*.sh fuzz/*.sh tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dracut/real-root/*.sh)
 
 BINARY = target/release/kindling
 
-.PHONY: help build release demo test test-boot test-boot-quick lint bench bench-boot bench-storage
+# For each target of `make fuzz`.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help build release demo test test-boot test-boot-quick lint bench bench-boot bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -29,6 +32,7 @@ help:
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make bench-storage  disks, partitions and file systems beside Ignition and the bare commands (root)'
+	@echo 'make fuzz      hostile tables and superblocks, FUZZ_SECONDS=60 for each of the two'
 	@echo 'make release   target/release/kindling'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
@@ -73,6 +77,10 @@ bench-boot: release
 bench-storage: release
 	tests/needs.sh bench-storage
 	benches/storage.py
+
+fuzz:
+	tests/needs.sh build fuzz
+	fuzz/run.sh $(FUZZ_SECONDS)
 
 install: release
 	$(MAKE) install-files

@@ -1,0 +1,9 @@
+//! Partition tables from hostile disks.
+#![no_main]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    harness::gpt(input);
+});

@@ -1,0 +1,80 @@
+//! The inputs that fuzzing started from and those it found worth keeping, through the same functions.
+
+#[path = "../fuzz/harness/mod.rs"]
+mod harness;
+
+use kindling::disk::gpt::{GptHealth, TableFacts};
+use std::fs;
+use std::path::Path;
+
+/// Inputs of a target by file name.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let files = fs::read_dir(folder.join(target)).expect("the corpus");
+    let mut inputs: Vec<(String, Vec<u8>)> = files
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            (name.into_owned(), fs::read(&path).expect("an input"))
+        })
+        .collect();
+    inputs.sort();
+    inputs
+}
+
+#[test]
+fn no_table_of_the_corpus_does_harm() {
+    let mut tables = 0;
+    for (name, input) in corpus("gpt") {
+        println!("{name}");
+        tables += u32::from(harness::gpt(&input).gpt().is_some());
+    }
+    assert!(tables >= 8, "only {tables} inputs hold a table");
+}
+
+#[test]
+fn no_superblock_of_the_corpus_does_harm() {
+    for (name, input) in corpus("probe") {
+        println!("{name}");
+        harness::probe(&input);
+    }
+}
+
+/// A seed that is no longer what it is called would show nothing.
+#[test]
+fn seeds_are_what_they_are_called() {
+    for (name, input) in corpus("gpt") {
+        let facts = || harness::gpt(&input);
+        let healths = [
+            ("seed-grown", GptHealth::BackupNotAtEnd),
+            ("seed-backup-only", GptHealth::PrimaryDamaged),
+            ("seed-three", GptHealth::Sound),
+            ("seed-sectors-of-4096", GptHealth::Sound),
+            ("seed-moved-array", GptHealth::Sound),
+        ];
+        for (_, expected) in healths.iter().filter(|(seed, _)| *seed == name) {
+            let TableFacts::Gpt { health, .. } = facts() else {
+                panic!("{name} is no table: {:?}", facts());
+            };
+            assert_eq!(health, *expected, "{name}");
+        }
+    }
+    for (name, input) in corpus("probe") {
+        let Some(seed) = name.strip_prefix("seed-") else {
+            continue;
+        };
+        let kinds = harness::probe(&input).map(|found| found.kind.unwrap_or_default());
+        let expected = match seed {
+            "ext4-behind" => ["", "ext4"],
+            "fat12" | "fat16" | "fat32" => ["vfat", "vfat"],
+            "luks1" | "luks2" => ["crypto_LUKS", "crypto_LUKS"],
+            "lvm2" => ["LVM2_member", "LVM2_member"],
+            "zfs" => ["zfs_member", "zfs_member"],
+            "suspended" => ["swsuspend", "swsuspend"],
+            "two-at-once" => ["erofs", "erofs"],
+            raid if raid.starts_with("raid-") => ["linux_raid_member", "linux_raid_member"],
+            other => [other, other],
+        };
+        assert_eq!(kinds, expected.map(str::to_owned), "{name}");
+    }
+}
