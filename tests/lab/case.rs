@@ -48,6 +48,9 @@ pub struct Case {
     /// More environment of kindling and of shell lines.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Shell lines right behind the disks stage of a case by stages: udev must have nothing left to do.
+    #[serde(default)]
+    pub after_disks: Vec<String>,
     /// What must be true after.
     #[serde(default)]
     pub expect: Expect,
@@ -84,6 +87,15 @@ pub enum Way {
 }
 
 impl Case {
+    /// So many of this case.
+    pub fn repeated(self, times: usize) -> impl Iterator<Item = Case> {
+        let numbered = move |n| Case {
+            name: format!("{} #{n}", self.name),
+            ..self.clone()
+        };
+        (1..=times).map(numbered)
+    }
+
     /// The same case by the stages of a boot; `None` where that means nothing.
     pub fn by_stages(self) -> Option<Self> {
         let fits = self.expect.exit == 0

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Failure, Life, Line, Place, Verdict, Way};
 use super::shell::Runner;
-use super::{check, reboot, servers, stacked, stages};
+use super::{check, power, reboot, servers, stacked, stages};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,6 +19,9 @@ const CHANGES: i32 = 2;
 
 /// Takes every case of `SHARE/cases.json` and writes verdicts to `SHARE/results.jsonl`.
 pub fn main(share: &Path, kindling: &str) -> Result<(), String> {
+    if let Some(life) = power::Life::of(share) {
+        return power::live(share, kindling, life);
+    }
     let text =
         fs::read_to_string(share.join("cases.json")).map_err(|e| format!("read cases: {e}"))?;
     let cases: Vec<Case> = serde_json::from_str(&text).map_err(|e| format!("parse cases: {e}"))?;

@@ -125,11 +125,25 @@ fn start(cases: &[&Case]) -> Result<Kernel, String> {
         .map_err(|e| format!("create a directory to share with the kernel: {e}"))?;
     let text = serde_json::to_string(cases).map_err(|e| e.to_string())?;
     fs::write(share.path().join("cases.json"), text).map_err(|e| format!("write cases: {e}"))?;
-    let console = File::create(share.path().join("console"))
-        .map_err(|e| format!("create console log: {e}"))?;
+    let child = kernel(share.path(), &[])?;
+    let names = cases.iter().map(|case| case.name.clone()).collect();
+    Ok(Kernel {
+        child,
+        share,
+        cases: names,
+        read: 0,
+        heard: Instant::now(),
+        running: None,
+    })
+}
+
+/// Starts a kernel whose guest finds its work in `share`; `more` are words of its command line.
+pub fn kernel(share: &Path, more: &[String]) -> Result<Child, String> {
+    let console =
+        File::create(share.join("console")).map_err(|e| format!("create console log: {e}"))?;
     let exe = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
     let init = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/guest.sh");
-    let child = Command::new("linux.uml")
+    Command::new("linux.uml")
         .args([
             MEMORY,
             "root=/dev/root",
@@ -140,25 +154,24 @@ fn start(cases: &[&Case]) -> Result<Kernel, String> {
             "con=null",
         ])
         .arg(format!("init={}", init.display()))
-        .arg(format!("lab_share={}", share.path().display()))
+        .arg(format!("lab_share={}", share.display()))
         .arg(format!("lab_exe={}", exe.display()))
         .arg(format!("lab_kindling={}", env!("CARGO_BIN_EXE_kindling")))
-        .env("TMPDIR", share.path())
+        .args(more)
+        .env("TMPDIR", share)
         .stdin(Stdio::null())
         .stdout(console.try_clone().map_err(|e| e.to_string())?)
         .stderr(console)
         .process_group(0)
         .spawn()
-        .map_err(|e| format!("start linux.uml: {e}"))?;
-    let names = cases.iter().map(|case| case.name.clone()).collect();
-    Ok(Kernel {
-        child,
-        share,
-        cases: names,
-        read: 0,
-        heard: Instant::now(),
-        running: None,
-    })
+        .map_err(|e| format!("start linux.uml: {e}"))
+}
+
+/// Ends a kernel as a power cut does. The group is its own: its processes are threads and traced
+/// children of it.
+pub fn cut(child: &mut Child) {
+    let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+    let _ = child.wait();
 }
 
 impl Kernel {
@@ -193,9 +206,7 @@ impl Kernel {
             while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
                 std::thread::sleep(Duration::from_millis(50));
             }
-            // The group is the kernel's own: its processes are threads and traced children of it.
-            let _ = killpg(Pid::from_raw(self.child.id() as i32), Signal::SIGKILL);
-            let _ = self.child.wait();
+            cut(&mut self.child);
         }
         let console = fs::read_to_string(self.share.path().join("console")).unwrap_or_default();
         let reason = if ended {

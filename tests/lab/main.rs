@@ -14,6 +14,7 @@ mod case;
 mod check;
 mod guest;
 mod host;
+mod power;
 mod reboot;
 mod servers;
 mod shell;
@@ -23,6 +24,13 @@ mod stages;
 use case::Verdict;
 use std::path::Path;
 use std::process::ExitCode;
+
+/// Each selected case so many times.
+const REPEAT: &str = "--repeat";
+/// Only power cuts, at so many points.
+const POWER_CUTS: &str = "--power-cuts";
+/// Points of a run without that option.
+const USUAL_POWER_CUTS: usize = 6;
 
 /// Cases the project promises to keep.
 const PROMISED_CASES: usize = 60;
@@ -73,7 +81,27 @@ fn run(arguments: &[String]) -> Result<bool, String> {
             .collect(),
         false => cases,
     };
+    let cases = match number_behind(arguments, REPEAT)? {
+        Some(times) => cases
+            .into_iter()
+            .flat_map(|case| case.repeated(times))
+            .collect(),
+        None => cases,
+    };
+    let by_stages = arguments.iter().any(|a| a == "--stages");
+    let cuts = match number_behind(arguments, POWER_CUTS)? {
+        Some(points) => points,
+        None if wanted(power::NAME) && !by_stages => USUAL_POWER_CUTS,
+        None => 0,
+    };
+    let cases = match arguments.iter().any(|a| a == POWER_CUTS) {
+        true => Vec::new(),
+        false => cases,
+    };
     if arguments.iter().any(|a| a == "--list") {
+        if cuts > 0 {
+            println!("{}: test", power::NAME);
+        }
         cases
             .iter()
             .for_each(|case| println!("{}: test", case.name));
@@ -85,24 +113,37 @@ fn run(arguments: &[String]) -> Result<bool, String> {
             all.len()
         ));
     }
-    println!("\nrunning {} tests", cases.len());
-    if !cases.is_empty()
+    println!("\nrunning {} tests", cases.len() + cuts);
+    if cases.len() + cuts > 0
         && let Some(reason) = host::missing()
     {
         return Err(reason);
     }
     let mut failed = Vec::new();
     let mut passed = 0;
-    host::run(&cases, &mut |verdict| {
+    let mut each = |verdict: Verdict| {
         print(&verdict);
         if verdict.failure.is_some() {
             failed.push(verdict)
         } else {
             passed += 1
         }
-    })?;
-    summarise(&failed, passed, all.len() - cases.len());
+    };
+    host::run(&cases, &mut each)?;
+    power::run(cuts, &mut each)?;
+    summarise(&failed, passed, all.len().saturating_sub(cases.len()));
     Ok(failed.is_empty())
+}
+
+/// The number that follows an option.
+fn number_behind(arguments: &[String], option: &str) -> Result<Option<usize>, String> {
+    let Some(at) = arguments.iter().position(|a| a == option) else {
+        return Ok(None);
+    };
+    let number = arguments.get(at + 1).and_then(|text| text.parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| format!("{option} needs a number"))
 }
 
 /// The words of the arguments that are not options; options with a value take their value along.
@@ -111,7 +152,7 @@ fn filters(arguments: &[String]) -> Vec<String> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--test-threads" | "--format" | "--color" | "--skip" | "-Z" => {
+            "--test-threads" | "--format" | "--color" | "--skip" | "-Z" | REPEAT | POWER_CUTS => {
                 rest.next();
             }
             option if option.starts_with('-') => {}

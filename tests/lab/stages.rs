@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 
 /// Stages before the real root, in order.
-const STAGES: [&str; 6] = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"];
+pub const STAGES: [&str; 6] = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"];
 
 /// Runs all stages, looks, and does it all again: a boot that was cut starts over.
 pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure> {
@@ -17,7 +17,7 @@ pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Fai
     symlink(kindling, &program).map_err(|e| runner.failure("set up", &e.to_string()))?;
     let expect = &case.expect;
     let untouched = fingerprints(runner)?;
-    let log = boot(runner, expect.exit)?;
+    let log = boot(runner, case)?;
     runner.run("udevadm", &["settle"]);
     check::command(
         runner,
@@ -42,7 +42,7 @@ pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Fai
     )?;
     check::state(runner, expect)?;
     if expect.exit == 0 && expect.again {
-        let log = boot(runner, 0)?;
+        let log = boot(runner, case)?;
         check::command(runner, "stages again", &log, 0, &[], &expect.never)?;
         runner.run("udevadm", &["settle"]);
         check::state(runner, expect)?;
@@ -51,7 +51,7 @@ pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Fai
 }
 
 /// One boot up to the first stage that fails; umount is its end. The log of all stages in one.
-fn boot(runner: &mut Runner, exit: i32) -> Result<Ran, Failure> {
+fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
     let mut all = Ran {
         code: 0,
         stdout: String::new(),
@@ -65,8 +65,11 @@ fn boot(runner: &mut Runner, exit: i32) -> Result<Ran, Failure> {
         if ran.code != 0 {
             break;
         }
+        if stage == "disks" {
+            runner.must_shell("after disks", &case.after_disks)?;
+        }
     }
-    if exit == 0 && all.code == 0 {
+    if case.expect.exit == 0 && all.code == 0 {
         let ran = stage_of(runner, "umount");
         if ran.code != 0 {
             return Err(runner.failure("umount", &format!("exit code {}", ran.code)));
@@ -77,7 +80,7 @@ fn boot(runner: &mut Runner, exit: i32) -> Result<Ran, Failure> {
     Ok(all)
 }
 
-fn stage_of(runner: &mut Runner, stage: &str) -> Ran {
+pub fn stage_of(runner: &mut Runner, stage: &str) -> Ran {
     let target = runner.place.target.clone();
     let line = format!(
         "cd {WORK} && KINDLING_RUN_DIR={WORK}/run exec ./ignition -platform file -stage {stage} -root {target} \
