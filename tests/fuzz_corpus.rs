@@ -1,4 +1,8 @@
 //! The inputs that fuzzing started from and those it found worth keeping, through the same functions.
+#![allow(
+    clippy::print_stdout,
+    reason = "a test that fails shows how far it came"
+)]
 
 #[path = "../fuzz/harness/mod.rs"]
 mod harness;
