@@ -157,7 +157,7 @@ fn partition(numbers: &mut Numbers, present: &Slots, medium: &Medium) -> Value {
     };
     let mib = medium.sectors_per_mib();
     let all = medium.sectors / mib;
-    let own = |sectors: u64| (sectors % mib == 0).then_some(sectors / mib);
+    let own = |sectors: u64| sectors.is_multiple_of(mib).then_some(sectors / mib);
     if numbers.percent(35) {
         let start = near
             .and_then(|slot| own(slot.start))
