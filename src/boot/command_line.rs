@@ -7,7 +7,7 @@ use crate::config::url;
 use crate::fetch::shown_url;
 use crate::log::Log;
 use anyhow::{Context, bail};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Keys of the config's URL; the first is everybody's, the others are Flatcar's and older.
 const URL_KEYS: [&str; 3] = [
@@ -144,6 +144,23 @@ impl CommandLine {
     pub fn oem_id(&self) -> Option<&str> {
         let given = |key: &&str| self.last(key).filter(|id| !id.is_empty());
         OEM_KEYS.iter().find_map(given)
+    }
+
+    /// The device of the real root, if it is named in a way that a node or a link of udev answers to.
+    pub fn root_device(&self) -> Option<PathBuf> {
+        let root = self.last("root")?;
+        let Some((family, value)) = root.split_once('=') else {
+            return root.starts_with("/dev/").then(|| root.into());
+        };
+        let family = match family {
+            "LABEL" => "by-label",
+            "UUID" => "by-uuid",
+            "PARTLABEL" => "by-partlabel",
+            "PARTUUID" => "by-partuuid",
+            _ => return None,
+        };
+        let is_name = !value.is_empty() && !value.contains('/');
+        is_name.then(|| Path::new("/dev/disk").join(family).join(value))
     }
 
     /// True if an argument of Flatcar is there.
@@ -287,6 +304,26 @@ mod tests {
             let line = CommandLine::parse(text);
             let got = (line.is_first_boot(), line.is_first_boot_detected());
             assert_eq!(got, (first, detected), "{text}");
+        }
+    }
+
+    #[test]
+    fn roots() {
+        let cases = [
+            ("", None),
+            ("root", None),
+            ("root=/dev/vda4", Some("/dev/vda4")),
+            (
+                "root=/dev/vda4 root=LABEL=root",
+                Some("/dev/disk/by-label/root"),
+            ),
+            ("root=PARTUUID=1-2", Some("/dev/disk/by-partuuid/1-2")),
+            ("root=LABEL=../vda", None),
+            ("root=zfs:tank", None),
+        ];
+        for (text, want) in cases {
+            let device = CommandLine::parse(text).root_device();
+            assert_eq!(device.as_deref(), want.map(Path::new), "{text}");
         }
     }
 

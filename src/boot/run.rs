@@ -46,11 +46,10 @@ pub struct Ran {
     pub made: Vec<u32>,
 }
 
-/// Executes a plan.
-pub fn run(plan: &Plan, with: &Surroundings<'_>) -> Ran {
+/// Executes a plan, with keys that were found before.
+pub fn run(plan: &Plan, keys: Keys, with: &Surroundings<'_>) -> Ran {
     with.progress.plan(plan);
     let stop = AtomicBool::new(false);
-    let keys = Keys::default();
     let devices = Devices::default();
     let fetches = Fetches {
         log: with.log,

@@ -41,6 +41,13 @@ pub struct KeyStore {
 }
 
 impl Keys {
+    /// Keys that were found before the run.
+    pub fn found(files: BTreeMap<String, Vec<u8>>) -> Self {
+        Self(Mutex::new(KeyStore {
+            files,
+            ..KeyStore::default()
+        }))
+    }
     fn lock(&self) -> MutexGuard<'_, KeyStore> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

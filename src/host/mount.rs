@@ -233,6 +233,32 @@ impl Drop for View {
     }
 }
 
+/// A short look at a file system, read only, but with its journal replayed; unmounted when dropped.
+#[derive(Debug)]
+pub struct Momentary {
+    path: PathBuf,
+}
+
+impl Momentary {
+    /// Mounts `device` read only over `root`.
+    ///
+    /// # Errors
+    /// Names device and type.
+    pub fn open(device: &Path, root: &TargetRoot, format: &str) -> anyhow::Result<Self> {
+        mount(device, root, "/", format, &["ro".into()])?;
+        Ok(Self {
+            path: host_path(root, "/"),
+        })
+    }
+}
+
+impl Drop for Momentary {
+    fn drop(&mut self) {
+        // The namespace is private: what cannot be unmounted now goes with it.
+        let _ = unmount_path(&self.path);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

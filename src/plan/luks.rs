@@ -7,11 +7,11 @@ use super::op::{
     AlreadyRight, CreateLuks, Effect, Expected, KeySource, Mark, OpKind, Phase, Subject, Way,
 };
 use super::volumes::MARK;
-use super::{Access, Claim, Draft, Refusal, Resource, devices, filesystems};
-use crate::config::Origin;
+use super::{Access, Claim, Draft, Options, Refusal, Resource, devices, filesystems};
 use crate::config::model::Luks;
+use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
-use crate::facts::SuperblockFacts;
+use crate::facts::{Observed, SuperblockFacts};
 use reuse::{Decision, Format};
 
 pub use clevis::{is_bound, needs_network};
@@ -28,6 +28,25 @@ pub fn plan(draft: &mut Draft) {
             draft.refuse(*refusal);
         }
     }
+}
+
+/// Volumes that are there and would be kept, were there a key: the config has none, nothing else unlocks them, and
+/// an earlier run handed them over.
+pub fn without_key(document: &Document, observed: &Observed, options: &Options) -> Vec<String> {
+    let mut draft = Draft::new(document, observed, options);
+    super::partitions::plan(&mut draft);
+    super::raid::plan(&mut draft);
+    let volumes = document.config().storage.luks.iter().filter(|luks| {
+        let is_found = || -> Option<bool> {
+            let device = luks.device.as_deref()?;
+            let device = devices::resolve(&draft, device, "", None).ok()?;
+            let found = found(&draft, &device);
+            Some(found.kind.as_deref() == Some("crypto_LUKS") && !is_marked(&found))
+        };
+        let is_generated = !has_key(luks) && !is_cex(luks) && !is_bound(&luks.clevis);
+        is_generated && luks.wipe_volume != Some(true) && is_found() == Some(true)
+    });
+    volumes.map(|luks| luks.name.clone()).collect()
 }
 
 fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Refusal>> {

@@ -1,9 +1,10 @@
 //! The disks stage: partitions, arrays, encrypted volumes, file systems.
 
-use super::{Body, Stand, options};
+use super::{Body, Stand, kept_keys, options};
 use crate::boot::trouble::Trouble;
 use crate::boot::{aliases, oem};
 use crate::config::{Config, Document};
+use crate::execute::Keys;
 use crate::facts::Observed;
 use crate::host::{Devices, wait};
 use crate::observe;
@@ -20,7 +21,7 @@ pub(super) fn body(stand: &mut Stand<'_>) -> Body {
     if asks_for_nothing(config) {
         return Body::default();
     }
-    let observed = match observe_disks(stand) {
+    let mut observed = match observe_disks(stand) {
         Ok(observed) => observed,
         Err(trouble) => return Body::failed(trouble),
     };
@@ -29,7 +30,9 @@ pub(super) fn body(stand: &mut Stand<'_>) -> Body {
         false => stand.document.clone(),
     };
     let names = device_names(config);
-    let body = plan_and_run(stand, &document, &observed);
+    let found = kept_keys::look(&document, &observed, &options(Part::Disks, None), stand.log);
+    observed.kept_keys.extend(found.keys().cloned());
+    let body = plan_and_run(stand, &document, &observed, Keys::found(found));
     aliases::link(&names, stand.log);
     body
 }
@@ -42,12 +45,17 @@ fn asks_for_nothing(config: &Config) -> bool {
         && storage.filesystems.is_empty()
 }
 
-fn plan_and_run(stand: &mut Stand<'_>, document: &Document, observed: &Observed) -> Body {
+fn plan_and_run(
+    stand: &mut Stand<'_>,
+    document: &Document,
+    observed: &Observed,
+    keys: Keys,
+) -> Body {
     let plan = match stand.plan(document, observed, &options(Part::Disks, None)) {
         Ok(plan) => plan,
         Err(trouble) => return Body::failed(trouble),
     };
-    let (body, yielded) = stand.run(&plan);
+    let (body, yielded) = stand.run(&plan, keys);
     stand.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
     stand.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
     body

@@ -3,6 +3,7 @@
 mod arrays;
 mod disks;
 mod files;
+mod kept_keys;
 mod mount;
 mod result_file;
 
@@ -14,7 +15,7 @@ use super::state::State;
 use super::trouble::Trouble;
 use crate::config::Document;
 
-use crate::execute::KeyStore;
+use crate::execute::{KeyStore, Keys};
 use crate::facts::Observed;
 use crate::fetch::{Fetcher, NetworkNeed, needs_network};
 use crate::host::TargetRoot;
@@ -126,7 +127,7 @@ impl Stand<'_> {
         first_boot: Option<FirstBoot>,
     ) -> Body {
         match self.plan(self.document, observed, &options(part, first_boot)) {
-            Ok(plan) => self.run(&plan).0,
+            Ok(plan) => self.run(&plan, Keys::default()).0,
             Err(trouble) => Body::failed(trouble),
         }
     }
@@ -147,7 +148,7 @@ impl Stand<'_> {
     }
 
     /// Runs a plan. Besides what it did: its keys and the directories it made.
-    fn run(&mut self, plan: &Plan) -> (Body, Yield) {
+    fn run(&mut self, plan: &Plan, keys: Keys) -> (Body, Yield) {
         let root = self.root();
         let Ran {
             plan_digest,
@@ -157,6 +158,7 @@ impl Stand<'_> {
             made,
         } = run(
             plan,
+            keys,
             &Surroundings {
                 stage: self.args.stage,
                 log: self.log,

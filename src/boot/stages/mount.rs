@@ -5,6 +5,7 @@ use crate::boot::labels;
 use crate::boot::trouble::Trouble;
 use crate::config::Config;
 use crate::config::model::Storage;
+use crate::execute::Keys;
 use crate::facts::Observed;
 use crate::facts::paths::clean;
 use crate::observe::{self, root::View};
@@ -61,7 +62,7 @@ fn plan_and_run(stand: &mut Stand<'_>, observed: &Observed) -> Body {
         Ok(plan) => plan,
         Err(trouble) => return Body::failed(trouble),
     };
-    let (body, yielded) = stand.run(&plan);
+    let (body, yielded) = stand.run(&plan, Keys::default());
     let invented = invented(&plan, &yielded.made);
     if !invented.is_empty() {
         let noted = stand.state.notated_directories.get_or_insert_default();

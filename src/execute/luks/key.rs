@@ -24,6 +24,9 @@ pub(super) fn obtain(act: &CreateLuks, context: &Context) -> anyhow::Result<Vec<
             generate().with_context(|| format!("cannot make a key for volume {name}"))
         }
         KeySource::Kept => {
+            if let Some(key) = context.keys.of(name) {
+                return Ok(key);
+            }
             let path = format!("{KEY_DIRECTORY}/{name}");
             let key = context.root.read(&path);
             let key = key.with_context(|| format!("cannot read {path} of the target"))?;
