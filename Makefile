@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-boot test-boot-quick lint bench bench-boot bench-storage fuzz
+.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -47,9 +47,18 @@ demo:
 	tests/needs.sh build demo
 	examples/demo.sh
 
-test:
+test: release
 	tests/needs.sh build demo test
-	$(CARGO) test
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test
+
+# With what a plain run leaves out: slow cases, a hundred power cuts, two hundred runs after each other, 10,000
+# rounds against sgdisk. Takes more than an hour.
+test-storage: release
+	tests/needs.sh build demo test
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --slow
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --repeat 200 harness::links-are-not-raced
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --power-cuts 100
+	$(CARGO) test --test sgdisk_requests ten_thousand -- --ignored
 
 # Whole machines in QEMU, from power-on to the real root. One of them: tests/boot/run.py NAME; --list names them.
 test-boot: release

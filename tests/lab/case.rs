@@ -25,6 +25,9 @@ pub struct Case {
     /// Which rule it shows, for the reader.
     #[serde(default)]
     pub why: String,
+    /// It takes a minute: a plain run leaves it out.
+    #[serde(default)]
+    pub slow: bool,
     /// Disks before.
     #[serde(default, rename = "disk")]
     pub disks: Vec<Disk>,

@@ -36,6 +36,10 @@ pub fn read(
     Ok(judge(primary, backup, sector_bytes, sectors))
 }
 
+/// Where the first header always is. Nothing up to it can be used, whatever a backup says: a table taken from
+/// that could not be written again.
+const PRIMARY_LBA: u64 = 1;
+
 /// Chooses between the two copies.
 fn judge(
     primary: Result<Copy, String>,
@@ -179,7 +183,7 @@ fn check_header(header: GPTHeader, lba: u64, sectors: u64) -> Result<GPTHeader, 
             "it was made for a larger disk: the usable range ends at sector {last}, this disk has {sectors} \
              sectors"
         ))
-    } else if first > last || (first < lba && lba < last) {
+    } else if first <= PRIMARY_LBA || first > last || (first < lba && lba < last) {
         Err(format!("the usable range {first}..{last} is not plausible"))
     } else {
         Ok(header)
