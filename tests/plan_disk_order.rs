@@ -37,7 +37,9 @@ fn plan(storage: &str, disks: Vec<DiskFacts>) -> Plan {
         target: Target::Present,
         first_boot: None,
     };
-    plan::build(&document, &observed, &options).expect("it can be planned")
+    let plan = plan::build(&document, &observed, &options).expect("it can be planned");
+    check_schema(&plan);
+    plan
 }
 
 /// Two disks with two file systems each.
@@ -112,6 +114,40 @@ fn an_array_over_rotating_disks_has_their_heads() {
     let plan = plan(storage, vec![rotating("/dev/sda"), rotating("/dev/sdb")]);
     let (array, partition) = (made(&plan, "/dev/md/data"), made(&plan, "/dev/sda2"));
     assert!(waits(&plan, array, partition) || waits(&plan, partition, array));
+}
+
+/// Claims of these operations are part of what programs are promised.
+fn check_schema(plan: &Plan) {
+    let whole: serde_json::Value =
+        serde_json::from_str(include_str!("../schemas/plan.json")).expect("JSON");
+    let operations = serde_json::json!({
+        "$defs": whole["$defs"],
+        "items": whole["properties"]["operations"]["items"],
+    });
+    let schema = jsonschema::validator_for(&operations).expect("a schema");
+    let value = serde_json::to_value(&plan.operations).expect("it serialises");
+    let errors: Vec<String> = schema
+        .iter_errors(&value)
+        .map(|error| format!("{error} at {}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn keys_are_derived_one_by_one() {
+    let storage = r#"{"luks": [
+        {"name": "a", "device": "/dev/sda", "keyFile": {"source": "data:,a"}},
+        {"name": "b", "device": "/dev/sdb", "keyFile": {"source": "data:,b"}}]}"#;
+    let plan = plan(storage, vec![blank("/dev/sda"), blank("/dev/sdb")]);
+    let made: Vec<&Operation> = plan
+        .operations
+        .iter()
+        .filter(|op| matches!(op.kind, OpKind::CreateLuks(_)))
+        .collect();
+    let [first, second] = made[..] else {
+        panic!("two volumes: {plan:#?}");
+    };
+    assert!(waits(&plan, second, first) || waits(&plan, first, second));
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub enum Resource {
     Device(DeviceRef),
     /// The heads of a disk that rotates, by its node: only ever changed, so that writers come one by one.
     Spindle(String),
+    /// The memory that deriving a key from a passphrase takes, up to half of the machine's: only ever changed, so
+    /// that encrypted volumes are made and opened one by one.
+    KeyDerivation,
     /// What volumes are cut from, by its name: a volume group of LVM.
     Pool(String),
     /// A mounted file system, by mount point inside the target (`/` is the root).

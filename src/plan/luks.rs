@@ -146,6 +146,7 @@ impl Case<'_> {
         let luks = self.luks;
         let mut claims = vec![Claim::new(Access::Make, Resource::Device(self.volume()))];
         claims.extend(filesystems::changes_content(&self.device));
+        claims.push(Claim::new(Access::Change, Resource::KeyDerivation));
         let kind = OpKind::CreateLuks(CreateLuks {
             name: luks.name.clone(),
             device: self.device.clone(),
