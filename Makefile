@@ -51,11 +51,11 @@ test: release
 	tests/needs.sh build demo test
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test
 
-# With what a plain run leaves out: slow cases, a hundred power cuts, two hundred runs after each other, 10,000
+# With what a plain run leaves out: every case of the lab, a hundred power cuts, two hundred runs after each other, 10,000
 # rounds against sgdisk. Takes more than an hour.
 test-storage: release
 	tests/needs.sh build demo test
-	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --slow
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --all
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --repeat 200 harness::links-are-not-raced
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --power-cuts 100
 	$(CARGO) test --test sgdisk_requests ten_thousand -- --ignored

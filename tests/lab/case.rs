@@ -25,9 +25,9 @@ pub struct Case {
     /// Which rule it shows, for the reader.
     #[serde(default)]
     pub why: String,
-    /// It takes a minute: a plain run leaves it out.
+    /// A plain run takes it; the others come with `--all`.
     #[serde(default)]
-    pub slow: bool,
+    pub always: bool,
     /// Disks before.
     #[serde(default, rename = "disk")]
     pub disks: Vec<Disk>,

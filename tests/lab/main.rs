@@ -27,8 +27,8 @@ use std::process::ExitCode;
 
 /// Each selected case so many times.
 const REPEAT: &str = "--repeat";
-/// The slow cases, too.
-const SLOW: &str = "--slow";
+/// Every case, not only those that a plain run takes.
+const ALL: &str = "--all";
 /// Only power cuts, at so many points.
 const POWER_CUTS: &str = "--power-cuts";
 /// Points of a run without that option.
@@ -71,10 +71,10 @@ fn run(arguments: &[String]) -> Result<bool, String> {
                 }
             })
     };
-    let slow = !filters.is_empty() || arguments.iter().any(|a| a == SLOW);
+    let every = !filters.is_empty() || arguments.iter().any(|a| a == ALL);
     let cases: Vec<case::Case> = all
         .iter()
-        .filter(|case| wanted(&case.name) && (slow || !case.slow))
+        .filter(|case| wanted(&case.name) && (every || case.always))
         .cloned()
         .collect();
     let cases = match arguments.iter().any(|a| a == "--stages") {

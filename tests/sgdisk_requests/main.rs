@@ -4,7 +4,7 @@
 //! Where we differ on purpose, and what each difference is held to:
 //! - An entry without number that describes a partition exactly is that partition ([`adopt`]); sgdisk
 //!   would make a second one at every run. The result must be that of the entry with the number.
-//! - A partition that keeps its place keeps its attribute bits when it is resized; sgdisk clears them.
+//! - A partition that keeps its start and its type keeps its attribute bits when it is resized or replaced; sgdisk clears them.
 //! - A given start with an open size: sgdisk takes the end of the largest free block and fails when
 //!   the start is in another one. The result must be that of sgdisk with the size written out.
 //! - A start that sgdisk moves when it commits, so that Ignition's check fails behind a table that is
@@ -231,7 +231,7 @@ fn adopt(wanted: &mut [Want], present: &Slots) -> bool {
     !adopted.is_empty()
 }
 
-/// Two tables, but for GUIDs that chance chose and the attribute bits of what was resized.
+/// Two tables, but for GUIDs that chance chose and the attribute bits of what keeps its start and its type.
 fn same(ours: &Slots, theirs: &Slots, before: &Slots, tally: &Tally) -> Result<(), String> {
     let numbers = |slots: &Slots| slots.keys().copied().collect::<Vec<u32>>();
     if numbers(ours) != numbers(theirs) {
@@ -261,7 +261,10 @@ fn same(ours: &Slots, theirs: &Slots, before: &Slots, tally: &Tally) -> Result<(
         if is_random {
             expected.guid.clear();
         }
-        if is_resized && own.attributes == before[number].attributes {
+        let keeps_bits = before.get(number).is_some_and(|old| {
+            (old.start, &old.kind, old.attributes) == (own.start, &own.kind, own.attributes)
+        });
+        if keeps_bits {
             expected.attributes = own.attributes;
         }
         if *own != expected {
