@@ -47,14 +47,16 @@ demo:
 	tests/needs.sh build demo
 	examples/demo.sh
 
-test: release
+test:
 	tests/needs.sh build demo test
+	$(MAKE) release
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test
 
 # With what a plain run leaves out: every case of the lab, a hundred power cuts, two hundred runs after each other, 10,000
 # rounds against sgdisk. Takes more than an hour.
-test-storage: release
+test-storage:
 	tests/needs.sh build demo test
+	$(MAKE) release
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --all
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --repeat 200 harness::links-are-not-raced
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --power-cuts 100
