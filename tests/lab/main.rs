@@ -32,7 +32,7 @@ const ALL: &str = "--all";
 /// Only power cuts, at so many points.
 const POWER_CUTS: &str = "--power-cuts";
 /// Points of a run without that option.
-const USUAL_POWER_CUTS: usize = 2;
+const USUAL_POWER_CUTS: usize = 1;
 
 /// Cases the project promises to keep.
 const PROMISED_CASES: usize = 300;
