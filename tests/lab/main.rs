@@ -31,8 +31,6 @@ const REPEAT: &str = "--repeat";
 const ALL: &str = "--all";
 /// Only power cuts, at so many points.
 const POWER_CUTS: &str = "--power-cuts";
-/// Points of a run without that option.
-const USUAL_POWER_CUTS: usize = 1;
 
 /// Cases the project promises to keep.
 const PROMISED_CASES: usize = 300;
@@ -91,12 +89,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
             .collect(),
         None => cases,
     };
-    let by_stages = arguments.iter().any(|a| a == "--stages");
-    let cuts = match number_behind(arguments, POWER_CUTS)? {
-        Some(points) => points,
-        None if wanted(power::NAME) && !by_stages => USUAL_POWER_CUTS,
-        None => 0,
-    };
+    let cuts = number_behind(arguments, POWER_CUTS)?.unwrap_or(0);
     let cases = match arguments.iter().any(|a| a == POWER_CUTS) {
         true => Vec::new(),
         false => cases,
