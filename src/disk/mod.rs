@@ -3,6 +3,7 @@
 pub mod device;
 pub mod gpt;
 pub mod layout;
+pub mod position;
 pub mod raid;
 pub mod size;
 pub mod superblock;

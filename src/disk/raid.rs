@@ -334,13 +334,7 @@ impl<R: Read + Seek> Read for Beginning<'_, R> {
 
 impl<R> Seek for Beginning<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(at) => i128::from(at),
-            SeekFrom::End(by) => i128::from(self.bytes) + i128::from(by),
-            SeekFrom::Current(by) => i128::from(self.position) + i128::from(by),
-        };
-        self.position = u64::try_from(target)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        self.position = super::position::after_seek(self.position, self.bytes, to)?;
         Ok(self.position)
     }
 }

@@ -8,7 +8,7 @@ mod uses;
 use crate::config::Config;
 use crate::disk::DeviceRef;
 use crate::disk::layout::Extent;
-use crate::disk::{gpt, superblock};
+use crate::disk::{gpt, position, superblock};
 use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
@@ -256,13 +256,7 @@ impl Read for Part<'_> {
 
 impl Seek for Part<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(at) => i128::from(at),
-            SeekFrom::End(by) => i128::from(self.bytes) + i128::from(by),
-            SeekFrom::Current(by) => i128::from(self.position) + i128::from(by),
-        };
-        self.position = u64::try_from(target)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "seek before the start"))?;
+        self.position = position::after_seek(self.position, self.bytes, to)?;
         Ok(self.position)
     }
 }

@@ -5,7 +5,7 @@ mod arrays;
 
 use super::keys::{self, Key, Volume};
 use super::op::*;
-use super::paths::{Ground, refuse_path};
+use super::paths::Ground;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, relabel};
 use crate::config::Origin;
 use crate::config::model;
@@ -129,10 +129,7 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        let resolved = self.ground.resolve(path);
-        resolved
-            .map_err(|cause| refuse_path(self.draft, path, &cause, origin.clone()))
-            .ok()
+        self.ground.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn push(

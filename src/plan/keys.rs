@@ -2,7 +2,7 @@
 //! moment a new volume is handed over, which is when its key is there.
 
 use super::op::*;
-use super::paths::{Ground, refuse_path};
+use super::paths::Ground;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, filesystems, luks};
 use crate::config::{JsonPath, Origin, model};
 use crate::disk::DeviceRef;
@@ -300,10 +300,7 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        let resolved = self.ground.resolve(path);
-        resolved
-            .map_err(|cause| refuse_path(self.draft, path, &cause, origin.clone()))
-            .ok()
+        self.ground.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn push(

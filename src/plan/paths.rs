@@ -70,6 +70,18 @@ impl<'a> Ground<'a> {
         paths::resolve(path, |at| self.look(at))
     }
 
+    /// Resolves a path; one that cannot be is refused.
+    pub fn resolve_or_refuse(
+        &self,
+        draft: &mut Draft<'_>,
+        path: &str,
+        origin: &Option<Origin>,
+    ) -> Option<String> {
+        self.resolve(path)
+            .map_err(|cause| refuse_path(draft, path, &cause, origin.clone()))
+            .ok()
+    }
+
     fn look(&self, at: &str) -> Result<Seen, ResolveError> {
         self.overlay.look(at, |at| Ok(self.facts.look(at)))
     }

@@ -191,7 +191,12 @@ fn refuse_held(
         .enumerate()
         .filter_map(|(i, member)| {
             let holders: Vec<String> = holders(draft, member)
-                .filter(|holder| !judgement.stop.iter().any(|node| names(holder, node)))
+                .filter(|holder| {
+                    !judgement
+                        .stop
+                        .iter()
+                        .any(|node| devices::is_held_by(holder, node))
+                })
                 .cloned()
                 .collect();
             (!holders.is_empty()).then(|| Refusal {
@@ -221,12 +226,6 @@ fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d
     devices::held_by(draft, member)
         .iter()
         .chain(parts.flatten())
-}
-
-/// True if the text speaks of this device.
-fn names(text: &str, node: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || "/_-.!".contains(c);
-    text.split(|c| !is_part(c)).any(|word| word == node)
 }
 
 fn claims(wish: &Wish) -> Vec<Claim> {
@@ -328,12 +327,12 @@ mod tests {
 
     #[test]
     fn a_holder_is_told_by_its_whole_name() {
-        assert!(names("in use by /dev/md12", "/dev/md12"));
-        assert!(names(
+        assert!(devices::is_held_by("in use by /dev/md12", "/dev/md12"));
+        assert!(devices::is_held_by(
             "in use by /dev/md12 (an array), mounted",
             "/dev/md12"
         ));
-        assert!(!names("in use by /dev/md127", "/dev/md12"));
-        assert!(!names("mounted at /dev/md12/x", "/dev/md12"));
+        assert!(!devices::is_held_by("in use by /dev/md127", "/dev/md12"));
+        assert!(!devices::is_held_by("mounted at /dev/md12/x", "/dev/md12"));
     }
 }

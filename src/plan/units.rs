@@ -4,7 +4,7 @@
 //! to disable that is not enabled in the target gets neither a line nor an operation.
 
 use super::op::*;
-use super::paths::{Ground, refuse_path};
+use super::paths::Ground;
 use super::permissions::{FILE_MODE, Names, as_new, differences};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
@@ -169,10 +169,7 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        let resolved = self.ground.resolve(path);
-        resolved
-            .map_err(|cause| refuse_path(self.draft, path, &cause, origin.clone()))
-            .ok()
+        self.ground.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn file(&mut self, unit: &Unit, path: &str, text: &str, origin: Option<Origin>) {

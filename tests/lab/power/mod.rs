@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What filters know it by.
+/// What verdicts call it.
 pub const NAME: &str = "power::cuts";
 
 /// Kernels side by side.
