@@ -184,6 +184,7 @@ impl Process<'_> {
             duration_us: micros(self.clock.elapsed()),
             outcome: outcome(body),
             plan_digest: body.plan_digest.clone(),
+            earlier_plans: body.earlier_plans.clone(),
             sources: sources.iter().map(source).collect(),
             operations: body.operations.clone(),
         };

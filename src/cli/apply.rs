@@ -6,13 +6,13 @@ use super::prepare::{self, Prepared};
 use super::progress::Progress;
 use super::target::{Mode, TargetArgs};
 use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Observer, Record, Width};
+use crate::execute::scheduler::{self, Observer, Outcome, Record, Width};
 use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::mount;
-use crate::plan::Plan;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
+use crate::plan::{self, Plan};
 use crate::report::{self, OperationReport, Report};
 use anyhow::Context as _;
 use clap::Args;
@@ -47,20 +47,67 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     check_target(&args.target)?;
     let stop = interruptible()?;
-    let prepared = prepare::prepare(&args.config, &args.target)?;
+    let mut prepared = prepare::prepare(&args.config, &args.target)?;
     if args.target.mode() != Mode::Tree {
         mount::enter_private_namespace()
             .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
     }
     let clock = Instant::now();
     let started = report::now();
-    let progress = Progress::new(&prepared.plan);
-    let events = UntilStopped(&stop);
-    let records = execute_plan(&prepared, jobs(args.jobs), &stop, &progress, &events);
-    progress.end();
-    let report = make_report(&prepared, started, clock.elapsed(), &records);
+    let ran = execute_all(&mut prepared, args, &stop)?;
+    let count = ran.count;
+    let report = make_report(&prepared, started, clock.elapsed(), ran);
     deliver(args, &report)?;
-    conclude(&prepared.plan, &report)
+    conclude(count, &report)
+}
+
+/// What ran so far.
+#[derive(Default)]
+struct Ran {
+    count: Summary,
+    operations: Vec<OperationReport>,
+    earlier_plans: Vec<String>,
+}
+
+/// What exists but has to be put together to be looked into comes first, then all is planned again.
+fn execute_all(
+    prepared: &mut Prepared,
+    args: &ApplyArgs,
+    stop: &AtomicBool,
+) -> Result<Ran, Failure> {
+    let keys = Keys::default();
+    let mut ran = Ran::default();
+    let run = |prepared: &Prepared, plan: &Plan, ran: &mut Ran| {
+        let progress = Progress::new(plan);
+        let events = UntilStopped(stop);
+        let records = execute_plan(
+            plan,
+            prepared,
+            &keys,
+            jobs(args.jobs),
+            stop,
+            &progress,
+            &events,
+        );
+        progress.end();
+        ran.count.include(Summary::of(plan));
+        record::append(
+            &mut ran.operations,
+            record::reports(plan, &records, Place::Desk),
+        );
+        records
+            .iter()
+            .all(|record| matches!(record.outcome, Outcome::Done(_)))
+    };
+    while let Some(part) = plan::ahead::ahead(&prepared.plan, &prepared.opened) {
+        ran.earlier_plans.push(digest(&prepared.plan));
+        if !run(prepared, &part, &mut ran) {
+            return Ok(ran);
+        }
+        prepared.plan_behind(&part, &args.target)?;
+    }
+    run(prepared, &prepared.plan, &mut ran);
+    Ok(ran)
 }
 
 /// The devices of this machine are only touched when asked for by name.
@@ -109,21 +156,22 @@ pub(super) fn jobs(wanted: Option<u16>) -> Width {
 
 /// Executes a plan; returns one record per operation.
 pub(super) fn execute_plan(
+    plan: &Plan,
     prepared: &Prepared,
+    keys: &Keys,
     jobs: Width,
     stop: &AtomicBool,
     observer: &dyn Observer,
     events: &(dyn FetchEvents + Sync),
 ) -> Vec<Record> {
-    let keys = Keys::default();
     let context = Context {
-        keys: &keys,
+        keys,
         root: &prepared.root,
         devices: &prepared.devices,
         fetcher: &prepared.fetcher,
         events,
     };
-    scheduler::run(&prepared.plan, jobs, stop, observer, &|operation| {
+    scheduler::run(plan, jobs, stop, observer, &|operation| {
         execute::execute(&operation.kind, &context)
     })
 }
@@ -140,7 +188,7 @@ impl FetchEvents for UntilStopped<'_> {
     }
 }
 
-fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[Record]) -> Report {
+fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Ran) -> Report {
     Report {
         version: report::VERSION,
         kindling: env!("CARGO_PKG_VERSION").into(),
@@ -148,8 +196,9 @@ fn make_report(prepared: &Prepared, started: String, took: Duration, records: &[
         started,
         duration_us: record::micros(took),
         plan_digest: digest(&prepared.plan),
+        earlier_plans: ran.earlier_plans,
         sources: prepared.loaded.report_sources(),
-        operations: record::reports(&prepared.plan, records, Place::Desk),
+        operations: ran.operations,
     }
 }
 
@@ -178,7 +227,7 @@ fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), Failure> {
     clippy::print_stderr,
     reason = "the command line is where text goes out"
 )]
-fn conclude(plan: &Plan, report: &Report) -> Result<Exit, Failure> {
+fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
     let took = Duration::from_micros(report.duration_us);
     let not_started = report
         .operations
@@ -207,7 +256,6 @@ fn conclude(plan: &Plan, report: &Report) -> Result<Exit, Failure> {
             message: message.join("\n"),
         });
     }
-    let count = Summary::of(plan);
     if count.is_nothing() {
         eprintln!("kindling: nothing to do, {} already right", count.keep);
     } else {

@@ -14,6 +14,7 @@ use crate::boot::findings::log_findings;
 use crate::boot::flags::{Flag, Given, Grammar, Syntax};
 use crate::boot::narrate::{self, Fetches, Narrator};
 use crate::config::{Document, JsonPath};
+use crate::execute::Keys;
 use crate::execute::scheduler::{Outcome, Record, Unobserved};
 use crate::fetch::{self, FetchEvent, FetchEvents, Fetcher, Settings, VERSION_TEXT};
 use crate::log::Log;
@@ -180,7 +181,16 @@ fn execute(prepared: &Prepared, stop: &AtomicBool, log: &Log, events: &Fetches<'
         root: prepared.root.path(),
         also: &Unobserved,
     };
-    execute_plan(prepared, jobs(None), stop, &narrator, events)
+    let keys = Keys::default();
+    execute_plan(
+        &prepared.plan,
+        prepared,
+        &keys,
+        jobs(None),
+        stop,
+        &narrator,
+        events,
+    )
 }
 
 fn conclude(prepared: &Prepared, records: &[Record]) -> Result<(), Failure> {

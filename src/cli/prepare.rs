@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
 use super::target::{ImageBinding, Mode, TargetArgs};
 use crate::config::Config;
+use crate::disk::DeviceRef;
 use crate::facts::Observed;
 use crate::fetch::Fetcher;
 use crate::host::devices::{Access, Image};
@@ -30,6 +31,8 @@ pub struct Prepared {
     pub devices: Devices,
     /// For file contents.
     pub fetcher: Fetcher,
+    /// What this run put together to look into it.
+    pub opened: BTreeSet<DeviceRef>,
     /// Holds the mount points of image runs; removed in the end.
     _scratch: Option<tempfile::TempDir>,
 }
@@ -57,19 +60,39 @@ pub fn prepare_loaded(loaded: Loaded, args: &TargetArgs) -> Result<Prepared, Fai
         });
     }
     let devices = Devices::with_images(args.images.iter().map(bound).collect());
-    let options = options(args);
-    let observed = observe_machine(&loaded, args, &root, &devices, &options)?;
-    let plan = plan::build(&loaded.document, &observed, &options)
-        .map_err(|refusals| Failure::refused(&refusals))?;
-    let fetcher = loaded.fetcher.clone();
-    Ok(Prepared {
-        plan,
+    let mut prepared = Prepared {
+        plan: Plan {
+            operations: Vec::new(),
+        },
+        fetcher: loaded.fetcher.clone(),
         loaded,
         root,
         devices,
-        fetcher,
+        opened: BTreeSet::new(),
         _scratch: scratch,
-    })
+    };
+    prepared.plan(args)?;
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// Looks at the machine as it is now, and plans.
+    fn plan(&mut self, args: &TargetArgs) -> Result<(), Failure> {
+        let options = options(args);
+        let observed = Observed {
+            opened: self.opened.clone(),
+            ..observe_machine(&self.loaded, args, &self.root, &self.devices, &options)?
+        };
+        self.plan = plan::build(&self.loaded.document, &observed, &options)
+            .map_err(|refusals| Failure::refused(&refusals))?;
+        Ok(())
+    }
+
+    /// Plans again once `part` of the plan has run.
+    pub fn plan_behind(&mut self, part: &Plan, args: &TargetArgs) -> Result<(), Failure> {
+        self.opened.extend(plan::ahead::opened_by(part));
+        self.plan(args)
+    }
 }
 
 fn options(args: &TargetArgs) -> Options {

@@ -98,7 +98,7 @@ fn open_alone(path: &Path) -> io::Result<File> {
 fn check_unchanged(name: &str, expected: &Expected, found: &Superblock) -> anyhow::Result<()> {
     let is_expected = match expected {
         Expected::Anything => true,
-        Expected::Blank => found.kind.is_none() || found.incomplete,
+        Expected::Blank | Expected::Unseen => found.kind.is_none() || found.incomplete,
         Expected::Kind(kind) => found.kind.as_ref() == Some(kind),
     };
     match is_expected {

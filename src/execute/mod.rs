@@ -40,6 +40,12 @@ pub struct KeyStore {
     pub volume_keys: BTreeMap<String, Vec<u8>>,
 }
 
+impl From<KeyStore> for Keys {
+    fn from(store: KeyStore) -> Self {
+        Self(Mutex::new(store))
+    }
+}
+
 impl Keys {
     /// Keys that were found before the run.
     pub fn found(files: BTreeMap<String, Vec<u8>>) -> Self {

@@ -24,6 +24,15 @@ pub fn reports(plan: &Plan, records: &[Record], place: Place) -> Vec<OperationRe
         .collect()
 }
 
+/// Adds entries of a plan that ran behind another: their numbers go on from those.
+pub fn append(entries: &mut Vec<OperationReport>, more: Vec<OperationReport>) {
+    let first = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    entries.extend(more.into_iter().map(|entry| OperationReport {
+        id: entry.id.saturating_add(first),
+        ..entry
+    }));
+}
+
 fn operation_report(operation: &Operation, record: &Record, place: Place) -> OperationReport {
     let (outcome, bytes) = match &record.outcome {
         Outcome::Done(_) if operation.effect == Effect::Skip => (report::Outcome::Skipped, None),

@@ -12,6 +12,7 @@ pub use accounts::AccountFacts;
 pub use disks::{DeviceFacts, DiskFacts, MappingFacts, SuperblockFacts, TableFacts};
 pub use root::{NodeFacts, NodeKind, RootFacts};
 
+use crate::disk::DeviceRef;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything observed for one config.
@@ -31,4 +32,6 @@ pub struct Observed {
     pub kept_keys: BTreeSet<String>,
     /// There is a TPM 2.
     pub has_tpm: bool,
+    /// Arrays and encrypted volumes that this very run put together, so that it could look into them.
+    pub opened: BTreeSet<DeviceRef>,
 }

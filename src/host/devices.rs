@@ -77,14 +77,22 @@ pub struct Disk {
     pub is_image: bool,
 }
 
+/// Lets the kernel forget what it read of a device. What is written to a partition of it, or to a mapping over it,
+/// does not reach what is kept in memory of the device itself, and while anything on it is in use that stays there.
+///
+/// # Errors
+/// The device is gone.
+pub fn forget_cached(device: &File) -> nix::Result<()> {
+    posix_fadvise(device, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+}
+
 impl Disk {
-    /// Lets the kernel forget what it read of the disk. What is written to a partition does not reach
-    /// what is kept in memory of its disk, and while anything on the disk is mounted that stays there.
+    /// Lets the kernel forget what it read of the disk ([`forget_cached`]).
     ///
     /// # Errors
     /// The device is gone.
     pub fn forget_cached(&self) -> anyhow::Result<()> {
-        posix_fadvise(&self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+        forget_cached(&self.file)
             .with_context(|| format!("cannot read {} anew", self.path.display()))
     }
 }

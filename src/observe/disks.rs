@@ -12,7 +12,7 @@ use crate::disk::{gpt, position, superblock};
 use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
-use crate::host::devices::{Access, Image, present_disks};
+use crate::host::devices::{Access, Image, forget_cached, present_disks};
 use crate::host::{Devices, kernel_table, partition_maps, sys};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -299,6 +299,7 @@ fn other_devices(
 fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
     let act = || format!("cannot look at device {name}");
     let mut file = File::open(name).with_context(act)?;
+    forget_cached(&file).with_context(act)?;
     let bytes = sys::block_bytes(&file).with_context(act)?;
     let superblock = superblock::probe(&mut file).with_context(act)?;
     let node = Path::new(name).canonicalize().with_context(act)?;

@@ -1,6 +1,6 @@
 //! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
 
-use super::op::OpKind;
+use super::op::{Expected, OpKind, Way};
 use super::{Draft, Effect, Options, Refusal, Scope, partitions, raid};
 use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::device::DeviceRef;
@@ -397,6 +397,29 @@ pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
         }
         DeviceRef::Path { path } => draft.observed.devices.get(path).map(|facts| facts.bytes),
         DeviceRef::Array { .. } | DeviceRef::Luks { .. } => None,
+    }
+}
+
+/// What an operation may expect on a device that nothing of this plan makes anew.
+pub fn expected(draft: &Draft, device: &DeviceRef) -> Expected {
+    match content(draft, device).kind {
+        Some(kind) => Expected::Kind(kind),
+        None if is_unseen(draft, device) => Expected::Unseen,
+        None => Expected::Blank,
+    }
+}
+
+/// True if this plan puts the device together, and what is on it was not seen.
+pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
+    let mut operations = draft.operations().iter();
+    match device {
+        DeviceRef::Luks { name } => operations.any(|op| {
+            matches!(&op.kind, OpKind::CreateLuks(act) if act.name == *name && act.way == Way::Open)
+        }),
+        DeviceRef::Array { name } => {
+            raid::is_assembled_by(draft, name) && raid::content_of_assembled(draft, name).is_none()
+        }
+        _ => false,
     }
 }
 

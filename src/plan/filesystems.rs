@@ -151,10 +151,9 @@ impl Case<'_> {
             self.refuse_to_destroy(draft)?;
         }
         self.refuse_if_held(draft)?;
-        let expected = match (&self.found.kind, anew) {
-            (_, true) => Expected::Anything,
-            (Some(kind), _) => Expected::Kind(kind.clone()),
-            (None, _) => Expected::Blank,
+        let expected = match anew {
+            true => Expected::Anything,
+            false => devices::expected(draft, &self.device),
         };
         let id = match self.format {
             "none" => self.push_wipe(draft, expected),
@@ -276,12 +275,15 @@ impl Case<'_> {
                 "use ext4, xfs, btrfs, vfat, swap or none".into(),
             ));
         };
-        self.check_tool(draft, maker)?;
+        // A file system that turns out to be there needs no program.
+        if expected != Expected::Unseen {
+            self.check_tool(draft, maker)?;
+        }
         self.check_size(draft, maker)?;
         let uuid = self.filesystem.uuid.as_deref();
         let effect = match &expected {
             Expected::Kind(_) => Effect::Change,
-            Expected::Blank | Expected::Anything => Effect::Create,
+            Expected::Blank | Expected::Anything | Expected::Unseen => Effect::Create,
         };
         let kind = OpKind::MakeFilesystem(MakeFilesystem {
             device: self.device.clone(),

@@ -22,11 +22,35 @@ type Objection = (String, String);
 /// Plans all encrypted volumes of the config.
 pub fn plan(draft: &mut Draft) {
     let document = draft.document;
-    for (index, luks) in document.config().storage.luks.iter().enumerate() {
+    for (index, luks) in outer_first(&document.config().storage.luks) {
         let origin = draft.origin(&format!("$.storage.luks.{index}"));
         if let Err(refusal) = plan_one(draft, luks, origin) {
             draft.refuse(*refusal);
         }
+    }
+}
+
+/// In the order of the config, but a volume inside another one comes behind that.
+fn outer_first(volumes: &[Luks]) -> Vec<(usize, &Luks)> {
+    let mut ordered: Vec<(usize, &Luks)> = Vec::new();
+    let mut left: Vec<(usize, &Luks)> = volumes.iter().enumerate().collect();
+    while !left.is_empty() {
+        let is_inside = |(index, luks): &(usize, &Luks)| {
+            left.iter().any(|(other, outside)| {
+                let mapping = volume_of(outside).to_string();
+                other != index && luks.device.as_deref() == Some(mapping.as_str())
+            })
+        };
+        // Volumes inside each other cannot be ordered; that is found when all operations are.
+        let next = left.iter().position(|volume| !is_inside(volume));
+        ordered.push(left.remove(next.unwrap_or(0)));
+    }
+    ordered
+}
+
+fn volume_of(luks: &Luks) -> DeviceRef {
+    DeviceRef::Luks {
+        name: luks.name.clone(),
     }
 }
 
@@ -170,9 +194,7 @@ impl Case<'_> {
     }
 
     fn volume(&self) -> DeviceRef {
-        DeviceRef::Luks {
-            name: self.luks.name.clone(),
-        }
+        volume_of(self.luks)
     }
 }
 

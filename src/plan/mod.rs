@@ -1,6 +1,7 @@
 //! The plan: config and facts in, operations out. Pure; sees data, never the host.
 
 pub mod accounts;
+pub mod ahead;
 pub mod claims;
 pub mod content;
 pub mod describe;

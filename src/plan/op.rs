@@ -359,6 +359,9 @@ pub enum Expected {
     Kind(String),
     /// Whatever an array or volume made by this plan happens to show.
     Anything,
+    /// Nothing was seen, since what it lies on is not open yet. Taken for blank until somebody looks
+    /// ([`super::ahead`]).
+    Unseen,
 }
 
 /// See [`OpKind::WipeDevice`].

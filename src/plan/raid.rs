@@ -312,12 +312,9 @@ fn losses(draft: &Draft, member: &DeviceRef) -> Vec<String> {
 }
 
 fn expected(draft: &Draft, member: &DeviceRef) -> Expected {
-    if devices::is_made_anew(draft, member) {
-        return Expected::Anything;
-    }
-    match devices::content(draft, member).kind {
-        Some(kind) => Expected::Kind(kind),
-        None => Expected::Blank,
+    match devices::is_made_anew(draft, member) {
+        true => Expected::Anything,
+        false => devices::expected(draft, member),
     }
 }
 

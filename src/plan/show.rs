@@ -51,6 +51,13 @@ impl Summary {
         }
         summary
     }
+    /// Adds the counts of another plan.
+    pub fn include(&mut self, other: Self) {
+        self.create += other.create;
+        self.change += other.change;
+        self.destroy += other.destroy;
+        self.keep += other.keep;
+    }
     fn add(&mut self, effect: Effect) {
         match effect {
             Effect::Create => self.create += 1,

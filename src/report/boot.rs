@@ -41,6 +41,10 @@ pub struct StageReport {
     /// Digest of the plan that was executed, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_digest: Option<String>,
+    /// Digests of plans of this stage of which only the part ran that opens what is to be looked into; then
+    /// everything was planned again. Their operations are the first ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_plans: Vec<String>,
     /// Configs that this stage read.
     pub sources: Vec<Source>,
     /// Every operation, in plan order.

@@ -33,6 +33,10 @@ pub struct Report {
     pub duration_us: u64,
     /// Digest of the plan that was executed; `kindling plan --json` prints the same.
     pub plan_digest: String,
+    /// Digests of plans of which only the part ran that opens what is to be looked into; then everything was
+    /// planned again. Their operations are the first ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_plans: Vec<String>,
     /// Configs the plan came from.
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
@@ -52,7 +56,7 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OperationReport {
-    /// Number in the plan.
+    /// Number in the plan; where parts of earlier plans ran before, numbers go on from theirs.
     pub id: u32,
     /// Part of the run.
     pub phase: Phase,

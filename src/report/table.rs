@@ -273,6 +273,7 @@ mod tests {
             started: "2026-01-02T03:04:05Z".into(),
             duration_us: 2_500_000,
             plan_digest: "ab".repeat(32),
+            earlier_plans: Vec::new(),
             sources: vec![super::super::Source {
                 name: "a.ign".into(),
                 sha512: "cd".repeat(64),
@@ -329,6 +330,7 @@ FAILED: act 3
             duration_us: 1_250_000,
             outcome,
             plan_digest: (!operations.is_empty()).then(|| "ab".repeat(32)),
+            earlier_plans: Vec::new(),
             sources: report().sources,
             operations,
         }

@@ -3,6 +3,7 @@
 use super::case::{Case, Failure, Life, Line, Place, Verdict, Way};
 use super::shell::Runner;
 use super::{check, power, reboot, servers, stacked, stages};
+use kindling::host::devices::forget_cached;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -239,6 +240,9 @@ pub fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure
 
 fn fingerprint(device: &str) -> std::io::Result<String> {
     let mut file = File::open(device)?;
+    // What was written through a mapping over the disk is not in the cache of the disk itself.
+    file.sync_all()?;
+    forget_cached(&file)?;
     let size = file.seek(SeekFrom::End(0))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

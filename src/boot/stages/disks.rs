@@ -8,7 +8,7 @@ use crate::execute::Keys;
 use crate::facts::Observed;
 use crate::host::{Devices, wait};
 use crate::observe;
-use crate::plan::{self, Options, Part};
+use crate::plan::{self, Options, Part, Plan};
 use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,7 +32,7 @@ pub(super) fn body(stand: &mut Stand<'_>) -> Body {
     let names = device_names(config);
     let found = kept_keys::look(&document, &observed, &options(Part::Disks, None), stand.log);
     observed.kept_keys.extend(found.keys().cloned());
-    let body = plan_and_run(stand, &document, &observed, Keys::found(found));
+    let body = plan_and_run(stand, &document, observed, Keys::found(found));
     aliases::link(&names, stand.log);
     body
 }
@@ -45,20 +45,51 @@ fn asks_for_nothing(config: &Config) -> bool {
         && storage.filesystems.is_empty()
 }
 
+/// What exists but has to be put together to be looked into comes first, then all is planned again.
 fn plan_and_run(
     stand: &mut Stand<'_>,
     document: &Document,
-    observed: &Observed,
-    keys: Keys,
+    mut observed: Observed,
+    mut keys: Keys,
 ) -> Body {
-    let plan = match stand.plan(document, observed, &options(Part::Disks, None)) {
-        Ok(plan) => plan,
-        Err(trouble) => return Body::failed(trouble),
-    };
-    let (body, yielded) = stand.run(&plan, keys);
-    stand.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
-    stand.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
-    body
+    let options = options(Part::Disks, None);
+    let mut body = Body::default();
+    loop {
+        let plan = match stand.plan(document, &observed, &options) {
+            Ok(plan) => plan,
+            Err(trouble) => return body.then(Body::failed(trouble)),
+        };
+        let Some(part) = plan::ahead::ahead(&plan, &observed.opened) else {
+            let (last, yielded) = stand.run(&plan, keys);
+            stand.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
+            stand.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
+            return body.then(last);
+        };
+        let (first, yielded) = stand.run(&part, keys);
+        body = body.then(first.ahead_of(&plan));
+        if body.trouble.is_some() {
+            return body;
+        }
+        keys = Keys::from(yielded.keys);
+        observed = match look_again(stand, observed, &part) {
+            Ok(observed) => observed,
+            Err(trouble) => return body.then(Body::failed(trouble)),
+        };
+    }
+}
+
+/// Looks at everything once more, when a part of the plan has run.
+fn look_again(stand: &Stand<'_>, before: Observed, part: &Plan) -> Result<Observed, Trouble> {
+    let now = look(stand, &Devices::default(), &options(Part::Disks, None))?;
+    let opened = before
+        .opened
+        .into_iter()
+        .chain(plan::ahead::opened_by(part));
+    Ok(Observed {
+        opened: opened.collect(),
+        kept_keys: before.kept_keys,
+        ..now
+    })
 }
 
 /// Keys as the state holds them. Those of an earlier run of this stage open nothing any more, or were

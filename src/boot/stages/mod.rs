@@ -15,12 +15,13 @@ use super::state::State;
 use super::trouble::Trouble;
 use crate::config::Document;
 
-use crate::execute::{KeyStore, Keys};
+use crate::execute::{KeyStore, Keys, record};
 use crate::facts::Observed;
 use crate::fetch::{Fetcher, NetworkNeed, needs_network};
 use crate::host::TargetRoot;
 use crate::log::Log;
 use crate::observe;
+use crate::plan::digest::digest;
 use crate::plan::{self, FirstBoot, Mounts, Options, Part, Plan, Scope, Target};
 use crate::report::OperationReport;
 
@@ -49,6 +50,8 @@ pub struct Stand<'a> {
 pub struct Body {
     /// Digest of the plan, if there was one.
     pub plan_digest: Option<String>,
+    /// Digests of plans before it, of which only a part ran.
+    pub earlier_plans: Vec<String>,
     /// Every operation.
     pub operations: Vec<OperationReport>,
     /// Why it failed.
@@ -69,6 +72,26 @@ impl Body {
         Self {
             trouble: Some(trouble.into()),
             ..Self::default()
+        }
+    }
+
+    /// This one ran a part of a plan.
+    fn ahead_of(self, plan: &Plan) -> Self {
+        Self {
+            plan_digest: None,
+            earlier_plans: vec![digest(plan)],
+            ..self
+        }
+    }
+
+    /// This one and what came behind it.
+    fn then(mut self, next: Self) -> Self {
+        record::append(&mut self.operations, next.operations);
+        self.earlier_plans.extend(next.earlier_plans);
+        Self {
+            operations: self.operations,
+            earlier_plans: self.earlier_plans,
+            ..next
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The commands volumes are made with, as values. Keys go by files, never by arguments.
 
 use crate::host::Command;
-use crate::plan::op::{Clevis, CreateLuks, Mark};
+use crate::plan::op::{Clevis, CreateLuks, Mark, Way};
 use crate::plan::volumes::MARK;
 
 fn cryptsetup(verb: &str) -> Command {
@@ -32,10 +32,13 @@ pub(super) fn format(
         .args(behind.unwrap_or_default())
 }
 
-/// Opens a volume. `--persistent` stores the flags in the header, so they need no crypttab option.
+/// Opens a volume. `--persistent` stores the flags in the header, so they need no crypttab option; it also drops
+/// those that are there and not given, so a volume that is kept as it is gets it only with options of the config.
 pub(super) fn open(act: &CreateLuks, device: &str, key: &str) -> Command {
-    let mut command =
-        cryptsetup("luksOpen").args([device, &act.name, "--key-file", key, "--persistent"]);
+    let mut command = cryptsetup("luksOpen").args([device, &act.name, "--key-file", key]);
+    if act.way == Way::Format || !act.open_options.is_empty() {
+        command = command.arg("--persistent");
+    }
     if act.discard {
         command = command.arg("--allow-discards");
     }
@@ -106,7 +109,7 @@ pub(super) fn set_verification_pattern(device: &str, key: &str) -> Command {
 mod tests {
     use super::*;
     use crate::disk::DeviceRef;
-    use crate::plan::op::{Expected, KeySource, Way};
+    use crate::plan::op::{Expected, KeySource};
 
     fn act() -> CreateLuks {
         CreateLuks {
@@ -164,6 +167,14 @@ mod tests {
         };
         let want = format!("{start} --allow-discards --perf-no_read_workqueue");
         assert_eq!(open(&all, "/dev/x", "K").to_string(), want);
+        let kept = CreateLuks {
+            way: Way::Open,
+            ..act()
+        };
+        assert_eq!(
+            open(&kept, "/dev/x", "K").to_string(),
+            "cryptsetup luksOpen /dev/x data --key-file K"
+        );
         assert_eq!(
             try_key("/dev/x", "K").to_string(),
             "cryptsetup open --test-passphrase --key-file K /dev/x"

@@ -56,7 +56,10 @@ impl Case<'_> {
             }));
         }
         let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
-            return Ok(Decision::Format(Format::default()));
+            return Ok(Decision::Format(Format {
+                expected: devices::is_unseen(draft, &self.device).then_some(Expected::Unseen),
+                ..Format::default()
+            }));
         };
         if self.luks.wipe_volume == Some(true) {
             return self.anew(draft, &mapping, what);
@@ -111,6 +114,9 @@ impl Case<'_> {
             None
         };
         match (key, is_open) {
+            (Some(_), true) if draft.observed.opened.contains(&self.volume()) => {
+                Ok(Decision::Right(self.because()))
+            }
             (Some(key), true) if draft.options.scope == Scope::Stage(Part::Disks) => {
                 Ok(Decision::Open(Way::Confirm, key))
             }

@@ -5,7 +5,7 @@ use crate::config::Origin;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Entry;
 use crate::plan::op::{
-    AssembleArray, CreateLuks, Effect, KeySource, MakeFilesystem, OpKind, Operation,
+    AssembleArray, CreateLuks, Effect, Expected, KeySource, MakeFilesystem, OpKind, Operation,
     PartitionChange, Plan, Subject, Way, WriteTable,
 };
 use std::collections::BTreeSet;
@@ -226,6 +226,9 @@ fn filesystem_text(act: &MakeFilesystem) -> String {
     }
     if !act.options.is_empty() {
         text.push_str(&format!(", options {}", act.options.join(" ")));
+    }
+    if act.expected == Expected::Unseen {
+        text.push_str(", unless it is there already: that shows once the device is open");
     }
     text
 }
