@@ -164,12 +164,7 @@ impl FetchError {
             FetchError::NeedsNetwork { .. } => "run without --offline, or embed it as a data: URL",
             FetchError::NotFound { .. } => "check the URL",
             FetchError::Status { .. } => "check the URL, and the headers it needs",
-            FetchError::OutOfTime { last, .. } if last.contains("certificate") => {
-                "list the authority in ignition.security.tls.certificateAuthorities, check the clock"
-            }
-            FetchError::OutOfTime { .. } => {
-                "check that the server answers, or raise ignition.timeouts.httpTotal"
-            }
+            FetchError::OutOfTime { last, .. } => unanswered(last),
             FetchError::OemFile { .. } => {
                 "check the path; only Flatcar has a partition for files of the vendor"
             }
@@ -191,5 +186,18 @@ impl FetchError {
     /// True if nothing but the missing network is wrong.
     pub fn needs_network(&self) -> bool {
         matches!(self, FetchError::NeedsNetwork { .. })
+    }
+}
+
+/// What to do about a server that never answered as it should, by what was last in the way.
+fn unanswered(last: &str) -> &'static str {
+    if last.contains("clock of this machine") {
+        "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server"
+    } else if last.contains("NotValidForName") {
+        "name the server as its certificate does, or give it a certificate for this name"
+    } else if last.contains("certificate") {
+        "list the authority in ignition.security.tls.certificateAuthorities"
+    } else {
+        "check that the server answers, or raise ignition.timeouts.httpTotal"
     }
 }

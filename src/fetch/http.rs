@@ -3,6 +3,9 @@
 mod body;
 mod client;
 mod connecting;
+mod resume;
+mod retry_after;
+mod trust;
 
 pub(super) use client::Http;
 
@@ -12,6 +15,7 @@ use body::Body;
 use client::{Answer, AttemptError, Outgoing};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url};
+use resume::Steady;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -39,12 +43,24 @@ struct Fetch<'a> {
 /// How an attempt ended that did not end the fetch.
 enum Attempt {
     Success(Answer),
-    /// Worth another attempt.
-    Failed(String),
+    /// Worth another attempt, but not before so long as the server said.
+    Failed {
+        cause: String,
+        not_before: Option<Duration>,
+    },
     /// The total limit is over.
     OutOfTime,
     /// Not worth one.
     Final(FetchError),
+}
+
+impl Attempt {
+    fn failed(cause: String) -> Self {
+        Attempt::Failed {
+            cause,
+            not_before: None,
+        }
+    }
 }
 
 /// Asks until there is a body, a final answer, or no time left.
@@ -71,36 +87,43 @@ impl<'a> Fetch<'a> {
         let mut last = String::from("no answer before the total time limit");
         for attempt in 1_u32.. {
             self.check_cancelled()?;
-            self.events.event(FetchEvent::Attempt {
-                url: &self.shown,
-                number: attempt,
-            });
-            match self.attempt() {
-                Attempt::Success(answer) => return Ok(self.body(answer, attempt)),
+            self.tell_attempt(attempt);
+            let wait = match self.attempt(&HeaderMap::new()) {
+                Attempt::Success(answer) => return Ok(self.opened(answer, attempt)),
                 Attempt::Final(error) => return Err(error),
                 // What went wrong before says more than that it was cut off now.
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
-                Attempt::Failed(cause) => last = cause,
-            }
-            if self.remaining().is_some_and(|left| left <= pause) {
+                Attempt::Failed { cause, not_before } => {
+                    last = cause;
+                    not_before.map_or(pause, |least| least.max(pause))
+                }
+            };
+            if self.remaining().is_some_and(|left| left <= wait) {
                 return self.out_of_time(attempt, last);
             }
-            self.events.event(FetchEvent::Retry {
-                url: &self.shown,
-                cause: &last,
-                pause,
-            });
-            self.sleep(pause)?;
+            self.tell_retry(&last, wait);
+            self.sleep(wait)?;
             pause = LONGEST_PAUSE.min(pause * 2);
         }
         Err(FetchError::Client("ran out of attempt numbers".into()))
     }
 
+    fn tell_attempt(&self, number: u32) {
+        let url = &self.shown;
+        self.events.event(FetchEvent::Attempt { url, number });
+    }
+
+    fn tell_retry(&self, cause: &str, pause: Duration) {
+        let url = &self.shown;
+        self.events.event(FetchEvent::Retry { url, cause, pause });
+    }
+
     /// The first hop carries the headers of the request, those after a redirect only our own:
-    /// user headers may be credentials meant for one place.
-    fn attempt(&self) -> Attempt {
+    /// user headers may be credentials meant for one place. `part` is what asks for a part of the body.
+    fn attempt(&self, part: &HeaderMap) -> Attempt {
         let mut url = self.url.clone();
         let mut headers = self.headers.clone();
+        headers.extend(part.clone());
         for _ in 0..=MOST_REDIRECTS {
             let outgoing = Outgoing {
                 url: &url,
@@ -111,7 +134,7 @@ impl<'a> Fetch<'a> {
                 Ok(answer) => answer,
                 Err(AttemptError::OutOfTime) => return Attempt::OutOfTime,
                 Err(AttemptError::Fatal(error)) => return Attempt::Final(error),
-                Err(AttemptError::Transport(cause)) => return Attempt::Failed(cause),
+                Err(AttemptError::Transport(cause)) => return Attempt::failed(cause),
             };
             let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
@@ -119,26 +142,34 @@ impl<'a> Fetch<'a> {
                 status: status.as_u16(),
             });
             url = match redirect(&url, &answer.response) {
-                None => return self.judge(answer),
+                None => return self.judge(answer, !part.is_empty()),
                 Some(Ok(next)) => next,
-                Some(Err(cause)) => return Attempt::Failed(cause),
+                Some(Err(cause)) => return Attempt::failed(cause),
             };
             self.events.event(FetchEvent::Redirect {
                 url: &shown_url(url.as_str()),
             });
             headers = redirected_headers(&self.http.settings().user_agent);
+            headers.extend(part.clone());
         }
-        Attempt::Failed(format!("more than {MOST_REDIRECTS} redirects"))
+        Attempt::failed(format!("more than {MOST_REDIRECTS} redirects"))
     }
 
-    fn judge(&self, answer: Answer) -> Attempt {
+    fn judge(&self, answer: Answer, wants_part: bool) -> Attempt {
         let status = answer.response.status();
+        let not_before = retry_after::of(answer.response.headers());
+        let busy = status == StatusCode::TOO_MANY_REQUESTS && not_before.is_some();
         match status {
             StatusCode::OK | StatusCode::NO_CONTENT => Attempt::Success(answer),
+            StatusCode::PARTIAL_CONTENT if wants_part => Attempt::Success(answer),
             StatusCode::NOT_FOUND => Attempt::Final(FetchError::NotFound {
                 url: self.shown.clone(),
             }),
-            _ if status.as_u16() >= 500 => Attempt::Failed(format!("the server said {status}")),
+            // A server that says when to come again wants us to.
+            _ if status.as_u16() >= 500 || busy => Attempt::Failed {
+                cause: format!("the server said {status}"),
+                not_before,
+            },
             _ => Attempt::Final(FetchError::Status {
                 url: self.shown.clone(),
                 status: status.to_string(),
@@ -146,12 +177,15 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn body(self, answer: Answer, attempts: u32) -> Opened<'a> {
-        let body = Body::new(self.http, answer, self.deadline, attempts, self.events);
+    fn opened(self, answer: Answer, attempts: u32) -> Opened<'a> {
         Opened {
-            body: Box::new(body),
+            body: Box::new(Steady::new(self, answer, attempts)),
             attempts,
         }
+    }
+
+    fn body(&self, answer: Answer, attempts: u32) -> Body<'a> {
+        Body::new(self.http, answer, self.deadline, attempts, self.events)
     }
 
     fn remaining(&self) -> Option<Duration> {

@@ -14,6 +14,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub(super) enum BodyError {
     #[error("{0}")]
     Broken(String),
+    #[error("the connection broke, and what the server sent the next time was something else")]
+    Changed,
     #[error("total time limit")]
     OutOfTime {
         limit: Duration,
@@ -73,6 +75,10 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
     let url = request.shown_url();
     match error.downcast::<BodyError>() {
         Ok(BodyError::Broken(cause)) => FetchError::Body { url, cause },
+        Ok(changed @ BodyError::Changed) => FetchError::Body {
+            url,
+            cause: changed.to_string(),
+        },
         Ok(BodyError::Cancelled) => FetchError::Cancelled { url },
         Ok(BodyError::OutOfTime {
             limit,

@@ -127,7 +127,7 @@ fn final_statuses() {
 }
 
 #[test]
-fn bodies_that_end_early_are_failures_without_second_attempt() {
+fn bodies_that_always_end_early_are_failures() {
     let cut = Server::start(|_, stream| {
         announce(stream, 1000);
         let _ = stream.write_all(&[b'x'; 400]);
@@ -136,20 +136,15 @@ fn bodies_that_end_early_are_failures_without_second_attempt() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let _ = stream.write_all(b"3\r\nabc\r\n5\r\nde");
     });
-    let text = assert_fails(
-        get(cut.url("/x")),
-        &[
-            "/x was cut off: ",
-            "the server announced 1000 bytes, 400 came",
-        ],
-    );
-    assert!(!text.contains("decode"), "{text}");
+    let cut_off = ["/x was cut off: ", "announced 1000 bytes, 400 came"];
+    assert_fails(get(cut.url("/x")), &cut_off);
     assert_fails(
         get(chunked.url("/x")),
         &["/x was cut off: the connection broke after "],
     );
-    // Packed, the transport is still what is to blame.
+    // What is no gzip is so before the body ends.
     assert_fails(fetch(&gzip(cut.url("/x"))), &["cannot decompress"]);
+    // Packed, the transport is still what is to blame.
     let packed_cut = Server::start(|_, stream| {
         announce(stream, 1000);
         let _ = stream.write_all(&packed(&[b'x'; 400])[..15]);
@@ -162,7 +157,7 @@ fn bodies_that_end_early_are_failures_without_second_attempt() {
             chunked.seen().len(),
             packed_cut.seen().len()
         ),
-        (2, 1, 1)
+        (5, 4, 4)
     );
 }
 

@@ -9,21 +9,43 @@ use std::sync::{Arc, LazyLock};
 
 use crate::server::{Accept, Stream};
 
-/// Authority and server certificate, for `localhost`, 127.0.0.1 and `secure.test`.
+/// Authority and server certificate, most of them for `localhost`, 127.0.0.1 and `secure.test`.
 pub struct Authority {
     pub bundle: Vec<u8>,
     config: Arc<ServerConfig>,
 }
 
-pub static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::make("ours"));
+pub static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::make("ours", NAMES, None));
 /// Another one, which nothing is signed by.
-pub static OTHER: LazyLock<Authority> = LazyLock::new(|| Authority::make("theirs"));
+pub static OTHER: LazyLock<Authority> = LazyLock::new(|| Authority::make("theirs", NAMES, None));
+/// What it signed was over long ago.
+pub static PAST: LazyLock<Authority> =
+    LazyLock::new(|| Authority::make("past", NAMES, Some(("20150101000000Z", "20160101000000Z"))));
+/// What it signed begins long after this.
+pub static FUTURE: LazyLock<Authority> = LazyLock::new(|| {
+    Authority::make(
+        "future",
+        NAMES,
+        Some(("21900101000000Z", "21910101000000Z")),
+    )
+});
+
+/// What it signed is for another server.
+pub static ELSEWHERE: LazyLock<Authority> =
+    LazyLock::new(|| Authority::make("elsewhere", "DNS:elsewhere.test", None));
+
+const NAMES: &str = "DNS:localhost,DNS:secure.test,IP:127.0.0.1";
+
+/// What `openssl ca` has to know.
+const CA_CONF: &str = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nserial = serial\nunique_subject = no\nnew_certs_dir = .\n\
+certificate = ca.pem\nprivate_key = ca.key\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
 
 impl Authority {
-    fn make(name: &str) -> Self {
+    /// Names in the server certificate, and its first and last second as `YYYYMMDDhhmmssZ`.
+    fn make(name: &str, names: &str, dates: Option<(&str, &str)>) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let at = directory.path();
-        let names = "subjectAltName=DNS:localhost,DNS:secure.test,IP:127.0.0.1\n";
+        let names = format!("subjectAltName={names}\n");
         std::fs::write(at.join("names"), names).expect("a written file");
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         openssl(
@@ -34,8 +56,15 @@ impl Authority {
             at,
             &format!("req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=server"),
         );
-        let sign = "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9";
-        openssl(at, &format!("{sign} -extfile names -out leaf.pem"));
+        std::fs::write(at.join("ca.conf"), CA_CONF).expect("a written file");
+        std::fs::write(at.join("index"), "").expect("a written file");
+        std::fs::write(at.join("serial"), "01").expect("a written file");
+        let dates = match dates {
+            None => "-days 9".to_owned(),
+            Some((start, end)) => format!("-startdate {start} -enddate {end}"),
+        };
+        let sign = "ca -batch -config ca.conf -notext -in leaf.csr -extfile names";
+        openssl(at, &format!("{sign} {dates} -out leaf.pem"));
         Authority {
             bundle: std::fs::read(at.join("ca.pem")).expect("what openssl wrote"),
             config: Arc::new(server_config(at)),

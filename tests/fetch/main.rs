@@ -11,6 +11,7 @@ mod network;
 mod proxies;
 mod redirects;
 mod references;
+mod resume;
 mod server;
 mod tls;
 

@@ -1,6 +1,7 @@
 //! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
 
 use super::connecting::{Progress, Watch};
+use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
 use crate::fetch::{FetchError, Settings};
 use reqwest::header::HeaderMap;
@@ -18,6 +19,11 @@ use tokio::time::timeout_at;
 /// 30 s for TCP and 10 s for TLS; the client has one limit for both.
 const CONNECT: Duration = Duration::from_secs(40);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// A server that vanished in the middle of a body is missed after a minute, not after the kernel's two hours.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// What is offered to a server over TLS, best first. Without TLS it is always HTTP/1.1.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// HTTP with one set of settings.
 #[derive(Debug, Default)]
@@ -142,11 +148,14 @@ impl Http {
 
     fn client(&self, roots: RootCertStore) -> Result<Client, AttemptError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
+        let trust = Trust::new(roots, Arc::clone(&provider));
+        let mut tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| client_error(&e))?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
+        tls.alpn_protocols = PROTOCOLS.map(Vec::from).into();
         let proxies = self.settings.proxies.clone();
         let choose = move |url: &Url| {
             let target = Target {
@@ -158,7 +167,6 @@ impl Http {
         };
         Client::builder()
             .tls_backend_preconfigured(tls)
-            .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             // Switches off what the environment says, too.
@@ -166,6 +174,8 @@ impl Http {
             .proxy(Proxy::custom(choose))
             .connect_timeout(CONNECT)
             .tcp_keepalive(TCP_KEEPALIVE)
+            .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
+            .tcp_keepalive_retries(KEEPALIVE_RETRIES)
             .connector_layer(Watch)
             .build()
             .map_err(|e| client_error(&e))
@@ -239,7 +249,7 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(source) = next {
-        let text = source.to_string();
+        let text = trust::in_words_of(source).unwrap_or_else(|| source.to_string());
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }
