@@ -35,7 +35,7 @@ pub struct ApplyArgs {
     /// Print the report as JSON on standard output
     #[arg(long)]
     json: bool,
-    /// Operations at a time; default: four per CPU, at most 16
+    /// Operations at a time; default: 16, of which file systems are made by as many as there are CPUs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// The config: a file, - for standard input, or a URL

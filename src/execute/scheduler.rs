@@ -62,13 +62,12 @@ pub struct Width {
 }
 
 impl Width {
-    /// Small operations mostly wait for disks and networks, so there are more of them than processors, up to
-    /// `most`.
+    /// Small operations mostly wait for disks and networks, so there are `most` of them whatever the number of
+    /// processors.
     pub fn of_machine(most: usize) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            workers: (4 * processors).min(most),
-            makers: processors,
+            workers: most,
+            makers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
     }
     /// That many of any kind.

@@ -12,6 +12,8 @@ use crate::server::{Accept, Stream};
 /// Authority and server certificate, most of them for `localhost`, 127.0.0.1 and `secure.test`.
 pub struct Authority {
     pub bundle: Vec<u8>,
+    /// Server certificate and its key, PEM.
+    pub leaf: (Vec<u8>, Vec<u8>),
     config: Arc<ServerConfig>,
 }
 
@@ -66,7 +68,8 @@ impl Authority {
         let sign = "ca -batch -config ca.conf -notext -in leaf.csr -extfile names";
         openssl(at, &format!("{sign} {dates} -out leaf.pem"));
         Authority {
-            bundle: std::fs::read(at.join("ca.pem")).expect("what openssl wrote"),
+            bundle: read(at.join("ca.pem")),
+            leaf: (read(at.join("leaf.pem")), read(at.join("leaf.key"))),
             config: Arc::new(server_config(at)),
         }
     }
@@ -102,6 +105,10 @@ fn server_config(at: &Path) -> ServerConfig {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("a certificate and its key")
+}
+
+fn read(path: std::path::PathBuf) -> Vec<u8> {
+    std::fs::read(path).expect("what openssl wrote")
 }
 
 fn openssl(directory: &Path, arguments: &str) {

@@ -5,6 +5,7 @@
 mod bodies;
 mod certificates;
 mod data;
+mod http2;
 mod limits;
 mod memory;
 mod network;

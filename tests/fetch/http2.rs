@@ -1,0 +1,138 @@
+//! HTTP/2, with nginx.
+
+use crate::certificates::TRUSTED;
+use kindling::config::Config;
+use kindling::config::model::Resource;
+use kindling::fetch::{Fetcher, Request, Silent};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long nginx may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Transfers at a time.
+const AT_ONCE: usize = 16;
+/// Each of them, bytes.
+const LENGTH: usize = 300_000;
+
+/// A server over TLS that offers HTTP/2; ends with the value.
+struct Nginx {
+    child: Child,
+    directory: tempfile::TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let at = directory.path();
+        let port = free_port();
+        std::fs::create_dir(at.join("www")).expect("a directory");
+        for n in 0..AT_ONCE {
+            std::fs::write(at.join(format!("www/{n}")), content(n)).expect("a written file");
+        }
+        std::fs::write(at.join("leaf.pem"), &TRUSTED.leaf.0).expect("a written file");
+        std::fs::write(at.join("leaf.key"), &TRUSTED.leaf.1).expect("a written file");
+        std::fs::write(at.join("nginx.conf"), conf(at, port)).expect("a written file");
+        let child = Command::new("/usr/sbin/nginx")
+            .args(["-e", "stderr", "-c"])
+            .arg(at.join("nginx.conf"))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx runs; install the Debian package `nginx-light`");
+        let server = Nginx {
+            child,
+            directory,
+            port,
+        };
+        server.wait();
+        server
+    }
+
+    fn wait(&self) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(start.elapsed() < PATIENCE, "nginx does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A line for each request: protocol and number of the connection.
+    fn log(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.directory.path().join("access")).expect("a log");
+        text.lines().map(String::from).collect()
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket").port()
+}
+
+fn conf(at: &Path, port: u16) -> String {
+    let at = at.display();
+    format!(
+        "daemon off; master_process off; pid {at}/pid;
+         events {{ }}
+         http {{
+           client_body_temp_path {at}/t1; proxy_temp_path {at}/t2; fastcgi_temp_path {at}/t3;
+           uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5;
+           log_format own '$server_protocol $connection'; access_log {at}/access own;
+           server {{ listen 127.0.0.1:{port} ssl http2; root {at}/www;
+             ssl_certificate {at}/leaf.pem; ssl_certificate_key {at}/leaf.key; }}
+         }}"
+    )
+}
+
+fn content(n: usize) -> Vec<u8> {
+    (0..LENGTH).map(|i| ((i * (n + 3)) % 251) as u8).collect()
+}
+
+fn fetcher() -> Fetcher {
+    let mut config = Config::default();
+    config.ignition.security.tls.certificate_authorities = vec![Resource {
+        source: Some(TRUSTED.data_url()),
+        ..Resource::default()
+    }];
+    let plain = Fetcher::new(crate::settings());
+    plain.configured(&config, &Silent).expect("a good bundle")
+}
+
+#[test]
+fn many_transfers_share_one_connection() {
+    let server = Nginx::start();
+    let fetcher = fetcher();
+    let get = |n: usize| {
+        let request = Request::get(format!("https://127.0.0.1:{}/{n}", server.port));
+        fetcher.fetch_to_vec(&request, &Silent).expect("a file").0
+    };
+    // The first one makes the connection that the others find.
+    assert_eq!(get(0), content(0));
+    std::thread::scope(|scope| {
+        for n in 0..AT_ONCE {
+            scope.spawn(move || assert_eq!(get(n), content(n), "{n}"));
+        }
+    });
+    let log = server.log();
+    assert_eq!(log.len(), AT_ONCE + 1, "{log:?}");
+    let first = &log[0];
+    assert!(first.starts_with("HTTP/2.0 "), "{log:?}");
+    assert!(log.iter().all(|line| line == first), "{log:?}");
+}
+
+#[test]
+fn what_is_not_there_is_told_as_ever() {
+    let server = Nginx::start();
+    let request = Request::get(format!("https://127.0.0.1:{}/missing", server.port));
+    let result = fetcher().fetch_to_vec(&request, &Silent);
+    crate::assert_fails(result, &["resource not found: GET https://127.0.0.1"]);
+    assert!(server.log()[0].starts_with("HTTP/2.0 "));
+}
