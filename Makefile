@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-storage fuzz
+.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make lint      formatting and lints, warnings denied'
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
+	@echo 'make bench-fetch  fetching beside Ignition, and beside curl'
 	@echo 'make bench-storage  disks, partitions and file systems beside Ignition and the bare commands (root)'
 	@echo 'make fuzz      hostile tables and superblocks, FUZZ_SECONDS=60 for each of the two'
 	@echo 'make release   target/release/kindling'
@@ -84,6 +85,10 @@ bench: release
 bench-boot: release
 	tests/needs.sh boot bench
 	benches/boot.py
+
+bench-fetch: release
+	tests/needs.sh bench bench-fetch
+	benches/fetch.py
 
 bench-storage: release
 	tests/needs.sh bench-storage
