@@ -126,11 +126,11 @@ def write_pages(work):
             large.write(block)
             digest.update(block)
     # Text that packs to about a third, as logs and images do.
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     words = [hashlib.md5(str(n).encode()).hexdigest().encode() for n in range(4096)]
     with open(www / "packed.gz", "wb") as packed:
         number, packed_bytes = 0, 0
-        while packed_bytes < GZIP_BYTES // 3:
+        while packed_bytes < GZIP_BYTES:
             text = b" ".join(words[(number * 7919 + n * n) % 4096] + str(number + n).encode() for n in range(20_000))
             number += 20_000
             data = packer.compress(text)
@@ -222,7 +222,7 @@ def main():
                            "tee {file} | sha512sum > /dev/null")
             met += stream_line("1 GiB, sha512", large, arguments.runs)
             packed = Stream(work, f"{server.url}/packed.gz", {"compression": "gzip"}, "gunzip > {file}")
-            met += stream_line("256 MiB from gzip", packed, arguments.runs)
+            met += stream_line("256 MiB gzip", packed, arguments.runs)
         finally:
             server.stop()
     return 0 if all(met) else 1

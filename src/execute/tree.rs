@@ -63,6 +63,8 @@ fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow:
             Content::Fetched { resource, .. } => {
                 context.fetcher.copy(resource, file, context.events)?
             }
+            Content::Copied { path } => copy_written(path, file, context)
+                .with_context(|| format!("cannot copy {path}, which has the same content"))?,
             Content::VolumeKey { volume } => {
                 let key = context.keys.of(volume);
                 let key = key.with_context(|| format!("there is no key of volume {volume}"))?;
@@ -77,6 +79,13 @@ fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow:
         };
     }
     Ok(bytes)
+}
+
+/// Copies a file of the target that was written before.
+fn copy_written(path: &str, to: &mut File, context: &Context) -> anyhow::Result<u64> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
+    let written = context.root.open_at(path, flags, Mode::empty())?;
+    Ok(std::io::copy(&mut File::from(written), to)?)
 }
 
 /// Copies what is there now, so that appending is as atomic as replacing: a run killed half-way

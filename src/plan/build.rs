@@ -1,9 +1,9 @@
 //! Puts a plan together from its parts.
 
-use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
+use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle,
+    filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle, sharing,
     spindles, tree, units,
 };
 use crate::config::Document;
@@ -88,6 +88,7 @@ fn tree(draft: &mut Draft) {
     accounts::plan(draft);
     tree::plan(draft);
     units::plan(draft);
+    sharing::plan(draft);
 }
 
 /// Paths that something is done to; decides which file systems have to be mounted.
@@ -115,6 +116,18 @@ fn paths_of(operation: &Operation) -> Vec<String> {
         _ => None,
     };
     operation.claims.iter().filter_map(path).collect()
+}
+
+/// Paths that an operation reads what others wrote from.
+fn read_paths(operation: &Operation) -> Vec<String> {
+    let OpKind::File(act) = &operation.kind else {
+        return Vec::new();
+    };
+    let copied = act.parts.iter().filter_map(|part| match part {
+        Content::Copied { path } => Some(path.clone()),
+        _ => None,
+    });
+    copied.collect()
 }
 
 /// A root that was there before is not unmounted in the end, but what was written to it is to be as
@@ -193,6 +206,10 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
         if !wanted.contains(&claim) {
             wanted.push(claim);
         }
+    }
+    for path in read_paths(operation) {
+        let point = mounts::point_of(points, &path);
+        wanted.extend(point.map(Claim::use_mount));
     }
     operation.claims.extend(wanted);
 }

@@ -20,6 +20,7 @@ pub mod permissions;
 pub mod raid;
 pub mod relabel;
 pub mod settle;
+pub mod sharing;
 pub mod show;
 pub mod spindles;
 pub mod tree;

@@ -559,6 +559,11 @@ pub enum Content {
         /// URL for people; `data:` without its body.
         url: String,
     },
+    /// The content of a file that this plan writes before: it was to be fetched from the same place.
+    Copied {
+        /// The file.
+        path: String,
+    },
     /// The key of an encrypted volume, which the run that makes the volume has.
     VolumeKey {
         /// Its mapper name.
