@@ -41,11 +41,12 @@ UNITS = {
         "FailureAction=poweroff-force\n[Service]\nType=oneshot\nTimeoutStartSec=infinity\n"
         "ExecStart=/usr/bin/python3 /run/share/storage.py --guest\n"}
 
-# As one who knows would write it.
+# As one who knows would write it: locked, or udev, which reads a table once more when its disk is closed, would take
+# the partitions away for a moment in which mkfs does not find them.
 BARE = f"""
 for disk in "$@"; do
-    (printf 'label: gpt\\nsize={FIRST_MIB}MiB, name="first-%s"\\nname="second-%s"\\n' "${{disk#/dev/}}" "${{disk#/dev/}}" |
-        sfdisk -q "$disk" && mkfs.ext4 -q -F "${{disk}}p1") &
+    printf 'label: gpt\\nsize={FIRST_MIB}MiB, name="first-%s"\\nname="second-%s"\\n' "${{disk#/dev/}}" "${{disk#/dev/}}" |
+        flock "$disk" sh -c 'sfdisk -q "$1" && mkfs.ext4 -q -F "$1p1"' sh "$disk" &
     jobs="$jobs $!"
 done
 for job in $jobs; do wait "$job" || exit 1; done
