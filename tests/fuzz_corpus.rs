@@ -6,6 +6,8 @@
 
 #[path = "../fuzz/harness/mod.rs"]
 mod harness;
+#[path = "../fuzz/harness/texts.rs"]
+mod texts;
 
 use kindling::disk::gpt::{GptHealth, TableFacts};
 use std::fs;
@@ -80,5 +82,42 @@ fn seeds_are_what_they_are_called() {
             other => [other, other],
         };
         assert_eq!(kinds, expected.map(str::to_owned), "{name}");
+    }
+}
+
+#[test]
+fn no_config_of_the_corpus_does_harm() {
+    for (name, input) in corpus("config") {
+        println!("{name}");
+        let is_config = texts::config(&input).is_some();
+        if let Some(seed) = name.strip_prefix("seed-") {
+            assert_eq!(is_config, seed != "mistakes", "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_url_of_the_corpus_does_harm() {
+    for (name, input) in corpus("data_url") {
+        println!("{name}");
+        let bytes = texts::data_url(&input);
+        if let Some(seed) = name.strip_prefix("seed-") {
+            assert_eq!(bytes.is_none(), seed.starts_with("url-"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_bundle_of_the_corpus_does_harm() {
+    for (name, input) in corpus("pem") {
+        println!("{name}");
+        let certificates = texts::pem(&input);
+        let expected = match name.as_str() {
+            "seed-one" => Some(1),
+            "seed-two" => Some(2),
+            "seed-public-key" => None,
+            _ => continue,
+        };
+        assert_eq!(certificates, expected, "{name}");
     }
 }

@@ -6,7 +6,10 @@ use rustls::pki_types::pem::{PemObject, SectionKind};
 
 /// The certificates of a PEM bundle. Text around them is skipped, also after the last one; anything
 /// in between that is not a certificate makes the bundle unusable. Zero bytes are no certificates.
-pub(super) fn parse(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut certificates = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bundle) {
         let (kind, der) = section.map_err(|e| e.to_string())?;

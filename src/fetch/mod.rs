@@ -10,7 +10,7 @@
 //! [`references::render`] follows `ignition.config.replace` and `merge`; [`top::load`] gets the
 //! config everything starts from.
 
-mod authorities;
+pub mod authorities;
 mod error;
 mod events;
 mod fetcher;

@@ -14,6 +14,7 @@ mod redirects;
 mod references;
 mod resume;
 mod server;
+mod tinyproxy;
 mod tls;
 
 use kindling::fetch::{Compression, FetchError, Fetched, Fetcher, Request, Settings, Silent};

@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-fn through(proxy: model::Proxy) -> Fetcher {
+pub fn through(proxy: model::Proxy) -> Fetcher {
     let mut config = Config::default();
     config.ignition.proxy = proxy;
     let source = Some(TRUSTED.data_url());
@@ -82,7 +82,7 @@ fn copy(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
-fn secure() -> Server {
+pub fn secure() -> Server {
     Server::accepting(TRUSTED.accept(), |_, stream| {
         respond(stream, "200 OK", "", b"end to end")
     })

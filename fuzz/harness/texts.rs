@@ -1,0 +1,58 @@
+//! Texts from strangers: configs, `data:` URLs, bundles of certificates.
+
+use kindling::config::{self, Document, data_url, url};
+use kindling::fetch::authorities;
+
+/// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
+/// Returns what it is, if it is one.
+pub fn config(input: &[u8]) -> Option<Document> {
+    let parsed = config::parse("input", input);
+    let lines = 1 + input.iter().filter(|b| **b == b'\n').count() as u32;
+    for position in parsed.findings.0.iter().filter_map(|f| f.position) {
+        assert!(
+            (1..=lines).contains(&position.line),
+            "{position:?} of {lines} lines"
+        );
+        assert!(position.column >= 1, "{position:?}");
+    }
+    assert_eq!(
+        parsed.findings.is_fatal(),
+        parsed.outcome.is_err(),
+        "{:?}",
+        parsed.findings
+    );
+    let document = parsed.outcome.ok()?;
+    let _ = document.check();
+    let alone = Document::merge(&Document::empty(), &document);
+    assert_eq!(
+        alone.config(),
+        document.config(),
+        "merged into nothing it is another"
+    );
+    let _ = Document::merge(&document, &document).check();
+    let stored = document.to_json().expect("every config can be written");
+    let again = config::read_stored("stored", &stored).expect("what was stored is a config");
+    assert_eq!(again.config(), document.config(), "stored it is another");
+    Some(document)
+}
+
+/// Reads a URL, and a `data:` URL to its end. Returns the bytes in it.
+pub fn data_url(input: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(input).ok()?;
+    let _ = url::parse(text);
+    let _ = url::percent_decode(text);
+    let bytes = data_url::decode(text);
+    let length = data_url::decoded_len(text);
+    assert_eq!(bytes.as_ref().map(Vec::len), length.as_ref().copied());
+    let bytes = bytes.ok()?;
+    assert!(bytes.len() < text.len());
+    Some(bytes)
+}
+
+/// Reads a bundle. Returns how many certificates are in it.
+pub fn pem(input: &[u8]) -> Option<usize> {
+    let certificates = authorities::parse(input).ok()?;
+    assert!(certificates.iter().all(|c| !c.is_empty()));
+    assert_eq!(certificates.is_empty(), input.is_empty());
+    Some(certificates.len())
+}

@@ -1,0 +1,157 @@
+//! Through tinyproxy. Names that only the proxy knows show who asked for them.
+
+use crate::assert_fails;
+use crate::http2::free_port;
+use crate::proxies::{secure, through};
+use crate::server::{Server, respond};
+use kindling::config::model;
+use kindling::fetch::{FetchError, Request, Silent};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long tinyproxy may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// In a mount namespace where these names are those of this machine.
+const RUN: &str = "mount --bind \"$0/hosts\" /etc/hosts && exec tinyproxy -d -c \"$0/conf\"";
+const HOSTS: &str = "127.0.0.1 localhost plain.test secure.test\n";
+
+/// A proxy for who is `user` with the password `pass-word`, for plain requests and for tunnels to one port; ends with
+/// the value.
+struct Tinyproxy {
+    child: Child,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl Tinyproxy {
+    fn start(tunnel: u16) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let at = directory.path();
+        let port = free_port();
+        let conf = format!(
+            "Port {port}\nListen 127.0.0.1\nTimeout 30\nMaxClients 20\nAllow 127.0.0.1\n\
+             BasicAuth user pass-word\nConnectPort {tunnel}\n"
+        );
+        std::fs::write(at.join("conf"), conf).expect("a written file");
+        std::fs::write(at.join("hosts"), HOSTS).expect("a written file");
+        let child = Command::new("unshare")
+            .args(["--mount", "sh", "-c", RUN])
+            .arg(at)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("unshare runs");
+        let proxy = Tinyproxy {
+            child,
+            port,
+            _directory: directory,
+        };
+        proxy.wait();
+        proxy
+    }
+
+    fn wait(&self) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "tinyproxy does not listen; install the Debian package `tinyproxy-bin`"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// As the proxy of both schemes, for a user.
+    fn proxy(&self, user: &str) -> model::Proxy {
+        let url = Some(format!("http://{user}@127.0.0.1:{}", self.port));
+        model::Proxy {
+            http_proxy: url.clone(),
+            https_proxy: url,
+            no_proxy: Vec::new(),
+        }
+    }
+
+    fn fetch(&self, user: &str, url: String) -> Result<Vec<u8>, FetchError> {
+        let fetcher = through(self.proxy(user));
+        Ok(fetcher.fetch_to_vec(&Request::get(url), &Silent)?.0)
+    }
+}
+
+impl Drop for Tinyproxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const RIGHT: &str = "user:pass-word";
+const WRONG: &str = "user:not-the-word";
+
+#[test]
+fn plain_requests_pass() {
+    let server = Server::start(|_, stream| respond(stream, "200 OK", "", b"behind the proxy"));
+    let proxy = Tinyproxy::start(443);
+    let url = format!("http://plain.test:{}/a%20b?c=d", server.address.port());
+    assert_eq!(
+        proxy.fetch(RIGHT, url).expect("a file"),
+        b"behind the proxy"
+    );
+    let seen = &server.seen()[0];
+    assert_eq!(seen.target, "/a%20b?c=d");
+    assert!(
+        seen.header("via")
+            .is_some_and(|via| via.contains("tinyproxy")),
+        "{seen:?}"
+    );
+    assert_eq!(seen.header("proxy-authorization"), None);
+}
+
+#[test]
+fn tunnels_pass_and_only_to_where_the_proxy_lets_them() {
+    let (server, other) = (secure(), secure());
+    let proxy = Tinyproxy::start(server.address.port());
+    let url = |server: &Server| format!("https://secure.test:{}/x", server.address.port());
+    assert_eq!(
+        proxy.fetch(RIGHT, url(&server)).expect("a file"),
+        b"end to end"
+    );
+    assert_eq!(
+        server.seen()[0].header("via"),
+        None,
+        "the proxy looked into the tunnel"
+    );
+    let refused = proxy.fetch(RIGHT, url(&other));
+    assert_fails(refused, &["unable to fetch resource in time", "tunnel"]);
+    assert_eq!(other.seen().len(), 0);
+}
+
+#[test]
+fn who_may_not_pass_is_told_so() {
+    let server = secure();
+    let port = server.address.port();
+    let proxy = Tinyproxy::start(port);
+    let plain = proxy.fetch(WRONG, format!("http://plain.test:{port}/x"));
+    let plain = assert_fails(
+        plain,
+        &[
+            "failed to fetch resource",
+            "407 Proxy Authentication Required",
+        ],
+    );
+    let tunnel = proxy.fetch(WRONG, format!("https://secure.test:{port}/x"));
+    let tunnel = assert_fails(tunnel, &["unable to fetch resource in time", "proxy auth"]);
+    assert!(!plain.contains("not-the-word") && !tunnel.contains("not-the-word"));
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn a_server_that_the_proxy_cannot_reach_is_asked_for_again() {
+    let proxy = Tinyproxy::start(443);
+    let result = proxy.fetch(RIGHT, format!("http://plain.test:{}/x", free_port()));
+    assert_fails(
+        result,
+        &["unable to fetch resource in time", "the server said 500"],
+    );
+}
