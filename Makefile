@@ -33,7 +33,7 @@ help:
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make bench-fetch  fetching beside Ignition, and beside curl'
 	@echo 'make bench-storage  disks, partitions and file systems beside Ignition and the bare commands (root)'
-	@echo 'make fuzz      hostile disks, configs, URLs and certificates, FUZZ_SECONDS=60 for each'
+	@echo 'make fuzz      hostile disks, configs, URLs, certificates and packets, FUZZ_SECONDS=60 for each'
 	@echo 'make release   target/release/kindling'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'

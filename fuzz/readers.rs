@@ -9,4 +9,10 @@ pub mod disk;
 pub mod fetch {
     #[path = "../../src/fetch/authorities.rs"]
     pub mod authorities;
+
+    /// Trivial File Transfer Protocol
+    pub mod tftp {
+        #[path = "../../../src/fetch/tftp/packet.rs"]
+        pub mod packet;
+    }
 }

@@ -121,3 +121,18 @@ fn no_bundle_of_the_corpus_does_harm() {
         assert_eq!(certificates, expected, "{name}");
     }
 }
+
+#[test]
+fn no_packet_of_the_corpus_does_harm() {
+    for (name, input) in corpus("tftp") {
+        println!("{name}");
+        let opcode = texts::tftp(&input);
+        let expected = match name.as_str() {
+            "seed-data" => Some(3),
+            "seed-error" => Some(5),
+            "seed-options" => Some(6),
+            _ => continue,
+        };
+        assert_eq!(opcode, expected, "{name}");
+    }
+}

@@ -1,7 +1,8 @@
-//! Texts from strangers: configs, `data:` URLs, bundles of certificates.
+//! What comes from strangers: configs, `data:` URLs, bundles of certificates, packets.
 
 use kindling::config::{self, Document, data_url, url};
 use kindling::fetch::authorities;
+use kindling::fetch::tftp::packet::{self, Packet};
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
 /// Returns what it is, if it is one.
@@ -55,4 +56,23 @@ pub fn pem(input: &[u8]) -> Option<usize> {
     assert!(certificates.iter().all(|c| !c.is_empty()));
     assert_eq!(certificates.is_empty(), input.is_empty());
     Some(certificates.len())
+}
+
+/// Reads a packet of a TFTP server. Returns its opcode, if it is one.
+pub fn tftp(input: &[u8]) -> Option<u8> {
+    match packet::parse(input)? {
+        Packet::Data { bytes, .. } => {
+            assert_eq!(bytes.len(), input.len() - packet::HEADER_BYTES);
+            Some(3)
+        }
+        Packet::Options(options) => {
+            let sizes = 8..=packet::LARGEST_BLOCK_BYTES;
+            assert!(options.block_bytes.is_none_or(|size| sizes.contains(&size)));
+            Some(6)
+        }
+        Packet::Error { message, .. } => {
+            assert!(message.chars().count() <= 200 && !message.contains(char::is_control));
+            Some(5)
+        }
+    }
 }

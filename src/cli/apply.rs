@@ -79,7 +79,10 @@ fn execute_all(
     let mut ran = Ran::default();
     let run = |prepared: &Prepared, plan: &Plan, ran: &mut Ran| {
         let progress = Progress::new(plan);
-        let events = UntilStopped(stop);
+        let events = UntilStopped {
+            stop,
+            progress: &progress,
+        };
         let records = execute_plan(
             plan,
             prepared,
@@ -176,15 +179,21 @@ pub(super) fn execute_plan(
     })
 }
 
-/// Fetches of a run: retries are told, and all end when the run does.
-struct UntilStopped<'a>(&'a AtomicBool);
+/// Fetches of a run: retries and what came in are told, and all end when the run does.
+struct UntilStopped<'a> {
+    stop: &'a AtomicBool,
+    progress: &'a Progress,
+}
 
 impl FetchEvents for UntilStopped<'_> {
     fn event(&self, event: FetchEvent<'_>) {
+        if let FetchEvent::Received { bytes } = event {
+            self.progress.received(bytes);
+        }
         load::tell_retry(event);
     }
     fn cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.stop.load(Ordering::Relaxed)
     }
 }
 

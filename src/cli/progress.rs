@@ -1,24 +1,22 @@
 //! Progress of a run: bars on a terminal, plain lines otherwise.
 
-use crate::execute::scheduler::{Observer, Outcome, Record};
+use crate::boot::console;
+use crate::execute::scheduler::{Observer, Record};
 use crate::plan::op::Phase;
 use crate::plan::{Operation, Plan};
-use crate::report::tally::{self, Tally};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Plain output names an operation of a large phase only when it took at least this long.
-const WORTH_A_LINE: Duration = Duration::from_secs(2);
-
 /// Progress on standard error.
 pub enum Progress {
     /// Bars and spinners.
     Terminal(Terminal),
-    /// Lines.
-    Plain(Plain),
+    /// A line for every operation on disks, one per phase for the many small ones, and one from time to time for
+    /// whatever takes long.
+    Plain(console::Progress),
 }
 
 impl Progress {
@@ -27,9 +25,19 @@ impl Progress {
         if std::io::stderr().is_terminal() {
             Self::Terminal(Terminal::new(plan))
         } else {
-            Self::Plain(Plain::new(plan))
+            let plain = console::Progress::into_lines(say, is_slow);
+            plain.plan(plan);
+            Self::Plain(plain)
         }
     }
+
+    /// More bytes came in for what this thread is at.
+    pub fn received(&self, bytes: u64) {
+        if let Self::Plain(plain) = self {
+            plain.received(bytes);
+        }
+    }
+
     /// Removes what must not stay on the screen.
     pub fn end(&self) {
         if let Self::Terminal(terminal) = self {
@@ -40,8 +48,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn started(&self, operation: &Operation) {
-        if let Self::Terminal(terminal) = self {
-            terminal.started(operation);
+        match self {
+            Self::Terminal(terminal) => terminal.started(operation),
+            Self::Plain(plain) => plain.started(operation),
         }
     }
     fn finished(&self, operation: &Operation, record: &Record) {
@@ -97,36 +106,7 @@ fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
 }
 
-/// A line for every operation on disks, one per phase for the many small ones.
-pub struct Plain {
-    tally: Mutex<Tally>,
-}
-
-impl Plain {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            tally: Mutex::new(Tally::new(plan)),
-        }
-    }
-
-    fn finished(&self, operation: &Operation, record: &Record) {
-        let Outcome::Done(done) = &record.outcome else {
-            return;
-        };
-        let took = record.duration;
-        if tally::acts(operation) && (is_slow(operation) || took >= WORTH_A_LINE) {
-            say(&format!("{} ({took:.1?})", operation.kind.describe()));
-        }
-        let bytes = done.bytes.unwrap_or(0);
-        let ended = lock(&self.tally).done(operation, record.started, took, bytes);
-        if let Some(ended) = ended.filter(|_| !is_slow(operation)) {
-            let (phase, count, took) = (ended.phase.name(), ended.operations, ended.took);
-            say(&format!("{phase}: {count} done ({took:.1?})"));
-        }
-    }
-}
-
 #[allow(clippy::print_stderr, reason = "progress goes to standard error")]
-fn say(text: &str) {
-    eprintln!("kindling: {text}");
+fn say(line: &str) {
+    eprint!("{line}");
 }

@@ -120,6 +120,14 @@ pub enum FetchError {
         /// Why not.
         cause: io::Error,
     },
+    /// A transfer by TFTP did not begin.
+    #[error("failed to fetch resource: {url}: {cause}")]
+    Tftp {
+        /// What.
+        url: String,
+        /// What the server said, or that it did not.
+        cause: String,
+    },
     /// The body ended early.
     #[error("{url} was cut off: {cause}")]
     Body {
@@ -157,18 +165,24 @@ pub enum FetchError {
     Client(String),
 }
 
+const PROXY_ACCOUNT: &str = "give user and password in the proxy's URL in ignition.proxy";
+
 impl FetchError {
     /// What its reader can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             FetchError::NeedsNetwork { .. } => "run without --offline, or embed it as a data: URL",
             FetchError::NotFound { .. } => "check the URL",
+            FetchError::Status { status, .. } if status.starts_with("407") => PROXY_ACCOUNT,
             FetchError::Status { .. } => "check the URL, and the headers it needs",
             FetchError::OutOfTime { last, .. } => unanswered(last),
             FetchError::OemFile { .. } => {
                 "check the path; only Flatcar has a partition for files of the vendor"
             }
-            FetchError::UnsupportedScheme { .. } => "use http, https or data",
+            FetchError::UnsupportedScheme { .. } => "use http, https, tftp or data",
+            FetchError::Tftp { .. } => {
+                "check that the server has the file, and that UDP from it gets through: it answers from a port of its own"
+            }
             FetchError::InvalidHeader { .. } => "give the header a name and a value",
             FetchError::HashMismatch { .. } => {
                 "check the file; the hash is that of the decompressed bytes"
@@ -195,6 +209,8 @@ fn unanswered(last: &str) -> &'static str {
         "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server"
     } else if last.contains("NotValidForName") {
         "name the server as its certificate does, or give it a certificate for this name"
+    } else if last.contains("proxy authorization required") {
+        PROXY_ACCOUNT
     } else if last.contains("certificate") {
         "list the authority in ignition.security.tls.certificateAuthorities"
     } else {

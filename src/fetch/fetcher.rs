@@ -2,7 +2,7 @@
 
 use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
-use super::{FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem};
+use super::{FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem, tftp};
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
 use std::collections::HashMap;
@@ -266,12 +266,11 @@ impl Fetcher {
             }
             Scheme::Oem => oem::open(&self.oem_dir, request),
             Scheme::Http | Scheme::Https => http::open(&self.http, request, events),
-            Scheme::Tftp | Scheme::S3 | Scheme::Gs | Scheme::Arn => {
-                Err(FetchError::UnsupportedScheme {
-                    scheme: scheme.to_string(),
-                    url: request.shown_url(),
-                })
-            }
+            Scheme::Tftp => tftp::open(request, events),
+            Scheme::S3 | Scheme::Gs | Scheme::Arn => Err(FetchError::UnsupportedScheme {
+                scheme: scheme.to_string(),
+                url: request.shown_url(),
+            }),
         }
     }
 }

@@ -24,6 +24,7 @@ mod request;
 mod scheme;
 mod settings;
 mod shown;
+pub mod tftp;
 pub mod top;
 
 pub use error::FetchError;

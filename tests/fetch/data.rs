@@ -188,7 +188,6 @@ fn offline_nothing_is_sent() {
 #[test]
 fn schemes_that_are_not_fetched_are_named() {
     let cases = [
-        ("tftp://h/f", "\"tftp\""),
         ("s3://bucket/key?versionId=secret", "\"s3\""),
         ("gs://bucket/key", "\"gs\""),
         ("arn:aws:s3:::bucket/key", "\"arn\""),

@@ -14,6 +14,7 @@ mod redirects;
 mod references;
 mod resume;
 mod server;
+mod tftp;
 mod tinyproxy;
 mod tls;
 

@@ -197,11 +197,11 @@ fn failures_name_place_and_url() {
     );
     assert!(!text.contains("secret"), "{text}");
     assert_fails(
-        rendered(&config(&replace("tftp://h/c"), "")),
+        rendered(&config(&replace("tftp://h/"), "")),
         &[
             "replacing config named at first.ign:3:",
-            "unsupported source scheme \"tftp\"",
-            "use http",
+            "unable to parse url \"tftp://h/\"",
+            "it names no file",
         ],
     );
     // In a nested config the place is in that config.

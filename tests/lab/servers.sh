@@ -1,5 +1,5 @@
 #!/bin/bash
-# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER
+# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER | tftp PORT FOLDER
 # They run until the case is over: their numbers are in DIR/pids. What a case must know of them goes to DIR/words.
 set -euo pipefail
 
@@ -43,5 +43,9 @@ case $kind in
     http)
         serve busybox httpd -f -p "127.0.0.1:$port" -h "$4"
         answers curl -s "http://127.0.0.1:$port/"
+        ;;
+    tftp)
+        serve in.tftpd --listen --foreground --secure --user root --address "127.0.0.1:$port" "$4"
+        answers grep -qi " 00000000:$(printf %04X "$port") \|0100007F:$(printf %04X "$port") " /proc/net/udp
         ;;
 esac

@@ -58,6 +58,8 @@ struct State {
 
 struct Shared {
     out: Box<dyn Fn(&str) + Send + Sync>,
+    /// True for operations that get a line when they end, however quick they were.
+    notable: fn(&Operation) -> bool,
     pace: Pace,
     state: Mutex<State>,
     wake: Condvar,
@@ -79,12 +81,25 @@ pub struct UnderWay<'a> {
 impl Progress {
     /// Progress on consoles.
     pub fn on(consoles: Arc<Consoles>) -> Self {
-        Self::start(Box::new(move |line| consoles.write(line)), PACE)
+        Self::start(Box::new(move |line| consoles.write(line)), |_| false, PACE)
     }
 
-    fn start(out: Box<dyn Fn(&str) + Send + Sync>, pace: Pace) -> Self {
+    /// Progress in lines for `out`; operations that are `notable` each get one when they end.
+    pub fn into_lines(
+        out: impl Fn(&str) + Send + Sync + 'static,
+        notable: fn(&Operation) -> bool,
+    ) -> Self {
+        Self::start(Box::new(out), notable, PACE)
+    }
+
+    fn start(
+        out: Box<dyn Fn(&str) + Send + Sync>,
+        notable: fn(&Operation) -> bool,
+        pace: Pace,
+    ) -> Self {
         let shared = Arc::new(Shared {
             out,
+            notable,
             pace,
             state: Mutex::default(),
             wake: Condvar::new(),
@@ -163,7 +178,8 @@ impl Observer for Progress {
 
     fn finished(&self, operation: &Operation, record: &Record) {
         CURRENT.set(None);
-        let lines = self.shared.lock().finished(operation, record);
+        let notable = tally::acts(operation) && (self.shared.notable)(operation);
+        let lines = self.shared.lock().finished(operation, record, notable);
         lines.iter().for_each(|line| self.shared.say(line));
     }
 }
@@ -171,14 +187,14 @@ impl Observer for Progress {
 impl State {
     /// What there is to say now that an operation has ended. A failure is not told here: the last screen
     /// tells it.
-    fn finished(&mut self, operation: &Operation, record: &Record) -> Vec<String> {
+    fn finished(&mut self, operation: &Operation, record: &Record, notable: bool) -> Vec<String> {
         let key = self.operations.remove(&operation.id.0);
         let running = key.and_then(|key| self.running.remove(&key));
         let Outcome::Done(result) = &record.outcome else {
             return Vec::new();
         };
         let (took, bytes) = (record.duration, result.bytes.unwrap_or(0));
-        let told = running.filter(|running| running.told);
+        let told = running.filter(|running| running.told || notable);
         let tally = self.tally.as_mut();
         let ended = tally.and_then(|tally| tally.done(operation, record.started, took, bytes));
         let operation = told.map(|running| done(&running.what, took, bytes));
@@ -304,7 +320,7 @@ mod tests {
         let text: Arc<Mutex<String>> = Arc::default();
         let other = Arc::clone(&text);
         let out = move |line: &str| other.lock().expect("no panic").push_str(line);
-        let progress = Progress::start(Box::new(out), pace);
+        let progress = Progress::start(Box::new(out), |_| false, pace);
         run(&progress);
         drop(progress);
         Arc::into_inner(text)
