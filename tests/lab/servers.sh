@@ -1,5 +1,5 @@
 #!/bin/bash
-# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER | tftp PORT FOLDER
+# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER | tftp 69 FOLDER
 # They run until the case is over: their numbers are in DIR/pids. What a case must know of them goes to DIR/words.
 set -euo pipefail
 
@@ -45,7 +45,9 @@ case $kind in
         answers curl -s "http://127.0.0.1:$port/"
         ;;
     tftp)
-        serve in.tftpd --listen --foreground --secure --user root --address "127.0.0.1:$port" "$4"
-        answers grep -qi " 00000000:$(printf %04X "$port") \|0100007F:$(printf %04X "$port") " /proc/net/udp
+        # It knows no other port than 69.
+        serve dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --user=root --pid-file= --bind-interfaces \
+            --listen-address=127.0.0.1 --enable-tftp "--tftp-root=$4"
+        answers grep -q ' 0100007F:0045 ' /proc/net/udp
         ;;
 esac
