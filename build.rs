@@ -8,13 +8,13 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=schemas");
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
-    pack_schemas(Path::new(&out))?;
+    pack_schemas(Path::new("schemas"), Path::new(&out))?;
     shrink_program(Path::new(&out))
 }
 
 /// Eight schemas of 29 kB each are much alike: gzip makes 5 kB of each, and an initramfs is memory.
-fn pack_schemas(out: &Path) -> io::Result<()> {
-    for entry in fs::read_dir("schemas")? {
+pub fn pack_schemas(schemas: &Path, out: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(schemas)? {
         let path: PathBuf = entry?.path();
         let name = path
             .file_name()

@@ -1,18 +1,20 @@
 //! The parts of kindling that read hostile bytes.
 
+#[path = "../src/fetch/authorities.rs"]
+pub mod authorities;
 #[path = "../src/config/mod.rs"]
 pub mod config;
 #[path = "../src/disk/mod.rs"]
 pub mod disk;
+#[path = "../src/fetch/tftp/packet.rs"]
+pub mod packet;
 
 /// What comes over a network.
 pub mod fetch {
-    #[path = "../../src/fetch/authorities.rs"]
-    pub mod authorities;
+    pub use crate::authorities;
 
     /// Trivial File Transfer Protocol
     pub mod tftp {
-        #[path = "../../../src/fetch/tftp/packet.rs"]
-        pub mod packet;
+        pub use crate::packet;
     }
 }

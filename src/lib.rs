@@ -12,14 +12,15 @@
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`facts`] | what was seen: plain data about disks and the target root | `disk` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `disk` |
-//! | [`fetch`] | bytes from URLs; follows references between configs | `config` |
+//! | [`signature`] | whose signature a config must have, and whether it has it | `config` |
+//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `signature` |
 //! | [`observe`] | looks at the machine, read only, and returns `facts` | `config`, `disk`, `facts`, `fetch`, `host` |
 //! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
 //! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
 //! | [`log`] | log lines as readers of Ignition's log know them | nothing of ours |
 //! | [`platform`] | where each kind of machine keeps its config | `config`, `fetch`, `host`, `log` |
-//! | [`boot`] | the stages of a first boot | `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report` |
+//! | [`boot`] | the stages of a first boot | `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.
@@ -43,3 +44,4 @@ pub mod observe;
 pub mod plan;
 pub mod platform;
 pub mod report;
+pub mod signature;

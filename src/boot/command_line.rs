@@ -3,9 +3,11 @@
 //! Words are split at white space; quotes mean nothing. A word is a key and, behind its first `=`, a
 //! value.
 
+use crate::config::digest::Digest;
 use crate::config::url;
 use crate::fetch::shown_url;
 use crate::log::Log;
+use crate::signature::{Trust, TrustedKeys};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,10 @@ const PATH_KEY: &str = "ignition.config.path";
 const FIRST_BOOT_KEYS: [&str; 3] = ["ignition.firstboot", FLATCAR_FIRST_BOOT, COREOS_FIRST_BOOT];
 const FLATCAR_FIRST_BOOT: &str = "flatcar.first_boot";
 const COREOS_FIRST_BOOT: &str = "coreos.first_boot";
+/// The digest of the config.
+const CONFIG_HASH_KEY: &str = "kindling.config.hash";
+/// The digest of a file with a key that configs may be signed with.
+const CONFIG_KEY_KEY: &str = "kindling.config.key";
 const PLATFORM_KEY: &str = "ignition.platform.id";
 /// Flatcar's word for a platform, and its older one.
 const OEM_KEYS: [&str; 2] = ["flatcar.oem.id", "coreos.oem.id"];
@@ -105,6 +111,26 @@ impl CommandLine {
                 )
             }
         }
+    }
+
+    /// Configs that are taken: signed with one of `keys`, or as the command line says.
+    ///
+    /// # Errors
+    /// A digest that is none. Without it, any config would be taken.
+    pub fn trust(&self, keys: TrustedKeys) -> anyhow::Result<Trust> {
+        let hashes = self.digests(CONFIG_HASH_KEY)?;
+        let named = self.digests(CONFIG_KEY_KEY)?;
+        Ok(Trust::new(keys, named, hashes.last().copied()))
+    }
+
+    fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {
+        let words = self.words.iter().filter(|(key, _)| key == wanted);
+        let digest = |(key, value): &(String, Option<String>)| {
+            Digest::parse(value.as_deref().unwrap_or_default()).with_context(|| {
+                format!("kernel command line: {key} must be sha512- or sha256- and the digits")
+            })
+        };
+        words.map(digest).collect()
     }
 
     /// Values of these keys that are not empty, in order. Empty ones are told.

@@ -24,6 +24,9 @@ use anyhow::bail;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// Where the keys are that configs must be signed with.
+pub const TRUSTED_KEYS_DIR: &str = "/etc/kindling/trusted-keys.d";
+
 /// Directories with configs of the system, highest priority first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigDirs(pub [PathBuf; 3]);
@@ -51,6 +54,8 @@ pub struct Environment {
     pub config_file: PathBuf,
     /// What `oem://` URLs are below (`IGNITION_OEM_LOOKASIDE_DIR`).
     pub oem_dir: PathBuf,
+    /// Keys that configs must be signed with (`KINDLING_TRUSTED_KEYS_DIR`).
+    pub trusted_keys_dir: PathBuf,
     /// Flatcar's own ways (`KINDLING_FLATCAR`); see [`Environment::is_flatcar`].
     pub flatcar: Option<bool>,
 }
@@ -85,6 +90,7 @@ impl Environment {
             selinux_relabel: switch("IGNITION_SELINUX_RELABEL")?,
             config_file: path("IGNITION_CONFIG_FILE", "config.ign"),
             oem_dir: path("IGNITION_OEM_LOOKASIDE_DIR", OEM_DIR),
+            trusted_keys_dir: path("KINDLING_TRUSTED_KEYS_DIR", TRUSTED_KEYS_DIR),
             flatcar: switch("KINDLING_FLATCAR")?,
         })
     }

@@ -18,6 +18,7 @@ use crate::log::Log;
 use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
+use crate::signature::{Trust, TrustedKeys};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Write;
@@ -92,12 +93,30 @@ impl Process<'_> {
             ..Settings::default()
         })
         .with_oem_dir(&environment.oem_dir);
+        let trust = self
+            .trust(&environment)
+            .map_err(|error| Trouble::of("find out whose configs are trusted", &error))?;
         let fetcher = platform
-            .fetcher(plain, self.log)
+            .fetcher(plain.with_trust(trust), self.log)
             .map_err(|error| Trouble::of("make a fetcher for the platform", &error))?;
         let state = State::load(&self.args.state_file)
             .map_err(|error| Trouble::of("read the state of earlier stages", &error))?;
         Ok((environment, fetcher, state))
+    }
+
+    /// Whose configs are taken. Stages that obtain none need not know.
+    fn trust(&self, environment: &Environment) -> anyhow::Result<Trust> {
+        if !matches!(self.args.stage, Stage::FetchOffline | Stage::Fetch) {
+            return Ok(Trust::default());
+        }
+        let keys = TrustedKeys::of_directory(&environment.trusted_keys_dir)?;
+        // A command line that cannot be read ends it when the config is looked for.
+        let line = CommandLine::read(&environment.command_line).unwrap_or_default();
+        let trust = line.trust(keys)?;
+        if trust.is_on() {
+            self.log.info("only trusted configs are taken");
+        }
+        Ok(trust)
     }
 
     fn stage(

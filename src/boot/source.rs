@@ -8,7 +8,7 @@ use super::config_device;
 use super::environment::{ConfigDirs, Environment};
 use super::flatcar;
 use crate::config::url;
-use crate::fetch::{Request, shown_url};
+use crate::fetch::{FetchError, FetchEvent, Part, Request, shown_url};
 use crate::log::{Log, quoted};
 use crate::platform::{Answer, Platform, Site};
 use anyhow::{Context, bail};
@@ -66,6 +66,9 @@ pub fn obtain(
             }
             Outcome::Config { source, name, text }
         }
+        Answer::Empty if site.fetcher.trust().names_config() => bail!(
+            "the kernel command line names a config by its digest (kindling.config.hash), and {source} gives none"
+        ),
         Answer::Empty => Outcome::Empty { source },
         Answer::NeedsNetwork { what } => Outcome::NeedsNetwork { what },
         Answer::NoConfig => bail!(
@@ -84,7 +87,7 @@ fn first_answer<'a>(
     if answer != Answer::NoConfig {
         return Ok((COMMAND_LINE, answer));
     }
-    let answer = from_system(&environment.config_dirs, site.log)?;
+    let answer = trusted(from_system(&environment.config_dirs, site.log)?, site)?;
     if answer != Answer::NoConfig {
         return Ok((SYSTEM, answer));
     }
@@ -92,7 +95,27 @@ fn first_answer<'a>(
     let answer = platform
         .fetch(site)
         .with_context(|| format!("cannot obtain the config from platform {id}"))?;
-    Ok((id, answer))
+    Ok((id, trusted(answer, site)?))
+}
+
+/// A config that is no file on a server carries its signature with it, if one is wanted.
+fn trusted(answer: Answer, site: &Site<'_>) -> anyhow::Result<Answer> {
+    let trust = site.fetcher.trust();
+    match answer {
+        Answer::Config { name, text } if trust.is_on() => {
+            let opened = trust.open(&text).map_err(|cause| FetchError::Untrusted {
+                url: name.clone(),
+                cause,
+            });
+            let (config, verified) = opened?;
+            site.events.event(FetchEvent::Trusted {
+                url: &name,
+                verified: &verified,
+            });
+            Ok(Answer::of(name, config.to_vec()))
+        }
+        other => Ok(other),
+    }
 }
 
 fn from_command_line(line: &CommandLine, site: &Site<'_>) -> anyhow::Result<Answer> {
@@ -101,7 +124,7 @@ fn from_command_line(line: &CommandLine, site: &Site<'_>) -> anyhow::Result<Answ
         Source::Url(url) => fetch(&url, site),
         Source::Device { label, path } => {
             let text = config_device::read(&label, &path, site.log)?;
-            Ok(Answer::of(format!("{label}:{path}"), text))
+            trusted(Answer::of(format!("{label}:{path}"), text), site)
         }
     }
 }
@@ -112,8 +135,10 @@ fn fetch(url: &str, site: &Site<'_>) -> anyhow::Result<Answer> {
     if url::parse(url).is_ok_and(|url| url.scheme.is_empty()) {
         bail!("config URL {shown:?} has no scheme; write one, e.g. http://");
     }
-    let fetched = site.fetcher.fetch_to_vec(&Request::get(url), site.events);
-    Answer::fetched(shown, fetched.map(|(text, _)| text))
+    let fetched = site
+        .fetcher
+        .fetch_config(&Request::get(url), Part::First, site.events);
+    Answer::fetched(shown, fetched)
 }
 
 /// The first `user.ign` there is.

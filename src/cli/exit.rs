@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// What `kindling --help` says about exit codes.
 pub const HELP: &str = "Exit codes:
   0   done; for `plan`: nothing to do
-  1   `validate`: the config is invalid
+  1   `validate`: the config is invalid; `verify`: it is not trusted
   2   `plan`: there are changes to make
   3   the config is invalid or cannot be fetched
   4   the machine or the image cannot be observed
@@ -19,7 +19,7 @@ pub const HELP: &str = "Exit codes:
 pub enum Exit {
     /// All done, or nothing to do.
     Done = 0,
-    /// `validate` found errors.
+    /// `validate` found errors, or `verify` a config that is not trusted.
     NotValid = 1,
     /// `plan` found changes.
     Changes = 2,

@@ -2,9 +2,10 @@
 
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
+use super::verify::Distrust;
 use crate::config::{self, Document};
 use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
-use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings, top};
+use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings, top};
 use crate::report::Source;
 use std::ffi::OsStr;
 use std::io::IsTerminal;
@@ -71,16 +72,30 @@ pub fn load_for(
     fetcher: &Fetcher,
     audience: &dyn Audience,
 ) -> Result<Loaded, Failure> {
-    let bad = |error: anyhow::Error| Failure::new(Exit::BadConfig, &error);
+    let bad = |error: anyhow::Error| Failure::new(exit_of(&error), &error);
     let top = top::Top::of(argument);
     let text = top::load(&top, fetcher, audience).map_err(|error| bad(error.into()))?;
-    let first = judge(&text.name, &text.text, audience)?;
+    load_text(&text.name, &text.text, fetcher, audience)
+}
+
+/// Judges a text and merges what it asks for.
+pub fn load_text(
+    name: &str,
+    text: &[u8],
+    fetcher: &Fetcher,
+    audience: &dyn Audience,
+) -> Result<Loaded, Failure> {
+    let first = judge(name, text, audience)?;
     let rendered = references::render(first, fetcher, audience).map_err(|error| {
         error
             .findings
             .iter()
             .for_each(|found| pass_on(found, audience));
-        bad(error.into())
+        let exit = match error.reason.is_untrusted() {
+            true => Exit::NotValid,
+            false => Exit::BadConfig,
+        };
+        Failure::new(exit, &error.into())
     })?;
     rendered
         .findings
@@ -91,6 +106,17 @@ pub fn load_for(
         sources: rendered.sources,
         fetcher: rendered.fetcher,
     })
+}
+
+/// A config that is not trusted is something else than one that cannot be used.
+pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_distrust = error.chain().any(|cause| {
+        cause.is::<Distrust>() || matches!(cause.downcast_ref(), Some(FetchError::Untrusted { .. }))
+    });
+    match is_distrust {
+        true => Exit::NotValid,
+        false => Exit::BadConfig,
+    }
 }
 
 fn judge(name: &str, text: &[u8], audience: &dyn Audience) -> Result<First, Failure> {
@@ -118,7 +144,7 @@ fn pass_on(found: &SourceFindings, audience: &dyn Audience) {
     });
 }
 
-fn print(judged: &Judged<'_>) {
+pub(super) fn print(judged: &Judged<'_>) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     say(&findings::human(judged, colour));
 }

@@ -17,6 +17,7 @@ pub mod progress;
 pub mod report;
 pub mod target;
 pub mod validate;
+pub mod verify;
 
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -48,6 +49,8 @@ pub struct Cli {
 enum Command {
     /// Judge configs: all findings at once, with their places
     Validate(validate::ValidateArgs),
+    /// Tell whether a machine with these keys would trust a config, and those it asks for
+    Verify(verify::VerifyArgs),
     /// Plan a config and show every operation; touches nothing
     Plan(plan::PlanArgs),
     /// Plan a config and execute the plan
@@ -101,6 +104,7 @@ fn kindling() -> ExitCode {
     };
     let result = match cli.command {
         Command::Validate(args) => validate::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Boot(args) => return ignition::run(&args.arguments),

@@ -2,6 +2,7 @@
 
 use crate::config::data_url::DataUrlError;
 use crate::config::digest::DigestError;
+use crate::signature::Untrusted;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -160,6 +161,14 @@ pub enum FetchError {
         /// Why not.
         cause: String,
     },
+    /// A config from somebody who is not trusted.
+    #[error("config {url} is not trusted: {cause}")]
+    Untrusted {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: Untrusted,
+    },
     /// The HTTP client cannot be made.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
@@ -191,6 +200,9 @@ impl FetchError {
             FetchError::Body { .. } => "check the server, then try again",
             FetchError::Sink { .. } => {
                 "check the free space and the permissions of the destination"
+            }
+            FetchError::Untrusted { .. } => {
+                "sign it with a trusted key, or give its digest where it is asked for; `kindling verify` checks the same"
             }
             FetchError::Certificates { .. } => "use a bundle of PEM certificates",
             _ => return None,

@@ -1,5 +1,6 @@
 //! What a fetch tells while it runs.
 
+use crate::signature::Verified;
 use std::fmt;
 use std::time::Duration;
 
@@ -38,6 +39,13 @@ pub enum FetchEvent<'a> {
     Verified {
         /// Their digest in hex.
         sum: &'a str,
+    },
+    /// A config may be taken.
+    Trusted {
+        /// Which.
+        url: &'a str,
+        /// What for.
+        verified: &'a Verified,
     },
     /// More decompressed bytes are in the sink.
     Received {
@@ -85,6 +93,9 @@ impl fmt::Display for FetchEvent<'_> {
                 )
             }
             FetchEvent::Verified { sum } => write!(f, "file matches expected sum of: {sum}"),
+            FetchEvent::Trusted { url, verified } => {
+                write!(f, "config {url} is trusted: {verified}")
+            }
             FetchEvent::Received { bytes } => write!(f, "GET received {bytes} bytes"),
         }
     }

@@ -5,6 +5,7 @@ use super::pipeline::{self, BoundedVec};
 use super::{FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem, tftp};
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
+use crate::signature::Trust;
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
@@ -29,6 +30,7 @@ pub struct Fetcher {
     oem_dir: Arc<Path>,
     http: Arc<Http>,
     bundles: Arc<Bundles>,
+    trust: Arc<Trust>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Default for Fetcher {
             oem_dir: Path::new(OEM_DIR).into(),
             http: Arc::default(),
             bundles: Arc::default(),
+            trust: Arc::default(),
         }
     }
 }
@@ -96,6 +99,19 @@ impl Fetcher {
             oem_dir: dir.into(),
             ..self
         }
+    }
+
+    /// The same fetcher, with configs from those only who are trusted.
+    pub fn with_trust(self, trust: Trust) -> Self {
+        Fetcher {
+            trust: Arc::new(trust),
+            ..self
+        }
+    }
+
+    /// Who is trusted.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// A fetcher with other settings that shares what does not depend on them.

@@ -24,6 +24,7 @@ mod request;
 mod scheme;
 mod settings;
 mod shown;
+mod signed;
 pub mod tftp;
 pub mod top;
 
@@ -37,3 +38,4 @@ pub use request::{Compression, Request};
 pub use scheme::Scheme;
 pub use settings::{DESK_TOTAL, Settings, USER_AGENT, VERSION_TEXT};
 pub use shown::shown_url;
+pub use signed::Part;

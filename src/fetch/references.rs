@@ -13,7 +13,7 @@ mod merged;
 pub use error::{Reference, RenderError, RenderReason, Role};
 
 use super::pipeline::hex;
-use super::{FetchEvents, Fetcher, Request};
+use super::{FetchEvents, Fetcher, Part, Request};
 use crate::config::model::Resource;
 use crate::config::{self, Document, Findings, JsonPath, ParseError};
 use sha2::{Digest as _, Sha512};
@@ -193,10 +193,12 @@ impl Session<'_> {
         if self.sources.len() > MOST_FETCHES {
             return Err(RenderReason::TooMany { reference });
         }
-        let fetched = Request::of(&resource)
-            .and_then(|request| self.fetcher.fetch_to_vec(&request, self.events));
+        let fetched = Request::of(&resource).and_then(|request| {
+            self.fetcher
+                .fetch_config(&request, Part::Referenced, self.events)
+        });
         match fetched {
-            Ok((text, _)) => self.parse(text, reference),
+            Ok(text) => self.parse(text, reference),
             Err(error) => Err(RenderReason::Fetch { reference, error }),
         }
     }

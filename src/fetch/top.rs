@@ -1,7 +1,9 @@
 //! The config everything starts from: a file, standard input or a URL.
 
 use super::pipeline::BoundedVec;
-use super::{BUFFER_LIMIT_BYTES, FetchError, FetchEvents, Fetcher, Request, Scheme, shown_url};
+use super::{
+    BUFFER_LIMIT_BYTES, FetchError, FetchEvents, Fetcher, Part, Request, Scheme, shown_url,
+};
 use crate::config::url;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -85,7 +87,7 @@ impl Top {
 pub fn load(top: &Top, fetcher: &Fetcher, events: &dyn FetchEvents) -> Result<Loaded, LoadError> {
     let name = top.name();
     let text = match top {
-        Top::Url(url) => fetcher.fetch_to_vec(&Request::get(url), events)?.0,
+        Top::Url(url) => fetcher.fetch_config(&Request::get(url), Part::First, events)?,
         Top::StandardInput => read(&name, &mut io::stdin().lock())?,
         Top::File(path) => read(&name, &mut open(&name, path)?)?,
     };

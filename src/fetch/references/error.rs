@@ -92,6 +92,16 @@ impl RenderReason {
             RenderReason::MergedInvalid => None,
         }
     }
+    /// True if a config is there, and is not one to take.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(
+            self,
+            RenderReason::Fetch {
+                error: FetchError::Untrusted { .. },
+                ..
+            }
+        )
+    }
     /// True if nothing but the missing network is wrong.
     pub fn needs_network(&self) -> bool {
         matches!(self, RenderReason::Fetch { error, .. } if error.needs_network())

@@ -1,0 +1,145 @@
+//! `kindling verify`: whether a machine would trust a config, and every config it asks for.
+
+use super::exit::{Exit, Failure};
+use super::findings::Judged;
+use super::load::{self, Audience};
+use crate::boot::environment::TRUSTED_KEYS_DIR;
+use crate::config::digest::{Digest, DigestError};
+use crate::fetch::top::Top;
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::signature::{Trust, TrustedKeys, Untrusted, Verified};
+use anyhow::{Context, Result};
+use clap::Args;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// `kindling verify`
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The config: a file, a URL, or `-` for standard input
+    #[arg(value_name = "CONFIG")]
+    config: OsString,
+    /// Trusted public keys: a file or a directory of files, OpenPGP or OpenSSH; may be repeated
+    #[arg(long, value_name = "PATH", default_value = TRUSTED_KEYS_DIR)]
+    keys: Vec<PathBuf>,
+    /// The signature of a config that is a file; without it FILE.sig, FILE.asc, or what follows the config
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// The digest the config must have, as in kindling.config.hash=
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    hash: Option<Digest>,
+    /// The digest of a key beside the config, as in kindling.config.key=; may be repeated
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    key: Vec<Digest>,
+    /// Fetch nothing
+    #[arg(long)]
+    offline: bool,
+}
+
+fn digest(text: &str) -> Result<Digest, DigestError> {
+    Digest::parse(text)
+}
+
+/// Says for every config what it is trusted for; the first one that is not ends it.
+pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
+    let bad = |error: anyhow::Error| Failure::new(load::exit_of(&error), &error);
+    let trust = trust(args).map_err(bad)?;
+    if !trust.is_on() {
+        return Err(Failure::usage(
+            "there is no key and no digest to verify with: give --keys, --hash or --key",
+        ));
+    }
+    let fetcher = Fetcher::new(Settings::desk()).with_trust(trust);
+    let fetcher = match args.offline {
+        true => fetcher.offline(),
+        false => fetcher,
+    };
+    match Top::of(&args.config) {
+        Top::Url(_) => load::load_for(&args.config, &fetcher, &Teller)?,
+        top => {
+            let bytes = super::validate::read(Path::new(&args.config)).map_err(bad)?;
+            let (text, verified) = first(args, &bytes, fetcher.trust()).map_err(bad)?;
+            say(&top.name(), &verified);
+            load::load_text(&top.name(), text, &fetcher, &Teller)?
+        }
+    };
+    Ok(Exit::Done)
+}
+
+fn trust(args: &VerifyArgs) -> Result<Trust> {
+    let mut keys = TrustedKeys::default();
+    for path in &args.keys {
+        match path.is_dir() {
+            true => keys.add_directory(path)?,
+            // The place where machines have theirs may be empty on a desk.
+            false if !path.exists() && path == Path::new(TRUSTED_KEYS_DIR) => {}
+            false => keys.add_file(path)?,
+        }
+    }
+    Ok(Trust::new(keys, args.key.clone(), args.hash))
+}
+
+/// A first config that is a file, and its signature.
+fn first<'b>(args: &VerifyArgs, bytes: &'b [u8], trust: &Trust) -> Result<(&'b [u8], Verified)> {
+    if let Some(pinned) = trust.check_pin(bytes).map_err(Distrust)? {
+        return Ok((bytes, pinned));
+    }
+    match signature_file(args)? {
+        Some(signature) => {
+            let verified = trust.verify(bytes, &signature).map_err(Distrust)?;
+            Ok((bytes, verified))
+        }
+        None => Ok(trust.open(bytes).map_err(Distrust)?),
+    }
+}
+
+fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
+    if let Some(path) = &args.signature {
+        let read = std::fs::read(path);
+        return read
+            .map(Some)
+            .with_context(|| format!("reading {}", path.display()));
+    }
+    for suffix in [".sig", ".asc"] {
+        let mut path = args.config.clone();
+        path.push(suffix);
+        match std::fs::read(&path) {
+            Ok(signature) => return Ok(Some(signature)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        }
+    }
+    Ok(None)
+}
+
+/// The first config is not trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("the config is not trusted: {0}")]
+pub struct Distrust(Untrusted);
+
+/// Tells what configs are trusted for.
+struct Teller;
+
+impl FetchEvents for Teller {
+    fn event(&self, event: FetchEvent<'_>) {
+        match event {
+            FetchEvent::Trusted { url, verified } => say(url, verified),
+            other => load::tell_retry(other),
+        }
+    }
+}
+
+impl Audience for Teller {
+    fn hear(&self, judged: &Judged<'_>) {
+        load::print(judged);
+    }
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "what configs are trusted for is the result of this command"
+)]
+fn say(name: &str, verified: &Verified) {
+    println!("{name}: {verified}");
+}

@@ -1,0 +1,313 @@
+//! OpenPGP: RFC 4880 and 9580 as far as a detached signature needs them.
+
+use super::{SignatureError, Verified, date};
+use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{KeyFlags, Signature, SignatureType, SubpacketData};
+use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
+use std::io::BufReader;
+use std::time::{Duration, SystemTime};
+
+const KEY_ARMOUR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
+
+/// A public key with its subkeys, and the file it came from.
+#[derive(Debug, Clone)]
+pub struct PgpKey {
+    key: SignedPublicKey,
+    file: String,
+}
+
+/// True if bytes are armoured or binary keys, and no text.
+pub fn looks_like_keys(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|b| b & 0x80 != 0)
+        || memchr::memmem::find(bytes, b"-----BEGIN PGP").is_some()
+}
+
+/// The keys in a file; at least one. Each has to have a signature of its own, so that its limits are known.
+pub fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
+    let mut found = Vec::new();
+    let mut add = |key: pgp::errors::Result<SignedPublicKey>| {
+        let key = key.map_err(|error| error.to_string())?;
+        let key = PgpKey {
+            key,
+            file: file.into(),
+        };
+        if key.own_signatures().next().is_none() {
+            return Err(format!("{} has no valid signature of its own", key.name()));
+        }
+        found.push(key);
+        Ok(())
+    };
+    let armoured = memchr::memmem::find_iter(bytes, KEY_ARMOUR);
+    let mut blocks = armoured.peekable();
+    if blocks.peek().is_none() {
+        let keys = SignedPublicKey::from_bytes_many(BufReader::new(bytes));
+        keys.map_err(|error| error.to_string())?
+            .try_for_each(&mut add)?;
+    }
+    for start in blocks {
+        let keys = SignedPublicKey::from_armor_many(&bytes[start..]);
+        keys.map_err(|error| error.to_string())?
+            .0
+            .try_for_each(&mut add)?;
+    }
+    match found.is_empty() {
+        true => Err("there is no key in it".into()),
+        false => Ok(found),
+    }
+}
+
+/// Whether `signature` is one of `keys` over `bytes`.
+pub fn verify(
+    keys: &[PgpKey],
+    bytes: &[u8],
+    signature: &[u8],
+    now: SystemTime,
+) -> Result<Verified, SignatureError> {
+    let signature = read(signature)?;
+    for key in keys {
+        if key.primary_made(&signature) {
+            return key.judge(&signature, &key.key.primary_key, None, bytes, now);
+        }
+        for subkey in &key.key.public_subkeys {
+            if made(&signature, &subkey.key) {
+                return key.judge(&signature, &subkey.key, Some(subkey), bytes, now);
+            }
+        }
+    }
+    Err(SignatureError::UnknownKey(issuer(&signature)))
+}
+
+/// The only signature in some bytes: with a second one nobody could say which is meant.
+fn read(bytes: &[u8]) -> Result<Signature, SignatureError> {
+    let malformed = |cause: String| SignatureError::Malformed(cause);
+    let text = |error: pgp::errors::Error| malformed(error.to_string());
+    let mut signatures: Vec<_> = match memchr::memmem::find(bytes, SIGNATURE_ARMOUR) {
+        Some(start) => DetachedSignature::from_armor_many(&bytes[start..])
+            .map_err(text)?
+            .0
+            .take(2)
+            .collect(),
+        None => DetachedSignature::from_bytes_many(BufReader::new(bytes))
+            .map_err(text)?
+            .take(2)
+            .collect(),
+    };
+    match (signatures.pop(), signatures.pop()) {
+        (Some(signature), None) => Ok(signature.map_err(text)?.signature),
+        (None, _) => Err(malformed("there is none in it".into())),
+        (Some(_), Some(_)) => Err(malformed("there is more than one in it".into())),
+    }
+}
+
+fn issuer(signature: &Signature) -> String {
+    let fingerprint = signature
+        .issuer_fingerprint()
+        .first()
+        .map(|f| format!("OpenPGP key {f}"));
+    let id = || {
+        signature
+            .issuer_key_id()
+            .first()
+            .map(|id| format!("OpenPGP key {id}"))
+    };
+    fingerprint
+        .or_else(id)
+        .unwrap_or_else(|| "an unnamed OpenPGP key".into())
+}
+
+/// True if a signature says that it is by this key.
+fn made(signature: &Signature, key: &impl KeyDetails) -> bool {
+    signature.issuer_key_id().contains(&&key.legacy_key_id())
+        || signature.issuer_fingerprint().contains(&&key.fingerprint())
+}
+
+fn created(signature: &Signature) -> Option<SystemTime> {
+    signature.created().map(SystemTime::from)
+}
+
+/// A moment some seconds later; none for zero seconds, which mean for ever.
+fn later(start: Timestamp, seconds: Option<pgp::types::Duration>) -> Option<SystemTime> {
+    let seconds = seconds?.as_secs();
+    let end = SystemTime::from(start) + Duration::from_secs(seconds.into());
+    (seconds != 0).then_some(end)
+}
+
+impl PgpKey {
+    fn name(&self) -> String {
+        format!(
+            "OpenPGP key {} ({})",
+            self.key.primary_key.fingerprint(),
+            self.file
+        )
+    }
+
+    fn primary_made(&self, signature: &Signature) -> bool {
+        made(signature, &self.key.primary_key)
+    }
+
+    /// What the key says about itself: signatures over it, or over it and one of its names.
+    fn own_signatures(&self) -> impl Iterator<Item = &Signature> {
+        let primary = &self.key.primary_key;
+        let details = &self.key.details;
+        let direct = details
+            .direct_signatures
+            .iter()
+            .filter(|s| s.verify_key(primary).is_ok());
+        let names = details.users.iter().flat_map(move |user| {
+            let own = user
+                .signatures
+                .iter()
+                .filter(|s| self.primary_made(s) && s.typ() != Some(SignatureType::CertRevocation));
+            own.filter(move |s| {
+                s.verify_certification(primary, Tag::UserId, &user.id)
+                    .is_ok()
+            })
+        });
+        direct.chain(names)
+    }
+
+    /// What it said last.
+    fn latest(&self) -> Option<&Signature> {
+        self.own_signatures()
+            .max_by_key(|signature| signature.created())
+    }
+
+    fn is_revoked(&self) -> bool {
+        let primary = &self.key.primary_key;
+        let revocations = &self.key.details.revocation_signatures;
+        revocations.iter().any(|s| s.verify_key(primary).is_ok())
+    }
+
+    /// When it ends, if ever.
+    fn end(&self) -> Option<SystemTime> {
+        let latest = self.latest()?;
+        later(
+            self.key.primary_key.created_at(),
+            latest.key_expiration_time(),
+        )
+    }
+
+    fn judge(
+        &self,
+        signature: &Signature,
+        signer: &impl VerifyingKey,
+        subkey: Option<&SignedPublicSubKey>,
+        bytes: &[u8],
+        now: SystemTime,
+    ) -> Result<Verified, SignatureError> {
+        let by = self.name();
+        let refused = |why: String| SignatureError::NotAccepted {
+            by: by.clone(),
+            why,
+        };
+        check_form(signature).map_err(refused)?;
+        if signature.verify(signer, bytes).is_err() {
+            return Err(SignatureError::OtherBytes(by));
+        }
+        let made =
+            created(signature).ok_or_else(|| refused("it does not say when it was made".into()))?;
+        // A clock that was never set must not bring an expired key back to life.
+        let now_at_least = now.max(made);
+        self.check_key(now_at_least).map_err(refused)?;
+        match subkey {
+            Some(subkey) => self.check_subkey(subkey, now_at_least).map_err(refused)?,
+            None => check_flags(self.latest().map(Signature::key_flags)).map_err(refused)?,
+        }
+        let start = signature.created().unwrap_or_default();
+        if let Some(end) =
+            later(start, signature.signature_expiration_time()).filter(|end| *end <= now)
+        {
+            return Err(refused(format!("it expired on {}", date(end))));
+        }
+        let remark = (made > now).then(|| {
+            format!(
+                "it was made on {}, after {}, which is what the clock of this machine says",
+                date(made),
+                date(now)
+            )
+        });
+        Ok(Verified::Signed { by, remark })
+    }
+
+    fn check_key(&self, now: SystemTime) -> Result<(), String> {
+        if self.is_revoked() {
+            return Err("the key was revoked".into());
+        }
+        check_end("the key", self.end(), now)
+    }
+
+    /// A subkey counts if its key says that it may sign, and if it says itself that it belongs to the key.
+    fn check_subkey(&self, subkey: &SignedPublicSubKey, now: SystemTime) -> Result<(), String> {
+        let primary = &self.key.primary_key;
+        let valid = |s: &&Signature| s.verify_subkey_binding(primary, &subkey.key).is_ok();
+        let of_type = |typ| {
+            subkey
+                .signatures
+                .iter()
+                .filter(move |s| s.typ() == Some(typ))
+                .filter(valid)
+        };
+        if of_type(SignatureType::SubkeyRevocation).next().is_some() {
+            return Err("its subkey was revoked".into());
+        }
+        let binding = of_type(SignatureType::SubkeyBinding).max_by_key(|s| s.created());
+        let binding = binding.ok_or("its subkey does not belong to it")?;
+        check_flags(Some(binding.key_flags()))?;
+        let back = binding.embedded_signature();
+        let confirms = |s: &Signature| s.verify_primary_key_binding(&subkey.key, primary).is_ok();
+        if back.is_none_or(|back| !confirms(back)) {
+            return Err("its subkey does not confirm that it belongs to it".into());
+        }
+        check_end(
+            "its subkey",
+            later(subkey.key.created_at(), binding.key_expiration_time()),
+            now,
+        )
+    }
+}
+
+fn check_end(what: &str, end: Option<SystemTime>, now: SystemTime) -> Result<(), String> {
+    match end.filter(|end| *end <= now) {
+        Some(end) => Err(format!("{what} expired on {}", date(end))),
+        None => Ok(()),
+    }
+}
+
+fn check_flags(flags: Option<KeyFlags>) -> Result<(), String> {
+    match flags.is_some_and(|flags| flags.sign()) {
+        true => Ok(()),
+        false => Err("the key is not one for signing".into()),
+    }
+}
+
+/// Kinds, digests and demands that count.
+fn check_form(signature: &Signature) -> Result<(), String> {
+    if !matches!(
+        signature.typ(),
+        Some(SignatureType::Binary | SignatureType::Text)
+    ) {
+        return Err("it is not a signature over a document".into());
+    }
+    if !matches!(
+        signature.hash_alg(),
+        Some(HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512)
+    ) {
+        return Err("it was made with a digest other than SHA-256, SHA-384 and SHA-512".into());
+    }
+    let demands = signature
+        .config()
+        .into_iter()
+        .flat_map(|config| config.hashed_subpackets());
+    let unknown = demands.filter(|part| part.is_critical).any(|part| {
+        matches!(
+            part.data,
+            SubpacketData::Notation(_) | SubpacketData::Experimental(..) | SubpacketData::Other(..)
+        )
+    });
+    match unknown {
+        true => Err("it demands something that is not known here".into()),
+        false => Ok(()),
+    }
+}

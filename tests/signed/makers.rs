@@ -1,0 +1,167 @@
+//! Keys and signatures as people make them: with `gpg` and `ssh-keygen`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Runs a program that must succeed; what it printed.
+#[track_caller]
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; install gnupg and openssh-client"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {said}");
+    output.stdout
+}
+
+/// A home of `gpg` with one key in it.
+pub struct Gpg {
+    home: TempDir,
+    /// When it all happens, if not now: `20200101T000000`.
+    time: Option<&'static str>,
+    user: String,
+}
+
+impl Gpg {
+    /// Makes a key that never expires.
+    pub fn new(algorithm: &str) -> Self {
+        Gpg::at(algorithm, None, "never")
+    }
+
+    /// Makes a key at another time.
+    pub fn at(algorithm: &str, time: Option<&'static str>, expires: &str) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let user = format!("{algorithm}@example.invalid");
+        let gpg = Gpg { home, time, user };
+        run(gpg.command().args([
+            "--quick-generate-key",
+            &gpg.user,
+            algorithm,
+            "sign,cert",
+            expires,
+        ]));
+        gpg
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("gpg");
+        command.env("GNUPGHOME", self.home.path()).args([
+            "--batch",
+            "--quiet",
+            "--yes",
+            "--no-tty",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]);
+        if let Some(time) = self.time {
+            command.args(["--faked-system-time", time]);
+        }
+        command
+    }
+
+    /// Adds a subkey, which signs from then on.
+    pub fn with_subkey(self, algorithm: &str) -> Self {
+        let print = self.fingerprint();
+        run(self
+            .command()
+            .args(["--quick-add-key", &print, algorithm, "sign", "never"]));
+        self
+    }
+
+    fn fingerprint(&self) -> String {
+        let listing = run(self.command().args(["--with-colons", "--list-keys"]));
+        let listing = String::from_utf8(listing).expect("a text");
+        let line = listing
+            .lines()
+            .find(|line| line.starts_with("fpr:"))
+            .expect("a fingerprint");
+        line.split(':').nth(9).expect("the tenth field").to_owned()
+    }
+
+    /// Revokes the key, as its owner prepared it when the key was made.
+    pub fn revoke(&self) {
+        let path = self
+            .home
+            .path()
+            .join(format!("openpgp-revocs.d/{}.rev", self.fingerprint()));
+        let text = fs::read_to_string(&path).expect("a prepared revocation");
+        fs::write(&path, text.replace(":-----BEGIN", "-----BEGIN")).expect("a written file");
+        run(self.command().arg("--import").arg(&path));
+    }
+
+    pub fn key(&self) -> Vec<u8> {
+        run(self.command().args(["--armor", "--export"]))
+    }
+
+    pub fn binary_key(&self) -> Vec<u8> {
+        run(self.command().arg("--export"))
+    }
+
+    /// Signs with these words on the command line.
+    pub fn sign_with(&self, bytes: &[u8], words: &[&str]) -> Vec<u8> {
+        let file = self.home.path().join("document");
+        fs::write(&file, bytes).expect("a written file");
+        run(self
+            .command()
+            .args(words)
+            .args(["--output", "-", "--detach-sign"])
+            .arg(file))
+    }
+
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        self.sign_with(bytes, &["--armor"])
+    }
+}
+
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf")
+            .env("GNUPGHOME", self.home.path())
+            .args(["--kill", "all"])
+            .status();
+    }
+}
+
+/// A key of `ssh-keygen`.
+pub struct Ssh(TempDir);
+
+impl Ssh {
+    /// Makes a key with these words on the command line, e.g. `-t ed25519`.
+    pub fn new(words: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-N", "", "-f"])
+            .arg(directory.path().join("key"))
+            .args(words));
+        Ssh(directory)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn key(&self) -> Vec<u8> {
+        fs::read(self.path("key.pub")).expect("a public key")
+    }
+
+    pub fn sign(&self, bytes: &[u8]) -> Vec<u8> {
+        self.sign_for("kindling", bytes)
+    }
+
+    pub fn sign_for(&self, namespace: &str, bytes: &[u8]) -> Vec<u8> {
+        let file = self.path("document");
+        fs::write(&file, bytes).expect("a written file");
+        let signature = Path::new(&file).with_extension("sig");
+        let _ = fs::remove_file(&signature);
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
+            .arg(self.path("key"))
+            .arg(&file));
+        fs::read(signature).expect("a signature")
+    }
+}
