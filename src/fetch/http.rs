@@ -1,43 +1,45 @@
 //! HTTP and HTTPS: attempts, pauses, redirects.
 
+mod ask;
 mod body;
 mod client;
 mod connecting;
+mod handed_on;
+mod headers;
+mod manner;
+mod order;
 mod resume;
 mod retry_after;
 mod trust;
 
+pub(super) use ask::{Question, Reply, ask};
 pub(super) use client::Http;
+pub(super) use handed_on::HandedOn;
+pub(super) use headers::redirected_headers;
+pub(super) use manner::Manner;
+pub(super) use order::{Headers, Order};
 
 use super::fetcher::Opened;
 use super::{FetchError, FetchEvent, FetchEvents, Request, shown_url};
 use body::Body;
 use client::{Answer, AttemptError, Outgoing};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Response, StatusCode, Url};
+use manner::{Failures, Verdict};
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
 use resume::Steady;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Servers that keep sending us around have failed this attempt.
 const MOST_REDIRECTS: usize = 20;
 /// How long a pause runs before looking whether the fetch was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(100);
 
-/// Headers a config cannot set: they belong to the transport.
-const TRANSPORT_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "trailer"];
-
 /// One fetch: what stays the same over its attempts.
 struct Fetch<'a> {
     http: &'a Http,
-    request: &'a Request,
     events: &'a dyn FetchEvents,
-    url: Url,
-    shown: String,
-    headers: HeaderMap,
-    deadline: Option<Instant>,
+    order: Order<'a>,
 }
 
 /// How an attempt ended that did not end the fetch.
@@ -47,6 +49,7 @@ enum Attempt {
     Failed {
         cause: String,
         not_before: Option<Duration>,
+        by: By,
     },
     /// The total limit is over.
     OutOfTime,
@@ -54,11 +57,21 @@ enum Attempt {
     Final(FetchError),
 }
 
+/// Who made an attempt fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// There was no answer, or none that could be used.
+    Network,
+    /// The server, by its status.
+    Server,
+}
+
 impl Attempt {
     fn failed(cause: String) -> Self {
         Attempt::Failed {
             cause,
             not_before: None,
+            by: By::Network,
         }
     }
 }
@@ -66,35 +79,67 @@ impl Attempt {
 /// Asks until there is a body, a final answer, or no time left.
 pub(super) fn open<'a>(
     http: &'a Http,
-    request: &'a Request,
+    request: &Request,
+    events: &'a dyn FetchEvents,
+) -> Result<Opened<'a>, FetchError> {
+    let order = Order::of(request, http)?;
+    open_order(http, order, events)
+}
+
+/// The same for an order.
+pub(super) fn open_order<'a>(
+    http: &'a Http,
+    order: Order<'a>,
     events: &'a dyn FetchEvents,
 ) -> Result<Opened<'a>, FetchError> {
     let fetch = Fetch {
         http,
-        request,
         events,
-        url: target(request)?,
-        shown: request.shown_url(),
-        headers: own_headers(request, &http.settings().user_agent)?,
-        deadline: http.settings().total.map(|total| Instant::now() + total),
+        order,
     };
-    fetch.run()
+    let (answer, attempts) = fetch.answer()?;
+    Ok(fetch.opened(answer, attempts))
+}
+
+/// Status and headers of what answers an order.
+pub(super) fn head(
+    http: &Http,
+    order: Order<'_>,
+    events: &dyn FetchEvents,
+) -> Result<(StatusCode, HeaderMap), FetchError> {
+    let fetch = Fetch {
+        http,
+        events,
+        order,
+    };
+    let (answer, _) = fetch.answer()?;
+    let response = answer.response;
+    Ok((response.status(), response.headers().clone()))
 }
 
 impl<'a> Fetch<'a> {
-    fn run(self) -> Result<Opened<'a>, FetchError> {
-        let mut pause = FIRST_PAUSE;
+    fn answer(&self) -> Result<(Answer, u32), FetchError> {
+        let manner = self.order.manner;
+        let mut pause = manner.first_pause();
+        let mut failed = Failures::default();
         let mut last = String::from("no answer before the total time limit");
         for attempt in 1_u32.. {
             self.check_cancelled()?;
             self.tell_attempt(attempt);
             let wait = match self.attempt(&HeaderMap::new()) {
-                Attempt::Success(answer) => return Ok(self.opened(answer, attempt)),
+                Attempt::Success(answer) => return Ok((answer, attempt)),
                 Attempt::Final(error) => return Err(error),
                 // What went wrong before says more than that it was cut off now.
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
-                Attempt::Failed { cause, not_before } => {
+                Attempt::Failed {
+                    cause,
+                    not_before,
+                    by,
+                } => {
                     last = cause;
+                    if failed.are_enough(manner, by) {
+                        return Err(self.gave_up(attempt, &last));
+                    }
                     not_before.map_or(pause, |least| least.max(pause))
                 }
             };
@@ -108,27 +153,35 @@ impl<'a> Fetch<'a> {
         Err(FetchError::Client("ran out of attempt numbers".into()))
     }
 
+    fn gave_up(&self, attempts: u32, last: &str) -> FetchError {
+        FetchError::Status {
+            url: self.order.shown.clone(),
+            status: format!("{last} (gave up after {attempts} attempts)"),
+        }
+    }
+
     fn tell_attempt(&self, number: u32) {
-        let url = &self.shown;
+        let url = &self.order.shown;
         self.events.event(FetchEvent::Attempt { url, number });
     }
 
     fn tell_retry(&self, cause: &str, pause: Duration) {
-        let url = &self.shown;
+        let url = &self.order.shown;
         self.events.event(FetchEvent::Retry { url, cause, pause });
     }
 
     /// The first hop carries the headers of the request, those after a redirect only our own:
     /// user headers may be credentials meant for one place. `part` is what asks for a part of the body.
     fn attempt(&self, part: &HeaderMap) -> Attempt {
-        let mut url = self.url.clone();
-        let mut headers = self.headers.clone();
+        let mut url = self.order.url.clone();
+        let mut headers = self.order.headers.now();
         headers.extend(part.clone());
         for _ in 0..=MOST_REDIRECTS {
             let outgoing = Outgoing {
+                method: self.order.method.clone(),
                 url: &url,
                 headers,
-                deadline: self.deadline,
+                deadline: self.order.deadline,
             };
             let answer = match self.http.send(outgoing) {
                 Ok(answer) => answer,
@@ -138,10 +191,11 @@ impl<'a> Fetch<'a> {
             };
             let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
-                url: &self.shown,
+                url: &self.order.shown,
                 status: status.as_u16(),
             });
-            url = match redirect(&url, &answer.response) {
+            let next = redirect(&url, &answer.response);
+            url = match next.filter(|_| self.order.manner.follows_redirects()) {
                 None => return self.judge(answer, !part.is_empty()),
                 Some(Ok(next)) => next,
                 Some(Err(cause)) => return Attempt::failed(cause),
@@ -156,24 +210,35 @@ impl<'a> Fetch<'a> {
     }
 
     fn judge(&self, answer: Answer, wants_part: bool) -> Attempt {
-        let status = answer.response.status();
-        let not_before = retry_after::of(answer.response.headers());
-        let busy = status == StatusCode::TOO_MANY_REQUESTS && not_before.is_some();
-        match status {
-            StatusCode::OK | StatusCode::NO_CONTENT => Attempt::Success(answer),
-            StatusCode::PARTIAL_CONTENT if wants_part => Attempt::Success(answer),
-            StatusCode::NOT_FOUND => Attempt::Final(FetchError::NotFound {
-                url: self.shown.clone(),
+        let response = &answer.response;
+        let not_before = retry_after::of(response.headers());
+        let verdict = self.order.manner.verdict(response, wants_part);
+        match verdict {
+            Verdict::Good => Attempt::Success(answer),
+            Verdict::NotFound => Attempt::Final(FetchError::NotFound {
+                url: self.order.shown.clone(),
             }),
-            // A server that says when to come again wants us to.
-            _ if status.as_u16() >= 500 || busy => Attempt::Failed {
-                cause: format!("the server said {status}"),
+            Verdict::Busy => Attempt::Failed {
+                cause: format!("the server said {}", self.said(answer)),
                 not_before,
+                by: By::Server,
             },
-            _ => Attempt::Final(FetchError::Status {
-                url: self.shown.clone(),
-                status: status.to_string(),
+            Verdict::Refused => Attempt::Final(FetchError::Status {
+                url: self.order.shown.clone(),
+                status: self.said(answer),
             }),
+        }
+    }
+
+    /// Status, and where the body of an answer explains it, that.
+    fn said(&self, answer: Answer) -> String {
+        let status = answer.response.status();
+        if !self.order.manner.explains() || self.order.method == Method::HEAD {
+            return status.to_string();
+        }
+        match manner::explanation(self.body(answer, 1)) {
+            Some(explanation) => format!("{status}: {explanation}"),
+            None => status.to_string(),
         }
     }
 
@@ -185,20 +250,27 @@ impl<'a> Fetch<'a> {
     }
 
     fn body(&self, answer: Answer, attempts: u32) -> Body<'a> {
-        Body::new(self.http, answer, self.deadline, attempts, self.events)
+        Body::new(
+            self.http,
+            answer,
+            self.order.deadline,
+            attempts,
+            self.events,
+        )
     }
 
     fn remaining(&self) -> Option<Duration> {
-        self.deadline
+        self.order
+            .deadline
             .map(|d| d.saturating_duration_since(Instant::now()))
     }
 
     /// Waiting on would be in vain, but the error comes when the limit is over and not before it.
-    fn out_of_time(&self, attempts: u32, last: String) -> Result<Opened<'a>, FetchError> {
+    fn out_of_time<T>(&self, attempts: u32, last: String) -> Result<T, FetchError> {
         self.sleep(self.remaining().unwrap_or_default())?;
         let limit = self.http.settings().total.unwrap_or_default();
         Err(FetchError::OutOfTime {
-            url: self.shown.clone(),
+            url: self.order.shown.clone(),
             limit,
             attempts,
             last,
@@ -220,28 +292,11 @@ impl<'a> Fetch<'a> {
     fn check_cancelled(&self) -> Result<(), FetchError> {
         if self.events.cancelled() {
             return Err(FetchError::Cancelled {
-                url: self.request.shown_url(),
+                url: self.order.shown.clone(),
             });
         }
         Ok(())
     }
-}
-
-/// The URL as the client wants it. Its parser repairs what ours leaves alone, e.g. it finds a host
-/// in `http:///h` and takes backslashes for slashes, so such texts are dealt with first.
-fn target(request: &Request) -> Result<Url, FetchError> {
-    let invalid = |cause: &str| request.invalid(cause.into());
-    let parsed = crate::config::url::parse(&request.url).map_err(|e| invalid(&e.to_string()))?;
-    if parsed.authority.as_ref().is_none_or(|a| a.host.is_empty()) {
-        return Err(invalid("it names no host"));
-    }
-    let text = request
-        .url
-        .split('#')
-        .next()
-        .unwrap_or_default()
-        .replace('\\', "%5C");
-    Url::parse(&text).map_err(|e| invalid(&e.to_string()))
 }
 
 /// Where `response` sends us; none if nowhere.
@@ -262,43 +317,4 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url, String>> {
         ))),
         Ok(url) => Ok(url),
     })
-}
-
-fn default_headers(user_agent: &str, accept: &'static str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(user_agent) {
-        headers.insert(reqwest::header::USER_AGENT, value);
-    }
-    headers.insert(reqwest::header::ACCEPT, HeaderValue::from_static(accept));
-    headers.insert(
-        reqwest::header::ACCEPT_ENCODING,
-        HeaderValue::from_static("identity"),
-    );
-    headers
-}
-
-fn redirected_headers(user_agent: &str) -> HeaderMap {
-    default_headers(user_agent, "*/*")
-}
-
-/// Our headers and those of the request, which win; the last of a name counts.
-fn own_headers(request: &Request, user_agent: &str) -> Result<HeaderMap, FetchError> {
-    // The version in here names a media type servers select by; it is not the newest we read.
-    let accept = "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1";
-    let mut headers = default_headers(user_agent, accept);
-    for (name, value) in &request.headers {
-        let invalid = |cause| FetchError::InvalidHeader {
-            url: request.shown_url(),
-            name: name.clone(),
-            cause,
-        };
-        let header = HeaderName::from_str(name)
-            .map_err(|_| invalid("its name has characters a header name cannot have"))?;
-        let value = HeaderValue::from_bytes(value.trim().as_bytes())
-            .map_err(|_| invalid("its value has control characters"))?;
-        if !TRANSPORT_HEADERS.contains(&header.as_str()) {
-            headers.insert(header, value);
-        }
-    }
-    Ok(headers)
 }

@@ -5,7 +5,7 @@ use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
 use crate::fetch::{FetchError, Settings};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Proxy, Response, Url};
+use reqwest::{Client, Method, Proxy, Response, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
@@ -52,6 +52,7 @@ struct Lazy<T>(Mutex<Option<T>>);
 
 /// One request on its way.
 pub(super) struct Outgoing<'a> {
+    pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
     pub deadline: Option<Instant>,
@@ -98,7 +99,12 @@ impl Http {
         &self.settings
     }
 
-    /// Sends a GET request and waits for the response headers. Follows nothing.
+    /// When a fetch that begins now must end.
+    pub(in crate::fetch) fn deadline(&self) -> Option<Instant> {
+        self.settings.total.map(|total| Instant::now() + total)
+    }
+
+    /// Sends a request and waits for the response headers. Follows nothing.
     pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
         let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
         let client = if tls {
@@ -107,7 +113,8 @@ impl Http {
             self.plain.get(|| self.client(RootCertStore::empty()))?
         };
         // The URL comes first: user info in it becomes a header, which the others may replace.
-        let request = client.get(outgoing.url.clone()).headers(outgoing.headers);
+        let request = client.request(outgoing.method, outgoing.url.clone());
+        let request = request.headers(outgoing.headers);
         let exchange = self.exchange(request, outgoing.deadline);
         let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
         let response = engine.run(exchange).map_err(|gone| client_error(&gone))??;

@@ -2,14 +2,18 @@
 //!
 //! Bytes that were handed on are in the sink already, so what comes next has to be the rest of the same thing. With
 //! a digest to compare with in the end, a server that can is asked for the rest alone; from any other everything
-//! comes once more, and what was handed on before is compared and dropped.
+//! comes once more, and what was handed on before is compared and dropped. Stores of clouds promise to send a part only
+//! of the object that is meant, so there it needs no digest.
 
 use super::body::Body;
 use super::client::Answer;
-use super::{Attempt, FIRST_PAUSE, Fetch, LONGEST_PAUSE};
+use super::handed_on::HandedOn;
+use super::manner::{FIRST_PAUSE, Failures, Precondition};
+use super::{Attempt, By, Fetch, LONGEST_PAUSE, Manner};
 use crate::fetch::pipeline::BodyError;
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_RANGE,
+    LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode};
 use std::io::{self, Read};
@@ -17,8 +21,6 @@ use std::time::Duration;
 
 /// Connections that break one after the other without a single new byte: then it is of no use.
 const MOST_VAIN: u32 = 4;
-/// For comparing what comes once more.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The body of a fetch, over as many connections as it takes.
 pub(super) struct Steady<'a> {
@@ -34,34 +36,14 @@ pub(super) struct Steady<'a> {
 
 /// What the server said that makes it able to send a part.
 struct Rest {
-    /// Names the very bytes that are meant, for `If-Range`.
+    /// Names the very bytes that are meant.
     validator: Option<HeaderValue>,
-}
-
-/// What went into the sink. The checksum is for chance, not for malice: against that there are digests.
-#[derive(Default)]
-struct HandedOn {
-    bytes: u64,
-    sum: crc32fast::Hasher,
-}
-
-impl HandedOn {
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.sum.update(bytes);
-    }
-
-    fn is(&self, other: &Self) -> bool {
-        let sum = |of: &Self| of.sum.clone().finalize();
-        self.bytes == other.bytes && sum(self) == sum(other)
-    }
 }
 
 impl<'a> Steady<'a> {
     pub(super) fn new(fetch: Fetch<'a>, answer: Answer, attempts: u32) -> Self {
-        let has_digest = fetch.request.digest.is_some();
         Steady {
-            rest: Rest::of(&answer.response).filter(|_| has_digest),
+            rest: Rest::of(&answer.response, fetch.order.manner, fetch.order.has_digest),
             body: fetch.body(answer, attempts),
             fetch,
             attempts,
@@ -75,6 +57,7 @@ impl<'a> Steady<'a> {
         self.broke(cause.clone())?;
         let mut pause = FIRST_PAUSE * 2_u32.pow(self.vain - 1);
         let mut last = cause;
+        let mut failed = Failures::default();
         loop {
             self.pause(&last, pause)?;
             pause = LONGEST_PAUSE.min(pause * 2);
@@ -87,7 +70,14 @@ impl<'a> Steady<'a> {
                     self.broke(why.clone())?;
                     last = why;
                 }
-                Again::Failed { cause, not_before } => {
+                Again::Failed {
+                    cause,
+                    not_before,
+                    by,
+                } => {
+                    if failed.are_enough(self.fetch.order.manner, by) {
+                        return Err(BodyError::Broken(cause).into());
+                    }
                     last = cause;
                     pause = not_before.map_or(pause, |least| least.max(pause));
                 }
@@ -121,7 +111,15 @@ impl<'a> Steady<'a> {
         let part = self.part();
         match self.fetch.attempt(&part) {
             Attempt::Success(answer) => self.answered(answer),
-            Attempt::Failed { cause, not_before } => Ok(Again::Failed { cause, not_before }),
+            Attempt::Failed {
+                cause,
+                not_before,
+                by,
+            } => Ok(Again::Failed {
+                cause,
+                not_before,
+                by,
+            }),
             Attempt::OutOfTime => Err(self.out_of_time().into()),
             // A server that will not send a part may still send the whole.
             Attempt::Final(error) if !part.is_empty() => Ok(self.without_parts(error.to_string())),
@@ -139,7 +137,7 @@ impl<'a> Steady<'a> {
         let skipped = if is_part {
             Ok(())
         } else {
-            self.skip(&mut body)
+            self.handed_on.skip(&mut body)
         };
         match skipped {
             Ok(()) => Ok(Again::Stands(Box::new(body))),
@@ -155,6 +153,7 @@ impl<'a> Steady<'a> {
         Again::Failed {
             cause,
             not_before: None,
+            by: By::Server,
         }
     }
 
@@ -173,27 +172,15 @@ impl<'a> Steady<'a> {
         headers.extend(
             rest.validator
                 .clone()
-                .map(|validator| (IF_RANGE, validator)),
+                .map(|validator| (self.precondition(), validator)),
         );
         headers
     }
 
-    /// Reads what was handed on before once more.
-    fn skip(&self, body: &mut Body<'a>) -> Result<(), io::Error> {
-        let mut seen = HandedOn::default();
-        let mut chunk = vec![0; CHUNK_BYTES];
-        while seen.bytes < self.handed_on.bytes {
-            let left = self.handed_on.bytes - seen.bytes;
-            let most = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let read = body.read(&mut chunk[..most])?;
-            if read == 0 {
-                break;
-            }
-            seen.add(&chunk[..read]);
-        }
-        match seen.is(&self.handed_on) {
-            true => Ok(()),
-            false => Err(BodyError::Changed.into()),
+    fn precondition(&self) -> HeaderName {
+        match self.fetch.order.manner.precondition() {
+            Precondition::IfRange => IF_RANGE,
+            Precondition::IfMatch => IF_MATCH,
         }
     }
 
@@ -214,27 +201,43 @@ enum Again<'a> {
     Failed {
         cause: String,
         not_before: Option<Duration>,
+        by: By,
     },
 }
 
 impl Rest {
-    fn of(response: &Response) -> Option<Self> {
+    fn of(response: &Response, manner: Manner, has_digest: bool) -> Option<Self> {
         let headers = response.headers();
-        let unit = headers.get(ACCEPT_RANGES)?;
-        unit.as_bytes()
-            .eq_ignore_ascii_case(b"bytes")
-            .then(|| Rest {
-                validator: validator(headers),
-            })
+        match manner.precondition() {
+            // Not every server minds it, so there has to be something to compare with in the end.
+            Precondition::IfRange => {
+                let unit = headers.get(ACCEPT_RANGES).filter(|_| has_digest)?;
+                unit.as_bytes()
+                    .eq_ignore_ascii_case(b"bytes")
+                    .then(|| Rest {
+                        validator: validator(headers),
+                    })
+            }
+            Precondition::IfMatch => {
+                let tag = strong_tag(headers)?.clone();
+                Some(Rest {
+                    validator: Some(tag),
+                })
+            }
+        }
     }
 }
 
-/// A weak entity tag stands for bytes that are alike, not the same.
 fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
-    let tag = headers.get(ETAG);
-    tag.filter(|tag| !tag.as_bytes().starts_with(b"W/"))
+    strong_tag(headers)
         .or_else(|| headers.get(LAST_MODIFIED))
         .cloned()
+}
+
+/// A weak entity tag stands for bytes that are alike, not the same.
+fn strong_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let tag = headers.get(ETAG);
+    tag.filter(|tag| !tag.as_bytes().starts_with(b"W/"))
 }
 
 /// Where a part begins, by `Content-Range: bytes 5-9/10`.

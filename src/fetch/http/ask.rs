@@ -1,0 +1,75 @@
+//! One short question, one short answer: for services that describe a machine to itself.
+
+use super::body::Body;
+use super::client::{AttemptError, Http, Outgoing};
+use super::redirected_headers;
+use crate::fetch::{FetchEvents, Silent};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+/// Answers are a few hundred bytes.
+const MOST_BYTES: u64 = 256 * 1024;
+
+/// What to ask.
+pub(in crate::fetch) struct Question<'a> {
+    /// `GET` or `PUT`.
+    pub method: Method,
+    /// Where.
+    pub url: &'a str,
+    /// Besides the common ones. Values may be secret.
+    pub headers: &'a [(&'static str, &'a str)],
+    /// For the answer, body and all.
+    pub limit: Duration,
+}
+
+/// The answer.
+pub(in crate::fetch) struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body. May be secret.
+    pub body: Vec<u8>,
+}
+
+/// Asks once. Follows nothing.
+///
+/// # Errors
+/// There was no answer; in words.
+pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Reply, String> {
+    let deadline = Instant::now() + question.limit;
+    let url = Url::parse(question.url).map_err(|error| error.to_string())?;
+    let mut headers = redirected_headers(&http.settings().user_agent);
+    for (name, value) in question.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| "a header cannot be sent")?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    let outgoing = Outgoing {
+        method: question.method.clone(),
+        url: &url,
+        headers,
+        deadline: Some(deadline),
+    };
+    let late = || format!("no answer within {} s", question.limit.as_secs_f32());
+    let answer = http.send(outgoing).map_err(|error| match error {
+        AttemptError::Transport(cause) => cause,
+        AttemptError::OutOfTime => late(),
+        AttemptError::Fatal(error) => error.to_string(),
+    })?;
+    let status = answer.response.status();
+    let headers = answer.response.headers().clone();
+    let events: &dyn FetchEvents = &Silent;
+    let whole = Body::new(http, answer, Some(deadline), 1, events);
+    let mut body = Vec::new();
+    whole
+        .take(MOST_BYTES)
+        .read_to_end(&mut body)
+        .map_err(|_| late())?;
+    Ok(Reply {
+        status,
+        headers,
+        body,
+    })
+}
