@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use super::{narrate, paths};
 use crate::execute::record::micros;
 use crate::fetch::references::SourceInfo;
-use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
+use crate::fetch::{Cloud, Fetcher, Settings, VERSION_TEXT};
 use crate::host::TargetRoot;
 use crate::log::Log;
 use crate::plan::first_boot::REPORT_FILE;
@@ -92,7 +92,8 @@ impl Process<'_> {
             total: self.args.fetch_timeout,
             ..Settings::default()
         })
-        .with_oem_dir(&environment.oem_dir);
+        .with_oem_dir(&environment.oem_dir)
+        .in_cloud(Cloud::of_platform(platform.id()));
         let trust = self
             .trust(&environment)
             .map_err(|error| Trouble::of("find out whose configs are trusted", &error))?;

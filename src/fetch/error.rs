@@ -84,6 +84,40 @@ pub enum FetchError {
         /// Why not.
         cause: io::Error,
     },
+    /// An object of S3 cannot be had.
+    #[error("error fetching object {key:?} from bucket {bucket:?}: {}", object_cause(.cause, .authenticated.as_deref()))]
+    Object {
+        /// Its name.
+        key: String,
+        /// Where.
+        bucket: String,
+        /// Why not.
+        cause: Box<FetchError>,
+        /// Why it was asked for anonymously, on a machine that should have had a role.
+        authenticated: Option<String>,
+    },
+    /// A bucket that is not there, or says nothing of its region.
+    #[error("{cause}")]
+    Bucket {
+        /// Which, and what is wrong.
+        cause: String,
+    },
+    /// The cloud gives this machine no token for its store.
+    #[error("fetching {store} auth token: {cause}: cannot fetch {url}")]
+    Token {
+        /// Of which store.
+        store: &'static str,
+        /// What.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
+    /// Objects of S3 are taken as they are.
+    #[error("compression is not supported with that scheme: {url}")]
+    CompressedObject {
+        /// What.
+        url: String,
+    },
     /// Neither `gzip` nor nothing.
     #[error("invalid compression method {method:?} for {url}")]
     InvalidCompression {
@@ -188,9 +222,17 @@ impl FetchError {
             FetchError::OemFile { .. } => {
                 "check the path; only Flatcar has a partition for files of the vendor"
             }
-            FetchError::UnsupportedScheme { .. } => "use http, https, tftp or data",
+            FetchError::UnsupportedScheme { .. } => "use http, https, tftp, s3, arn, gs or data",
             FetchError::Tftp { .. } => {
                 "check that the server has the file, and that UDP from it gets through: it answers from a port of its own"
+            }
+            FetchError::Object { cause, .. } => return object_remedy(cause),
+            FetchError::Bucket { .. } => "check the name of the bucket",
+            FetchError::Token { .. } => {
+                "check the service account of the machine, and that it may read from the store"
+            }
+            FetchError::CompressedObject { .. } => {
+                "remove compression, or have the object by an https URL"
             }
             FetchError::InvalidHeader { .. } => "give the header a name and a value",
             FetchError::HashMismatch { .. } => {
@@ -212,6 +254,22 @@ impl FetchError {
     /// True if nothing but the missing network is wrong.
     pub fn needs_network(&self) -> bool {
         matches!(self, FetchError::NeedsNetwork { .. })
+    }
+}
+
+fn object_cause(cause: &FetchError, authenticated: Option<&str>) -> String {
+    match authenticated {
+        None => cause.to_string(),
+        Some(why) => format!("anonymously: {cause}; the authenticated fetch also failed: {why}"),
+    }
+}
+
+fn object_remedy(cause: &FetchError) -> Option<&'static str> {
+    match cause {
+        FetchError::Status { .. } => Some(
+            "check bucket and key, and that the role of the machine, or everybody, may read the object",
+        ),
+        other => other.remedy(),
     }
 }
 

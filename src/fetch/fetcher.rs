@@ -2,7 +2,10 @@
 
 use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
-use super::{FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem, tftp};
+use super::store::{self, Stores};
+use super::{
+    Cloud, FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem, tftp,
+};
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
 use crate::signature::Trust;
@@ -29,6 +32,7 @@ pub struct Fetcher {
     access: Access,
     oem_dir: Arc<Path>,
     http: Arc<Http>,
+    stores: Arc<Stores>,
     bundles: Arc<Bundles>,
     trust: Arc<Trust>,
 }
@@ -69,6 +73,7 @@ impl Default for Fetcher {
             access: Access::default(),
             oem_dir: Path::new(OEM_DIR).into(),
             http: Arc::default(),
+            stores: Arc::default(),
             bundles: Arc::default(),
             trust: Arc::default(),
         }
@@ -105,6 +110,14 @@ impl Fetcher {
     pub fn with_trust(self, trust: Trust) -> Self {
         Fetcher {
             trust: Arc::new(trust),
+            ..self
+        }
+    }
+
+    /// The same fetcher on a machine in `cloud`: stores of that are asked as who the machine is.
+    pub fn in_cloud(self, cloud: Cloud) -> Self {
+        Fetcher {
+            stores: Arc::new(Stores::of(cloud, &self.settings().user_agent)),
             ..self
         }
     }
@@ -203,7 +216,8 @@ impl Fetcher {
             });
         }
         let Opened { body, attempts } = self.open(scheme, request, events)?;
-        let bytes = pipeline::copy(request, body, sink, events)?;
+        let bytes = pipeline::copy(request, body, sink, events)
+            .map_err(|error| store::s3::named(scheme, request, error))?;
         Ok(Fetched { bytes, attempts })
     }
 
@@ -281,12 +295,16 @@ impl Fetcher {
                 })
             }
             Scheme::Oem => oem::open(&self.oem_dir, request),
-            Scheme::Http | Scheme::Https => http::open(&self.http, request, events),
+            Scheme::Http | Scheme::Https => match store::azure::blob(&self.stores, request) {
+                Some(blob) => store::azure::open(&self.stores, &self.http, blob, request, events),
+                None => http::open(&self.http, request, events),
+            },
+            Scheme::S3 | Scheme::Arn => {
+                let opened = store::s3::open(&self.stores, &self.http, scheme, request, events);
+                opened.map_err(|error| store::s3::named(scheme, request, error))
+            }
+            Scheme::Gs => store::gs::open(&self.stores, &self.http, request, events),
             Scheme::Tftp => tftp::open(request, events),
-            Scheme::S3 | Scheme::Gs | Scheme::Arn => Err(FetchError::UnsupportedScheme {
-                scheme: scheme.to_string(),
-                url: request.shown_url(),
-            }),
         }
     }
 }

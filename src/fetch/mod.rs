@@ -11,6 +11,7 @@
 //! config everything starts from.
 
 pub mod authorities;
+mod cloud;
 mod error;
 mod events;
 mod fetcher;
@@ -25,9 +26,11 @@ mod scheme;
 mod settings;
 mod shown;
 mod signed;
+mod store;
 pub mod tftp;
 pub mod top;
 
+pub use cloud::Cloud;
 pub use error::FetchError;
 pub use events::{FetchEvent, FetchEvents, Silent};
 pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, Fetched, Fetcher};

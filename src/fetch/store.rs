@@ -1,0 +1,61 @@
+//! Objects in the stores of clouds: Amazon S3, Google Cloud Storage, Azure Blob Storage.
+//!
+//! One file per store, and one per service that says who this machine is. Who it is comes from the cloud it runs on
+//! alone, never from environment variables or files, and is asked for when something needs it.
+
+pub(super) mod azure;
+mod endpoint;
+mod google;
+pub(super) mod gs;
+mod identity;
+mod kept;
+mod metadata;
+mod object;
+mod region;
+mod role;
+pub(super) mod s3;
+mod sigv4;
+
+use super::http::Http;
+use super::{Cloud, Settings};
+use google::Google;
+use identity::Identity;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use region::Regions;
+use role::Role;
+use std::sync::Arc;
+
+/// Bytes of a path segment that stay as they are: the unreserved characters of RFC 3986.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// The same for paths.
+const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+
+/// What is known of the stores and of this machine; one for all settings.
+#[derive(Debug, Default)]
+pub(super) struct Stores {
+    cloud: Cloud,
+    /// For services that describe this machine: they know no proxies, and no time limits of a config.
+    metadata: Arc<Http>,
+    role: Role,
+    regions: Regions,
+    google: Google,
+    identity: Identity,
+}
+
+impl Stores {
+    /// Those a machine in `cloud` sees.
+    pub(super) fn of(cloud: Cloud, user_agent: &str) -> Self {
+        Stores {
+            cloud,
+            metadata: Arc::new(Http::new(Settings {
+                user_agent: user_agent.into(),
+                ..Settings::default()
+            })),
+            ..Stores::default()
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Blobs of Azure, which have addresses of the web: on a machine of Azure they are asked for as who it is first.
+
+use super::Stores;
+use super::metadata::Metadata;
+use crate::config::url;
+use crate::fetch::fetcher::Opened;
+use crate::fetch::http::{self, HandedOn, Headers, Http, Manner, Order};
+use crate::fetch::pipeline::BodyError;
+use crate::fetch::{Cloud, FetchError, FetchEvent, FetchEvents, Request};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use std::io::{self, Read};
+use std::time::Duration;
+
+const DOMAIN: &str = ".blob.core.windows.net";
+/// Of the interface of the store; tokens need one at least as new as 2017-11-09.
+const VERSION: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("x-ms-version"),
+    HeaderValue::from_static("2020-10-02"),
+);
+
+/// The blob of `request`, if this machine has a name there that could open it. A query may hold a signature that
+/// opens it, or name a version: such requests go as they are.
+pub(in crate::fetch) fn blob(stores: &Stores, request: &Request) -> Option<Url> {
+    if stores.cloud != Cloud::Azure {
+        return None;
+    }
+    let parsed = url::parse(&request.url).ok()?;
+    let authority = parsed.authority?;
+    let bare = authority.userinfo.is_none() && authority.port.is_none() && parsed.query.is_none();
+    let segments = parsed.path.trim_matches('/').split('/');
+    let is_blob = parsed.scheme == "https"
+        && bare
+        && authority.host.ends_with(DOMAIN)
+        && segments.clone().count() == 2
+        && segments.clone().all(|segment| !segment.is_empty());
+    let path = segments.collect::<Vec<_>>().join("/");
+    let url = is_blob.then(|| Url::parse(&format!("https://{}/{path}", authority.host)));
+    url?.ok()
+}
+
+/// Opens a blob as who this machine is; if that fails, now or later, everything comes by way of the web.
+pub(in crate::fetch) fn open<'a>(
+    stores: &'a Stores,
+    http: &'a Http,
+    blob: Url,
+    request: &'a Request,
+    events: &'a dyn FetchEvents,
+) -> Result<Opened<'a>, FetchError> {
+    let plain = Plain {
+        http,
+        request,
+        events,
+    };
+    match authenticated(stores, http, blob, request, events) {
+        Ok(opened) => Ok(Opened {
+            attempts: opened.attempts,
+            body: Box::new(Blob {
+                body: opened.body,
+                handed_on: HandedOn::default(),
+                plain: Some(plain),
+            }),
+        }),
+        Err(cancelled @ FetchError::Cancelled { .. }) => Err(cancelled),
+        Err(error) => plain.instead(&error.to_string()),
+    }
+}
+
+fn authenticated<'a>(
+    stores: &Stores,
+    http: &'a Http,
+    blob: Url,
+    request: &Request,
+    events: &'a dyn FetchEvents,
+) -> Result<Opened<'a>, FetchError> {
+    let shown = request.shown_url();
+    let metadata = Metadata {
+        http: &stores.metadata,
+        events,
+    };
+    let no_token = |cause| FetchError::Token {
+        store: "Azure",
+        url: shown.clone(),
+        cause,
+    };
+    let token = stores.identity.authorization(metadata).map_err(no_token)?;
+    let mut value =
+        HeaderValue::try_from(token).map_err(|_| no_token("the token cannot be sent".into()))?;
+    value.set_sensitive(true);
+    let mut headers = http::redirected_headers(&http.settings().user_agent);
+    headers.extend([(AUTHORIZATION, value), VERSION]);
+    let order = Order {
+        url: blob,
+        shown,
+        method: Method::GET,
+        headers: Headers::Fixed(headers),
+        manner: Manner::Azure,
+        has_digest: request.digest.is_some(),
+        deadline: http.deadline(),
+    };
+    http::open_order(http, order, events)
+}
+
+/// The way of the web.
+struct Plain<'a> {
+    http: &'a Http,
+    request: &'a Request,
+    events: &'a dyn FetchEvents,
+}
+
+impl<'a> Plain<'a> {
+    fn instead(&self, cause: &str) -> Result<Opened<'a>, FetchError> {
+        self.events.event(FetchEvent::Retry {
+            url: &self.request.shown_url(),
+            cause: &format!("as who this machine is: {cause}"),
+            pause: Duration::ZERO,
+        });
+        http::open(self.http, self.request, self.events)
+    }
+}
+
+/// A body that comes by way of the web when it breaks for good.
+struct Blob<'a> {
+    body: Box<dyn Read + 'a>,
+    handed_on: HandedOn,
+    plain: Option<Plain<'a>>,
+}
+
+impl Blob<'_> {
+    fn instead(&mut self, error: BodyError) -> io::Result<()> {
+        let plain = match (&error, self.plain.take()) {
+            (BodyError::Cancelled, _) | (_, None) => return Err(error.into()),
+            (_, Some(plain)) => plain,
+        };
+        let opened = plain.instead(&error.to_string());
+        let mut opened = opened.map_err(|error| BodyError::Broken(error.to_string()))?;
+        self.handed_on.skip(&mut *opened.body)?;
+        self.body = opened.body;
+        Ok(())
+    }
+}
+
+impl Read for Blob<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.body.read(buffer) {
+                Ok(read) => {
+                    self.handed_on.add(&buffer[..read]);
+                    return Ok(read);
+                }
+                Err(error) => self.instead(error.downcast::<BodyError>()?)?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_blobs() {
+        let at = |cloud, url: &str| {
+            let stores = Stores::of(cloud, "x");
+            blob(&stores, &Request::get(url)).map(String::from)
+        };
+        let address = "https://acct.blob.core.windows.net/c/b";
+        let blobs = [address, "https://acct.blob.core.windows.net//c/b/"];
+        for url in blobs {
+            assert_eq!(at(Cloud::Azure, url).as_deref(), Some(address), "{url}");
+            assert_eq!(at(Cloud::Aws, url), None, "{url}");
+            assert_eq!(at(Cloud::Other, url), None, "{url}");
+        }
+        let others = [
+            "http://acct.blob.core.windows.net/c/b",
+            "https://acct.blob.core.windows.net:443/c/b",
+            "https://u:p@acct.blob.core.windows.net/c/b",
+            "https://acct.blob.core.windows.net/c/b?sv=2020&sig=x",
+            "https://acct.blob.core.windows.net/c/b?",
+            "https://acct.blob.core.windows.net/c/d/b",
+            "https://acct.blob.core.windows.net/c",
+            "https://acct.blob.core.windows.net.evil.test/c/b",
+            "https://blob.core.windows.net.test/c/b",
+        ];
+        for url in others {
+            assert_eq!(at(Cloud::Azure, url), None, "{url}");
+        }
+    }
+}

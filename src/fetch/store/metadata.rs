@@ -1,0 +1,91 @@
+//! Asks the service that describes a machine to itself, which every cloud has at one address.
+
+use crate::fetch::FetchEvents;
+use crate::fetch::http::{Http, Question, Reply, ask};
+use std::time::{Duration, Instant};
+
+/// The service, at an address that needs no name and no route.
+pub(super) const ADDRESS: &str = "http://169.254.169.254";
+
+/// How often a pause looks whether the fetch was cancelled.
+const CANCEL_CHECK: Duration = Duration::from_millis(100);
+
+/// How long to go on asking.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Questions in all.
+    pub attempts: u32,
+    /// Pause before the second one; doubles.
+    pub first_pause: Duration,
+    /// No pause is longer.
+    pub longest_pause: Duration,
+    /// For everything together.
+    pub total: Duration,
+}
+
+/// The service as one fetch sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Metadata<'a> {
+    /// Without proxies.
+    pub http: &'a Http,
+    /// Says when to stop.
+    pub events: &'a dyn FetchEvents,
+}
+
+/// What came of one attempt.
+pub(super) enum Tried<T> {
+    /// An answer.
+    Done(T),
+    /// None that will ever come.
+    Never(String),
+    /// None, but the next attempt may bring one.
+    NotNow(String),
+}
+
+impl Metadata<'_> {
+    /// Asks once.
+    pub(super) fn ask(&self, question: &Question<'_>) -> Result<Reply, String> {
+        ask(self.http, question)
+    }
+
+    /// Tries until there is an answer, or enough. `attempt` is told what is left of the time.
+    pub(super) fn patiently<T>(
+        &self,
+        patience: Patience,
+        mut attempt: impl FnMut(Duration) -> Tried<T>,
+    ) -> Result<T, String> {
+        let end = Instant::now() + patience.total;
+        let mut pause = patience.first_pause;
+        let mut last = String::from("no time left");
+        for number in 1..=patience.attempts {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            match attempt(left) {
+                Tried::Done(answer) => return Ok(answer),
+                Tried::Never(cause) => return Err(cause),
+                Tried::NotNow(cause) => last = cause,
+            }
+            if number < patience.attempts {
+                self.sleep(pause.min(end.saturating_duration_since(Instant::now())))?;
+                pause = patience.longest_pause.min(pause * 2);
+            }
+        }
+        Err(last)
+    }
+
+    fn sleep(&self, pause: Duration) -> Result<(), String> {
+        let end = Instant::now() + pause;
+        loop {
+            if self.events.cancelled() {
+                return Err("cancelled".into());
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(CANCEL_CHECK));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Finds out in which region a bucket of Amazon S3 is.
+
+use super::endpoint;
+use super::object::is_label;
+use crate::fetch::http::{self, Headers, Http, Manner, Order};
+use crate::fetch::{FetchError, FetchEvents};
+use reqwest::header::{DATE, HeaderMap};
+use reqwest::{Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Where buckets are looked for if nothing says better.
+pub(super) const USUAL: &str = "us-east-1";
+
+/// A clock that is wrong by more is put right for signatures, which are good for fifteen minutes.
+const TOLERABLE: Duration = Duration::from_secs(240);
+
+/// What was found out.
+#[derive(Debug, Default)]
+pub(super) struct Regions(Mutex<HashMap<String, Place>>);
+
+/// Where a bucket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The region.
+    pub region: String,
+    /// How wrong our clock is.
+    pub clock: Clock,
+}
+
+/// Our clock, as the service sees it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// Right enough.
+    #[default]
+    Right,
+    /// So much behind.
+    Slow(Duration),
+    /// So much ahead.
+    Fast(Duration),
+}
+
+impl Clock {
+    fn of(headers: &HeaderMap, now: SystemTime) -> Self {
+        let text = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let Some(theirs) = text.and_then(|text| httpdate::parse_http_date(text).ok()) else {
+            return Clock::Right;
+        };
+        match theirs.duration_since(now) {
+            Ok(behind) if behind > TOLERABLE => Clock::Slow(behind),
+            Err(ahead) if ahead.duration() > TOLERABLE => Clock::Fast(ahead.duration()),
+            _ => Clock::Right,
+        }
+    }
+
+    /// The time by the clock of the service.
+    pub(super) fn now(self) -> SystemTime {
+        let ours = SystemTime::now();
+        match self {
+            Clock::Right => ours,
+            Clock::Slow(behind) => ours + behind,
+            Clock::Fast(ahead) => ours - ahead,
+        }
+    }
+}
+
+impl Regions {
+    /// Where bucket `name` is. `hint` is a region to ask in.
+    pub(super) fn find(
+        &self,
+        name: &str,
+        hint: &str,
+        http: &Http,
+        deadline: Option<Instant>,
+        events: &dyn FetchEvents,
+    ) -> Result<Place, FetchError> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(name) {
+            return Ok(known.clone());
+        }
+        let place = discover(name, hint, http, deadline, events)?;
+        lock().insert(name.into(), place.clone());
+        Ok(place)
+    }
+}
+
+fn discover(
+    name: &str,
+    hint: &str,
+    http: &Http,
+    deadline: Option<Instant>,
+    events: &dyn FetchEvents,
+) -> Result<Place, FetchError> {
+    let refused = |cause: String| FetchError::Bucket { cause };
+    let unsure = |why: &str| {
+        refused(format!(
+            "couldn't determine the region for bucket {name:?}: {why}"
+        ))
+    };
+    let url = endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name makes no URL"))?;
+    let order = Order {
+        shown: url.to_string(),
+        url,
+        method: Method::HEAD,
+        headers: Headers::Fixed(http::redirected_headers(&http.settings().user_agent)),
+        manner: Manner::S3Bucket,
+        has_digest: false,
+        deadline,
+    };
+    let (status, headers) = http::head(http, order, events)?;
+    let region = headers.get(Manner::BUCKET_REGION);
+    match region.and_then(|region| region.to_str().ok()) {
+        Some(region) if is_label(region) => Ok(Place {
+            region: region.into(),
+            clock: Clock::of(&headers, SystemTime::now()),
+        }),
+        Some(_) => Err(unsure("the server named one that cannot be")),
+        None if status == StatusCode::NOT_FOUND => {
+            Err(refused(format!("could not find bucket {name:?}")))
+        }
+        None => Err(unsure(&format!("the server said {status}, and no region"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn clocks() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_369_353_600);
+        let of = |date: &'static str| {
+            let headers = HeaderMap::from_iter([(DATE, HeaderValue::from_static(date))]);
+            Clock::of(&headers, now)
+        };
+        assert_eq!(of("Fri, 24 May 2013 00:03:00 GMT"), Clock::Right);
+        assert_eq!(of("once upon a time"), Clock::Right);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(of("Fri, 24 May 2013 01:00:00 GMT"), Clock::Slow(hour));
+        assert_eq!(of("Thu, 23 May 2013 23:00:00 GMT"), Clock::Fast(hour));
+        assert_eq!(Clock::of(&HeaderMap::new(), now), Clock::Right);
+    }
+}
