@@ -205,11 +205,14 @@ fn failures_name_place_and_url() {
         ],
     );
     // In a nested config the place is in that config.
-    let inner = config(&merge(&["", "s3://bucket/key"][1..]), "");
+    let inner = config(&merge(&["", "s3://bucket"][1..]), "");
     let server = Server::fixed("200 OK", "", inner);
     let url = server.url("/inner");
     let place = format!("named at {url}:4:12 ($.ignition.config.merge.0.source)");
-    assert_fails(rendered(&config(&merge(&[&url]), "")), &[&place, "\"s3\""]);
+    assert_fails(
+        rendered(&config(&merge(&[&url]), "")),
+        &[&place, "no object"],
+    );
 }
 
 #[test]
