@@ -116,6 +116,12 @@ install() {
     esac
     # mkfs.ext4 takes the defaults of the distribution from here.
     inst_multiple -o /etc/mke2fs.conf
+    # Keys that configs must be signed with (docs/security.md).
+    if [[ -d ${dracutsysrootdir-}/etc/kindling/trusted-keys.d ]]; then
+        for file in "${dracutsysrootdir-}"/etc/kindling/trusted-keys.d/*; do
+            [[ -f $file ]] && inst_simple "${file#"${dracutsysrootdir-}"}"
+        done
+    fi
     # The certificates of https, wherever the distribution keeps them.
     inst_multiple -o /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
         /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem

@@ -111,8 +111,13 @@ impl Signing<'_> {
 
     /// The bytes as the server has them.
     fn raw(&self) -> Result<Vec<u8>, FetchError> {
+        // Where compression is refused, it is refused by the fetch.
+        let compression = match self.scheme {
+            Scheme::S3 | Scheme::Arn => self.request.compression,
+            _ => Compression::None,
+        };
         let request = Request {
-            compression: Compression::None,
+            compression,
             digest: None,
             ..self.request.clone()
         };
@@ -211,13 +216,14 @@ impl Signing<'_> {
 
 /// True if a server has no such thing, or does not give it.
 fn says_no(error: &FetchError) -> bool {
-    matches!(
-        error,
+    match error {
         FetchError::NotFound { .. }
-            | FetchError::Status { .. }
-            | FetchError::Tftp { .. }
-            | FetchError::OemFile { .. }
-    )
+        | FetchError::Status { .. }
+        | FetchError::Tftp { .. }
+        | FetchError::OemFile { .. } => true,
+        FetchError::Object { cause, .. } => says_no(cause),
+        _ => false,
+    }
 }
 
 /// Why a config is not there.
