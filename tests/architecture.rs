@@ -438,3 +438,24 @@ fn the_scanner_sees_every_way_to_write_an_import() {
         assert_eq!(&found, expected, "{file}: {code}");
     }
 }
+
+/// TLS is rustls with ring: nothing of OpenSSL, and nothing that needs a compiler for C++ or CMake.
+#[test]
+fn no_other_tls_is_linked() {
+    let lock = fs::read_to_string("Cargo.lock").expect("Cargo.lock");
+    let names = lock.lines().filter_map(|line| line.strip_prefix("name = "));
+    let names: Vec<&str> = names.map(|name| name.trim_matches('"')).collect();
+    assert!(
+        names.contains(&"ring") && names.contains(&"rustls"),
+        "{names:?}"
+    );
+    for other in [
+        "openssl",
+        "openssl-sys",
+        "native-tls",
+        "boring-sys",
+        "aws-lc-sys",
+    ] {
+        assert!(!names.contains(&other), "{other} is among the crates");
+    }
+}
