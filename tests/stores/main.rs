@@ -82,5 +82,6 @@ fn assert_applied(world: &World, files: &[(&str, &[u8])]) {
 
 /// The same as `content` of `cloud.py`.
 fn content(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|i| ((i * seed) % 251) as u8).collect()
+    let period: Vec<u8> = (0..251).map(|i| ((i * seed) % 251) as u8).collect();
+    period.into_iter().cycle().take(length).collect()
 }
