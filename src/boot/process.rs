@@ -110,7 +110,14 @@ impl Process<'_> {
         if !matches!(self.args.stage, Stage::FetchOffline | Stage::Fetch) {
             return Ok(Trust::default());
         }
-        let keys = TrustedKeys::of_directory(&environment.trusted_keys_dir)?;
+        let directory = &environment.trusted_keys_dir;
+        let keys = TrustedKeys::of_directory(directory)?;
+        if keys.is_empty() && directory.exists() {
+            self.log.warning(format_args!(
+                "there is no key in {}: signatures are not asked for",
+                directory.display()
+            ));
+        }
         // A command line that cannot be read ends it when the config is looked for.
         let line = CommandLine::read(&environment.command_line).unwrap_or_default();
         let trust = line.trust(keys)?;

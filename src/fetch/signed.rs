@@ -193,6 +193,11 @@ impl Signing<'_> {
     fn url_of(&self, suffix: &str) -> String {
         let url = self.request.url.split('#').next().unwrap_or_default();
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        // A suffix to a host would be another host.
+        let is_bare = path
+            .split_once("://")
+            .is_some_and(|(_, rest)| !rest.contains('/'));
+        let path = if is_bare { &format!("{path}/") } else { path };
         match query.is_empty() || matches!(self.scheme, Scheme::S3 | Scheme::Arn) {
             true => format!("{path}{suffix}"),
             false => format!("{path}{suffix}?{query}"),

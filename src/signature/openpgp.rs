@@ -68,15 +68,32 @@ pub fn verify(
     let signature = read(signature)?;
     for key in keys {
         if key.primary_made(&signature) {
+            check_revoked(keys, key)?;
             return key.judge(&signature, &key.key.primary_key, None, bytes, now);
         }
         for subkey in &key.key.public_subkeys {
             if made(&signature, &subkey.key) {
+                check_revoked(keys, key)?;
                 return key.judge(&signature, &subkey.key, Some(subkey), bytes, now);
             }
         }
     }
     Err(SignatureError::UnknownKey(issuer(&signature)))
+}
+
+/// A key may be there twice, and only one of the files know that it was revoked.
+fn check_revoked(keys: &[PgpKey], key: &PgpKey) -> Result<(), SignatureError> {
+    let print = key.key.primary_key.fingerprint();
+    let mut same = keys
+        .iter()
+        .filter(|other| other.key.primary_key.fingerprint() == print);
+    match same.find(|other| other.is_revoked()) {
+        Some(revoked) => Err(SignatureError::NotAccepted {
+            by: revoked.name(),
+            why: "the key was revoked".into(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The only signature in some bytes: with a second one nobody could say which is meant.
@@ -210,7 +227,7 @@ impl PgpKey {
             created(signature).ok_or_else(|| refused("it does not say when it was made".into()))?;
         // A clock that was never set must not bring an expired key back to life.
         let now_at_least = now.max(made);
-        self.check_key(now_at_least).map_err(refused)?;
+        check_end("the key", self.end(), now_at_least).map_err(refused)?;
         match subkey {
             Some(subkey) => self.check_subkey(subkey, now_at_least).map_err(refused)?,
             None => check_flags(self.latest().map(Signature::key_flags)).map_err(refused)?,
@@ -229,13 +246,6 @@ impl PgpKey {
             )
         });
         Ok(Verified::Signed { by, remark })
-    }
-
-    fn check_key(&self, now: SystemTime) -> Result<(), String> {
-        if self.is_revoked() {
-            return Err("the key was revoked".into());
-        }
-        check_end("the key", self.end(), now)
     }
 
     /// A subkey counts if its key says that it may sign, and if it says itself that it belongs to the key.

@@ -45,24 +45,40 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
         from: None,
         until: None,
     };
-    let options = before
-        .rsplit(char::is_whitespace)
-        .next()
-        .unwrap_or_default();
-    for option in options.split_terminator(',') {
+    let last = words(before, char::is_whitespace).pop().unwrap_or_default();
+    for option in words(last, |c| c == ',') {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
             "cert-authority" => return Err("authorities of certificates are not known here".into()),
-            "namespaces" if !value.split(',').any(|n| n == NAMESPACE) => {
+            "namespaces"
+                if !value
+                    .split(',')
+                    .any(|n| matches!(n.trim(), NAMESPACE | "*")) =>
+            {
                 return Err(format!("its namespaces do not include {NAMESPACE}"));
             }
+            "namespaces" => {}
             "valid-after" => result.from = Some(time(value)?),
             "valid-before" => result.until = Some(time(value)?),
+            // Names of people, who do not matter here; but what limits a key must not be passed over.
+            _ if option.contains('=') => {
+                return Err(format!("the option {name:?} is not known here"));
+            }
             _ => {}
         }
     }
     Ok(result)
+}
+
+/// Splits a text, but not between quotation marks.
+fn words(text: &str, is_end: impl Fn(char) -> bool) -> Vec<&str> {
+    let mut is_quoted = false;
+    let words = text.split(|c| {
+        is_quoted ^= c == '"';
+        !is_quoted && is_end(c)
+    });
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 /// What stands before the type of the key, and the key.
@@ -164,6 +180,8 @@ mod tests {
             KEY.to_owned(),
             format!("# one\n\n  {KEY} me@here\r\n"),
             format!("ops@example.com {KEY}"),
+            format!("* namespaces=\"*\" {KEY}"),
+            format!("\"ops one\",b valid-after=\"20200101\" {KEY} x=y"),
             format!("ops@a,ops@b namespaces=\"file,kindling\",valid-before=\"20991231Z\" {KEY} me"),
         ];
         for text in good {
@@ -184,6 +202,10 @@ mod tests {
                 "do not include kindling",
             ),
             (format!("a valid-before=\"soon\" {KEY}"), "is not a time"),
+            (
+                format!("command=\"a b\" {KEY}"),
+                "\"command\" is not known here",
+            ),
             (
                 format!("a valid-before=\"20991331\" {KEY}"),
                 "is not a time",

@@ -201,6 +201,15 @@ fn keys_end() {
     no_more
         .verify(&["config.ign"])
         .is(1, &["the key was revoked"]);
+    // Another file with the same key, from before, does not bring it back.
+    let before = Gpg::new("ed25519");
+    let signature = before.sign(PLAIN.as_bytes());
+    let twice = folder(&before.key(), "sig", &signature);
+    before.revoke();
+    twice.put("keys/two", before.key());
+    twice
+        .verify(&["config.ign"])
+        .is(1, &["the key was revoked"]);
     let ssh = Ssh::new(&["-t", "ed25519"]);
     let mut line = b"ops@example.invalid valid-before=\"20200101\" ".to_vec();
     line.extend(ssh.key());

@@ -174,6 +174,35 @@ fn a_signed_config_vouches_for_what_it_names_by_digest_or_holds() {
 }
 
 #[test]
+fn a_host_alone_has_its_signature_below_it() {
+    let gpg = Gpg::new("ed25519");
+    let folder = folder(&gpg);
+    let site = Site::new();
+    site.put("/", PLAIN);
+    site.put("/.sig", gpg.sign(PLAIN.as_bytes()));
+    folder
+        .verify(&[site.server.url("/").trim_end_matches('/')])
+        .is(0, &["signed by"]);
+    assert_eq!(site.targets(), ["/", "/.sig"]);
+}
+
+#[test]
+fn nothing_at_all_has_to_be_signed_too() {
+    let gpg = Gpg::new("ed25519");
+    let folder = folder(&gpg);
+    let site = Site::new();
+    site.put("/empty", "");
+    folder
+        .verify(&[&site.server.url("/empty")])
+        .is(1, &["is not trusted: it has no signature"]);
+    let merge = format!("[{{\"source\": \"{}\"}}]", site.server.url("/empty"));
+    site.put_signed("/first", &asking("merge", &merge), &gpg);
+    folder
+        .verify(&[&site.server.url("/first")])
+        .is(1, &["/empty is not trusted: it has no signature"]);
+}
+
+#[test]
 fn a_redirect_leads_to_no_other_signature() {
     let (gpg, other) = (Gpg::new("ed25519"), Gpg::new("ed25519"));
     let folder = folder(&gpg);
