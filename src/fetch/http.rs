@@ -20,7 +20,7 @@ pub(super) use manner::Manner;
 pub(super) use order::{Headers, Order};
 
 use super::fetcher::Opened;
-use super::{FetchError, FetchEvent, FetchEvents, Request, shown_url};
+use super::{FetchError, FetchEvent, FetchEvents, Request, pause, shown_url};
 use body::Body;
 use client::{Answer, AttemptError, Outgoing};
 use manner::{Failures, Verdict};
@@ -32,8 +32,6 @@ use std::time::{Duration, Instant};
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Servers that keep sending us around have failed this attempt.
 const MOST_REDIRECTS: usize = 20;
-/// How long a pause runs before looking whether the fetch was cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(100);
 
 /// One fetch: what stays the same over its attempts.
 struct Fetch<'a> {
@@ -278,24 +276,20 @@ impl<'a> Fetch<'a> {
     }
 
     fn sleep(&self, pause: Duration) -> Result<(), FetchError> {
-        let end = Instant::now() + pause;
-        loop {
-            self.check_cancelled()?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(CANCEL_CHECK));
-        }
+        pause::sleep(self.events, pause).map_err(|_| self.cancelled())
     }
 
     fn check_cancelled(&self) -> Result<(), FetchError> {
-        if self.events.cancelled() {
-            return Err(FetchError::Cancelled {
-                url: self.order.shown.clone(),
-            });
+        match self.events.cancelled() {
+            true => Err(self.cancelled()),
+            false => Ok(()),
         }
-        Ok(())
+    }
+
+    fn cancelled(&self) -> FetchError {
+        FetchError::Cancelled {
+            url: self.order.shown.clone(),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod fetcher;
 mod http;
 mod network;
 mod oem;
+mod pause;
 mod pipeline;
 mod proxy;
 pub mod references;

@@ -5,7 +5,7 @@
 
 use super::fetcher::BUFFER_LIMIT_BYTES;
 use super::pipeline::{self, BoundedVec};
-use super::{Compression, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Scheme};
+use super::{Compression, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Scheme, pause};
 use crate::signature::{SignatureError, Untrusted, Verified, envelope};
 use std::io::Cursor;
 use std::time::Duration;
@@ -91,7 +91,9 @@ impl Signing<'_> {
                     if tries < MOST_TRIES && self.is_far() =>
                 {
                     tries += 1;
-                    std::thread::sleep(PAUSE);
+                    let slept = pause::sleep(self.events, PAUSE);
+                    let url = || self.request.shown_url();
+                    slept.map_err(|_| FetchError::Cancelled { url: url() })?;
                 }
                 Err(Refusal::Untrusted(cause)) => return Err(self.untrusted(cause)),
             }

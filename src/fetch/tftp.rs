@@ -10,7 +10,7 @@ pub mod packet;
 mod transfer;
 
 use super::fetcher::Opened;
-use super::{FetchError, FetchEvent, FetchEvents, Request};
+use super::{FetchError, FetchEvent, FetchEvents, Request, pause};
 use crate::config::url;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
@@ -122,8 +122,7 @@ fn resolve(
             cause: &cause,
             pause: NAME_PAUSE,
         });
-        transfer::sleep(events, NAME_PAUSE)
-            .map_err(|()| FetchError::Cancelled { url: url.into() })?;
+        pause::sleep(events, NAME_PAUSE).map_err(|_| FetchError::Cancelled { url: url.into() })?;
     }
 }
 

@@ -2,13 +2,11 @@
 
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, Reply, ask};
+use crate::fetch::pause;
 use std::time::{Duration, Instant};
 
 /// The service, at an address that needs no name and no route.
 pub(super) const ADDRESS: &str = "http://169.254.169.254";
-
-/// How often a pause looks whether the fetch was cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(100);
 
 /// How long to go on asking.
 #[derive(Debug, Clone, Copy)]
@@ -76,16 +74,6 @@ impl Metadata<'_> {
     }
 
     fn sleep(&self, pause: Duration) -> Result<(), String> {
-        let end = Instant::now() + pause;
-        loop {
-            if self.events.cancelled() {
-                return Err("cancelled".into());
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(CANCEL_CHECK));
-        }
+        pause::sleep(self.events, pause).map_err(|_| "cancelled".into())
     }
 }

@@ -1,6 +1,7 @@
 //! One transfer: block by block, each acknowledged, each waited for.
 
 use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, LARGEST_BLOCK_BYTES, Packet};
+use crate::fetch::pause::{self, Cancelled};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::{FetchEvent, FetchEvents};
 use std::io::{self, ErrorKind, Read};
@@ -81,7 +82,7 @@ impl<'a> Transfer<'a> {
             let turn = send as usize % servers.len();
             let server = servers[turn];
             if send > 0 {
-                pause(events, &url, last.as_deref()).map_err(|()| Refusal::Cancelled)?;
+                pause(events, &url, last.as_deref()).map_err(|_| Refusal::Cancelled)?;
             }
             send += 1;
             with_options &= send <= SENDS_WITH_OPTIONS;
@@ -169,7 +170,7 @@ impl<'a> Transfer<'a> {
         for send in 0..MOST_SENDS {
             if send > 0 {
                 let slept = pause(self.events, &self.url, None);
-                slept.map_err(|()| BodyError::Cancelled)?;
+                slept.map_err(|_| BodyError::Cancelled)?;
                 self.send_again();
             }
             match self.wait_for_block() {
@@ -363,27 +364,12 @@ fn turn_away(socket: &UdpSocket, peer: SocketAddr, from: SocketAddr) {
 }
 
 /// Sleeps before a packet is sent again, and says so. The error: the fetch was cancelled.
-fn pause(events: &dyn FetchEvents, url: &str, cause: Option<&str>) -> Result<(), ()> {
+fn pause(events: &dyn FetchEvents, url: &str, cause: Option<&str>) -> Result<(), Cancelled> {
     let pause = LONGEST_PAUSE.mul_f32(fastrand::f32());
     let silent = format!("no answer for {} s", WINDOW.as_secs());
     let cause = cause.unwrap_or(&silent);
     events.event(FetchEvent::Retry { url, cause, pause });
-    sleep(events, pause)
-}
-
-/// Sleeps. The error: the fetch was cancelled.
-pub fn sleep(events: &dyn FetchEvents, pause: Duration) -> Result<(), ()> {
-    let end = Instant::now() + pause;
-    loop {
-        if events.cancelled() {
-            return Err(());
-        }
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(CANCEL_CHECK));
-    }
+    pause::sleep(events, pause)
 }
 
 /// Errors of servers, as everybody knows them.
