@@ -1,6 +1,6 @@
 //! Platform `file`: the config is a file of this machine, for tests and for trying out.
 
-use super::{Answer, Platform, Site};
+use super::{About, Answer, Network, Platform, Site, Tested};
 use anyhow::Context;
 
 /// The platform.
@@ -9,6 +9,18 @@ pub struct File;
 impl Platform for File {
     fn id(&self) -> &'static str {
         "file"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "the file that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory",
+            asks: &["read $IGNITION_CONFIG_FILE, else config.ign"],
+            no_config: "the file is empty",
+            patience: "none",
+            network: Network::NotNeeded,
+            modules: &[],
+            tested: Tested::RealMedium,
+        }
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {

@@ -1,6 +1,6 @@
 //! Machines that keep no config. Theirs comes from the kernel command line, or from `user.ign`.
 
-use super::{Answer, Platform, Site};
+use super::{About, Answer, Platform, Site};
 
 /// The platform, with its id.
 pub struct Metal(pub &'static str);
@@ -8,6 +8,10 @@ pub struct Metal(pub &'static str);
 impl Platform for Metal {
     fn id(&self) -> &'static str {
         self.0
+    }
+
+    fn about(&self) -> About {
+        About::NOTHING
     }
 
     fn fetch(&self, _site: &mut Site<'_>) -> anyhow::Result<Answer> {

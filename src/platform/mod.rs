@@ -1,13 +1,17 @@
 //! Where each kind of machine keeps its config: one file per platform, one table.
 //!
-//! To add a platform, write a file with a type that implements [`Platform`], put a row into [`PLATFORMS`]
-//! where its id belongs in the alphabet, and a row into `docs/platforms.md`. Nothing else names platforms.
+//! To add a platform, write a file with a type that implements [`Platform`], and put a row into [`PLATFORMS`]
+//! where its id belongs in the alphabet: `docs/adding-a-platform.md` has an example. Nothing else names
+//! platforms.
 //!
 //! A platform obtains bytes and says where from. Parsing, merging and writing live elsewhere.
 
+mod about;
 mod file;
 mod metal;
 pub mod qemu;
+
+pub use about::{About, Module, Network, Tested};
 
 use crate::config::model::File;
 use crate::fetch::{FetchError, FetchEvents, Fetcher};
@@ -95,6 +99,9 @@ pub struct Site<'a> {
 pub trait Platform: Sync {
     /// The name users and distributions know it by.
     fn id(&self) -> &'static str;
+
+    /// What people should know of it.
+    fn about(&self) -> About;
 
     /// A fetcher for this platform, with credentials for its storage, made of a plain one. Called once per
     /// process, before anything else.

@@ -10,7 +10,7 @@ mod block;
 mod ports;
 mod sysfs;
 
-use super::{Answer, Platform, Site};
+use super::{About, Answer, Module, Network, Platform, Site, Tested};
 use crate::host::Command;
 use crate::log::Log;
 use std::path::Path;
@@ -31,6 +31,22 @@ pub struct Qemu;
 impl Platform for Qemu {
     fn id(&self) -> &'static str {
         "qemu"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "fw_cfg key `opt/org.flatcar-linux/config`, else `opt/com.coreos/config`; on s390x and ppc64le the virtio disk with serial number `ignition`",
+            asks: &[
+                "read /sys/firmware/qemu_fw_cfg/by_name/opt/org.flatcar-linux/config/raw",
+                "read /sys/firmware/qemu_fw_cfg/by_name/opt/com.coreos/config/raw",
+                "s390x, ppc64le: read /dev/disk/by-id/virtio-ignition",
+            ],
+            no_config: "neither key is there, or the key is empty; on a disk: nothing but zeros",
+            patience: "none; 5 min for the disk, then the boot ends",
+            network: Network::NotNeeded,
+            modules: &[Module::Loaded("qemu_fw_cfg"), Module::Loaded("virtio_blk")],
+            tested: Tested::RealDevice,
+        }
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
