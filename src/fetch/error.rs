@@ -203,6 +203,14 @@ pub enum FetchError {
         /// Why not.
         cause: Untrusted,
     },
+    /// There is no way to a service.
+    #[error("cannot reach {url}: {cause}")]
+    Route {
+        /// What.
+        url: String,
+        /// Why not.
+        cause: String,
+    },
     /// The HTTP client cannot be made.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),

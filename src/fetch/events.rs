@@ -9,6 +9,8 @@ use std::time::Duration;
 pub enum FetchEvent<'a> {
     /// A request goes out.
     Attempt {
+        /// `GET`, or what else is done.
+        method: &'a str,
         /// What.
         url: &'a str,
         /// From 1.
@@ -16,6 +18,8 @@ pub enum FetchEvent<'a> {
     },
     /// The server answered.
     Answer {
+        /// `GET`, or what else is done.
+        method: &'a str,
         /// What.
         url: &'a str,
         /// HTTP status.
@@ -28,6 +32,8 @@ pub enum FetchEvent<'a> {
     },
     /// An attempt failed, another one follows.
     Retry {
+        /// `GET`, or what else is done.
+        method: &'a str,
         /// What.
         url: &'a str,
         /// Why.
@@ -76,19 +82,28 @@ impl fmt::Display for FetchEvent<'_> {
     /// One log line, in the form log readers of Ignition know.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FetchEvent::Attempt { url, number } => write!(f, "GET {url}: attempt #{number}"),
-            FetchEvent::Answer { status, .. } => {
+            FetchEvent::Attempt {
+                method,
+                url,
+                number,
+            } => write!(f, "{method} {url}: attempt #{number}"),
+            FetchEvent::Answer { method, status, .. } => {
                 let known = reqwest::StatusCode::from_u16(*status).ok();
                 match known.and_then(|status| status.canonical_reason()) {
-                    Some(reason) => write!(f, "GET result: {reason}"),
-                    None => write!(f, "GET result: {status}"),
+                    Some(reason) => write!(f, "{method} result: {reason}"),
+                    None => write!(f, "{method} result: {status}"),
                 }
             }
             FetchEvent::Redirect { url } => write!(f, "GET redirected to {url}"),
-            FetchEvent::Retry { cause, pause, .. } => {
+            FetchEvent::Retry {
+                method,
+                cause,
+                pause,
+                ..
+            } => {
                 write!(
                     f,
-                    "GET error: {cause}; next attempt in {:.1} s",
+                    "{method} error: {cause}; next attempt in {:.1} s",
                     pause.as_secs_f32()
                 )
             }

@@ -98,6 +98,15 @@ impl Fetcher {
         }
     }
 
+    /// True if nothing that needs a network is fetched.
+    pub fn is_offline(&self) -> bool {
+        self.access == Access::Offline
+    }
+
+    pub(super) fn http(&self) -> &Http {
+        &self.http
+    }
+
     /// The same fetcher with files of `oem:` URLs below `dir`.
     pub fn with_oem_dir(self, dir: &Path) -> Self {
         Fetcher {

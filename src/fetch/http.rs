@@ -4,6 +4,7 @@ mod ask;
 mod body;
 mod client;
 mod connecting;
+mod direct;
 mod handed_on;
 mod headers;
 mod manner;
@@ -14,6 +15,7 @@ mod trust;
 
 pub(super) use ask::{Question, Reply, ask};
 pub(super) use client::Http;
+pub(super) use direct::Way;
 pub(super) use handed_on::HandedOn;
 pub(super) use headers::redirected_headers;
 pub(super) use manner::Manner;
@@ -160,12 +162,23 @@ impl<'a> Fetch<'a> {
 
     fn tell_attempt(&self, number: u32) {
         let url = &self.order.shown;
-        self.events.event(FetchEvent::Attempt { url, number });
+        let method = self.order.method.as_str();
+        self.events.event(FetchEvent::Attempt {
+            method,
+            url,
+            number,
+        });
     }
 
     fn tell_retry(&self, cause: &str, pause: Duration) {
         let url = &self.order.shown;
-        self.events.event(FetchEvent::Retry { url, cause, pause });
+        let method = self.order.method.as_str();
+        self.events.event(FetchEvent::Retry {
+            method,
+            url,
+            cause,
+            pause,
+        });
     }
 
     /// The first hop carries the headers of the request, those after a redirect only our own:
@@ -174,21 +187,28 @@ impl<'a> Fetch<'a> {
         let mut url = self.order.url.clone();
         let mut headers = self.order.headers.now();
         headers.extend(part.clone());
+        let mut way = &self.order.way;
         for _ in 0..=MOST_REDIRECTS {
             let outgoing = Outgoing {
                 method: self.order.method.clone(),
                 url: &url,
                 headers,
+                body: Vec::new(),
+                way,
                 deadline: self.order.deadline,
+                events: self.events,
             };
+            way = &Way::Usual;
             let answer = match self.http.send(outgoing) {
                 Ok(answer) => answer,
+                Err(AttemptError::Cancelled) => return Attempt::Final(self.cancelled()),
                 Err(AttemptError::OutOfTime) => return Attempt::OutOfTime,
                 Err(AttemptError::Fatal(error)) => return Attempt::Final(error),
                 Err(AttemptError::Transport(cause)) => return Attempt::failed(cause),
             };
             let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
+                method: self.order.method.as_str(),
                 url: &self.order.shown,
                 status: status.as_u16(),
             });

@@ -1,6 +1,6 @@
 //! What to fetch. What can be judged without a network is judged here.
 
-use super::{FetchError, Scheme, shown_url};
+use super::{FetchError, Route, Scheme, Service, shown_url};
 use crate::config::digest::Digest;
 use crate::config::model::Resource;
 use crate::config::url;
@@ -26,6 +26,8 @@ pub struct Request {
     pub compression: Compression,
     /// Digest the unpacked bytes must have.
     pub digest: Option<Digest>,
+    /// What is peculiar about whom we ask.
+    pub service: Service,
 }
 
 impl Request {
@@ -45,6 +47,7 @@ impl Request {
             compression: compression(resource, &url)?,
             digest: digest(resource, &url)?,
             url,
+            service: Service::default(),
         })
     }
 
@@ -63,7 +66,12 @@ impl Request {
 
     /// The URL for messages.
     pub fn shown_url(&self) -> String {
-        shown_url(&self.url)
+        let shown = shown_url(&self.url);
+        match &self.service.route {
+            // Where a URL of a link-local address has its zone (RFC 6874).
+            Route::Interface(name) => shown.replacen(']', &format!("%25{name}]"), 1),
+            Route::Usual | Route::PrivilegedPort => shown,
+        }
     }
 
     pub(super) fn invalid(&self, cause: String) -> FetchError {

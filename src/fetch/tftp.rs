@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use transfer::{Refusal, Transfer};
 
 const PORT: u16 = 69;
+/// As its steps are told, whatever the scheme.
+const GET: &str = "GET";
 /// How long a name may stay without an address: as long as a server may stay silent.
 const NAME_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks for an address.
@@ -41,6 +43,7 @@ pub(super) fn open<'a>(
     let target = target(request)?;
     let url = request.shown_url();
     events.event(FetchEvent::Attempt {
+        method: GET,
         url: &url,
         number: 1,
     });
@@ -118,6 +121,7 @@ fn resolve(
             });
         }
         events.event(FetchEvent::Retry {
+            method: GET,
             url,
             cause: &cause,
             pause: NAME_PAUSE,

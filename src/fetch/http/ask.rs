@@ -2,26 +2,52 @@
 
 use super::body::Body;
 use super::client::{AttemptError, Http, Outgoing};
-use super::redirected_headers;
+use super::{Way, redirected_headers};
 use crate::fetch::{FetchEvents, Silent};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-/// Answers are a few hundred bytes.
+/// Most answers are a few hundred bytes.
 const MOST_BYTES: u64 = 256 * 1024;
 
 /// What to ask.
 pub(in crate::fetch) struct Question<'a> {
-    /// `GET` or `PUT`.
+    /// `GET`, `PUT` or `POST`.
     pub method: Method,
     /// Where.
     pub url: &'a str,
     /// Besides the common ones. Values may be secret.
     pub headers: &'a [(&'static str, &'a str)],
+    /// What is sent along.
+    pub body: Vec<u8>,
+    /// How it gets there.
+    pub way: Way,
     /// For the answer, body and all.
     pub limit: Duration,
+    /// No more of the body is read.
+    pub most_bytes: u64,
+}
+
+impl<'a> Question<'a> {
+    /// Asks for what is at `url`.
+    pub(in crate::fetch) fn get(url: &'a str, limit: Duration) -> Self {
+        Question {
+            method: Method::GET,
+            url,
+            headers: &[],
+            body: Vec::new(),
+            way: Way::Usual,
+            limit,
+            most_bytes: MOST_BYTES,
+        }
+    }
+
+    /// With headers.
+    pub(in crate::fetch) fn with(self, headers: &'a [(&'static str, &'a str)]) -> Self {
+        Question { headers, ..self }
+    }
 }
 
 /// The answer.
@@ -50,11 +76,15 @@ pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Repl
         method: question.method.clone(),
         url: &url,
         headers,
+        body: question.body.clone(),
+        way: &question.way,
         deadline: Some(deadline),
+        events: &Silent,
     };
     let late = || format!("no answer within {} s", question.limit.as_secs_f32());
     let answer = http.send(outgoing).map_err(|error| match error {
         AttemptError::Transport(cause) => cause,
+        AttemptError::Cancelled => "it was cancelled".into(),
         AttemptError::OutOfTime => late(),
         AttemptError::Fatal(error) => error.to_string(),
     })?;
@@ -64,7 +94,7 @@ pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Repl
     let whole = Body::new(http, answer, Some(deadline), 1, events);
     let mut body = Vec::new();
     whole
-        .take(MOST_BYTES)
+        .take(question.most_bytes)
         .read_to_end(&mut body)
         .map_err(|_| late())?;
     Ok(Reply {

@@ -1,11 +1,12 @@
 //! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
 
 use super::connecting::{Progress, Watch};
+use super::direct::{self, Errand, Way};
 use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
-use crate::fetch::{FetchError, Settings};
+use crate::fetch::{FetchError, FetchEvents, Settings};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, Proxy, Response, Url};
+use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
@@ -18,6 +19,8 @@ use tokio::time::timeout_at;
 
 /// 30 s for TCP and 10 s for TLS; the client has one limit for both.
 const CONNECT: Duration = Duration::from_secs(40);
+/// How long to wait before looking whether the answer is still wanted.
+const CANCEL_CHECK: Duration = Duration::from_millis(100);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// A server that vanished in the middle of a body is missed after a minute, not after the kernel's two hours.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -55,7 +58,11 @@ pub(super) struct Outgoing<'a> {
     pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    pub way: &'a Way,
     pub deadline: Option<Instant>,
+    /// Says when to stop.
+    pub events: &'a dyn FetchEvents,
 }
 
 /// Response headers, and what drives the body that follows them.
@@ -75,6 +82,8 @@ pub(super) enum AttemptError {
     Transport(String),
     /// The total limit is over.
     OutOfTime,
+    /// The answer is no longer wanted.
+    Cancelled,
     /// Will not.
     Fatal(FetchError),
 }
@@ -106,6 +115,29 @@ impl Http {
 
     /// Sends a request and waits for the response headers. Follows nothing.
     pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
+        let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
+        let (events, total) = (outgoing.events, outgoing.deadline);
+        let outcome = match outgoing.way {
+            Way::Usual => {
+                let request = self.request(outgoing)?;
+                let sending = async { request.send().await.map_err(transport) };
+                engine.run(self.exchange(sending, total, events))
+            }
+            way => {
+                let errand = Errand {
+                    way,
+                    method: outgoing.method,
+                    url: outgoing.url,
+                    headers: outgoing.headers,
+                };
+                engine.run(self.exchange(direct::exchange(errand), total, events))
+            }
+        };
+        let response = outcome.map_err(|gone| client_error(&gone))??;
+        Ok(Answer { response, engine })
+    }
+
+    fn request(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder, AttemptError> {
         let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
         let client = if tls {
             self.tls.get(|| self.client(self.roots()))?
@@ -115,30 +147,35 @@ impl Http {
         // The URL comes first: user info in it becomes a header, which the others may replace.
         let request = client.request(outgoing.method, outgoing.url.clone());
         let request = request.headers(outgoing.headers);
-        let exchange = self.exchange(request, outgoing.deadline);
-        let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
-        let response = engine.run(exchange).map_err(|gone| client_error(&gone))??;
-        Ok(Answer { response, engine })
+        Ok(match outgoing.body.is_empty() {
+            true => request,
+            false => request.body(outgoing.body),
+        })
     }
 
     async fn exchange(
         &self,
-        request: reqwest::RequestBuilder,
+        sending: impl Future<Output = Result<Response, AttemptError>>,
         total: Option<Instant>,
+        events: &dyn FetchEvents,
     ) -> Result<Response, AttemptError> {
         let progress = Progress::new();
-        let mut exchange = pin!(Arc::clone(&progress).watch(request.send()));
+        let mut exchange = pin!(Arc::clone(&progress).watch(sending));
         loop {
             let now = Instant::now();
             let headers = self
                 .settings
                 .response_headers
                 .map(|l| progress.deadline(l, now));
-            let Some(next) = headers.into_iter().chain(total).min() else {
-                return exchange.await.map_err(transport);
-            };
+            let next = headers
+                .into_iter()
+                .chain(total)
+                .fold(now + CANCEL_CHECK, Instant::min);
             if let Ok(outcome) = timeout_at(next.into(), exchange.as_mut()).await {
-                return outcome.map_err(transport);
+                return outcome;
+            }
+            if events.cancelled() {
+                return Err(AttemptError::Cancelled);
             }
             let now = Instant::now();
             if total.is_some_and(|t| t <= now) {

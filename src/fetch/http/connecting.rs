@@ -54,6 +54,19 @@ impl Progress {
     }
 }
 
+/// Runs a connector, and reports to the exchange it runs for.
+pub(super) async fn note<F: Future>(connector: F) -> F::Output {
+    let progress = CURRENT.try_with(Arc::clone).ok();
+    if let Some(progress) = &progress {
+        progress.set(State::Connecting);
+    }
+    let connected = connector.await;
+    if let Some(progress) = progress {
+        progress.set(State::Waiting(Instant::now()));
+    }
+    connected
+}
+
 /// Makes connectors report to the exchange they run for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch;
@@ -83,17 +96,6 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let progress = CURRENT.try_with(Arc::clone).ok();
-        if let Some(progress) = &progress {
-            progress.set(State::Connecting);
-        }
-        let connecting = self.0.call(request);
-        Box::pin(async move {
-            let connected = connecting.await;
-            if let Some(progress) = progress {
-                progress.set(State::Waiting(Instant::now()));
-            }
-            connected
-        })
+        Box::pin(note(self.0.call(request)))
     }
 }

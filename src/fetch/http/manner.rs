@@ -16,7 +16,10 @@ const EXPLANATION_CHARACTERS: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::fetch) enum Manner {
     /// Any server: asked until the total limit.
-    Web,
+    Web {
+        /// Statuses worth another attempt, besides those of any server.
+        again: &'static [u16],
+    },
     /// An object of Amazon S3. A missing network has the patience of the web, a busy service has not.
     S3,
     /// A bucket of Amazon S3, which is asked for its region: refusals tell it, too.
@@ -71,25 +74,25 @@ impl Manner {
         match (self, by) {
             (Manner::S3 | Manner::S3Bucket, By::Server) => Some(3),
             (Manner::Azure, _) => Some(4),
-            (Manner::Web, _) | (_, By::Network) => None,
+            (Manner::Web { .. }, _) | (_, By::Network) => None,
         }
     }
 
     /// Stores answer themselves; what is sent along is for nobody else.
     pub(super) fn follows_redirects(self) -> bool {
-        self == Manner::Web
+        matches!(self, Manner::Web { .. })
     }
 
     pub(super) fn precondition(self) -> Precondition {
         match self {
-            Manner::Web => Precondition::IfRange,
+            Manner::Web { .. } => Precondition::IfRange,
             _ => Precondition::IfMatch,
         }
     }
 
     /// True if the bodies of refusals have a code and a message.
     pub(super) fn explains(self) -> bool {
-        self != Manner::Web
+        !matches!(self, Manner::Web { .. })
     }
 
     pub(super) fn verdict(self, response: &Response, wants_part: bool) -> Verdict {
@@ -100,10 +103,11 @@ impl Manner {
             (Manner::S3Bucket, code) if code < 500 && code != 429 => Verdict::Good,
             (_, 200) => Verdict::Good,
             (_, 206) if wants_part => Verdict::Good,
-            (Manner::Web, 204) => Verdict::Good,
-            (Manner::Web, 404) => Verdict::NotFound,
+            (Manner::Web { again }, code) if again.contains(&code) => Verdict::Busy,
+            (Manner::Web { .. }, 204) => Verdict::Good,
+            (Manner::Web { .. }, 404) => Verdict::NotFound,
             // A server that says when to come again wants us to.
-            (Manner::Web, code) if code >= 500 || wants_us_again(response) => Verdict::Busy,
+            (Manner::Web { .. }, code) if code >= 500 || wants_us_again(response) => Verdict::Busy,
             (Manner::S3 | Manner::S3Bucket | Manner::Azure, 429 | 500 | 502 | 503 | 504)
             | (Manner::Azure, 408) => Verdict::Busy,
             _ => Verdict::Refused,

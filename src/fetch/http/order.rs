@@ -1,8 +1,8 @@
 //! What a fetch asks for, over all its attempts.
 
-use super::Manner;
 use super::client::Http;
 use super::headers::own_headers;
+use super::{Manner, Way};
 use crate::fetch::{FetchError, Request};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
@@ -22,6 +22,8 @@ pub(in crate::fetch) struct Order<'a> {
     pub manner: Manner,
     /// True if what comes is compared with a digest in the end.
     pub has_digest: bool,
+    /// How the first hop is made.
+    pub way: Way,
     /// When there must be an end of it.
     pub deadline: Option<Instant>,
 }
@@ -37,12 +39,17 @@ pub(in crate::fetch) enum Headers<'a> {
 impl Order<'static> {
     /// The order for what is asked for with an address of the web.
     pub(super) fn of(request: &Request, http: &Http) -> Result<Self, FetchError> {
+        let url = target(request)?;
+        let service = &request.service;
         Ok(Order {
-            url: target(request)?,
+            way: Way::of(&service.route, &url)?,
+            url,
             shown: request.shown_url(),
-            method: Method::GET,
+            method: service.method.into(),
             headers: Headers::Fixed(own_headers(request, &http.settings().user_agent)?),
-            manner: Manner::Web,
+            manner: Manner::Web {
+                again: service.again,
+            },
             has_digest: request.digest.is_some(),
             deadline: http.deadline(),
         })

@@ -4,7 +4,7 @@ use super::Stores;
 use super::metadata::Metadata;
 use crate::config::url;
 use crate::fetch::fetcher::Opened;
-use crate::fetch::http::{self, HandedOn, Headers, Http, Manner, Order};
+use crate::fetch::http::{self, HandedOn, Headers, Http, Manner, Order, Way};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::{Cloud, FetchError, FetchEvent, FetchEvents, Request};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -90,6 +90,7 @@ fn authenticated<'a>(
     let mut headers = http::redirected_headers(&http.settings().user_agent);
     headers.extend([(AUTHORIZATION, value), VERSION]);
     let order = Order {
+        way: Way::Usual,
         url: blob,
         shown,
         method: Method::GET,
@@ -111,6 +112,7 @@ struct Plain<'a> {
 impl<'a> Plain<'a> {
     fn instead(&self, cause: &str) -> Result<Opened<'a>, FetchError> {
         self.events.event(FetchEvent::Retry {
+            method: "GET",
             url: &self.request.shown_url(),
             cause: &format!("as who this machine is: {cause}"),
             pause: Duration::ZERO,

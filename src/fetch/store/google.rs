@@ -4,7 +4,6 @@ use super::kept::Kept;
 use super::metadata::{ADDRESS, Metadata, Patience, Tried};
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, ask};
-use reqwest::Method;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
@@ -99,12 +98,8 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
 
 fn get(metadata: Metadata<'_>, what: &str) -> Result<Vec<u8>, String> {
     let outcome = metadata.patiently(PATIENCE, |left| {
-        let question = Question {
-            method: Method::GET,
-            url: &format!("{ADDRESS}{ACCOUNT}{what}"),
-            headers: &[FLAVOR],
-            limit: left.min(ONE_QUESTION),
-        };
+        let url = format!("{ADDRESS}{ACCOUNT}{what}");
+        let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[FLAVOR]);
         match metadata.ask(&question) {
             Err(cause) => Tried::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {
@@ -134,12 +129,7 @@ fn is_google(http: &Arc<Http>) -> bool {
 }
 
 fn answers_as_google(http: &Http) -> bool {
-    let question = Question {
-        method: Method::GET,
-        url: ADDRESS,
-        headers: &[],
-        limit: PROBE,
-    };
+    let question = Question::get(ADDRESS, PROBE);
     let (name, value) = FLAVOR;
     ask(http, &question).is_ok_and(|reply| {
         reply

@@ -3,7 +3,6 @@
 use super::kept::Kept;
 use super::metadata::{ADDRESS, Metadata, Patience, Tried};
 use crate::fetch::http::Question;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -57,12 +56,8 @@ impl Identity {
 /// Any answer means that the service is there.
 fn probe(metadata: Metadata<'_>) -> Result<(), String> {
     metadata.patiently(PATIENCE_FOR_PROBE, |left| {
-        let question = Question {
-            method: Method::GET,
-            url: &format!("{ADDRESS}{TOKEN}"),
-            headers: &[],
-            limit: left.min(PROBE),
-        };
+        let url = format!("{ADDRESS}{TOKEN}");
+        let question = Question::get(&url, left.min(PROBE));
         match metadata.ask(&question) {
             Ok(_) => Tried::Done(()),
             Err(cause) => Tried::NotNow(cause),
@@ -72,12 +67,8 @@ fn probe(metadata: Metadata<'_>) -> Result<(), String> {
 
 fn get(metadata: Metadata<'_>) -> Result<Vec<u8>, String> {
     metadata.patiently(PATIENCE, |left| {
-        let question = Question {
-            method: Method::GET,
-            url: &format!("{ADDRESS}{TOKEN}{TOKEN_QUERY}"),
-            headers: &[("metadata", "true")],
-            limit: left.min(ONE_QUESTION),
-        };
+        let url = format!("{ADDRESS}{TOKEN}{TOKEN_QUERY}");
+        let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[("metadata", "true")]);
         match metadata.ask(&question) {
             Err(cause) => Tried::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {

@@ -2,7 +2,7 @@
 
 use super::endpoint;
 use super::object::is_label;
-use crate::fetch::http::{self, Headers, Http, Manner, Order};
+use crate::fetch::http::{self, Headers, Http, Manner, Order, Way};
 use crate::fetch::{FetchError, FetchEvents};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
@@ -100,6 +100,7 @@ fn discover(
     };
     let url = endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name makes no URL"))?;
     let order = Order {
+        way: Way::Usual,
         shown: url.to_string(),
         url,
         method: Method::HEAD,

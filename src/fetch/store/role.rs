@@ -124,12 +124,9 @@ impl Imds<'_> {
                 "x-aws-ec2-metadata-token",
                 token.as_deref().unwrap_or_default(),
             )];
-            let question = Question {
-                method: Method::GET,
-                url: &format!("{ADDRESS}{path}"),
-                headers: if token.is_some() { &header } else { &[] },
-                limit: left.min(ONE_QUESTION),
-            };
+            let url = format!("{ADDRESS}{path}");
+            let question = Question::get(&url, left.min(ONE_QUESTION));
+            let question = question.with(if token.is_some() { &header } else { &[] });
             match self.metadata.ask(&question) {
                 Ok(reply) => match reply.status.as_u16() {
                     200 => Tried::Done(Some(reply.body)),
@@ -149,11 +146,11 @@ impl Imds<'_> {
 
     /// What version 2 of the service wants to see. Where it cannot be had, version 1 may do.
     fn token(&self, left: std::time::Duration) -> Result<Option<String>, String> {
+        let url = format!("{ADDRESS}{TOKEN}");
         let question = Question {
             method: Method::PUT,
-            url: &format!("{ADDRESS}{TOKEN}"),
             headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "300")],
-            limit: left.min(ONE_QUESTION),
+            ..Question::get(&url, left.min(ONE_QUESTION))
         };
         let Ok(reply) = self.metadata.ask(&question) else {
             return Ok(None);

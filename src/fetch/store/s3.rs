@@ -6,7 +6,7 @@ use super::region::{Clock, Place, USUAL};
 use super::sigv4::{self, Credentials};
 use super::{Stores, endpoint};
 use crate::fetch::fetcher::Opened;
-use crate::fetch::http::{self, Headers, Http, Manner, Order};
+use crate::fetch::http::{self, Headers, Http, Manner, Order, Way};
 use crate::fetch::{Cloud, Compression, FetchError, FetchEvents, Request, Scheme};
 use reqwest::Method;
 use std::time::Instant;
@@ -117,6 +117,7 @@ impl<'a> Download<'a, '_> {
             }
         };
         let order = Order {
+            way: Way::Usual,
             shown: crate::fetch::shown_url(url.as_str()),
             url,
             method: Method::GET,

@@ -368,7 +368,12 @@ fn pause(events: &dyn FetchEvents, url: &str, cause: Option<&str>) -> Result<(),
     let pause = LONGEST_PAUSE.mul_f32(fastrand::f32());
     let silent = format!("no answer for {} s", WINDOW.as_secs());
     let cause = cause.unwrap_or(&silent);
-    events.event(FetchEvent::Retry { url, cause, pause });
+    events.event(FetchEvent::Retry {
+        method: super::GET,
+        url,
+        cause,
+        pause,
+    });
     pause::sleep(events, pause)
 }
 
