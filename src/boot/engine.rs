@@ -41,7 +41,7 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// What the platform works with.
-    pub fn site<'s>(&self, events: &'s dyn FetchEvents) -> Site<'s>
+    pub fn site<'s>(&self, events: &'s (dyn FetchEvents + Sync)) -> Site<'s>
     where
         'a: 's,
     {

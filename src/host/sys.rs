@@ -73,7 +73,7 @@ impl LoopConfig {
     }
 }
 
-/// The bare calls; request numbers of linux/loop.h, linux/fs.h and linux/blkpg.h.
+/// The bare calls; request numbers of linux/loop.h, linux/fs.h, linux/blkpg.h and linux/cdrom.h.
 #[allow(
     missing_docs,
     reason = "the macros make undocumented functions; the safe ones below are ours"
@@ -84,6 +84,7 @@ mod raw {
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_read!(block_size64, 0x12, 114, usize);
     nix::ioctl_read_bad!(sector_size, 0x1268, nix::libc::c_int);
+    nix::ioctl_write_int_bad!(cdrom_drive_status, 0x5326);
 }
 
 /// Number of a free loop device; the kernel makes one if there is none.
@@ -112,6 +113,15 @@ pub fn sector_bytes(device: &File) -> nix::Result<u32> {
     // SAFETY: the kernel writes one int into a live value.
     unsafe { raw::sector_size(device.as_raw_fd(), &mut bytes) }?;
     u32::try_from(bytes).map_err(|_| nix::errno::Errno::EINVAL)
+}
+
+/// True for an optical drive with a disc that can be read (`CDS_DISC_OK`, linux/cdrom.h); false for any other device.
+pub fn has_disc(device: &File) -> bool {
+    const DISC_OK: i32 = 4;
+    const THIS_SLOT: i32 = 0;
+    // SAFETY: the request takes a number and gives one; the descriptor is open for the whole call.
+    let status = unsafe { raw::cdrom_drive_status(device.as_raw_fd(), THIS_SLOT) };
+    status == Ok(DISC_OK)
 }
 
 /// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs goes

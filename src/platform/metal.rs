@@ -10,6 +10,10 @@ impl Platform for Metal {
         self.0
     }
 
+    fn alias_of(&self) -> Option<&'static str> {
+        (self.0 != "metal").then_some("metal")
+    }
+
     fn about(&self) -> About {
         About::NOTHING
     }

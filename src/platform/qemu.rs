@@ -10,8 +10,8 @@ mod block;
 mod ports;
 mod sysfs;
 
+use super::modules;
 use super::{About, Answer, Module, Network, Platform, Site, Tested};
-use crate::host::Command;
 use crate::log::Log;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Platform for Qemu {
 }
 
 fn from_firmware(firmware: &Path, log: &Log) -> anyhow::Result<Answer> {
-    load_module_without(firmware, "qemu_fw_cfg", log)?;
+    modules::load_without(firmware, "qemu_fw_cfg", log)?;
     for key in KEYS {
         if let Some(text) = read(firmware, key, log)? {
             return Ok(Answer::of(format!("fw_cfg {key}"), text));
@@ -68,17 +68,6 @@ fn from_firmware(firmware: &Path, log: &Log) -> anyhow::Result<Answer> {
     let keys = KEYS.join(" or ");
     log.info(format_args!("no QEMU firmware config at {keys}"));
     Ok(Answer::Empty)
-}
-
-/// Loads a module of the kernel if what it makes is not there. It may be built in, so a missing module
-/// only matters then.
-fn load_module_without(made: &Path, module: &str, log: &Log) -> anyhow::Result<()> {
-    if made.exists() {
-        return Ok(());
-    }
-    log.operation(format_args!("loading kernel module {module}"), || {
-        Command::new("modprobe").arg(module).run().map(drop)
-    })
 }
 
 fn read(firmware: &Path, key: &str, log: &Log) -> anyhow::Result<Option<Vec<u8>>> {
@@ -235,20 +224,6 @@ mod tests {
         let log = log.lock().expect("one thread").clone();
         assert!(
             log.starts_with("DEBUG    : read 8192 bytes of fw_cfg"),
-            "{log}"
-        );
-    }
-
-    #[test]
-    fn a_module_is_loaded_only_if_it_is_missing() {
-        let (sink, log) = Sink::memory();
-        let log_ = Log::new(sink);
-        load_module_without(Path::new("/"), "no-such-module", &log_).expect("not needed");
-        let error = load_module_without(Path::new("/nowhere"), "no-such-module", &log_);
-        error.expect_err("there is no such module");
-        let log = log.lock().expect("one thread").clone();
-        assert!(
-            log.starts_with("INFO     : op(1): [started]  loading kernel module no-such-module\n"),
             "{log}"
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::host::devices::present_disks;
 use crate::log::Log;
-use crate::platform::Answer;
+use crate::platform::{Answer, modules};
 use anyhow::{Context, bail};
 use std::fs;
 use std::io::ErrorKind;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The config on the disk.
 pub fn fetch(log: &Log) -> anyhow::Result<Answer> {
     log.warning("fetching the config from a block device is experimental");
-    super::load_module_without(Path::new(DRIVER), "virtio_blk", log)?;
+    modules::load_without(Path::new(DRIVER), "virtio_blk", log)?;
     let text = wait_and_read(Path::new(DISK), PATIENCE, PAUSE, log)?;
     Ok(Answer::of(DISK, without_padding(text)))
 }

@@ -1,0 +1,69 @@
+//! Platform `akamai` (Linode): user data of the metadata service, which wants a token, and packs it by base64 and maybe
+//! by gzip.
+
+use super::metadata::{self, Document, Missing, Packing};
+use super::{About, Answer, Network, Platform, Site, Tested};
+use crate::fetch::Method;
+use anyhow::{Context, bail};
+
+/// Where tokens are given out. This one is used once.
+static TOKEN: Document = Document {
+    headers: &[
+        ("Accept", "text/plain"),
+        ("Metadata-Token-Expiry-Seconds", "300"),
+    ],
+    method: Method::Put,
+    missing: Missing::Failure,
+    ..Document::at("http://169.254.169.254/v1/token")
+};
+static USER_DATA: Document = Document {
+    headers: &[("Accept", "*/*")],
+    missing: Missing::Failure,
+    packing: Packing::Base64Gzip,
+    ..Document::at("http://169.254.169.254/v1/user-data")
+};
+const TOKEN_HEADER: &str = "Metadata-Token";
+
+/// The platform.
+pub struct Akamai;
+
+impl Platform for Akamai {
+    fn id(&self) -> &'static str {
+        "akamai"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "user data of the metadata service, base64 and maybe gzip",
+            asks: &[],
+            no_config: USER_DATA.no_config(),
+            patience: metadata::PATIENCE,
+            network: Network::Needed,
+            modules: &[],
+            tested: Tested::RealWire,
+        }
+    }
+
+    fn asks(&self) -> Vec<String> {
+        let user_data = USER_DATA.describe();
+        vec![
+            TOKEN.describe(),
+            format!("{user_data}, with {TOKEN_HEADER}"),
+        ]
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        let token = match TOKEN.answer(site).context("cannot get a token")? {
+            Answer::Config { text, .. } => String::from_utf8(text).unwrap_or_default(),
+            Answer::NeedsNetwork { what } => return Ok(Answer::NeedsNetwork { what }),
+            Answer::Empty | Answer::NoConfig => String::new(),
+        };
+        let token = token.trim();
+        if token.is_empty() {
+            bail!("the metadata service gave an empty token; check that it is on for this machine");
+        }
+        let mut request = USER_DATA.request();
+        request.headers.push((TOKEN_HEADER.into(), token.into()));
+        USER_DATA.answer_to(&request, site)
+    }
+}

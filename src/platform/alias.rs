@@ -1,0 +1,51 @@
+//! Names that platforms had in earlier times.
+
+use super::{About, Answer, Platform, Ready, Site};
+use crate::fetch::Fetcher;
+use crate::log::Log;
+
+/// Another name, and the platform it means.
+pub struct Alias(pub &'static str, pub &'static dyn Platform);
+
+impl Platform for Alias {
+    fn id(&self) -> &'static str {
+        self.0
+    }
+
+    fn alias_of(&self) -> Option<&'static str> {
+        Some(self.1.id())
+    }
+
+    fn about(&self) -> About {
+        self.1.about()
+    }
+
+    fn asks(&self) -> Vec<String> {
+        self.1.asks()
+    }
+
+    fn fetcher(&self, plain: Fetcher, log: &Log) -> anyhow::Result<Fetcher> {
+        self.1.fetcher(plain, log)
+    }
+
+    fn init(&self, site: &mut Site<'_>) -> anyhow::Result<Ready> {
+        self.1.init(site)
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        self.1.fetch(site)
+    }
+
+    fn status(
+        &self,
+        site: &mut Site<'_>,
+        stage: &str,
+        result: Result<(), &str>,
+    ) -> anyhow::Result<()> {
+        self.1.status(site, stage, result)
+    }
+
+    fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
+        self.1.delete_config(site)
+    }
+}

@@ -1,0 +1,49 @@
+//! Platform `applehv`: the hypervisor of macOS serves the config over VSOCK.
+
+use super::modules;
+use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use std::path::Path;
+use std::time::Duration;
+
+const PORT: u32 = 1024;
+/// There while the kernel has VSOCK.
+const DEVICE: &str = "/sys/devices/virtual/misc/vsock";
+/// Nothing is far away; who says nothing for so long never will.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The platform.
+pub struct AppleHv;
+
+impl Platform for AppleHv {
+    fn id(&self) -> &'static str {
+        "applehv"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "the document that the hypervisor serves by HTTP at VSOCK port 1024",
+            asks: &[
+                "GET / with Host: d, Accept: application/json, at VSOCK address 2 (the host), port 1024; once, any status",
+            ],
+            no_config: "the body is empty",
+            patience: "one attempt of at most 2 min",
+            network: Network::NotNeeded,
+            modules: &[
+                Module::Loaded("vsock"),
+                Module::Expected("vmw_vsock_virtio_transport"),
+            ],
+            tested: Tested::RealWire,
+        }
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        modules::load_without(Path::new(DEVICE), "vsock", site.log)?;
+        site.log
+            .info(format_args!("asking the hypervisor at VSOCK port {PORT}"));
+        let accept = "application/json";
+        let text = site
+            .fetcher
+            .hypervisor_document(PORT, accept, PATIENCE, site.events)?;
+        Ok(Answer::of(format!("vsock://2:{PORT}"), text))
+    }
+}

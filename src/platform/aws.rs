@@ -1,0 +1,88 @@
+//! Platform `aws` (Amazon EC2): user data of the Instance Metadata Service, by version 2, or by version 1 where there is
+//! no other.
+
+use super::metadata::{Document, is_not_found};
+use super::{About, Answer, Network, Platform, Ready, Site, Tested};
+use crate::fetch::{FetchError, Method, Settings};
+use anyhow::Context;
+
+/// Where tokens of version 2 are given out.
+static TOKEN: Document = Document {
+    headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
+    method: Method::Put,
+    ..Document::at("http://169.254.169.254/latest/api/token")
+};
+static USER_DATA: Document = Document::at("http://169.254.169.254/2019-10-01/user-data");
+const TOKEN_HEADER: &str = "X-aws-ec2-metadata-token";
+
+/// The platform.
+pub struct Aws;
+
+impl Platform for Aws {
+    fn id(&self) -> &'static str {
+        "aws"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "user data of the Instance Metadata Service, version 2, else 1",
+            asks: &[],
+            no_config: USER_DATA.no_config(),
+            patience: "2 min for each document (`--fetch-timeout`); each stage first waits until the service answers, without limit",
+            network: Network::Needed,
+            modules: &[],
+            tested: Tested::RealWire,
+        }
+    }
+
+    fn asks(&self) -> Vec<String> {
+        let user_data = USER_DATA.describe();
+        vec![
+            TOKEN.describe(),
+            format!("{user_data} with {TOKEN_HEADER}, if there is a token"),
+        ]
+    }
+
+    /// Waits until the network is there, which the service shows. Roles and S3 need it in every stage, and nothing of
+    /// the distribution may wait for it.
+    fn init(&self, site: &mut Site<'_>) -> anyhow::Result<Ready> {
+        let unlimited = Settings {
+            total: None,
+            ..site.fetcher.settings().clone()
+        };
+        let fetcher = site.fetcher.with_settings(unlimited);
+        match fetcher.fetch_to_vec(&TOKEN.request(), site.events) {
+            Ok(_) | Err(FetchError::NotFound { .. }) => Ok(Ready::Yes),
+            Err(error) if error.needs_network() => Ok(Ready::NeedsNetwork {
+                what: error.to_string(),
+            }),
+            // The service is switched off for this machine, which then has no user data, but may have a config of
+            // another source.
+            Err(FetchError::Status { status, .. }) if status.starts_with("403") => {
+                site.log
+                    .warning("the metadata service is switched off (403 Forbidden)");
+                Ok(Ready::Yes)
+            }
+            Err(error) => Err(error).context("initializing platform config"),
+        }
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        let mut request = USER_DATA.request();
+        let token = site.fetcher.fetch_to_vec(&TOKEN.request(), site.events);
+        match token.map_err(anyhow::Error::from) {
+            Ok((token, _)) => {
+                let token = String::from_utf8(token).context("the token is no text")?;
+                request.headers.push((TOKEN_HEADER.into(), token));
+            }
+            Err(error) if is_not_found(&error) => {
+                site.log.info("IMDSv2 unavailable; falling back to IMDSv1");
+            }
+            Err(error) => {
+                let failed = Answer::fetched(TOKEN.url, Err(error.downcast::<FetchError>()?));
+                return failed.context("cannot get a token of IMDSv2");
+            }
+        }
+        USER_DATA.answer_to(&request, site)
+    }
+}

@@ -1,0 +1,123 @@
+//! The drive `cidata` where it may be missing: it is waited for, but not for ever, and what is wrong with it means that
+//! there is no config.
+
+use super::drive::{self, Drive};
+use super::{Answer, Site};
+use crate::log::Log;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long, in words.
+pub const PATIENCE: &str = "30 s, then there is no config";
+const LIMIT: Duration = Duration::from_secs(30);
+const LABEL: &str = "cidata";
+/// How a cloud-config begins, to the byte: what only looks like one is a config that cannot be read.
+const CLOUD_CONFIG: &[u8] = b"#cloud-config\n";
+
+/// What the drive has.
+#[derive(Debug)]
+pub struct CiData {
+    /// Where the config may be, the first that has it first.
+    pub files: &'static [&'static str],
+    /// True if a cloud-config, or a file that cannot be read, is no config.
+    pub skips_cloud_config: bool,
+}
+
+impl CiData {
+    /// What is looked for, in lines.
+    pub fn describe(&self) -> Vec<String> {
+        let drives = self.files.iter().map(|path| Drive { label: LABEL, path });
+        drives.map(|drive| drive.describe()).collect()
+    }
+
+    /// The config.
+    ///
+    /// # Errors
+    /// It is no longer wanted.
+    pub fn answer(&self, site: &Site<'_>) -> anyhow::Result<Answer> {
+        let drive = Drive {
+            label: LABEL,
+            path: "/",
+        };
+        let log = site.log;
+        let found = drive.visit(Some(LIMIT), log, &|| site.events.cancelled(), &|point| {
+            self.find(point, log)
+        });
+        match found {
+            Ok(Some((path, text))) => Ok(Answer::of(format!("{LABEL}:{path}"), text)),
+            Ok(None) => {
+                log.info(format_args!("no config on drive {LABEL}"));
+                Ok(Answer::Empty)
+            }
+            Err(error) if site.events.cancelled() => Err(error),
+            Err(error) => {
+                log.warning(format_args!("no config from drive {LABEL}: {error:#}"));
+                Ok(Answer::Empty)
+            }
+        }
+    }
+
+    fn find(&self, point: &Path, log: &Log) -> anyhow::Result<Option<(&'static str, Vec<u8>)>> {
+        for path in self.files {
+            match drive::read(point, path) {
+                Ok(Some(text)) if self.is_config(&text) => return Ok(Some((path, text))),
+                Ok(_) => log.info(format_args!("no config in {path}")),
+                Err(error) if self.skips_cloud_config => log.warning(format_args!("{error:#}")),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_config(&self, text: &[u8]) -> bool {
+        !text.is_empty() && !(self.skips_cloud_config && text.starts_with(CLOUD_CONFIG))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+    use std::fs;
+
+    fn find(files: &[(&str, &str)], skips_cloud_config: bool) -> Option<String> {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).expect("written");
+        }
+        let data = CiData {
+            files: &["/user-data", "/vendor-data"],
+            skips_cloud_config,
+        };
+        let found = data.find(dir.path(), &Log::new(Sink::memory().0));
+        let (path, text) = found.expect("read")?;
+        Some(format!("{path} {}", String::from_utf8_lossy(&text)))
+    }
+
+    #[test]
+    fn the_first_config_is_taken() {
+        let cloud = ("user-data", "#cloud-config\nusers: []\n");
+        let vendor = ("vendor-data", "{}");
+        assert_eq!(find(&[], true), None);
+        assert_eq!(find(&[vendor], true).as_deref(), Some("/vendor-data {}"));
+        assert_eq!(
+            find(&[cloud, vendor], true).as_deref(),
+            Some("/vendor-data {}")
+        );
+        assert_eq!(find(&[cloud], true), None);
+        assert_eq!(
+            find(&[("user-data", ""), vendor], true).as_deref(),
+            Some("/vendor-data {}")
+        );
+        let text = find(&[cloud], false).expect("taken as it is");
+        assert!(text.starts_with("/user-data #cloud-config"), "{text}");
+    }
+
+    #[test]
+    fn what_only_looks_like_a_cloud_config_is_taken() {
+        for text in ["#cloud-config\r\n", "#cloud-config", "#cloud-config \n"] {
+            let found = find(&[("user-data", text)], true);
+            assert_eq!(found, Some(format!("/user-data {text}")));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Several places that may have the config, asked at once: the first that answers decides.
+
+use super::{Answer, Site};
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
+use crate::log::Log;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+/// What a probe works with.
+pub struct Race<'a> {
+    /// Fetches.
+    pub fetcher: &'a Fetcher,
+    /// The log.
+    pub log: &'a Log,
+    events: &'a (dyn FetchEvents + Sync),
+    over: &'a AtomicBool,
+}
+
+impl<'a> Race<'a> {
+    /// A race that ends when `over` is set.
+    pub fn new(site: &'a Site<'_>, over: &'a AtomicBool) -> Self {
+        Race {
+            fetcher: &site.fetcher,
+            log: site.log,
+            events: site.events,
+            over,
+        }
+    }
+
+    /// True if the result of a probe is no longer wanted.
+    pub fn is_over(&self) -> bool {
+        self.cancelled()
+    }
+}
+
+impl FetchEvents for Race<'_> {
+    fn event(&self, event: FetchEvent<'_>) {
+        self.events.event(event);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.events.cancelled()
+    }
+}
+
+/// One place, and how to ask there. No bytes at all are an answer, too.
+pub struct Probe<'a> {
+    /// Of the place, for messages.
+    pub name: String,
+    /// Asks there; ends soon after the race is over.
+    pub ask: Box<dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a>,
+}
+
+/// Asks everywhere at once. Gives the first answer with the name of its place; if there is none, why.
+pub fn first(
+    probes: &[Probe<'_>],
+    race: &Race<'_>,
+) -> Result<(String, Vec<u8>), Vec<anyhow::Error>> {
+    let over = AtomicBool::new(false);
+    let inner = Race {
+        fetcher: race.fetcher,
+        log: race.log,
+        events: race,
+        over: &over,
+    };
+    let inner = &inner;
+    std::thread::scope(|scope| {
+        let (sender, answers) = mpsc::channel();
+        for probe in probes {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                // Whoever hears nothing more has an answer already.
+                let _ = sender.send((probe.name.clone(), (probe.ask)(inner)));
+            });
+        }
+        drop(sender);
+        let mut failed = Vec::new();
+        for (name, result) in answers {
+            match result {
+                Ok(text) => {
+                    over.store(true, Ordering::Relaxed);
+                    return Ok((name, text));
+                }
+                Err(error) => {
+                    race.log
+                        .warning(format_args!("no config from {name}: {error:#}"));
+                    failed.push(error);
+                }
+            }
+        }
+        Err(failed)
+    })
+}
+
+/// The config of the first place that answers; that none does means that there is no config.
+///
+/// # Errors
+/// The config is no longer wanted.
+pub fn answer(probes: &[Probe<'_>], site: &Site<'_>) -> anyhow::Result<Answer> {
+    let over = AtomicBool::new(false);
+    match first(probes, &Race::new(site, &over)) {
+        Ok((name, text)) => {
+            if text.is_empty() {
+                site.log.info(format_args!("no config in {name}"));
+            }
+            Ok(Answer::of(name, text))
+        }
+        Err(_) if site.events.cancelled() => anyhow::bail!("looking for the config was cancelled"),
+        Err(_) => {
+            site.log
+                .warning("every place a config could be in failed, which counts as having none");
+            Ok(Answer::Empty)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::testing::at_site;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn probe<'a>(
+        name: &str,
+        ask: impl Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a,
+    ) -> Probe<'a> {
+        Probe {
+            name: name.into(),
+            ask: Box::new(ask),
+        }
+    }
+
+    fn until_over(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+        while !race.is_over() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        anyhow::bail!("over")
+    }
+
+    #[test]
+    fn the_first_answer_ends_the_others() {
+        let probes = [
+            probe("drive", until_over),
+            probe("broken", |_| anyhow::bail!("no route")),
+            probe("service", |_| Ok(b"{}".into())),
+        ];
+        let (found, _) = at_site(Path::new(""), |site| answer(&probes, site));
+        assert_eq!(found.expect("found"), Answer::of("service", b"{}".into()));
+    }
+
+    #[test]
+    fn nothing_is_an_answer_and_wins() {
+        let probes = [
+            probe("drive", |_| Ok(Vec::new())),
+            probe("service", until_over),
+        ];
+        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        assert_eq!(found.expect("found"), Answer::Empty);
+        assert!(log.contains("no config in drive"), "{log}");
+    }
+
+    #[test]
+    fn that_all_fail_is_no_failure() {
+        let probes = [
+            probe("a", |_| anyhow::bail!("x")),
+            probe("b", |_| anyhow::bail!("y")),
+        ];
+        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        assert_eq!(found.expect("found"), Answer::Empty);
+        for line in [
+            "no config from a: x",
+            "no config from b: y",
+            "counts as having none",
+        ] {
+            assert!(log.contains(line), "{log}");
+        }
+    }
+}

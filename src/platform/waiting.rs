@@ -1,0 +1,96 @@
+//! Waiting for what another machine, or somebody, has still to attach.
+
+use crate::log::Log;
+use anyhow::bail;
+use std::time::{Duration, Instant};
+
+/// How long to wait in silence, and between two lines that say what is waited for.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How long a pause runs before looking whether it is still wanted.
+const CANCEL_CHECK: Duration = Duration::from_millis(50);
+
+/// A wait under way.
+pub struct Waiting<'a> {
+    what: String,
+    limit: Option<Duration>,
+    start: Instant,
+    told: Instant,
+    log: &'a Log,
+    cancelled: &'a dyn Fn() -> bool,
+}
+
+impl<'a> Waiting<'a> {
+    /// Begins to wait for `what`, for `limit` or for as long as it takes.
+    pub fn begin(
+        what: impl Into<String>,
+        limit: Option<Duration>,
+        log: &'a Log,
+        cancelled: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let start = Instant::now();
+        Self {
+            what: what.into(),
+            limit,
+            start,
+            told: start,
+            log,
+            cancelled,
+        }
+    }
+
+    /// Lets some time pass before the next look.
+    ///
+    /// # Errors
+    /// The limit is over, or nobody waits any more.
+    pub fn pause(&mut self, pause: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + pause;
+        loop {
+            if (self.cancelled)() {
+                bail!("waiting for {} was cancelled", self.what);
+            }
+            let passed = self.start.elapsed();
+            if let Some(limit) = self.limit.filter(|limit| passed >= *limit) {
+                let (what, seconds) = (&self.what, limit.as_secs());
+                bail!("{what} did not appear within {seconds} s");
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(CANCEL_CHECK));
+        }
+        if self.told.elapsed() >= SILENCE {
+            self.told = Instant::now();
+            let (what, seconds) = (&self.what, self.start.elapsed().as_secs());
+            self.log
+                .info(format_args!("still waiting for {what}, {seconds} s by now"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+    use std::cell::Cell;
+
+    #[test]
+    fn waits_end_by_their_limit_or_when_nobody_waits() {
+        let log = Log::new(Sink::memory().0);
+        let limit = Some(Duration::from_millis(20));
+        let wanted = || false;
+        let mut waiting = Waiting::begin("a disc", limit, &log, &wanted);
+        let error = loop {
+            if let Err(error) = waiting.pause(Duration::from_millis(5)) {
+                break error;
+            }
+        };
+        assert_eq!(error.to_string(), "a disc did not appear within 0 s");
+        let looks = Cell::new(0);
+        let unwanted = || looks.replace(looks.get() + 1) == 1;
+        let mut waiting = Waiting::begin("a disc", None, &log, &unwanted);
+        let error = waiting.pause(Duration::from_secs(60)).expect_err("over");
+        assert_eq!(error.to_string(), "waiting for a disc was cancelled");
+    }
+}
