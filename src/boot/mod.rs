@@ -17,6 +17,7 @@ pub mod flags;
 pub mod flatcar;
 pub mod journal;
 mod labels;
+pub mod means;
 pub mod misuse;
 pub mod narrate;
 mod neednet;

@@ -9,16 +9,16 @@ use super::failure::{self, Failure};
 use super::stages::Body;
 use super::state::State;
 use super::trouble::Trouble;
-use super::{narrate, paths};
+use super::{means, narrate, paths};
 use crate::execute::record::micros;
 use crate::fetch::references::SourceInfo;
-use crate::fetch::{Cloud, Fetcher, Settings, VERSION_TEXT};
+use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
 use crate::host::TargetRoot;
 use crate::log::Log;
 use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
-use crate::signature::{Trust, TrustedKeys};
+use crate::signature::Trust;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Write;
@@ -88,17 +88,14 @@ impl Process<'_> {
     ) -> Result<(Environment, Fetcher, State), Trouble> {
         let environment = Environment::of_process()
             .map_err(|error| Trouble::of("read the environment", &error))?;
-        let plain = Fetcher::new(Settings {
+        let settings = Settings {
             total: self.args.fetch_timeout,
             ..Settings::default()
-        })
-        .with_oem_dir(&environment.oem_dir)
-        .in_cloud(Cloud::of_platform(platform.id()));
+        };
         let trust = self
             .trust(&environment)
             .map_err(|error| Trouble::of("find out whose configs are trusted", &error))?;
-        let fetcher = platform
-            .fetcher(plain.with_trust(trust), self.log)
+        let fetcher = means::fetcher(platform, &environment, settings, trust, self.log)
             .map_err(|error| Trouble::of("make a fetcher for the platform", &error))?;
         let state = State::load(&self.args.state_file)
             .map_err(|error| Trouble::of("read the state of earlier stages", &error))?;
@@ -107,24 +104,10 @@ impl Process<'_> {
 
     /// Whose configs are taken. Stages that obtain none need not know.
     fn trust(&self, environment: &Environment) -> anyhow::Result<Trust> {
-        if !matches!(self.args.stage, Stage::FetchOffline | Stage::Fetch) {
-            return Ok(Trust::default());
+        match self.args.stage {
+            Stage::FetchOffline | Stage::Fetch => means::trust(environment, self.log),
+            _ => Ok(Trust::default()),
         }
-        let directory = &environment.trusted_keys_dir;
-        let keys = TrustedKeys::of_directory(directory)?;
-        if keys.is_empty() && directory.exists() {
-            self.log.warning(format_args!(
-                "there is no key in {}: signatures are not asked for",
-                directory.display()
-            ));
-        }
-        // A command line that cannot be read ends it when the config is looked for.
-        let line = CommandLine::read(&environment.command_line).unwrap_or_default();
-        let trust = line.trust(keys)?;
-        if trust.is_on() {
-            self.log.info("only trusted configs are taken");
-        }
-        Ok(trust)
     }
 
     fn stage(

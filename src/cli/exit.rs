@@ -6,8 +6,8 @@ use std::process::ExitCode;
 /// What `kindling --help` says about exit codes.
 pub const HELP: &str = "Exit codes:
   0   done; for `plan`: nothing to do
-  1   `validate`: the config is invalid; `verify`: it is not trusted
-  2   `plan`: there are changes to make
+  1   `validate`: the config is invalid; `verify`: it is not trusted; `fetch`, `platform detect`: there is none
+  2   `plan`: there are changes to make; `fetch --offline`: it takes a network
   3   the config is invalid or cannot be fetched
   4   the machine or the image cannot be observed
   5   `apply`: an operation failed, or the run was interrupted
@@ -19,9 +19,9 @@ pub const HELP: &str = "Exit codes:
 pub enum Exit {
     /// All done, or nothing to do.
     Done = 0,
-    /// `validate` found errors, or `verify` a config that is not trusted.
+    /// `validate` found errors, `verify` a config that is not trusted, and `fetch` or `platform detect` nothing.
     NotValid = 1,
-    /// `plan` found changes.
+    /// `plan` found changes, or `fetch` needs a network that it must not use.
     Changes = 2,
     /// The config cannot be used.
     BadConfig = 3,

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod developer;
 pub mod exit;
+pub mod fetch;
 pub mod findings;
 pub mod generate;
 pub mod ignition;
@@ -12,6 +13,7 @@ pub mod ignition_validate;
 pub mod load;
 pub mod names;
 pub mod plan;
+pub mod platform;
 pub mod prepare;
 pub mod progress;
 pub mod report;
@@ -55,6 +57,10 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Plan a config and execute the plan
     Apply(apply::ApplyArgs),
+    /// Print the config that this machine would get, without applying it
+    Fetch(fetch::FetchArgs),
+    /// List platforms, show what each is asked, guess which one this machine is
+    Platform(platform::PlatformArgs),
     /// Run one stage of a first boot, with the flags of `ignition`
     #[command(
         disable_help_flag = true,
@@ -107,6 +113,8 @@ fn kindling() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Platform(args) => platform::run(&args),
         Command::Boot(args) => return ignition::run(&args.arguments),
         Command::Report(args) => report::run(&args),
         Command::Developer(args) => developer::run(&args),

@@ -16,6 +16,10 @@ impl Platform for Alias {
         Some(self.1.id())
     }
 
+    fn is_read_once(&self) -> bool {
+        self.1.is_read_once()
+    }
+
     fn about(&self) -> About {
         self.1.about()
     }

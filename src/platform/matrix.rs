@@ -30,7 +30,7 @@ mod tests {
         let text = include_str!("../../docs/platforms.md");
         assert!(
             text.contains(&table()),
-            "docs/platforms.md has another table; put this there (kindling platform list --markdown):\n{}",
+            "docs/platforms.md has another table; put this there (kindling platform list --format markdown):\n{}",
             table()
         );
     }

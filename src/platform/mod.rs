@@ -16,6 +16,7 @@ mod azure;
 mod azurestack;
 mod cidata;
 mod cloudstack;
+pub mod detect;
 mod digitalocean;
 mod drive;
 mod encoding;
@@ -141,6 +142,11 @@ pub trait Platform: Sync {
     /// The platform that this one is another name of.
     fn alias_of(&self) -> Option<&'static str> {
         None
+    }
+
+    /// True if the machine gives its config only once, so that a look at it takes it away.
+    fn is_read_once(&self) -> bool {
+        false
     }
 
     /// What is asked and where, in order, a line each: requests, file systems, files, calls.

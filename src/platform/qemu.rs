@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Where the kernel shows fw_cfg.
 const FIRMWARE: &str = "/sys/firmware/qemu_fw_cfg";
 /// Where the config is; Flatcar's own place first.
-const KEYS: [&str; 2] = ["opt/org.flatcar-linux/config", "opt/com.coreos/config"];
+pub(super) const KEYS: [&str; 2] = ["opt/org.flatcar-linux/config", "opt/com.coreos/config"];
 /// Up to here one read is enough, and the files of the kernel are as good as the device.
 const PAGE_BYTES: usize = 4096;
 /// Machines whose QEMU has no fw_cfg.

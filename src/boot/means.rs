@@ -1,0 +1,47 @@
+//! What a config is obtained with: a fetcher that knows the platform, and whose configs it takes.
+
+use super::command_line::CommandLine;
+use super::environment::Environment;
+use crate::fetch::{Cloud, Fetcher, Settings};
+use crate::log::Log;
+use crate::platform::Platform;
+use crate::signature::{Trust, TrustedKeys};
+
+/// A fetcher with the credentials of the platform.
+///
+/// # Errors
+/// The platform cannot make one.
+pub fn fetcher(
+    platform: &dyn Platform,
+    environment: &Environment,
+    settings: Settings,
+    trust: Trust,
+    log: &Log,
+) -> anyhow::Result<Fetcher> {
+    let plain = Fetcher::new(settings)
+        .with_oem_dir(&environment.oem_dir)
+        .in_cloud(Cloud::of_platform(platform.id()));
+    platform.fetcher(plain.with_trust(trust), log)
+}
+
+/// Whose configs are taken.
+///
+/// # Errors
+/// A key or a digest that is none.
+pub fn trust(environment: &Environment, log: &Log) -> anyhow::Result<Trust> {
+    let directory = &environment.trusted_keys_dir;
+    let keys = TrustedKeys::of_directory(directory)?;
+    if keys.is_empty() && directory.exists() {
+        log.warning(format_args!(
+            "there is no key in {}: signatures are not asked for",
+            directory.display()
+        ));
+    }
+    // A command line that cannot be read ends it when the config is looked for.
+    let line = CommandLine::read(&environment.command_line).unwrap_or_default();
+    let trust = line.trust(keys)?;
+    if trust.is_on() {
+        log.info("only trusted configs are taken");
+    }
+    Ok(trust)
+}

@@ -1,0 +1,195 @@
+//! `kindling fetch`: the config that this machine would get, printed and not applied.
+
+use super::exit::{Exit, Failure};
+use super::load::{self, Audience};
+use super::platform::unknown;
+use crate::boot::environment::Environment;
+use crate::boot::source::{self, Outcome};
+use crate::boot::{base, duration, means};
+use crate::config::Document;
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::log::{Log, Sink};
+use crate::platform::{self, Platform, Site};
+use clap::Args;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// `kindling fetch`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Obtain the config that this machine would get on its first boot, and print it without applying it.\n\n\
+The sources are asked in the order of a boot: the kernel command line, user.ign in the directories of the system, \
+then the platform. The config goes to standard output as it is; where it is from, and all that was tried, to \
+standard error."
+)]
+pub struct FetchArgs {
+    /// The kind of machine this is; `kindling platform list` names all
+    #[arg(long, value_name = "ID")]
+    platform: String,
+    /// Use no network, as the stage fetch-offline does; exit code 2 if it takes one
+    #[arg(long)]
+    offline: bool,
+    /// Judge the config, and print it as JSON with the base config of the system and all configs it refers to merged
+    #[arg(long)]
+    rendered: bool,
+    /// Give up after this time, e.g. 30s; 0 waits as long as a boot does
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit)]
+    timeout: Limit,
+    /// Read it even if the machine gives it only once, so that it is gone then
+    #[arg(long)]
+    consume: bool,
+}
+
+/// How long to wait; nothing is for ever.
+#[derive(Debug, Clone, Copy)]
+struct Limit(Option<Duration>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    let length = duration::nanoseconds(text).and_then(|length| u64::try_from(length).ok());
+    let length = length.ok_or("it must be a duration such as 30s or 2m, or 0")?;
+    Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))
+}
+
+/// A person who looks at a machine, for so long.
+struct Person<'a> {
+    log: &'a Log,
+    deadline: Option<Instant>,
+}
+
+impl FetchEvents for Person<'_> {
+    fn event(&self, event: FetchEvent<'_>) {
+        if !matches!(
+            event,
+            FetchEvent::Received { .. } | FetchEvent::Verified { .. }
+        ) {
+            self.log.info(event);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.deadline.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+impl Audience for Person<'_> {
+    fn hear(&self, judged: &super::findings::Judged<'_>) {
+        load::print(judged);
+    }
+}
+
+/// Prints the config.
+pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
+    let platform = platform::find(&args.platform).ok_or_else(|| unknown(&args.platform))?;
+    if platform.is_read_once() && !args.consume {
+        let id = platform.id();
+        return Err(Failure::usage(format!(
+            "platform {id} gives its config only once: what reads it here is missing in a boot; --consume reads it all the same"
+        )));
+    }
+    let bad = |error: anyhow::Error| Failure::new(load::exit_of(&error), &error);
+    let log = Log::new(Sink::Stderr);
+    let environment = Environment::of_process().map_err(bad)?;
+    let fetcher = fetcher(args, platform, &environment, &log).map_err(bad)?;
+    let person = Person {
+        log: &log,
+        deadline: args.timeout.0.map(|limit| Instant::now() + limit),
+    };
+    let mut site = Site {
+        fetcher: fetcher.clone(),
+        events: &person,
+        log: &log,
+        config_file: &environment.config_file,
+        output_files: Vec::new(),
+    };
+    let outcome = source::obtain(&environment, platform, &mut site).map_err(|error| {
+        bad(match person.cancelled() {
+            true => error.context("gave up waiting for the config (--timeout)"),
+            false => error,
+        })
+    })?;
+    match outcome {
+        Outcome::Config { source, name, text } => {
+            let bytes = text.len();
+            say(&format_args!("{bytes} bytes from {source}: {name}"));
+            match args.rendered {
+                false => print(&text),
+                true => {
+                    let user = load::load_text(&name, &text, &fetcher, &person)?.document;
+                    print(&merged(args, &environment, &user, &log).map_err(bad)?)
+                }
+            }
+        }
+        Outcome::Empty { source } => {
+            say(&format_args!(
+                "{source} says that there is no config; a boot would go on without one"
+            ));
+            Ok(Exit::NotValid)
+        }
+        Outcome::NeedsNetwork { what } => {
+            say(&format_args!("it takes a network: {what}"));
+            Ok(Exit::Changes)
+        }
+    }
+}
+
+fn fetcher(
+    args: &FetchArgs,
+    platform: &dyn Platform,
+    environment: &Environment,
+    log: &Log,
+) -> anyhow::Result<Fetcher> {
+    let settings = Settings::with_fallback_total(args.timeout.0);
+    let trust = means::trust(environment, log)?;
+    let fetcher = means::fetcher(platform, environment, settings, trust, log)?;
+    Ok(match args.offline {
+        true => fetcher.offline(),
+        false => fetcher,
+    })
+}
+
+/// What the stages of a boot would work on.
+fn merged(
+    args: &FetchArgs,
+    environment: &Environment,
+    user: &Document,
+    log: &Log,
+) -> anyhow::Result<Vec<u8>> {
+    let base = base::load(&environment.config_dirs, &args.platform, log)?;
+    let mut text = Document::merge(&base, user).to_json()?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn print(text: &[u8]) -> Result<Exit, Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.map_err(|error| Failure {
+        exit: Exit::Failed,
+        message: format!("cannot write the config to standard output: {error}"),
+    })?;
+    Ok(Exit::Done)
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line is where text goes out"
+)]
+fn say(what: &dyn std::fmt::Display) {
+    eprintln!("kindling: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_durations() {
+        for (text, want) in [("0", None), ("30s", Some(30)), ("1m30s", Some(90))] {
+            let parsed = limit(text).expect(text).0;
+            assert_eq!(parsed, want.map(Duration::from_secs), "{text}");
+        }
+        for text in ["", "30", "-1s", "soon"] {
+            limit(text).expect_err(text);
+        }
+    }
+}

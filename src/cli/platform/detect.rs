@@ -1,0 +1,45 @@
+//! `kindling platform detect`: which platform this machine may be.
+
+use crate::cli::exit::{Exit, Failure};
+use crate::platform::detect::{Guess, Traits, guesses};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// `kindling platform detect`
+#[derive(Debug, Args)]
+pub struct DetectArgs {
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints guesses, the best first, each with its reason.
+#[allow(clippy::print_stdout, reason = "it is the result of the command")]
+pub fn run(args: &DetectArgs) -> Result<Exit, Failure> {
+    let traits = Traits::of_machine(Path::new("/"));
+    let found = guesses(&traits);
+    match args.json {
+        true => println!("{:#}", Value::Array(found.iter().map(json).collect())),
+        false => print!("{}", human(&found)),
+    }
+    match found.is_empty() {
+        true => Ok(Exit::NotValid),
+        false => Ok(Exit::Done),
+    }
+}
+
+fn json(guess: &Guess) -> Value {
+    json!({"id": guess.id, "certainty": guess.certainty.name(), "reason": guess.reason})
+}
+
+fn human(found: &[Guess]) -> String {
+    if found.is_empty() {
+        return "nothing tells which platform this machine is\n".into();
+    }
+    let line = |guess: &Guess| {
+        let (id, certainty) = (guess.id, guess.certainty.name());
+        format!("{id:18} {certainty:9} {}\n", guess.reason)
+    };
+    found.iter().map(line).collect()
+}

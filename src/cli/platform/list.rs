@@ -1,0 +1,72 @@
+//! `kindling platform list`: every platform in a line.
+
+use crate::cli::exit::{Exit, Failure};
+use crate::platform::{self, PLATFORMS, Platform};
+use clap::{Args, ValueEnum};
+
+/// `kindling platform list`
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// A line each
+    Human,
+    /// The table of docs/platforms.md
+    Markdown,
+    /// For programs, with everything that `show` has
+    Json,
+}
+
+/// Prints the list.
+#[allow(clippy::print_stdout, reason = "the list is the result of the command")]
+pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
+    match args.format {
+        Format::Human => print!("{}", human()),
+        Format::Markdown => print!("{}", platform::table()),
+        Format::Json => {
+            let all: Vec<_> = PLATFORMS.iter().map(|p| super::show::json(*p)).collect();
+            println!("{:#}", serde_json::Value::Array(all));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn human() -> String {
+    let widths = PLATFORMS.iter().map(|platform| platform.id().len());
+    let width = widths.max().unwrap_or_default();
+    let line = |platform: &&dyn Platform| {
+        let about = platform.about();
+        let (id, network) = (platform.id(), about.network.name());
+        format!("{id:width$}  {network:7}  {}\n", source(*platform))
+    };
+    PLATFORMS.iter().map(line).collect()
+}
+
+/// Where the config is, without marks of Markdown.
+fn source(platform: &dyn Platform) -> String {
+    match platform.alias_of() {
+        Some(other) => format!("same as {other}"),
+        None => platform.about().source.replace('`', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_each() {
+        let text = human();
+        assert_eq!(text.lines().count(), PLATFORMS.len());
+        assert!(
+            text.contains("\nbrightbox           network  same as openstack\n"),
+            "{text}"
+        );
+        assert!(!text.contains('`'), "{text}");
+    }
+}

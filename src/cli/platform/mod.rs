@@ -1,0 +1,38 @@
+//! `kindling platform`: what kinds of machines there are, how each is asked for its config, and which this one may be.
+
+mod detect;
+mod list;
+mod show;
+
+pub(super) use show::unknown;
+
+use super::exit::{Exit, Failure};
+use clap::{Args, Subcommand};
+
+/// `kindling platform`
+#[derive(Debug, Args)]
+pub struct PlatformArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List every platform, and where its config is
+    List(list::ListArgs),
+    /// Show what a platform is asked, where, and what its answers mean
+    Show(show::ShowArgs),
+    /// Guess from firmware, devices and labels which platform this machine is
+    ///
+    /// For people only: a boot never guesses, it is told by ignition.platform.id on the kernel command line.
+    Detect(detect::DetectArgs),
+}
+
+/// Does what the arguments ask for.
+pub fn run(args: &PlatformArgs) -> Result<Exit, Failure> {
+    match &args.command {
+        Command::List(args) => list::run(args),
+        Command::Show(args) => show::run(args),
+        Command::Detect(args) => detect::run(args),
+    }
+}

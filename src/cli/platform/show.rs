@@ -1,0 +1,138 @@
+//! `kindling platform show`: everything there is to know of one platform.
+
+use crate::cli::exit::{Exit, Failure};
+use crate::platform::{self, Module, Network, Platform};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// `kindling platform show`
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+    /// The platform; `kindling platform list` names them
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+/// Prints what is known.
+#[allow(clippy::print_stdout, reason = "it is the result of the command")]
+pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
+    let platform = platform::find(&args.id).ok_or_else(|| unknown(&args.id))?;
+    match args.json {
+        true => println!("{:#}", json(platform)),
+        false => print!("{}", human(platform)),
+    }
+    Ok(Exit::Done)
+}
+
+/// No platform has this id.
+pub(in crate::cli) fn unknown(id: &str) -> Failure {
+    let near = platform::PLATFORMS.iter().map(|platform| platform.id());
+    let near = near.filter(|known| known.contains(id) || id.contains(known));
+    let near: Vec<&str> = near.filter(|_| !id.is_empty()).collect();
+    let hint = match near.as_slice() {
+        [] => String::new(),
+        near => format!("; do you mean {}?", near.join(" or ")),
+    };
+    Failure::usage(format!(
+        "no platform is called {id:?}{hint} (`kindling platform list` names all)"
+    ))
+}
+
+/// Everything, for programs.
+pub(super) fn json(platform: &dyn Platform) -> Value {
+    let about = platform.about();
+    let modules = about.modules.iter().map(
+        |module| json!({"name": module.name(), "loadedByUs": matches!(module, Module::Loaded(_))}),
+    );
+    json!({
+        "id": platform.id(),
+        "aliasOf": platform.alias_of(),
+        "source": about.source.replace('`', ""),
+        "asks": platform.asks(),
+        "noConfig": about.no_config.replace('`', ""),
+        "waits": about.patience.replace('`', ""),
+        "needsNetwork": about.network == Network::Needed,
+        "kernelModules": modules.collect::<Vec<_>>(),
+        "testedBy": about.tested.name(),
+        "readOnce": platform.is_read_once(),
+    })
+}
+
+/// Everything, for people.
+fn human(platform: &dyn Platform) -> String {
+    let about = platform.about();
+    let network = match about.network {
+        Network::Needed => "needed; the stage fetch-offline asks for it",
+        Network::NotNeeded => "not needed",
+    };
+    let mut lines = vec![("platform", platform.id().to_owned())];
+    if let Some(other) = platform.alias_of() {
+        lines.push(("is", format!("another name of {other}")));
+    }
+    lines.push(("config", about.source.into()));
+    let asks = platform.asks();
+    let named = std::iter::once("asks").chain(std::iter::repeat(""));
+    lines.extend(named.zip(asks));
+    lines.push(("no config", about.no_config.into()));
+    lines.push(("waits", about.patience.into()));
+    lines.push(("network", network.into()));
+    let named = std::iter::once("modules").chain(std::iter::repeat(""));
+    lines.extend(named.zip(about.modules.iter().map(module)));
+    if platform.is_read_once() {
+        lines.push(("reading", "only once: it is gone then".into()));
+    }
+    lines.push(("tested by", about.tested.name().into()));
+    let line = |(name, text): (&str, String)| format!("{name:11}{}\n", text.replace('`', ""));
+    lines.into_iter().map(line).collect()
+}
+
+fn module(module: &Module) -> String {
+    match module {
+        Module::Loaded(name) => format!("{name}, loaded by kindling if it is not there"),
+        Module::Expected(name) => format!("{name}, loaded by the kernel or udev"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::{PLATFORMS, find};
+
+    #[test]
+    fn everything_has_words() {
+        for platform in PLATFORMS {
+            let text = human(*platform);
+            assert!(!text.contains('`'), "{text}");
+            for name in [
+                "platform",
+                "config",
+                "no config",
+                "waits",
+                "network",
+                "tested by",
+            ] {
+                let line = text.lines().find(|line| line.starts_with(name));
+                let line = line.unwrap_or_else(|| panic!("{name}: {text}"));
+                assert!(line.len() > 11, "{name}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn requests_are_told_as_they_are_made() {
+        let text = human(find("gcp").expect("there"));
+        let line = "asks       GET http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data with Metadata-Flavor: Google\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_name_gets_a_hint() {
+        let told = unknown("google-gcp").message;
+        assert!(told.contains("do you mean gcp?"), "{told}");
+        let told = unknown("").message;
+        assert!(told.starts_with("no platform is called \"\" ("), "{told}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What can be seen of a machine without asking anybody.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Where the kernel shows what the firmware says of the machine (SMBIOS).
+const DMI: &str = "sys/class/dmi/id";
+/// The argument by which a boot is told.
+const PLATFORM_KEY: &str = "ignition.platform.id";
+
+/// What was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// The platform on the kernel command line.
+    pub told: Option<String>,
+    /// Maker of the machine (`sys_vendor`).
+    pub vendor: String,
+    /// Its model (`product_name`).
+    pub product: String,
+    /// Its serial number, which only root can read.
+    pub serial: String,
+    /// Its UUID, in lower case; which only root can read.
+    pub uuid: String,
+    /// Tag of its case (`chassis_asset_tag`).
+    pub asset_tag: String,
+    /// Version of its firmware (`bios_version`).
+    pub firmware: String,
+    /// True on a virtual machine, by what the processor says.
+    pub is_virtual: bool,
+    /// True if QEMU has a config among its firmware files.
+    pub has_firmware_config: bool,
+    /// True if Hyper-V's bus is there.
+    pub has_vmbus: bool,
+    /// True if the first-in, first-out buffer of a BlueField is there.
+    pub has_boot_fifo: bool,
+    /// True under z/VM.
+    pub is_zvm: bool,
+    /// True in a partition of PowerVM.
+    pub is_powervm: bool,
+    /// Labels of file systems.
+    pub labels: BTreeSet<String>,
+}
+
+impl Traits {
+    /// Looks at the machine below `root`. What cannot be read is not there.
+    pub fn of_machine(root: &Path) -> Self {
+        let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        let dmi = |name: &str| text(&format!("{DMI}/{name}")).trim().to_owned();
+        let is_there = |path: &str| root.join(path).exists();
+        Traits {
+            told: told(&text("proc/cmdline")),
+            vendor: dmi("sys_vendor"),
+            product: dmi("product_name"),
+            serial: dmi("product_serial"),
+            uuid: dmi("product_uuid").to_lowercase(),
+            asset_tag: dmi("chassis_asset_tag"),
+            firmware: dmi("bios_version"),
+            is_virtual: is_virtual(&text("proc/cpuinfo")),
+            has_firmware_config: super::super::qemu::KEYS
+                .iter()
+                .any(|key| is_there(&format!("sys/firmware/qemu_fw_cfg/by_name/{key}"))),
+            has_vmbus: is_there("sys/bus/vmbus/devices"),
+            has_boot_fifo: is_there("sys/bus/platform/devices/MLNXBF04:00"),
+            is_zvm: text("proc/sysinfo").contains("z/VM"),
+            is_powervm: text("proc/device-tree/hypervisor/compatible").contains("phyp")
+                || text("proc/cpuinfo").contains("PowerVM")
+                || text("proc/ppc64/lparcfg").contains("lparcfg"),
+            labels: labels(&root.join("dev/disk/by-label")),
+        }
+    }
+}
+
+fn told(command_line: &str) -> Option<String> {
+    let words = command_line.split_whitespace();
+    let pairs = words.filter_map(|word| word.split_once('='));
+    let ids = pairs.filter(|(key, _)| *key == PLATFORM_KEY);
+    ids.last().map(|(_, id)| id.to_owned())
+}
+
+/// Hypervisors set a bit of the processor that is kept for them.
+fn is_virtual(processors: &str) -> bool {
+    let flags = processors.lines().filter(|line| line.starts_with("flags"));
+    flags
+        .flat_map(str::split_whitespace)
+        .any(|flag| flag == "hypervisor")
+}
+
+fn labels(links: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(links).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_looked_at() {
+        let root = tempfile::tempdir().expect("a directory");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            fs::write(path, text).expect("written");
+        };
+        assert_eq!(Traits::of_machine(root.path()), Traits::default());
+        write(
+            "proc/cmdline",
+            "ignition.platform.id=a quiet ignition.platform.id=qemu\n",
+        );
+        write(
+            "proc/cpuinfo",
+            "processor: 0\nflags\t\t: fpu hypervisor lm\n",
+        );
+        write("sys/class/dmi/id/sys_vendor", "QEMU\n");
+        write("sys/class/dmi/id/product_uuid", "EC2ABC\n");
+        write(
+            "sys/firmware/qemu_fw_cfg/by_name/opt/com.coreos/config/raw",
+            "{}",
+        );
+        write("dev/disk/by-label/config-2", "");
+        let want = Traits {
+            told: Some("qemu".into()),
+            vendor: "QEMU".into(),
+            uuid: "ec2abc".into(),
+            is_virtual: true,
+            has_firmware_config: true,
+            labels: BTreeSet::from(["config-2".into()]),
+            ..Traits::default()
+        };
+        assert_eq!(Traits::of_machine(root.path()), want);
+    }
+}
