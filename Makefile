@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-storage fuzz
+.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make bench-fetch  fetching beside Ignition, and beside curl'
+	@echo 'make bench-platforms  obtaining a config from the services of clouds beside Ignition (root)'
 	@echo 'make bench-storage  disks, partitions and file systems beside Ignition and the bare commands (root)'
 	@echo 'make fuzz      hostile disks, configs, URLs, certificates and packets, FUZZ_SECONDS=60 for each'
 	@echo 'make release   target/release/kindling'
@@ -94,6 +95,10 @@ bench-fetch: release
 bench-storage: release
 	tests/needs.sh bench-storage
 	benches/storage.py
+
+bench-platforms: release
+	tests/needs.sh bench bench-platforms
+	benches/platforms.py
 
 fuzz:
 	tests/needs.sh build fuzz
