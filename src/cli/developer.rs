@@ -17,6 +17,9 @@ pub struct DeveloperArgs {
 enum Command {
     /// Read a key of QEMU's firmware configuration; print its size and how long that took
     ReadFirmware(ReadFirmwareArgs),
+    /// Tell who answers at the backdoor of VMware; elsewhere than on VMware and QEMU nobody should
+    #[cfg(target_arch = "x86_64")]
+    VmwareBackdoor,
 }
 
 #[derive(Debug, Args)]
@@ -38,8 +41,19 @@ enum Way {
 
 /// Does what the arguments ask for.
 pub fn run(args: &DeveloperArgs) -> Result<Exit, Failure> {
-    let Command::ReadFirmware(args) = &args.command;
-    read_firmware(args).map_err(|error| Failure::new(Exit::Failed, &error))
+    let done = match &args.command {
+        Command::ReadFirmware(args) => read_firmware(args),
+        #[cfg(target_arch = "x86_64")]
+        Command::VmwareBackdoor => vmware_backdoor(),
+    };
+    done.map_err(|error| Failure::new(Exit::Failed, &error))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::print_stdout, reason = "the result of the command")]
+fn vmware_backdoor() -> anyhow::Result<Exit> {
+    println!("{}", crate::platform::vmware::describe_backdoor()?);
+    Ok(Exit::Done)
 }
 
 #[allow(clippy::print_stdout, reason = "the result of the command")]

@@ -273,3 +273,155 @@ fn permit(first: u16, count: u16, on: bool) -> nix::Result<()> {
     let result = unsafe { nix::libc::ioperm(first.into(), count.into(), on.into()) };
     nix::errno::Errno::result(result).map(drop)
 }
+
+/// Registers of a call through VMware's backdoor, before and after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackdoorRegisters {
+    /// Result of some calls; what is put in does not count.
+    pub eax: u32,
+    /// An argument and a result.
+    pub ebx: u32,
+    /// What is asked for, and how that went.
+    pub ecx: u32,
+    /// The upper half is the number of a channel, or a kind of reply; the lower half is the port, which is put in for you.
+    pub edx: u32,
+    /// The upper half of a cookie.
+    pub esi: u32,
+    /// The lower half of a cookie.
+    pub edi: u32,
+    /// Half of a cookie in bulk transfers.
+    pub ebp: u32,
+}
+
+/// VMware's backdoor: I/O ports at which not a device but the hypervisor answers. Of the thread that opened it, since the
+/// permission to use ports is.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug)]
+pub struct Backdoor(std::marker::PhantomData<*const ()>);
+
+#[cfg(target_arch = "x86_64")]
+impl Backdoor {
+    /// In `eax`, so that the hypervisor knows it is meant.
+    const MAGIC: u32 = 0x564d_5868;
+    const PORT: u32 = 0x5658;
+    const BULK_PORT: u32 = 0x5659;
+
+    /// Opens it if the processor says that VMware is under it. There a program needs no permission of the kernel, which may
+    /// not give it.
+    pub fn of_vmware() -> Option<Self> {
+        if !is_vmware() {
+            return None;
+        }
+        let _ = all_ports();
+        Some(Self(std::marker::PhantomData))
+    }
+
+    /// Opens it whoever is there, with a permission of the kernel.
+    ///
+    /// # Errors
+    /// It is not given.
+    pub fn anywhere() -> nix::Result<Self> {
+        all_ports()?;
+        Ok(Self(std::marker::PhantomData))
+    }
+
+    /// One call.
+    pub fn call(&self, registers: BackdoorRegisters) -> BackdoorRegisters {
+        let mut after = registers;
+        // SAFETY: this thread may use the ports, or the hypervisor answers them without the kernel: one of the two is how
+        // `self` was made. The instruction touches neither memory nor the stack. The compiler keeps rbx for itself, so it is
+        // exchanged before and after.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, r8",
+                "in eax, dx",
+                "xchg rbx, r8",
+                inout("r8d") registers.ebx => after.ebx,
+                inout("eax") Self::MAGIC => after.eax,
+                inout("ecx") registers.ecx => after.ecx,
+                inout("edx") registers.edx & !0xffff | Self::PORT => after.edx,
+                inout("esi") registers.esi => after.esi,
+                inout("edi") registers.edi => after.edi,
+                options(nomem, nostack),
+            );
+        }
+        after
+    }
+
+    /// Gives the hypervisor all of `bytes` at once.
+    pub fn send(&self, bytes: &[u8], registers: BackdoorRegisters) -> BackdoorRegisters {
+        let mut after = registers;
+        // SAFETY: as in `call`. The instruction reads as many bytes as there are, upwards from the first, and writes none.
+        // rbp is kept for the frame, so it is exchanged, too.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, r8",
+                "xchg rbp, r9",
+                "cld",
+                "rep outsb",
+                "xchg rbp, r9",
+                "xchg rbx, r8",
+                inout("r8d") registers.ebx => after.ebx,
+                inout("r9d") registers.ebp => after.ebp,
+                inout("eax") Self::MAGIC => after.eax,
+                inout("rcx") bytes.len() => _,
+                inout("edx") registers.edx & !0xffff | Self::BULK_PORT => after.edx,
+                inout("rsi") bytes.as_ptr() => _,
+                inout("edi") registers.edi => after.edi,
+                options(readonly, nostack),
+            );
+        }
+        after
+    }
+
+    /// Takes as many bytes from the hypervisor as `buffer` has.
+    pub fn receive(&self, buffer: &mut [u8], registers: BackdoorRegisters) -> BackdoorRegisters {
+        let mut after = registers;
+        // SAFETY: as in `send`, but that the instruction writes as many bytes as `buffer` has, upwards from its start.
+        unsafe {
+            std::arch::asm!(
+                "xchg rbx, r8",
+                "xchg rbp, r9",
+                "cld",
+                "rep insb",
+                "xchg rbp, r9",
+                "xchg rbx, r8",
+                inout("r8d") registers.ebx => after.ebx,
+                inout("r9d") registers.ebp => after.ebp,
+                inout("eax") Self::MAGIC => after.eax,
+                inout("rcx") buffer.len() => _,
+                inout("edx") registers.edx & !0xffff | Self::BULK_PORT => after.edx,
+                inout("rdi") buffer.as_mut_ptr() => _,
+                inout("esi") registers.esi => after.esi,
+                options(nostack),
+            );
+        }
+        after
+    }
+}
+
+/// True if the processor says that VMware is under it.
+#[cfg(target_arch = "x86_64")]
+pub fn is_vmware() -> bool {
+    use std::arch::x86_64::__cpuid;
+    /// Set by every hypervisor, in the third register of leaf 1.
+    const HYPERVISOR: u32 = 1 << 31;
+    const NAME_LEAF: u32 = 0x4000_0000;
+    if __cpuid(1).ecx & HYPERVISOR == 0 {
+        return false;
+    }
+    let name = __cpuid(NAME_LEAF);
+    let name = [name.ebx, name.ecx, name.edx]
+        .map(u32::to_le_bytes)
+        .concat();
+    name == b"VMwareVMware"
+}
+
+/// Permits this thread all I/O ports.
+#[cfg(target_arch = "x86_64")]
+fn all_ports() -> nix::Result<()> {
+    // SAFETY: it changes what instructions this thread may use, and nothing of the memory. Kernels since 5.5 keep its
+    // interrupts on.
+    let result = unsafe { nix::libc::iopl(3) };
+    nix::errno::Errno::result(result).map(drop)
+}

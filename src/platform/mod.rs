@@ -42,6 +42,7 @@ pub mod qemu;
 mod scaleway;
 mod upcloud;
 mod vagrant_virtualbox;
+pub mod vmware;
 mod vultr;
 mod waiting;
 
@@ -236,6 +237,7 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &upcloud::PLATFORM,
     &metal::Metal("vagrant"),
     &vagrant_virtualbox::VagrantVirtualBox,
+    &vmware::VMware,
     &vultr::PLATFORM,
 ];
 

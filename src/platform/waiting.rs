@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// How long to wait in silence, and between two lines that say what is waited for.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How long a pause runs before looking whether it is still wanted.
-const CANCEL_CHECK: Duration = Duration::from_millis(50);
+const CANCEL_CHECK: Duration = Duration::from_millis(10);
 
 /// A wait under way.
 pub struct Waiting<'a> {

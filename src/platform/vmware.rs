@@ -1,0 +1,154 @@
+//! Platform `vmware`: values of guestinfo, which the host keeps for the machine, or properties of an OVF environment, which
+//! is such a value itself.
+
+mod backdoor;
+mod config;
+mod guestinfo;
+mod ovf;
+#[cfg(test)]
+mod peer;
+mod rpc;
+
+use super::{About, Answer, Network, Platform, Site, Tested};
+use backdoor::Hypervisor;
+use config::Found;
+
+#[cfg(target_arch = "x86_64")]
+pub use backdoor::describe as describe_backdoor;
+
+/// The platform.
+pub struct VMware;
+
+impl Platform for VMware {
+    fn id(&self) -> &'static str {
+        "vmware"
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: "guestinfo or OVF property `guestinfo.ignition.config.data`, encoded as `guestinfo.ignition.config.data.encoding` says; else the same of `guestinfo.coreos.config`; else the URL in `guestinfo.ignition.config.url` or `guestinfo.coreos.config.url` (x86_64)",
+            asks: &[
+                "info-get guestinfo.ovfenv at the backdoor (port 0x5658)",
+                "info-get guestinfo.ignition.config.data, then guestinfo.ignition.config.data.encoding; each else of the OVF environment",
+                "info-get guestinfo.coreos.config.data, then guestinfo.coreos.config.data.encoding; each else of the OVF environment",
+                "info-get guestinfo.ignition.config.url, guestinfo.coreos.config.url; each else of the OVF environment; then GET it",
+            ],
+            no_config: "none of the values is set, or the config is empty",
+            patience: "none",
+            network: Network::NotNeeded,
+            modules: &[],
+            tested: Tested::Exchange,
+        }
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        let Some(mut hypervisor) = open()? else {
+            site.log
+                .warning("this is no machine of VMware's: nobody answers at the backdoor");
+            return Ok(Answer::NoConfig);
+        };
+        answer(&mut hypervisor, site)
+    }
+
+    fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
+        match open()? {
+            Some(mut hypervisor) => config::delete(&mut hypervisor, site.log),
+            None => anyhow::bail!(
+                "this is no machine of VMware's: nobody answers at the backdoor; check ignition.platform.id"
+            ),
+        }
+    }
+}
+
+fn answer(hypervisor: &mut impl Hypervisor, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    match config::find(hypervisor, site.log)? {
+        Found::Config { name, text } => Ok(Answer::of(name, text)),
+        Found::Url { name, url } => {
+            site.log
+                .info(format_args!("{name} says where the config is"));
+            let request = crate::fetch::Request::get(url);
+            let fetched = site.fetcher.fetch_to_vec(&request, site.events);
+            Answer::fetched(request.shown_url(), fetched.map(|(text, _)| text))
+        }
+        Found::Nothing => {
+            site.log
+                .info("no config in guestinfo or the OVF environment");
+            Ok(Answer::Empty)
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::unnecessary_wraps, reason = "other processors have none")]
+fn open() -> anyhow::Result<Option<backdoor::Device>> {
+    Ok(backdoor::Device::open())
+}
+
+/// No other processor has the backdoor at its ports.
+#[cfg(not(target_arch = "x86_64"))]
+fn open() -> anyhow::Result<Option<Nobody>> {
+    anyhow::bail!("platform vmware is not supported on this architecture")
+}
+
+/// A hypervisor that there is not.
+#[cfg(not(target_arch = "x86_64"))]
+enum Nobody {}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Hypervisor for Nobody {
+    fn call(&mut self, _: backdoor::Registers) -> backdoor::Registers {
+        match *self {}
+    }
+
+    fn send(&mut self, _: &[u8], _: backdoor::Registers) -> backdoor::Registers {
+        match *self {}
+    }
+
+    fn receive(&mut self, _: &mut [u8], _: backdoor::Registers) -> backdoor::Registers {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::peer::Peer;
+    use super::*;
+    use crate::platform::testing::at_site;
+    use std::path::Path;
+
+    fn answer_of(values: &[(&str, &str)]) -> Result<Answer, String> {
+        let mut peer = Peer::with(values);
+        let (answer, _) = at_site(Path::new(""), |site| answer(&mut peer, site));
+        answer.map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn configs_urls_and_nothing() {
+        let data = ("guestinfo.ignition.config.data", "{}");
+        let config = Answer::of("guestinfo.ignition.config.data", b"{}".into());
+        assert_eq!(answer_of(&[data]), Ok(config));
+        assert_eq!(answer_of(&[]), Ok(Answer::Empty));
+        assert_eq!(
+            answer_of(&[("guestinfo.ignition.config.data", "")]),
+            Ok(Answer::Empty)
+        );
+        let url = |url| [("guestinfo.coreos.config.url", url)];
+        let fetched = Answer::of("data:", b"{}".into());
+        assert_eq!(answer_of(&url("data:,%7B%7D")), Ok(fetched));
+        let far = answer_of(&url("http://h/c"));
+        assert!(
+            matches!(&far, Ok(Answer::NeedsNetwork { what }) if what.contains("http://h/c")),
+            "{far:?}"
+        );
+    }
+
+    #[test]
+    fn elsewhere_nobody_answers() {
+        let (answer, log) = at_site(Path::new(""), |site| VMware.fetch(site));
+        if cfg!(not(target_arch = "x86_64")) {
+            answer.expect_err("no ports");
+        } else if answer.expect("asked") == Answer::NoConfig {
+            assert!(log.contains("no machine of VMware's"), "{log}");
+        }
+    }
+}
