@@ -11,6 +11,7 @@ pub mod ignition_apply;
 pub mod ignition_rmcfg;
 pub mod ignition_validate;
 pub mod load;
+pub mod metadata;
 pub mod names;
 pub mod plan;
 pub mod platform;
@@ -68,6 +69,8 @@ enum Command {
         after_help = ignition::help()
     )]
     Boot(ignition::BootArgs),
+    /// Print hostname, SSH keys and attributes of this machine, where its platform tells them
+    Metadata(metadata::MetadataArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),
     /// Measurements, for those who work on kindling
@@ -116,6 +119,7 @@ fn kindling() -> ExitCode {
         Command::Fetch(args) => fetch::run(&args),
         Command::Platform(args) => platform::run(&args),
         Command::Boot(args) => return ignition::run(&args.arguments),
+        Command::Metadata(args) => metadata::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Developer(args) => developer::run(&args),
         Command::Completions(args) => generate::completions(&args),

@@ -2,12 +2,12 @@
 //! by gzip.
 
 use super::metadata::{self, Document, Missing, Packing};
-use super::{About, Answer, Network, Platform, Site, Tested};
+use super::{About, Answer, Network, Platform, Site, Tested, facts};
 use crate::fetch::Method;
 use anyhow::{Context, bail};
 
 /// Where tokens are given out. This one is used once.
-static TOKEN: Document = Document {
+pub static TOKEN: Document = Document {
     headers: &[
         ("Accept", "text/plain"),
         ("Metadata-Token-Expiry-Seconds", "300"),
@@ -22,7 +22,8 @@ static USER_DATA: Document = Document {
     packing: Packing::Base64Gzip,
     ..Document::at("http://169.254.169.254/v1/user-data")
 };
-const TOKEN_HEADER: &str = "Metadata-Token";
+/// What a token is sent in.
+pub const TOKEN_HEADER: &str = "Metadata-Token";
 
 /// The platform.
 pub struct Akamai;
@@ -65,5 +66,9 @@ impl Platform for Akamai {
         let mut request = USER_DATA.request();
         request.headers.push((TOKEN_HEADER.into(), token.into()));
         USER_DATA.answer_to(&request, site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::akamai::SOURCE)
     }
 }

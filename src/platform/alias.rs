@@ -1,6 +1,6 @@
 //! Names that platforms had in earlier times.
 
-use super::{About, Answer, Platform, Ready, Site};
+use super::{About, Answer, Platform, Ready, Site, facts};
 use crate::fetch::Fetcher;
 use crate::log::Log;
 
@@ -51,5 +51,9 @@ impl Platform for Alias {
 
     fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
         self.1.delete_config(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        self.1.facts_source()
     }
 }

@@ -2,18 +2,19 @@
 //! no other.
 
 use super::metadata::{Document, is_not_found};
-use super::{About, Answer, Network, Platform, Ready, Site, Tested};
+use super::{About, Answer, Network, Platform, Ready, Site, Tested, facts};
 use crate::fetch::{FetchError, Method, Settings};
 use anyhow::Context;
 
 /// Where tokens of version 2 are given out.
-static TOKEN: Document = Document {
+pub static TOKEN: Document = Document {
     headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
     method: Method::Put,
     ..Document::at("http://169.254.169.254/latest/api/token")
 };
 static USER_DATA: Document = Document::at("http://169.254.169.254/2019-10-01/user-data");
-const TOKEN_HEADER: &str = "X-aws-ec2-metadata-token";
+/// What a token is sent in.
+pub const TOKEN_HEADER: &str = "X-aws-ec2-metadata-token";
 
 /// The platform.
 pub struct Aws;
@@ -84,5 +85,9 @@ impl Platform for Aws {
             }
         }
         USER_DATA.answer_to(&request, site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::aws::SOURCE)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::metadata::{Document, Missing, Packing};
 use super::ovf_disc::Disc;
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 static USER_DATA: Document = Document {
     headers: &[("Metadata", "true")],
@@ -54,5 +54,9 @@ impl Platform for Azure {
             Answer::Config { name, text } => USER_DATA.unpack(name, text),
             other => Ok(other),
         }
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::azure::AZURE)
     }
 }

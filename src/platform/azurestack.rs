@@ -1,7 +1,7 @@
 //! Platform `azurestack`: custom data on the disc that Azure Stack inserts.
 
 use super::ovf_disc::Disc;
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 const DISC: Disc = Disc {
     file_systems: &["udf", "iso9660"],
@@ -37,5 +37,9 @@ impl Platform for AzureStack {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         DISC.answer(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::azure::AZURE_STACK)
     }
 }

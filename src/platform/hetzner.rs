@@ -1,5 +1,6 @@
 //! Platform `hetzner`: user data of Hetzner Cloud.
 
+use super::facts;
 use super::metadata::{Document, Plain};
 
 /// The platform.
@@ -7,4 +8,5 @@ pub static PLATFORM: Plain = Plain {
     id: "hetzner",
     source: "user data of the metadata service",
     document: Document::at("http://169.254.169.254/hetzner/v1/userdata"),
+    facts: &facts::hetzner::SOURCE,
 };

@@ -1,6 +1,6 @@
 //! Documents of metadata services: where they are, what is sent along, what their absence means.
 
-use super::{About, Answer, Network, Platform, Site, Tested, encoding};
+use super::{About, Answer, Network, Platform, Site, Tested, encoding, facts};
 use crate::fetch::{FetchError, Method, Request, Route, Service};
 use anyhow::Context;
 
@@ -179,6 +179,8 @@ pub struct Plain {
     pub source: &'static str,
     /// The document.
     pub document: Document,
+    /// Where facts come from.
+    pub facts: &'static dyn facts::Source,
 }
 
 impl Platform for Plain {
@@ -204,6 +206,10 @@ impl Platform for Plain {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         self.document.answer(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(self.facts)
     }
 }
 

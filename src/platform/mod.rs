@@ -21,6 +21,7 @@ mod digitalocean;
 mod drive;
 mod encoding;
 mod exoscale;
+pub mod facts;
 mod file;
 mod gcp;
 mod hetzner;
@@ -53,6 +54,7 @@ pub use matrix::table;
 use crate::config::model::File;
 use crate::fetch::{FetchError, FetchEvents, Fetcher};
 use crate::log::Log;
+use facts::Facts;
 use std::path::Path;
 
 /// What a source of configs answers.
@@ -197,6 +199,20 @@ pub trait Platform: Sync {
     /// It cannot be removed, or not on this platform.
     fn delete_config(&self, _site: &mut Site<'_>) -> anyhow::Result<()> {
         anyhow::bail!("cannot delete config on this platform")
+    }
+
+    /// Where the machine hears of its name, its keys and other facts, if the platform tells them.
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        None
+    }
+
+    /// What the platform tells the machine of itself; nothing if it tells nothing. No stage asks for it.
+    ///
+    /// # Errors
+    /// As [`facts::Source::ask`].
+    fn facts(&self, site: &mut Site<'_>) -> anyhow::Result<Option<Facts>> {
+        let source = self.facts_source();
+        source.map(|source| source.ask(site)).transpose()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Platform `packet` (Equinix Metal): user data of the metadata service. It wants to hear how each stage ended.
 
 use super::metadata::{self, Document, Missing};
-use super::{About, Answer, Network, Platform, Site, Tested};
+use super::{About, Answer, Network, Platform, Site, Tested, facts};
 use crate::fetch::Settings;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,10 @@ impl Platform for Packet {
         let left = end.saturating_duration_since(Instant::now());
         fetcher.post_json(&events_url(&metadata.phone_home_url), event, left)?;
         Ok(())
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::packet::SOURCE)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Platform `scaleway`: user data of Scaleway. The service answers only who can bind a port of root's: other users of the machine
 //! are not to know.
 
+use super::facts;
 use super::metadata::{Document, Plain, SourcePort};
 
 /// The platform.
@@ -11,4 +12,5 @@ pub static PLATFORM: Plain = Plain {
         port: SourcePort::Privileged,
         ..Document::at("http://169.254.42.42/user_data/cloud-init")
     },
+    facts: &facts::scaleway::SOURCE,
 };

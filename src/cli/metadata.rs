@@ -1,0 +1,189 @@
+//! `kindling metadata`: what the platform tells this machine of itself.
+
+use super::exit::{Exit, Failure};
+use super::load;
+use crate::boot::duration::nanoseconds;
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::host::mount;
+use crate::log::{Log, Sink};
+use crate::platform::facts::Facts;
+use crate::platform::{self, PLATFORMS, Platform, Site};
+use anyhow::Context;
+use clap::Args;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `kindling metadata`
+#[derive(Debug, Args)]
+pub struct MetadataArgs {
+    /// The kind of machine this is, as in ignition.platform.id=
+    #[arg(long, value_name = "ID")]
+    platform: String,
+    /// Print hostname, SSH keys and attributes as JSON
+    #[arg(long, conflicts_with = "env")]
+    json: bool,
+    /// Print attributes as an environment file, under the names that Afterburn gives them
+    #[arg(long)]
+    env: bool,
+    /// Write to this file, mode 0644, which is there complete or not at all; its directory is made
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Time limit for each document, and for the drive that some platforms have; 0 is none
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit)]
+    fetch_timeout: Limit,
+}
+
+/// A time limit; none means that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Limit(Option<Duration>);
+
+fn limit(text: &str) -> Result<Limit, &'static str> {
+    let length = nanoseconds(text).and_then(|length| u64::try_from(length).ok());
+    let length = length.ok_or("it is no duration, such as 90s or 2m")?;
+    Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))
+}
+
+/// Hears what a fetch is doing as soon as it is not done at the first try.
+struct Desk;
+
+impl FetchEvents for Desk {
+    fn event(&self, event: FetchEvent<'_>) {
+        load::tell_retry(event);
+    }
+}
+
+/// Asks the platform, and prints or writes what it tells.
+#[allow(clippy::print_stdout, reason = "facts are the result of this command")]
+pub fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
+    let facts = ask(platform(&args.platform)?, args.fetch_timeout.0)?;
+    let text = if args.json {
+        format!("{:#}\n", facts.to_json(&args.platform))
+    } else if args.env {
+        facts.to_env()
+    } else {
+        facts.to_text()
+    };
+    match &args.output {
+        None => print!("{text}"),
+        Some(file) => {
+            write(file, &text).map_err(|error| Failure::new(Exit::Failed, &error))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The platform with this id, if it tells anything.
+fn platform(id: &str) -> Result<&'static dyn Platform, Failure> {
+    let found = platform::find(id).filter(|platform| platform.facts_source().is_some());
+    found.ok_or_else(|| {
+        let telling = PLATFORMS.iter().filter(|p| p.facts_source().is_some());
+        let ids: Vec<&str> = telling.map(|platform| platform.id()).collect();
+        let what = match platform::find(id) {
+            Some(_) => "tells a machine nothing of itself",
+            None => "is unknown",
+        };
+        Failure::usage(format!(
+            "platform {id:?} {what}; these do: {}",
+            ids.join(", ")
+        ))
+    })
+}
+
+fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Facts, Failure> {
+    let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
+    // A drive that is mounted goes with this process, however that ends. Whoever cannot do this cannot mount either.
+    let _ = mount::enter_private_namespace();
+    let log = Log::new(Sink::Stderr);
+    let mut site = Site {
+        fetcher: Fetcher::new(Settings::with_fallback_total(limit)),
+        events: &Desk,
+        log: &log,
+        config_file: Path::new(""),
+        output_files: Vec::new(),
+    };
+    let act = || format!("platform {} tells nothing", platform.id());
+    let facts = platform.facts(&mut site).with_context(act);
+    let facts = facts.map_err(unobservable)?.unwrap_or_default();
+    if facts == Facts::default() {
+        let cause = anyhow::anyhow!("nothing it could tell is there; check --platform");
+        return Err(unobservable(cause.context(act())));
+    }
+    Ok(facts)
+}
+
+/// Readers of the file are services that run as anybody.
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    let act = || format!("cannot write {}", file.display());
+    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    fs::create_dir_all(directory).with_context(act)?;
+    let mut new = tempfile::NamedTempFile::new_in(directory).with_context(act)?;
+    let mode = PermissionsExt::from_mode(0o644);
+    new.as_file().set_permissions(mode).with_context(act)?;
+    new.write_all(text.as_bytes()).with_context(act)?;
+    new.persist(file).with_context(act)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        let two_minutes = Limit(Some(Duration::from_secs(120)));
+        for (text, want) in [
+            ("2m", Some(two_minutes)),
+            ("120s", Some(two_minutes)),
+            ("0", Some(Limit(None))),
+            ("0s", Some(Limit(None))),
+            ("2", None),
+            ("-1s", None),
+            ("", None),
+        ] {
+            assert_eq!(limit(text).ok(), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn platforms_that_tell_nothing_are_told_from_those_that_do() {
+        assert_eq!(platform("ec2").map(Platform::id).ok(), Some("ec2"));
+        for (id, want) in [
+            (
+                "metal",
+                "platform \"metal\" tells a machine nothing of itself; these do: akamai, ",
+            ),
+            (
+                "nutanix",
+                "platform \"nutanix\" tells a machine nothing of itself; ",
+            ),
+            (
+                "AWS",
+                "platform \"AWS\" is unknown; these do: akamai, aliyun, aws, ",
+            ),
+        ] {
+            let failure = platform(id).err().expect(id);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.starts_with(want), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn files_are_for_everybody_and_their_directory_is_made() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("metadata/afterburn");
+        for text in ["A=1\n", ""] {
+            write(&file, text).expect("written");
+            assert_eq!(fs::read_to_string(&file).expect("there"), text);
+        }
+        let mode = fs::metadata(&file).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
+        let names = fs::read_dir(dir.path().join("metadata")).expect("there");
+        assert_eq!(names.count(), 1);
+        let error = write(&file.join("x"), "").expect_err("below a file");
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+}

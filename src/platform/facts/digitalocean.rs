@@ -1,0 +1,115 @@
+//! Facts of `digitalocean`: one JSON document.
+
+use super::super::Site;
+use super::documents::Keys;
+use super::service::Service;
+use super::{Asked, Facts};
+use serde::Deserialize;
+
+/// The source.
+pub static SOURCE: Asked = Asked {
+    names: &[
+        "DIGITALOCEAN_HOSTNAME",
+        "DIGITALOCEAN_IPV4_ANCHOR_0",
+        "DIGITALOCEAN_IPV4_PRIVATE_0",
+        "DIGITALOCEAN_IPV4_PUBLIC_0",
+        "DIGITALOCEAN_IPV6_PRIVATE_0",
+        "DIGITALOCEAN_IPV6_PUBLIC_0",
+        "DIGITALOCEAN_REGION",
+    ],
+    ask: |site: &Site<'_>| {
+        let service = Service::at(site, "http://169.254.169.254/metadata/");
+        Ok(facts(&service.needed("v1.json")?))
+    },
+};
+
+#[derive(Deserialize)]
+struct Droplet {
+    hostname: Option<String>,
+    region: Option<String>,
+    #[serde(default)]
+    public_keys: Keys,
+    #[serde(default)]
+    interfaces: Interfaces,
+}
+
+#[derive(Deserialize, Default)]
+struct Interfaces {
+    public: Option<Vec<Interface>>,
+    private: Option<Vec<Interface>>,
+}
+
+#[derive(Deserialize)]
+struct Interface {
+    ipv4: Option<Address>,
+    ipv6: Option<Address>,
+    anchor_ipv4: Option<Address>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    ip_address: String,
+}
+
+fn facts(droplet: &Droplet) -> Facts {
+    let mut facts = Facts::default();
+    facts.name(droplet.hostname.as_ref());
+    facts.set("DIGITALOCEAN_HOSTNAME", droplet.hostname.as_ref());
+    facts.set("DIGITALOCEAN_REGION", droplet.region.as_ref());
+    let interfaces = &droplet.interfaces;
+    let public = interfaces.public.as_deref().unwrap_or_default();
+    let private = interfaces.private.as_deref().unwrap_or_default();
+    let all = || private.iter().chain(public);
+    fn of(address: &Option<Address>) -> Option<&str> {
+        address.as_ref().map(|address| address.ip_address.as_str())
+    }
+    let anchors = all().filter_map(|i| of(&i.anchor_ipv4));
+    facts.set_all("DIGITALOCEAN_IPV4_ANCHOR", anchors);
+    for (kind, interfaces) in [("PUBLIC", public), ("PRIVATE", private)] {
+        let ipv4 = interfaces.iter().filter_map(|i| of(&i.ipv4));
+        facts.set_all(&format!("DIGITALOCEAN_IPV4_{kind}"), ipv4);
+        let ipv6 = interfaces.iter().filter_map(|i| of(&i.ipv6));
+        facts.set_all(&format!("DIGITALOCEAN_IPV6_{kind}"), ipv6);
+    }
+    droplet.public_keys.add_to(&mut facts);
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::documents;
+
+    #[test]
+    fn interfaces_of_both_kinds() {
+        let text = br#"{"droplet_id": 7, "hostname": "web", "region": "ams3", "user_data": "secret",
+            "public_keys": ["ssh-rsa A me"], "dns": {"nameservers": ["192.0.2.53"]}, "interfaces": {
+            "private": [{"ipv4": {"ip_address": "10.0.0.2", "netmask": "255.255.0.0", "gateway": "10.0.0.1"},
+                "mac": "54:11:00:00:00:00", "type": "private"}],
+            "public": [{"ipv4": {"ip_address": "192.0.2.20", "netmask": "255.255.192.0", "gateway": "192.0.2.1"},
+                "ipv6": {"ip_address": "2001:db8::4", "cidr": 64, "gateway": "2001:db8::1"},
+                "anchor_ipv4": {"ip_address": "10.17.0.5", "netmask": "255.255.0.0", "gateway": "10.17.0.1"},
+                "mac": "04:01:2a:0f:2a:01", "type": "public"},
+                {"ipv4": {"ip_address": "192.0.2.21"}}]}}"#;
+        let droplet = documents::json("v1.json", text).expect("good");
+        let facts = facts(&droplet);
+        assert_eq!(facts.hostname.as_deref(), Some("web"));
+        assert_eq!(facts.ssh_keys, ["ssh-rsa A me"]);
+        let want = "AFTERBURN_DIGITALOCEAN_HOSTNAME=web\n\
+            AFTERBURN_DIGITALOCEAN_IPV4_ANCHOR_0=10.17.0.5\n\
+            AFTERBURN_DIGITALOCEAN_IPV4_PRIVATE_0=10.0.0.2\n\
+            AFTERBURN_DIGITALOCEAN_IPV4_PUBLIC_0=192.0.2.20\n\
+            AFTERBURN_DIGITALOCEAN_IPV4_PUBLIC_1=192.0.2.21\n\
+            AFTERBURN_DIGITALOCEAN_IPV6_PUBLIC_0=2001:db8::4\n\
+            AFTERBURN_DIGITALOCEAN_REGION=ams3\n";
+        assert_eq!(facts.to_env(), want);
+    }
+
+    #[test]
+    fn a_droplet_without_network_or_keys() {
+        let text = br#"{"hostname": "web", "public_keys": null, "interfaces": {"public": null}}"#;
+        let facts = facts(&documents::json("v1.json", text).expect("good"));
+        assert_eq!(facts.ssh_keys, [""; 0]);
+        assert_eq!(facts.to_env(), "AFTERBURN_DIGITALOCEAN_HOSTNAME=web\n");
+    }
+}

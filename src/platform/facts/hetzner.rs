@@ -1,0 +1,91 @@
+//! Facts of `hetzner`: a tree, and a list of private networks.
+
+use super::super::Site;
+use super::tree::{KeysAt, Tree};
+use super::{Facts, Source, documents, yaml};
+use anyhow::Context;
+use serde::Deserialize;
+
+/// The source.
+pub static SOURCE: Hetzner = Hetzner;
+
+static TREE: Tree = Tree {
+    base: "http://169.254.169.254/hetzner/v1/metadata/",
+    headers: &[],
+    hostname: Some("hostname"),
+    keys: KeysAt::Array("public-keys"),
+    values: &[
+        ("HETZNER_AVAILABILITY_ZONE", "availability-zone"),
+        ("HETZNER_HOSTNAME", "hostname"),
+        ("HETZNER_INSTANCE_ID", "instance-id"),
+        ("HETZNER_PUBLIC_IPV4", "public-ipv4"),
+        ("HETZNER_REGION", "region"),
+    ],
+};
+const NETWORKS: &str = "private-networks";
+const PRIVATE: &str = "HETZNER_PRIVATE_IPV4";
+
+/// A tree, and a list.
+#[derive(Debug)]
+pub struct Hetzner;
+
+#[derive(Deserialize)]
+struct Network {
+    ip: Option<String>,
+}
+
+impl Source for Hetzner {
+    fn names(&self) -> Vec<&'static str> {
+        let mut names = TREE.names();
+        names.push("HETZNER_PRIVATE_IPV4_0");
+        names
+    }
+
+    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
+        let service = TREE.service(site);
+        let mut facts = TREE.gather(&service)?;
+        if let Some(text) = service.text(NETWORKS)? {
+            facts.set_all(PRIVATE, private(&text, &service.url(NETWORKS))?);
+        }
+        Ok(facts)
+    }
+}
+
+/// Addresses in the list. `what` names it.
+fn private(text: &str, what: &str) -> anyhow::Result<Vec<String>> {
+    let value = yaml::value(text).with_context(|| format!("cannot read {what}"))?;
+    let networks: Option<Vec<Network>> = documents::shaped(what, value)?;
+    let networks = networks.unwrap_or_default();
+    Ok(networks
+        .into_iter()
+        .filter_map(|network| network.ip)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_networks() {
+        let text = "- ip: 10.0.0.2\n  alias_ips: [10.0.0.3, 10.0.0.4]\n  interface_num: 1\n  mac_address: 86:00:00:2a:7d:e0\n  \
+                    network_id: 1234\n  network_name: nw-test1\n  network: 10.0.0.0/8\n  subnet: 10.0.0.0/24\n  \
+                    gateway: 10.0.0.1\n- ip: 192.168.0.2\n  alias_ips: []\n  interface_num: 2\n";
+        assert_eq!(
+            private(text, "x").expect("good"),
+            ["10.0.0.2", "192.168.0.2"]
+        );
+        assert_eq!(private("[]", "x").expect("good"), [""; 0]);
+        for (bad, want) in [
+            ("ip: secret", "http://h/x has another shape than expected"),
+            (
+                "- ip: *secret",
+                "cannot read http://h/x: line 1: more of YAML",
+            ),
+        ] {
+            let error = format!("{:#}", private(bad, "http://h/x").expect_err(bad));
+            assert!(error.starts_with(want), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

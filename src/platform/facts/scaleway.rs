@@ -1,0 +1,117 @@
+//! Facts of `scaleway`: one JSON document, which any user of the machine may read.
+
+use super::super::Site;
+use super::service::Service;
+use super::{Asked, Facts};
+use serde::Deserialize;
+
+/// The source.
+pub static SOURCE: Asked = Asked {
+    names: &[
+        "SCALEWAY_HOSTNAME",
+        "SCALEWAY_INSTANCE_ID",
+        "SCALEWAY_INSTANCE_TYPE",
+        "SCALEWAY_PRIVATE_IPV4",
+        "SCALEWAY_PUBLIC_IPV4",
+        "SCALEWAY_PUBLIC_IPV6",
+        "SCALEWAY_ZONE_ID",
+    ],
+    ask: |site: &Site<'_>| {
+        let service = Service::at(site, "http://169.254.42.42/");
+        Ok(facts(&service.needed("conf?format=json")?))
+    },
+};
+
+#[derive(Deserialize)]
+struct Instance {
+    hostname: Option<String>,
+    id: Option<String>,
+    commercial_type: Option<String>,
+    private_ip: Option<String>,
+    public_ip: Option<Address>,
+    public_ips_v6: Option<Vec<Address>>,
+    ipv6: Option<Address>,
+    location: Option<Location>,
+    zone: Option<String>,
+    ssh_public_keys: Option<Vec<Key>>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    address: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Location {
+    zone_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    key: String,
+}
+
+fn facts(instance: &Instance) -> Facts {
+    fn of(address: Option<&Address>) -> Option<&String> {
+        address.and_then(|address| address.address.as_ref())
+    }
+    // The list came later than the field for one address.
+    let listed = instance.public_ips_v6.as_deref().unwrap_or_default();
+    let ipv6 = of(instance.ipv6.as_ref()).or(of(listed.first()));
+    let location = instance.location.as_ref();
+    let zone = location.and_then(|location| location.zone_id.as_ref());
+    let mut facts = Facts::default();
+    facts.name(instance.hostname.as_ref());
+    for (name, value) in [
+        ("HOSTNAME", instance.hostname.as_ref()),
+        ("INSTANCE_ID", instance.id.as_ref()),
+        ("INSTANCE_TYPE", instance.commercial_type.as_ref()),
+        ("PRIVATE_IPV4", instance.private_ip.as_ref()),
+        ("PUBLIC_IPV4", of(instance.public_ip.as_ref())),
+        ("PUBLIC_IPV6", ipv6),
+        ("ZONE_ID", zone.or(instance.zone.as_ref())),
+    ] {
+        facts.set(format!("SCALEWAY_{name}"), value);
+    }
+    for key in instance.ssh_public_keys.as_deref().unwrap_or_default() {
+        facts.add_keys(&key.key);
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::documents;
+
+    #[test]
+    fn an_instance_with_everything() {
+        let text = br#"{"id": "11111111-1111", "name": "web", "hostname": "web", "commercial_type": "DEV1-S",
+            "private_ip": "10.1.2.3", "public_ip": {"address": "192.0.2.3", "dynamic": false},
+            "public_ips_v6": [{"address": "2001:db8::3", "family": "inet6"}], "ipv6": null,
+            "location": {"zone_id": "par1", "cluster_id": "1"}, "zone": "fr-par-1",
+            "ssh_public_keys": [{"key": "ssh-rsa A me", "fingerprint": "x"}, {"key": "ssh-rsa B"}]}"#;
+        let facts = facts(&documents::json("conf", text).expect("good"));
+        assert_eq!(facts.hostname.as_deref(), Some("web"));
+        assert_eq!(facts.ssh_keys, ["ssh-rsa A me", "ssh-rsa B"]);
+        let want = "AFTERBURN_SCALEWAY_HOSTNAME=web\n\
+            AFTERBURN_SCALEWAY_INSTANCE_ID=11111111-1111\n\
+            AFTERBURN_SCALEWAY_INSTANCE_TYPE=DEV1-S\n\
+            AFTERBURN_SCALEWAY_PRIVATE_IPV4=10.1.2.3\n\
+            AFTERBURN_SCALEWAY_PUBLIC_IPV4=192.0.2.3\n\
+            AFTERBURN_SCALEWAY_PUBLIC_IPV6=2001:db8::3\n\
+            AFTERBURN_SCALEWAY_ZONE_ID=par1\n";
+        assert_eq!(facts.to_env(), want);
+    }
+
+    #[test]
+    fn an_instance_without_addresses() {
+        let text = br#"{"hostname": "web", "public_ip": null, "private_ip": null, "location": null,
+            "ipv6": {"address": "2001:db8::9"}, "zone": "fr-par-1"}"#;
+        let facts = facts(&documents::json("conf", text).expect("good"));
+        let want = "AFTERBURN_SCALEWAY_HOSTNAME=web\n\
+            AFTERBURN_SCALEWAY_PUBLIC_IPV6=2001:db8::9\n\
+            AFTERBURN_SCALEWAY_ZONE_ID=fr-par-1\n";
+        assert_eq!(facts.to_env(), want);
+    }
+}
