@@ -4,7 +4,7 @@ use super::drive::Drive;
 use super::leases;
 use super::openstack::of_drive;
 use super::probes::{self, Probe, Race};
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 use crate::fetch::{FetchError, Request};
 
 const USER_DATA: &str = "/cloudstack/userdata/user_data.txt";
@@ -61,6 +61,10 @@ impl Platform for CloudStack {
             ask: Box::new(ask_service),
         });
         probes::answer(&probes, site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::cloudstack::SOURCE)
     }
 }
 

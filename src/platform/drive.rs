@@ -82,6 +82,32 @@ pub fn read(point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
+/// The first of these labels that a file system of this machine has now.
+pub fn present(labels: &[&'static str]) -> Option<&'static str> {
+    let has = |label: &&&str| Path::new(BY_LABEL).join(label).exists();
+    labels.iter().find(has).copied()
+}
+
+/// Waits for a drive with any of these labels.
+///
+/// # Errors
+/// None appears in time, or it is no longer wanted.
+pub fn first(
+    labels: &[&'static str],
+    limit: Option<Duration>,
+    log: &Log,
+    cancelled: &dyn Fn() -> bool,
+) -> anyhow::Result<&'static str> {
+    let what = format!("a drive labelled {}", labels.join(" or "));
+    let mut waiting = Waiting::begin(what, limit, log, cancelled);
+    loop {
+        if let Some(label) = present(labels) {
+            return Ok(label);
+        }
+        waiting.pause(PAUSE)?;
+    }
+}
+
 fn wait(
     device: &Path,
     limit: Option<Duration>,

@@ -1,7 +1,7 @@
 //! Platform `ibmcloud`: user data on the drive `cidata` of a virtual server.
 
 use super::cidata::{CiData, PATIENCE};
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 const CIDATA: CiData = CiData {
     files: &["/user-data"],
@@ -34,5 +34,9 @@ impl Platform for IbmCloud {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         CIDATA.answer(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::ibmcloud::SOURCE)
     }
 }

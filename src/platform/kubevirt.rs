@@ -3,7 +3,7 @@
 use super::drive::Drive;
 use super::openstack::{self, of_drive};
 use super::probes::{self, Probe};
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 const DRIVES: [Drive; 2] = [
     Drive {
@@ -43,5 +43,9 @@ impl Platform for KubeVirt {
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         let probes: Vec<Probe<'_>> = DRIVES.iter().map(of_drive).collect();
         probes::answer(&probes, site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::kubevirt::SOURCE)
     }
 }

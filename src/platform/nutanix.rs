@@ -1,7 +1,7 @@
 //! Platforms `nutanix` and `powervs`: user data on a config drive in the form of OpenStack.
 
 use super::openstack::DRIVES;
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 /// The platform, with its id.
 pub struct ConfigDrive(pub &'static str);
@@ -31,5 +31,10 @@ impl Platform for ConfigDrive {
         let [drive, _] = &DRIVES;
         let text = drive.read(None, site.log, &|| site.events.cancelled())?;
         Ok(Answer::of(format!("config drive {}", drive.label), text))
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        // Nothing says what else a drive of Nutanix has.
+        (self.0 == "powervs").then_some(&facts::powervs::SOURCE as _)
     }
 }

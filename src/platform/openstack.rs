@@ -3,7 +3,7 @@
 
 use super::drive::Drive;
 use super::probes::{self, Probe, Race};
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 use crate::fetch::{FetchError, Request, Route, Service};
 use anyhow::anyhow;
 use nix::ifaddrs::getifaddrs;
@@ -75,6 +75,10 @@ impl Platform for OpenStack {
             ask: Box::new(ask_service),
         });
         probes::answer(&probes, site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::openstack::SOURCE)
     }
 }
 

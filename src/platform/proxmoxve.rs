@@ -2,7 +2,7 @@
 //! its own as user data, so the config usually is vendor data (`cicustom vendor=`).
 
 use super::cidata::{CiData, PATIENCE};
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 const CIDATA: CiData = CiData {
     files: &["/user-data", "/vendor-data"],
@@ -35,5 +35,9 @@ impl Platform for ProxmoxVe {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         CIDATA.answer(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(&facts::proxmoxve::SOURCE)
     }
 }

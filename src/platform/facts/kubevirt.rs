@@ -1,0 +1,110 @@
+//! Facts of `kubevirt`: what describes the machine on its disk, in the form of NoCloud or of OpenStack.
+
+use super::super::Site;
+use super::openstack::{self, Machine};
+use super::{Asked, Facts, documents, drives, yaml};
+use anyhow::Context;
+use serde::Deserialize;
+use std::path::Path;
+
+/// The source.
+pub static SOURCE: Asked = Asked {
+    names: &[
+        "KUBEVIRT_HOSTNAME",
+        "KUBEVIRT_INSTANCE_ID",
+        "KUBEVIRT_INSTANCE_TYPE",
+    ],
+    ask: |site: &Site<'_>| {
+        drives::visit(&[NO_CLOUD, "config-2"], site, &|label, point| match label {
+            NO_CLOUD => of_no_cloud(point),
+            _ => Ok(facts(&openstack::machine(point)?)),
+        })
+    },
+};
+
+const NO_CLOUD: &str = "cidata";
+const META_DATA: &str = "/meta-data";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Names {
+    local_hostname: Option<String>,
+    #[serde(flatten)]
+    machine: Machine,
+}
+
+fn of_no_cloud(point: &Path) -> anyhow::Result<Facts> {
+    let what = drives::shown(META_DATA);
+    let text = documents::text(&what, drives::needed(point, META_DATA)?)?;
+    let value = yaml::value(&text).with_context(|| what.clone())?;
+    let names: Option<Names> = documents::shaped(&what, value)?;
+    let Some(names) = names else {
+        return Ok(Facts::default());
+    };
+    Ok(facts(&Machine {
+        hostname: names.local_hostname.or(names.machine.hostname),
+        ..names.machine
+    }))
+}
+
+fn facts(machine: &Machine) -> Facts {
+    let mut facts = Facts::default();
+    facts.name(machine.hostname.as_ref());
+    facts.set("KUBEVIRT_HOSTNAME", machine.hostname.as_ref());
+    let id = machine.instance_id.as_ref().or(machine.uuid.as_ref());
+    facts.set("KUBEVIRT_INSTANCE_ID", id);
+    facts.set("KUBEVIRT_INSTANCE_TYPE", machine.instance_type.as_ref());
+    machine.public_keys.add_to(&mut facts);
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::drives::testing::drive;
+
+    const WANT: &str = "AFTERBURN_KUBEVIRT_HOSTNAME=web\n\
+        AFTERBURN_KUBEVIRT_INSTANCE_ID=web.default\n\
+        AFTERBURN_KUBEVIRT_INSTANCE_TYPE=u1.small\n";
+
+    #[test]
+    fn a_disk_in_the_form_of_no_cloud() {
+        for text in [
+            r#"{"instance-type": "u1.small", "instance-id": "web.default", "local-hostname": "web",
+                "public-keys": {"0": "ssh-rsa A"}}"#,
+            "instance-id: web.default\nlocal-hostname: web\ninstance-type: u1.small\npublic-keys:\n  - ssh-rsa A\n",
+        ] {
+            let drive = drive(&[(META_DATA, text)]);
+            let facts = of_no_cloud(drive.path()).expect("good");
+            assert_eq!(facts.hostname.as_deref(), Some("web"));
+            assert_eq!(facts.ssh_keys, ["ssh-rsa A"]);
+            assert_eq!(facts.to_env(), WANT);
+        }
+    }
+
+    #[test]
+    fn a_disk_in_the_form_of_openstack() {
+        let text = r#"{"instance_id": "web.default", "instance_type": "u1.small", "hostname": "web",
+            "local_hostname": "web", "uuid": "web.default", "public_keys": {"0": "ssh-rsa A"},
+            "devices": [{"type": "nic"}]}"#;
+        let drive = drive(&[("/openstack/latest/meta_data.json", text)]);
+        let facts = facts(&openstack::machine(drive.path()).expect("good"));
+        assert_eq!(facts.to_env(), WANT);
+        assert_eq!(facts.ssh_keys, ["ssh-rsa A"]);
+    }
+
+    #[test]
+    fn disks_with_nonsense() {
+        for (text, want) in [
+            ("- secret", "/meta-data of the drive has another shape"),
+            ("a: !secret", "/meta-data of the drive: line 1: "),
+        ] {
+            let drive = drive(&[(META_DATA, text)]);
+            let error = format!("{:#}", of_no_cloud(drive.path()).expect_err(text));
+            assert!(error.starts_with(want), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let drive = drive(&[(META_DATA, "")]);
+        assert_eq!(of_no_cloud(drive.path()).expect("good"), Facts::default());
+    }
+}

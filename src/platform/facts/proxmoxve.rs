@@ -1,0 +1,168 @@
+//! Facts of `proxmoxve`: what Proxmox VE writes on the drive `cidata`. User data is a cloud-config of its own, unless
+//! somebody put something else there, which then says nothing of the machine.
+
+use super::super::Site;
+use super::super::drive;
+use super::documents::Keys;
+use super::{Asked, Facts, documents, drives, yaml};
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// The source.
+pub static SOURCE: Asked = Asked {
+    names: &[
+        "PROXMOX_HOSTNAME",
+        "PROXMOX_INSTANCE_ID",
+        "PROXMOX_IPV4",
+        "PROXMOX_IPV6",
+    ],
+    ask: |site: &Site<'_>| drives::visit(&["cidata"], site, &|_, point| of_drive(point)),
+};
+
+const USER: &str = "/user-data";
+const META: &str = "/meta-data";
+const NETWORK: &str = "/network-config";
+
+#[derive(Default, Deserialize)]
+struct CloudConfig {
+    hostname: Option<String>,
+    #[serde(default)]
+    ssh_authorized_keys: Keys,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Meta {
+    instance_id: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Network {
+    config: Option<Vec<Device>>,
+}
+
+#[derive(Deserialize)]
+struct Device {
+    subnets: Option<Vec<Subnet>>,
+}
+
+#[derive(Deserialize)]
+struct Subnet {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    address: Option<String>,
+}
+
+fn of_drive(point: &Path) -> anyhow::Result<Facts> {
+    let user = read(point, USER)?.filter(|text| text.starts_with("#cloud-config"));
+    let user: CloudConfig = parsed(USER, user, &|text| {
+        yaml::entries(text, &["hostname", "ssh_authorized_keys"])
+    })?;
+    let meta: Meta = parsed(META, read(point, META)?, &|text| {
+        yaml::entries(text, &["instance-id"])
+    })?;
+    let network: Network = parsed(NETWORK, read(point, NETWORK)?, &yaml::value)?;
+    let mut facts = Facts::default();
+    facts.name(user.hostname.as_ref());
+    facts.set("PROXMOX_HOSTNAME", user.hostname);
+    facts.set("PROXMOX_INSTANCE_ID", meta.instance_id);
+    facts.set("PROXMOX_IPV4", network.first("static"));
+    facts.set("PROXMOX_IPV6", network.first("static6"));
+    user.ssh_authorized_keys.add_to(&mut facts);
+    Ok(facts)
+}
+
+impl Network {
+    /// The first address of a kind that stands in the file, without the length of its prefix.
+    fn first(&self, kind: &str) -> Option<&str> {
+        let devices = self.config.iter().flatten();
+        let mut subnets = devices.flat_map(|device| device.subnets.iter().flatten());
+        let found = subnets.find(|subnet| subnet.kind.as_deref() == Some(kind))?;
+        let address = found.address.as_deref()?;
+        address.split('/').next()
+    }
+}
+
+fn read(point: &Path, path: &str) -> anyhow::Result<Option<String>> {
+    let text = drive::read(point, path)?;
+    let text = text.map(|text| documents::text(&drives::shown(path), text));
+    text.transpose()
+}
+
+/// What a file says; nothing if it is not there.
+fn parsed<T: DeserializeOwned + Default>(
+    path: &str,
+    text: Option<String>,
+    parse: &dyn Fn(&str) -> anyhow::Result<serde_json::Value>,
+) -> anyhow::Result<T> {
+    let Some(text) = text else {
+        return Ok(T::default());
+    };
+    let what = drives::shown(path);
+    let value = parse(&text).with_context(|| what.clone())?;
+    let shaped: Option<T> = documents::shaped(&what, value)?;
+    Ok(shaped.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::facts::drives::testing::drive;
+
+    const CLOUD: &str = "#cloud-config\nhostname: web\nmanage_etc_hosts: true\nfqdn: web.lan\nuser: core\n\
+        password: $5$secret\nssh_authorized_keys:\n  - ssh-rsa A me\n  - ssh-rsa B\nchpasswd:\n  expire: False\n\
+        users:\n  - default\npackage_upgrade: true\n";
+    const DEVICES: &str = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      \
+        mac_address: '01:23:45:67:89:00'\n      subnets:\n      - type: static\n        address: '192.0.2.1'\n        \
+        netmask: '255.255.255.0'\n        gateway: '192.0.2.254'\n      - type: static6\n        \
+        address: '2001:db8::1/64'\n    - type: nameserver\n      address:\n      - '192.0.2.53'\n      search:\n      - 'lan'\n";
+
+    #[test]
+    fn a_drive() {
+        let drive = drive(&[
+            (USER, CLOUD),
+            (META, "instance-id: 15a9919c\n"),
+            (NETWORK, DEVICES),
+            ("/vendor-data", ""),
+        ]);
+        let facts = of_drive(drive.path()).expect("good");
+        assert_eq!(facts.hostname.as_deref(), Some("web"));
+        assert_eq!(facts.ssh_keys, ["ssh-rsa A me", "ssh-rsa B"]);
+        let want = "AFTERBURN_PROXMOX_HOSTNAME=web\n\
+            AFTERBURN_PROXMOX_INSTANCE_ID=15a9919c\n\
+            AFTERBURN_PROXMOX_IPV4=192.0.2.1\n\
+            AFTERBURN_PROXMOX_IPV6=2001:db8::1\n";
+        assert_eq!(facts.to_env(), want);
+    }
+
+    #[test]
+    fn user_data_that_is_no_cloud_config_says_nothing() {
+        let dhcp = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      subnets:\n      - type: dhcp4\n";
+        let ignition = "{\"ignition\": {\"version\": \"3.4.0\"}, \"hostname\": \"no\"}";
+        let drive = drive(&[(USER, ignition), (META, "instance-id: 1"), (NETWORK, dhcp)]);
+        let facts = of_drive(drive.path()).expect("good");
+        assert_eq!(facts.to_env(), "AFTERBURN_PROXMOX_INSTANCE_ID=1\n");
+        assert_eq!(facts.hostname, None);
+    }
+
+    #[test]
+    fn drives_with_nonsense() {
+        for (files, want) in [
+            (
+                (NETWORK, "version: 1\nconfig: secret\n"),
+                "/network-config of the drive has another shape",
+            ),
+            (
+                (USER, "#cloud-config\nhostname: !secret x\n"),
+                "/user-data of the drive: line 2: ",
+            ),
+        ] {
+            let error = of_drive(drive(&[files]).path()).expect_err(want);
+            let error = format!("{error:#}");
+            assert!(error.starts_with(want), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}
