@@ -1,0 +1,8 @@
+//! `kindling metadata`: the shipped program asks the addresses of real metadata services, where a small server answers
+//! as they do. Needs root.
+
+mod clouds;
+mod command;
+mod documented;
+mod drives;
+mod world;
