@@ -19,7 +19,7 @@
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
 //! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
 //! | [`log`] | log lines as readers of Ignition's log know them | nothing of ours |
-//! | [`platform`] | where each kind of machine keeps its config | `config`, `fetch`, `host`, `log` |
+//! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `log` |
 //! | [`boot`] | the stages of a first boot | `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!

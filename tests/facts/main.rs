@@ -5,4 +5,5 @@ mod clouds;
 mod command;
 mod documented;
 mod drives;
+mod lease;
 mod world;

@@ -6,6 +6,7 @@ use super::openstack::LABELS;
 use super::service::Service;
 use super::tree::{KeysAt, Tree};
 use super::{Facts, Source, documents, drives};
+use anyhow::bail;
 use std::path::Path;
 use std::time::Instant;
 
@@ -57,7 +58,14 @@ impl Source for CloudStack {
         let limit = site.fetcher.settings().total;
         // Nobody waits longer for a lease than for a document.
         let is_over = || limit.is_some_and(|limit| start.elapsed() >= limit);
-        let server = leases::server(site.log, &|| is_over() || site.events.cancelled())?;
+        let server = leases::server(site.log, &|| is_over() || site.events.cancelled());
+        let server = match server {
+            Err(_) if is_over() => bail!(
+                "no lease of a DHCP server appeared in time; looked at {}",
+                leases::PLACES
+            ),
+            found => found?,
+        };
         TREE.gather(&Service::at(
             site,
             format!("http://{server}/latest/meta-data/"),
