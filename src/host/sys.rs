@@ -425,3 +425,37 @@ fn all_ports() -> nix::Result<()> {
     let result = unsafe { nix::libc::iopl(3) };
     nix::errno::Errno::result(result).map(drop)
 }
+
+/// Bytes that a request to a driver points to.
+pub struct Pointed<'a> {
+    /// Where their address stands in the request, in bytes; 8 bytes long.
+    pub at: usize,
+    /// They.
+    pub bytes: &'a mut [u8],
+}
+
+/// Gives a request to the driver of a device (ioctl), with the addresses of what it points to put in. The driver writes
+/// into all of it.
+///
+/// # Errors
+/// What the driver says; `EINVAL` if an address has no room in the request.
+pub fn request_with_pointers(
+    device: &File,
+    number: u32,
+    request: &mut [u8],
+    pointed: &mut [Pointed<'_>],
+) -> nix::Result<()> {
+    for Pointed { at, bytes } in pointed.iter_mut() {
+        let place = request.get_mut(*at..*at + 8);
+        let address = bytes.as_mut_ptr() as u64;
+        place
+            .ok_or(nix::errno::Errno::EINVAL)?
+            .copy_from_slice(&address.to_ne_bytes());
+    }
+    // SAFETY: the driver gets the address of `request`, whose size is part of the number, and in it only addresses that
+    // were put in here, each beside the length that its caller wrote for these very bytes. All of them are borrowed for the
+    // time of the call, and the driver keeps none.
+    let result =
+        unsafe { nix::libc::ioctl(device.as_raw_fd(), number.into(), request.as_mut_ptr()) };
+    nix::errno::Errno::result(result).map(drop)
+}

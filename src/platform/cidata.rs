@@ -70,7 +70,8 @@ impl CiData {
     }
 
     fn is_config(&self, text: &[u8]) -> bool {
-        !text.is_empty() && !(self.skips_cloud_config && text.starts_with(CLOUD_CONFIG))
+        let is_skipped = self.skips_cloud_config && text.starts_with(CLOUD_CONFIG);
+        !text.is_empty() && !is_skipped
     }
 }
 

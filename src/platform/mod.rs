@@ -25,6 +25,7 @@ pub mod facts;
 mod file;
 mod gcp;
 mod hetzner;
+mod hyperv;
 mod ibmcloud;
 mod kubevirt;
 mod leases;
@@ -33,6 +34,7 @@ mod metadata;
 mod metal;
 mod modules;
 mod nutanix;
+mod nvidiabluefield;
 mod openstack;
 mod oraclecloud;
 mod ovf_disc;
@@ -43,9 +45,11 @@ pub mod qemu;
 mod scaleway;
 mod upcloud;
 mod vagrant_virtualbox;
+mod virtualbox;
 pub mod vmware;
 mod vultr;
 mod waiting;
+mod zvm;
 
 pub use about::{About, Module, Network, Tested};
 pub use drive::{Place, mounted};
@@ -234,12 +238,14 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &alias::Alias("gce", &gcp::PLATFORM),
     &gcp::PLATFORM,
     &hetzner::PLATFORM,
+    &hyperv::HyperV,
     &ibmcloud::IbmCloud,
     &metal::Metal("interoute"),
     &kubevirt::KubeVirt,
     &metal::Metal("metal"),
     &metal::Metal("niftycloud"),
     &nutanix::ConfigDrive("nutanix"),
+    &nvidiabluefield::NvidiaBlueField,
     &openstack::OpenStack("openstack"),
     &oraclecloud::PLATFORM,
     &packet::Packet,
@@ -253,8 +259,10 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &upcloud::PLATFORM,
     &metal::Metal("vagrant"),
     &vagrant_virtualbox::VagrantVirtualBox,
+    &virtualbox::VirtualBox,
     &vmware::VMware,
     &vultr::PLATFORM,
+    &zvm::Zvm,
 ];
 
 /// The platform with this id.
@@ -301,6 +309,16 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_says_nothing_twice() {
         assert!(ids().is_sorted_by(|a, b| a < b), "{:?}", ids());
+    }
+
+    #[test]
+    fn every_platform_of_ignition_is_there() {
+        let known = "akamai aliyun applehv aws azure azurestack brightbox cloudstack digitalocean exoscale file gcp \
+            hetzner hyperv ibmcloud kubevirt metal nutanix nvidiabluefield openstack oraclecloud packet powervs \
+            proxmoxve qemu scaleway upcloud virtualbox vmware vultr zvm";
+        for id in known.split_whitespace() {
+            assert!(find(id).is_some(), "{id}");
+        }
     }
 
     #[test]

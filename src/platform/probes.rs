@@ -43,12 +43,15 @@ impl FetchEvents for Race<'_> {
     }
 }
 
+/// Asks one place.
+pub type Ask<'a> = dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a;
+
 /// One place, and how to ask there. No bytes at all are an answer, too.
 pub struct Probe<'a> {
     /// Of the place, for messages.
     pub name: String,
     /// Asks there; ends soon after the race is over.
-    pub ask: Box<dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a>,
+    pub ask: Box<Ask<'a>>,
 }
 
 /// Asks everywhere at once. Gives the first answer with the name of its place; if there is none, why.

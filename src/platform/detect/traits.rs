@@ -73,9 +73,9 @@ impl Traits {
 
 fn told(command_line: &str) -> Option<String> {
     let words = command_line.split_whitespace();
-    let pairs = words.filter_map(|word| word.split_once('='));
-    let ids = pairs.filter(|(key, _)| *key == PLATFORM_KEY);
-    ids.last().map(|(_, id)| id.to_owned())
+    let mut pairs = words.rev().filter_map(|word| word.split_once('='));
+    let last = pairs.find(|(key, _)| *key == PLATFORM_KEY);
+    last.map(|(_, id)| id.to_owned())
 }
 
 /// Hypervisors set a bit of the processor that is kept for them.

@@ -336,9 +336,12 @@ mod tests {
         assert_eq!(get(&mut peer), Ok(Reply::Refused("No value found".into())));
     }
 
+    /// What makes a hypervisor answer wrongly.
+    type Change = fn(&mut Peer);
+
     #[test]
     fn what_does_not_follow_the_protocol_is_an_error() {
-        let cases: [(fn(&mut Peer), &str); 5] = [
+        let cases: [(Change, &str); 5] = [
             (
                 |peer| peer.raw_reply = Some(b"2 x".into()),
                 "neither yes nor no",

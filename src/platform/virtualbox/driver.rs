@@ -1,0 +1,194 @@
+//! Whoever takes requests: the driver of the kernel, or in tests a peer in memory.
+
+use super::layout::Request;
+use crate::host::sys::{self, Pointed};
+use anyhow::Context;
+use std::fs::File;
+
+const DEVICE: &str = "/dev/vboxguest";
+
+/// It.
+pub trait Driver {
+    /// Does what is asked for; the results are in the request and in what it points to.
+    ///
+    /// # Errors
+    /// The driver does not do it. How the host took it is the status in the request.
+    fn request(&mut self, request: &mut Request, pointed: &mut [Pointed<'_>])
+    -> anyhow::Result<()>;
+}
+
+/// The driver of the kernel.
+pub struct Guest(File);
+
+impl Guest {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// It is not there, or not ours to use.
+    pub fn open() -> anyhow::Result<Self> {
+        let opened = File::options().read(true).write(true).open(DEVICE);
+        let act = || format!("cannot open {DEVICE}; the kernel needs the module vboxguest");
+        Ok(Self(opened.with_context(act)?))
+    }
+}
+
+impl Driver for Guest {
+    fn request(
+        &mut self,
+        request: &mut Request,
+        pointed: &mut [Pointed<'_>],
+    ) -> anyhow::Result<()> {
+        let Request { number, bytes } = request;
+        sys::request_with_pointers(&self.0, *number, bytes, pointed)
+            .with_context(|| format!("{DEVICE} refuses request {number:#010x}"))
+    }
+}
+
+#[cfg(test)]
+pub mod peer {
+    //! A host in memory: it reads requests byte by byte, as the driver does.
+
+    use super::{Driver, Pointed, Request};
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
+    /// It, shared by all connections.
+    #[derive(Clone)]
+    pub struct Peer(Rc<RefCell<State>>);
+
+    #[derive(Default)]
+    struct State {
+        values: BTreeMap<String, String>,
+        clients: Vec<u32>,
+        version: i32,
+        connect: i32,
+        call: i32,
+        announced: Option<u32>,
+        is_read_only: bool,
+    }
+
+    impl Peer {
+        pub fn with(values: &[(&str, &str)]) -> Self {
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            Peer(Rc::new(RefCell::new(State {
+                values: values.iter().map(owned).collect(),
+                ..State::default()
+            })))
+        }
+
+        pub fn connect(&self) -> Self {
+            self.clone()
+        }
+
+        pub fn names(&self) -> Vec<String> {
+            self.0.borrow().values.keys().cloned().collect()
+        }
+
+        pub fn is_idle(&self) -> bool {
+            self.0.borrow().clients.is_empty()
+        }
+
+        pub fn make_read_only(&self) {
+            self.0.borrow_mut().is_read_only = true;
+        }
+
+        pub fn fail_version(&self, status: i32) {
+            self.0.borrow_mut().version = status;
+        }
+
+        pub fn fail_connect(&self, status: i32) {
+            self.0.borrow_mut().connect = status;
+        }
+
+        pub fn fail_call(&self, status: i32) {
+            self.0.borrow_mut().call = status;
+        }
+
+        pub fn announce(&self, bytes: u32) {
+            self.0.borrow_mut().announced = Some(bytes);
+        }
+    }
+
+    fn word(bytes: &[u8], at: usize) -> u32 {
+        u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+    }
+
+    fn put(bytes: &mut [u8], at: usize, value: u32) {
+        bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+    }
+
+    impl State {
+        fn call(&mut self, bytes: &mut [u8], pointed: &mut [Pointed<'_>]) -> i32 {
+            assert!(
+                self.clients.contains(&word(bytes, 24)),
+                "a connected client"
+            );
+            if self.call != 0 {
+                return self.call;
+            }
+            for Pointed { at, bytes: buffer } in pointed.iter() {
+                assert_eq!(word(bytes, at - 4) as usize, buffer.len(), "length at {at}");
+            }
+            let (name, rest) = pointed.split_first_mut().expect("a name");
+            assert_eq!(word(bytes, 40), 5, "the name is only read");
+            let name = name.bytes.strip_suffix(b"\0").expect("it ends with NUL");
+            let name = String::from_utf8(name.into()).expect("text");
+            match word(bytes, 28) {
+                1 => self.get(&name, bytes, rest),
+                4 if self.is_read_only => -10,
+                4 => {
+                    self.values.remove(&name);
+                    0
+                }
+                other => panic!("function {other}"),
+            }
+        }
+
+        fn get(&self, name: &str, bytes: &mut [u8], rest: &mut [Pointed<'_>]) -> i32 {
+            let Some(value) = self.values.get(name) else {
+                return -78;
+            };
+            let whole = [value.as_bytes(), b"\0TRANSIENT\0"].concat();
+            put(bytes, 92, self.announced.unwrap_or(whole.len() as u32));
+            match rest[0].bytes.get_mut(..whole.len()) {
+                Some(room) => {
+                    room.copy_from_slice(&whole);
+                    0
+                }
+                None => -41,
+            }
+        }
+    }
+
+    impl Driver for Peer {
+        fn request(
+            &mut self,
+            request: &mut Request,
+            pointed: &mut [Pointed<'_>],
+        ) -> anyhow::Result<()> {
+            let mut state = self.0.borrow_mut();
+            let bytes = &mut request.bytes;
+            assert_eq!(word(bytes, 4), 0x0001_0001, "the version of the header");
+            let status = match request.number {
+                0xc02c_5600 => state.version,
+                0xc09c_5604 if state.connect != 0 => state.connect,
+                0xc09c_5604 => {
+                    let client = 40 + state.clients.len() as u32;
+                    state.clients.push(client);
+                    put(bytes, 24, client);
+                    0
+                }
+                0xc01c_5605 => {
+                    let client = word(bytes, 24);
+                    state.clients.retain(|other| *other != client);
+                    0
+                }
+                number if number & 0xffff == 0x5607 => state.call(bytes, pointed),
+                number => panic!("request {number:#x}"),
+            };
+            put(bytes, 12, status.cast_unsigned());
+            Ok(())
+        }
+    }
+}
