@@ -5,6 +5,7 @@
 //! target root, `@lab@` the directory of the lab's scripts. A file `@dir@/words/NAME` that `before` writes gives
 //! `@NAME@` its meaning from then on.
 
+use super::stages;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,11 +38,15 @@ pub struct Case {
     /// Shell lines run in the end, whatever happened, to take down what was stacked on the disks.
     #[serde(default)]
     pub after: Vec<String>,
-    /// The config.
+    /// The config; not needed where the platform has it.
+    #[serde(default)]
     pub config: String,
     /// Plan and apply, or the stages of a boot.
     #[serde(default)]
     pub run: Way,
+    /// Platform of the stages.
+    #[serde(default = "from_file")]
+    pub platform: String,
     /// More arguments for `plan` and `apply`.
     #[serde(default)]
     pub arguments: Vec<String>,
@@ -87,6 +92,8 @@ pub enum Way {
     Apply,
     /// Every stage of a boot, as distributions run them.
     Stages,
+    /// Only the stages that obtain the config; the second one if the first asks for a network.
+    Fetch,
 }
 
 impl Case {
@@ -133,6 +140,10 @@ pub struct Disk {
 
 fn sector_512() -> u64 {
     512
+}
+
+fn from_file() -> String {
+    stages::FILE.into()
 }
 
 fn yes() -> bool {

@@ -134,7 +134,7 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
     fs::write(&config, runner.place.fill(&case.config))
         .map_err(|e| runner.failure("set up", &e.to_string()))?;
 
-    if case.run == Way::Stages {
+    if case.run != Way::Apply {
         return stages::steps(runner, case, kindling);
     }
     let expect = &case.expect;

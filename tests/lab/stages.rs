@@ -1,12 +1,16 @@
 //! Cases driven as a boot drives the program: called `ignition`, one stage after the other, with the
-//! config in the working directory.
+//! config in the working directory or on a medium.
 
-use super::case::{Case, Failure};
+use super::case::{Case, Failure, Way};
 use super::check;
 use super::guest::{WORK, fingerprints};
 use super::shell::{Ran, Runner};
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// The platform whose config is a file of the working directory.
+pub const FILE: &str = "file";
 
 /// Stages before the real root, in order.
 pub const STAGES: [&str; 6] = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"];
@@ -41,7 +45,7 @@ pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Fai
         &kept(&after),
     )?;
     check::state(runner, expect)?;
-    if expect.exit == 0 && expect.again {
+    if expect.exit == 0 && expect.again && case.run == Way::Stages {
         let log = boot(runner, case)?;
         check::command(runner, "stages again", &log, 0, &[], &expect.never)?;
         runner.run("udevadm", &["settle"]);
@@ -57,8 +61,11 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
         stdout: String::new(),
         stderr: String::new(),
     };
-    for stage in STAGES {
-        let ran = stage_of(runner, stage);
+    for stage in stages_of(case.run) {
+        if case.run == Way::Fetch && stage == "fetch" && !wants_network() {
+            continue;
+        }
+        let ran = stage_of(runner, stage, &case.platform);
         all.stdout.push_str(&ran.stdout);
         all.stderr.push_str(&ran.stderr);
         all.code = ran.code;
@@ -69,8 +76,8 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
             runner.must_shell("after disks", &case.after_disks)?;
         }
     }
-    if case.expect.exit == 0 && all.code == 0 {
-        let ran = stage_of(runner, "umount");
+    if case.run == Way::Stages && case.expect.exit == 0 && all.code == 0 {
+        let ran = stage_of(runner, "umount", &case.platform);
         if ran.code != 0 {
             return Err(runner.failure("umount", &format!("exit code {}", ran.code)));
         }
@@ -80,10 +87,22 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
     Ok(all)
 }
 
-pub fn stage_of(runner: &mut Runner, stage: &str) -> Ran {
+fn stages_of(way: Way) -> impl Iterator<Item = &'static str> {
+    let wanted = move |stage: &&str| way == Way::Stages || stage.starts_with("fetch");
+    STAGES.into_iter().filter(wanted)
+}
+
+/// What a unit asks before it runs the stage `fetch`.
+fn wants_network() -> bool {
+    let exists = |name: &str| Path::new(WORK).join(name).exists();
+    exists("neednet") && !exists("cache.json")
+}
+
+/// One stage of a boot.
+pub fn stage_of(runner: &mut Runner, stage: &str, platform: &str) -> Ran {
     let target = runner.place.target.clone();
     let line = format!(
-        "cd {WORK} && KINDLING_RUN_DIR={WORK}/run exec ./ignition -platform file -stage {stage} -root {target} \
+        "cd {WORK} && KINDLING_RUN_DIR={WORK}/run exec ./ignition -platform {platform} -stage {stage} -root {target} \
          -log-to-stdout -config-cache {WORK}/cache.json -neednet {WORK}/neednet -state-file {WORK}/state ''"
     );
     runner.run("bash", &["-c", &line])

@@ -3,7 +3,7 @@
 use super::super::case::{Failure, Place};
 use super::super::guest::WORK;
 use super::super::shell::Runner;
-use super::super::stages::{STAGES, stage_of};
+use super::super::stages::{FILE, STAGES, stage_of};
 use super::config;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -83,7 +83,7 @@ fn boot(runner: &mut Runner, share: &Path, kindling: &str) -> Result<(), Failure
         if stage == "disks" {
             tell(share, STARTED, "").map_err(|e| runner.failure("set up", &e))?;
         }
-        let ran = stage_of(runner, stage);
+        let ran = stage_of(runner, stage, FILE);
         if ran.code != 0 {
             return Err(runner.failure(stage, &format!("exit code {}", ran.code)));
         }
@@ -92,7 +92,7 @@ fn boot(runner: &mut Runner, share: &Path, kindling: &str) -> Result<(), Failure
 }
 
 fn unmount(runner: &mut Runner) -> Result<(), Failure> {
-    match stage_of(runner, "umount").code {
+    match stage_of(runner, "umount", FILE).code {
         0 => Ok(()),
         code => Err(runner.failure("umount", &format!("exit code {code}"))),
     }
