@@ -85,8 +85,11 @@ pub fn first(
                     return Ok((name, text));
                 }
                 Err(error) => {
-                    race.log
-                        .warning(format_args!("no config from {name}: {error:#}"));
+                    // Who was stopped because another had the answer has nothing to complain of.
+                    if !race.is_over() {
+                        race.log
+                            .warning(format_args!("no config from {name}: {error:#}"));
+                    }
                     failed.push(error);
                 }
             }
@@ -103,9 +106,12 @@ pub fn answer(probes: &[Probe<'_>], site: &Site<'_>) -> anyhow::Result<Answer> {
     let over = AtomicBool::new(false);
     match first(probes, &Race::new(site, &over)) {
         Ok((name, text)) => {
-            if text.is_empty() {
-                site.log.info(format_args!("no config in {name}"));
-            }
+            let found = match text.is_empty() {
+                true => "no config",
+                false => "config",
+            };
+            site.log
+                .info(format_args!("{name} answered first: {found}"));
             Ok(Answer::of(name, text))
         }
         Err(_) if site.events.cancelled() => anyhow::bail!("looking for the config was cancelled"),
@@ -148,8 +154,10 @@ mod tests {
             probe("broken", |_| anyhow::bail!("no route")),
             probe("service", |_| Ok(b"{}".into())),
         ];
-        let (found, _) = at_site(Path::new(""), |site| answer(&probes, site));
+        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
         assert_eq!(found.expect("found"), Answer::of("service", b"{}".into()));
+        let line = "service answered first: config\n";
+        assert!(log.contains(line) && !log.contains("from drive"), "{log}");
     }
 
     #[test]
@@ -160,7 +168,23 @@ mod tests {
         ];
         let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
         assert_eq!(found.expect("found"), Answer::Empty);
-        assert!(log.contains("no config in drive"), "{log}");
+        assert!(log.contains("drive answered first: no config\n"), "{log}");
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_is_not_told() {
+        let within = |race: &Race<'_>| {
+            let inner = [probe("address", until_over)];
+            first(&inner, race)
+                .map(|(_, text)| text)
+                .map_err(|_| anyhow::anyhow!("no address"))
+        };
+        let probes = [
+            probe("service", within),
+            probe("drive", |_| Ok(b"{}".into())),
+        ];
+        let (_, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        assert!(!log.contains("WARNING"), "{log}");
     }
 
     #[test]
