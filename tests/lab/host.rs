@@ -43,6 +43,9 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/tpm2_create", "tpm2-tools"),
     ("/usr/bin/socat", "socat"),
     ("/usr/bin/curl", "curl"),
+    ("/usr/bin/xorrisofs", "xorriso"),
+    ("/usr/sbin/mkudffs", "udftools"),
+    ("/usr/bin/python3", "python3"),
 ];
 
 /// Why the lab cannot run here, with what to install; never a reason to skip.

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Media with configs for cases in the lab's kernel: media.sh iso|vfat|udf DEVICE LABEL [PATH=CONTENT...]
-# CONTENT is config:NAME, a config that writes NAME to a file, or text:TEXT with the escapes of printf.
+# Media with configs for cases in the lab's kernel: media.sh iso|vfat|udf|damaged|folder DEVICE LABEL [PATH=CONTENT...]
+# A damaged one has its label and cannot be mounted; a folder is for servers. CONTENT is config:NAME, a config that writes NAME to a file, or text:TEXT with the escapes of printf.
 set -euo pipefail
 
 format=$1 device=$2 label=$3
@@ -60,6 +60,13 @@ case $format in
         mkudffs --label="$label" "$device" > "$work/said" || { cat "$work/said" >&2; exit 1; }
         fill "$@"
         ;;
+    damaged)
+        load isofs
+        xorrisofs -quiet -R -V "$label" -o "$work/iso" "$work" 2> "$work/said" || { cat "$work/said" >&2; exit 1; }
+        # The volume descriptor, and nothing behind it.
+        dd if="$work/iso" of="$device" bs=2048 count=18 conv=fsync status=none
+        ;;
+    folder) contents "$device" "$@" ;;
     *)
         echo "media.sh: no format $format" >&2
         exit 64

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER | tftp 69 FOLDER
+# Servers for cases in the lab's kernel: servers.sh DIR tang PORT | tpm PORT | http PORT FOLDER [ADDRESS] | tftp 69 FOLDER | vsock PORT FOLDER
 # They run until the case is over: their numbers are in DIR/pids. What a case must know of them goes to DIR/words.
 set -euo pipefail
 
@@ -41,8 +41,14 @@ case $kind in
         answers env "TPM2TOOLS_TCTI=swtpm:host=127.0.0.1,port=$port" tpm2_getrandom 1
         ;;
     http)
-        serve busybox httpd -f -p "127.0.0.1:$port" -h "$4"
-        answers curl -s "http://127.0.0.1:$port/"
+        serve busybox httpd -f -p "${5:-127.0.0.1}:$port" -h "$4"
+        answers curl -s "http://${5:-127.0.0.1}:$port/"
+        ;;
+    vsock)
+        # Where no hypervisor is, the address of the host is the kernel's own.
+        modprobe --dirname /run/modules vsock_loopback
+        serve "$(dirname "$0")/vsock.py" "$port" "$4"
+        answers test -e "$4/ready"
         ;;
     tftp)
         # It knows no other port than 69.
