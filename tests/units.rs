@@ -4,6 +4,7 @@
 mod image;
 
 use image::told;
+use kindling::platform::PLATFORMS;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -277,5 +278,28 @@ fn the_generator_names_the_platform() {
         ("flatcar.first_boot=1", "PLATFORM_ID=metal\nOEM_ID=metal\n"),
     ] {
         assert_eq!(generated(line, false).1, want, "{line}");
+    }
+}
+
+/// Words of the function of the dracut module that adds modules of the kernel.
+fn kernel_modules() -> BTreeSet<String> {
+    let path = module().join("module-setup.sh");
+    let text = fs::read_to_string(&path).expect("there");
+    let (_, rest) = text.split_once("\ninstallkernel() {").expect("a function");
+    let (body, _) = rest.split_once("\n}").expect("its end");
+    body.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_initramfs_has_the_kernel_modules_of_every_platform() {
+    let there = kernel_modules();
+    for platform in PLATFORMS {
+        for needed in platform.about().modules {
+            let (id, name) = (platform.id(), needed.name());
+            assert!(
+                there.contains(name),
+                "{id} needs {name}, and module-setup.sh does not add it"
+            );
+        }
     }
 }

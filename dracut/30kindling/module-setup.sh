@@ -48,8 +48,9 @@ installkernel() {
     hostonly='' instmods \
         virtio_blk virtio_scsi virtio_net virtio_pci virtio_console virtio_rng qemu_fw_cfg \
         ext4 xfs btrfs vfat isofs udf virtiofs nls_cp437 nls_iso8859-1 nls_ascii nls_utf8 \
-        dm_mod dm_crypt raid0 raid1 raid10 raid456 linear md_mod loop sr_mod cdrom \
-        hv_utils vsock vmw_vsock_virtio_transport vmw_vsock_virtio_transport_common
+        dm_mod dm_crypt raid0 raid1 raid10 raid456 linear md_mod loop \
+        sr_mod cdrom sd_mod ata_piix ata_generic ahci hv_storvsc \
+        hv_utils vboxguest vsock vmw_vsock_virtio_transport vmw_vsock_virtio_transport_common
     case ${DRACUT_ARCH:-$(uname -m)} in
         aarch64) hostonly='' instmods mlxbf_bootctl ;;
         s390x) hostonly='' instmods zcrypt_cex4 pkey_cca ;;
