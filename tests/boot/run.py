@@ -13,10 +13,11 @@ import tempfile
 import time
 import traceback
 
-# These three make their scenarios known to `lab`.
+# These make their scenarios known to `lab`.
 import scripts  # noqa: F401
 import boots  # noqa: F401
 import failing  # noqa: F401
+import clouds  # noqa: F401
 import build
 import extra
 from lab import Lab, SCENARIOS

@@ -14,11 +14,12 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>
 
 
 class Machine:
-    """A started machine. `program` are the options that say what it boots. `lines` is its console so far; waiting
-    on it never exceeds the machine's time limit."""
+    """A started machine. `program` are the options that say what it boots. `network` is true, or says more about the
+    network. `drives` are CD-ROM drives: a bus ("ide" or "scsi") and the disc in it, or none. `lines` is its console so
+    far; waiting on it never exceeds the machine's time limit."""
 
     def __init__(self, work, program, disks, fw_cfg=(), network=False, screen=False, limit=300, memory=1536,
-                 cache="unsafe", share=None):
+                 cache="unsafe", share=None, drives=()):
         self.report_path = work / "report"
         self.qmp_path = work / "qmp"
         self.log_path = work / "console"
@@ -50,7 +51,16 @@ class Machine:
                         "-machine", "memory-backend=memory", "-chardev", f"socket,id=share,path={server}",
                         "-device", f"vhost-user-fs-pci,chardev=share,tag={tag}"]
         if network:
-            command += ["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0"]
+            more = "" if network is True else f",{network}"
+            command += ["-netdev", f"user,id=net0{more}", "-device", "virtio-net-pci,netdev=net0"]
+        if any(bus == "scsi" for bus, _ in drives):
+            command += ["-device", "virtio-scsi-pci"]
+        for number, (bus, disc) in enumerate(drives):
+            device = f"{bus}-cd,id=cd{number}"
+            if disc:
+                command += ["-drive", f"file={disc},format=raw,if=none,id=disc{number},read-only=on"]
+                device += f",drive=disc{number}"
+            command += ["-device", device]
         self.started = time.monotonic()
         self.deadline = self.started + limit
         self.process = subprocess.Popen(
@@ -158,6 +168,11 @@ class Machine:
                 while "return" not in (answer := json.loads(stream.readline())):
                     if "error" in answer:
                         raise AssertionError(f"monitor: {command} was answered by {answer}")
+
+    def insert(self, number, disc):
+        """Puts a disc into a CD-ROM drive."""
+        self.qmp({"execute": "blockdev-change-medium",
+                  "arguments": {"id": f"cd{number}", "filename": str(disc), "format": "raw"}})
 
     def vga_text(self, work):
         """The text of the screen, as the graphics card holds it in its memory: 25 lines at its start address."""

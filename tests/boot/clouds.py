@@ -1,0 +1,122 @@
+"""Boots as on clouds: the config on a drive, on a disc, or of a metadata service."""
+
+import pathlib
+
+import build
+import configs
+from boots import NETWORK_CHECKS
+from lab import scenario, step
+
+USER_DATA = "openstack/latest/user_data"
+# Nothing outside of the machine can be reached: the host may be on a cloud itself, and have a service at this address.
+NOWHERE = "restrict=on"
+
+
+def tree(lab, name, files):
+    """A folder with these texts in files."""
+    top = lab.work / name
+    for path, text in files.items():
+        file = top / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return top
+
+
+def iso(lab, label, files):
+    """An ISO 9660 image with a label, as most clouds make their drives."""
+    path = lab.work / f"{label}.iso"
+    build.run("drive", ["xorrisofs", "-quiet", "-R", "-V", label, "-o", str(path), str(tree(lab, label, files))])
+    return path
+
+
+def udf(lab, name, files):
+    """A disc with UDF, as Azure makes it."""
+    path = lab.work / f"{name}.udf"
+    build.run("disc", ["genisoimage", "-quiet", "-udf", "-V", name, "-o", str(path), str(tree(lab, name, files))])
+    return path
+
+
+def metadata(lab, files):
+    """The metadata service at its address, and nothing else: options for the network, and the file with what was
+    asked for. Only addresses inside of the machine's network can be forwarded, so that one is large."""
+    top = tree(lab, "service", files)
+    script = pathlib.Path(__file__).with_name("metadata.py")
+    network = f"{NOWHERE},net=160.0.0.0/4,guestfwd=tcp:169.254.169.254:80-cmd:{script} {top}"
+    return network, top.with_suffix(".asked")
+
+
+def said(what, line, times=1):
+    """A check: so often the stages said this line."""
+    return what, f"journalctl -b -o cat -t ignition | grep -c -e '{line}'", f"{times}\n"
+
+
+def from_place(checks, who):
+    """A config that also says where it was."""
+    document = configs.full(checks)
+    document["storage"]["files"].append(configs.file("/etc/who", who))
+    return configs.text(document)
+
+
+@scenario
+def openstack_drive(lab):
+    """OpenStack: config drive in an IDE CD-ROM, and a network without a metadata service"""
+    checks = lab.checks + [
+        ("whose config", "cat /etc/who", "drive"),
+        said("a network was asked for", "a network is needed: the metadata service of openstack"),
+        said("who answered", "config drive config-2 answered first: config"),
+        said("nobody complains of what is over", "no config from", 0)]
+    drive = iso(lab, "config-2", {USER_DATA: from_place(checks, "drive")})
+    machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=NOWHERE, drives=[("ide", drive)])
+    lab.judge(machine, checks)
+
+
+@scenario
+def openstack_service(lab):
+    """OpenStack: the metadata service alone"""
+    checks = lab.checks + [
+        ("whose config", "cat /etc/who", "service"),
+        said("who answered", "the metadata service answered first: config"),
+        said("no drive was mounted", "mounting config drive", 0)]
+    network, asked = metadata(lab, {USER_DATA: from_place(checks, "service")})
+    machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=network)
+    lab.judge(machine, checks)
+    assert asked.read_text() == f"/{USER_DATA}\n", f"asked for: {asked.read_text()!r}"
+
+
+@scenario
+def openstack_both(lab):
+    """OpenStack: drive and service have different configs; one of them is applied, and the log names it"""
+    checks = lab.checks + [
+        ("one config", "cat /etc/who | grep -c -x -e drive -e service", "1\n"),
+        said("one answer", "answered first: config"),
+        ("the answer is the config",
+         "journalctl -b -o cat -t ignition | grep -c \"$(cat /etc/who).* answered first: config\"", "1\n")]
+    drive = iso(lab, "config-2", {USER_DATA: from_place(checks, "drive")})
+    network, _ = metadata(lab, {USER_DATA: from_place(checks, "service")})
+    machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=network, drives=[("scsi", drive)])
+    lab.judge(machine, checks)
+
+
+@scenario
+def kubevirt(lab):
+    """KubeVirt: NoCloud in a SCSI CD-ROM; no network is started"""
+    checks = lab.checks + NETWORK_CHECKS + [
+        said("who answered", "config drive cidata answered first: config")]
+    drive = iso(lab, "cidata", {"user-data": configs.text(configs.full(checks)), "meta-data": ""})
+    machine = lab.start(lab.system(), lab.blank(), platform="kubevirt", drives=[("scsi", drive)])
+    lab.judge(machine, checks)
+
+
+@scenario
+def azurestack(lab):
+    """Azure Stack: one drive has another disc; the right one, UDF, is put into the second while the boot waits"""
+    checks = lab.checks + NETWORK_CHECKS + [
+        said("the disc was mounted", r"\[finished\] mounting disc with custom data /dev/sr1")]
+    other = iso(lab, "config-2", {"CustomData.bin": "{}", USER_DATA: "{}"})
+    disc = udf(lab, "azure", {"ovf-env.xml": "<x/>", "CustomData.bin": configs.text(configs.full(checks))})
+    machine = lab.start(lab.system(), lab.blank(), platform="azurestack", drives=[("ide", other), ("ide", None)],
+                        args="systemd.journald.forward_to_console=1")
+    machine.wait_for("a look at the other disc", r"/dev/sr0: no disc with custom data")
+    step(f"the other disc was looked at after {machine.seconds():.1f} s; the right one is put in")
+    machine.insert(1, disc)
+    lab.judge(machine, checks)

@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""A metadata service for one connection of a machine, which QEMU hands over as standard input and output:
+metadata.py FOLDER. Files below FOLDER are what it has; the paths that were asked for are added to FOLDER.asked."""
+
+import pathlib
+import sys
+
+folder = pathlib.Path(sys.argv[1])
+words = sys.stdin.buffer.readline().decode(errors="replace").split()
+while sys.stdin.buffer.readline().strip():
+    pass
+path = words[1]
+with open(folder.with_suffix(".asked"), "a", encoding="utf-8") as asked:
+    asked.write(path + "\n")
+file = folder / path.lstrip("/")
+found = file.is_file()
+body = file.read_bytes() if found else b""
+head = f"HTTP/1.1 {'200 OK' if found else '404 Not Found'}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+sys.stdout.buffer.write(head.encode() + body)
