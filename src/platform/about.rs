@@ -46,6 +46,8 @@ pub enum Tested {
     RealMedium,
     /// The shipped binary reads the device in a real or virtual machine.
     RealDevice,
+    /// The shipped binary reads files, and runs programs, that stand in for the device.
+    StandIn,
     /// A peer in memory speaks the protocol; the device itself was not there.
     Exchange,
     /// Nothing is asked.
@@ -91,6 +93,7 @@ impl Tested {
             Tested::RealWire => "real wire",
             Tested::RealMedium => "real medium",
             Tested::RealDevice => "real device",
+            Tested::StandIn => "stand-ins",
             Tested::Exchange => "exchange in memory",
             Tested::Nothing => "nothing to ask",
         }

@@ -1,0 +1,289 @@
+//! Machines whose hypervisor or firmware has the config, through the program itself. The devices are not here: programs and
+//! files stand in for them where that can be, and elsewhere the program must say what is missing. What goes over the
+//! channels is the matter of the unit tests of each platform.
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+const CONFIG: &str = "{\"ignition\": {\"version\": \"3.4.0\"}}";
+const LISTING: &str = "ORIGINID FILE CLASS RECORDS  CPY HOLD DATE  TIME     NAME      TYPE     DIST
+LINUX    0012 A PUN 00000099 001 NONE 06-11 15:08:00 coreos    ign      SYSPROG
+";
+
+/// A machine whose programs are scripts that write down how they were called.
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Machine(tempfile::tempdir().expect("a temporary directory"));
+        fs::create_dir(machine.path("bin")).expect("made");
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A program: lines of shell.
+    fn with(self, program: &str, lines: &str) -> Self {
+        let calls = self.path("calls");
+        let calls = calls.display();
+        let text = format!("#!/bin/sh\necho \"{program} $*\" >> {calls}\n{lines}\n");
+        let path = self.path("bin").join(program);
+        fs::write(&path, text).expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("made a program");
+        self
+    }
+
+    fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("calls")).unwrap_or_default();
+        text.lines().map(String::from).collect()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let path = format!(
+            "{}:/usr/sbin:/usr/bin:/sbin:/bin",
+            self.path("bin").display()
+        );
+        let output = Command::new(env!("CARGO_BIN_EXE_kindling"))
+            .args(arguments)
+            .env("PATH", path)
+            .env("IGNITION_KERNEL_CMDLINE_PATH", "/dev/null")
+            .env("KINDLING_RUN_DIR", self.path("run"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("kindling runs");
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).expect("text"),
+            said: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    fn fetch(&self, platform: &str) -> Ended {
+        self.run(&["fetch", "--platform", platform, "--consume"])
+    }
+
+    /// The first stage of a boot, without a network.
+    fn boot(&self, platform: &str) -> Ended {
+        let path = |name: &str| self.path(name).display().to_string();
+        self.run(&[
+            "boot",
+            "--platform",
+            platform,
+            "--stage",
+            "fetch-offline",
+            "--log-to-stdout",
+            "--config-cache",
+            &path("cache"),
+            "--state-file",
+            &path("state"),
+            "--neednet",
+            &path("neednet"),
+            "--root",
+            &path("root"),
+        ])
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    said: String,
+}
+
+impl Ended {
+    #[track_caller]
+    fn assert(&self, code: i32, out: &str, said: &str) {
+        assert_eq!((self.code, &*self.out), (Some(code), out), "{self:?}");
+        assert!(self.said.contains(said), "{said:?} is not in {self:?}");
+    }
+}
+
+/// A machine under z/VM. `vmur` lists what it is given, and receives the config with NULs around.
+fn zvm(listing: &str) -> Machine {
+    let machine = Machine::new();
+    fs::write(machine.path("listing"), listing).expect("written");
+    let spooled = machine.path("spooled");
+    fs::write(&spooled, format!("\0{CONFIG}\0\0")).expect("written");
+    let (listing, spooled) = (machine.path("listing"), spooled);
+    let vmur = format!(
+        "case $1 in li) cat {} ;; re) cp {} \"$4\" ;; *) exit 1 ;; esac",
+        listing.display(),
+        spooled.display()
+    );
+    machine
+        .with("modprobe", "")
+        .with("chccwdev", "")
+        .with("cio_ignore", "")
+        .with("udevadm", "")
+        .with("vmur", &vmur)
+}
+
+#[test]
+fn a_spool_file_of_zvm_is_received() {
+    let machine = zvm(LISTING);
+    machine
+        .fetch("zvm")
+        .assert(0, CONFIG, "34 bytes from zvm: spool file 0012 coreos.ign");
+    let calls = machine.calls();
+    let (last, others) = calls.split_last().expect("calls");
+    let want = [
+        "modprobe vmur",
+        "chccwdev -e 000c",
+        "udevadm settle",
+        "vmur li",
+    ];
+    assert_eq!(others, want);
+    let path = last.strip_prefix("vmur re -f 0012 ").expect(last);
+    assert!(
+        !Path::new(path).exists(),
+        "the file is not left behind: {path}"
+    );
+}
+
+#[test]
+fn a_reader_that_is_ignored_is_no_longer() {
+    let once = "[ -e $0.once ] && exit 0; touch $0.once; exit 1";
+    let machine = zvm(LISTING).with("chccwdev", once);
+    machine.fetch("zvm").assert(0, CONFIG, "");
+    let want = [
+        "modprobe vmur",
+        "chccwdev -e 000c",
+        "cio_ignore -r 000c",
+        "chccwdev -e 000c",
+        "udevadm settle",
+        "vmur li",
+    ];
+    assert_eq!(machine.calls()[..6], want);
+}
+
+#[test]
+fn without_a_spool_file_zvm_has_no_config() {
+    let first = LISTING.lines().next().expect("a head");
+    let machine = zvm(first);
+    let none = "zvm says that there is no config";
+    machine.fetch("zvm").assert(1, "", none);
+    let ended = machine.boot("zvm");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(machine.path("cache").exists(), "{ended:?}");
+    assert!(!machine.path("neednet").exists(), "{ended:?}");
+}
+
+#[test]
+fn each_step_of_zvm_that_fails_is_told() {
+    for program in ["modprobe", "chccwdev", "udevadm", "vmur"] {
+        let machine = zvm(LISTING).with(program, "echo why >&2; exit 1");
+        let ended = machine.fetch("zvm");
+        assert_eq!(ended.code, Some(3), "{program}: {ended:?}");
+        let last = ended.said.lines().last().expect("a reason");
+        let named = last.contains("why") && last.contains(program);
+        assert!(
+            named || program == "chccwdev" && last.contains("why"),
+            "{program}: {last}"
+        );
+    }
+}
+
+/// Takes this thread into mounts of its own, in which this directory is the bus.
+fn in_front_of_bus(directory: &Path) {
+    unshare(CloneFlags::CLONE_NEWNS).expect("mounts of our own; this test needs root");
+    let none = None::<&str>;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(none, "/", none, private, none).expect("private mounts");
+    let bus = "/sys/bus/platform/devices";
+    mount(Some(directory), bus, none, MsFlags::MS_BIND, none).expect("a bus of our own");
+}
+
+#[test]
+fn the_boot_fifo_of_bluefield_is_read() {
+    let machine = Machine::new().with("modprobe", "");
+    let devices = machine.path("devices");
+    let device = devices.join("MLNXBF04:00");
+    fs::create_dir_all(&device).expect("made");
+    let fifo = device.join("bootfifo");
+    mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).expect("made");
+    in_front_of_bus(&devices);
+    for (pushed, code, out) in [
+        (format!("{CONFIG}\0\0\0"), 0, CONFIG),
+        ("\0\0".into(), 1, ""),
+        (String::new(), 1, ""),
+    ] {
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(|| fs::write(&fifo, &pushed).expect("pushed"));
+            machine.fetch("nvidiabluefield")
+        });
+        ended.assert(code, out, "nvidiabluefield");
+    }
+    assert_eq!(machine.calls(), ["modprobe mlxbf_bootctl"; 3]);
+    fs::remove_file(&fifo).expect("removed");
+    let missing = "cannot read /sys/bus/platform/devices/MLNXBF04:00/bootfifo";
+    machine.fetch("nvidiabluefield").assert(1, "", missing);
+}
+
+#[test]
+fn what_is_read_only_once_is_not_read_by_accident() {
+    let machine = Machine::new().with("modprobe", "");
+    for platform in ["hyperv", "nvidiabluefield", "zvm"] {
+        let ended = machine.run(&["fetch", "--platform", platform]);
+        ended.assert(64, "", "gives its config only once");
+    }
+    assert_eq!(machine.calls(), [""; 0]);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    let machine = Machine::new().with("modprobe", "");
+    let elsewhere = [
+        (
+            "hyperv",
+            "cannot open /dev/vmbus/hv_kvp: No such file or directory",
+        ),
+        (
+            "virtualbox",
+            "cannot open /dev/vboxguest; the kernel needs the module vboxguest",
+        ),
+        ("vmware", "config provider was not online"),
+    ];
+    for (platform, why) in elsewhere {
+        machine.fetch(platform).assert(3, "", why);
+        let ended = machine.boot(platform);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.out.contains(why), "{ended:?}");
+        assert!(!machine.path("cache").exists(), "{platform}");
+    }
+    assert_eq!(machine.calls(), ["modprobe hv_utils"; 2]);
+    let broken = Machine::new().with("modprobe", "echo no such module >&2; exit 1");
+    broken.fetch("hyperv").assert(3, "", "no such module");
+}
+
+#[test]
+fn configs_that_cannot_be_deleted_are_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let rmcfg = directory.path().join("ignition-rmcfg");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kindling"), &rmcfg).expect("a link");
+    for (platform, why) in [
+        ("virtualbox", "cannot open /dev/vboxguest"),
+        ("vmware", "this is no machine of VMware's"),
+        ("hyperv", "cannot delete config on this platform"),
+    ] {
+        let output = Command::new(&rmcfg)
+            .args(["--log-to-stdout", "--platform", platform])
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(1), "{platform}");
+        let log = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            log.contains("CRITICAL : couldn't delete config: ") && log.contains(why),
+            "{log}"
+        );
+    }
+}
