@@ -36,6 +36,15 @@ def udf(lab, name, files):
     return path
 
 
+def vfat(lab, label, files):
+    """A disk with vfat and a label."""
+    path = lab.blank(label, 8)
+    top = tree(lab, f"{label}.files", files)
+    build.run("drive", ["mkfs.vfat", "-n", label, str(path)])
+    build.run("files of the drive", ["mcopy", "-s", "-i", str(path), *(str(entry) for entry in top.iterdir()), "::"])
+    return path
+
+
 def metadata(lab, files):
     """The metadata service at its address, and nothing else: options for the network, and the file with what was
     asked for. Only addresses inside of the machine's network can be forwarded, so that one is large."""
@@ -119,4 +128,18 @@ def azurestack(lab):
     machine.wait_for("a look at the other disc", r"/dev/sr0: no disc with custom data")
     step(f"the other disc was looked at after {machine.seconds():.1f} s; the right one is put in")
     machine.insert(1, disc)
+    lab.judge(machine, checks)
+
+
+@scenario
+def powervs_late(lab):
+    """PowerVS: a vfat drive is plugged in while the boot waits for it"""
+    checks = lab.checks + NETWORK_CHECKS + [
+        said("it was waited for", "looking for config drive /dev/disk/by-label/config-2"),
+        said("it was mounted", r"\[finished\] mounting config drive /dev/disk/by-label/config-2")]
+    drive = vfat(lab, "config-2", {USER_DATA: configs.text(configs.full(checks))})
+    machine = lab.start(lab.system(), lab.blank(), platform="powervs", args="systemd.journald.forward_to_console=1")
+    machine.wait_for("the wait for the drive", r"looking for config drive")
+    step(f"the drive is looked for after {machine.seconds():.1f} s; it is plugged in")
+    machine.plug(drive)
     lab.judge(machine, checks)

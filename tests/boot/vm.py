@@ -174,6 +174,12 @@ class Machine:
         self.qmp({"execute": "blockdev-change-medium",
                   "arguments": {"id": f"cd{number}", "filename": str(disc), "format": "raw"}})
 
+    def plug(self, disk):
+        """Plugs a disk in."""
+        self.qmp({"execute": "blockdev-add",
+                  "arguments": {"driver": "raw", "node-name": "late", "file": {"driver": "file", "filename": str(disk)}}},
+                 {"execute": "device_add", "arguments": {"driver": "virtio-blk-pci", "drive": "late", "id": "late"}})
+
     def vga_text(self, work):
         """The text of the screen, as the graphics card holds it in its memory: 25 lines at its start address."""
         path = work / "vga"
