@@ -80,7 +80,7 @@ mod tests {
             ("ip: secret", "http://h/x has another shape than expected"),
             (
                 "- ip: *secret",
-                "cannot read http://h/x: line 1: more of YAML",
+                "cannot read http://h/x: line 1: it is no YAML",
             ),
         ] {
             let error = format!("{:#}", private(bad, "http://h/x").expect_err(bad));
