@@ -6,8 +6,18 @@ pub mod authorities;
 pub mod config;
 #[path = "../src/disk/mod.rs"]
 pub mod disk;
+#[path = "../src/platform/vmware/ovf.rs"]
+pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]
 pub mod packet;
+
+/// What comes from hypervisors.
+pub mod platform {
+    /// VMware
+    pub mod vmware {
+        pub use crate::ovf;
+    }
+}
 
 /// What comes over a network.
 pub mod fetch {

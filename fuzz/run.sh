@@ -30,7 +30,7 @@ dictionary() {
 seconds=$1
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config data_url pem tftp)
+[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config data_url pem tftp ovf)
 
 for target in "${targets[@]}"; do
     words="-dict=$(dictionary "$target")"

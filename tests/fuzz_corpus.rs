@@ -136,3 +136,17 @@ fn no_packet_of_the_corpus_does_harm() {
         assert_eq!(opcode, expected, "{name}");
     }
 }
+
+#[test]
+fn no_environment_of_the_corpus_does_harm() {
+    for (name, input) in corpus("ovf") {
+        println!("{name}");
+        let removed = texts::ovf(&input);
+        let expected = match name.as_str() {
+            "seed-properties" => Some(133),
+            "seed-lenient" => None,
+            _ => continue,
+        };
+        assert_eq!(removed, expected, "{name}");
+    }
+}

@@ -1,4 +1,4 @@
-//! What comes from strangers: configs, `data:` URLs, bundles of certificates, packets.
+//! What comes from strangers: configs, `data:` URLs, bundles of certificates, packets, OVF environments.
 #![allow(
     dead_code,
     reason = "each program that includes this uses a part of it"
@@ -7,6 +7,7 @@
 use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
+use kindling::platform::vmware::ovf;
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
 /// Returns what it is, if it is one.
@@ -83,4 +84,23 @@ pub fn tftp(input: &[u8]) -> Option<u8> {
             Some(5)
         }
     }
+}
+
+/// Keys as the properties of a config have them.
+const KEYS: [&str; 2] = ["a", "guestinfo.ignition.config.data"];
+
+/// Reads an OVF environment and deletes properties from it. Returns how many bytes went.
+pub fn ovf(input: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(input).ok()?;
+    let _ = ovf::properties(text);
+    let kept = ovf::without(text, &KEYS).ok()??;
+    let removed = text.len() - kept.len();
+    assert!(removed > 0, "something was found, and nothing went");
+    let again = ovf::without(&kept, &KEYS).expect("what was left can be read");
+    assert_eq!(again, None, "not all went at once");
+    let is_part = kept.bytes().try_fold(text.bytes(), |mut rest, byte| {
+        rest.any(|other| other == byte).then_some(rest)
+    });
+    assert!(is_part.is_some(), "something was added");
+    Some(removed)
 }

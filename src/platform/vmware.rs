@@ -4,7 +4,7 @@
 mod backdoor;
 mod config;
 mod guestinfo;
-mod ovf;
+pub mod ovf;
 #[cfg(test)]
 mod peer;
 mod rpc;

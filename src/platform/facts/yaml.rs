@@ -162,7 +162,7 @@ mod tests {
             ("a: {\"b\": [1]}", json!({"a": {"b": ["1"]}})),
             (
                 "text: |\n  one\n\n    two\n  three\nend: x",
-                json!({"text": "one\n\n  two\nthree", "end": "x"}),
+                json!({"text": "one\n\n  two\nthree\n", "end": "x"}),
             ),
             (
                 "text: >-\n  one\n  two\nend: x",
