@@ -611,7 +611,9 @@ fn place(name: &str) -> (String, String) {
     }
     if let Some(scenario) = name.strip_prefix("test-boot:") {
         return (
-            source("tests/boot/boots.py") + &source("tests/boot/failing.py"),
+            ["boots", "clouds", "failing"]
+                .map(|file| source(&format!("tests/boot/{file}.py")))
+                .concat(),
             format!("\ndef {scenario}("),
         );
     }

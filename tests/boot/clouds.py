@@ -108,8 +108,10 @@ def openstack_both(lab):
 
 @scenario
 def kubevirt(lab):
-    """KubeVirt: NoCloud in a SCSI CD-ROM; no network is started"""
+    """KubeVirt: NoCloud in a SCSI CD-ROM; no network is started; QEMU's own backdoor of VMware's kind tells its version"""
     checks = lab.checks + NETWORK_CHECKS + [
+        ("backdoor", "kindling developer vmware-backdoor",
+         "answers: true, version 0x6, magic 0x564d5868, VMware by the processor: false\n"),
         said("who answered", "config drive cidata answered first: config")]
     drive = iso(lab, "cidata", {"user-data": configs.text(configs.full(checks)), "meta-data": ""})
     machine = lab.start(lab.system(), lab.blank(), platform="kubevirt", drives=[("scsi", drive)])
