@@ -1,18 +1,19 @@
 //! `kindling fetch`: the config that this machine would get, printed and not applied.
 
 use super::exit::{Exit, Failure};
+use super::limit::{self, Limit};
 use super::load::{self, Audience};
 use super::platform::unknown;
 use crate::boot::environment::Environment;
 use crate::boot::source::{self, Outcome};
-use crate::boot::{base, duration, means};
+use crate::boot::{base, means};
 use crate::config::Document;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::log::{Log, Sink};
 use crate::platform::{self, Platform, Site};
 use clap::Args;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// `kindling fetch`
 #[derive(Debug, Args)]
@@ -33,21 +34,11 @@ pub struct FetchArgs {
     #[arg(long)]
     rendered: bool,
     /// Give up after this time, e.g. 30s; 0 waits as long as a boot does
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit::parse)]
     timeout: Limit,
     /// Read it even if the machine gives it only once, so that it is gone then
     #[arg(long)]
     consume: bool,
-}
-
-/// How long to wait; nothing is for ever.
-#[derive(Debug, Clone, Copy)]
-struct Limit(Option<Duration>);
-
-fn limit(text: &str) -> Result<Limit, String> {
-    let length = duration::nanoseconds(text).and_then(|length| u64::try_from(length).ok());
-    let length = length.ok_or("it must be a duration such as 30s or 2m, or 0")?;
-    Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))
 }
 
 /// A person who looks at a machine, for so long.
@@ -176,20 +167,4 @@ fn print(text: &[u8]) -> Result<Exit, Failure> {
 )]
 fn say(what: &dyn std::fmt::Display) {
     eprintln!("kindling: {what}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_durations() {
-        for (text, want) in [("0", None), ("30s", Some(30)), ("1m30s", Some(90))] {
-            let parsed = limit(text).expect(text).0;
-            assert_eq!(parsed, want.map(Duration::from_secs), "{text}");
-        }
-        for text in ["", "30", "-1s", "soon"] {
-            limit(text).expect_err(text);
-        }
-    }
 }

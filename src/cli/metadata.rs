@@ -1,8 +1,8 @@
 //! `kindling metadata`: what the platform tells this machine of itself.
 
 use super::exit::{Exit, Failure};
+use super::limit::{self, Limit};
 use super::load;
-use crate::boot::duration::nanoseconds;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::host::mount;
 use crate::log::{Log, Sink};
@@ -32,18 +32,8 @@ pub struct MetadataArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Time limit for each document, and for the drive that some platforms have; 0 is none
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit::parse)]
     fetch_timeout: Limit,
-}
-
-/// A time limit; none means that there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Limit(Option<Duration>);
-
-fn limit(text: &str) -> Result<Limit, &'static str> {
-    let length = nanoseconds(text).and_then(|length| u64::try_from(length).ok());
-    let length = length.ok_or("it is no duration, such as 90s or 2m")?;
-    Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))
 }
 
 /// Hears what a fetch is doing as soon as it is not done at the first try.
@@ -131,22 +121,6 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits() {
-        let two_minutes = Limit(Some(Duration::from_secs(120)));
-        for (text, want) in [
-            ("2m", Some(two_minutes)),
-            ("120s", Some(two_minutes)),
-            ("0", Some(Limit(None))),
-            ("0s", Some(Limit(None))),
-            ("2", None),
-            ("-1s", None),
-            ("", None),
-        ] {
-            assert_eq!(limit(text).ok(), want, "{text:?}");
-        }
-    }
 
     #[test]
     fn platforms_that_tell_nothing_are_told_from_those_that_do() {
