@@ -17,22 +17,28 @@ pub enum FetchError {
         url: String,
     },
     /// Status 404.
-    #[error("resource not found: GET {url}: 404 Not Found")]
+    #[error("resource not found: {method} {url}: 404 Not Found")]
     NotFound {
+        /// How it was asked for.
+        method: String,
         /// What.
         url: String,
     },
     /// Any other status that is neither success nor worth another attempt.
-    #[error("failed to fetch resource: GET {url}: {status}")]
+    #[error("failed to fetch resource: {method} {url}: {status}")]
     Status {
+        /// How it was asked for.
+        method: String,
         /// What.
         url: String,
         /// Code and reason.
         status: String,
     },
     /// The total time limit is over.
-    #[error("unable to fetch resource in time: GET {url}: gave up after {} s and {attempts} attempt(s); last: {last}", .limit.as_secs_f32())]
+    #[error("unable to fetch resource in time: {method} {url}: gave up after {} s and {attempts} attempt(s); last: {last}", .limit.as_secs_f32())]
     OutOfTime {
+        /// How it was asked for.
+        method: String,
         /// What.
         url: String,
         /// The limit.

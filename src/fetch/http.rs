@@ -155,6 +155,7 @@ impl<'a> Fetch<'a> {
 
     fn gave_up(&self, attempts: u32, last: &str) -> FetchError {
         FetchError::Status {
+            method: self.order.method.to_string(),
             url: self.order.shown.clone(),
             status: format!("{last} (gave up after {attempts} attempts)"),
         }
@@ -234,6 +235,7 @@ impl<'a> Fetch<'a> {
         match verdict {
             Verdict::Good => Attempt::Success(answer),
             Verdict::NotFound => Attempt::Final(FetchError::NotFound {
+                method: self.order.method.to_string(),
                 url: self.order.shown.clone(),
             }),
             Verdict::Busy => Attempt::Failed {
@@ -242,6 +244,7 @@ impl<'a> Fetch<'a> {
                 by: By::Server,
             },
             Verdict::Refused => Attempt::Final(FetchError::Status {
+                method: self.order.method.to_string(),
                 url: self.order.shown.clone(),
                 status: self.said(answer),
             }),
@@ -288,6 +291,7 @@ impl<'a> Fetch<'a> {
         self.sleep(self.remaining().unwrap_or_default())?;
         let limit = self.http.settings().total.unwrap_or_default();
         Err(FetchError::OutOfTime {
+            method: self.order.method.to_string(),
             url: self.order.shown.clone(),
             limit,
             attempts,

@@ -85,6 +85,7 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
             attempts,
             received_bytes,
         }) => FetchError::OutOfTime {
+            method: "GET".into(),
             url,
             limit,
             attempts,

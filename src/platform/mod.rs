@@ -347,7 +347,10 @@ mod tests {
         let fetched = fetched.fetch_to_vec(&Request::get("http://h/c"), &Silent);
         let answer = Answer::fetched("x", fetched.map(|(text, _)| text)).expect("an answer");
         assert!(matches!(answer, Answer::NeedsNetwork { what } if what.contains("http://h/c")));
-        let failed = Err(FetchError::NotFound { url: "u".into() });
+        let failed = Err(FetchError::NotFound {
+            method: "GET".into(),
+            url: "u".into(),
+        });
         assert!(Answer::fetched("x", failed).is_err());
         assert_eq!(Answer::of("x", Vec::new()), Answer::Empty);
     }

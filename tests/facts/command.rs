@@ -68,7 +68,7 @@ fn wrong_usage() {
             ),
             (
                 &["--platform=aws", "--fetch-timeout=9"],
-                "it is no duration",
+                "it must be a duration",
             ),
         ] {
             let said = world.metadata(words);
@@ -114,9 +114,9 @@ fn documents_that_are_nonsense() {
         "hetzner",
         vec![Page::get(
             "GET /hetzner/v1/metadata/private-networks",
-            "- ip: &a secret\n",
+            "- ip: *secret\n",
         )],
-        "cannot read http://169.254.169.254/hetzner/v1/metadata/private-networks: line 1: more of YAML than is read here",
+        "cannot read http://169.254.169.254/hetzner/v1/metadata/private-networks: line 1: it is no YAML",
     );
     fails(
         "aws",
@@ -137,7 +137,7 @@ fn services_that_say_no() {
     fails(
         "aws",
         vec![refused("PUT /latest/api/token")],
-        "cannot get a token of IMDSv2: failed to fetch resource: GET http://169.254.169.254/latest/api/token: 403 Forbidden",
+        "cannot get a token of IMDSv2: failed to fetch resource: PUT http://169.254.169.254/latest/api/token: 403 Forbidden",
     );
     fails(
         "vultr",
