@@ -5,6 +5,8 @@
 
 mod azure;
 mod gs;
+#[path = "../common/namespace.rs"]
+mod namespace;
 mod s3;
 mod world;
 

@@ -1,9 +1,8 @@
 //! A world of its own for one cloud: a network namespace in which the names of the store and the address of the
 //! metadata service belong to the test. It ends with the thread that entered it.
 
+use crate::namespace;
 use kindling::fetch::{Cloud, Fetcher, Settings};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -47,8 +46,10 @@ impl World {
     pub fn enter(plan: &Plan<'_>) -> Self {
         install();
         let directory = tempfile::tempdir().expect("a temporary directory");
-        separate(&hosts(plan), directory.path());
-        certificates(directory.path(), plan.names);
+        namespace::enter();
+        namespace::know(&hosts(plan), directory.path());
+        namespace::add_address("169.254.169.254");
+        namespace::certificates(directory.path(), plan.names);
         let root = CertificateDer::from_pem_file(directory.path().join("ca.pem"));
         World {
             root: root.expect("what openssl wrote"),
@@ -213,66 +214,6 @@ fn hosts(plan: &Plan<'_>) -> String {
         text += &format!("169.254.169.254 {name}\n");
     }
     text
-}
-
-/// A network of this thread alone, with files of its own that say which names there are.
-fn separate(hosts: &str, directory: &Path) {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
-        .expect("namespaces of our own; these tests need root");
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-    let files = [
-        ("hosts", hosts),
-        (
-            "resolv.conf",
-            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
-        ),
-        ("nsswitch.conf", "hosts: files dns\n"),
-    ];
-    for (name, text) in files {
-        let (ours, theirs) = (directory.join(name), Path::new("/etc").join(name));
-        std::fs::write(&ours, text).expect("a file");
-        if theirs.exists() {
-            let bound = mount(
-                Some(&ours),
-                &theirs,
-                None::<&str>,
-                MsFlags::MS_BIND,
-                None::<&str>,
-            );
-            bound.unwrap_or_else(|error| panic!("mount over {}: {error}", theirs.display()));
-        }
-    }
-    run(directory, "ip link set lo up");
-    run(directory, "ip address add 169.254.169.254/32 dev lo");
-}
-
-fn certificates(directory: &Path, names: &[&str]) {
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9";
-    let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
-    let names = names.join(",");
-    run(
-        directory,
-        &format!("openssl req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=clouds"),
-    );
-    run(
-        directory,
-        &format!(
-            "openssl req -x509 -CA ca.pem -CAkey ca.key {key} -keyout leaf.key -out leaf.pem -subj /CN=store \
-             -addext subjectAltName={names} -addext basicConstraints=CA:FALSE"
-        ),
-    );
-}
-
-fn run(directory: &Path, command: &str) {
-    let mut words = command.split_whitespace();
-    let output = Command::new(words.next().expect("a program"))
-        .args(words)
-        .current_dir(directory)
-        .output()
-        .unwrap_or_else(|error| panic!("{command}: {error}; see tests/needs.sh"));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command}: {errors}");
 }
 
 /// One request of HTTP/1.0; the body of the answer.

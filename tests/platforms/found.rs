@@ -1,0 +1,66 @@
+//! Configs that are there: exactly these requests, and the config in the cache.
+
+use crate::clouds::{CLOUDS, Cloud};
+use crate::each;
+use crate::packing::{CONFIG, FOUND};
+use crate::server::{Answer, Seen};
+use kindling::platform::{PLATFORMS, Tested};
+
+/// By the hypervisor, which a network namespace does not have.
+const ELSEWHERE: [&str; 1] = ["applehv"];
+
+#[test]
+fn every_platform_that_is_asked_on_a_wire_is_tested_here() {
+    let wire = PLATFORMS.iter().filter(|platform| {
+        let tested = platform.about().tested;
+        tested == Tested::RealWire && !ELSEWHERE.contains(&platform.id())
+    });
+    let wire: Vec<&str> = wire.map(|platform| platform.id()).collect();
+    let here: Vec<&str> = CLOUDS.iter().map(|cloud| cloud.id).collect();
+    assert_eq!(here, wire);
+}
+
+#[test]
+fn a_config_is_asked_for_as_the_cloud_wants_it() {
+    each(CLOUDS, |cloud| {
+        let (world, server) = cloud.with(&[Answer::ok(cloud.packing.pack(CONFIG))]);
+        world.stage(cloud.id, "fetch").assert(0, &[]);
+        let cache = world.cache().expect("a config");
+        assert!(cache.contains(FOUND), "{cache}");
+        let seen = server.seen();
+        assert_eq!(server.lines(), cloud.lines(1));
+        for (seen, ask) in seen.iter().zip(cloud.asks()) {
+            if !ask.line.starts_with("POST") {
+                assert_eq!(headers(seen), wanted(cloud, ask.headers), "{}", ask.line);
+            }
+        }
+    });
+}
+
+fn headers(seen: &Seen) -> Vec<(&str, &str)> {
+    let pairs = seen.headers.iter();
+    pairs
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// The headers of every request, with some instead or besides.
+fn wanted(
+    cloud: &Cloud,
+    own: &[(&'static str, &'static str)],
+) -> Vec<(&'static str, &'static str)> {
+    let usual = [
+        (
+            "accept",
+            "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1",
+        ),
+        ("accept-encoding", "identity"),
+        ("host", cloud.host()),
+        ("user-agent", kindling::fetch::USER_AGENT),
+    ];
+    let usual = usual.into_iter();
+    let usual = usual.filter(|(name, _)| !own.iter().any(|(own, _)| own == name));
+    let mut all: Vec<_> = usual.chain(own.iter().copied()).collect();
+    all.sort_unstable();
+    all
+}
