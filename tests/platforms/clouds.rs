@@ -55,8 +55,8 @@ pub enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Besides {
     Nowhere,
-    /// On a drive, which is waited for whatever the service says, unless it has an answer.
-    Drive,
+    /// On a drive, which is waited for whatever the service says, unless it has an answer. What logs call the service.
+    Drive(&'static str),
     /// On a disc, if the service has none.
     Disc,
 }
@@ -137,7 +137,7 @@ pub const AZURE: Cloud = Cloud {
 
 pub const CLOUDSTACK: Cloud = Cloud {
     address: "10.1.1.1",
-    besides: Besides::Drive,
+    besides: Besides::Drive("the service at the DHCP server"),
     ..plain("cloudstack", "GET /latest/user-data")
 };
 
@@ -150,7 +150,7 @@ const GCP: Cloud = Cloud {
 };
 
 pub const OPENSTACK: Cloud = Cloud {
-    besides: Besides::Drive,
+    besides: Besides::Drive("the metadata service"),
     ..plain("openstack", "GET /openstack/latest/user_data")
 };
 
@@ -225,6 +225,9 @@ impl Cloud {
             let lease = format!("ADDRESS=10.1.1.5\nSERVER_ADDRESS={}\n", self.address);
             world.put("/run/systemd/netif/leases/2", &lease);
         }
+        if let Transport::Https(name) = self.transport {
+            namespace::certificates(&world.path(""), &[name]);
+        }
         world
     }
 
@@ -285,7 +288,7 @@ impl Cloud {
         }
     }
 
-    /// The document, as logs call it.
+    /// Where the document is.
     pub fn url(&self) -> String {
         let scheme = match self.transport {
             Transport::Http => "http",
@@ -293,5 +296,12 @@ impl Cloud {
         };
         let (_, path) = self.document.line.split_once(' ').expect("a method");
         format!("{scheme}://{}{path}", self.host())
+    }
+
+    /// The same, as who fetches shows it: values of queries may be secret.
+    pub fn shown_url(&self) -> String {
+        self.url()
+            .replace("=2021-01-01", "=…")
+            .replace("=text", "=…")
     }
 }

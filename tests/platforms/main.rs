@@ -2,15 +2,25 @@
 //! what the real one says.
 
 mod clouds;
+mod encodings;
 mod found;
+mod missing;
 #[path = "../common/namespace.rs"]
 mod namespace;
 mod packing;
+mod patience;
 mod server;
 mod tls;
 mod world;
 
 use clouds::Cloud;
+
+/// Runs what enters a world of its own, in a thread that is in none.
+#[track_caller]
+fn apart(case: impl FnOnce() + Send) {
+    let ended = std::thread::scope(|scope| scope.spawn(case).join());
+    assert!(ended.is_ok(), "it failed; why stands above");
+}
 
 /// Runs a case for each cloud, all at once, and says in the end for which it failed.
 #[track_caller]
