@@ -6,7 +6,7 @@ use super::{About, Answer, Network, Platform, Site, Tested, facts};
 use crate::fetch::Method;
 use anyhow::{Context, bail};
 
-/// Where tokens are given out. This one is used once.
+/// Where tokens are given out.
 pub static TOKEN: Document = Document {
     headers: &[
         ("Accept", "text/plain"),
@@ -54,21 +54,21 @@ impl Platform for Akamai {
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        let token = match TOKEN.answer(site).context("cannot get a token")? {
-            Answer::Config { text, .. } => String::from_utf8(text).unwrap_or_default(),
-            Answer::NeedsNetwork { what } => return Ok(Answer::NeedsNetwork { what }),
-            Answer::Empty | Answer::NoConfig => String::new(),
-        };
-        let token = token.trim();
-        if token.is_empty() {
-            bail!("the metadata service gave an empty token; check that it is on for this machine");
-        }
-        let mut request = USER_DATA.request();
-        request.headers.push((TOKEN_HEADER.into(), token.into()));
-        USER_DATA.answer_to(&request, site)
+        USER_DATA.answer_with_token(TOKEN_HEADER, || token(site).map(Some), site)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {
         Some(&facts::akamai::SOURCE)
     }
+}
+
+fn token(site: &Site<'_>) -> anyhow::Result<String> {
+    let token = site.fetcher.fetch_to_vec(&TOKEN.request(), site.events);
+    let (token, _) = token.context("cannot get a token")?;
+    let token = String::from_utf8(token).context("the token is no text")?;
+    let token = token.trim();
+    if token.is_empty() {
+        bail!("the metadata service gave an empty token; check that it is on for this machine");
+    }
+    Ok(token.into())
 }

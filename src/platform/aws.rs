@@ -1,7 +1,7 @@
 //! Platform `aws` (Amazon EC2): user data of the Instance Metadata Service, by version 2, or by version 1 where there is
 //! no other.
 
-use super::metadata::{Document, is_not_found};
+use super::metadata::Document;
 use super::{About, Answer, Network, Platform, Ready, Site, Tested, facts};
 use crate::fetch::{FetchError, Method, Settings};
 use anyhow::Context;
@@ -69,25 +69,24 @@ impl Platform for Aws {
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        let mut request = USER_DATA.request();
-        let token = site.fetcher.fetch_to_vec(&TOKEN.request(), site.events);
-        match token.map_err(anyhow::Error::from) {
-            Ok((token, _)) => {
-                let token = String::from_utf8(token).context("the token is no text")?;
-                request.headers.push((TOKEN_HEADER.into(), token));
-            }
-            Err(error) if is_not_found(&error) => {
-                site.log.info("IMDSv2 unavailable; falling back to IMDSv1");
-            }
-            Err(error) => {
-                let failed = Answer::fetched(TOKEN.url, Err(error.downcast::<FetchError>()?));
-                return failed.context("cannot get a token of IMDSv2");
-            }
-        }
-        USER_DATA.answer_to(&request, site)
+        USER_DATA.answer_with_token(TOKEN_HEADER, || token(site), site)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {
         Some(&facts::aws::SOURCE)
+    }
+}
+
+/// A token; none where the service has only version 1, which wants none.
+fn token(site: &Site<'_>) -> anyhow::Result<Option<String>> {
+    match site.fetcher.fetch_to_vec(&TOKEN.request(), site.events) {
+        Ok((token, _)) => String::from_utf8(token)
+            .map(Some)
+            .context("the token is no text"),
+        Err(FetchError::NotFound { .. }) => {
+            site.log.info("IMDSv2 unavailable; falling back to IMDSv1");
+            Ok(None)
+        }
+        Err(error) => Err(error).context("cannot get a token of IMDSv2"),
     }
 }

@@ -111,6 +111,38 @@ impl Document {
         }
     }
 
+    /// Asks for it with a token in this header, if the service has tokens. One that it does not take is replaced once:
+    /// while a service falters, time goes by, and the time of a token is short.
+    ///
+    /// # Errors
+    /// As [`Document::answer`], and those of `token`.
+    pub fn answer_with_token(
+        &self,
+        header: &str,
+        token: impl Fn() -> anyhow::Result<Option<String>>,
+        site: &Site<'_>,
+    ) -> anyhow::Result<Answer> {
+        if site.fetcher.is_offline() {
+            let url = self.url.into();
+            let needed = FetchError::NeedsNetwork { url };
+            return Answer::fetched(self.url, Err(needed));
+        }
+        let request = |token: Option<String>| {
+            let mut request = self.request();
+            let header = token.map(|token| (header.to_owned(), token));
+            request.headers.extend(header);
+            request
+        };
+        match self.answer_to(&request(token()?), site) {
+            Err(error) if is_unauthorized(&error) => {
+                site.log
+                    .info("the service did not take the token (401); getting another one");
+                self.answer_to(&request(token()?), site)
+            }
+            other => other,
+        }
+    }
+
     /// The config in a body that is not empty.
     ///
     /// # Errors
@@ -165,9 +197,14 @@ impl Packing {
 }
 
 /// True if a service has said that it has no such document.
-pub fn is_not_found(error: &anyhow::Error) -> bool {
+fn is_not_found(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref();
     matches!(cause, Some(FetchError::NotFound { .. }))
+}
+
+/// True if a service does not know, or no longer, who asks.
+fn is_unauthorized(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(FetchError::Status { status, .. }) if status.starts_with("401"))
 }
 
 /// A platform whose config is one document of a service.

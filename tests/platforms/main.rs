@@ -11,6 +11,7 @@ mod packing;
 mod patience;
 mod server;
 mod tls;
+mod tokens;
 mod world;
 
 use clouds::Cloud;
