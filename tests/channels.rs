@@ -151,6 +151,20 @@ fn a_spool_file_of_zvm_is_received() {
 }
 
 #[test]
+fn a_long_listing_is_read_from_its_start() {
+    let other = LISTING
+        .lines()
+        .last()
+        .expect("a row")
+        .replace(" ign ", " DUMP");
+    let machine = zvm(&format!("{LISTING}{}", format!("{other}\n").repeat(5000)));
+    machine.fetch("zvm").assert(0, CONFIG, "spool file 0012");
+    let odd = zvm(&LISTING.replace(" 0012 ", " --0012 "));
+    odd.fetch("zvm")
+        .assert(3, "", "\"--0012\", which is no number");
+}
+
+#[test]
 fn a_reader_that_is_ignored_is_no_longer() {
     let once = "[ -e $0.once ] && exit 0; touch $0.once; exit 1";
     let machine = zvm(LISTING).with("chccwdev", once);

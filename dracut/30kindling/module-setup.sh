@@ -53,7 +53,7 @@ installkernel() {
         hv_utils vboxguest vsock vmw_vsock_virtio_transport vmw_vsock_virtio_transport_common
     case ${DRACUT_ARCH:-$(uname -m)} in
         aarch64) hostonly='' instmods mlxbf_bootctl ;;
-        s390x) hostonly='' instmods zcrypt_cex4 pkey_cca ;;
+        s390x) hostonly='' instmods zcrypt_cex4 pkey_cca vmur ;;
     esac
     return 0
 }
@@ -111,7 +111,7 @@ install() {
     inst_libdir_file "libtss2-tcti-device.so*"
     case ${DRACUT_ARCH:-$(uname -m)} in
         s390x)
-            inst_multiple -o chccwdev vmur zkey zkey-cryptsetup
+            inst_multiple -o chccwdev cio_ignore vmur zkey zkey-cryptsetup
             [[ -e ${dracutsysrootdir-}/etc/luks/cex.key ]] && inst_simple /etc/luks/cex.key
             ;;
     esac

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How much of each stream is kept: its last bytes, where tools say what went wrong.
+/// How much of each stream is kept unless told otherwise: its last bytes, where tools say what went wrong.
 const TAIL_BYTES: usize = 4096;
 
 /// Held while a child is started, and while a device is open exclusively.
@@ -44,6 +44,8 @@ pub struct Command {
     pub outlives_us: bool,
     /// It is killed if it takes longer.
     pub limit: Option<Duration>,
+    /// How many of the last bytes of each stream are kept.
+    pub kept_bytes: usize,
 }
 
 /// One argument.
@@ -58,9 +60,9 @@ pub enum Argument {
 /// What a successful command said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Tail of standard output.
+    /// The end of standard output.
     pub stdout: String,
-    /// Tail of standard error.
+    /// The end of standard error.
     pub stderr: String,
 }
 
@@ -98,12 +100,19 @@ impl Command {
             stdin: None,
             outlives_us: false,
             limit: None,
+            kept_bytes: TAIL_BYTES,
         }
     }
     /// With a time limit.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+    /// With room for so many bytes of each stream, for programs whose output is a list and not a message.
+    #[must_use]
+    pub fn keeping(mut self, bytes: usize) -> Self {
+        self.kept_bytes = bytes;
         self
     }
     /// With the freedom to go on when we are killed, for short programs that change several files
@@ -155,8 +164,8 @@ impl Command {
         // Streams are drained side by side, so that neither blocks the other or the child.
         let (status, output) = std::thread::scope(|scope| {
             scope.spawn(|| feed(stdin, self.stdin.as_deref()));
-            let output = scope.spawn(|| tail(stdout));
-            let errors = scope.spawn(|| tail(stderr));
+            let output = scope.spawn(|| tail(stdout, self.kept_bytes));
+            let errors = scope.spawn(|| tail(stderr, self.kept_bytes));
             let status = self.wait(&mut child);
             let stdout = output.join().unwrap_or_default();
             let stderr = errors.join().unwrap_or_default();
@@ -269,7 +278,7 @@ fn feed(stream: Option<impl Write>, bytes: Option<&[u8]>) {
     }
 }
 
-fn tail(stream: Option<impl Read>) -> String {
+fn tail(stream: Option<impl Read>, bytes: usize) -> String {
     let Some(mut stream) = stream else {
         return String::new();
     };
@@ -277,11 +286,11 @@ fn tail(stream: Option<impl Read>) -> String {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = stream.read(&mut buffer) {
         kept.extend_from_slice(&buffer[..count]);
-        if kept.len() > 2 * TAIL_BYTES {
-            kept.drain(..kept.len() - TAIL_BYTES);
+        if kept.len() > bytes.saturating_mul(2) {
+            kept.drain(..kept.len() - bytes);
         }
     }
-    let start = kept.len().saturating_sub(TAIL_BYTES);
+    let start = kept.len().saturating_sub(bytes);
     String::from_utf8_lossy(&kept[start..]).into_owned()
 }
 
@@ -346,14 +355,11 @@ mod tests {
 
     #[test]
     fn long_output_is_cut_to_its_end() {
-        let output = Command::new("sh")
-            .args(["-c", "yes x | head -c 100000; echo end"])
-            .run();
-        let stdout = output.expect("sh runs").stdout;
-        assert!(
-            stdout.len() <= TAIL_BYTES && stdout.ends_with("end\n"),
-            "{} bytes",
-            stdout.len()
-        );
+        let long = Command::new("sh").args(["-c", "yes x | head -c 100000; echo end"]);
+        for (command, bytes) in [(long.clone(), TAIL_BYTES), (long.keeping(200_000), 100_004)] {
+            let stdout = command.run().expect("sh runs").stdout;
+            assert_eq!(stdout.len(), bytes);
+            assert!(stdout.ends_with("end\n"), "{bytes} bytes");
+        }
     }
 }

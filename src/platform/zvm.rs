@@ -4,13 +4,15 @@ use super::encoding::without_nuls;
 use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
 use crate::host::Command;
 use crate::log::Log;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use std::fs;
 use std::path::Path;
 
 /// Every guest's reader.
 const READER: &str = "000c";
 const TYPE: &str = "ign";
+/// A spool has at most 9999 files, with a line of some 80 bytes each.
+const LISTING_BYTES: usize = 4 << 20;
 
 /// The platform.
 pub struct Zvm;
@@ -44,9 +46,12 @@ impl Platform for Zvm {
         let log = site.log;
         modules::load("vmur", log)?;
         log.operation(format_args!("switching the reader {READER} on"), || {
-            switch_on()
+            switch_on(log)
         })?;
-        let listed = Command::new("vmur").arg("li").run()?;
+        let listed = Command::new("vmur")
+            .arg("li")
+            .keeping(LISTING_BYTES)
+            .run()?;
         let listed = format!("{}\n{}", listed.stdout, listed.stderr);
         let Some(file) = config_among(&listed) else {
             log.info(format_args!("no spool file of type {TYPE} in the reader"));
@@ -59,10 +64,12 @@ impl Platform for Zvm {
     }
 }
 
-fn switch_on() -> anyhow::Result<()> {
+fn switch_on(log: &Log) -> anyhow::Result<()> {
     let switch_on = Command::new("chccwdev").args(["-e", READER]);
-    if switch_on.run().is_err() {
-        // It may be among the devices that the kernel was told not to look at.
+    if let Err(error) = switch_on.run() {
+        log.info(format_args!(
+            "the kernel may have been told not to look at {READER}: {error:#}"
+        ));
         Command::new("cio_ignore").args(["-r", READER]).run()?;
         switch_on.run()?;
     }
@@ -92,6 +99,11 @@ fn config_among(listed: &str) -> Option<SpoolFile> {
 
 /// Receives the file, which removes it from the reader.
 fn receive(file: &SpoolFile, log: &Log) -> anyhow::Result<Answer> {
+    ensure!(
+        file.id.bytes().all(|byte| byte.is_ascii_digit()),
+        "vmur lists a spool file with id {:?}, which is no number",
+        file.id
+    );
     let directory = tempfile::tempdir().context("cannot make a directory for the spool file")?;
     let path = directory.path().join(TYPE);
     Command::new("vmur")
