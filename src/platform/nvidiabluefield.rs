@@ -3,10 +3,14 @@
 use super::encoding::without_nuls;
 use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
 use crate::log::Log;
-use std::fs;
+use anyhow::ensure;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 const FIFO: &str = "/sys/bus/platform/devices/MLNXBF04:00/bootfifo";
+/// No boot stream is longer; what goes on after this never ends.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The platform.
 pub struct NvidiaBlueField;
@@ -34,19 +38,33 @@ impl Platform for NvidiaBlueField {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         modules::load("mlxbf_bootctl", site.log)?;
-        Ok(from_fifo(Path::new(FIFO), site.log))
+        from_fifo(Path::new(FIFO), MOST_BYTES, site.log)
     }
 }
 
-fn from_fifo(fifo: &Path, log: &Log) -> Answer {
+/// What the FIFO has. One that cannot be read is none.
+fn from_fifo(fifo: &Path, most_bytes: u64, log: &Log) -> anyhow::Result<Answer> {
     let name = fifo.display().to_string();
-    match fs::read(fifo) {
-        Ok(text) => Answer::of(name, without_nuls(text)),
+    let text = match read(fifo, most_bytes) {
+        Ok(text) => text,
         Err(error) => {
             log.warning(format_args!("no config: cannot read {name}: {error}"));
-            Answer::Empty
+            return Ok(Answer::Empty);
         }
-    }
+    };
+    ensure!(
+        text.len() as u64 <= most_bytes,
+        "{name} has more than {most_bytes} bytes, which no config has; look at what the host pushes"
+    );
+    Ok(Answer::of(name, without_nuls(text)))
+}
+
+/// Everything, or one byte more than there may be.
+fn read(fifo: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut fifo = File::open(fifo)?.take(most_bytes + 1);
+    fifo.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -55,6 +73,7 @@ mod tests {
     use crate::log::Sink;
     use nix::sys::stat::Mode;
     use nix::unistd::mkfifo;
+    use std::fs;
 
     #[test]
     fn a_fifo_is_read_to_its_end() {
@@ -72,17 +91,38 @@ mod tests {
         ] {
             let answer = std::thread::scope(|scope| {
                 scope.spawn(|| fs::write(&fifo, text).expect("pushed"));
-                from_fifo(&fifo, &log)
+                from_fifo(&fifo, 100_006, &log)
             });
-            assert_eq!(answer, want);
+            assert_eq!(answer.expect("read"), want);
+        }
+    }
+
+    #[test]
+    fn a_file_is_as_good_and_what_never_ends_is_an_error() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("bootfifo");
+        fs::write(&file, "\0{}\0").expect("written");
+        let log = Log::new(Sink::memory().0);
+        let name = file.display().to_string();
+        let answer = from_fifo(&file, 4, &log).expect("read");
+        assert_eq!(answer, Answer::of(&name, b"{}".into()));
+        let endless = Path::new("/dev/zero");
+        for (file, bytes) in [(file.as_path(), 3), (endless, 10_000)] {
+            let error = from_fifo(file, bytes, &log)
+                .expect_err("too long")
+                .to_string();
+            assert!(
+                error.contains(&format!("more than {bytes} bytes")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn without_a_fifo_there_is_no_config() {
         let (sink, text) = Sink::memory();
-        let answer = from_fifo(Path::new("/nowhere"), &Log::new(sink));
-        assert_eq!(answer, Answer::Empty);
+        let answer = from_fifo(Path::new("/nowhere"), 4, &Log::new(sink));
+        assert_eq!(answer.expect("none"), Answer::Empty);
         let text = text.lock().expect("one thread").clone();
         assert!(
             text.contains("cannot read /nowhere: No such file"),
