@@ -435,27 +435,74 @@ pub struct Pointed<'a> {
 }
 
 /// Gives a request to the driver of a device (ioctl), with the addresses of what it points to put in. The driver writes
-/// into all of it.
+/// into all of it. In front of each address stands the length of what is there, in 4 bytes.
 ///
 /// # Errors
-/// What the driver says; `EINVAL` if an address has no room in the request.
+/// What the driver says; `EINVAL` if a length in the request is not that of the bytes it is for, if an address has no room
+/// in it, or if it is shorter than its number says.
 pub fn request_with_pointers(
     device: &File,
     number: u32,
     request: &mut [u8],
     pointed: &mut [Pointed<'_>],
 ) -> nix::Result<()> {
-    for Pointed { at, bytes } in pointed.iter_mut() {
-        let place = request.get_mut(*at..*at + 8);
-        let address = bytes.as_mut_ptr() as u64;
-        place
-            .ok_or(nix::errno::Errno::EINVAL)?
-            .copy_from_slice(&address.to_ne_bytes());
+    let said_bytes = (number >> 16 & 0x3fff) as usize;
+    if request.len() < said_bytes {
+        return Err(nix::errno::Errno::EINVAL);
     }
-    // SAFETY: the driver gets the address of `request`, whose size is part of the number, and in it only addresses that
-    // were put in here, each beside the length that its caller wrote for these very bytes. All of them are borrowed for the
-    // time of the call, and the driver keeps none.
-    let result =
-        unsafe { nix::libc::ioctl(device.as_raw_fd(), number.into(), request.as_mut_ptr()) };
+    for Pointed { at, bytes } in pointed.iter_mut() {
+        put_address(request, *at, bytes).ok_or(nix::errno::Errno::EINVAL)?;
+    }
+    let number = number as nix::libc::Ioctl;
+    // SAFETY: the driver gets the address of `request`, which has the size that is part of the number, and in it only
+    // addresses that were put in here, each behind the length of its bytes. All of them are borrowed for the time of the
+    // call, and the driver keeps none.
+    let result = unsafe { nix::libc::ioctl(device.as_raw_fd(), number, request.as_mut_ptr()) };
     nix::errno::Errno::result(result).map(drop)
+}
+
+/// Puts the address of `bytes` to `at`, if their length stands in front of it.
+fn put_address(request: &mut [u8], at: usize, bytes: &mut [u8]) -> Option<()> {
+    let length = request.get(at.checked_sub(4)?..at)?;
+    if u32::try_from(bytes.len()).ok()?.to_ne_bytes() != length {
+        return None;
+    }
+    let address = bytes.as_mut_ptr() as u64;
+    let place = request.get_mut(at..at.checked_add(8)?)?;
+    place.copy_from_slice(&address.to_ne_bytes());
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn requests_whose_lengths_are_wrong_never_reach_a_driver() {
+        let null = File::options().read(true).write(true).open("/dev/null");
+        let null = null.expect("there");
+        let ask = |size: u32, length: u8, at: usize| {
+            let mut request = [0; 16];
+            request[4] = length;
+            let bytes = &mut [0; 3];
+            let pointed = &mut [Pointed { at, bytes }];
+            request_with_pointers(&null, 0xc000_5607 | size << 16, &mut request, pointed)
+        };
+        // A device that has no requests says ENOTTY to each that reaches it.
+        assert_eq!(ask(16, 3, 8), Err(Errno::ENOTTY));
+        for (size, length, at) in [
+            (17, 3, 8),
+            (16, 4, 8),
+            (16, 0, 9),
+            (16, 3, usize::MAX),
+            (16, 0, 2),
+        ] {
+            assert_eq!(
+                ask(size, length, at),
+                Err(Errno::EINVAL),
+                "{size} {length} {at}"
+            );
+        }
+    }
 }
