@@ -7,9 +7,12 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use tempfile::TempDir;
 
 const CONFIG: &str = "{\"ignition\": {\"version\": \"3.4.0\"}}";
@@ -73,13 +76,17 @@ impl Machine {
 
     /// The first stage of a boot, without a network.
     fn boot(&self, platform: &str) -> Ended {
+        self.stage(platform, "fetch-offline")
+    }
+
+    fn stage(&self, platform: &str, stage: &str) -> Ended {
         let path = |name: &str| self.path(name).display().to_string();
         self.run(&[
             "boot",
             "--platform",
             platform,
             "--stage",
-            "fetch-offline",
+            stage,
             "--log-to-stdout",
             "--config-cache",
             &path("cache"),
@@ -190,6 +197,62 @@ fn without_a_spool_file_zvm_has_no_config() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(machine.path("cache").exists(), "{ended:?}");
     assert!(!machine.path("neednet").exists(), "{ended:?}");
+}
+
+/// A server of one config, for one request. Its address is in a config that refers to it.
+fn config_that_refers() -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("asked");
+        let mut head = [0; 4096];
+        let _ = client.read(&mut head).expect("a request");
+        let length = CONFIG.len();
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{CONFIG}");
+        client.write_all(reply.as_bytes()).expect("answered");
+    });
+    let config = format!(
+        r#"{{"ignition": {{"version": "3.4.0", "config": {{"merge": [{{"source": "http://{address}/"}}]}}}},
+        "storage": {{"directories": [{{"path": "/s3cret"}}]}}}}"#
+    );
+    (config, server)
+}
+
+/// What was received from a reader is gone from it, and a boot reads twice if a config refers to others.
+#[test]
+fn a_config_read_once_is_there_when_the_network_is() {
+    let machine = zvm(LISTING);
+    let (config, server) = config_that_refers();
+    fs::write(machine.path("spooled"), config).expect("written");
+    let receive = format!(
+        "cd {}\ncase $1 in li) cat listing ;; re) mv spooled \"$4\" && : > listing ;; esac",
+        machine.path("").display()
+    );
+    let machine = machine.with("vmur", &receive);
+    let offline = machine.stage("zvm", "fetch-offline");
+    assert_eq!(offline.code, Some(0), "{offline:?}");
+    assert!(machine.path("neednet").exists(), "{offline:?}");
+    assert!(!machine.path("cache").exists(), "{offline:?}");
+    let state = fs::metadata(machine.path("state")).expect("kept");
+    assert_eq!(state.permissions().mode() & 0o777, 0o600);
+
+    let online = machine.stage("zvm", "fetch");
+    assert_eq!(online.code, Some(0), "{online:?}");
+    let cache = fs::read_to_string(machine.path("cache")).expect("a config");
+    assert!(cache.contains("/s3cret"), "{cache}");
+    server.join().expect("it was asked");
+    let kept = "platform zvm gave its config to an earlier stage, which kept it";
+    assert!(online.out.contains(kept), "{online:?}");
+    let state = fs::read_to_string(machine.path("state")).expect("kept");
+    assert!(
+        !state.contains("readOnceConfig"),
+        "nobody needs it now: {state}"
+    );
+    let received = machine.calls().into_iter();
+    assert_eq!(
+        received.filter(|call| call.starts_with("vmur re")).count(),
+        1
+    );
 }
 
 #[test]

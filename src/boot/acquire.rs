@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::findings::log_findings;
 use super::journal::Journal;
 use super::source::{self, Outcome};
-use super::state::ConfigKind;
+use super::state::{ConfigKind, ReadOnceConfig};
 use super::trouble::Trouble;
 use crate::config::model::{Resource, Verification};
 use crate::config::{self, Document, url};
@@ -37,12 +37,10 @@ pub enum Acquired {
 /// # Errors
 /// What failed, and where it was asked for.
 pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
-    let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
-    let mut site = engine.site(&fetches);
-    let outcome = source::obtain(engine.environment, engine.platform, &mut site);
-    engine.keep_output_files(site.output_files);
-    let outcome = outcome.map_err(|error| Trouble::of("obtain the config", &error))?;
+    let outcome = match kept(engine)? {
+        Some(outcome) => outcome,
+        None => obtain(engine)?,
+    };
     let acquired = match outcome {
         Outcome::NeedsNetwork { what } => return Ok(Acquired::NeedsNetwork { what }),
         Outcome::Empty { source } => {
@@ -53,7 +51,10 @@ pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
         }
         Outcome::Config { source, name, text } => match whole(engine, &source, &name, &text)? {
             Whole::Config(document, fetcher) => (*document, fetcher),
-            Whole::NeedsNetwork(what) => return Ok(Acquired::NeedsNetwork { what }),
+            Whole::NeedsNetwork(what) => {
+                keep(engine, &source, &name, &text);
+                return Ok(Acquired::NeedsNetwork { what });
+            }
         },
     };
     let (document, fetcher) = acquired;
@@ -65,6 +66,46 @@ pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
         document: Box::new(document),
         fetcher,
     })
+}
+
+fn obtain(engine: &mut Engine<'_>) -> Result<Outcome, Trouble> {
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    let mut site = engine.site(&fetches);
+    let outcome = source::obtain(engine.environment, engine.platform, &mut site);
+    engine.keep_output_files(site.output_files);
+    outcome.map_err(|error| Trouble::of("obtain the config", &error))
+}
+
+/// Keeps a config for the stage that has a network, if its platform would not give it again.
+fn keep(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) {
+    if source == engine.platform.id() && engine.platform.is_read_once() {
+        engine.state.read_once_config = Some(ReadOnceConfig {
+            platform: source.into(),
+            name: name.into(),
+            contents: data_url(text),
+        });
+    }
+}
+
+/// The config that an earlier stage kept.
+fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, Trouble> {
+    let kept = engine.state.read_once_config.take();
+    let Some(kept) = kept.filter(|kept| kept.platform == engine.platform.id()) else {
+        return Ok(None);
+    };
+    let ReadOnceConfig {
+        platform: source,
+        name,
+        contents,
+    } = kept;
+    let text = config::data_url::decode(&contents).map_err(|error| {
+        Trouble::of("read the config that an earlier stage kept", &error.into())
+    })?;
+    engine.log.info(format_args!(
+        "platform {source} gave its config to an earlier stage, which kept it"
+    ));
+    Ok(Some(Outcome::Config { source, name, text }))
 }
 
 /// One entry per config. A journal that is not there, or does not listen, is no failure.
@@ -195,8 +236,12 @@ fn embed_authorities(
 
 fn embed(verification: Verification, bundle: &[u8]) -> Resource {
     Resource {
-        source: Some(format!("data:;base64,{}", STANDARD.encode(bundle))),
+        source: Some(data_url(bundle)),
         verification,
         ..Resource::default()
     }
+}
+
+fn data_url(bytes: &[u8]) -> String {
+    format!("data:;base64,{}", STANDARD.encode(bytes))
 }

@@ -23,6 +23,20 @@ pub struct State {
     pub provider_output_files: Option<Vec<File>>,
     /// Files of the key repository of secure volumes as `data:` URLs, by name. Secret.
     pub luks_persist_volume_key_files: Option<BTreeMap<String, String>>,
+    /// A config that cannot be read again, while its references wait for a network. May be secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_once_config: Option<ReadOnceConfig>,
+}
+
+/// A config of a platform that gives it only once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadOnceConfig {
+    /// The platform.
+    pub platform: String,
+    /// Name for origins and messages.
+    pub name: String,
+    /// Its bytes as a `data:` URL.
+    pub contents: String,
 }
 
 /// One config that was obtained.
