@@ -10,6 +10,7 @@ mod peer;
 mod rpc;
 
 use super::{About, Answer, Network, Platform, Site, Tested};
+use crate::config::url;
 use backdoor::Hypervisor;
 use config::Found;
 
@@ -66,6 +67,10 @@ fn answer(hypervisor: &mut impl Hypervisor, site: &mut Site<'_>) -> anyhow::Resu
         Found::Url { name, url } => {
             site.log
                 .info(format_args!("{name} says where the config is"));
+            // A fetch of such a URL would give nothing, and the machine would start without its config.
+            if url::parse(&url).is_ok_and(|url| url.scheme.is_empty()) {
+                anyhow::bail!("the URL in {name} has no scheme; write one, e.g. http://");
+            }
             let request = crate::fetch::Request::get(url);
             let fetched = site.fetcher.fetch_to_vec(&request, site.events);
             Answer::fetched(request.shown_url(), fetched.map(|(text, _)| text))
@@ -135,6 +140,9 @@ mod tests {
         let url = |url| [("guestinfo.coreos.config.url", url)];
         let fetched = Answer::of("data:", b"{}".into());
         assert_eq!(answer_of(&url("data:,%7B%7D")), Ok(fetched));
+        let error = answer_of(&url("h/c")).expect_err("no scheme");
+        let want = "the URL in guestinfo.coreos.config.url has no scheme";
+        assert!(error.contains(want), "{error}");
         let far = answer_of(&url("http://h/c"));
         assert!(
             matches!(&far, Ok(Answer::NeedsNetwork { what }) if what.contains("http://h/c")),

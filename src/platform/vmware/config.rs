@@ -59,9 +59,13 @@ pub fn find(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Result<Found
         hypervisor,
         properties,
     };
+    // A value that is only there and empty leaves the word to the others.
+    let mut empty = None;
     for family in FAMILIES {
-        if let Some(data) = values.get(&format!("{family}.data"))? {
-            return values.decoded(family, data);
+        match values.get(&format!("{family}.data"))? {
+            Some(data) if data.bytes.is_empty() => empty = empty.or(Some((family, data))),
+            Some(data) => return values.decoded(family, data),
+            None => {}
         }
     }
     for family in FAMILIES {
@@ -74,7 +78,10 @@ pub fn find(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Result<Found
             });
         }
     }
-    Ok(Found::Nothing)
+    match empty {
+        Some((family, data)) => values.decoded(family, data),
+        None => Ok(Found::Nothing),
+    }
 }
 
 /// Properties of the OVF environment. Without a good one there are just none.
@@ -319,6 +326,9 @@ mod tests {
             "http://a/",
         );
         assert_found(&[coreos_url], "guestinfo.coreos.config.url", "http://b/");
+        let empty = [(DATA, ""), (ENCODING, "gzip")];
+        assert_found(&[empty[0], empty[1], coreos], coreos.0, coreos.1);
+        assert_found(&[empty[0], url], url.0, url.1);
         let ovf = environment(&[("guestinfo.coreos.config.url", "http://c/")]);
         let name = "OVF property guestinfo.coreos.config.url";
         assert_found(&[("guestinfo.ovfenv", &ovf)], name, "http://c/");
