@@ -11,10 +11,11 @@ use reqwest::{Body, Method, Response, Url};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::AsRawFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, UnixStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// As for any connection.
@@ -29,8 +30,8 @@ const MOST_LOOKS: u32 = 4096;
 pub(in crate::fetch) enum Way {
     /// By the client.
     Usual,
-    /// From this privileged port.
-    Port(Mutex<u16>),
+    /// From a privileged port.
+    Port(Mutex<Port>),
     /// By the interface with this index.
     Interface(u32),
     /// To a port of the hypervisor, whatever the URL says.
@@ -38,6 +39,14 @@ pub(in crate::fetch) enum Way {
         /// Port of VSOCK.
         port: u32,
     },
+}
+
+/// A port of ours.
+#[derive(Debug)]
+pub(in crate::fetch) struct Port {
+    number: u16,
+    /// Moves the bytes of the last connection from it.
+    last: Option<JoinHandle<()>>,
 }
 
 /// One request over such a connection.
@@ -57,13 +66,22 @@ impl Way {
         };
         Ok(match route {
             Route::Usual => Way::Usual,
-            Route::PrivilegedPort => Way::Port(Mutex::new(free_port(url).map_err(failed)?)),
+            Route::PrivilegedPort => Way::Port(Mutex::new(Port {
+                number: free_port(url).map_err(failed)?,
+                last: None,
+            })),
             Route::Interface(name) => {
                 let index = nix::net::if_::if_nametoindex(name.as_str());
                 let index = index.map_err(|error| failed(format!("interface {name}: {error}")))?;
                 Way::Interface(index)
             }
         })
+    }
+}
+
+impl Port {
+    fn of(own: &Mutex<Port>) -> MutexGuard<'_, Port> {
+        own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,12 +142,19 @@ async fn connect(way: &Way, url: &Url) -> io::Result<tokio::net::TcpStream> {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        // A connection of an attempt before may still linger on it.
+        // The kernel refuses the same connection twice: that of the attempt before must have gone, and without
+        // lingering.
+        let last = Port::of(own).last.take();
+        if let Some(last) = last {
+            last.abort();
+            let _ = last.await;
+        }
+        socket.set_zero_linger()?;
         socket.set_reuseaddr(true)?;
-        if socket.bind((wildcard, *own).into()).is_err() {
-            *own = free_port(url).map_err(io::Error::other)?;
-            socket.bind((wildcard, *own).into())?;
+        let mut own = Port::of(own);
+        if socket.bind((wildcard, own.number).into()).is_err() {
+            own.number = free_port(url).map_err(io::Error::other)?;
+            socket.bind((wildcard, own.number).into())?;
         }
     }
     let to = match (host, way) {
@@ -145,9 +170,9 @@ async fn connect(way: &Way, url: &Url) -> io::Result<tokio::net::TcpStream> {
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
         )
     {
-        // It lingers too much; the next attempt has another one.
+        // Somebody else lingers on it; the next attempt has another one.
         let another = free_port(url).map_err(io::Error::other)?;
-        *own.lock().unwrap_or_else(PoisonError::into_inner) = another;
+        Port::of(own).number = another;
     }
     connected
 }
@@ -172,9 +197,12 @@ where
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(transport)?;
     // It moves bytes while the body is read, and ends with the body; what went wrong is seen there.
-    tokio::spawn(async move {
+    let moving = tokio::spawn(async move {
         let _ = connection.await;
     });
+    if let Way::Port(own) = errand.way {
+        Port::of(own).last = Some(moving);
+    }
     let request = request(errand)?;
     let response = sender.send_request(request).await.map_err(transport)?;
     Ok(Response::from(response.map(Body::wrap)))
