@@ -2,13 +2,17 @@
 //! what the real one says.
 
 mod clouds;
+mod cloudstack;
 mod encodings;
 mod found;
 mod missing;
 #[path = "../common/namespace.rs"]
 mod namespace;
+mod openstack;
+mod packet;
 mod packing;
 mod patience;
+mod scaleway;
 mod server;
 mod tls;
 mod tokens;

@@ -97,6 +97,12 @@ impl Server {
         });
     }
 
+    /// Changes what is answered to a request.
+    pub fn say(&self, line: &str, answers: &[Answer]) {
+        let mut script = self.script.lock().expect("no test panics in here");
+        *script = std::mem::take(&mut *script).with(line, answers);
+    }
+
     /// All requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("no test panics in here").clone()

@@ -47,7 +47,7 @@ fn aws_that_is_switched_off_does_not_matter_to_other_sources() {
     let off = [Answer::status(403)];
     apart(|| {
         let (ended, world, server) = fetch(&AWS, &off, &[good(&AWS)]);
-        let what = "cannot get a token of IMDSv2: failed to fetch resource: GET http://169.254.169.254/latest/api/token: 403 Forbidden";
+        let what = "cannot get a token of IMDSv2: failed to fetch resource: PUT http://169.254.169.254/latest/api/token: 403 Forbidden";
         ended.assert(1, &["the metadata service is switched off", what]);
         assert_eq!(world.cache(), None);
         assert_eq!(server.lines(), [AWS.before[0].line; 2]);
@@ -112,7 +112,7 @@ fn who_gets_no_token_does_not_ask_twice_for_one() {
     for code in [400, 401, 403, 404] {
         apart(|| {
             let (ended, _, server) = fetch(&AKAMAI, &[Answer::status(code)], &[good(&AKAMAI)]);
-            let what = "GET http://169.254.169.254/v1/token: ";
+            let what = "PUT http://169.254.169.254/v1/token: ";
             ended.assert(1, &["cannot get a token: ", what, &code.to_string()]);
             assert_eq!(server.lines(), [AKAMAI.before[0].line]);
         });
