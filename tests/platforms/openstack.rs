@@ -36,7 +36,7 @@ fn fetch(says: Says) -> (Ended, World, [Server; 2]) {
         namespace::run(Path::new("/"), command);
     }
     let script = |answer: &Option<Answer>| match answer {
-        Some(answer) => OPENSTACK.script(&[answer.clone()]),
+        Some(answer) => OPENSTACK.script(std::slice::from_ref(answer)),
         None => Script::default(),
     };
     let servers = [&says.by_4, &says.by_6].map(|answer| Server::of(script(answer)));
