@@ -9,8 +9,8 @@ pub const HELP: &str = "Exit codes:
   1   `validate`: the config is invalid; `verify`: it is not trusted; `fetch`, `platform detect`: there is none
   2   `plan`: there are changes to make; `fetch --offline`: it takes a network
   3   the config is invalid or cannot be fetched
-  4   the machine or the image cannot be observed
-  5   `apply`: an operation failed, or the run was interrupted
+  4   the machine or the image cannot be observed; `metadata`: the platform does not tell anything
+  5   `apply`: an operation failed, or the run was interrupted; other commands: what they made cannot be written
   6   the config asks for something this machine does not allow (a conflict); nothing was touched
   64  wrong usage";
 

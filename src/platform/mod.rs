@@ -20,6 +20,8 @@ pub mod detect;
 mod digitalocean;
 mod drive;
 mod encoding;
+#[cfg(test)]
+mod example;
 mod exoscale;
 pub mod facts;
 mod file;
@@ -319,6 +321,29 @@ mod tests {
         for id in known.split_whitespace() {
             assert!(find(id).is_some(), "{id}");
         }
+    }
+
+    /// What a service wants stands in the document, and is all that is to be written.
+    #[test]
+    fn the_example_of_the_documentation_is_a_platform() {
+        let text = include_str!("../../docs/adding-a-platform.md");
+        let example = include_str!("example.rs");
+        assert!(
+            text.contains(&format!("```rust\n{example}```")),
+            "docs/adding-a-platform.md and example.rs differ"
+        );
+        let (answer, _) = at_site(Path::new(""), |site| example::PLATFORM.fetch(site));
+        assert!(
+            matches!(answer, Ok(Answer::NeedsNetwork { .. })),
+            "{answer:?}"
+        );
+        assert_eq!(
+            example::PLATFORM.asks(),
+            [
+                "GET http://169.254.169.254/example/v1/user-data with Metadata-Flavor: Example; base64"
+            ]
+        );
+        assert!(example::PLATFORM.facts_source().is_some());
     }
 
     #[test]
