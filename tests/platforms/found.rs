@@ -1,6 +1,6 @@
 //! Configs that are there: exactly these requests, and the config in the cache.
 
-use crate::clouds::{CLOUDS, Cloud};
+use crate::clouds::{AKAMAI, AWS, CLOUDS, Cloud};
 use crate::each;
 use crate::packing::{CONFIG, FOUND};
 use crate::server::{Answer, Seen};
@@ -34,6 +34,19 @@ fn a_config_is_asked_for_as_the_cloud_wants_it() {
                 assert_eq!(headers(seen), wanted(cloud, ask.headers), "{}", ask.line);
             }
         }
+    });
+}
+
+#[test]
+fn a_person_gets_the_config_unpacked() {
+    each([&AKAMAI, &AWS], |cloud| {
+        let (world, server) = cloud.with(&[Answer::ok(cloud.packing.pack(CONFIG))]);
+        let ended = world.fetch(cloud.id);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.log.contains(CONFIG), "{ended:?}");
+        // Nobody waits for the service to be ready: it is, or a person hears that it is not.
+        let token = cloud.before.last().expect("a token").line;
+        assert_eq!(server.lines(), [token, cloud.document.line]);
     });
 }
 

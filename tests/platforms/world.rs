@@ -101,6 +101,17 @@ impl World {
         }
         // Long before LIMIT, so that the log says what was not to be had.
         command.args(["-fetch-timeout", "40s"]);
+        self.run(command)
+    }
+
+    /// Runs `kindling fetch`, as a person does.
+    pub fn fetch(&self, id: &str) -> Ended {
+        let mut command = Command::new(PROGRAM);
+        command.args(["fetch", "--platform", id]);
+        self.run(command).end()
+    }
+
+    fn run(&self, mut command: Command) -> Running {
         command
             .env("IGNITION_KERNEL_CMDLINE_PATH", self.path("cmdline"))
             .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", self.path("run"))
