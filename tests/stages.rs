@@ -463,7 +463,11 @@ fn user_ign_of_the_first_directory_wins_over_the_platform() {
 fn a_broken_user_ign_is_final() {
     let machine = Machine::new(PLAIN);
     machine.write("etc/user.ign", "{");
-    machine.failing_log("fetch");
+    let output = machine.run("fetch");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let none = "fetch failed\nFull config: none was obtained\n";
+    assert!(stderr.starts_with(none), "{stderr}");
     assert!(!machine.path("ignition.json").exists());
 }
 

@@ -226,9 +226,12 @@ impl Process<'_> {
         reason = "callers find the failed stage on standard error"
     )]
     fn say_failed(&self) {
-        let cache = self.args.config_cache.display();
+        let cache = &self.args.config_cache;
         eprintln!("{} failed", self.args.stage);
-        eprintln!("Full config: see {cache}; it may hold secrets");
+        match cache.exists() {
+            true => eprintln!("Full config: see {}; it may hold secrets", cache.display()),
+            false => eprintln!("Full config: none was obtained"),
+        }
     }
 
     fn show(&self, trouble: &Trouble) {

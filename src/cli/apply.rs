@@ -54,7 +54,12 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     }
     let clock = Instant::now();
     let started = report::now();
-    let ran = execute_all(&mut prepared, args, &stop)?;
+    let ran = execute_all(&mut prepared, args, &stop);
+    if args.target.mode() != Mode::Tree {
+        // Nothing is left of a run that succeeded.
+        mount::unmount_all(&prepared.root);
+    }
+    let ran = ran?;
     let count = ran.count;
     let report = make_report(&prepared, started, clock.elapsed(), ran);
     deliver(args, &report)?;
