@@ -5,7 +5,7 @@ use super::direct::{self, Errand, Way};
 use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
 use crate::fetch::{FetchError, FetchEvents, Settings};
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -88,6 +88,17 @@ pub(super) enum AttemptError {
     Fatal(FetchError),
 }
 
+impl Outgoing<'_> {
+    /// Servers may refuse what should have a body and does not say that it has none (411 Length Required). The
+    /// client says so of bodies only that are there.
+    fn say_if_nothing_is_sent_along(&mut self) {
+        if self.body.is_empty() && matches!(self.method, Method::PUT | Method::POST) {
+            self.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+    }
+}
+
 impl Http {
     pub(in crate::fetch) fn new(settings: Settings) -> Self {
         Http {
@@ -114,7 +125,8 @@ impl Http {
     }
 
     /// Sends a request and waits for the response headers. Follows nothing.
-    pub(super) fn send(&self, outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
+    pub(super) fn send(&self, mut outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
+        outgoing.say_if_nothing_is_sent_along();
         let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
         let (events, total) = (outgoing.events, outgoing.deadline);
         let outcome = match outgoing.way {
