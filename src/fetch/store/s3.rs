@@ -44,8 +44,12 @@ pub(in crate::fetch) fn named(scheme: Scheme, request: &Request, error: FetchErr
             | FetchError::Body { .. }
             | FetchError::Bucket { .. }
     );
+    // The host of any other URL reads like a bucket, too.
+    if !of_transport || !matches!(scheme, Scheme::S3 | Scheme::Arn) {
+        return error;
+    }
     match Object::of(scheme, request) {
-        Ok(object) if of_transport => of_object(&object, error, None),
+        Ok(object) => of_object(&object, error, None),
         _ => error,
     }
 }
