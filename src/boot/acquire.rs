@@ -9,11 +9,9 @@ use super::source::{self, Outcome};
 use super::state::{ConfigKind, ReadOnceConfig};
 use super::trouble::Trouble;
 use crate::config::model::{Resource, Verification};
-use crate::config::{self, Document, url};
+use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use std::sync::atomic::AtomicBool;
 
 /// What came of it.
@@ -83,7 +81,7 @@ fn keep(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) {
         engine.state.read_once_config = Some(ReadOnceConfig {
             platform: source.into(),
             name: name.into(),
-            contents: data_url(text),
+            contents: data_url::of(text),
         });
     }
 }
@@ -99,7 +97,7 @@ fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, Trouble> {
         name,
         contents,
     } = kept;
-    let text = config::data_url::decode(&contents).map_err(|error| {
+    let text = data_url::decode(&contents).map_err(|error| {
         Trouble::of("read the config that an earlier stage kept", &error.into())
     })?;
     engine.log.info(format_args!(
@@ -236,12 +234,8 @@ fn embed_authorities(
 
 fn embed(verification: Verification, bundle: &[u8]) -> Resource {
     Resource {
-        source: Some(data_url(bundle)),
+        source: Some(data_url::of(bundle)),
         verification,
         ..Resource::default()
     }
-}
-
-fn data_url(bytes: &[u8]) -> String {
-    format!("data:;base64,{}", STANDARD.encode(bytes))
 }

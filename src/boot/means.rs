@@ -18,9 +18,10 @@ pub fn fetcher(
     trust: Trust,
     log: &Log,
 ) -> anyhow::Result<Fetcher> {
+    let id = platform.alias_of().unwrap_or(platform.id());
     let plain = Fetcher::new(settings)
         .with_oem_dir(&environment.oem_dir)
-        .in_cloud(Cloud::of_platform(platform.id()));
+        .in_cloud(Cloud::of_platform(id));
     platform.fetcher(plain.with_trust(trust), log)
 }
 

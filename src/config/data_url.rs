@@ -49,6 +49,11 @@ pub enum DataUrlError {
     Escape,
 }
 
+/// A URL that stands for these bytes.
+pub fn of(bytes: &[u8]) -> String {
+    format!("data:;base64,{}", BASE64.encode(bytes))
+}
+
 /// The bytes `url` stands for.
 pub fn decode(url: &str) -> Result<Vec<u8>, DataUrlError> {
     let mut out = Vec::with_capacity(url.len() / 4 * 3);

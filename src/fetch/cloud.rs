@@ -17,7 +17,7 @@ impl Cloud {
     /// The cloud of a platform, by the id of that.
     pub fn of_platform(id: &str) -> Self {
         match id {
-            "aws" | "ec2" => Cloud::Aws,
+            "aws" => Cloud::Aws,
             "azure" => Cloud::Azure,
             _ => Cloud::Other,
         }

@@ -225,12 +225,18 @@ pub enum FetchError {
 const PROXY_ACCOUNT: &str = "give user and password in the proxy's URL in ignition.proxy";
 
 impl FetchError {
+    /// True if a server gave this status, and it was final.
+    pub fn has_status(&self, code: u16) -> bool {
+        let code = code.to_string();
+        matches!(self, FetchError::Status { status, .. } if status.starts_with(&code))
+    }
+
     /// What its reader can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             FetchError::NeedsNetwork { .. } => "run without --offline, or embed it as a data: URL",
             FetchError::NotFound { .. } => "check the URL",
-            FetchError::Status { status, .. } if status.starts_with("407") => PROXY_ACCOUNT,
+            FetchError::Status { .. } if self.has_status(407) => PROXY_ACCOUNT,
             FetchError::Status { .. } => "check the URL, and the headers it needs",
             FetchError::OutOfTime { last, .. } => unanswered(last),
             FetchError::OemFile { .. } => {

@@ -39,6 +39,7 @@ pub use events::{FetchEvent, FetchEvents, Silent};
 pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, Fetched, Fetcher};
 pub use network::{NetworkNeed, needs_network};
 pub use oem::OEM_DIR;
+pub use pause::{Cancelled, sleep_unless};
 pub use proxy::Proxies;
 pub use request::{Compression, Request};
 pub use scheme::Scheme;

@@ -7,6 +7,7 @@ pub mod devices;
 pub mod kernel_table;
 pub mod loopdev;
 pub mod mount;
+pub mod mountinfo;
 pub mod openers;
 pub mod partition_maps;
 pub mod root;

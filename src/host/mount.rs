@@ -1,6 +1,7 @@
 //! Mounting below the target root.
 
 use super::TargetRoot;
+use super::mountinfo::{self, Mount};
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -129,21 +130,16 @@ pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
 /// process is unmounted only after its devices are closed, and what was written last may be lost. What stays busy goes with
 /// the process.
 pub fn unmount_all(root: &TargetRoot) {
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    for point in points_below(&mounts, root.path()).iter().rev() {
+    let mounts = mountinfo::read().unwrap_or_default();
+    for point in points_below(&mounts, root.path()).rev() {
         let _ = unmount_path(point);
     }
 }
 
-/// Mount points at a path and below, in the order they were made. In the fifth column, with white space and backslashes in
-/// octal digits (proc(5)).
-fn points_below(mounts: &str, root: &Path) -> Vec<PathBuf> {
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    let plain = points.map(|point| {
-        let point = point.replace("\\040", " ").replace("\\011", "\t");
-        PathBuf::from(point.replace("\\012", "\n").replace("\\134", "\\"))
-    });
-    plain.filter(|point| point.starts_with(root)).collect()
+/// Mount points at a path and below, in the order they were made.
+fn points_below<'m>(mounts: &'m [Mount], root: &Path) -> impl DoubleEndedIterator<Item = &'m Path> {
+    let points = mounts.iter().map(|mount| Path::new(&mount.point));
+    points.filter(move |point| point.starts_with(root))
 }
 
 fn unmount_path(path: &Path) -> anyhow::Result<()> {
@@ -286,9 +282,13 @@ mod tests {
 
     #[test]
     fn mounts_below_a_root_are_found() {
-        let mounts = "1 0 8:1 / / rw - ext4 a rw\n2 1 7:0 / /t/r rw - ext4 b rw\n3 2 7:1 / /t/r/a\\040b rw - btrfs c rw\n\
-            4 1 0:5 / /t/root rw - tmpfs d rw\n";
-        let found = points_below(mounts, Path::new("/t/r"));
+        let mount = |point: &str| Mount {
+            device: "7:0".into(),
+            point: point.into(),
+            source: "/dev/loop0".into(),
+        };
+        let mounts = ["/", "/t/r", "/t/r/a b", "/t/root"].map(mount);
+        let found: Vec<&Path> = points_below(&mounts, Path::new("/t/r")).collect();
         assert_eq!(found, [Path::new("/t/r"), Path::new("/t/r/a b")]);
     }
 

@@ -13,7 +13,6 @@ pub static TOKEN: Document = Document {
         ("Metadata-Token-Expiry-Seconds", "300"),
     ],
     method: Method::Put,
-    missing: Missing::Failure,
     ..Document::at("http://169.254.169.254/v1/token")
 };
 static USER_DATA: Document = Document {

@@ -59,7 +59,7 @@ impl Platform for Aws {
             }),
             // The service is switched off for this machine, which then has no user data, but may have a config of
             // another source.
-            Err(FetchError::Status { status, .. }) if status.starts_with("403") => {
+            Err(error) if error.has_status(403) => {
                 site.log
                     .warning("the metadata service is switched off (403 Forbidden)");
                 Ok(Ready::Yes)

@@ -2,13 +2,13 @@
 //! there is no config.
 
 use super::drive::{self, Drive};
-use super::{Answer, Site};
+use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 use crate::log::Log;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long, in words.
-pub const PATIENCE: &str = "30 s, then there is no config";
+const PATIENCE: &str = "30 s, then there is no config";
 const LIMIT: Duration = Duration::from_secs(30);
 const LABEL: &str = "cidata";
 /// How a cloud-config begins, to the byte: what only looks like one is a config that cannot be read.
@@ -72,6 +72,51 @@ impl CiData {
     fn is_config(&self, text: &[u8]) -> bool {
         let is_skipped = self.skips_cloud_config && text.starts_with(CLOUD_CONFIG);
         !text.is_empty() && !is_skipped
+    }
+}
+
+/// A platform whose config is on such a drive.
+#[derive(Debug)]
+pub struct OnCiData {
+    /// Its name.
+    pub id: &'static str,
+    /// Where the config is, in a line of Markdown.
+    pub source: &'static str,
+    /// What means that there is none, and that this is fine.
+    pub no_config: &'static str,
+    /// What the drive has.
+    pub data: CiData,
+    /// Where facts come from.
+    pub facts: &'static dyn facts::Source,
+}
+
+impl Platform for OnCiData {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn about(&self) -> About {
+        About {
+            source: self.source,
+            asks: &[],
+            no_config: self.no_config,
+            patience: PATIENCE,
+            network: Network::NotNeeded,
+            modules: &[Module::Expected("isofs"), Module::Expected("vfat")],
+            tested: Tested::RealMedium,
+        }
+    }
+
+    fn asks(&self) -> Vec<String> {
+        self.data.describe()
+    }
+
+    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+        self.data.answer(site)
+    }
+
+    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
+        Some(self.facts)
     }
 }
 

@@ -2,23 +2,12 @@
 
 use super::drive::Drive;
 use super::leases;
-use super::openstack::of_drive;
 use super::probes::{self, Probe, Race};
 use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 use crate::fetch::{FetchError, Request};
 
 const USER_DATA: &str = "/cloudstack/userdata/user_data.txt";
-/// The same drive, by the two labels it may have.
-const DRIVES: [Drive; 2] = [
-    Drive {
-        label: "config-2",
-        path: USER_DATA,
-    },
-    Drive {
-        label: "CONFIG-2",
-        path: USER_DATA,
-    },
-];
+const DRIVES: [Drive; 2] = Drive::by_either_label(USER_DATA);
 
 /// The platform.
 pub struct CloudStack;
@@ -51,16 +40,12 @@ impl Platform for CloudStack {
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        if site.fetcher.is_offline() {
-            let what = "the service of CloudStack".into();
-            return Ok(Answer::NeedsNetwork { what });
-        }
-        let mut probes: Vec<Probe<'_>> = DRIVES.iter().map(of_drive).collect();
-        probes.push(Probe {
+        let service = Probe {
             name: "the service at the DHCP server".into(),
             ask: Box::new(ask_service),
-        });
-        probes::answer(&probes, site)
+        };
+        let what = "the service of CloudStack".into();
+        probes::drives_or_service(&DRIVES, service, what, site)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

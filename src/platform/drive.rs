@@ -29,6 +29,12 @@ pub struct Drive {
 }
 
 impl Drive {
+    /// The same drive, by the two labels it may have where it is made as OpenStack does.
+    pub const fn by_either_label(path: &'static str) -> [Drive; 2] {
+        let (label, other) = ("config-2", "CONFIG-2");
+        [Drive { label, path }, Drive { label: other, path }]
+    }
+
     /// Waits for the drive, and reads the config; nothing if there is no such file.
     ///
     /// # Errors

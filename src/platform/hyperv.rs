@@ -5,10 +5,9 @@ mod exchange;
 mod message;
 
 use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
+use crate::config::data_url;
 use crate::config::model::{File, Resource};
 use anyhow::Context;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use exchange::Pools;
 use nix::libc::O_NONBLOCK;
 use std::os::unix::fs::OpenOptionsExt;
@@ -89,13 +88,13 @@ fn answer(pools: &Pools) -> Answer {
 fn files(pools: &Pools) -> impl Iterator<Item = File> + '_ {
     pools.0.iter().enumerate().map(|(number, pairs)| {
         let records = pairs.iter().flat_map(message::record);
-        let text = STANDARD.encode(records.collect::<Vec<u8>>());
+        let text: Vec<u8> = records.collect();
         File {
             path: format!("{POOL_FILES}{number}"),
             overwrite: Some(true),
             mode: Some(POOL_MODE),
             contents: Resource {
-                source: Some(format!("data:;base64,{text}")),
+                source: Some(data_url::of(&text)),
                 ..Resource::default()
             },
             ..File::default()
@@ -107,6 +106,8 @@ fn files(pools: &Pools) -> impl Iterator<Item = File> + '_ {
 mod tests {
     use super::message::Pair;
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     fn pools(pairs: &[(usize, &str, &str)]) -> Pools {
         let mut pools = Pools::default();

@@ -1,8 +1,8 @@
 //! Platform `kubevirt`: user data on a disk of the virtual machine, in the form of NoCloud or of OpenStack.
 
 use super::drive::Drive;
-use super::openstack::{self, of_drive};
-use super::probes::{self, Probe};
+use super::openstack;
+use super::probes::{self, Probe, of_drive};
 use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
 
 const DRIVES: [Drive; 2] = [

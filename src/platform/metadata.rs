@@ -204,7 +204,8 @@ fn is_not_found(error: &anyhow::Error) -> bool {
 
 /// True if a service does not know, or no longer, who asks.
 fn is_unauthorized(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(FetchError::Status { status, .. }) if status.starts_with("401"))
+    let cause = error.downcast_ref::<FetchError>();
+    cause.is_some_and(|cause| cause.has_status(401))
 }
 
 /// A platform whose config is one document of a service.

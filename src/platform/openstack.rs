@@ -4,30 +4,18 @@
 use super::drive::Drive;
 use super::probes::{self, Probe, Race};
 use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
-use crate::fetch::{FetchError, Request, Route, Service};
+use crate::fetch::{FetchError, Request, Route, Service, sleep_unless};
 use anyhow::anyhow;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the service at other addresses may still have what one address has not.
 const OTHERS: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(20);
 
-/// The same drive, by the two labels it may have.
-pub const DRIVES: [Drive; 2] = [
-    Drive {
-        label: "config-2",
-        path: USER_DATA,
-    },
-    Drive {
-        label: "CONFIG-2",
-        path: USER_DATA,
-    },
-];
+pub const DRIVES: [Drive; 2] = Drive::by_either_label(USER_DATA);
 /// Where drives and the service have user data.
 pub const USER_DATA: &str = "/openstack/latest/user_data";
 const URL: &str = "http://169.254.169.254/openstack/latest/user_data";
@@ -65,28 +53,16 @@ impl Platform for OpenStack {
     }
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        if site.fetcher.is_offline() {
-            let what = format!("the metadata service of {}", self.0);
-            return Ok(Answer::NeedsNetwork { what });
-        }
-        let mut probes: Vec<Probe<'_>> = DRIVES.iter().map(of_drive).collect();
-        probes.push(Probe {
+        let service = Probe {
             name: "the metadata service".into(),
             ask: Box::new(ask_service),
-        });
-        probes::answer(&probes, site)
+        };
+        let what = format!("the metadata service of {}", self.0);
+        probes::drives_or_service(&DRIVES, service, what, site)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {
         Some(&facts::openstack::SOURCE)
-    }
-}
-
-/// Waits for a drive, for as long as it takes.
-pub fn of_drive(drive: &Drive) -> Probe<'_> {
-    Probe {
-        name: format!("config drive {}", drive.label),
-        ask: Box::new(|race| drive.read(None, race.log, &|| race.is_over())),
     }
 }
 
@@ -115,10 +91,9 @@ fn ask_at(request: &Request, race: &Race<'_>, undecided: &AtomicUsize) -> anyhow
     match fetched {
         Ok((text, _)) => Ok(text),
         Err(FetchError::NotFound { .. }) => {
-            let end = Instant::now() + OTHERS;
-            while undecided.load(Ordering::Relaxed) > 0 && !race.is_over() && Instant::now() < end {
-                sleep(PAUSE);
-            }
+            let is_decided = || undecided.load(Ordering::Relaxed) == 0 || race.is_over();
+            // What ends the wait changes nothing.
+            let _ = sleep_unless(&is_decided, OTHERS);
             Ok(Vec::new())
         }
         Err(error) => Err(error.into()),

@@ -1,5 +1,6 @@
 //! Several places that may have the config, asked at once: the first that answers decides.
 
+use super::drive::Drive;
 use super::{Answer, Site};
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
 use crate::log::Log;
@@ -121,6 +122,33 @@ pub fn answer(probes: &[Probe<'_>], site: &Site<'_>) -> anyhow::Result<Answer> {
             Ok(Answer::Empty)
         }
     }
+}
+
+/// Waits for a drive, for as long as it takes.
+pub fn of_drive(drive: &Drive) -> Probe<'_> {
+    Probe {
+        name: format!("config drive {}", drive.label),
+        ask: Box::new(|race| drive.read(None, race.log, &|| race.is_over())),
+    }
+}
+
+/// The config of a drive or of a service of the cloud, whichever answers first. A service needs a network, which is
+/// said before any drive is waited for; `what` names it.
+///
+/// # Errors
+/// As [`answer`].
+pub fn drives_or_service<'a>(
+    drives: &'a [Drive],
+    service: Probe<'a>,
+    what: String,
+    site: &Site<'_>,
+) -> anyhow::Result<Answer> {
+    if site.fetcher.is_offline() {
+        return Ok(Answer::NeedsNetwork { what });
+    }
+    let drives = drives.iter().map(of_drive);
+    let probes: Vec<Probe<'_>> = drives.chain([service]).collect();
+    answer(&probes, site)
 }
 
 #[cfg(test)]

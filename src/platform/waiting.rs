@@ -1,13 +1,12 @@
 //! Waiting for what another machine, or somebody, has still to attach.
 
+use crate::fetch::sleep_unless;
 use crate::log::Log;
 use anyhow::bail;
 use std::time::{Duration, Instant};
 
 /// How long to wait in silence, and between two lines that say what is waited for.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How long a pause runs before looking whether it is still wanted.
-const CANCEL_CHECK: Duration = Duration::from_millis(10);
 
 /// A wait under way.
 pub struct Waiting<'a> {
@@ -43,21 +42,14 @@ impl<'a> Waiting<'a> {
     /// # Errors
     /// The limit is over, or nobody waits any more.
     pub fn pause(&mut self, pause: Duration) -> anyhow::Result<()> {
-        let end = Instant::now() + pause;
-        loop {
-            if (self.cancelled)() {
-                bail!("waiting for {} was cancelled", self.what);
-            }
-            let passed = self.start.elapsed();
-            if let Some(limit) = self.limit.filter(|limit| passed >= *limit) {
-                let (what, seconds) = (&self.what, limit.as_secs());
-                bail!("{what} did not appear within {seconds} s");
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            std::thread::sleep(left.min(CANCEL_CHECK));
+        let left = |limit: Duration| limit.saturating_sub(self.start.elapsed());
+        let pause = self.limit.map_or(pause, |limit| pause.min(left(limit)));
+        if sleep_unless(self.cancelled, pause).is_err() {
+            bail!("waiting for {} was cancelled", self.what);
+        }
+        if let Some(limit) = self.limit.filter(|limit| left(*limit).is_zero()) {
+            let (what, seconds) = (&self.what, limit.as_secs());
+            bail!("{what} did not appear within {seconds} s");
         }
         if self.told.elapsed() >= SILENCE {
             self.told = Instant::now();

@@ -6,4 +6,7 @@ mod command;
 mod documented;
 mod drives;
 mod lease;
+#[allow(dead_code, reason = "a part of it is enough here")]
+#[path = "../common/namespace.rs"]
+mod namespace;
 mod world;

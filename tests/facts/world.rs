@@ -1,7 +1,7 @@
 //! A network of one thread's own, in which the addresses of metadata services belong to the test. It ends with the
 //! thread.
 
-use nix::sched::{CloneFlags, unshare};
+use crate::namespace;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -62,9 +62,8 @@ pub fn with(address: &str, pages: Vec<Page>, test: impl FnOnce(&World) + Send + 
 
 impl World {
     fn enter(address: &str, pages: Vec<Page>) -> Self {
-        unshare(CloneFlags::CLONE_NEWNET).expect("a network of our own; these tests need root");
-        ip("link set lo up");
-        ip(&format!("address add {address}/32 dev lo"));
+        namespace::enter();
+        namespace::add_address(address);
         let address: SocketAddr = format!("{address}:80").parse().expect("an address");
         let listener = TcpListener::bind(address).expect("the address is ours");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -145,11 +144,4 @@ fn serve(
     let head =
         format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     (&stream).write_all(format!("{head}{body}").as_bytes())
-}
-
-fn ip(words: &str) {
-    let output = Command::new("ip").args(words.split(' ')).output();
-    let output = output.expect("ip runs; see tests/needs.sh");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ip {words}: {errors}");
 }

@@ -3,15 +3,13 @@
 use super::{Body, Stand, kept_keys, options};
 use crate::boot::trouble::Trouble;
 use crate::boot::{aliases, oem};
-use crate::config::{Config, Document};
+use crate::config::{Config, Document, data_url};
 use crate::execute::Keys;
 use crate::facts::Observed;
 use crate::host::{Devices, wait};
 use crate::observe;
 use crate::plan::{self, Options, Part, Plan};
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -95,9 +93,8 @@ fn look_again(stand: &Stand<'_>, before: Observed, part: &Plan) -> Result<Observ
 /// Keys as the state holds them. Those of an earlier run of this stage open nothing any more, or were
 /// found to open it again.
 fn as_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
-    let url = |key: Vec<u8>| format!("data:;base64,{}", STANDARD.encode(key));
     keys.into_iter()
-        .map(|(name, key)| (name, url(key)))
+        .map(|(name, key)| (name, data_url::of(&key)))
         .collect()
 }
 

@@ -87,10 +87,7 @@ impl Port {
 
 /// A privileged port that nobody uses in the family of the URL's host.
 fn free_port(url: &Url) -> Result<u16, String> {
-    let wildcard: IpAddr = match address(url) {
-        Some(IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
-        _ => Ipv6Addr::UNSPECIFIED.into(),
-    };
+    let wildcard = wildcard(address(url));
     let mut last = String::new();
     for _ in 0..MOST_LOOKS {
         let port = fastrand::u16(1..=HIGHEST_PORT);
@@ -103,6 +100,14 @@ fn free_port(url: &Url) -> Result<u16, String> {
         }
     }
     Err(format!("no port from 1 to {HIGHEST_PORT} is free: {last}"))
+}
+
+/// All addresses of ours in the family of a host.
+fn wildcard(host: Option<IpAddr>) -> IpAddr {
+    match host {
+        Some(IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
+        _ => Ipv6Addr::UNSPECIFIED.into(),
+    }
 }
 
 fn address(url: &Url) -> Option<IpAddr> {
@@ -138,10 +143,7 @@ async fn connect(way: &Way, url: &Url) -> io::Result<tokio::net::TcpStream> {
         IpAddr::V6(_) => TcpSocket::new_v6()?,
     };
     if let Way::Port(own) = way {
-        let wildcard: IpAddr = match host {
-            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
+        let wildcard = wildcard(Some(host));
         // The kernel refuses the same connection twice: that of the attempt before must have gone, and without
         // lingering.
         let last = Port::of(own).last.take();

@@ -1,6 +1,6 @@
 //! What the running system does with block devices: mounts, swap, loop devices.
 
-use anyhow::Context;
+use crate::host::mountinfo::{self, Mount};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,17 @@ impl Uses {
     /// Looks now.
     pub fn now() -> anyhow::Result<Self> {
         let mut uses = Self::default();
-        let path = "/proc/self/mountinfo";
-        let mounts = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-        for line in mounts.lines() {
-            uses.add_mount(line);
+        for mount in mountinfo::read()? {
+            uses.add_mount(&mount);
         }
         // A kernel without swap has no such file.
         let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
         for line in swaps.lines().skip(1) {
             if let Some(device) = line.split_whitespace().next() {
-                uses.add(Path::new(&unescape(device)), "active swap".into());
+                uses.add(
+                    Path::new(&mountinfo::unescape(device)),
+                    "active swap".into(),
+                );
             }
         }
         uses.add_members();
@@ -48,10 +49,12 @@ impl Uses {
 
     /// The device number tells a mount's device even where its source does not exist (`/dev/root`), the
     /// source tells it where the number is made up (btrfs).
-    fn add_mount(&mut self, line: &str) {
-        let Some((device, point, source)) = parse_mount(line) else {
-            return;
-        };
+    fn add_mount(&mut self, mount: &Mount) {
+        let Mount {
+            device,
+            point,
+            source,
+        } = mount;
         let what = format!("mounted at {point}");
         let link = Path::new("/sys/dev/block").join(device);
         if let Some(name) = fs::read_link(link)
@@ -62,7 +65,7 @@ impl Uses {
             self.add(&Path::new("/dev").join(name), what.clone());
         }
         if source.starts_with('/') {
-            self.add(Path::new(&source), what);
+            self.add(Path::new(source), what);
         }
     }
 
@@ -96,46 +99,4 @@ fn names(directory: &str) -> Vec<String> {
     entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
-}
-
-/// Device number, mount point and source of a line of mountinfo.
-fn parse_mount(line: &str) -> Option<(&str, String, String)> {
-    let (left, right) = line.split_once(" - ")?;
-    let mut fields = left.split(' ').skip(2);
-    let (device, _, point) = (fields.next()?, fields.next()?, fields.next()?);
-    let source = right.split(' ').nth(1)?;
-    Some((device, unescape(point), unescape(source)))
-}
-
-/// `\040` as the kernel writes a space.
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..3)
-            .filter(|_| *first == b'\\')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = &tail[if code.is_some() { 3 } else { 0 }..];
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mounts_are_read_with_their_spaces() {
-        let line =
-            r"36 25 7:1 / /srv/two\040words rw,relatime shared:1 master:2 - ext4 /dev/root rw";
-        let (device, point, source) = parse_mount(line).expect("a mount");
-        assert_eq!(
-            (device, &*point, &*source),
-            ("7:1", "/srv/two words", "/dev/root")
-        );
-        assert_eq!(parse_mount("nonsense"), None);
-    }
 }

@@ -1,0 +1,75 @@
+//! What is mounted, as the kernel tells this process (`/proc/self/mountinfo`, proc(5)).
+
+use anyhow::Context;
+use std::fs;
+
+const FILE: &str = "/proc/self/mountinfo";
+
+/// A mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Major and minor number of its device, e.g. `7:1`; made up for file systems of several devices.
+    pub device: String,
+    /// Where it is.
+    pub point: String,
+    /// What was mounted, as whoever mounted it said.
+    pub source: String,
+}
+
+/// All mounts, in the order they were made.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read() -> anyhow::Result<Vec<Mount>> {
+    let text = fs::read_to_string(FILE).with_context(|| format!("cannot read {FILE}"))?;
+    Ok(text.lines().filter_map(parse).collect())
+}
+
+fn parse(line: &str) -> Option<Mount> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut fields = left.split(' ').skip(2);
+    let (device, _, point) = (fields.next()?, fields.next()?, fields.next()?);
+    let source = right.split(' ').nth(1)?;
+    Some(Mount {
+        device: device.into(),
+        point: unescape(point),
+        source: unescape(source),
+    })
+}
+
+/// `\040` as the kernel writes a space.
+pub fn unescape(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = tail
+            .get(..3)
+            .filter(|_| *first == b'\\')
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = &tail[if code.is_some() { 3 } else { 0 }..];
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mounts_are_read_with_their_spaces() {
+        let line =
+            r"36 25 7:1 / /srv/two\040words rw,relatime shared:1 master:2 - ext4 /dev/root rw";
+        let Mount {
+            device,
+            point,
+            source,
+        } = parse(line).expect("a mount");
+        assert_eq!(
+            (&*device, &*point, &*source),
+            ("7:1", "/srv/two words", "/dev/root")
+        );
+        assert_eq!(parse("nonsense"), None);
+    }
+}
