@@ -2,8 +2,13 @@
 //! files stand in for them where that can be, and elsewhere the program must say what is missing. What goes over the
 //! channels is the matter of the unit tests of each platform.
 
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+#[path = "common/ended.rs"]
+mod ended;
+#[allow(dead_code, reason = "a part of it is enough here")]
+#[path = "common/namespace.rs"]
+mod namespace;
+
+use ended::Ended;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs::{self, Permissions};
@@ -11,7 +16,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread::JoinHandle;
 use tempfile::TempDir;
 
@@ -55,19 +60,13 @@ impl Machine {
             "{}:/usr/sbin:/usr/bin:/sbin:/bin",
             self.path("bin").display()
         );
-        let output = Command::new(env!("CARGO_BIN_EXE_kindling"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kindling"));
+        command
             .args(arguments)
             .env("PATH", path)
             .env("IGNITION_KERNEL_CMDLINE_PATH", "/dev/null")
-            .env("KINDLING_RUN_DIR", self.path("run"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("kindling runs");
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).expect("text"),
-            said: String::from_utf8(output.stderr).expect("text"),
-        }
+            .env("KINDLING_RUN_DIR", self.path("run"));
+        Ended::of(command)
     }
 
     fn fetch(&self, platform: &str) -> Ended {
@@ -97,21 +96,6 @@ impl Machine {
             "--root",
             &path("root"),
         ])
-    }
-}
-
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    said: String,
-}
-
-impl Ended {
-    #[track_caller]
-    fn assert(&self, code: i32, out: &str, said: &str) {
-        assert_eq!((self.code, &*self.out), (Some(code), out), "{self:?}");
-        assert!(self.said.contains(said), "{said:?} is not in {self:?}");
     }
 }
 
@@ -270,14 +254,10 @@ fn each_step_of_zvm_that_fails_is_told() {
     }
 }
 
-/// Takes this thread into mounts of its own, in which this directory is the bus.
+/// Takes this thread into a world of its own, in which this directory is the bus.
 fn in_front_of_bus(directory: &Path) {
-    unshare(CloneFlags::CLONE_NEWNS).expect("mounts of our own; this test needs root");
-    let none = None::<&str>;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).expect("private mounts");
-    let bus = "/sys/bus/platform/devices";
-    mount(Some(directory), bus, none, MsFlags::MS_BIND, none).expect("a bus of our own");
+    namespace::enter();
+    namespace::bind(directory, Path::new("/sys/bus/platform/devices"));
 }
 
 #[test]

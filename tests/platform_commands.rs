@@ -1,11 +1,15 @@
 //! `kindling platform` and `kindling fetch`, as a person in front of a machine uses them.
 
+#[path = "common/ended.rs"]
+mod ended;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ended::Ended;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use tempfile::TempDir;
 
 const CONFIG: &str = "{\"ignition\": {\"version\": \"3.4.0\"}}\n";
@@ -39,35 +43,6 @@ impl Machine {
             .env("IGNITION_CONFIG_FILE", path("config.ign"))
             .env("KINDLING_TRUSTED_KEYS_DIR", path("keys"));
         Ended::of(command)
-    }
-}
-
-/// How a run ended.
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    said: String,
-}
-
-impl Ended {
-    fn of(mut command: Command) -> Self {
-        let output: Output = command
-            .stdin(Stdio::null())
-            .output()
-            .expect("kindling runs");
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).expect("text"),
-            said: String::from_utf8(output.stderr).expect("text"),
-        }
-    }
-
-    #[track_caller]
-    fn assert(&self, code: i32, out: &str, said: &str) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        assert_eq!(self.out, out, "{self:?}");
-        assert!(self.said.contains(said), "{said:?} is not in {self:?}");
     }
 }
 

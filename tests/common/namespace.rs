@@ -41,6 +41,12 @@ pub fn add_address(address: &str) {
     run(Path::new("/"), &command);
 }
 
+/// Makes a directory empty, and its contents the test's own.
+pub fn cover(directory: &str) {
+    let empty = Some("tmpfs");
+    mount(empty, directory, empty, MsFlags::empty(), None::<&str>).expect("a directory of our own");
+}
+
 /// Makes what is at one path appear at another, where something is.
 pub fn bind(ours: &Path, theirs: &Path) {
     let bound = mount(

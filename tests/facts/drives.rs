@@ -1,8 +1,7 @@
 //! Drives that are found by their label and mounted by the shipped program. What is in them is tested beside the code.
 
+use crate::namespace;
 use crate::world::{self, LINK_LOCAL, Page};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -12,13 +11,8 @@ const LABELS: &str = "/dev/disk/by-label";
 
 /// Makes a file system with these files, and gives it a label, for this thread alone.
 fn attach(directory: &Path, label: &str, files: &[(&str, &str)]) {
-    unshare(CloneFlags::CLONE_NEWNS).expect("mounts of our own; these tests need root");
-    let none: Option<&str> = None;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).expect("private mounts");
     fs::create_dir_all("/dev/disk").expect("a place for labels");
-    let empty = Some("tmpfs");
-    mount(empty, "/dev/disk", empty, MsFlags::empty(), none).expect("labels of our own");
+    namespace::cover("/dev/disk");
     for (path, text) in files {
         let path = directory.join("tree").join(path);
         fs::create_dir_all(path.parent().expect("a directory")).expect("made");

@@ -1,21 +1,10 @@
 //! The service of CloudStack, which is at the DHCP server, as a lease of systemd-networkd names it.
 
+use crate::namespace;
 use crate::world::{self, LINK_LOCAL, Page};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use std::fs;
 
 const LEASES: &str = "/run/systemd/netif/leases";
-
-/// A `/run` of this thread alone.
-fn own_run() {
-    unshare(CloneFlags::CLONE_NEWNS).expect("mounts of our own; these tests need root");
-    let none: Option<&str> = None;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).expect("private mounts");
-    let empty = Some("tmpfs");
-    mount(empty, "/run", empty, MsFlags::empty(), none).expect("a directory of our own");
-}
 
 #[test]
 fn the_service_is_at_the_server_of_the_lease() {
@@ -26,7 +15,7 @@ fn the_service_is_at_the_server_of_the_lease() {
         Page::get("GET /latest/meta-data/public-keys", "ssh-rsa A\n"),
     ];
     world::with(LINK_LOCAL, pages, |world| {
-        own_run();
+        namespace::cover("/run");
         fs::create_dir_all(LEASES).expect("made");
         let lease = format!("ADDRESS=10.1.1.5\nSERVER_ADDRESS={LINK_LOCAL}\n");
         fs::write(format!("{LEASES}/2"), lease).expect("written");
@@ -51,7 +40,7 @@ fn the_service_is_at_the_server_of_the_lease() {
 #[test]
 fn without_a_lease_it_gives_up_in_time() {
     world::with(LINK_LOCAL, vec![], |world| {
-        own_run();
+        namespace::cover("/run");
         let said = world.metadata(&["--platform=cloudstack", "--fetch-timeout=300ms"]);
         assert_eq!((said.code, said.stdout.as_str()), (Some(4), ""), "{said:?}");
         let want = "kindling: error: platform cloudstack tells nothing: no lease of a DHCP server appeared in time";

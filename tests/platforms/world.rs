@@ -1,7 +1,6 @@
 //! A machine in a cloud of its own: a network namespace, and files nobody else sees.
 
 use crate::namespace;
-use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -42,15 +41,14 @@ impl World {
     /// Takes the calling thread, and what it starts from now on, into a new world.
     pub fn enter() -> Self {
         namespace::enter();
-        let flags = MsFlags::empty();
-        mount(Some("tmpfs"), RUN, Some("tmpfs"), flags, None::<&str>).expect("files of our own");
+        namespace::cover(RUN);
         fs::write(PROGRAM, "").expect("written");
         namespace::bind(
             Path::new(env!("CARGO_BIN_EXE_kindling")),
             Path::new(PROGRAM),
         );
         // After the program, which may come from there.
-        mount(Some("tmpfs"), "/tmp", Some("tmpfs"), flags, None::<&str>).expect("files of our own");
+        namespace::cover("/tmp");
         let world = World;
         world.put("root/etc/os-release", "");
         world.put("cmdline", "");
