@@ -162,13 +162,13 @@ fn observe_machine(
             .map_err(unobservable)?;
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
-    let views = open_views(&kept, root, devices).map_err(unobservable)?;
-    observed.kept_keys = observe::kept_keys(config, root).map_err(unobservable)?;
-    let view = observe::root::View {
-        blank_mounts: blank_mounts(config, &views),
+    let mut view = observe::root::View {
         more_paths: key_paths(config, args.mode()),
         ..observe::root::View::default()
     };
+    // Kept mounted until everything is looked at.
+    let _views = open_views(config, &kept, root, devices, &mut view).map_err(unobservable)?;
+    observed.kept_keys = observe::kept_keys(config, root).map_err(unobservable)?;
     observed.root =
         observe::root::observe(config, root, &loaded.fetcher, &view).map_err(unobservable)?;
     Ok(observed)
@@ -189,33 +189,38 @@ fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
         .collect()
 }
 
-/// File systems that are kept, mounted read only, by mount point; deepest first, so that they are
-/// unmounted in that order.
-type Views = Vec<(String, mount::View)>;
-
-/// Mount points of file systems that will be made anew: what is there now does not count. One that has
-/// never been mounted here counts as blank too; if it is not, the run that mounts it will find out.
-fn blank_mounts(config: &Config, views: &Views) -> BTreeSet<String> {
-    plan::mounts::points(config)
-        .into_iter()
-        .filter(|point| !views.iter().any(|(viewed, _)| viewed == point))
-        .collect()
-}
-
-/// Mounts file systems that will be kept, read only, so that their trees can be observed.
+/// Mounts file systems that will be kept, read only, so that their trees can be observed; the last one mounted is
+/// the first in the result, so that they are unmounted in that order. Notes in `view` where every mount point is, and
+/// which of them hide what is there now: those of file systems that will be new. One that has never been mounted
+/// here counts as new too; if it is not, the run that mounts it will find out.
 fn open_views(
+    config: &Config,
     kept: &[plan::op::Mount],
     root: &TargetRoot,
     devices: &Devices,
-) -> anyhow::Result<Views> {
+    view: &mut observe::root::View,
+) -> anyhow::Result<Vec<mount::View>> {
     if !kept.is_empty() {
         mount::enter_private_namespace()?;
     }
-    let mut views = Views::new();
-    for wanted in kept {
-        let device = devices.open(&wanted.device, Access::Read)?;
-        let view = mount::View::open(device.path(), root, &wanted.point, &wanted.format)?;
-        views.splice(0..0, view.map(|view| (wanted.point.clone(), view)));
+    let mut opened: Vec<mount::View> = Vec::new();
+    for written in plan::mounts::written_points(config) {
+        let point = observe::resolve_point(root, view, &written)?;
+        if let Ok(point) = &point {
+            let stays = kept.iter().find(|mount| mount.point == written);
+            let seen = match stays {
+                Some(mount) => {
+                    let device = devices.open(&mount.device, Access::Read)?;
+                    mount::View::open(device.path(), root, point, &mount.format)?
+                }
+                None => None,
+            };
+            match seen {
+                Some(seen) => opened.insert(0, seen),
+                None => _ = view.blank_mounts.insert(point.clone()),
+            }
+        }
+        view.mount_points.insert(written, point);
     }
-    Ok(views)
+    Ok(opened)
 }

@@ -273,6 +273,19 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// Paths of the entries with `overwrite`, as written.
+    pub fn replacing(&self) -> impl Iterator<Item = &str> {
+        let directories = self.directories.iter().map(|d| (&d.path, d.overwrite));
+        let files = self.files.iter().map(|f| (&f.path, f.overwrite));
+        let links = self.links.iter().map(|l| (&l.path, l.overwrite));
+        let entries = directories.chain(files).chain(links);
+        entries
+            .filter(|(_, overwrite)| *overwrite == Some(true))
+            .map(|(path, _)| path.as_str())
+    }
+}
+
 /// An owner by id or by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -4,7 +4,7 @@
 //! observation looks at the machine, planning at the facts. All paths are absolute, clean, and mean
 //! places inside the target; `..` never climbs above it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
 const MAX_LINKS: usize = 40;
@@ -18,8 +18,6 @@ pub enum Seen {
     Directory,
     /// A symbolic link with this target text.
     Link(String),
-    /// A symbolic link the config makes: its author knows where it leads.
-    WishedLink(String),
     /// Anything else.
     Other,
 }
@@ -33,14 +31,11 @@ pub enum ResolveError {
         /// Where following stopped.
         at: String,
     },
-    /// A link climbs above the root, or names an absolute path that is not in it: whoever made it
-    /// meant a place outside.
-    #[error("{at} is a symbolic link to {target}, which leads out of the target root")]
-    LeadsOut {
-        /// The link.
+    /// A link climbs with `..` out of a directory that does not exist, so that no kernel could follow it.
+    #[error("{at} does not exist, and a symbolic link leads through it and back with `..`")]
+    ThroughNothing {
+        /// The missing directory.
         at: String,
-        /// Its target.
-        target: String,
     },
     /// Something on the way is no directory.
     #[error("{at} is not a directory")]
@@ -111,6 +106,18 @@ pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(parent(path), |p| parent(p)).take_while(|p| *p != "/")
 }
 
+/// Where the directory at `path` is when a link at the last component is followed as well.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_directory<E: From<ResolveError>>(
+    path: &str,
+    look: impl FnMut(&str) -> Result<Seen, E>,
+) -> Result<String, E> {
+    let inside = resolve(&child(path, "x"), look)?;
+    Ok(parent(&inside).unwrap_or("/").to_owned())
+}
+
 /// Number of components of a clean path.
 pub fn depth(path: &str) -> usize {
     path.split('/').filter(|part| !part.is_empty()).count()
@@ -124,9 +131,12 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Follows all links on the way to `path`, but not the last component, inside the target: absolute
-/// targets start at its root. Components of `path` that do not exist stay as written; but the directory
-/// an absolute link points into must exist, or else the link is taken to mean a place outside.
+/// Follows all links on the way to `path`, but not the last component, as a process does whose root
+/// directory is the target (chroot(2)): absolute targets start at the target's root, and `..` stays there.
+/// Components that do not exist stay as written; whoever writes below them makes them as directories.
+///
+/// # Errors
+/// A loop of links, something on the way that is no directory, or whatever `look` fails with.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
     mut look: impl FnMut(&str) -> Result<Seen, E>,
@@ -135,17 +145,16 @@ pub fn resolve<E: From<ResolveError>>(
     let mut todo: Vec<String> = components(path).rev().map(str::to_owned).collect();
     let mut here = String::from("/");
     let mut links = 0;
-    // The last link followed, and how much is left to walk when its target is reached.
-    let mut link = Link::default();
+    // How much is left to walk when the target of the last link is reached.
+    let mut rest = usize::MAX;
     while let Some(part) = todo.pop() {
         if part == ".." {
-            here = match parent(&here) {
-                Some(above) => above.to_owned(),
-                None if todo.len() >= link.rest && links > 0 => {
-                    return Err(link.leads_out().into());
-                }
-                None => here,
-            };
+            // What a link names has to be there for a kernel to follow it; the rest of a path can be made.
+            let is_in_target = todo.len() >= rest;
+            if here != "/" && is_in_target && look(&here)? == Seen::Missing {
+                return Err(ResolveError::ThroughNothing { at: here }.into());
+            }
+            here = parent(&here).unwrap_or("/").to_owned();
             continue;
         }
         let at = child(&here, &part);
@@ -153,65 +162,22 @@ pub fn resolve<E: From<ResolveError>>(
             return Ok(at);
         }
         match look(&at)? {
-            Seen::Missing if link.absolute && todo.len() > link.rest => {
-                return Err(link.leads_out().into());
-            }
-            Seen::Missing | Seen::Directory => {
-                here = at;
-                continue;
-            }
+            Seen::Missing | Seen::Directory => here = at,
             Seen::Other => return Err(ResolveError::NotADirectory { at }.into()),
+            Seen::Link(_) if links == MAX_LINKS => {
+                return Err(ResolveError::TooManyLinks { at }.into());
+            }
             Seen::Link(target) => {
-                let absolute = target.starts_with('/');
-                let rest = todo.len();
-                link = Link {
-                    at,
-                    target,
-                    absolute,
-                    rest,
-                };
                 links += 1;
-            }
-            Seen::WishedLink(target) => {
-                let rest = todo.len();
-                link = Link {
-                    at,
-                    target,
-                    absolute: false,
-                    rest,
-                };
-                links += 1;
+                rest = todo.len();
+                if target.starts_with('/') {
+                    here = "/".into();
+                }
+                todo.extend(components(&target).rev().map(str::to_owned));
             }
         }
-        if links > MAX_LINKS {
-            return Err(ResolveError::TooManyLinks { at: link.at }.into());
-        }
-        if link.target.starts_with('/') {
-            here = "/".into();
-        }
-        todo.extend(components(&link.target).rev().map(str::to_owned));
     }
     Ok(here)
-}
-
-/// A link being followed.
-#[derive(Default)]
-struct Link {
-    at: String,
-    target: String,
-    /// An absolute one that was there before: its target has to be there as well.
-    absolute: bool,
-    /// Components left to walk once its target is reached.
-    rest: usize,
-}
-
-impl Link {
-    fn leads_out(&self) -> ResolveError {
-        ResolveError::LeadsOut {
-            at: self.at.clone(),
-            target: self.target.clone(),
-        }
-    }
 }
 
 fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
@@ -222,11 +188,15 @@ fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 /// What the config puts where links are looked for: resolution sees its links as if they existed,
 /// since a file below a link of the same config belongs where that link will lead.
 #[derive(Debug, Clone, Default)]
-pub struct Overlay(HashMap<String, Seen>);
+pub struct Overlay {
+    places: HashMap<String, Seen>,
+    /// Directories whose present content goes: nothing below them is seen that the config does not put there.
+    emptied: HashSet<String>,
+}
 
 impl Overlay {
     /// Places the wishes, outermost first: paths as written, with the target of a link or `None`
-    /// for a directory.
+    /// for a directory that replaces what is there.
     pub fn place<'w, E: From<ResolveError>>(
         wishes: impl Iterator<Item = (&'w str, Option<&'w str>)>,
         mut look: impl FnMut(&str) -> Result<Seen, E>,
@@ -235,12 +205,18 @@ impl Overlay {
         wishes.sort_by_key(|(path, _)| depth(path));
         let mut overlay = Overlay::default();
         for (path, target) in wishes {
-            let seen = target.map_or(Seen::Directory, |target| Seen::WishedLink(target.into()));
-            let place = resolve(path, |at| overlay.look(at, &mut look));
             // A path that cannot be resolved is reported when its entry is planned.
-            if let Ok(place) = place {
-                overlay.0.insert(place, seen);
-            }
+            let Ok(place) = resolve(path, |at| overlay.look(at, &mut look)) else {
+                continue;
+            };
+            let seen = match target {
+                Some(target) => Seen::Link(target.into()),
+                None => {
+                    overlay.emptied.insert(place.clone());
+                    Seen::Directory
+                }
+            };
+            overlay.places.insert(place, seen);
         }
         overlay
     }
@@ -251,7 +227,15 @@ impl Overlay {
         path: &str,
         mut look: impl FnMut(&str) -> Result<Seen, E>,
     ) -> Result<Seen, E> {
-        self.0.get(path).cloned().map_or_else(|| look(path), Ok)
+        if let Some(seen) = self.places.get(path) {
+            return Ok(seen.clone());
+        }
+        let is_emptied =
+            !self.emptied.is_empty() && ancestors(path).any(|above| self.emptied.contains(above));
+        match is_emptied {
+            true => Ok(Seen::Missing),
+            false => look(path),
+        }
     }
 }
 
@@ -264,8 +248,10 @@ mod tests {
             "/usr" | "/data" => Seen::Directory,
             "/lib" => Seen::Link("usr/lib".into()),
             "/abs" => Seen::Link("/data/../usr".into()),
+            "/usr/lib" => Seen::Directory,
             "/up" => Seen::Link("../../../data".into()),
             "/host" => Seen::Link("/home/me/outside".into()),
+            "/back" => Seen::Link("gone/../data".into()),
             "/chain" => Seen::Link("abs/share".into()),
             "/usr/share" => Seen::Link("/data".into()),
             "/loop" => Seen::Link("loop".into()),
@@ -304,17 +290,17 @@ mod tests {
     }
 
     #[test]
-    fn refuses_links_that_lead_out_of_the_root() {
-        for (path, at, target) in [
-            ("/up/x", "/up", "../../../data"),
-            ("/host/x", "/host", "/home/me/outside"),
-        ] {
-            let leads_out = ResolveError::LeadsOut {
-                at: at.into(),
-                target: target.into(),
-            };
-            assert_eq!(resolve(path, tree), Err(leads_out), "{path}");
+    fn links_are_followed_inside_the_root_as_a_chroot_does() {
+        for (path, want) in [("/up/x", "/data/x"), ("/host/x", "/home/me/outside/x")] {
+            assert_eq!(resolve(path, tree), Ok(want.to_owned()), "{path}");
         }
+    }
+
+    #[test]
+    fn a_link_through_a_missing_directory_and_back_leads_nowhere() {
+        let error = ResolveError::ThroughNothing { at: "/gone".into() };
+        assert_eq!(resolve("/back/x", tree), Err(error));
+        assert_eq!(resolve("/gone/../x", tree), Ok("/x".into()));
     }
 
     #[test]
@@ -324,6 +310,24 @@ mod tests {
         let resolve = |path| resolve(path, |at| overlay.look(at, tree));
         assert_eq!(resolve("/log/a"), Ok("/usr/lib/log/a".into()));
         assert_eq!(resolve("/log/deep/a"), Ok("/data/deep/a".into()));
+    }
+
+    #[test]
+    fn what_an_emptied_directory_holds_is_not_seen() {
+        let overlay = Overlay::place([("/lib/emptied", None)].into_iter(), tree);
+        let look = |at: &str| match at {
+            "/usr/lib/emptied/old" => Ok(Seen::Link("/data".into())),
+            other => tree(other),
+        };
+        let path = resolve("/lib/emptied/old/x", |at| overlay.look(at, look));
+        assert_eq!(path, Ok("/usr/lib/emptied/old/x".into()));
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_that_directory() {
+        for (path, want) in [("/lib", "/usr/lib"), ("/", "/"), ("/new", "/new")] {
+            assert_eq!(resolve_directory(path, tree), Ok(want.to_owned()), "{path}");
+        }
     }
 
     #[test]

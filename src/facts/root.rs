@@ -1,5 +1,6 @@
 //! Facts about the target root tree.
 
+use super::paths::ResolveError;
 use std::collections::BTreeMap;
 
 /// What exists in the target root at the paths a config touches.
@@ -11,6 +12,11 @@ use std::collections::BTreeMap;
 pub struct RootFacts {
     /// Existing nodes by path.
     pub nodes: BTreeMap<String, NodeFacts>,
+    /// Where the mount points of the config are in the tree, by the clean path that the config has for them:
+    /// all links on the way are followed. Empty where nothing has to be found out.
+    pub mount_points: BTreeMap<String, Result<String, ResolveError>>,
+    /// File systems mounted in the tree before this run, by path; `/` stands for the one that holds the root.
+    pub mounts: BTreeMap<String, MountFacts>,
     /// Account databases of the target.
     pub accounts: super::AccountFacts,
     /// Units among those the config disables that are enabled in the target: a link in a
@@ -24,6 +30,13 @@ pub struct RootFacts {
     pub mdadm_conf_texts: BTreeMap<String, String>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
+}
+
+/// A file system that is mounted in the target tree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MountFacts {
+    /// Nothing can be written to it.
+    pub read_only: bool,
 }
 
 /// What `/etc/selinux/config` of the target says.

@@ -7,9 +7,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -86,9 +87,7 @@ pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
         path.push_str(part);
         let made = root
             .open_at(&parent, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
-            .and_then(|parent| {
-                nix::sys::stat::mkdirat(&parent, part, Mode::from_bits_truncate(0o755))
-            });
+            .and_then(|parent| mkdirat(&parent, part, Mode::from_bits_truncate(0o755)));
         match made {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => bail!("cannot make directory {path} for a mount: {error}"),
@@ -97,12 +96,13 @@ pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Opens a mount point. A link on the way is an error: it was none when the mount was planned, and following it
+/// would put the file system somewhere else.
 fn open_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let opened = if point == "/" {
         root.open()
     } else {
-        root.open_at(point, flags, Mode::empty())
+        root.open_without_links(point, OFlag::O_PATH | OFlag::O_DIRECTORY)
     };
     opened.with_context(|| format!("mount point {point} is not a directory"))
 }
@@ -123,7 +123,16 @@ pub fn sync(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
 /// # Errors
 /// It stays busy; the point is named.
 pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
-    unmount_path(&host_path(root, point))
+    let Some((above, name)) = point.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
+        return unmount_path(root.path(), point);
+    };
+    // By the directory it is in: a path of the host would follow links of the target on the host.
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let above = root
+        .open_at(above, flags, Mode::empty())
+        .with_context(|| format!("cannot open the directory of mount point {point}"))?;
+    let path = format!("/proc/self/fd/{}/{name}", above.as_raw_fd());
+    unmount_path(Path::new(&path), point)
 }
 
 /// Unmounts all that is mounted at `root` and below, the last first. For runs that end early: what is left to the end of the
@@ -132,7 +141,7 @@ pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
 pub fn unmount_all(root: &TargetRoot) {
     let mounts = mountinfo::read().unwrap_or_default();
     for point in points_below(&mounts, root.path()).rev() {
-        let _ = unmount_path(point);
+        let _ = unmount_path(point, &point.to_string_lossy());
     }
 }
 
@@ -142,19 +151,16 @@ fn points_below<'m>(mounts: &'m [Mount], root: &Path) -> impl DoubleEndedIterato
     points.filter(move |point| point.starts_with(root))
 }
 
-fn unmount_path(path: &Path) -> anyhow::Result<()> {
+/// Unmounts what is mounted at a path of the host; `point` is its name for people.
+fn unmount_path(path: &Path, point: &str) -> anyhow::Result<()> {
     for attempt in 1..=UNMOUNT_ATTEMPTS {
         match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
             Ok(()) => return Ok(()),
             Err(Errno::EBUSY) if attempt < UNMOUNT_ATTEMPTS => sleep(Duration::from_millis(50)),
-            Err(error) => bail!("cannot unmount {}: {error}", path.display()),
+            Err(error) => bail!("cannot unmount {point}: {error}"),
         }
     }
     Ok(())
-}
-
-fn host_path(root: &TargetRoot, point: &str) -> PathBuf {
-    root.path().join(point.trim_start_matches('/'))
 }
 
 /// Splits mount options into flags of mount(2) and data for the file system.
@@ -206,11 +212,15 @@ fn flag(option: &str) -> Option<(MsFlags, bool)> {
 /// A read-only look at a file system that stays as it is; unmounted when dropped.
 #[derive(Debug)]
 pub struct View {
-    path: PathBuf,
+    root: TargetRoot,
+    point: String,
+    /// Directories made for it to be mounted on, outermost first; they go with it.
+    made: Vec<String>,
 }
 
 impl View {
-    /// Mounts `device` read only at `point`, without replaying its journal: looking must not write.
+    /// Mounts `device` read only at `point`, without replaying its journal: looking must not write. The point is
+    /// a path inside the root without links.
     /// `None` if a file system looked at already has no directory to mount it on.
     ///
     /// # Errors
@@ -227,9 +237,13 @@ impl View {
             "btrfs" => "rescue=nologreplay",
             _ => "",
         };
-        let path = host_path(root, point);
+        let mut view = Self {
+            root: root.clone(),
+            point: String::new(),
+            made: Vec::new(),
+        };
         // Below a file system that is looked at already nothing can be made.
-        if std::fs::create_dir_all(&path).is_err() {
+        if view.make_point(point).is_err() {
             return Ok(None);
         }
         mount(
@@ -239,21 +253,52 @@ impl View {
             format,
             &["ro".into(), no_replay.into()],
         )?;
-        Ok(Some(Self { path }))
+        point.clone_into(&mut view.point);
+        Ok(Some(view))
+    }
+
+    /// Makes the directories that are missing on the way to the point, and remembers them.
+    fn make_point(&mut self, point: &str) -> nix::Result<()> {
+        let ends = point.match_indices('/').map(|(at, _)| at).skip(1);
+        for end in ends.chain([point.len()]) {
+            let path = &point[..end];
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            if name.is_empty() {
+                continue;
+            }
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+            let above = self.root.open_at(above, flags, Mode::empty())?;
+            match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => self.made.push(path.to_owned()),
+                Err(Errno::EEXIST) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
         // The namespace is private: what cannot be unmounted now goes with the process.
-        let _ = unmount_path(&self.path);
+        if !self.point.is_empty() {
+            let _ = unmount(&self.root, &self.point);
+        }
+        for path in self.made.iter().rev() {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+            let _ = self
+                .root
+                .open_at(above, flags, Mode::empty())
+                .and_then(|above| unlinkat(&above, name, UnlinkatFlags::RemoveDir));
+        }
     }
 }
 
 /// A short look at a file system, read only, but with its journal replayed; unmounted when dropped.
 #[derive(Debug)]
 pub struct Momentary {
-    path: PathBuf,
+    root: TargetRoot,
 }
 
 impl Momentary {
@@ -263,16 +308,14 @@ impl Momentary {
     /// Names device and type.
     pub fn open(device: &Path, root: &TargetRoot, format: &str) -> anyhow::Result<Self> {
         mount(device, root, "/", format, &["ro".into()])?;
-        Ok(Self {
-            path: host_path(root, "/"),
-        })
+        Ok(Self { root: root.clone() })
     }
 }
 
 impl Drop for Momentary {
     fn drop(&mut self) {
         // The namespace is private: what cannot be unmounted now goes with it.
-        let _ = unmount_path(&self.path);
+        let _ = unmount(&self.root, "/");
     }
 }
 
@@ -286,6 +329,7 @@ mod tests {
             device: "7:0".into(),
             point: point.into(),
             source: "/dev/loop0".into(),
+            read_only: false,
         };
         let mounts = ["/", "/t/r", "/t/r/a b", "/t/root"].map(mount);
         let found: Vec<&Path> = points_below(&mounts, Path::new("/t/r")).collect();

@@ -14,6 +14,8 @@ pub struct Mount {
     pub point: String,
     /// What was mounted, as whoever mounted it said.
     pub source: String,
+    /// The mount, or the file system under it, is read only.
+    pub read_only: bool,
 }
 
 /// All mounts, in the order they were made.
@@ -29,11 +31,17 @@ fn parse(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let mut fields = left.split(' ').skip(2);
     let (device, _, point) = (fields.next()?, fields.next()?, fields.next()?);
-    let source = right.split(' ').nth(1)?;
+    let options = fields.next().unwrap_or_default();
+    let mut right = right.split(' ').skip(1);
+    let source = right.next()?;
+    let all = options
+        .split(',')
+        .chain(right.next().unwrap_or_default().split(','));
     Some(Mount {
         device: device.into(),
         point: unescape(point),
         source: unescape(source),
+        read_only: all.into_iter().any(|option| option == "ro"),
     })
 }
 
@@ -65,11 +73,19 @@ mod tests {
             device,
             point,
             source,
+            read_only,
         } = parse(line).expect("a mount");
         assert_eq!(
             (&*device, &*point, &*source),
             ("7:1", "/srv/two words", "/dev/root")
         );
+        assert!(!read_only);
+        for line in [
+            line.replace("rw,relatime", "ro,relatime"),
+            line.replace("root rw", "root ro"),
+        ] {
+            assert!(parse(&line).expect("a mount").read_only, "{line}");
+        }
         assert_eq!(parse("nonsense"), None);
     }
 }

@@ -45,6 +45,11 @@ impl TargetRoot {
     pub fn open_at(&self, path: &str, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
         open_in(&self.open()?, path, flags, mode)
     }
+    /// Opens `path` inside the root; a link on the way or at its end is an error (`ELOOP`).
+    pub fn open_without_links(&self, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        open_how(&self.open()?, path, flags, Mode::empty(), resolve)
+    }
     /// Opens the directory a clean path is in, making missing directories (root-owned 0755), and
     /// returns it with the last component; `.` stands for the root itself.
     pub fn open_parent<'p>(&self, path: &'p str) -> nix::Result<(OwnedFd, &'p str)> {
@@ -83,10 +88,21 @@ impl TargetRoot {
 }
 
 fn open_in(root: &OwnedFd, path: &str, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    open_how(root, path, flags, mode, resolve)
+}
+
+fn open_how(
+    root: &OwnedFd,
+    path: &str,
+    flags: OFlag,
+    mode: Mode,
+    resolve: ResolveFlag,
+) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(flags | OFlag::O_CLOEXEC)
         .mode(mode)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        .resolve(resolve);
     let path = match path.trim_start_matches('/') {
         "" => ".",
         path => path,

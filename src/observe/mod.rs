@@ -7,9 +7,11 @@ pub mod root;
 mod accounts;
 mod content;
 mod keys;
+mod mounts;
 mod selinux;
 mod tools;
 
 pub use keys::{has_tpm, kept_keys};
+pub use mounts::resolve_point;
 pub use selinux::selinux;
 pub use tools::tools;

@@ -39,6 +39,8 @@ pub struct View {
     pub blank_mounts: BTreeSet<String>,
     /// Paths besides those of the config that something will be written to.
     pub more_paths: Vec<String>,
+    /// Where mount points of the config are, as far as that was found out.
+    pub mount_points: BTreeMap<String, Result<String, ResolveError>>,
 }
 
 /// Looks at the target root. A root that does not exist is blank.
@@ -77,6 +79,8 @@ pub fn observe(
         }
     }
     facts.accounts.key_file = view.key_file;
+    facts.mount_points.clone_from(&view.mount_points);
+    facts.mounts = super::mounts::observe(root);
     let wishes = look.wishes(config, &facts)?;
     look.compare(&wishes, fetcher)?;
     look.judge_overwritten(config, &wishes)?;
@@ -88,7 +92,7 @@ pub fn observe(
 type Wishes<'a> = BTreeMap<String, Option<Wanted<'a>>>;
 
 /// The tree as far as looked at.
-struct Look<'r> {
+pub(super) struct Look<'r> {
     root: &'r TargetRoot,
     view: &'r View,
     /// What is at a path; `None` for nothing.
@@ -99,7 +103,7 @@ struct Look<'r> {
 }
 
 impl<'r> Look<'r> {
-    fn new(root: &'r TargetRoot, view: &'r View) -> Self {
+    pub(super) fn new(root: &'r TargetRoot, view: &'r View) -> Self {
         Self {
             root,
             view,
@@ -149,8 +153,14 @@ impl<'r> Look<'r> {
         }
         let storage = &config.storage;
         for filesystem in &storage.filesystems {
-            if let Some(path) = &filesystem.path {
-                add(self, path, None)?;
+            let Some(path) = &filesystem.path else {
+                continue;
+            };
+            match self.view.mount_points.get(&clean(path)) {
+                None => add(self, path, None)?,
+                // A mount comes before the config's links, so these do not count.
+                Some(Ok(point)) => _ = self.node(point)?,
+                Some(Err(_)) => {}
             }
         }
         for directory in &storage.directories {
@@ -177,7 +187,19 @@ impl<'r> Look<'r> {
         for path in &self.view.more_paths {
             add(self, path, None)?;
         }
+        for point in self.view.mount_points.values().flatten() {
+            wishes.entry(point.clone()).or_insert(None);
+        }
         Ok(wishes)
+    }
+
+    /// Where a directory is, all links followed.
+    pub(super) fn directory(&mut self, path: &str) -> anyhow::Result<Result<String, ResolveError>> {
+        match paths::resolve_directory(path, |at| self.look_for_links(at)) {
+            Ok(path) => Ok(Ok(path)),
+            Err(Stop::Path(error)) => Ok(Err(error)),
+            Err(Stop::Look(error)) => Err(error),
+        }
     }
 
     /// Where a path leads; `None` if it cannot be resolved, which planning reports.
@@ -307,8 +329,12 @@ impl<'r> Look<'r> {
 
     /// Finds out which directories to overwrite hold nothing but what the config asks for.
     fn judge_overwritten(&mut self, config: &Config, wishes: &Wishes<'_>) -> anyhow::Result<()> {
-        let mut wanted: BTreeSet<&str> = wishes.keys().map(String::as_str).collect();
-        wanted.extend(wishes.keys().flat_map(|path| paths::ancestors(path)));
+        let nodes: BTreeSet<&str> = wishes.keys().map(String::as_str).collect();
+        let above = wishes.keys().flat_map(|path| paths::ancestors(path));
+        let wanted = WantedPaths {
+            directories: above.collect(),
+            nodes,
+        };
         let overwritten = config
             .storage
             .directories
@@ -336,15 +362,20 @@ impl<'r> Look<'r> {
         }
     }
 
-    fn holds_only(&mut self, path: &str, wanted: &BTreeSet<&str>) -> anyhow::Result<bool> {
+    fn holds_only(&mut self, path: &str, wanted: &WantedPaths<'_>) -> anyhow::Result<bool> {
         for name in self.names(path)? {
             let below = child(path, &name);
-            if !wanted.contains(below.as_str()) {
-                return Ok(false);
-            }
             let is_directory = self
                 .node(&below)?
                 .is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
+            // What others lie below has to be a directory.
+            let is_wanted = match wanted.directories.contains(below.as_str()) {
+                true => is_directory,
+                false => wanted.nodes.contains(below.as_str()),
+            };
+            if !is_wanted {
+                return Ok(false);
+            }
             if is_directory && !self.holds_only(&below, wanted)? {
                 return Ok(false);
             }
@@ -353,9 +384,15 @@ impl<'r> Look<'r> {
     }
 }
 
+/// Paths of everything that a config puts into the tree, and of the directories that takes.
+struct WantedPaths<'a> {
+    nodes: BTreeSet<&'a str>,
+    directories: BTreeSet<&'a str>,
+}
+
 /// Why resolving stopped.
 enum Stop {
-    Path(#[allow(dead_code, reason = "planning meets it again and reports it")] ResolveError),
+    Path(ResolveError),
     Look(anyhow::Error),
 }
 

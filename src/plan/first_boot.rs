@@ -140,8 +140,12 @@ impl Planner<'_, '_> {
         kind: OpKind,
         origin: Option<Origin>,
     ) {
-        self.ground
-            .make_parents(self.draft, phase, path, origin.as_ref());
+        if !self
+            .ground
+            .make_parents(self.draft, phase, path, origin.as_ref())
+        {
+            return;
+        }
         let claims = self.ground.claims(path);
         self.ground
             .push(self.draft, phase, effect, kind, origin, claims);

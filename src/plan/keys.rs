@@ -311,8 +311,12 @@ impl Planner<'_, '_> {
         origin: Option<Origin>,
         more: Vec<Claim>,
     ) {
-        self.ground
-            .make_parents(self.draft, Phase::Keys, path, origin.as_ref());
+        if !self
+            .ground
+            .make_parents(self.draft, Phase::Keys, path, origin.as_ref())
+        {
+            return;
+        }
         let mut claims = self.ground.claims(path);
         claims.extend(more);
         self.ground

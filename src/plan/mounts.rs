@@ -1,6 +1,7 @@
 //! Mounting the file systems of a config below the target root, and letting go of them again.
 
 use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
+use super::paths::refuse_path;
 use super::{
     Access, Claim, Draft, Mounts, Options, Part, Phase, Refusal, Resource, Scope, devices,
     filesystems, luks, partitions, raid, relabel,
@@ -8,7 +9,7 @@ use super::{
 use crate::config::model::Filesystem;
 use crate::config::{Config, Document, Origin};
 use crate::disk::DeviceRef;
-use crate::facts::paths::{clean, depth, is_at_or_below};
+use crate::facts::paths::{ResolveError, clean, depth, is_at_or_below};
 use crate::facts::{NodeKind, Observed};
 use std::collections::BTreeSet;
 
@@ -17,6 +18,9 @@ struct Wanted<'a> {
     index: usize,
     filesystem: &'a Filesystem,
     format: &'a str,
+    /// The mount point, as a clean path.
+    written: String,
+    /// Where that is in the tree.
     point: String,
 }
 
@@ -24,8 +28,7 @@ struct Wanted<'a> {
 /// [`Mounts::Needed`] only file systems that one of `touched_paths` lies on, and those that hold their
 /// mount points. Returns the mount points.
 pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
-    let document = draft.document;
-    let wanted = wanted(document.config());
+    let wanted = resolved(draft);
     let all: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
     let points = match draft.options.mounts {
         Mounts::All => all,
@@ -59,9 +62,63 @@ pub fn plan_lasting(draft: &mut Draft) -> BTreeSet<String> {
     points
 }
 
-/// Mount points of a config.
+/// Mount points of a config, as it has them.
 pub fn points(config: &Config) -> BTreeSet<String> {
-    wanted(config).into_iter().map(|want| want.point).collect()
+    written_points(config).into_iter().collect()
+}
+
+/// Mount points of a config, as it has them, in the order in which they are mounted.
+pub fn written_points(config: &Config) -> Vec<String> {
+    wanted(config)
+        .into_iter()
+        .map(|want| want.written)
+        .collect()
+}
+
+/// Where the mount points of a config are in the tree, as far as they can be resolved.
+pub fn resolved_points(observed: &Observed, config: &Config) -> BTreeSet<String> {
+    let points = wanted(config).into_iter();
+    points
+        .filter_map(|want| place(observed, &want.written).ok())
+        .collect()
+}
+
+/// Where a mount point is in the tree. What nobody resolved is where it is written.
+fn place(observed: &Observed, written: &str) -> Result<String, ResolveError> {
+    match observed.root.mount_points.get(written) {
+        Some(place) => place.clone(),
+        None => Ok(written.to_owned()),
+    }
+}
+
+/// The file systems to mount with their places, shallow ones first. What cannot be placed is refused, and so are
+/// two at one place.
+fn resolved<'a>(draft: &mut Draft<'a>) -> Vec<Wanted<'a>> {
+    let document = draft.document;
+    let mut found: Vec<Wanted<'a>> = Vec::new();
+    for mut want in wanted(document.config()) {
+        let origin = origin(draft, &want);
+        match place(draft.observed, &want.written) {
+            Ok(place) => want.point = place,
+            Err(cause) => {
+                refuse_path(draft, &want.written, &cause, origin);
+                continue;
+            }
+        }
+        if let Some(other) = found.iter().find(|other| other.point == want.point) {
+            draft.refuse(Refusal {
+                act: "cannot mount at".into(),
+                object: want.written,
+                cause: format!("{} is at the same place, {}", other.written, want.point),
+                origin,
+                remedy: "give one of the two file systems another path".into(),
+            });
+            continue;
+        }
+        found.push(want);
+    }
+    found.sort_by_key(|want| depth(&want.point));
+    found
 }
 
 /// Plans unmounting everything [`plan_lasting`] mounts, deepest first.
@@ -119,10 +176,11 @@ fn wanted(config: &Config) -> Vec<Wanted<'_>> {
             let point = clean(filesystem.path.as_deref().filter(|path| !path.is_empty())?);
             let format = filesystem.format.as_deref()?;
             let is_mountable = !matches!(format, "" | "none" | "swap");
-            is_mountable.then_some(Wanted {
+            is_mountable.then(|| Wanted {
                 index,
                 filesystem,
                 format,
+                written: point.clone(),
                 point,
             })
         })

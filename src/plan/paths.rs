@@ -5,38 +5,71 @@ use super::op::{AccountChange, DirectoryAct, Owner, Permissions};
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
 use crate::config::Origin;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen};
-use crate::facts::{NodeFacts, RootFacts};
-use std::collections::HashSet;
+use crate::facts::{NodeFacts, NodeKind, RootFacts};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Mode of a new directory that asks for none.
 pub const DIRECTORY_MODE: u32 = 0o755;
+
+/// What an operation of this plan puts at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// A directory.
+    Directory,
+    /// A regular file, or another name of one.
+    File,
+    /// A symbolic link.
+    Link,
+}
 
 /// The tree at one moment of planning.
 #[derive(Debug)]
 pub struct Ground<'a> {
     facts: &'a RootFacts,
     overlay: Overlay,
-    made: HashSet<String>,
+    made: HashMap<String, Made>,
     mounted: HashSet<String>,
     removed: HashSet<String>,
+    /// Directories that entries with `overwrite` remove with all that is in them, at some time of the run.
+    emptied: BTreeSet<String>,
 }
 
 impl<'a> Ground<'a> {
     /// The tree after the operations drafted so far.
     pub fn of(draft: &Draft<'a>) -> Self {
         let facts = &draft.observed.root;
-        let redirections = draft.document.config().storage.redirections();
+        let storage = &draft.document.config().storage;
         let mut ground = Ground {
             facts,
-            overlay: Overlay::place(redirections, |at| Ok::<_, ResolveError>(facts.look(at))),
-            made: HashSet::new(),
+            overlay: Overlay::place(storage.redirections(), |at| {
+                Ok::<_, ResolveError>(facts.look(at))
+            }),
+            made: HashMap::new(),
             mounted: HashSet::new(),
             removed: HashSet::new(),
+            emptied: BTreeSet::new(),
         };
+        ground.emptied = storage
+            .replacing()
+            .filter_map(|path| ground.resolve(path).ok())
+            .filter(|path| ground.is_emptied_by_entry(path))
+            .collect();
         for op in draft.operations() {
             ground.note(&op.kind, &op.claims);
         }
         ground
+    }
+
+    /// True if an entry with `overwrite` at this path removes a directory with what is in it.
+    fn is_emptied_by_entry(&self, path: &str) -> bool {
+        let node = self.facts.nodes.get(path).map(|node| &node.kind);
+        matches!(
+            node,
+            Some(NodeKind::Directory {
+                empty: false,
+                only_wanted: false
+            })
+        )
     }
 
     fn note(&mut self, kind: &OpKind, claims: &[Claim]) {
@@ -60,7 +93,7 @@ impl<'a> Ground<'a> {
         }
         for claim in claims {
             if let (Access::Make, Resource::Path(path)) = (claim.access, &claim.resource) {
-                self.made.insert(path.clone());
+                self.made.insert(path.clone(), made_by(kind, path));
             }
         }
     }
@@ -86,22 +119,51 @@ impl<'a> Ground<'a> {
         self.overlay.look(at, |at| Ok(self.facts.look(at)))
     }
 
-    /// What was observed at a resolved path, unless an earlier operation removes it.
+    /// What was observed at a resolved path, unless an earlier operation removes it, or an entry that empties
+    /// a directory above it.
     pub fn node(&self, path: &str) -> Option<&'a NodeFacts> {
-        let gone = !self.removed.is_empty()
-            && (self.removed.contains(path)
-                || paths::ancestors(path).any(|above| self.removed.contains(above)));
-        self.facts.nodes.get(path).filter(|_| !gone)
+        let node = self.facts.nodes.get(path)?;
+        let is_gone = |at: &str| self.removed.contains(at);
+        let nothing_goes = self.removed.is_empty() && self.emptied.is_empty();
+        let stays = nothing_goes
+            || !(is_gone(path)
+                || paths::ancestors(path)
+                    .any(|above| is_gone(above) || self.emptied.contains(above)));
+        stays.then_some(node)
+    }
+
+    /// What an earlier operation puts at a resolved path, if one does.
+    pub fn made(&self, path: &str) -> Option<Made> {
+        self.made.get(path).copied()
     }
 
     /// True if an earlier operation makes or replaces the node.
     pub fn is_made(&self, path: &str) -> bool {
-        self.made.contains(path)
+        self.made.contains_key(path)
     }
 
     /// True if the node will exist when the operations drafted so far have run.
     pub fn exists(&self, path: &str) -> bool {
         self.is_made(path) || self.mounted.contains(path) || self.node(path).is_some()
+    }
+
+    /// The nearest node above a resolved path that exists and is no directory, so that nothing can be put
+    /// below it.
+    pub fn obstacle<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let above = paths::ancestors(path).find(|above| self.exists(above))?;
+        let is_directory = match self.made(above) {
+            Some(made) => made == Made::Directory,
+            None if self.mounted.contains(above) => true,
+            None => self
+                .node(above)
+                .is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. })),
+        };
+        (!is_directory).then_some(above)
+    }
+
+    /// True if an entry with `overwrite` removes the directory at a resolved path with all that is in it.
+    pub fn is_emptied(&self, path: &str) -> bool {
+        self.emptied.contains(path)
     }
 
     /// Missing directories above a resolved path, outermost first.
@@ -122,22 +184,29 @@ impl<'a> Ground<'a> {
     }
 
     /// Claims of an operation that makes `path`: the node, and each directory above it that
-    /// another operation makes.
+    /// another operation makes or empties.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
-        let above = paths::ancestors(path).filter(|above| self.is_made(above));
+        let comes_before = |above: &&str| self.is_made(above) || self.emptied.contains(*above);
+        let above = paths::ancestors(path).filter(comes_before);
         std::iter::once(Claim::make_path(path))
             .chain(above.map(Claim::use_path))
             .collect()
     }
 
-    /// Drafts the missing directories above a resolved path, root-owned 0755, once each.
+    /// Drafts the missing directories above a resolved path, root-owned 0755, once each. False if that is
+    /// refused because something above is no directory.
     pub fn make_parents(
         &mut self,
         draft: &mut Draft<'a>,
         phase: Phase,
         path: &str,
         origin: Option<&Origin>,
-    ) {
+    ) -> bool {
+        if let Some(at) = self.obstacle(path) {
+            let cause = ResolveError::NotADirectory { at: at.into() };
+            refuse_path(draft, path, &cause, origin.cloned());
+            return false;
+        }
         for directory in self.missing_above(path) {
             let claims = self.claims(&directory);
             let act = DirectoryAct {
@@ -152,8 +221,9 @@ impl<'a> Ground<'a> {
             };
             let kind = OpKind::Directory(act);
             draft.push(phase, Effect::Create, kind, origin.cloned(), claims);
-            self.made.insert(directory);
+            self.made.insert(directory, Made::Directory);
         }
+        true
     }
 
     /// Drafts an operation about `path` and remembers what it makes.
@@ -168,6 +238,16 @@ impl<'a> Ground<'a> {
     ) -> super::OpId {
         self.note(&kind, &claims);
         draft.push(phase, effect, kind, origin, claims)
+    }
+}
+
+/// What an operation puts at a path that it claims to make.
+fn made_by(kind: &OpKind, path: &str) -> Made {
+    match kind {
+        OpKind::File(_) | OpKind::HardLink(_) => Made::File,
+        OpKind::Symlink(_) => Made::Link,
+        OpKind::SshKeys(act) if path.ends_with(&act.file) => Made::File,
+        _ => Made::Directory,
     }
 }
 

@@ -5,15 +5,15 @@
 //! only if it holds something the config does not ask for.
 
 use super::op::*;
-use super::paths::{DIRECTORY_MODE, Ground, refuse_path};
+use super::paths::{DIRECTORY_MODE, Ground, Made, refuse_path};
 use super::permissions::{self, FILE_MODE, Names};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, units};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, mounts, units};
 use crate::config::Origin;
 use crate::config::model;
-use crate::facts::paths::{clean_target, depth, parent};
+use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Drafts all operations on nodes.
 pub fn plan(draft: &mut Draft<'_>) {
@@ -22,11 +22,13 @@ pub fn plan(draft: &mut Draft<'_>) {
     let entries = entries(draft, &ground);
     let units = units::files_written(draft.document.config(), &ground);
     let names = Names::of(draft);
+    let points = mounts::resolved_points(draft.observed, draft.document.config());
     let mut planner = Planner {
         draft,
         ground,
         names,
         units,
+        points,
     };
     for entry in &entries {
         planner.entry(entry);
@@ -196,6 +198,8 @@ struct Planner<'d, 'a> {
     names: Names<'a>,
     /// Files that units write, with the unit: they come later and win.
     units: BTreeMap<String, String>,
+    /// Where file systems of the config are mounted.
+    points: BTreeSet<String>,
 }
 
 impl Planner<'_, '_> {
@@ -203,8 +207,9 @@ impl Planner<'_, '_> {
         let wish = entry.wish.permissions();
         let origin = entry.origin.as_ref();
         permissions::refuse_unknown(self.draft, &self.names, &entry.object(), &wish, origin);
-        if entry.path == "/" && !matches!(entry.wish, Wish::Directory(_)) {
-            return self.in_the_way(entry, "it is the root of the target");
+        if let Some(cause) = self.contradiction(entry) {
+            let remedy = "choose another path";
+            return self.refuse(entry, &cause, remedy);
         }
         match entry.wish {
             Wish::Directory(_) => self.directory(entry),
@@ -214,13 +219,36 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Why no node of this kind can be at the path, whatever is there now.
+    fn contradiction(&self, entry: &Entry<'_>) -> Option<String> {
+        if matches!(entry.wish, Wish::Directory(_)) {
+            return None;
+        }
+        if entry.path == "/" {
+            return Some("it is the root of the target".into());
+        }
+        let point = self
+            .points
+            .iter()
+            .find(|p| is_at_or_below(p, &entry.path))?;
+        Some(format!(
+            "a directory has to be there for the file system that is mounted at {point}"
+        ))
+    }
+
     // ---- directories
 
     fn directory(&mut self, entry: &Entry<'_>) {
         let overwrite = entry.wish.overwrite();
         match self.ground.node(&entry.path) {
+            node if self.ground.made(&entry.path) == Some(Made::Directory) => {
+                if let Some(node) = node.filter(|_| self.ground.is_emptied(&entry.path)) {
+                    self.remove(entry, node);
+                }
+                self.push_directory(entry, Effect::Change, vec![]);
+            }
             _ if self.ground.is_made(&entry.path) => {
-                self.push_directory(entry, Effect::Change, vec![])
+                self.in_the_way(entry, "the config writes something else there");
             }
             None => self.push_directory(entry, Effect::Create, vec![]),
             Some(node) => match &node.kind {
@@ -442,8 +470,11 @@ impl Planner<'_, '_> {
             Ok(target) => target,
             Err(cause) => return refuse_path(self.draft, written, &cause, entry.origin.clone()),
         };
-        if let Some(cause) = self.no_link_target(&target) {
-            return self.in_the_way(entry, &cause);
+        if let Err((cause, remedy)) = self.check_link_target(&entry.path, &target) {
+            return self.refuse(entry, &cause, remedy);
+        }
+        if self.ground.is_made(&entry.path) {
+            return self.in_the_way(entry, "the config writes something else there");
         }
         let present = self.ground.node(&entry.path);
         let inode = self.ground.node(&target).map(|node| node.inode);
@@ -465,13 +496,49 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn no_link_target(&self, target: &str) -> Option<String> {
-        if !self.ground.exists(target) {
-            return Some(format!("its target {target} does not exist"));
+    /// A hard link needs a target that is no directory, on the file system that the link will be on. Otherwise:
+    /// the cause and a remedy.
+    fn check_link_target(&self, path: &str, target: &str) -> Result<(), (String, &'static str)> {
+        let node = self.ground.node(target).map(|node| &node.kind);
+        let is_directory = match self.ground.made(target) {
+            Some(made) => made == Made::Directory,
+            None => {
+                matches!(node, Some(NodeKind::Directory { .. })) || self.points.contains(target)
+            }
+        };
+        if is_directory {
+            return Err((
+                format!("its target {target} is a directory, which can have no hard links"),
+                "make it a symbolic link (leave out `hard`), or link to a file",
+            ));
         }
-        let node = self.ground.node(target)?;
-        matches!(node.kind, NodeKind::Directory { .. })
-            .then(|| format!("its target {target} is a directory"))
+        if !self.ground.exists(target) {
+            return Err((
+                format!("its target {target} does not exist"),
+                "add the target to storage.files, correct the path, or make it a symbolic link (leave out `hard`)",
+            ));
+        }
+        if self.file_system(path) != self.file_system(target) {
+            return Err((
+                format!("its target {target} is on another file system"),
+                "make it a symbolic link (leave out `hard`), or put both on one file system",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What tells the file system that a path is on from others: the mount points of the config and of the
+    /// target it lies below, and the device of what exists of it. For an existing node that is a mount point
+    /// itself it is the one mounted there.
+    fn file_system(&self, path: &str) -> (Option<&str>, Option<&str>, Option<u64>) {
+        let facts = &self.draft.observed.root;
+        let mount = std::iter::once(path)
+            .chain(ancestors(path))
+            .find_map(|at| facts.mounts.get_key_value(at))
+            .map(|(point, _)| point.as_str());
+        let mut existing = std::iter::once(path).chain(ancestors(path)).chain(["/"]);
+        let device = existing.find_map(|at| self.ground.node(at).map(|node| node.inode.0));
+        (mounts::point_of(&self.points, path), mount, device)
     }
 
     fn push_hard_link(&mut self, entry: &Entry<'_>, target: String, effect: Effect, replace: bool) {
@@ -492,6 +559,15 @@ impl Planner<'_, '_> {
     }
 
     fn remove(&mut self, entry: &Entry<'_>, node: &NodeFacts) {
+        if entry.path == "/" {
+            let cause = "it is the root of the target, which cannot be replaced";
+            return self.refuse(entry, cause, "remove `overwrite`");
+        }
+        if let Some(point) = self.mounted_below(&entry.path) {
+            let cause =
+                format!("a file system is mounted at {point}, whose content is not to be removed");
+            return self.refuse(entry, &cause, "unmount it first, or remove `overwrite`");
+        }
         let kind = OpKind::Remove(Remove {
             path: entry.path.clone(),
         });
@@ -510,26 +586,42 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// A mount point below a directory, of the target or of the config.
+    fn mounted_below(&self, path: &str) -> Option<&str> {
+        let mounts = self.draft.observed.root.mounts.keys().chain(&self.points);
+        let mut below = mounts.filter(|point| *point != path && is_at_or_below(point, path));
+        below.next().map(String::as_str)
+    }
+
     /// Pushes an operation that may take the place of something other than a directory.
     fn replacing(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind, replace: bool) {
         let node = self.ground.node(&entry.path).filter(|_| replace);
-        let id = self.push(entry, effect, kind);
+        let Some(id) = self.push(entry, effect, kind) else {
+            return;
+        };
         if let Some(loss) = node.and_then(|node| loss(&entry.path, node)) {
             self.draft.destroys(id, loss);
         }
     }
 
-    fn push(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind) -> OpId {
+    /// Pushes an operation behind those that make its directories; `None` if it is refused.
+    fn push(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
         let origin = entry.origin.clone();
-        self.ground
-            .make_parents(self.draft, Phase::Files, &entry.path, origin.as_ref());
+        if !self
+            .ground
+            .make_parents(self.draft, Phase::Files, &entry.path, origin.as_ref())
+        {
+            return None;
+        }
         let mut claims = self.ground.claims(&entry.path);
         claims.extend(permissions::claims(&entry.wish.permissions()));
         if let OpKind::HardLink(act) = &kind {
             claims.push(Claim::use_path(&act.target));
         }
-        self.ground
-            .push(self.draft, Phase::Files, effect, kind, origin, claims)
+        let id = self
+            .ground
+            .push(self.draft, Phase::Files, effect, kind, origin, claims);
+        Some(id)
     }
 
     fn right(&mut self, entry: &Entry<'_>, because: String) {
@@ -543,12 +635,20 @@ impl Planner<'_, '_> {
     }
 
     fn in_the_way(&mut self, entry: &Entry<'_>, cause: &str) {
+        let remedy = match self.ground.is_made(&entry.path) {
+            true => "remove one of the two",
+            false => "set `overwrite: true` to replace it, or choose another path",
+        };
+        self.refuse(entry, cause, remedy);
+    }
+
+    fn refuse(&mut self, entry: &Entry<'_>, cause: &str, remedy: &str) {
         self.draft.refuse(Refusal {
             act: "cannot make".into(),
             object: entry.object(),
             cause: cause.into(),
             origin: entry.origin.clone(),
-            remedy: "set `overwrite: true` to replace it, or choose another path".into(),
+            remedy: remedy.into(),
         });
     }
 }

@@ -380,8 +380,12 @@ impl Planner<'_, '_> {
     }
 
     fn push(&mut self, path: &str, effect: Effect, kind: OpKind, origin: Option<Origin>) {
-        self.ground
-            .make_parents(self.draft, Phase::Units, path, origin.as_ref());
+        if !self
+            .ground
+            .make_parents(self.draft, Phase::Units, path, origin.as_ref())
+        {
+            return;
+        }
         let claims = self.ground.claims(path);
         self.ground
             .push(self.draft, Phase::Units, effect, kind, origin, claims);

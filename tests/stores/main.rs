@@ -5,6 +5,7 @@
 
 mod azure;
 mod gs;
+#[allow(dead_code, reason = "a part of it is enough here")]
 #[path = "../common/namespace.rs"]
 mod namespace;
 mod s3;

@@ -60,7 +60,7 @@ fn present_nodes_are_kept_corrected_or_refused() {
         &'static [&'static str],
         &'static [&'static str],
     );
-    let cases: [Case; 12] = [
+    let cases: [Case; 21] = [
         (
             "same content",
             |t| _ = t.write("/f", "x"),
@@ -144,6 +144,80 @@ fn present_nodes_are_kept_corrected_or_refused() {
             json!({"links": [{"path": "/l", "target": "/none", "hard": true}]}),
             &[],
             &["cannot make hard link /l: its target /none does not exist"],
+        ),
+        (
+            "hard link to a directory",
+            |t| _ = t.mkdir("/d"),
+            json!({"links": [{"path": "/l", "target": "/d", "hard": true, "overwrite": true}]}),
+            &[],
+            &[
+                "cannot make hard link /l: its target /d is a directory, which can have no hard links",
+            ],
+        ),
+        (
+            "below a file of the target",
+            |t| _ = t.write("/f", "x"),
+            json!({"files": [{"path": "/f/x"}]}),
+            &[],
+            &["cannot place /f/x: /f is not a directory"],
+        ),
+        (
+            "below a file of the config",
+            |_| (),
+            json!({"files": [{"path": "/f"}, {"path": "/f/a/x"}]}),
+            &[],
+            &["cannot place /f/a/x: /f is not a directory"],
+        ),
+        (
+            "a directory below a file of the config",
+            |_| (),
+            json!({"files": [{"path": "/d"}], "directories": [{"path": "/d/e", "overwrite": true}]}),
+            &[],
+            &["cannot place /d/e: /d is not a directory"],
+        ),
+        (
+            "the root, overwritten",
+            |t| _ = t.write("/f", "x"),
+            json!({"directories": [{"path": "/", "overwrite": true}]}),
+            &[],
+            &["cannot make directory /: it is the root of the target, which cannot be replaced"],
+        ),
+        (
+            "behind an absolute link to nothing",
+            |t| _ = t.link("/opt", "/data/opt"),
+            json!({"files": [{"path": "/opt/x"}]}),
+            &[
+                "Create make directory /data",
+                "Create make directory /data/opt",
+                "Create write file /data/opt/x",
+            ],
+            &[],
+        ),
+        (
+            "behind a link with too many dots",
+            |t| _ = t.mkdir("/data").link("/opt", "../../../data"),
+            json!({"files": [{"path": "/opt/x"}]}),
+            &["Create write file /data/x"],
+            &[],
+        ),
+        (
+            "behind a link that an emptied directory holds",
+            |t| _ = t.mkdir("/a").mkdir("/b").link("/a/l", "/b"),
+            json!({"directories": [{"path": "/a", "overwrite": true}], "files": [{"path": "/a/l/x"}]}),
+            &[
+                "Destroy remove /a",
+                "Create make directory /a",
+                "Create make directory /a/l",
+                "Create write file /a/l/x",
+            ],
+            &[],
+        ),
+        (
+            "behind a loop of links",
+            |t| _ = t.link("/a", "b").link("/b", "a"),
+            json!({"files": [{"path": "/a/x"}]}),
+            &[],
+            &["cannot place /a/x: more than 40 symbolic links on the way, the last one at /a"],
         ),
     ];
     for (name, prepare, entry, changes, refusals) in cases {

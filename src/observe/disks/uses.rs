@@ -54,6 +54,7 @@ impl Uses {
             device,
             point,
             source,
+            ..
         } = mount;
         let what = format!("mounted at {point}");
         let link = Path::new("/sys/dev/block").join(device);
