@@ -141,7 +141,10 @@ impl Target {
 
     /// Executes operations and returns the first error with its chain.
     fn execute(&self, operations: Vec<Operation>) -> Result<(), String> {
-        let plan = Plan { operations };
+        let plan = Plan {
+            operations,
+            ..Plan::default()
+        };
         let stop = AtomicBool::new(false);
         let records = scheduler::run(
             &plan,

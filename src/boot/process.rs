@@ -197,6 +197,7 @@ impl Process<'_> {
             earlier_plans: body.earlier_plans.clone(),
             sources: sources.iter().map(source).collect(),
             operations: body.operations.clone(),
+            warnings: body.warnings.clone(),
         };
         let boot_id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
         BootReport::append(&paths::report(), boot_id.trim(), section)

@@ -48,6 +48,9 @@ pub struct Ran {
 
 /// Executes a plan, with keys that were found before.
 pub fn run(plan: &Plan, keys: Keys, with: &Surroundings<'_>) -> Ran {
+    for warning in &plan.warnings {
+        with.log.warning(warning.line());
+    }
     with.progress.plan(plan);
     let stop = AtomicBool::new(false);
     let devices = Devices::default();

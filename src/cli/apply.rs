@@ -12,7 +12,7 @@ use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::mount;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Warning};
 use crate::report::{self, OperationReport, Report};
 use anyhow::Context as _;
 use clap::Args;
@@ -52,6 +52,7 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
         mount::enter_private_namespace()
             .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
     }
+    warn(&prepared.plan.warnings);
     let clock = Instant::now();
     let started = report::now();
     let ran = execute_all(&mut prepared, args, &stop);
@@ -112,7 +113,15 @@ fn execute_all(
         if !run(prepared, &part, &mut ran) {
             return Ok(ran);
         }
+        let known = std::mem::take(&mut prepared.plan.warnings);
         prepared.plan_behind(&part, &args.target)?;
+        warn(
+            prepared
+                .plan
+                .warnings
+                .iter()
+                .filter(|one| !known.contains(one)),
+        );
     }
     run(prepared, &prepared.plan, &mut ran);
     Ok(ran)
@@ -202,6 +211,17 @@ impl FetchEvents for UntilStopped<'_> {
     }
 }
 
+/// Warnings are said before anything runs.
+#[allow(
+    clippy::print_stderr,
+    reason = "the command line is where text goes out"
+)]
+fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
+    for warning in warnings {
+        eprintln!("{warning}");
+    }
+}
+
 fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Ran) -> Report {
     Report {
         version: report::VERSION,
@@ -213,6 +233,7 @@ fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Ran) -
         earlier_plans: ran.earlier_plans,
         sources: prepared.loaded.report_sources(),
         operations: ran.operations,
+        warnings: prepared.plan.warnings.clone(),
     }
 }
 

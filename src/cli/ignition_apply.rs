@@ -114,6 +114,9 @@ fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
         ));
     }
     let prepared = prepare::prepare_loaded(loaded, &wish.target)?;
+    for warning in &prepared.plan.warnings {
+        log.warning(warning.line());
+    }
     let records = execute(&prepared, &stop, log, &events);
     conclude(&prepared, &records)
 }

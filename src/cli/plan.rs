@@ -35,6 +35,7 @@ struct PlanDocument<'a> {
     summary: Summary,
     sources: Vec<Source>,
     operations: &'a [crate::plan::Operation],
+    warnings: &'a [crate::plan::Warning],
 }
 
 /// Shows the plan; the exit code tells whether there is anything to do.
@@ -67,6 +68,7 @@ fn json(plan: &Plan, sources: Vec<Source>) -> Result<String, Failure> {
         summary: Summary::of(plan),
         sources,
         operations: &plan.operations,
+        warnings: &plan.warnings,
     };
     serde_json::to_string_pretty(&document)
         .map_err(|error| Failure::new(Exit::CannotObserve, &error.into()))

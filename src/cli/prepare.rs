@@ -61,9 +61,7 @@ pub fn prepare_loaded(loaded: Loaded, args: &TargetArgs) -> Result<Prepared, Fai
     }
     let devices = Devices::with_images(args.images.iter().map(bound).collect());
     let mut prepared = Prepared {
-        plan: Plan {
-            operations: Vec::new(),
-        },
+        plan: Plan::default(),
         fetcher: loaded.fetcher.clone(),
         loaded,
         root,

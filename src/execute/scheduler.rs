@@ -298,6 +298,7 @@ mod tests {
         };
         Plan {
             operations: after.iter().enumerate().map(operation).collect(),
+            ..Plan::default()
         }
     }
 

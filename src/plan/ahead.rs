@@ -149,7 +149,10 @@ fn part(plan: &Plan, chosen: &BTreeSet<OpId>) -> Option<Plan> {
     }
     // A part of what could be ordered can be.
     order::derive(&mut operations).ok()?;
-    Some(Plan { operations })
+    Some(Plan {
+        operations,
+        ..Plan::default()
+    })
 }
 
 fn wait_for_udev(operations: &[Operation]) -> Operation {

@@ -211,7 +211,10 @@ fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Refus
     }
     by_phase(&mut operations);
     order::derive(&mut operations).map_err(|ids| vec![cycle(&operations, &ids)])?;
-    Ok(Plan { operations })
+    Ok(Plan {
+        operations,
+        warnings: std::mem::take(&mut draft.warnings),
+    })
 }
 
 /// An operation in the tree needs the file system its path lies on. An act on a mount point itself

@@ -1,7 +1,7 @@
 //! A plan in the making.
 
 use super::op::{Effect, OpId, OpKind, Operation, Phase};
-use super::{Claim, Options};
+use super::{Claim, Options, Warning};
 use crate::config::{Document, JsonPath, Origin};
 use crate::facts::Observed;
 use std::fmt;
@@ -44,6 +44,7 @@ pub struct Draft<'a> {
     /// How to plan.
     pub options: &'a Options,
     pub(super) operations: Vec<Operation>,
+    pub(super) warnings: Vec<Warning>,
     refusals: Vec<Refusal>,
 }
 
@@ -55,6 +56,7 @@ impl<'a> Draft<'a> {
             observed,
             options,
             operations: Vec::new(),
+            warnings: Vec::new(),
             refusals: Vec::new(),
         }
     }
@@ -93,6 +95,12 @@ impl<'a> Draft<'a> {
     /// Adds a refusal; planning goes on so that all are reported at once.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.refusals.push(refusal);
+    }
+    /// Adds a warning, once: what comes of the same cause in several places is said for the first.
+    pub fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
     /// The refusals so far.
     pub fn refusals(&self) -> &[Refusal] {

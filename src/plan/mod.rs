@@ -26,6 +26,7 @@ pub mod spindles;
 pub mod tree;
 pub mod units;
 pub mod volumes;
+pub mod warning;
 
 mod build;
 mod draft;
@@ -35,6 +36,7 @@ pub use claims::{Access, Claim, Resource};
 pub use draft::{Draft, Refusal};
 pub use first_boot::FirstBoot;
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};
+pub use warning::Warning;
 
 /// What `plan` needs besides config and facts.
 #[derive(Debug, Clone)]

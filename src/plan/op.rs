@@ -1,5 +1,6 @@
 //! Operations: a closed set of acts on a machine.
 
+use super::Warning;
 use super::claims::Claim;
 pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, Way};
 use crate::config::Origin;
@@ -89,10 +90,12 @@ pub enum Effect {
 }
 
 /// A plan: a value to show or to execute.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Plan {
     /// In plan order; ids are indices.
     pub operations: Vec<Operation>,
+    /// What may not have the effect that its author expects. Not part of the digest.
+    pub warnings: Vec<Warning>,
 }
 
 /// One act.

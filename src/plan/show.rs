@@ -1,5 +1,5 @@
-//! A plan as text for people: a tree per disk and for the target root, a warning for every act that
-//! destroys data, a summary line. Prints the same bytes for the same plan.
+//! A plan as text for people: a tree per disk and for the target root, every act that destroys data,
+//! warnings, a summary line. Prints the same bytes for the same plan.
 
 mod accounts;
 mod disks;
@@ -82,12 +82,13 @@ pub fn show(plan: &Plan, options: ShowOptions) -> String {
     disks::show(&mut page, plan);
     accounts::show(&mut page, plan);
     tree::show(&mut page, plan);
+    losses(&mut page, plan);
     warnings(&mut page, plan);
     summary(&mut page, plan);
     page.text
 }
 
-fn warnings(page: &mut Page, plan: &Plan) {
+fn losses(page: &mut Page, plan: &Plan) {
     let destroying: Vec<&Operation> = plan
         .operations
         .iter()
@@ -103,6 +104,15 @@ fn warnings(page: &mut Page, plan: &Plan) {
         }
     }
     page.gap();
+}
+
+fn warnings(page: &mut Page, plan: &Plan) {
+    for warning in &plan.warnings {
+        page.heading(&warning.to_string());
+    }
+    if !plan.warnings.is_empty() {
+        page.gap();
+    }
 }
 
 fn summary(page: &mut Page, plan: &Plan) {

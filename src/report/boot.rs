@@ -2,6 +2,7 @@
 
 use super::{OperationReport, Outcome, Source, file};
 use crate::config::Origin;
+use crate::plan::Warning;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -49,6 +50,9 @@ pub struct StageReport {
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
     pub operations: Vec<OperationReport>,
+    /// Warnings of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// How a stage ended.

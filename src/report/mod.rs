@@ -9,6 +9,7 @@ pub use boot::{BOOT_VERSION, BootReport, StageOutcome, StageReport};
 pub use table::{render, render_boot};
 
 use crate::config::Origin;
+use crate::plan::Warning;
 use crate::plan::op::Phase;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct Report {
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
     pub operations: Vec<OperationReport>,
+    /// Warnings of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// One config document.

@@ -2,6 +2,7 @@
 
 use super::{BootReport, OperationReport, Outcome, Report, Source, StageOutcome, StageReport};
 use crate::config::Origin;
+use crate::plan::Warning;
 use crate::plan::op::Phase;
 use crate::plan::show::human;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub fn render(report: &Report) -> String {
     slowest(&mut text, report.operations.iter());
     failures(&mut text, report.failures());
     not_started(&mut text, report.operations.iter());
+    warnings(&mut text, report.warnings.iter());
     text
 }
 
@@ -48,6 +50,7 @@ pub fn render_boot(report: &BootReport) -> String {
         stage_failure(&mut text, stage);
     }
     not_started(&mut text, operations());
+    warnings(&mut text, report.stages.iter().flat_map(|s| &s.warnings));
     text
 }
 
@@ -229,6 +232,13 @@ fn not_started<'a>(text: &mut String, operations: impl Iterator<Item = &'a Opera
     }
 }
 
+fn warnings<'a>(text: &mut String, warnings: impl Iterator<Item = &'a Warning>) {
+    for (index, warning) in warnings.enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{gap}{warning}");
+    }
+}
+
 /// `1.2s`, `35.0ms`, `80.0µs`.
 fn duration(us: u64) -> String {
     format!("{:.1?}", Duration::from_micros(us))
@@ -294,6 +304,12 @@ mod tests {
                 ),
                 operation(4, Phase::Finish, 0, 0, Outcome::NotStarted),
             ],
+            warnings: vec![Warning {
+                what: "unit a.service".into(),
+                cause: "it does not exist".into(),
+                origin: None,
+                hint: String::new(),
+            }],
         }
     }
 
@@ -319,6 +335,8 @@ FAILED: act 3
   asked for at a.ign:4:3 ($.x)
   to do: make it larger
 1 operations were not started
+
+warning: unit a.service: it does not exist
 ";
         assert_eq!(render(&report()), want);
     }
@@ -333,6 +351,7 @@ FAILED: act 3
             earlier_plans: Vec::new(),
             sources: report().sources,
             operations,
+            warnings: Vec::new(),
         }
     }
 

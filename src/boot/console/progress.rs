@@ -300,6 +300,7 @@ mod tests {
         let operation = |(id, effect)| operation(id, effect);
         Plan {
             operations: (0..).zip(effects).map(operation).collect(),
+            ..Plan::default()
         }
     }
 

@@ -22,7 +22,7 @@ use crate::host::TargetRoot;
 use crate::log::Log;
 use crate::observe;
 use crate::plan::digest::digest;
-use crate::plan::{self, FirstBoot, Mounts, Options, Part, Plan, Scope, Target};
+use crate::plan::{self, FirstBoot, Mounts, Options, Part, Plan, Scope, Target, Warning};
 use crate::report::OperationReport;
 
 /// All a stage works with.
@@ -54,6 +54,8 @@ pub struct Body {
     pub earlier_plans: Vec<String>,
     /// Every operation.
     pub operations: Vec<OperationReport>,
+    /// Warnings of the plan.
+    pub warnings: Vec<Warning>,
     /// Why it failed.
     pub trouble: Option<Trouble>,
     /// What needs a network, in the stage that has none.
@@ -193,6 +195,7 @@ impl Stand<'_> {
         let body = Body {
             plan_digest: Some(plan_digest),
             operations,
+            warnings: plan.warnings.clone(),
             trouble: result.err(),
             ..Body::default()
         };
