@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::load::{self, Loaded};
 use super::target::{ImageBinding, Mode, TargetArgs};
-use crate::config::Config;
+use crate::config::{Config, Document};
 use crate::disk::DeviceRef;
 use crate::facts::Observed;
 use crate::fetch::Fetcher;
@@ -165,7 +165,7 @@ fn observe_machine(
         ..observe::root::View::default()
     };
     // Kept mounted until everything is looked at.
-    let _views = open_views(config, &kept, root, devices, &mut view).map_err(unobservable)?;
+    let _views = open_views(&loaded.document, &kept, root, devices, &mut view)?;
     observed.kept_keys = observe::kept_keys(config, root).map_err(unobservable)?;
     observed.root =
         observe::root::observe(config, root, &loaded.fetcher, &view).map_err(unobservable)?;
@@ -191,25 +191,35 @@ fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
 /// the first in the result, so that they are unmounted in that order. Notes in `view` where every mount point is, and
 /// which of them hide what is there now: those of file systems that will be new. One that has never been mounted
 /// here counts as new too; if it is not, the run that mounts it will find out.
+/// What cannot be mounted now cannot be mounted in the run either: it is refused.
 fn open_views(
-    config: &Config,
+    document: &Document,
     kept: &[plan::op::Mount],
     root: &TargetRoot,
     devices: &Devices,
     view: &mut observe::root::View,
-) -> anyhow::Result<Vec<mount::View>> {
+) -> Result<Vec<mount::View>, Failure> {
+    let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
     if !kept.is_empty() {
-        mount::enter_private_namespace()?;
+        mount::enter_private_namespace().map_err(unobservable)?;
     }
     let mut opened: Vec<mount::View> = Vec::new();
-    for written in plan::mounts::written_points(config) {
-        let point = observe::resolve_point(root, view, &written)?;
+    for written in plan::mounts::written_points(document.config()) {
+        let point = observe::resolve_point(root, view, &written).map_err(unobservable)?;
         if let Ok(point) = &point {
             let stays = kept.iter().find(|mount| mount.point == written);
             let seen = match stays {
                 Some(mount) => {
-                    let device = devices.open(&mount.device, Access::Read)?;
-                    mount::View::open(device.path(), root, point, &mount.format)?
+                    let device = devices
+                        .open(&mount.device, Access::Read)
+                        .map_err(unobservable)?;
+                    let (format, options) = (&mount.format, &mount.options);
+                    mount::View::open(device.path(), root, point, format, options).map_err(
+                        |cause| {
+                            let refusal = plan::mounts::cannot_be_mounted(document, mount, &cause);
+                            Failure::refused(&[refusal])
+                        },
+                    )?
                 }
                 None => None,
             };

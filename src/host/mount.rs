@@ -43,8 +43,23 @@ pub fn mount(
     format: &str,
     options: &[String],
 ) -> anyhow::Result<()> {
-    let (flags, data) = split_options(options);
     let target = open_point(root, point)?;
+    mount_on(&target, device, format, options).map_err(|cause| {
+        anyhow::anyhow!(
+            "cannot mount {} ({format}) at {point}: {cause}",
+            device.display()
+        )
+    })
+}
+
+/// Mounts `device` on an open directory; the error is the kernel's reason and what it may mean.
+fn mount_on(
+    target: &OwnedFd,
+    device: &Path,
+    format: &str,
+    options: &[String],
+) -> Result<(), String> {
+    let (flags, data) = split_options(options);
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
     let data = if data.is_empty() {
         None
@@ -58,15 +73,12 @@ pub fn mount(
                 format!(": the running kernel knows no {format}")
             }
             // The kernel does not say which one it dislikes.
-            Errno::EINVAL if !options.is_empty() => {
+            Errno::EINVAL | Errno::ENOENT if !data.unwrap_or_default().is_empty() => {
                 format!(": options {}, or what is on it", options.join(","))
             }
             _ => String::new(),
         };
-        anyhow::anyhow!(
-            "cannot mount {} ({format}) at {point}: {error}{hint}",
-            device.display()
-        )
+        format!("{error}{hint}")
     })
 }
 
@@ -170,7 +182,7 @@ fn split_options(options: &[String]) -> (MsFlags, String) {
     for option in options
         .iter()
         .flat_map(|option| option.split(','))
-        .filter(|o| !o.is_empty())
+        .filter(|o| !o.is_empty() && !is_for_programs(o))
     {
         match flag(option) {
             Some((bits, true)) => flags |= bits,
@@ -179,6 +191,13 @@ fn split_options(options: &[String]) -> (MsFlags, String) {
         }
     }
     (flags, data.join(","))
+}
+
+/// Options that mount(8) keeps from the kernel: they are for the programs that read /etc/fstab.
+fn is_for_programs(option: &str) -> bool {
+    ["x-", "X-", "comment="]
+        .iter()
+        .any(|prefix| option.starts_with(prefix))
 }
 
 /// Options of mount(8) that mount(2) takes as flags, and whether they set or clear them.
@@ -220,23 +239,19 @@ pub struct View {
 
 impl View {
     /// Mounts `device` read only at `point`, without replaying its journal: looking must not write. The point is
-    /// a path inside the root without links.
+    /// a path inside the root without links. The options are those it will be mounted with, so that the same tree is
+    /// seen, less what only counts for writing.
     /// `None` if a file system looked at already has no directory to mount it on.
     ///
     /// # Errors
-    /// Names device, type and point.
+    /// The kernel's reason.
     pub fn open(
         device: &Path,
         root: &TargetRoot,
         point: &str,
         format: &str,
-    ) -> anyhow::Result<Option<Self>> {
-        let no_replay = match format {
-            "ext4" => "noload",
-            "xfs" => "norecovery",
-            "btrfs" => "rescue=nologreplay",
-            _ => "",
-        };
+        options: &[String],
+    ) -> Result<Option<Self>, String> {
         let mut view = Self {
             root: root.clone(),
             point: String::new(),
@@ -246,13 +261,8 @@ impl View {
         if view.make_point(point).is_err() {
             return Ok(None);
         }
-        mount(
-            device,
-            root,
-            point,
-            format,
-            &["ro".into(), no_replay.into()],
-        )?;
+        let target = open_point(root, point).map_err(|error| format!("{error:#}"))?;
+        mount_on(&target, device, format, &view_options(format, options))?;
         point.clone_into(&mut view.point);
         Ok(Some(view))
     }
@@ -276,6 +286,46 @@ impl View {
         }
         Ok(())
     }
+}
+
+/// Options for looking at a file system that will be mounted with `options`.
+fn view_options(format: &str, options: &[String]) -> Vec<String> {
+    let no_replay = match format {
+        "ext4" => "noload",
+        "xfs" => "norecovery",
+        "btrfs" => "rescue=nologreplay",
+        _ => "",
+    };
+    let kept = options.iter().flat_map(|option| option.split(','));
+    // The last of `ro` and `rw` counts.
+    kept.filter(|option| !is_for_writing(option))
+        .chain(["ro", no_replay])
+        .filter(|option| !option.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// True for options that the kernel refuses in a mount that neither writes nor replays a journal, and which do not
+/// change what is seen: those of journals, quotas and caches of free space.
+fn is_for_writing(option: &str) -> bool {
+    let name = option.split_once('=').map_or(option, |(name, _)| name);
+    matches!(
+        name,
+        "rw" | "remount"
+            | "data"
+            | "commit"
+            | "journal_checksum"
+            | "nojournal_checksum"
+            | "journal_async_commit"
+            | "init_itable"
+            | "discard"
+            | "clear_cache"
+            | "space_cache"
+            | "user_subvol_rm_allowed"
+    ) || name.contains("quota")
+        || name.contains("qnoenforce")
+        || name.starts_with("jqfmt")
+        || name.ends_with("jquota")
 }
 
 impl Drop for View {
@@ -337,10 +387,27 @@ mod tests {
     }
 
     #[test]
+    fn a_view_sees_the_same_tree_and_never_writes() {
+        for (format, options, want) in [
+            (
+                "btrfs",
+                vec!["subvol=@,rw"],
+                "subvol=@,ro,rescue=nologreplay",
+            ),
+            ("ext4", vec!["data=journal", "noatime"], "noatime,ro,noload"),
+            ("xfs", vec!["prjquota,rw"], "ro,norecovery"),
+            ("vfat", vec!["uid=7"], "uid=7,ro"),
+        ] {
+            let options: Vec<String> = options.into_iter().map(Into::into).collect();
+            assert_eq!(view_options(format, &options).join(","), want, "{format}");
+        }
+    }
+
+    #[test]
     fn options_split_into_flags_and_data() {
         let options = [
             "noatime,nodev".into(),
-            "compress=zstd".into(),
+            "compress=zstd,x-systemd.growfs".into(),
             "ro".into(),
             "rw".into(),
         ];

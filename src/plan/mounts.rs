@@ -7,7 +7,7 @@ use super::{
     filesystems, luks, partitions, raid, relabel,
 };
 use crate::config::model::Filesystem;
-use crate::config::{Config, Document, Origin};
+use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::DeviceRef;
 use crate::facts::paths::{ResolveError, clean, depth, is_at_or_below};
 use crate::facts::{NodeKind, Observed};
@@ -154,6 +154,34 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
             stays.then_some(mount)
         })
         .collect()
+}
+
+/// That a file system that is kept cannot be mounted the way the config asks for; `cause` is the kernel's reason.
+pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) -> Refusal {
+    let wanted = wanted(document.config());
+    let want = wanted.iter().find(|want| want.point == mount.point);
+    let origin = want.and_then(|want| {
+        let path = format!("$.storage.filesystems.{}.path", want.index);
+        document.origin(&JsonPath::new(&path))
+    });
+    let options = mount.options.join(",");
+    let (with, remedy) = if options.is_empty() {
+        (String::new(), "")
+    } else {
+        (format!(" with options {options}"), "correct mountOptions, ")
+    };
+    Refusal {
+        act: "cannot mount".into(),
+        object: format!(
+            "{} ({}) at {}{with}",
+            mount.device, mount.format, mount.point
+        ),
+        cause: cause.into(),
+        origin,
+        remedy: format!(
+            "{remedy}repair the file system, or have it made again with wipeFilesystem"
+        ),
+    }
 }
 
 /// The deepest of `points` that `path` lies on.
