@@ -4,7 +4,7 @@ use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle, sharing,
-    spindles, tree, units,
+    spindles, stack, tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -81,6 +81,7 @@ fn disks(draft: &mut Draft) {
     raid::plan(draft);
     luks::plan(draft);
     filesystems::plan(draft);
+    stack::check(draft);
     settle::plan(draft);
     spindles::claim(draft);
 }

@@ -346,6 +346,12 @@ fn content_of_partition(
     facts.partitions.get(old).cloned()
 }
 
+/// True if the disks of this run are image files.
+pub fn are_images(draft: &Draft) -> bool {
+    let mut disks = draft.observed.disks.values();
+    disks.any(|facts| facts.image.is_some())
+}
+
 /// Who holds a device now, empty when idle.
 pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
     let observed = draft.observed;

@@ -3,7 +3,7 @@
 
 use super::op::*;
 use super::paths::Ground;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, filesystems, luks};
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, luks};
 use crate::config::{JsonPath, Origin, model};
 use crate::disk::DeviceRef;
 use std::fmt;
@@ -115,7 +115,12 @@ fn push_hand_over(draft: &mut Draft<'_>, volume: &Volume, mut claims: Vec<Claim>
     let Some(act) = volume.hand_over.clone() else {
         return;
     };
-    claims.extend(filesystems::changes_content(&act.device));
+    // The last to write to the device: its table was written before the volume was made, and may be
+    // released by then, since the key file lies on a file system that may be on the same disk.
+    claims.push(Claim::new(
+        Access::Release,
+        Resource::Device(act.device.clone()),
+    ));
     let origin = volume.origin(draft);
     draft.push(
         Phase::Finish,

@@ -114,6 +114,14 @@ impl Case<'_> {
         if self.luks.name.is_empty() {
             return Err(("it has no name".into(), "give the volume a name".into()));
         }
+        if devices::are_images(draft) {
+            return Err((
+                "an encrypted volume in an image file would stay open in the kernel of this machine".into(),
+                "remove it from storage.luks; or attach the image files with losetup --partscan, name the loop \
+                 devices in the config, and use --target"
+                    .into(),
+            ));
+        }
         match self.decide(draft)? {
             Decision::Right(because) => self.push_right(draft, because),
             Decision::Open(way, key) => {

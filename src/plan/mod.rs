@@ -23,6 +23,7 @@ pub mod settle;
 pub mod sharing;
 pub mod show;
 pub mod spindles;
+pub mod stack;
 pub mod tree;
 pub mod units;
 pub mod volumes;

@@ -16,11 +16,31 @@ use judge::{Judgement, Way};
 /// Plans all arrays of the config.
 pub fn plan(draft: &mut Draft) {
     let document = draft.document;
-    for (index, raid) in document.config().storage.raid.iter().enumerate() {
+    for (index, raid) in inner_first(&document.config().storage.raid) {
         if let Err(refusals) = plan_one(draft, index, raid) {
             refusals.into_iter().for_each(|r| draft.refuse(r));
         }
     }
+}
+
+/// In the order of the config, but an array that is a member of another one comes before that.
+fn inner_first(arrays: &[Raid]) -> Vec<(usize, &Raid)> {
+    let mut ordered: Vec<(usize, &Raid)> = Vec::new();
+    let mut left: Vec<(usize, &Raid)> = arrays.iter().enumerate().collect();
+    while !left.is_empty() {
+        let waits = |(index, raid): &(usize, &Raid)| {
+            left.iter().any(|(other, inner)| {
+                let array = DeviceRef::Array {
+                    name: inner.name.clone(),
+                };
+                other != index && raid.devices.contains(&array.to_string())
+            })
+        };
+        // Arrays inside each other are refused when all operations are there.
+        let next = left.iter().position(|array| !waits(array));
+        ordered.push(left.remove(next.unwrap_or(0)));
+    }
+    ordered
 }
 
 /// True if this plan assembles the array, so that nobody can look into it before.
@@ -75,6 +95,7 @@ fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) ->
 
 fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refusal>> {
     let path = format!("$.storage.raid.{index}");
+    refuse_in_image(draft, &path, raid)?;
     let wish = wish(draft, &path, raid)?;
     let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![*refusal])?;
     if let Way::Keep { because } = judgement.way {
@@ -92,6 +113,18 @@ fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refu
         Way::Keep { .. } => {}
     }
     Ok(())
+}
+
+/// The kernel of this machine would put the array together, and keep it.
+fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Refusal>> {
+    if !devices::are_images(draft) {
+        return Ok(());
+    }
+    let cause = "an array over image files would stay assembled in the kernel of this machine";
+    let remedy = "remove it from storage.raid; or attach the image files with losetup --partscan, name the loop \
+                  devices in the config, and use --target";
+    let refusal = refusal(raid, &draft.origin(path), cause.into(), remedy);
+    Err(vec![refusal])
 }
 
 fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<Wish<'a>, Vec<Refusal>> {

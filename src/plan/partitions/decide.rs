@@ -129,16 +129,21 @@ fn decide_present(
         }
         Ok(Action::Replace(entry, words()))
     } else {
+        let fields: Vec<&str> = differences.iter().map(|d| d.field).collect();
+        let keep = format!(
+            "leave out {} to keep the partition that is there",
+            fields.join(" and ")
+        );
         let remedy = if only_size {
-            "set resize to change its size, or wipePartitionEntry to replace it"
+            format!("{keep}, set resize to change its size, or set wipePartitionEntry to replace it")
         } else {
-            "set wipePartitionEntry to replace it, or make the config match"
+            format!("{keep}, or set wipePartitionEntry to replace it")
         };
         let first = &differences[0].words;
         Err(problem(
             want,
             format!("it exists and does not match: {first}"),
-            remedy,
+            &remedy,
         ))
     }
 }
@@ -151,6 +156,8 @@ fn is_same_content(entry: &Entry, present: &Entry) -> bool {
 
 struct Difference {
     words: String,
+    /// Its field in the config.
+    field: &'static str,
     is_size: bool,
 }
 
@@ -161,10 +168,13 @@ fn differences(
     table: &Table,
 ) -> Result<Vec<Difference>, Problem> {
     let mut all = Vec::new();
-    let mut push = |is_size: bool, name: &str, from: String, to: String| {
+    let mut push = |field: &'static str, name: &str, from: String, to: String| {
         if from != to {
-            let words = format!("{name} {from} -> {to}");
-            all.push(Difference { words, is_size });
+            all.push(Difference {
+                words: format!("{name} {from} -> {to}"),
+                field,
+                is_size: field == "sizeMiB",
+            });
         }
     };
     let extent = want.extent.unwrap_or(crate::disk::layout::Extent {
@@ -172,17 +182,17 @@ fn differences(
         sectors: present.sectors,
     });
     let sector = |n: u64| format!("sector {n}");
-    push(false, "start", sector(present.start), sector(extent.start));
+    push("startMiB", "start", sector(present.start), sector(extent.start));
     if let Some(guid) = guid(want, "guid", &want.config.guid)? {
         let from = match present.guid {
             GuidChoice::Given(guid) => guid.to_string(),
             GuidChoice::Random => "random".into(),
         };
-        push(false, "GUID", from, guid.to_string());
+        push("guid", "GUID", from, guid.to_string());
     }
     if let Some(type_guid) = guid(want, "typeGuid", &want.config.type_guid)? {
         push(
-            false,
+            "typeGuid",
             "type",
             present.type_guid.to_string(),
             type_guid.to_string(),
@@ -190,14 +200,14 @@ fn differences(
     }
     if let Some(label) = &want.config.label {
         push(
-            false,
+            "label",
             "label",
             format!("{:?}", present.label),
             format!("{label:?}"),
         );
     }
     let (from, to) = sizes(present.sectors, extent.sectors, table.sector_bytes);
-    push(true, "size", from, to);
+    push("sizeMiB", "size", from, to);
     Ok(all)
 }
 

@@ -42,6 +42,10 @@ impl Wanted<'_> {
     }
 }
 
+/// What helps on a disk without space.
+const MAKE_ROOM: &str = "give another partition less space, delete one with shouldExist false and \
+                         wipePartitionEntry, or use a larger disk";
+
 /// Resolves all entries of one disk against its present table: explicit numbers first, then those
 /// that take the next free slot, both in config order.
 pub fn resolve<'a>(
@@ -60,7 +64,10 @@ pub fn resolve<'a>(
     let mut resolved = Vec::new();
     for (want, number) in wanted.iter().zip(numbers) {
         let extent = match want.should_exist() {
-            true => Some(place(want, number, table, &mut layout).map_err(|p| vec![p])?),
+            true => Some(
+                place(want, number, table, &mut layout)
+                    .map_err(|why| vec![no_place(want, number, table, &layout, &resolved, &why)])?,
+            ),
             false => None,
         };
         resolved.push(Resolved {
@@ -198,7 +205,7 @@ fn place(
     number: u32,
     table: &Table,
     layout: &mut Layout,
-) -> Result<Extent, Problem> {
+) -> Result<Extent, NoPlace> {
     // Only an entry that names the number keeps values of the present partition.
     let kept = table
         .entries
@@ -212,22 +219,70 @@ fn place(
         sectors: sectors.filter(|sectors| *sectors > 0),
         align: want.start.is_some() && !want.is_adopted,
     };
-    let rehearsed = layout
-        .create(number, request)
-        .map_err(|why| no_place(want, number, table, layout, &why))?;
+    let rehearsed = layout.create(number, request)?;
     Ok(match (request.start, want.start, want.sectors) {
         (_, Some(start @ 1..), Some(sectors @ 1..)) => Extent { start, sectors },
         _ => rehearsed,
     })
 }
 
-fn no_place(want: &Wanted, number: u32, table: &Table, layout: &Layout, why: &NoPlace) -> Problem {
-    let (cause, remedy) = explain(why, table, layout);
+fn no_place(
+    want: &Wanted,
+    number: u32,
+    table: &Table,
+    layout: &Layout,
+    earlier: &[Resolved],
+    why: &NoPlace,
+) -> Problem {
+    let (cause, mut remedy) = explain(why, table, layout);
+    let has_start = want.start.is_some_and(|start| start > 0);
+    if let Some(taker) = taker(why, has_start, table, earlier) {
+        remedy = format!(
+            "give {} a sizeMiB: without one it takes all the space there is",
+            name_of(taker)
+        );
+    }
     Problem {
         index: want.index,
         number: i64::from(number),
         cause,
         remedy,
+    }
+}
+
+/// The partition without a size that took the space another one was to have.
+fn taker<'r, 'c>(
+    why: &NoPlace,
+    has_start: bool,
+    table: &Table,
+    earlier: &'r [Resolved<'c>],
+) -> Option<&'r Resolved<'c>> {
+    let takes_all = |other: &&Resolved| {
+        let config = other.config;
+        let keeps = config.wipe_partition_entry != Some(true)
+            && table.entries.contains_key(&other.number);
+        other.extent.is_some()
+            && match config.size_mib {
+                Some(0) => true,
+                Some(_) => false,
+                None => !keeps,
+            }
+    };
+    let mut takers = earlier.iter().filter(takes_all);
+    match why {
+        NoPlace::Occupied { by, .. } => takers.find(|other| other.number == *by),
+        NoPlace::Full => takers.next(),
+        NoPlace::TooLarge { .. } if !has_start => takers.next(),
+        _ => None,
+    }
+}
+
+/// `partition 4 ("root")`
+fn name_of(partition: &Resolved) -> String {
+    let label = partition.config.label.as_deref().unwrap_or_default();
+    match label {
+        "" => format!("partition {}", partition.number),
+        label => format!("partition {} ({label:?})", partition.number),
     }
 }
 
@@ -244,6 +299,15 @@ pub fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String
             )
         },
     );
+    let sectors_per_mib = sectors_per_mib(table);
+    let advice = match why {
+        _ if layout.largest_block().is_none() => MAKE_ROOM.to_owned(),
+        NoPlace::TooLarge { free, .. } if *free < sectors_per_mib => MAKE_ROOM.to_owned(),
+        NoPlace::TooLarge { free, .. } => {
+            format!("set sizeMiB to at most {}", free / sectors_per_mib)
+        }
+        _ => "change startMiB, or leave it out to use that block".to_owned(),
+    };
     let cause = match why {
         NoPlace::Full => "the disk is full".to_owned(),
         NoPlace::OutsideDisk { start, first, last } => {
@@ -269,5 +333,5 @@ pub fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String
         }
         NoPlace::SlotTaken => "the slot is taken by another partition".to_owned(),
     };
-    (cause, format!("{largest}; change startMiB or sizeMiB"))
+    (cause, format!("{largest}; {advice}"))
 }

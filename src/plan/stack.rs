@@ -1,0 +1,158 @@
+//! How devices lie on each other: each has one use, and none lies on itself. Checked once arrays, volumes and
+//! file systems are planned, whatever names the config has for the devices.
+
+use super::op::{OpKind, Operation};
+use super::{Access, Draft, Refusal, Resource};
+use crate::disk::DeviceRef;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Refuses devices with two uses, and devices that would lie on themselves.
+pub fn check(draft: &mut Draft) {
+    let mut refusals = used_twice(draft);
+    refusals.extend(on_themselves(draft));
+    for refusal in refusals {
+        draft.refuse(refusal);
+    }
+}
+
+/// Devices that an operation erases or fills.
+fn written(operation: &Operation) -> impl Iterator<Item = &DeviceRef> {
+    devices(operation, Access::Change)
+}
+
+fn devices(operation: &Operation, wanted: Access) -> impl Iterator<Item = &DeviceRef> {
+    let claims = operation.claims.iter();
+    claims.filter_map(move |claim| match &claim.resource {
+        Resource::Device(device) if claim.access == wanted => Some(device),
+        _ => None,
+    })
+}
+
+/// The name of a device that other names of the config may lead to as well.
+fn identity(draft: &Draft, device: &DeviceRef) -> String {
+    let name = device.to_string();
+    let facts = draft.observed.devices.get(&name);
+    let node = facts.map(|facts| facts.node.clone());
+    node.filter(|node| !node.is_empty()).unwrap_or(name)
+}
+
+fn used_twice(draft: &Draft) -> Vec<Refusal> {
+    let mut users: BTreeMap<String, &Operation> = BTreeMap::new();
+    let mut refusals = Vec::new();
+    for operation in draft.operations() {
+        let own: BTreeSet<&DeviceRef> = written(operation).collect();
+        for device in own {
+            let earlier = users
+                .get(&identity(draft, device))
+                .copied()
+                .or_else(|| overlapping(draft, &users, device));
+            match earlier {
+                Some(earlier) => refusals.push(refuse_second(operation, earlier, device)),
+                None if holds_new_table(draft, device) => {
+                    refusals.push(refuse_over_table(operation, device));
+                }
+                None => {}
+            }
+            users
+                .entry(identity(draft, device))
+                .or_insert(operation);
+        }
+    }
+    refusals
+}
+
+/// The user of the whole disk a partition is on, or of a partition of a disk.
+fn overlapping<'d>(
+    draft: &Draft,
+    users: &BTreeMap<String, &'d Operation>,
+    device: &DeviceRef,
+) -> Option<&'d Operation> {
+    let disk = device.disk()?;
+    let whole = matches!(device, DeviceRef::Disk { .. });
+    users.iter().find_map(|(_, user)| {
+        let meets = written(user).any(|other| {
+            other.disk() == Some(disk)
+                && identity(draft, other) != identity(draft, device)
+                && (whole || matches!(other, DeviceRef::Disk { .. }))
+        });
+        meets.then_some(*user)
+    })
+}
+
+/// True for a whole disk that gets partitions by this very plan.
+fn holds_new_table(draft: &Draft, device: &DeviceRef) -> bool {
+    let DeviceRef::Disk { disk } = device else {
+        return false;
+    };
+    draft.operations().iter().any(|operation| {
+        matches!(&operation.kind, OpKind::WriteTable(write)
+            if write.disk == *disk && !write.table.entries.is_empty())
+    })
+}
+
+fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Refusal {
+    let wanted_by = match &earlier.origin {
+        Some(origin) => format!(" (asked for at {origin})"),
+        None => String::new(),
+    };
+    refusal(
+        operation,
+        format!(
+            "{device} already has another use: {}{wanted_by}",
+            earlier.kind.describe()
+        ),
+        "use each device for one array, encrypted volume or file system",
+    )
+}
+
+fn refuse_over_table(operation: &Operation, device: &DeviceRef) -> Refusal {
+    refusal(
+        operation,
+        format!("it would destroy the partition table that the config asks for on {device}"),
+        "name a partition of the disk instead, or leave its partitions out of storage.disks",
+    )
+}
+
+fn on_themselves(draft: &Draft) -> Vec<Refusal> {
+    let operations = draft.operations();
+    let below = |device: &DeviceRef| -> Vec<&DeviceRef> {
+        let makers = operations
+            .iter()
+            .filter(|operation| devices(operation, Access::Make).any(|made| made == device));
+        makers.flat_map(written).collect()
+    };
+    let is_looped = |operation: &&Operation| {
+        let made: Vec<&DeviceRef> = devices(operation, Access::Make).collect();
+        let mut seen: BTreeSet<&DeviceRef> = BTreeSet::new();
+        let mut open: Vec<&DeviceRef> = written(operation).collect();
+        while let Some(device) = open.pop() {
+            if made.contains(&device) {
+                return true;
+            }
+            if seen.insert(device) {
+                open.extend(below(device));
+            }
+        }
+        false
+    };
+    let looped = operations.iter().filter(is_looped);
+    looped
+        .map(|operation| {
+            refusal(
+                operation,
+                "it would lie on itself, directly or through other arrays and volumes".into(),
+                "name another device to make it of",
+            )
+        })
+        .collect()
+}
+
+fn refusal(operation: &Operation, cause: String, remedy: &str) -> Refusal {
+    Refusal {
+        act: "cannot".into(),
+        object: operation.kind.describe(),
+        cause,
+        origin: operation.origin.clone(),
+        remedy: remedy.into(),
+    }
+}
