@@ -264,6 +264,18 @@ fn refusals_say_what_where_and_what_to_do() {
             "set resize",
         ),
         (
+            r#"{"number": 1, "sizeMiB": 50}"#,
+            "1 on /dev/vda",
+            "it exists and does not match",
+            "leave out sizeMiB to keep the partition that is there",
+        ),
+        (
+            r#"{"number": 1, "startMiB": 2, "sizeMiB": 99, "label": "z"}"#,
+            r#"1 ("z") on /dev/vda"#,
+            "it exists and does not match",
+            "leave out startMiB and label and sizeMiB to keep",
+        ),
+        (
             r#"{"number": 1, "startMiB": 2, "sizeMiB": 99, "resize": true}"#,
             "1 on /dev/vda",
             "it exists and does not match: start sector 2048 -> sector 4096",
@@ -327,6 +339,46 @@ fn refusals_say_what_where_and_what_to_do() {
         assert!(
             !writes,
             "{partition}: nothing is planned for a refused disk"
+        );
+    }
+}
+
+/// What the remedy asks for, and that it helps.
+#[test]
+fn remedies_for_missing_space_name_what_helps() {
+    let cases = [
+        (
+            r#"{"number": 4, "label": "root"}, {"number": 0, "label": "var", "startMiB": 500, "sizeMiB": 0}"#,
+            r#"give partition 4 ("root") a sizeMiB"#,
+            r#"{"number": 4, "label": "root", "sizeMiB": 400}, {"number": 0, "label": "var", "startMiB": 500, "sizeMiB": 0}"#,
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 0}, {"number": 2, "sizeMiB": 100}"#,
+            "give partition 1 a sizeMiB",
+            r#"{"number": 1, "sizeMiB": 800}, {"number": 2, "sizeMiB": 100}"#,
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 2000}"#,
+            "set sizeMiB to at most 1022",
+            r#"{"number": 1, "sizeMiB": 1022}"#,
+        ),
+        (
+            r#"{"number": 1, "sizeMiB": 100}, {"number": 2, "sizeMiB": 100, "startMiB": 50}"#,
+            "change startMiB, or leave it out",
+            r#"{"number": 1, "sizeMiB": 100}, {"number": 2, "sizeMiB": 100}"#,
+        ),
+    ];
+    for (partitions, remedy, mended) in cases {
+        let planned = plan_partitions(partitions, blank());
+        let [refusal] = &planned.refusals[..] else {
+            panic!("{partitions}: {:?}", planned.refusals);
+        };
+        assert!(refusal.remedy.contains(remedy), "{partitions}: {refusal}");
+        let planned = plan_partitions(mended, blank());
+        assert!(
+            planned.refusals.is_empty(),
+            "{mended}: {:?}",
+            planned.refusals
         );
     }
 }

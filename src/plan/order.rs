@@ -20,8 +20,20 @@ struct Claimants {
 /// The ids of operations on a cycle; a bug of the planner, never of a config.
 pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
     let mut after: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); operations.len()];
-    for claimants in collect(operations).into_values() {
-        join(&claimants, &mut after);
+    let mut turns: Vec<Claimants> = Vec::new();
+    for (resource, claimants) in collect(operations) {
+        match resource {
+            // Any order of the turns will do, so it follows from the other claims: an array may lie on an
+            // encrypted volume as well as the other way round.
+            Resource::Spindle(_) | Resource::KeyDerivation => turns.push(claimants),
+            _ => join(&claimants, &mut after),
+        }
+    }
+    let positions = positions(&after)?;
+    for claimants in turns {
+        let mut writers = claimants.change;
+        writers.sort_by_key(|id| positions[*id as usize]);
+        chain(&writers, &mut after);
     }
     for (operation, before) in operations.iter_mut().zip(after) {
         let own = operation.id.0;
@@ -31,7 +43,7 @@ pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
             .map(OpId)
             .collect();
     }
-    check_acyclic(operations)
+    Ok(())
 }
 
 fn collect(operations: &[Operation]) -> HashMap<&Resource, Claimants> {
@@ -81,29 +93,45 @@ fn chain(ids: &[u32], after: &mut [BTreeSet<u32>]) {
     }
 }
 
-fn check_acyclic(operations: &[Operation]) -> Result<(), Vec<OpId>> {
-    let mut waiting: Vec<usize> = operations.iter().map(|o| o.after.len()).collect();
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); operations.len()];
-    for operation in operations {
-        for before in &operation.after {
-            followers[before.0 as usize].push(operation.id.0 as usize);
+/// The position of each operation in an order that keeps every wait; plan order where there is a choice.
+fn positions(after: &[BTreeSet<u32>]) -> Result<Vec<usize>, Vec<OpId>> {
+    let is_other = |own: usize, before: u32| before as usize != own;
+    let mut waiting: Vec<usize> = Vec::with_capacity(after.len());
+    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); after.len()];
+    for (own, before) in after.iter().enumerate() {
+        let before: Vec<u32> = before
+            .iter()
+            .copied()
+            .filter(|id| is_other(own, *id))
+            .collect();
+        waiting.push(before.len());
+        for id in before {
+            followers[id as usize].push(own);
         }
     }
-    let mut ready: Vec<usize> = (0..operations.len()).filter(|i| waiting[*i] == 0).collect();
-    while let Some(done) = ready.pop() {
+    let first = (0..after.len()).filter(|id| waiting[*id] == 0);
+    let mut ready: BTreeSet<usize> = first.collect();
+    let mut positions = vec![0; after.len()];
+    let mut next = 0;
+    while let Some(done) = ready.pop_first() {
+        positions[done] = next;
+        next += 1;
         for follower in &followers[done] {
             waiting[*follower] -= 1;
             if waiting[*follower] == 0 {
-                ready.push(*follower);
+                ready.insert(*follower);
             }
         }
     }
-    let stuck: Vec<OpId> = operations
-        .iter()
-        .filter(|o| waiting[o.id.0 as usize] > 0)
-        .map(|o| o.id)
-        .collect();
-    if stuck.is_empty() { Ok(()) } else { Err(stuck) }
+    let stuck = (0u32..)
+        .zip(&waiting)
+        .filter(|(_, waiting)| **waiting > 0)
+        .map(|(id, _)| OpId(id));
+    let stuck: Vec<OpId> = stuck.collect();
+    match stuck.is_empty() {
+        true => Ok(positions),
+        false => Err(stuck),
+    }
 }
 
 #[cfg(test)]

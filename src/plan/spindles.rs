@@ -24,14 +24,23 @@ fn written_by(draft: &Draft, operation: &Operation) -> BTreeSet<String> {
     let mut spindles = BTreeSet::new();
     for claim in &operation.claims {
         if let (Resource::Device(device), Access::Change) = (&claim.resource, claim.access) {
-            collect(draft, device, &mut spindles);
+            collect(draft, device, &mut spindles, &mut BTreeSet::new());
         }
     }
     spindles
 }
 
-/// The rotating disks that a device lies on.
-fn collect(draft: &Draft, device: &DeviceRef, spindles: &mut BTreeSet<String>) {
+/// The rotating disks that a device lies on. What was seen is not looked at again: a config may ask for
+/// devices that lie on each other.
+fn collect(
+    draft: &Draft,
+    device: &DeviceRef,
+    spindles: &mut BTreeSet<String>,
+    seen: &mut BTreeSet<DeviceRef>,
+) {
+    if !seen.insert(device.clone()) {
+        return;
+    }
     let observed = draft.observed;
     match device {
         DeviceRef::Disk { disk } | DeviceRef::Partition { disk, .. } => {
@@ -44,7 +53,7 @@ fn collect(draft: &Draft, device: &DeviceRef, spindles: &mut BTreeSet<String>) {
         }
     }
     for beneath in beneath(draft, device) {
-        collect(draft, &beneath, spindles);
+        collect(draft, &beneath, spindles, seen);
     }
 }
 
@@ -65,6 +74,5 @@ fn beneath(draft: &Draft, device: &DeviceRef) -> Vec<DeviceRef> {
     let resolved = names
         .into_iter()
         .filter_map(|name| devices::resolve(draft, name, "", None).ok());
-    // A device that is named as its own member was refused before.
-    resolved.filter(|found| found != device).collect()
+    resolved.collect()
 }

@@ -53,9 +53,7 @@ fn used_twice(draft: &Draft) -> Vec<Refusal> {
                 }
                 None => {}
             }
-            users
-                .entry(identity(draft, device))
-                .or_insert(operation);
+            users.entry(identity(draft, device)).or_insert(operation);
         }
     }
     refusals

@@ -135,7 +135,9 @@ fn decide_present(
             fields.join(" and ")
         );
         let remedy = if only_size {
-            format!("{keep}, set resize to change its size, or set wipePartitionEntry to replace it")
+            format!(
+                "{keep}, set resize to change its size, or set wipePartitionEntry to replace it"
+            )
         } else {
             format!("{keep}, or set wipePartitionEntry to replace it")
         };
@@ -182,7 +184,12 @@ fn differences(
         sectors: present.sectors,
     });
     let sector = |n: u64| format!("sector {n}");
-    push("startMiB", "start", sector(present.start), sector(extent.start));
+    push(
+        "startMiB",
+        "start",
+        sector(present.start),
+        sector(extent.start),
+    );
     if let Some(guid) = guid(want, "guid", &want.config.guid)? {
         let from = match present.guid {
             GuidChoice::Given(guid) => guid.to_string(),

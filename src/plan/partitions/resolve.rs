@@ -259,8 +259,8 @@ fn taker<'r, 'c>(
 ) -> Option<&'r Resolved<'c>> {
     let takes_all = |other: &&Resolved| {
         let config = other.config;
-        let keeps = config.wipe_partition_entry != Some(true)
-            && table.entries.contains_key(&other.number);
+        let keeps =
+            config.wipe_partition_entry != Some(true) && table.entries.contains_key(&other.number);
         other.extent.is_some()
             && match config.size_mib {
                 Some(0) => true,
