@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 const NOTHING_WRONG: i32 = 0;
 const CHANGES: i32 = 2;
+const REFUSED: i32 = 6;
 
 /// One example: file, image bindings (`--root` on an empty tree when there are none), what the plan must mention.
 struct Example {
@@ -35,19 +36,12 @@ const EXAMPLES: &[Example] = &[
     Example {
         file: "raid1.ign",
         images: &[("/dev/vda", "4G"), ("/dev/vdb", "4G")],
-        mentions: &[
-            "/dev/vda",
-            "/dev/vdb",
-            "RAID array",
-            "/dev/md/root",
-            "/dev/md/data",
-            "srv.mount",
-        ],
+        mentions: &[],
     },
     Example {
         file: "luks-data.ign",
         images: &[("/dev/vda", "4G")],
-        mentions: &["/dev/vda", "/dev/mapper/data", "ext4", "srv-data.mount"],
+        mentions: &[],
     },
     Example {
         file: "merge.ign",
@@ -69,26 +63,7 @@ const EXAMPLES: &[Example] = &[
     Example {
         file: "full.ign",
         images: &[("/dev/vda", "4G"), ("/dev/vdb", "1G"), ("/dev/vdc", "1G")],
-        mentions: &[
-            "/dev/vda",
-            "/dev/vdb",
-            "/dev/vdc",
-            "vfat",
-            "ext4",
-            "btrfs",
-            "xfs",
-            "swap",
-            "/dev/md/mirror",
-            "/dev/mapper/secret",
-            "alice",
-            "ops",
-            "from-merge",
-            "https://downloads.example.com/tool.tar",
-            "hostname.orig",
-            "hello.service",
-            "getty@tty6.service",
-            "console=ttyS0",
-        ],
+        mentions: &[],
     },
     Example {
         file: "demo.ign",
@@ -106,6 +81,19 @@ const EXAMPLES: &[Example] = &[
             "10-loud.conf",
         ],
     },
+];
+
+/// Examples that images cannot take, and why: they are for the machine itself.
+const NOT_ON_IMAGES: &[(&str, &str)] = &[
+    (
+        "raid1.ign",
+        "an array over image files would stay assembled",
+    ),
+    (
+        "luks-data.ign",
+        "an encrypted volume in an image file would stay open",
+    ),
+    ("full.ign", "an array over image files would stay assembled"),
 ];
 
 /// Text of the configs that no plan may show.
@@ -224,6 +212,12 @@ fn every_example_plans_twice_alike_and_mentions_what_matters() {
         arguments.push(examples().join(example.file).display().to_string());
         let output = kindling(&arguments);
         let told = told(&arguments, &output);
+        let refused = NOT_ON_IMAGES.iter().find(|(file, _)| *file == example.file);
+        if let Some((_, cause)) = refused {
+            assert_eq!(output.status.code(), Some(REFUSED), "{told}");
+            assert!(told.contains(cause), "{told}");
+            continue;
+        }
         assert_eq!(output.status.code(), Some(CHANGES), "{told}");
         let shown = String::from_utf8_lossy(&output.stdout);
         for text in example.mentions {

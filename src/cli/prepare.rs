@@ -158,6 +158,9 @@ fn observe_machine(
         let places = plan::partitions::new_places(&loaded.document, &observed, options);
         observe::disks::look_beneath(&mut observed.disks, &places, devices)
             .map_err(unobservable)?;
+        observed.kernel = observe::kernel();
+        let requests = plan::filesystems::to_rehearse(&loaded.document, &observed, options);
+        observed.rehearsals = observe::rehearse(requests);
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
     let mut view = observe::root::View {

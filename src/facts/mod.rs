@@ -5,11 +5,14 @@
 pub mod accounts;
 pub mod arrays;
 pub mod disks;
+pub mod kernel;
 pub mod paths;
+pub mod rehearsal;
 pub mod root;
 
 pub use accounts::AccountFacts;
 pub use disks::{DeviceFacts, DiskFacts, MappingFacts, SuperblockFacts, TableFacts};
+pub use kernel::KernelFacts;
 pub use root::{NodeFacts, NodeKind, RootFacts};
 
 use crate::disk::DeviceRef;
@@ -30,6 +33,10 @@ pub struct Observed {
     pub tools: BTreeSet<String>,
     /// Keys of encrypted volumes that an earlier run left in the target root, by volume.
     pub kept_keys: BTreeSet<String>,
+    /// What the running kernel can do; `None` if that was not looked at.
+    pub kernel: Option<KernelFacts>,
+    /// What programs said that made file systems like those of the config on blank files.
+    pub rehearsals: Vec<rehearsal::Rehearsal>,
     /// There is a TPM 2.
     pub has_tpm: bool,
     /// Arrays and encrypted volumes that this very run put together, so that it could look into them.

@@ -6,12 +6,16 @@ pub mod root;
 
 mod accounts;
 mod content;
+mod kernel;
 mod keys;
 mod mounts;
+mod rehearse;
 mod selinux;
 mod tools;
 
+pub use kernel::kernel;
 pub use keys::{has_tpm, kept_keys};
 pub use mounts::resolve_point;
+pub use rehearse::rehearse;
 pub use selinux::selinux;
 pub use tools::tools;

@@ -1,14 +1,16 @@
 //! File systems: reuse what is there, make what is missing, refuse what would destroy.
 
+use super::formats::{self, Objection};
 use super::op::{
     AlreadyRight, Effect, Expected, MakeFilesystem, OpId, OpKind, Phase, Subject, WipeDevice,
 };
-use super::{Access, Claim, Draft, Refusal, Resource, devices};
-use crate::config::Origin;
+use super::{Access, Claim, Draft, Options, Refusal, Resource, devices, luks, partitions, raid};
 use crate::config::model::Filesystem;
+use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
 use crate::disk::size::human;
-use crate::facts::SuperblockFacts;
+use crate::facts::rehearsal::Request;
+use crate::facts::{Observed, SuperblockFacts};
 
 /// A program that makes file systems.
 struct Maker {
@@ -83,6 +85,35 @@ const MAKERS: &[Maker] = &[
 /// The programs that make file systems, for observation.
 pub fn programs() -> impl Iterator<Item = &'static str> {
     MAKERS.iter().map(|maker| maker.program)
+}
+
+/// What observation has to rehearse.
+pub fn to_rehearse(document: &Document, observed: &Observed, options: &Options) -> Vec<Request> {
+    let mut draft = Draft::new(document, observed, options);
+    partitions::plan(&mut draft);
+    raid::plan(&mut draft);
+    luks::plan(&mut draft);
+    plan(&mut draft);
+    let mut requests: Vec<Request> = Vec::new();
+    for operation in draft.operations() {
+        if let OpKind::MakeFilesystem(act) = &operation.kind
+            && let Some(request) = request(&draft, act)
+            && !requests.contains(&request)
+        {
+            requests.push(request);
+        }
+    }
+    requests
+}
+
+/// What to rehearse before a file system is made on a device whose size is known.
+fn request(draft: &Draft, act: &MakeFilesystem) -> Option<Request> {
+    let bytes = devices::bytes(draft, &act.device)?;
+    let disk = act
+        .device
+        .disk()
+        .and_then(|disk| draft.observed.disks.get(disk));
+    formats::request(act, bytes, disk.map_or(512, |disk| disk.sector_bytes))
 }
 
 /// Plans all file systems of the config.
@@ -280,12 +311,13 @@ impl Case<'_> {
             self.check_tool(draft, maker)?;
         }
         self.check_size(draft, maker)?;
+        self.check_names(draft)?;
         let uuid = self.filesystem.uuid.as_deref();
         let effect = match &expected {
             Expected::Kind(_) => Effect::Change,
             Expected::Blank | Expected::Anything | Expected::Unseen => Effect::Create,
         };
-        let kind = OpKind::MakeFilesystem(MakeFilesystem {
+        let act = MakeFilesystem {
             device: self.device.clone(),
             format: self.format.into(),
             label: self.filesystem.label.clone(),
@@ -294,7 +326,12 @@ impl Case<'_> {
             options: self.filesystem.options.clone(),
             arguments: maker.arguments(self.filesystem),
             expected,
-        });
+        };
+        if let Some(request) = request(draft, &act) {
+            formats::check_rehearsal(draft.observed, &request)
+                .map_err(|why| self.objection(why))?;
+        }
+        let kind = OpKind::MakeFilesystem(act);
         let claims = changes_content(&self.device);
         let origin = self.origin.clone();
         Ok(draft.push(Phase::Filesystems, effect, kind, origin, claims))
@@ -313,6 +350,37 @@ impl Case<'_> {
                 },
             )),
         }
+    }
+
+    /// Label and UUID.
+    fn check_names(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
+        let objection = |why| self.objection(why);
+        if let Some(label) = &self.filesystem.label {
+            formats::check_label(self.format, label).map_err(objection)?;
+        }
+        let Some(uuid) = &self.filesystem.uuid else {
+            return Ok(());
+        };
+        let uuid = canonical_uuid(self.format, uuid);
+        formats::check_uuid(self.format, &uuid).map_err(objection)?;
+        let mut operations = draft.operations().iter();
+        let twin = operations.find_map(|operation| match &operation.kind {
+            OpKind::MakeFilesystem(act) if act.uuid.as_ref() == Some(&uuid) => Some(act),
+            _ => None,
+        });
+        match twin {
+            Some(twin) if formats::has_unique_uuids(self.format) && twin.format == self.format => {
+                Err(self.refusal(
+                    format!("{} gets the same UUID {uuid}", twin.device),
+                    "give each file system a UUID of its own".into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn objection(&self, (cause, remedy): Objection) -> Box<Refusal> {
+        self.refusal(cause, remedy)
     }
 
     fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Refusal>> {

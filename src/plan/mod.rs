@@ -9,6 +9,7 @@ pub mod devices;
 pub mod digest;
 pub mod filesystems;
 pub mod first_boot;
+pub mod formats;
 pub mod keys;
 pub mod luks;
 pub mod mounts;

@@ -4,7 +4,7 @@ use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Ow
 use super::paths::refuse_path;
 use super::{
     Access, Claim, Draft, Mounts, Options, Part, Phase, Refusal, Resource, Scope, devices,
-    filesystems, luks, partitions, raid, relabel,
+    filesystems, formats, luks, partitions, raid, relabel,
 };
 use crate::config::model::Filesystem;
 use crate::config::{Config, Document, JsonPath, Origin};
@@ -278,6 +278,7 @@ fn plan_one(
 ) -> Result<(), Box<Refusal>> {
     let mount = mount_of(draft, want)?;
     let origin = origin(draft, want);
+    check_mountable(draft, &mount, &origin)?;
     push_directories(draft, want, points, origin.clone())?;
     relabel::before_mounting(draft, &want.point);
     let point = want.point.as_str();
@@ -290,6 +291,27 @@ fn plan_one(
     let kind = OpKind::Mount(mount);
     draft.push(Phase::Mount, Effect::Step, kind, origin, claims);
     Ok(())
+}
+
+/// At a desk the kernel is that of another machine than the one the config is for.
+fn check_mountable(
+    draft: &Draft,
+    mount: &op::Mount,
+    origin: &Option<Origin>,
+) -> Result<(), Box<Refusal>> {
+    if draft.options.scope != Scope::Everything {
+        return Ok(());
+    }
+    let kernel = draft.observed.kernel.as_ref();
+    formats::check_mountable(kernel, &mount.format).map_err(|(cause, remedy)| {
+        Box::new(Refusal {
+            act: "cannot mount".into(),
+            object: format!("{} at {}", mount.device, mount.point),
+            cause,
+            origin: origin.clone(),
+            remedy,
+        })
+    })
 }
 
 /// A disk is mounted from when everything on it is made. Besides being easier to follow, mkfs.btrfs

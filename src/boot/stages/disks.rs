@@ -169,6 +169,8 @@ fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Obser
         };
         let places = plan::partitions::new_places(document, &observed, options);
         observe::disks::look_beneath(&mut observed.disks, &places, devices)?;
+        let requests = plan::filesystems::to_rehearse(document, &observed, options);
+        observed.rehearsals = observe::rehearse(requests);
         Ok(observed)
     };
     observed()

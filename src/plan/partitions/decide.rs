@@ -254,6 +254,13 @@ fn new_entry(want: &Resolved) -> Result<Entry, Problem> {
             "shorten the label",
         ));
     }
+    if label.contains('\0') {
+        return Err(problem(
+            want,
+            "its label has a NUL character, which would end it",
+            "give a label without NUL characters",
+        ));
+    }
     Ok(Entry {
         start: extent.start,
         sectors: extent.sectors,

@@ -1,0 +1,10 @@
+//! Facts about the running kernel.
+
+use std::collections::BTreeSet;
+
+/// What the kernel can do, with the modules that it can load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelFacts {
+    /// Formats of file systems that it can mount.
+    pub filesystems: BTreeSet<String>,
+}

@@ -1,0 +1,29 @@
+//! Rehearsals: what a program that makes file systems says when it is run on a blank file like the device.
+
+/// A file system to make, as it will be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The program.
+    pub program: String,
+    /// Its arguments without the device.
+    pub arguments: Vec<String>,
+    /// Size of the device.
+    pub bytes: u64,
+    /// Sector size of the device.
+    pub sector_bytes: u32,
+    /// Format the result has to have.
+    pub format: String,
+    /// Label the result has to have.
+    pub label: Option<String>,
+    /// UUID the result has to have.
+    pub uuid: Option<String>,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// What was run.
+    pub request: Request,
+    /// Why the program would not make what is asked for, in its own words; `None` if it would.
+    pub objection: Option<String>,
+}

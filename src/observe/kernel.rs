@@ -1,0 +1,76 @@
+//! What the running kernel can mount.
+
+use crate::facts::KernelFacts;
+use std::collections::BTreeSet;
+use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
+
+/// Looks at the running kernel; `None` if it cannot be told.
+pub fn kernel() -> Option<KernelFacts> {
+    let present = read_to_string("/proc/filesystems").ok()?;
+    let mut filesystems: BTreeSet<String> = registered(&present).collect();
+    if let Some(modules) = module_directory() {
+        filesystems.extend(loadable(&modules));
+    }
+    Some(KernelFacts { filesystems })
+}
+
+/// Names in `/proc/filesystems`, which has a mark before those without a device.
+fn registered(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .map(str::to_owned)
+}
+
+/// Where the modules of the running kernel are.
+fn module_directory() -> Option<PathBuf> {
+    let release = read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(Path::new("/lib/modules").join(release.trim()))
+}
+
+/// The kernel loads the module with the alias `fs-NAME` when NAME is mounted.
+fn loadable(modules: &Path) -> BTreeSet<String> {
+    let aliases = read_to_string(modules.join("modules.alias")).unwrap_or_default();
+    let names = aliases
+        .lines()
+        .filter_map(|line| line.strip_prefix("alias fs-")?.split_whitespace().next());
+    // A module without an alias of its own has the name of its format.
+    let dependencies = read_to_string(modules.join("modules.dep")).unwrap_or_default();
+    let files = dependencies.lines().filter_map(|line| {
+        line.split(':')
+            .next()?
+            .rsplit('/')
+            .next()?
+            .split_once(".ko")
+    });
+    names
+        .chain(files.map(|(name, _)| name))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_registered_or_loadable() {
+        let text = "nodev\tsysfs\n\text4\n\tbtrfs\n";
+        let names: Vec<String> = registered(text).collect();
+        assert_eq!(names, ["sysfs", "ext4", "btrfs"]);
+        let directory = tempfile::tempdir().expect("a directory");
+        assert!(loadable(directory.path()).is_empty());
+        std::fs::write(
+            directory.path().join("modules.alias"),
+            "# Aliases\nalias fs-vfat vfat\nalias pci:v0 ahci\n",
+        )
+        .expect("written");
+        std::fs::write(
+            directory.path().join("modules.dep"),
+            "kernel/fs/xfs/xfs.ko.zst: kernel/lib/libcrc32c.ko.zst\n",
+        )
+        .expect("written");
+        let names = loadable(directory.path());
+        assert!(names.contains("vfat") && names.contains("xfs") && !names.contains("ahci"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Runs programs that make file systems on blank files, to hear whether they would make what is asked for: each
+//! version has least sizes and limits of its own, and options change them.
+
+use crate::disk::superblock;
+use crate::facts::rehearsal::{Rehearsal, Request};
+use crate::host::Command;
+use crate::host::command::CommandFailure;
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::NamedTempFile;
+
+const GIB: u64 = 1024 * 1024 * 1024;
+/// Longer than any of these takes on a slow machine.
+const REHEARSAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Where a file may be made when the usual directory takes none.
+const OTHER_DIRECTORY: &str = "/run";
+
+/// Rehearses what can be rehearsed.
+pub fn rehearse(requests: Vec<Request>) -> Vec<Rehearsal> {
+    requests.into_iter().filter_map(rehearse_one).collect()
+}
+
+/// `None` if nothing is learned.
+fn rehearse_one(request: Request) -> Option<Rehearsal> {
+    let dry = dry_run(&request)?;
+    let file = blank_file(request.bytes)?;
+    let path = file.path();
+    let run = Command::new(&request.program)
+        .args(dry.iter().map(|flag| (*flag).to_owned()))
+        .args(request.arguments.iter())
+        .arg(path.display().to_string())
+        .within(REHEARSAL_TIMEOUT)
+        .run();
+    let objection = match run {
+        Ok(_) if dry.is_empty() => mismatch(&request, path),
+        Ok(_) => None,
+        // A program that does not run, or too long, has said nothing about the request.
+        Err(error) => {
+            let failure = error.downcast_ref::<CommandFailure>()?;
+            Some(words(failure, path))
+        }
+    };
+    Some(Rehearsal { request, objection })
+}
+
+/// The flags that keep a program from writing, none if it may fill the file; `None` if it must not be run.
+fn dry_run(request: &Request) -> Option<&'static [&'static str]> {
+    // Options may name devices, which some programs would write to as well.
+    let names_file = |argument: &String| argument.contains('/') || Path::new(argument).exists();
+    let names_none = !request.arguments.iter().any(names_file);
+    match request.program.as_str() {
+        "mkfs.xfs" => Some(&["-N"]),
+        // What it says without writing is not the whole truth about small devices.
+        "mkfs.ext4" if names_none && request.bytes <= GIB => Some(&[]),
+        "mkfs.ext4" => Some(&["-n"]),
+        "mkfs.btrfs" | "mkswap" if names_none => Some(&[]),
+        "mkfs.fat" if names_none && request.bytes <= 32 * GIB && request.sector_bytes == 4096 => {
+            Some(&["-S", "4096"])
+        }
+        "mkfs.fat" if names_none && request.bytes <= 32 * GIB => Some(&[]),
+        _ => None,
+    }
+}
+
+fn blank_file(bytes: u64) -> Option<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("kindling-rehearsal-");
+    let file = builder
+        .tempfile()
+        .or_else(|_| builder.tempfile_in(OTHER_DIRECTORY))
+        .ok()?;
+    file.as_file().set_len(bytes).ok()?;
+    Some(file)
+}
+
+/// What the program said, without the name of the file.
+fn words(failure: &CommandFailure, path: &Path) -> String {
+    let output = &failure.output;
+    let said = match output.stderr.trim().is_empty() {
+        true => &output.stdout,
+        false => &output.stderr,
+    };
+    let name = path.display().to_string();
+    let lines: Vec<String> = said
+        .lines()
+        .map(|line| line.replace(&name, "the device").trim().to_owned())
+        .filter(|line| !line.is_empty() && !is_noise(line))
+        .take(3)
+        .collect();
+    match lines.is_empty() {
+        true => failure.how.clone(),
+        false => lines.join("; "),
+    }
+}
+
+/// Banners and warnings that are no reason.
+fn is_noise(line: &str) -> bool {
+    ["mke2fs 1.", "btrfs-progs v", "See http", "mkfs.fat 4"]
+        .iter()
+        .any(|banner| line.starts_with(banner))
+        || line.contains("insecure permissions")
+}
+
+/// What the program made other than was asked for.
+fn mismatch(request: &Request, path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let found = superblock::probe(&mut file).ok()?;
+    let label = found.label.as_deref().unwrap_or("");
+    let uuid = plain(found.uuid.as_deref().unwrap_or(""));
+    if found.kind.as_deref() != Some(request.format.as_str()) || found.incomplete {
+        let what = found.describe().unwrap_or_else(|| "nothing known".into());
+        return Some(format!("with these options it makes {what}"));
+    }
+    if request.label.as_ref().is_some_and(|wanted| wanted != label) {
+        return Some(format!("it makes the label {label:?} of it"));
+    }
+    let differs = |wanted: &String| plain(wanted) != uuid;
+    request
+        .uuid
+        .as_ref()
+        .is_some_and(differs)
+        .then(|| format!("it makes the UUID {uuid:?} of it"))
+}
+
+fn plain(uuid: &str) -> String {
+    uuid.replace('-', "").to_lowercase()
+}
