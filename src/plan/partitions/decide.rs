@@ -274,6 +274,11 @@ fn new_entry(want: &Resolved) -> Result<Entry, Problem> {
 fn guid(want: &Resolved, name: &str, text: &Option<String>) -> Result<Option<Guid>, Problem> {
     match text.as_deref() {
         None | Some("") => Ok(None),
+        Some(text) if text.chars().all(|c| matches!(c, '0' | '-')) => Err(problem(
+            want,
+            format!("a {name} of zeros means that there is none"),
+            &format!("give another {name}, or leave it out"),
+        )),
         Some(text) => text.parse().map(Some).map_err(|why: String| {
             problem(
                 want,
