@@ -112,7 +112,10 @@ pub(super) fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
         ParseError::BadVersion => {
             format!("ignition.version must be one of {versions}")
         }
-        ParseError::Unsupported(_) => format!("accepted are {versions}"),
+        ParseError::Unsupported(version) => match of_another_age(version) {
+            Some(remedy) => format!("{remedy}; accepted are {versions}"),
+            None => format!("accepted are {versions}"),
+        },
         ParseError::Decode | ParseError::Invalid => return None,
     };
     let problem = match error {
@@ -120,6 +123,30 @@ pub(super) fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
         _ => error.to_string(),
     };
     Some((problem, remedy))
+}
+
+/// What to do with a config of an older or newer version than those accepted.
+fn of_another_age(version: &str) -> Option<&'static str> {
+    let numbers = |version: &str| {
+        let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u64>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    let newest = Version::ALL
+        .last()
+        .and_then(|newest| numbers(newest.as_str()))?;
+    match numbers(version)? {
+        (2, _) => Some(
+            "translate this config of version 2 to version 3 first, for example with ign-converter; `filesystem` \
+             of nodes, `networkd`, and the default of `overwrite` have changed",
+        ),
+        (0 | 1, _) => {
+            Some("this version is older than 2.0.0 and has to be translated to version 3 first")
+        }
+        numbers if numbers <= newest => None,
+        _ => Some(
+            "this version is newer than this program: update kindling, or write an accepted version",
+        ),
+    }
 }
 
 /// Origin and excerpt of a finding are one place; the renderer takes them for two and puts a
@@ -230,15 +257,7 @@ mod tests {
 
     #[test]
     fn findings_for_people() {
-        let expected = r#"error: disk device is required
- --> c.ign:3:25
-  |
-3 |  "storage": {"disks": [{}]}}
-  |                        ^
-  |
-  = note: at $.storage.disks.0.device
-
-warning: unknown key `uuid`
+        let expected = r#"warning: unknown key `uuid`
  --> c.ign:2:66
   |
 2 |  "passwd": {"users": [{"name": "a", "passwordHash": "…", "uuid": 5}]},
@@ -246,6 +265,14 @@ warning: unknown key `uuid`
   |
   = note: at $.passwd.users.0.uuid
   = help: did you mean `uid`?
+
+error: disk device is required
+ --> c.ign:3:25
+  |
+3 |  "storage": {"disks": [{}]}}
+  |                        ^
+  |
+  = note: at $.storage.disks.0.device
 
 c.ign: invalid, 1 error, 1 warning
 "#;
@@ -260,8 +287,8 @@ c.ign: invalid, 1 error, 1 warning
     #[test]
     fn findings_one_per_line() {
         let expected = "\
-error at $.storage.disks.0.device, line 3 col 25: disk device is required
 warning at $.passwd.users.0.uuid, line 2 col 66: unknown key `uuid`
+error at $.storage.disks.0.device, line 3 col 25: disk device is required
 ";
         assert_eq!(judged(MISTAKES, plain), expected);
     }
@@ -280,7 +307,7 @@ warning at $.passwd.users.0.uuid, line 2 col 66: unknown key `uuid`
             "severity": "warning", "path": "$.passwd.users.0.uuid", "line": 2, "column": 66,
             "message": "unknown key `uuid`", "help": "did you mean `uid`?",
         });
-        assert_eq!(value["findings"][1], expected);
+        assert_eq!(value["findings"][0], expected);
     }
 
     #[test]
@@ -298,7 +325,18 @@ warning at $.passwd.users.0.uuid, line 2 col 66: unknown key `uuid`
             ),
             (
                 r#"{"ignition":{"version":"2.3.0"}}"#,
-                format!("error: unsupported config version: 2.3.0; accepted are {accepted}\n"),
+                format!(
+                    "error: unsupported config version: 2.3.0; translate this config of version 2 to version 3 first, \
+                     for example with ign-converter; `filesystem` of nodes, `networkd`, and the default of `overwrite` \
+                     have changed; accepted are {accepted}\n"
+                ),
+            ),
+            (
+                r#"{"ignition":{"version":"3.9.0"}}"#,
+                format!(
+                    "error: unsupported config version: 3.9.0; this version is newer than this program: update \
+                     kindling, or write an accepted version; accepted are {accepted}\n"
+                ),
             ),
         ];
         for (text, expected) in cases {

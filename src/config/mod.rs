@@ -19,6 +19,7 @@ mod de;
 pub mod digest;
 mod document;
 pub mod finding;
+mod foreign;
 mod json;
 mod lines;
 mod merge;

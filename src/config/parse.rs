@@ -2,6 +2,7 @@
 
 use super::document::{Document, Places, Source};
 use super::finding::{Finding, Findings, Severity};
+use super::foreign::{self, Foreign};
 use super::json::SyntaxError;
 use super::lines::{Lines, offset};
 use super::model::Config;
@@ -69,7 +70,7 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
         shadowed,
     } = match read(text, &lines, &ROOT, version) {
         Ok(reading) => reading,
-        Err(e) => return refusal(ParseError::Decode, vec![syntax(e, &lines)]),
+        Err(e) => return refusal(ParseError::Decode, vec![syntax(text, e, &lines)]),
     };
     let mut findings = structure::check(&mut root, version, &lines);
     findings.extend(shadowed);
@@ -85,6 +86,8 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
     let judged = judged.filter(|f| !misfits.iter().any(|m| follows(f, m)));
     findings.extend(judged.map(|f| placed(f, &places, &lines)));
     findings.append(&mut warnings);
+    // In the order of the text; what has one place stays in the order of the rules.
+    findings.sort_by_key(|finding| finding.position);
     let findings = Findings(findings);
     if !misfits.is_empty() {
         return Parsed {
@@ -144,7 +147,7 @@ fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Findi
     let Reading {
         root, mut shadowed, ..
     } = read(text, lines, &PREAMBLE, LATEST_VERSION)
-        .map_err(|e| (ParseError::Decode, vec![syntax(e, lines)]))?;
+        .map_err(|e| (ParseError::Decode, vec![syntax(text, e, lines)]))?;
     structure::aliens(
         &root,
         Kind::Object(&PREAMBLE),
@@ -181,8 +184,14 @@ fn error(message: String) -> Finding {
     }
 }
 
-/// The position is that of the byte which does not fit.
-fn syntax(e: SyntaxError, lines: &Lines) -> Finding {
+/// What the text is instead of JSON, if that is known. Else the position is that of the byte which does not fit.
+fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
+    if let Some(Foreign { what, help }) = foreign::recognize(text) {
+        return Finding {
+            help: Some(help.into()),
+            ..error(format!("not JSON: {what}"))
+        };
+    }
     let position = Some(lines.position(offset(e.offset)));
     Finding {
         position,

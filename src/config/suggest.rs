@@ -1,6 +1,6 @@
 //! What the author of an unknown key may have meant.
 
-use super::shape::ObjectType;
+use super::shape::{ObjectType, ROOT};
 use super::version::{LATEST_VERSION, Version};
 
 /// Names at least this alike are worth a suggestion.
@@ -18,8 +18,106 @@ pub(crate) fn for_unknown_key(
             "`{key}` exists since version {since}, this document is written in {version}"
         ));
     }
-    let closest = closest(of, key, version).or_else(|| closest(of, key, LATEST_VERSION));
-    closest.map(|name| format!("did you mean `{name}`?"))
+    let likeness =
+        |version| closest(of, key, version).map(|name| format!("did you mean `{name}`?"));
+    of_butane(of, key)
+        .or_else(|| elsewhere(of, key, version))
+        .or_else(|| likeness(version))
+        .or_else(|| likeness(LATEST_VERSION))
+}
+
+/// Keys that only Butane has, where configs in JSON have others.
+const BUTANE_KEYS: &[(&str, &str)] = &[
+    ("inline", "use `source` with a data: URL"),
+    ("local", "use `source`"),
+    ("contents_local", "use `contents`"),
+    ("ssh_authorized_keys_local", "use `sshAuthorizedKeys`"),
+    ("trees", "list the files in `storage.files`"),
+    ("with_mount_unit", "write the mount unit in `systemd.units`"),
+    (
+        "boot_device",
+        "write the disks, arrays and volumes in `storage`",
+    ),
+    ("variant", "leave it out"),
+    ("grub", "write the files in `storage.files`"),
+    ("quadlets", "write the files in `storage.files`"),
+];
+
+/// Help for a key of Butane.
+fn of_butane(of: &'static ObjectType, key: &str) -> Option<String> {
+    if let Some((_, instead)) = BUTANE_KEYS.iter().find(|(name, _)| *name == key) {
+        return Some(format!(
+            "`{key}` is a key of Butane: translate the config with `butane`, or {instead}"
+        ));
+    }
+    let field = of
+        .fields
+        .iter()
+        .find(|field| key.contains('_') && snake_case(field.name) == key)?;
+    Some(format!(
+        "did you mean `{}`? `{key}` is the spelling of Butane",
+        field.name
+    ))
+}
+
+/// A name as Butane spells it: `sshAuthorizedKeys` is `ssh_authorized_keys`, `sizeMiB` is `size_mib`.
+fn snake_case(name: &str) -> String {
+    let mut snake = String::new();
+    let mut before = '_';
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !before.is_ascii_uppercase() && !snake.ends_with("_mi") {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+        before = c;
+    }
+    snake
+}
+
+/// Where a key belongs that no member here has: the one other place that has it.
+fn elsewhere(of: &'static ObjectType, key: &str, version: Version) -> Option<String> {
+    let mut places = Vec::new();
+    collect_places(&ROOT, key, version, "", &mut places);
+    match places.as_slice() {
+        [place] if !std::ptr::eq(of, place.of) && place.path.is_empty() => {
+            Some(format!("`{key}` belongs at the top level"))
+        }
+        [place] if !std::ptr::eq(of, place.of) => {
+            Some(format!("`{key}` belongs in `{}`", place.path))
+        }
+        _ => None,
+    }
+}
+
+/// An object type with its path, list indices left out.
+struct TypePlace {
+    of: &'static ObjectType,
+    path: String,
+}
+
+/// All places whose object type has a member called `key`.
+fn collect_places(
+    of: &'static ObjectType,
+    key: &str,
+    version: Version,
+    path: &str,
+    places: &mut Vec<TypePlace>,
+) {
+    for field in of.fields_in(version) {
+        if field.name == key {
+            places.push(TypePlace {
+                of,
+                path: path.to_owned(),
+            });
+        }
+        if let Some(inner) = field.object_type() {
+            let path = match path {
+                "" => field.name.to_owned(),
+                path => format!("{path}.{}", field.name),
+            };
+            collect_places(inner, key, version, &path, places);
+        }
+    }
 }
 
 fn closest(of: &'static ObjectType, key: &str, version: Version) -> Option<&'static str> {
@@ -33,7 +131,6 @@ fn closest(of: &'static ObjectType, key: &str, version: Version) -> Option<&'sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::shape::ROOT;
 
     fn type_of(path: &[&str]) -> &'static ObjectType {
         path.iter().fold(&ROOT, |of, name| {
@@ -47,7 +144,33 @@ mod tests {
         let file = type_of(&["storage", "files"]);
         let unit = type_of(&["systemd", "units"]);
         let old = "`kernelArguments` exists since version 3.3.0, this document is written in 3.2.0";
-        let cases: [(&'static ObjectType, &str, Option<&str>); 8] = [
+        let user = type_of(&["passwd", "users"]);
+        let storage = type_of(&["storage"]);
+        let keys =
+            "did you mean `sshAuthorizedKeys`? `ssh_authorized_keys` is the spelling of Butane";
+        let size = "did you mean `sizeMiB`? `size_mib` is the spelling of Butane";
+        let inline = "`inline` is a key of Butane: translate the config with `butane`, or use `source` with a data: URL";
+        let cases: [(&'static ObjectType, &str, Option<&str>); 16] = [
+            (
+                &ROOT,
+                "filesystems",
+                Some("`filesystems` belongs in `storage`"),
+            ),
+            (&ROOT, "units", Some("`units` belongs in `systemd`")),
+            (storage, "units", Some("`units` belongs in `systemd`")),
+            (storage, "passwd", Some("`passwd` belongs at the top level")),
+            (
+                storage,
+                "partitions",
+                Some("`partitions` belongs in `storage.disks`"),
+            ),
+            (user, "ssh_authorized_keys", Some(keys)),
+            (partition, "size_mib", Some(size)),
+            (
+                type_of(&["storage", "files", "contents"]),
+                "inline",
+                Some(inline),
+            ),
             (partition, "start", Some("did you mean `startMiB`?")),
             (partition, "sizeMb", Some("did you mean `sizeMiB`?")),
             (file, "content", Some("did you mean `contents`?")),

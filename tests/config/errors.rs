@@ -51,31 +51,28 @@ fn other_kinds_of_input() {
         ),
         (
             b"#cloud-config\nusers: []\n",
-            "error at line 1 col 1: expected a value, found `#`",
+            "error: not JSON: this is a cloud-config",
         ),
-        (
-            b"#!/bin/sh\ntrue\n",
-            "error at line 1 col 1: expected a value, found `#`",
-        ),
+        (b"#!/bin/sh\ntrue\n", "error: not JSON: this is a script"),
         (
             b"ignition:\n",
-            "error at line 1 col 1: expected a value, found `i`",
+            "error: not JSON: this is YAML, a Container Linux Config or a Butane config without `variant` and `version`",
         ),
         (
             b"-----BEGIN",
-            "error at line 1 col 2: expected a digit, found `-`",
+            "error: not JSON: this is a key, certificate or signed message in PEM form",
         ),
         (
             b"\x1f\x8b\x08\x00",
-            "error at line 1 col 1: expected a value, found byte 0x1F",
+            "error: not JSON: this is gzip-compressed data",
         ),
         (
             b"\xef\xbb\xbf{\"ignition\":{\"version\":\"3.6.0\"}}",
-            "error at line 1 col 1: expected a value, found byte 0xEF",
+            "error: not JSON: the text begins with a byte order mark (0xEF 0xBB 0xBF)",
         ),
         (
             b"\xff\xfe{\0",
-            "error at line 1 col 1: expected a value, found byte 0xFF",
+            "error: not JSON: the text is encoded in UTF-16",
         ),
         (
             b"\n\n  [1,]",

@@ -115,9 +115,11 @@ fn every_wrong_type_is_found() {
             let text = config.to_string();
             let parsed = parse("x", text.as_bytes());
             let shown = JsonPath::new(format!("${}", path.replace('/', ".")));
-            let first = parsed.findings.0.first().expect("a finding");
+            let mut findings = parsed.findings.0.iter();
+            let first = findings
+                .find(|finding| finding.path.as_ref() == Some(&shown))
+                .expect("a finding");
             assert!(parsed.outcome.is_err(), "{path} {wrong}");
-            assert_eq!(first.path.as_ref(), Some(&shown), "{path} {wrong}: {first}");
             assert!(
                 first.message.starts_with("expected"),
                 "{path} {wrong}: {first}"
@@ -210,9 +212,9 @@ fn huge_numbers_under_unknown_keys_switch_nothing_off() {
         "\"x\":1e999,\"y\":1,\"passwd\":{\"users\":[{\"name\":\"a\"},{\"name\":\"a\"}]}",
     );
     let expected = [
-        "error at $.passwd.users.1, line 1 col 82: duplicate entry: same name as users.0",
         "warning at $.x, line 1 col 33: unknown key `x`",
         "warning at $.y, line 1 col 43: unknown key `y`",
+        "error at $.passwd.users.1, line 1 col 82: duplicate entry: same name as users.0",
         "invalid",
     ];
     assert_eq!(verdict(text.as_bytes()), expected);

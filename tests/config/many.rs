@@ -42,7 +42,7 @@ const TWENTY: &str = r#"{
     ]
   },
   "passwd": {
-    "users": [{"name": "core", "uid": 1.5}]
+    "users": [{"name": "core", "uid": 1.5}, {"name": "core"}]
   }
 }
 "#;
@@ -50,34 +50,34 @@ const TWENTY: &str = r#"{
 #[test]
 fn twenty_mistakes_give_twenty_findings_in_one_run() {
     let expected = [
-        "error at $.ignition.timeouts.httpTotal, line 5 col 31: expected an integer, found a string",
-        "error at $.storage.files.2.mode, line 26 col 30: expected an integer, found a string",
-        "error at $.storage.links, line 30 col 15: expected a list, found an object",
-        "error at $.passwd.users.0.uid, line 40 col 39: \
-         expected an integer, found a number with a fraction or an exponent",
         "error at $.ignition.proxy.httpProxy, line 4 col 28: a proxy must be an http or https URL",
+        "error at $.ignition.timeouts.httpTotal, line 5 col 31: expected an integer, found a string",
+        "warning at $.storag, line 7 col 3: unknown key `storag`",
         "error at $.storage.disks.0.device, line 10 col 18: path is not absolute",
-        "error at $.storage.disks.1.partitions.1, line 13 col 10: partition numbers collide",
-        "error at $.storage.files.0.path, line 24 col 16: path is not in simplest form",
-        "warning at $.storage.files.1.mode, line 25 col 30: \
-         setuid, setgid and sticky bits do nothing in version 3.5.0 (this is octal 07777)",
-        "error at $.storage.files.3.contents.source, line 27 col 45: \
-         invalid url scheme: `ftp` is not supported",
-        "error at $.storage.files.4.overwrite, line 28 col 35: \
-         overwrite is true but there is no contents.source to write",
+        "warning at $.storage.disks.1.partitions.0.lable, line 12 col 23: unknown key `lable`",
+        "error at $.storage.disks.1.partitions.1, line 13 col 10: \
+         duplicate entry: same number as partitions.0",
         "error at $.storage.filesystems.0.format, line 17 col 40: unknown file system format",
         "error at $.storage.filesystems.1.label, line 18 col 56: \
          label has more than the 12 bytes of this format",
         "error at $.storage.raid.0.devices, line 21 col 53: devices are required",
+        "error at $.storage.files.0.path, line 24 col 16: path is not in simplest form",
+        "warning at $.storage.files.1.mode, line 25 col 30: \
+         setuid, setgid and sticky bits do nothing in version 3.5.0 (this is octal 07777)",
+        "error at $.storage.files.2.mode, line 26 col 30: expected an integer, found a string",
+        "error at $.storage.files.3.contents.source, line 27 col 45: \
+         invalid url scheme: `ftp` is not supported",
+        "error at $.storage.files.4.overwrite, line 28 col 35: \
+         overwrite is true but there is no contents.source to write",
+        "error at $.storage.links, line 30 col 15: expected a list, found an object",
+        "warning at $.storage.luks.0.clevis, line 31 col 58: \
+         null where an object belongs; it counts as an empty one",
         "error at $.systemd.units.0.name, line 35 col 16: the unit name has no valid suffix",
         "error at $.systemd.units.1.contents, line 36 col 41: \
          the unit text cannot be parsed: a section header has no closing bracket",
-        "error at $.storage.disks.1.partitions.1, line 13 col 10: \
-         duplicate entry: same number as partitions.0",
-        "warning at $.storag, line 7 col 3: unknown key `storag`",
-        "warning at $.storage.disks.1.partitions.0.lable, line 12 col 23: unknown key `lable`",
-        "warning at $.storage.luks.0.clevis, line 31 col 58: \
-         null where an object belongs; it counts as an empty one",
+        "error at $.passwd.users.0.uid, line 40 col 39: \
+         expected an integer, found a number with a fraction or an exponent",
+        "error at $.passwd.users.1, line 40 col 46: duplicate entry: same name as users.0",
         "undecodable",
     ];
     assert_eq!(verdict(TWENTY.as_bytes()), expected);

@@ -68,16 +68,9 @@ pub(super) fn excerpt(line: &[u8], at: usize, secrecy: Secrecy) -> Option<Excerp
         let start = text.len();
         text.push_str(&token.shown);
         if i == at_token {
-            let inside = if token.is_string || token.is_word {
-                0
-            } else {
-                at - token.bytes.start
-            };
-            let inside = inside.min(token.shown.len().saturating_sub(1));
-            span = start + inside..if token.is_string || token.is_word {
-                text.len()
-            } else {
-                start + inside + 1
+            span = match token.is_string || token.is_word {
+                true => start..text.len(),
+                false => one_character(&text, start + at - token.bytes.start, start),
             };
         }
     }
@@ -85,6 +78,15 @@ pub(super) fn excerpt(line: &[u8], at: usize, secrecy: Secrecy) -> Option<Excerp
         text.push_str(" …");
     }
     Some(Excerpt { text, span })
+}
+
+/// The character of `text` that byte `at` belongs to, or the last one from `first` on: what is shown may be shorter
+/// than what it stands for.
+fn one_character(text: &str, at: usize, first: usize) -> Range<usize> {
+    let mut indices = text[first..].char_indices().map(|(i, c)| (first + i, c));
+    let last = indices.clone().next_back();
+    let found = indices.find(|(i, c)| *i + c.len_utf8() > at).or(last);
+    found.map_or(first..first, |(i, c)| i..i + c.len_utf8())
 }
 
 /// Points behind the last byte, where a text ends too early or an empty object ends the line.
@@ -172,6 +174,8 @@ fn token_end(line: &[u8], at: usize) -> Option<usize> {
     let length = match rest[0] {
         b'"' => return string_end(rest).map(|length| at + length),
         b if is_word_byte(b) => rest.iter().position(|b| !is_word_byte(*b)),
+        // Bytes of one character stay together.
+        b if !b.is_ascii() => rest.iter().position(u8::is_ascii),
         _ => Some(1),
     };
     Some(at + length.unwrap_or(rest.len()))
@@ -248,6 +252,31 @@ mod tests {
         let strict = shown(r#"{"path": "topsecret" 7}"#, 21, Secrecy::Strict);
         assert_eq!(strict, Some((r#"{"path": "…" 7}"#.into(), "7".into())));
         assert_eq!(shown(r#"{"path": "topsecret}"#, 3, Secrecy::Strict), None);
+    }
+
+    /// Whatever the bytes, the marked piece is made of whole characters, which the renderer relies on.
+    #[test]
+    fn marks_are_at_characters() {
+        for line in [
+            &b"\xef\xbb\xbf{"[..],
+            "{\u{201c}a\u{201d}: 1}".as_bytes(),
+            "{\u{85}\u{85}\u{85}x}".as_bytes(),
+            "\u{4e2d}\u{6587}e\u{301}\u{1f600}".as_bytes(),
+            b"\xff\xfe{\x00\"\x00\xc3",
+            b"\t\r{\r\t\xe2\x82",
+        ] {
+            for at in 0..=line.len() {
+                for secrecy in [Secrecy::Careful, Secrecy::Strict] {
+                    let Some(excerpt) = excerpt(line, at, secrecy) else {
+                        continue;
+                    };
+                    assert!(
+                        excerpt.text.get(excerpt.span.clone()).is_some(),
+                        "{line:?} {at} {excerpt:?}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

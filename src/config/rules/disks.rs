@@ -3,7 +3,7 @@
 use super::{Rules, given};
 use crate::config::model::{Disk, Partition};
 use crate::config::path::Path;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Bytes of UTF-8 a GPT name may have here.
 const LABEL_MAX_BYTES: usize = 36;
@@ -23,28 +23,24 @@ pub(super) fn check(rules: &mut Rules, disk: &Disk, path: &Path<'_>) {
 }
 
 fn together(rules: &mut Rules, partitions: &[Partition], path: &Path<'_>) {
-    let numbers = partitions
-        .iter()
-        .map(|p| Some(p.number).filter(|n| *n != 0));
-    if let Some(i) = first_repetition(numbers) {
-        rules.error(&path.index(i), "partition numbers collide");
-    }
     if let Some((i, other)) = first_overlap(partitions) {
         let message = format!("partition overlaps partition entry {other}");
         rules.error(&path.index(i), message);
     }
-    if let Some(i) = first_repetition(partitions.iter().map(|p| p.label.as_deref())) {
+    if let Some(i) = first_repeated_label(partitions) {
         rules.error(&path.index(i), "partition label is used twice");
     }
 }
 
-/// Index of the first key that was there before.
-fn first_repetition<K: std::hash::Hash + Eq>(
-    keys: impl Iterator<Item = Option<K>>,
-) -> Option<usize> {
-    let mut seen = HashSet::new();
-    keys.enumerate()
-        .find_map(|(i, key)| (!seen.insert(key?)).then_some(i))
+/// Index of the first partition with the label of an earlier one. Two that have nothing but their label, or the same
+/// number, are duplicate entries already.
+fn first_repeated_label(partitions: &[Partition]) -> Option<usize> {
+    let mut seen: HashMap<&str, i64> = HashMap::new();
+    partitions.iter().enumerate().find_map(|(i, partition)| {
+        let label = partition.label.as_deref()?;
+        let number = seen.insert(label, partition.number)?;
+        (number != partition.number).then_some(i)
+    })
 }
 
 /// First and last MiB of a partition whose place is fixed.

@@ -2,12 +2,20 @@
 
 use super::resource::{self, Holder};
 use super::{Rules, given};
+use crate::config::finding::Severity;
 use crate::config::model::{Directory, File, Link, NodeOwner};
 use crate::config::path::Path;
 use crate::config::version::Version;
 
 /// Highest mode there is.
 const MODE_MAX: i64 = 0o7777;
+/// Permissions that files and directories of a system usually have.
+const USUAL_MODES: [i64; 25] = [
+    0o400, 0o440, 0o444, 0o500, 0o550, 0o551, 0o555, 0o600, 0o640, 0o644, 0o660, 0o664, 0o666,
+    0o700, 0o710, 0o711, 0o750, 0o751, 0o755, 0o770, 0o771, 0o775, 0o777, 0o200, 0o220,
+];
+/// The special bits that go with them: none, or one of them.
+const USUAL_SPECIAL: [i64; 5] = [0, 1, 2, 4, 6];
 /// Set-user-ID, set-group-ID, sticky.
 const SPECIAL_BITS: i64 = 0o7000;
 
@@ -48,18 +56,35 @@ pub(super) fn link(rules: &mut Rules, link: &Link, path: &Path<'_>) {
 
 fn mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
     let Some(mode) = mode else { return };
+    let octal = meant_as_octal(mode);
     if !(0..=MODE_MAX).contains(&mode) {
-        let help = format!("modes are decimal numbers from 0 to {MODE_MAX} (octal 07777)");
-        rules.error_with_help(path, "illegal file mode", help);
+        let help = match octal {
+            Some(meant) => format!("modes are decimal numbers; for 0{mode} write {meant}"),
+            None => format!("modes are decimal numbers from 0 to {MODE_MAX} (octal 07777)"),
+        };
+        return rules.error_with_help(path, "illegal file mode", help);
     }
-    if rules.version < Version::V3_6 && mode & SPECIAL_BITS != 0 {
+    if let Some(meant) = octal {
+        let message = format!("mode {mode} is octal 0{mode:o}, which is unusual");
+        let help = format!("modes are decimal numbers; for 0{mode} write {meant}");
+        rules.report(Severity::Warning, path, message, Some(help));
+    } else if rules.version < Version::V3_6 && mode & SPECIAL_BITS != 0 {
         let message = format!(
-            "setuid, setgid and sticky bits do nothing in version {} (this is octal 0{:o})",
+            "setuid, setgid and sticky bits do nothing in version {} (this is octal 0{mode:o})",
             rules.version,
-            mode & 0xffff_ffff
         );
         rules.warn(path, message);
     }
+}
+
+/// The mode that the digits of a decimal number mean when they are read as octal, if that is a usual mode and
+/// the number itself is none: 755 and 400, but not 420 (0644).
+fn meant_as_octal(mode: i64) -> Option<i64> {
+    let digits = mode.to_string();
+    let meant = i64::from_str_radix(&digits, 8).ok()?;
+    let is_usual =
+        |mode: i64| USUAL_MODES.contains(&(mode & 0o777)) && USUAL_SPECIAL.contains(&(mode >> 9));
+    (digits.len() >= 3 && is_usual(meant) && !is_usual(mode)).then_some(meant)
 }
 
 fn owner(rules: &mut Rules, owner: &NodeOwner, path: &Path<'_>) {
