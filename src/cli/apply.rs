@@ -1,6 +1,7 @@
 //! `kindling apply`: plan, then execute that very plan, then report.
 
 use super::exit::{Exit, Failure};
+use super::images;
 use super::load;
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
@@ -9,6 +10,7 @@ use crate::execute::record::{self, Place};
 use crate::execute::scheduler::{self, Observer, Outcome, Record, Width};
 use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchEvent, FetchEvents};
+use crate::host::devices::Access;
 use crate::host::mount;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
@@ -47,7 +49,10 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     check_target(&args.target)?;
     let stop = interruptible()?;
-    let mut prepared = prepare::prepare(&args.config, &args.target)?;
+    let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
+    if !Summary::of(&prepared.plan).is_nothing() {
+        images::check_writable(&args.target.images)?;
+    }
     if args.target.mode() != Mode::Tree {
         mount::enter_private_namespace()
             .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;

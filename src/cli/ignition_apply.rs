@@ -17,6 +17,7 @@ use crate::config::{Document, JsonPath};
 use crate::execute::Keys;
 use crate::execute::scheduler::{Outcome, Record, Unobserved};
 use crate::fetch::{self, FetchEvent, FetchEvents, Fetcher, Settings, VERSION_TEXT};
+use crate::host::devices::Access;
 use crate::log::Log;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -113,7 +114,7 @@ fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
             source.sha512
         ));
     }
-    let prepared = prepare::prepare_loaded(loaded, &wish.target)?;
+    let prepared = prepare::prepare_loaded(loaded, &wish.target, Access::Write)?;
     for warning in &prepared.plan.warnings {
         log.warning(warning.line());
     }

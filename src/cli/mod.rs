@@ -10,6 +10,7 @@ pub mod ignition;
 pub mod ignition_apply;
 pub mod ignition_rmcfg;
 pub mod ignition_validate;
+pub mod images;
 pub mod limit;
 pub mod load;
 pub mod metadata;

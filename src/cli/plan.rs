@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::prepare::{self, Prepared};
 use super::target::TargetArgs;
+use crate::host::devices::Access;
 use crate::plan::Plan;
 use crate::plan::digest::digest;
 use crate::plan::show::{ShowOptions, Summary, show};
@@ -44,7 +45,7 @@ struct PlanDocument<'a> {
     reason = "the plan is the result of this command"
 )]
 pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
-    let Prepared { plan, loaded, .. } = prepare::prepare(&args.config, &args.target)?;
+    let Prepared { plan, loaded, .. } = prepare::prepare(&args.config, &args.target, Access::Read)?;
     if args.json {
         println!("{}", json(&plan, loaded.report_sources())?);
     } else {

@@ -1,6 +1,7 @@
 //! The way to a plan that `plan` and `apply` share: load, observe, plan.
 
 use super::exit::{Exit, Failure};
+use super::images;
 use super::load::{self, Loaded};
 use super::target::{ImageBinding, Mode, TargetArgs};
 use crate::config::{Config, Document};
@@ -8,6 +9,7 @@ use crate::disk::DeviceRef;
 use crate::facts::Observed;
 use crate::fetch::Fetcher;
 use crate::host::devices::{Access, Image};
+use crate::host::image_use::HeldImage;
 use crate::host::{Devices, TargetRoot, mount};
 use crate::observe;
 use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY};
@@ -33,17 +35,24 @@ pub struct Prepared {
     pub fetcher: Fetcher,
     /// What this run put together to look into it.
     pub opened: BTreeSet<DeviceRef>,
+    /// Keeps other processes away from the images.
+    _images: Vec<HeldImage>,
     /// Holds the mount points of image runs; removed in the end.
     _scratch: Option<tempfile::TempDir>,
 }
 
-/// Loads the config, observes the machine, and plans.
-pub fn prepare(config: &str, args: &TargetArgs) -> Result<Prepared, Failure> {
-    prepare_loaded(load::load(config, args.offline)?, args)
+/// Loads the config, observes the machine, and plans, for a look or for a run.
+pub fn prepare(config: &str, args: &TargetArgs, access: Access) -> Result<Prepared, Failure> {
+    prepare_loaded(load::load(config, args.offline)?, args, access)
 }
 
 /// Observes the machine, and plans a config that is loaded.
-pub fn prepare_loaded(loaded: Loaded, args: &TargetArgs) -> Result<Prepared, Failure> {
+pub fn prepare_loaded(
+    loaded: Loaded,
+    args: &TargetArgs,
+    access: Access,
+) -> Result<Prepared, Failure> {
+    let images = images::hold(&args.images, access)?;
     let scratch = match args.mode() {
         Mode::Images => Some(scratch_dir()?),
         Mode::Tree | Mode::Devices => None,
@@ -67,6 +76,7 @@ pub fn prepare_loaded(loaded: Loaded, args: &TargetArgs) -> Result<Prepared, Fai
         root,
         devices,
         opened: BTreeSet::new(),
+        _images: images,
         _scratch: scratch,
     };
     prepared.plan(args)?;

@@ -10,8 +10,9 @@ pub struct TargetArgs {
     /// Bind a device named in the config to an image file
     ///
     /// With `size=` the image is created as a sparse file, or grown to that size. Repeat for more
-    /// disks. Example: --image /dev/vda=disk.img,size=4G
-    #[arg(long = "image", value_name = "DEVICE=FILE[,size=SIZE]")]
+    /// disks. Example: --image /dev/vda=disk.img,size=4G. A file in another format than raw (qcow2, ISO,
+    /// compressed, ...) is refused, unless `format=raw` says that it may be overwritten.
+    #[arg(long = "image", value_name = "DEVICE=FILE[,size=SIZE][,format=raw]")]
     pub images: Vec<ImageBinding>,
     /// Apply only files, users and units, to an existing tree
     ///
@@ -67,6 +68,8 @@ pub struct ImageBinding {
     pub bytes: Option<u64>,
     /// Logical sector size of a new image in bytes.
     pub sector_bytes: Option<u32>,
+    /// True if the file is a raw image whatever it looks like.
+    pub is_raw: bool,
 }
 
 impl FromStr for ImageBinding {
@@ -90,15 +93,20 @@ impl FromStr for ImageBinding {
             file: file.into(),
             bytes: None,
             sector_bytes: None,
+            is_raw: false,
         };
         for option in parts {
             match option.split_once('=') {
                 Some(("size", size)) => binding.bytes = Some(parse_size(size)?),
                 Some(("sector", "512")) => binding.sector_bytes = Some(512),
                 Some(("sector", "4096")) => binding.sector_bytes = Some(4096),
+                Some(("format", "raw")) => binding.is_raw = true,
+                Some(("format", format)) => {
+                    return Err(format!("unknown format {format:?}; known: raw"));
+                }
                 _ => {
                     return Err(format!(
-                        "unknown option {option:?}; known: size=SIZE, sector=512|4096"
+                        "unknown option {option:?}; known: size=SIZE, sector=512|4096, format=raw"
                     ));
                 }
             }
@@ -144,8 +152,14 @@ mod tests {
             file: "a.img".into(),
             bytes: Some(4 << 30),
             sector_bytes: None,
+            is_raw: false,
         };
         assert_eq!("/dev/vda=a.img,size=4G".parse(), Ok(binding.clone()));
+        let raw = ImageBinding {
+            is_raw: true,
+            ..binding.clone()
+        };
+        assert_eq!("/dev/vda=a.img,format=raw,size=4G".parse(), Ok(raw));
         let plain = ImageBinding {
             bytes: None,
             ..binding
@@ -165,6 +179,7 @@ mod tests {
             ("/dev/vda=a,size=99999999T", "out of range"),
             ("/dev/vda=a,size=1000", "multiple of 4096"),
             ("/dev/vda=a,ro", "unknown option"),
+            ("/dev/vda=a,format=qcow2", "known: raw"),
         ] {
             let error = text.parse::<ImageBinding>().expect_err(text);
             assert!(error.contains(want), "{text}: {error}");

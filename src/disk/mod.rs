@@ -1,5 +1,6 @@
 //! Bytes on disks: partition tables and superblocks, as pure codecs over `Read + Seek`.
 
+pub mod container;
 pub mod device;
 pub mod gpt;
 pub mod layout;

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod arrays;
 pub mod command;
 pub mod devices;
+pub mod image_use;
 pub mod kernel_table;
 pub mod loopdev;
 pub mod mount;

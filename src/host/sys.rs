@@ -35,6 +35,35 @@ struct LoopInfo {
     init: [u64; 2],
 }
 
+impl LoopInfo {
+    const EMPTY: Self = Self {
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset: 0,
+        size_limit: 0,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: 0,
+        file_name: [0; 64],
+        crypt_name: [0; 64],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+    };
+}
+
+/// What a loop device is attached to.
+#[derive(Debug, Clone, Copy)]
+pub struct LoopStatus {
+    /// Number of the file system (`st_dev`) that holds the file.
+    pub device: u64,
+    /// Inode of the file.
+    pub inode: u64,
+    /// `LO_FLAGS_*` of linux/loop.h.
+    pub flags: u32,
+}
+
 /// `struct loop_config` of linux/loop.h.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -49,19 +78,10 @@ impl LoopConfig {
     /// A part of `backing`, in bytes.
     pub fn new(backing: &File, offset: u64, bytes: u64, block_bytes: u32, flags: u32) -> Self {
         let info = LoopInfo {
-            device: 0,
-            inode: 0,
-            rdevice: 0,
             offset,
             size_limit: bytes,
-            number: 0,
-            encrypt_type: 0,
-            encrypt_key_size: 0,
             flags,
-            file_name: [0; 64],
-            crypt_name: [0; 64],
-            encrypt_key: [0; 32],
-            init: [0; 2],
+            ..LoopInfo::EMPTY
         };
         let fd = u32::try_from(backing.as_raw_fd()).unwrap_or(u32::MAX);
         Self {
@@ -81,6 +101,7 @@ impl LoopConfig {
 mod raw {
     nix::ioctl_write_ptr_bad!(blkpg, 0x1269, super::BlkpgArgument);
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
+    nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_read!(block_size64, 0x12, 114, usize);
     nix::ioctl_read_bad!(sector_size, 0x1268, nix::libc::c_int);
@@ -91,6 +112,18 @@ mod raw {
 pub fn loop_free(control: &File) -> nix::Result<i32> {
     // SAFETY: the request takes no argument; the descriptor is open for the whole call.
     unsafe { raw::loop_ctl_get_free(control.as_raw_fd()) }
+}
+
+/// What a loop device is attached to; `ENXIO` if it is free.
+pub fn loop_status(device: &File) -> nix::Result<LoopStatus> {
+    let mut info = LoopInfo::EMPTY;
+    // SAFETY: the kernel writes the structure, which has the layout it expects, into a live value.
+    unsafe { raw::loop_get_status64(device.as_raw_fd(), &raw mut info) }?;
+    Ok(LoopStatus {
+        device: info.device,
+        inode: info.inode,
+        flags: info.flags,
+    })
 }
 
 /// Attaches a loop device.

@@ -1,0 +1,313 @@
+//! Checks the files bound with `--image` before anything is looked at in them.
+
+use super::exit::{Exit, Failure};
+use super::target::ImageBinding;
+use crate::disk::container::{self, Container, Conversion};
+use crate::host::devices::Access;
+use crate::host::image_use::{HeldImage, HoldError};
+use crate::plan::Refusal;
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Checks that every bound file can be a raw image of a disk of its own, and keeps other processes away from it.
+pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>, Failure> {
+    let mut refusals = Vec::new();
+    let mut held = Vec::new();
+    let mut seen: Vec<(Identity, &ImageBinding)> = Vec::new();
+    for binding in bindings {
+        match check(binding, &seen, access)? {
+            Ok((identity, image)) => {
+                seen.push((identity, binding));
+                held.extend(image);
+            }
+            Err(refusal) => refusals.push(*refusal),
+        }
+    }
+    if refusals.is_empty() {
+        Ok(held)
+    } else {
+        Err(Failure::refused(&refusals))
+    }
+}
+
+/// Refuses images that a run cannot write to.
+pub fn check_writable(bindings: &[ImageBinding]) -> Result<(), Failure> {
+    let refusals: Vec<Refusal> = bindings
+        .iter()
+        .filter(|binding| binding.file.exists())
+        .filter_map(|binding| {
+            let opened = File::options().write(true).open(&binding.file);
+            let remedy = "make the file and its file system writable, or copy the image";
+            let error = opened.err()?;
+            Some(*refuse(
+                binding,
+                format!("it cannot be written to: {error}"),
+                remedy,
+            ))
+        })
+        .collect();
+    if refusals.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::refused(&refusals))
+    }
+}
+
+/// What makes two names name the same image.
+#[derive(Debug, PartialEq, Eq)]
+enum Identity {
+    File {
+        device: u64,
+        inode: u64,
+    },
+    New {
+        device: u64,
+        inode: u64,
+        name: OsString,
+    },
+}
+
+type Checked = Result<(Identity, Option<HeldImage>), Box<Refusal>>;
+
+fn refuse(
+    binding: &ImageBinding,
+    cause: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Box<Refusal> {
+    Box::new(Refusal {
+        act: "cannot use".into(),
+        object: format!(
+            "{} as the image of {}",
+            binding.file.display(),
+            binding.device
+        ),
+        cause: cause.into(),
+        origin: None,
+        remedy: remedy.into(),
+    })
+}
+
+fn unobservable(binding: &ImageBinding, error: impl Into<anyhow::Error>) -> Failure {
+    let error = error.into();
+    let context = format!("cannot look at image {}", binding.file.display());
+    Failure::new(Exit::CannotObserve, &error.context(context))
+}
+
+fn check(
+    binding: &ImageBinding,
+    seen: &[(Identity, &ImageBinding)],
+    access: Access,
+) -> Result<Checked, Failure> {
+    let found = match fs::metadata(&binding.file) {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(unobservable(binding, error)),
+    };
+    let identity = match &found {
+        Some(found) => match file_identity(binding, found) {
+            Ok(identity) => identity,
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+        None => match new_identity(binding)? {
+            Ok(identity) => identity,
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+    };
+    if let Some((_, other)) = seen.iter().find(|(known, _)| *known == identity) {
+        let cause = format!(
+            "it is the same file as {}, the image of {}",
+            other.file.display(),
+            other.device
+        );
+        return Ok(Err(refuse(
+            binding,
+            cause,
+            "give each device a file of its own",
+        )));
+    }
+    if found.is_none() {
+        return Ok(rehearse_size(binding).map(|()| (identity, None)));
+    }
+    let mut image = match HeldImage::take(&binding.file, access) {
+        Ok(image) => image,
+        Err(HoldError::InUse(by)) => {
+            let remedy = "unmount it, detach it (losetup -d) or stop the program that uses it, then try again";
+            return Ok(Err(refuse(binding, format!("it is in use: {by}"), remedy)));
+        }
+        Err(HoldError::Io(error)) => return Err(unobservable(binding, error)),
+    };
+    if !binding.is_raw {
+        let container =
+            container::recognise(&mut image.file).map_err(|error| unobservable(binding, error))?;
+        if let Some(container) = container {
+            return Ok(Err(not_raw(binding, container)));
+        }
+    }
+    Ok(rehearse_size(binding).map(|()| (identity, Some(image))))
+}
+
+fn file_identity(binding: &ImageBinding, found: &Metadata) -> Result<Identity, Box<Refusal>> {
+    let kind = found.file_type();
+    if kind.is_block_device() {
+        let remedy = "give --target DIR instead, and name the device in the config";
+        return Err(refuse(binding, "it is a block device, not a file", remedy));
+    }
+    if kind.is_file() {
+        let (device, inode) = (found.dev(), found.ino());
+        return Ok(Identity::File { device, inode });
+    }
+    let cause = format!("it is a {}", kind_name(kind));
+    Err(refuse(binding, cause, "name a regular file"))
+}
+
+fn kind_name(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "directory"
+    } else if kind.is_fifo() {
+        "pipe"
+    } else if kind.is_socket() {
+        "socket"
+    } else {
+        "character device"
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.into(),
+        _ => ".".into(),
+    }
+}
+
+/// Of a file that does not exist yet: its directory and its name.
+fn new_identity(binding: &ImageBinding) -> Result<Result<Identity, Box<Refusal>>, Failure> {
+    if binding.file.is_symlink() {
+        let remedy = "name the file itself, or remove the link";
+        return Ok(Err(refuse(
+            binding,
+            "it is a symbolic link to a file that does not exist",
+            remedy,
+        )));
+    }
+    let (parent, name) = (parent(&binding.file), binding.file.file_name());
+    let found = match fs::metadata(&parent) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let cause = format!("directory {} does not exist", parent.display());
+            let remedy = format!("mkdir -p {}", quoted(&parent));
+            return Ok(Err(refuse(binding, cause, remedy)));
+        }
+        Err(error) => return Err(unobservable(binding, error)),
+    };
+    if binding.bytes.is_none() {
+        let option = format!(
+            "--image {}={},size=4G",
+            binding.device,
+            binding.file.display()
+        );
+        let remedy = format!("correct its name, or have it created by giving a size: {option}");
+        return Ok(Err(refuse(binding, "it does not exist", remedy)));
+    }
+    Ok(Ok(Identity::New {
+        device: found.dev(),
+        inode: found.ino(),
+        name: name.unwrap_or_default().to_owned(),
+    }))
+}
+
+/// Tries in a file without a name whether the directory takes new files and the file system files of this size.
+fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Refusal>> {
+    let Some(bytes) = binding.bytes else {
+        return Ok(());
+    };
+    if let Ok(found) = fs::metadata(&binding.file) {
+        if found.len() >= bytes {
+            return Ok(());
+        }
+    }
+    let directory = parent(&binding.file);
+    let mut options = File::options();
+    options
+        .write(true)
+        .mode(0o600)
+        .custom_flags(nix::libc::O_TMPFILE);
+    let failed = match options.open(&directory) {
+        Ok(file) => file.set_len(bytes).err(),
+        Err(error) => Some(error),
+    };
+    let Some(error) = failed else {
+        return Ok(());
+    };
+    let is_new = !binding.file.exists();
+    match error.raw_os_error() {
+        Some(nix::libc::EFBIG | nix::libc::EINVAL) => Err(refuse(
+            binding,
+            format!("its file system has no files of {bytes} bytes"),
+            "give a smaller size, or use another file system",
+        )),
+        Some(
+            nix::libc::EROFS
+            | nix::libc::EACCES
+            | nix::libc::EPERM
+            | nix::libc::ENOSPC
+            | nix::libc::ENOTDIR,
+        ) if is_new => {
+            let cause = format!("it cannot be created in {}: {error}", directory.display());
+            Err(refuse(
+                binding,
+                cause,
+                "name a directory that can be written to and has room",
+            ))
+        }
+        // File systems without files that have no name tell it only when the file is made.
+        _ => Ok(()),
+    }
+}
+
+fn not_raw(binding: &ImageBinding, container: Container) -> Box<Refusal> {
+    let (file, raw) = (quoted(&binding.file), quoted(&raw_name(&binding.file)));
+    let way = match container.conversion {
+        Conversion::QemuImg(format) => {
+            format!("qemu-img convert -f {format} -O raw {file} {raw}, then use {raw}")
+        }
+        Conversion::Decompress(command) => format!("{command} {file} > {raw}, then use {raw}"),
+        Conversion::Unpack(command) => {
+            format!("unpack it ({command} {file}), then use the image that was in it")
+        }
+        Conversion::None => "name the image of a disk".into(),
+    };
+    let remedy = format!(
+        "{way}; if it shall be overwritten: --image {}={},format=raw",
+        binding.device,
+        binding.file.display()
+    );
+    let what = container.name;
+    let cause = format!("it is {what}, not a raw image; a run would destroy it");
+    refuse(binding, cause, remedy)
+}
+
+/// A name for the raw image made from a file.
+fn raw_name(path: &Path) -> PathBuf {
+    let known = path.extension().is_some_and(|extension| extension != "raw");
+    let mut name = if known {
+        path.with_extension("").into_os_string()
+    } else {
+        path.as_os_str().to_owned()
+    };
+    name.push(".raw");
+    name.into()
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
