@@ -223,10 +223,8 @@ fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Refusal>> {
     let Some(bytes) = binding.bytes else {
         return Ok(());
     };
-    if let Ok(found) = fs::metadata(&binding.file) {
-        if found.len() >= bytes {
-            return Ok(());
-        }
+    if fs::metadata(&binding.file).is_ok_and(|found| found.len() >= bytes) {
+        return Ok(());
     }
     let directory = parent(&binding.file);
     let mut options = File::options();
