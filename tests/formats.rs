@@ -1,6 +1,7 @@
 //! What programs that make file systems refuse is refused when planning: the installed programs are the judges.
 
 use kindling::disk::superblock::{self, Superblock};
+use kindling::facts::KernelFacts;
 use kindling::facts::rehearsal::Request;
 use kindling::observe;
 use kindling::plan::filesystems::canonical_uuid;
@@ -171,4 +172,15 @@ fn no_rehearsal_touches_other_devices() {
         ..Request::default()
     };
     assert!(observe::rehearse(vec![request]).is_empty());
+}
+
+#[test]
+fn a_format_that_the_kernel_does_not_know_cannot_be_mounted() {
+    let kernel = KernelFacts {
+        filesystems: ["ext4".to_owned()].into(),
+    };
+    assert!(formats::check_mountable(Some(&kernel), "ext4").is_ok());
+    assert!(formats::check_mountable(None, "vfat").is_ok());
+    let (cause, _) = formats::check_mountable(Some(&kernel), "vfat").expect_err("it is unknown");
+    assert_eq!(cause, "the kernel of this machine cannot mount vfat");
 }

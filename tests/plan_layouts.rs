@@ -444,6 +444,23 @@ fn refusals(storage: Value) -> Vec<plan::Refusal> {
 }
 
 #[test]
+fn a_label_that_two_partitions_have_names_neither() {
+    let disk =
+        |device: &str| json!({"device": device, "partitions": [{"number": 1, "label": "same"}]});
+    let refused = refusals(json!({
+        "disks": [disk("/dev/sda"), disk("/dev/sdb")],
+        "filesystems": [{"device": "/dev/disk/by-partlabel/same", "format": "ext4"}],
+    }));
+    let [refusal] = &refused[..] else {
+        panic!("one refusal: {refused:#?}");
+    };
+    assert_eq!(
+        refusal.cause,
+        "/dev/sda1, /dev/sdb1 will all have this label"
+    );
+}
+
+#[test]
 fn each_device_has_one_use_and_none_lies_on_itself() {
     let array =
         |name: &str, devices: &[&str]| json!({"name": name, "level": "raid1", "devices": devices});

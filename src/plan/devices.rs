@@ -3,7 +3,7 @@
 use super::op::{Expected, OpKind, Way};
 use super::{Draft, Effect, Options, Refusal, Scope, partitions, raid};
 use crate::config::{Config, Document, JsonPath, Origin};
-use crate::disk::device::DeviceRef;
+use crate::disk::device::{DeviceRef, partition_path};
 use crate::disk::gpt::{Entry, GuidChoice};
 use crate::facts::{DiskFacts, Observed, SuperblockFacts};
 
@@ -31,6 +31,9 @@ fn find(draft: &Draft, text: &str) -> Result<DeviceRef, (String, String)> {
     }
     if let Some((disk, number)) = as_partition(draft.observed, text) {
         return find_partition(draft, text, disk, number);
+    }
+    if let Some(objection) = ambiguous(draft, text) {
+        return Err(objection);
     }
     if let Some(device) = made_by_config(draft, text).or_else(|| by_link(draft, text)) {
         return Ok(device);
@@ -218,6 +221,29 @@ fn by_link(draft: &Draft, text: &str) -> Option<DeviceRef> {
         "uuid" => by_superblock(draft, |_, uuid| {
             uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&value))
         }),
+        _ => None,
+    }
+}
+
+/// Two partitions with the label a name is made of: which one udev would link is left to chance.
+fn ambiguous(draft: &Draft, text: &str) -> Option<(String, String)> {
+    let label = unescape(text.strip_prefix("/dev/disk/by-partlabel/")?);
+    let disks = draft.observed.disks.keys();
+    let found: Vec<String> = disks
+        .filter_map(|disk| Some((disk, partitions::resulting_table(draft, disk)?)))
+        .flat_map(|(disk, table)| {
+            let entries = table.entries.iter();
+            let named = entries.filter(|(_, entry)| entry.label == label);
+            named.map(move |(number, _)| partition_path(disk, *number))
+        })
+        .collect();
+    match &found[..] {
+        [first, .., last] => Some((
+            format!("{} will all have this label", found.join(", ")),
+            format!(
+                "give them different labels, or name the partition by its number, {first} or {last}"
+            ),
+        )),
         _ => None,
     }
 }

@@ -143,6 +143,8 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
         .iter()
         .filter_map(|want| {
             let mount = mount_of(&draft, want).ok()?;
+            // Nobody can look into it, and nothing can be written to it either.
+            formats::check_mountable(observed.kernel.as_ref(), &mount.format).ok()?;
             // What is on an array can be looked at once it runs.
             if matches!(&mount.device, DeviceRef::Array { name } if raid::is_assembled_by(&draft, name)) {
                 return None;
