@@ -13,7 +13,7 @@ use super::{Access, Claim, Draft, Options, Refusal, Resource};
 use crate::config::model::Disk;
 use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
-use crate::disk::gpt::{Entry, GptHealth, Table};
+use crate::disk::gpt::{Entry, GptHealth, Table, TableFacts};
 use crate::disk::layout::{Extent, Layout, Request};
 use crate::disk::size::human;
 use crate::facts::{DiskFacts, Observed};
@@ -105,6 +105,17 @@ fn images(draft: &mut Draft) {
                 origin,
                 remedy: "leave out the size, or remove the file".into(),
             }),
+            Some(_) if is_found_by_its_end(facts) => draft.refuse(Refusal {
+                act: "cannot grow image".into(),
+                object: image.path.display().to_string(),
+                cause: "the first copy of its GPT is damaged, and the second one would no longer be at its end"
+                    .into(),
+                origin,
+                remedy: format!(
+                    "repair the table with sgdisk -e {}, or leave out the size",
+                    image.path.display()
+                ),
+            }),
             present => {
                 let effect = match present {
                     None => Effect::Create,
@@ -120,6 +131,17 @@ fn images(draft: &mut Draft) {
             }
         }
     }
+}
+
+/// True if only the end of the disk says where the table is.
+fn is_found_by_its_end(facts: &DiskFacts) -> bool {
+    matches!(
+        &facts.table,
+        TableFacts::Gpt {
+            health: GptHealth::PrimaryDamaged,
+            ..
+        }
+    )
 }
 
 fn disk_origin(draft: &Draft, name: &str) -> Option<Origin> {
