@@ -144,6 +144,7 @@ fn a_rehearsal_says_what_the_program_will_do() {
                 let request = Request {
                     program: (*program).to_owned(),
                     arguments: arguments.clone(),
+                    options: strings(options),
                     bytes: *bytes,
                     sector_bytes: 512,
                     format: (*format).to_owned(),
@@ -161,12 +162,33 @@ fn a_rehearsal_says_what_the_program_will_do() {
     }
 }
 
+/// A label is no name of a file, whatever it looks like.
+#[test]
+fn a_label_with_a_slash_is_rehearsed() {
+    let request = Request {
+        program: "mkfs.btrfs".into(),
+        arguments: strings(&["--force", "-L", "a/b"]),
+        bytes: 16 * MIB,
+        format: "btrfs".into(),
+        label: Some("a/b".into()),
+        ..Request::default()
+    };
+    if is_installed("mkfs.btrfs") {
+        let rehearsed = observe::rehearse(vec![request]);
+        assert!(
+            rehearsed.iter().any(|r| r.objection.is_some()),
+            "{rehearsed:?}"
+        );
+    }
+}
+
 /// Options that name devices are never run: they would be written to.
 #[test]
 fn no_rehearsal_touches_other_devices() {
     let request = Request {
         program: "mkfs.btrfs".into(),
         arguments: strings(&["-d", "raid1", "/dev/vdb", "--force"]),
+        options: strings(&["-d", "raid1", "/dev/vdb"]),
         bytes: 512 * MIB,
         format: "btrfs".into(),
         ..Request::default()

@@ -7,6 +7,8 @@ pub struct Request {
     pub program: String,
     /// Its arguments without the device.
     pub arguments: Vec<String>,
+    /// Those of the arguments that the config gives as they are.
+    pub options: Vec<String>,
     /// Size of the device.
     pub bytes: u64,
     /// Sector size of the device.

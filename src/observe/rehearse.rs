@@ -48,7 +48,7 @@ fn rehearse_one(request: Request) -> Option<Rehearsal> {
 fn dry_run(request: &Request) -> Option<&'static [&'static str]> {
     // Options may name devices, which some programs would write to as well.
     let names_file = |argument: &String| argument.contains('/') || Path::new(argument).exists();
-    let names_none = !request.arguments.iter().any(names_file);
+    let names_none = !request.options.iter().any(names_file);
     match request.program.as_str() {
         "mkfs.xfs" => Some(&["-N"]),
         // What it says without writing is not the whole truth about small devices.

@@ -115,6 +115,7 @@ pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<Re
     (!is_simple).then(|| Request {
         program: act.program.clone(),
         arguments: act.arguments.clone(),
+        options: act.options.clone(),
         bytes,
         sector_bytes,
         format: act.format.clone(),
