@@ -162,6 +162,29 @@ fn a_rehearsal_says_what_the_program_will_do() {
     }
 }
 
+/// Too large to be filled, so what comes of its options is seen on a smaller one.
+#[test]
+fn options_that_make_another_format_are_found_on_large_devices_too() {
+    let objection = |options: &[&str]| {
+        let options = strings(options);
+        let request = Request {
+            program: "mkfs.ext4".into(),
+            arguments: [options.clone(), strings(&["-F"])].concat(),
+            options,
+            bytes: 64 * 1024 * MIB,
+            format: "ext4".into(),
+            ..Request::default()
+        };
+        let rehearsed = observe::rehearse(vec![request]);
+        rehearsed.into_iter().find_map(|r| r.objection)
+    };
+    if is_installed("mkfs.ext4") {
+        assert_eq!(objection(&["-m", "0"]), None);
+        assert!(objection(&["-t", "ext2"]).is_some_and(|why| why.contains("it makes ext2")));
+        assert!(objection(&["--bad"]).is_some());
+    }
+}
+
 /// A label is no name of a file, whatever it looks like.
 #[test]
 fn a_label_with_a_slash_is_rehearsed() {

@@ -23,18 +23,12 @@ pub fn rehearse(requests: Vec<Request>) -> Vec<Rehearsal> {
 
 /// `None` if nothing is learned.
 fn rehearse_one(request: Request) -> Option<Rehearsal> {
-    let dry = dry_run(&request)?;
+    let flags = flags(&request)?;
     let file = blank_file(request.bytes)?;
     let path = file.path();
-    let run = Command::new(&request.program)
-        .args(dry.iter().map(|flag| (*flag).to_owned()))
-        .args(request.arguments.iter())
-        .arg(path.display().to_string())
-        .within(REHEARSAL_TIMEOUT)
-        .run();
-    let objection = match run {
-        Ok(_) if dry.is_empty() => mismatch(&request, path),
-        Ok(_) => None,
+    let objection = match run(&request, flags, path) {
+        Ok(()) if WRITES_NOTHING.iter().any(|flag| flags.contains(flag)) => smaller(&request),
+        Ok(()) => mismatch(&request, path),
         // A program that does not run, or too long, has said nothing about the request.
         Err(error) => {
             let failure = error.downcast_ref::<CommandFailure>()?;
@@ -44,10 +38,37 @@ fn rehearse_one(request: Request) -> Option<Rehearsal> {
     Some(Rehearsal { request, objection })
 }
 
-/// The flags that keep a program from writing, none if it may fill the file; `None` if it must not be run.
-fn dry_run(request: &Request) -> Option<&'static [&'static str]> {
-    // Options may name devices, which some programs would write to as well.
-    let names_file = |argument: &String| argument.contains('/') || Path::new(argument).exists();
+fn run(request: &Request, flags: &[&str], path: &Path) -> anyhow::Result<()> {
+    Command::new(&request.program)
+        .args(flags.iter().map(|flag| (*flag).to_owned()))
+        .args(request.arguments.iter())
+        .arg(path.display().to_string())
+        .within(REHEARSAL_TIMEOUT)
+        .run()
+        .map(|_| ())
+}
+
+/// What options make of a smaller file, where the whole one would take too long to fill. That they may not fit a
+/// smaller one says nothing.
+fn smaller(request: &Request) -> Option<String> {
+    if request.program != "mkfs.ext4" || request.options.iter().any(names_file) {
+        return None;
+    }
+    let file = blank_file(GIB)?;
+    run(request, &[], file.path()).ok()?;
+    mismatch(request, file.path())
+}
+
+/// Options may name devices, which some programs would write to as well.
+fn names_file(option: &String) -> bool {
+    option.contains('/') || Path::new(option).exists()
+}
+
+/// Flags that keep mkfs.xfs and mkfs.ext4 from writing.
+const WRITES_NOTHING: &[&str] = &["-N", "-n"];
+
+/// The flags a program is run with besides its arguments; `None` if it must not be run.
+fn flags(request: &Request) -> Option<&'static [&'static str]> {
     let names_none = !request.options.iter().any(names_file);
     match request.program.as_str() {
         "mkfs.xfs" => Some(&["-N"]),
