@@ -157,6 +157,7 @@ fn observe_machine(
     let config = loaded.document.config();
     let mut observed = Observed {
         tools: observe::tools(),
+        body_faults: observe::bodies::observe(config, &loaded.fetcher),
         ..Observed::default()
     };
     if args.mode() != Mode::Tree {

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod arrays;
+pub mod bodies;
 pub mod disks;
 pub mod kernel;
 pub mod paths;
@@ -41,4 +42,6 @@ pub struct Observed {
     pub has_tpm: bool,
     /// Arrays and encrypted volumes that this very run put together, so that it could look into them.
     pub opened: BTreeSet<DeviceRef>,
+    /// `data:` bodies of the config that cannot be used.
+    pub body_faults: Vec<bodies::BodyFault>,
 }

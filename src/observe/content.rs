@@ -1,5 +1,6 @@
 //! Compares an existing file with the bytes a config wants, without holding either in memory.
 
+use super::bodies;
 use crate::config::model::{File, Resource};
 use crate::facts::root::ContentFacts;
 use crate::fetch::{Fetcher, Request, Silent};
@@ -34,6 +35,8 @@ pub(super) fn compare(
 ) -> anyhow::Result<ContentFacts> {
     let file = || open(root, path);
     match wanted {
+        // Planning refuses it with the place in the config, whatever is there.
+        Wanted::File(wish) if is_unusable(wish, fetcher) => Ok(ContentFacts::NotCompared),
         Wanted::Text(text) => compare_text(bytes, text, file),
         Wanted::Keys(keys) => {
             let mut text = keys.join("\n");
@@ -55,6 +58,11 @@ pub(super) fn compare(
             })
         }
     }
+}
+
+fn is_unusable(wish: &File, fetcher: &Fetcher) -> bool {
+    let mut parts = std::iter::once(&wish.contents).chain(&wish.append);
+    parts.any(|part| bodies::is_faulty(part, fetcher))
 }
 
 fn open(root: &TargetRoot, path: &str) -> anyhow::Result<std::fs::File> {

@@ -1,6 +1,7 @@
 //! Looks at the machine, read only, and returns facts.
 
 pub mod arrays;
+pub mod bodies;
 pub mod disks;
 pub mod root;
 

@@ -3,8 +3,8 @@
 use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle, sharing,
-    spindles, stack, tree, units,
+    bodies, filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle,
+    sharing, spindles, stack, tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -24,6 +24,7 @@ pub fn build(
     options: &Options,
 ) -> Result<Plan, Vec<Refusal>> {
     let mut draft = Draft::new(document, observed, options);
+    bodies::refuse(&mut draft);
     let points = match options.scope {
         Scope::Everything | Scope::TreeOnly => plan_whole(&mut draft),
         Scope::Stage(part) => plan_part(&mut draft, part),

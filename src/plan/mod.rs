@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod ahead;
+pub mod bodies;
 pub mod claims;
 pub mod content;
 pub mod describe;

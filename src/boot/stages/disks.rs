@@ -160,6 +160,7 @@ fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Obser
         let (disks, others) = observe::disks::observe(document.config(), devices)?;
         let mut observed = Observed {
             tools: observe::tools(),
+            body_faults: observe::bodies::observe(document.config(), stand.fetcher),
             disks,
             devices: others,
             kept_keys: observe::kept_keys(document.config(), &stand.root())?,

@@ -51,6 +51,7 @@ fn observe_root(stand: &Stand<'_>) -> anyhow::Result<Observed> {
     let facts = observe::root::observe(stand.document.config(), &root, stand.fetcher, &view)?;
     Ok(Observed {
         tools: observe::tools(),
+        body_faults: observe::bodies::observe(stand.document.config(), stand.fetcher),
         root: facts,
         ..Observed::default()
     })

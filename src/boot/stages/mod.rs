@@ -133,6 +133,7 @@ fn kargs(stand: &mut Stand<'_>) -> Body {
     }
     let observed = Observed {
         tools: observe::tools(),
+        body_faults: observe::bodies::observe(stand.document.config(), stand.fetcher),
         ..Observed::default()
     };
     stand.plan_and_run(&observed, Part::KernelArguments, None)
