@@ -107,11 +107,12 @@ fn a_truncated_download() {
 #[test]
 fn a_fetch_without_end_ends_with_the_run() {
     let url = server(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let other = server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec());
     let wrong = format!("sha256-{}", "ab".repeat(32));
     let scene = Scene::new(&format!(
         r#"{{"ignition": {{"version": "3.4.0", "timeouts": {{"httpTotal": 0}}}}, "storage": {{"files": [
   {{"path": "/endless", "contents": {{"source": "{url}"}}}},
-  {{"path": "/wrong", "contents": {{"source": "data:,hello", "verification": {{"hash": "{wrong}"}}}}}}]}}}}"#
+  {{"path": "/wrong", "contents": {{"source": "{other}", "verification": {{"hash": "{wrong}"}}}}}}]}}}}"#
     ));
     let output = scene.apply_to_root();
     let not_started = "operations were not started";
@@ -137,7 +138,7 @@ fn a_fetch_without_end_ends_with_the_run() {
 fn a_wrong_hash() {
     let url = server(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec());
     let wrong = format!("sha256-{}", "ab".repeat(32));
-    for source in [url.as_str(), "data:,hello"] {
+    for (source, code) in [(url.as_str(), FAILED), ("data:,hello", REFUSED)] {
         let scene = Scene::new(&format!(
             r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [
   {{"path": "/etc/fetched",
@@ -146,7 +147,7 @@ fn a_wrong_hash() {
         let output = scene.apply_to_root();
         check(
             &output,
-            FAILED,
+            code,
             &[
                 "/etc/fetched",
                 "hash",
@@ -157,6 +158,28 @@ fn a_wrong_hash() {
         );
         no_files(&scene.root());
     }
+}
+
+/// Merging replaces members one by one: the source is the child's, what it is held against the parent's.
+#[test]
+fn a_body_and_its_compression_from_two_documents() {
+    let child = r#"{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"/etc/a","contents":{"source":"data:,plain"}}]}}"#;
+    let child: String = child.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let scene = Scene::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0", "config": {{"merge": [{{"source": "data:,{child}"}}]}}}},
+"storage": {{"files": [{{"path": "/etc/a",
+  "contents": {{"source": "data:,",
+    "compression": "gzip"}}}}]}}}}"#
+    ));
+    let output = scene.apply_to_root();
+    let places = [
+        "compression is set at",
+        "config.ign:4:",
+        "asked for at data::1:",
+        "to do:",
+    ];
+    check(&output, REFUSED, &places);
+    no_files(&scene.root());
 }
 
 #[test]

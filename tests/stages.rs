@@ -919,11 +919,12 @@ fn ssh_keys_go_to_a_fragment_unless_told_otherwise() {
 
 #[test]
 fn a_failure_is_told_everywhere_and_shows_no_secret() {
-    let machine = Machine::new(
-        r#"{"ignition": {"version": "3.4.0"},
-        "storage": {"files": [{"path": "/etc/motd", "contents": {"source": "data:,s3cret",
-            "verification": {"hash": "sha256-0000000000000000000000000000000000000000000000000000000000000000"}}}]}}"#,
-    );
+    let (url, wrong) = (server("s3cret"), "0".repeat(64));
+    let machine = Machine::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0"}},
+        "storage": {{"files": [{{"path": "/etc/motd", "contents": {{"source": "{url}",
+            "verification": {{"hash": "sha256-{wrong}"}}}}}}]}}}}"#
+    ));
     machine.log("fetch");
     let output = machine.run("files");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
