@@ -918,6 +918,31 @@ fn ssh_keys_go_to_a_fragment_unless_told_otherwise() {
 // ---- failures
 
 #[test]
+fn a_body_that_contradicts_its_hash_is_refused_before_any_file_is_written() {
+    let wrong = "0".repeat(64);
+    let machine = Machine::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0"}},
+        "storage": {{"files": [{{"path": "/etc/motd", "contents": {{"source": "data:,s3cret",
+            "verification": {{"hash": "sha256-{wrong}"}}}}}}, {{"path": "/etc/other"}}]}}}}"#
+    ));
+    machine.log("fetch");
+    let log = machine.failing_log("files");
+    assert!(!machine.path("root/etc/other").exists());
+    assert!(log.contains("CRITICAL : Ignition failed: "), "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+    let screen = machine.read("kindling/failure.txt");
+    assert!(screen.lines().count() <= 15, "{screen}");
+    for text in [
+        "stage         files",
+        "contents of file /etc/motd",
+        "config.ign:2:",
+        "hash",
+    ] {
+        assert!(screen.contains(text), "{text}\n{screen}");
+    }
+}
+
+#[test]
 fn a_failure_is_told_everywhere_and_shows_no_secret() {
     let (url, wrong) = (server("s3cret"), "0".repeat(64));
     let machine = Machine::new(&format!(
