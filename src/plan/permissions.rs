@@ -182,3 +182,15 @@ fn owner_difference(names: &Names<'_>, space: Space, wish: &Owner, id: u32) -> O
         },
     }
 }
+/// What a node gets that takes the place of `node` and keeps what the config leaves open.
+pub fn kept(wish: Permissions, node: &NodeFacts) -> Permissions {
+    let or = |owner: Owner, id: u32| match owner {
+        Owner::Keep => Owner::Id(id),
+        asked => asked,
+    };
+    Permissions {
+        user: or(wish.user, node.uid),
+        group: or(wish.group, node.gid),
+        mode: wish.mode.or(Some(node.mode)),
+    }
+}

@@ -340,15 +340,21 @@ impl Planner<'_, '_> {
                 self.permissions_only(entry, node, "it is there")
             }
             _ if !exact => self.append(entry, file, node),
-            ContentFacts::Beginning => self.complete(entry, file),
+            ContentFacts::Beginning => self.complete(entry, file, node),
             _ if overwrite => self.write(entry, file, Effect::Change, true),
             _ => self.in_the_way(entry, "a file with other content is there"),
         }
     }
 
-    /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost.
-    fn complete(&mut self, entry: &Entry<'_>, file: &model::File) {
+    /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost. Owner
+    /// and mode that the config leaves open stay as they are, unless it asks for overwriting.
+    fn complete(&mut self, entry: &Entry<'_>, file: &model::File, node: &NodeFacts) {
+        let mut permissions = entry.wish.permissions();
+        if !entry.wish.overwrite() {
+            permissions = permissions::kept(permissions, node);
+        }
         let kind = OpKind::File(FileAct {
+            permissions,
             differs: vec!["only the beginning is there".into()],
             ..new_content(entry, file, true)
         });

@@ -376,6 +376,27 @@ fn a_failed_fetch_leaves_no_file() {
     );
 }
 
+/// What an interrupted run may have left is finished, and becomes no more open than it is.
+#[test]
+fn a_file_that_was_cut_short_keeps_its_owner_and_mode() {
+    let target = Target::blank();
+    target.write("/f", "he").chmod("/f", 0o600);
+    std::os::unix::fs::chown(target.at("/f"), Some(12), Some(34)).expect("an owner");
+    let file = |more: serde_json::Value| {
+        let mut file = json!({"path": "/f", "contents": {"source": "data:,hello"}});
+        let more = more.as_object().expect("an object").clone();
+        file.as_object_mut().expect("an object").extend(more);
+        storage(json!({"files": [file]}))
+    };
+    target.apply(&file(json!({})));
+    assert_eq!(target.read("/f"), "hello");
+    assert_eq!(target.owner_and_mode("/f"), "0600 12 34");
+
+    target.write("/f", "");
+    target.apply(&file(json!({"mode": 0o640})));
+    assert_eq!(target.owner_and_mode("/f"), "0640 12 34");
+}
+
 #[test]
 fn entries_at_one_place_are_refused() {
     let target = Target::blank();
