@@ -20,6 +20,10 @@ pub struct AccountFacts {
     pub useradd_defaults: BTreeMap<String, String>,
     /// Where ssh keys go.
     pub key_file: KeyFile,
+    /// Users whose keys the ssh server of the target does not read there, with the places it reads.
+    pub unread_keys: BTreeMap<String, String>,
+    /// Shells of the config that are nowhere in the target.
+    pub missing_shells: std::collections::BTreeSet<String>,
 }
 
 /// The file below a home directory that ssh keys of a config are written to.

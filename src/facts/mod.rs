@@ -6,10 +6,15 @@ pub mod accounts;
 pub mod arrays;
 pub mod bodies;
 pub mod disks;
+pub mod install;
 pub mod kernel;
 pub mod paths;
+pub mod patterns;
+pub mod presets;
 pub mod rehearsal;
 pub mod root;
+pub mod sshd;
+pub mod unit_files;
 
 pub use accounts::AccountFacts;
 pub use disks::{DeviceFacts, DiskFacts, MappingFacts, SuperblockFacts, TableFacts};

@@ -28,6 +28,8 @@ pub struct RootFacts {
     pub crypttab_text: Option<String>,
     /// Texts of tables of arrays, by path, as far as they exist.
     pub mdadm_conf_texts: BTreeMap<String, String>,
+    /// What the target will say about the units that the config enables.
+    pub units: super::unit_files::UnitFacts,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
 }

@@ -10,9 +10,12 @@ mod content;
 mod kernel;
 mod keys;
 mod mounts;
+mod outlook;
 mod rehearse;
 mod selinux;
+mod ssh_keys;
 mod tools;
+mod units;
 
 pub use kernel::kernel;
 pub use keys::{has_tpm, kept_keys};

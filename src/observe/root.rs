@@ -4,14 +4,15 @@
 //! Paths below a directory that does not exist cost no system call, so a blank root costs almost
 //! nothing.
 
-use super::accounts;
 use super::content::{self, Wanted};
+use super::outlook::Outlook;
+use super::{accounts, ssh_keys, units};
 use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
 use crate::facts::root::ContentFacts;
-use crate::facts::{NodeFacts, NodeKind, RootFacts};
+use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts};
 use crate::fetch::Fetcher;
 use crate::host::TargetRoot;
 use anyhow::Context;
@@ -32,8 +33,8 @@ const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 /// What to know before looking.
 #[derive(Debug, Clone, Default)]
 pub struct View {
-    /// Where ssh keys go.
-    pub key_file: KeyFile,
+    /// Where ssh keys go, if not to the file that the target's ssh server reads.
+    pub key_file: Option<KeyFile>,
     /// Mount points, clean paths inside the target, of file systems about to be created: whatever is
     /// there now will be hidden, so they count as empty directories.
     pub blank_mounts: BTreeSet<String>,
@@ -78,7 +79,12 @@ pub fn observe(
             }
         }
     }
-    facts.accounts.key_file = view.key_file;
+    let outlook = Outlook::new(config, root, fetcher, view);
+    let choice = ssh_keys::choose(config, &facts.accounts, view.key_file, &outlook);
+    facts.accounts.key_file = choice.file;
+    facts.accounts.unread_keys = choice.unread.into_iter().collect();
+    facts.accounts.missing_shells = missing_shells(config, &facts.accounts, &outlook);
+    facts.units = units::observe(config, &outlook)?;
     facts.mount_points.clone_from(&view.mount_points);
     facts.mounts = super::mounts::observe(root);
     let wishes = look.wishes(config, &facts)?;
@@ -183,7 +189,16 @@ impl<'r> Look<'r> {
                 add(self, &path, wanted)?;
             }
         }
+        // Where a missing shell would be, so that planning sees whether the config makes it.
+        for shell in &facts.accounts.missing_shells {
+            if let Some(path) = self.resolve(shell)? {
+                self.node(&path)?;
+            }
+        }
         add(self, PRESET_FILE, None)?;
+        for path in units::link_paths(config, &facts.units) {
+            add(self, &path, None)?;
+        }
         for path in &self.view.more_paths {
             add(self, path, None)?;
         }
@@ -416,7 +431,22 @@ fn blank_directory() -> NodeFacts {
     }
 }
 
-fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
+/// Shells that the config asks for and nobody provides. A target without accounts of its own is no system whose
+/// programs could be looked for.
+fn missing_shells(
+    config: &Config,
+    accounts: &AccountFacts,
+    outlook: &Outlook<'_>,
+) -> BTreeSet<String> {
+    let users = config.passwd.users.iter();
+    users
+        .filter(|user| accounts.has_databases && user.should_exist != Some(false))
+        .filter_map(|user| user.shell.clone().filter(|shell| !shell.is_empty()))
+        .filter(|shell| !outlook.exists(&clean(shell)))
+        .collect()
+}
+
+pub(super) fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let directory = match root.open_at(path, flags, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(Vec::new()),

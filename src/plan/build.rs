@@ -3,8 +3,8 @@
 use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    bodies, filesystems, first_boot, keys, luks, mounts, order, partitions, raid, relabel, settle,
-    sharing, spindles, stack, tree, units,
+    bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions, raid,
+    relabel, settle, sharing, spindles, stack, tree, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -91,6 +91,8 @@ fn tree(draft: &mut Draft) {
     accounts::plan(draft);
     tree::plan(draft);
     units::plan(draft);
+    enable::plan(draft);
+    effects::warn(draft);
     sharing::plan(draft);
 }
 

@@ -8,6 +8,8 @@ pub mod content;
 pub mod describe;
 pub mod devices;
 pub mod digest;
+pub mod effects;
+pub mod enable;
 pub mod filesystems;
 pub mod first_boot;
 pub mod formats;

@@ -625,7 +625,7 @@ pub struct SymlinkAct {
     /// What differs from what exists, in words; empty for new nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
-    /// The unit this link masks, for display.
+    /// The unit this link masks or enables, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }

@@ -1,7 +1,8 @@
 //! systemd units, drop-ins, masks and presets; kernel arguments.
 //!
-//! Units are enabled by preset lines that systemd applies on the first boot, never by links. A unit
-//! to disable that is not enabled in the target gets neither a line nor an operation.
+//! Units are enabled by preset lines that systemd applies on the first boot; where there will be none,
+//! [`super::enable`] makes the links. A unit to disable that is not enabled in the target gets neither a line nor an
+//! operation.
 
 use super::op::*;
 use super::paths::Ground;
@@ -10,7 +11,7 @@ use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
 use crate::config::model::{Config, Unit};
 use crate::facts::root::ContentFacts;
-use crate::facts::{NodeFacts, NodeKind};
+use crate::facts::{NodeFacts, NodeKind, RootFacts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where units of the administrator live.
@@ -471,6 +472,13 @@ fn template(unit: &str) -> Option<(String, String)> {
     let (stem, rest) = unit.split_once('@')?;
     let (instance, suffix) = rest.rsplit_once('.')?;
     Some((format!("{stem}@.{suffix}"), instance.to_owned()))
+}
+
+/// The preset lines of a config.
+pub(super) fn preset_text(units: &[Unit], root: &RootFacts) -> String {
+    let records = records(units, &root.enabled_units);
+    let lines: Vec<String> = records.values().map(Record::line).collect();
+    lines.join("\n")
 }
 
 /// Preset lines in the order of the file. A unit to disable counts only if it is enabled.

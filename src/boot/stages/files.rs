@@ -38,12 +38,12 @@ pub(super) fn body(stand: &mut Stand<'_>) -> Body {
 }
 
 fn observe_root(stand: &Stand<'_>) -> anyhow::Result<Observed> {
-    let fragment = stand.environment.authorized_keys_fragment.unwrap_or(true);
+    let fragment = stand.environment.authorized_keys_fragment;
     let view = View {
-        key_file: match fragment {
+        key_file: fragment.map(|fragment| match fragment {
             true => KeyFile::Fragment,
             false => KeyFile::AuthorizedKeys,
-        },
+        }),
         more_paths: more_paths(stand),
         ..View::default()
     };

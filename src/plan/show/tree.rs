@@ -106,7 +106,12 @@ fn wish(kind: &OpKind) -> String {
             file_text(act),
             permissions(&act.permissions, "0644")
         ),
-        OpKind::Symlink(act) => format!(" -> {}", act.target),
+        OpKind::Symlink(act) => match &act.unit {
+            Some(unit) if act.target != "/dev/null" => {
+                format!(" -> {}, enables unit {unit}", act.target)
+            }
+            _ => format!(" -> {}", act.target),
+        },
         OpKind::HardLink(act) => format!(" = hard link to {}", act.target),
         OpKind::Remove(_) => "  removed with everything below".into(),
         OpKind::AlreadyRight(act) => format!("  {}", act.because),

@@ -1,0 +1,162 @@
+//! Files of the target as the config will leave them: what it writes inline, else what is there.
+
+use super::root::{View, names};
+use crate::config::Config;
+use crate::config::model::{File, Resource};
+use crate::facts::paths::{ancestors, clean};
+use crate::facts::sshd;
+use crate::facts::unit_files::UnitFile;
+use crate::fetch::{Fetcher, Request, Silent};
+use crate::host::TargetRoot;
+use anyhow::Context;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The target and what a config puts into it.
+pub(super) struct Outlook<'a> {
+    root: &'a TargetRoot,
+    view: &'a View,
+    fetcher: &'a Fetcher,
+    files: BTreeMap<String, &'a File>,
+    links: BTreeMap<String, &'a str>,
+}
+
+impl<'a> Outlook<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        root: &'a TargetRoot,
+        fetcher: &'a Fetcher,
+        view: &'a View,
+    ) -> Self {
+        let files = config.storage.files.iter();
+        let links = config.storage.links.iter();
+        Self {
+            root,
+            view,
+            fetcher,
+            files: files.map(|file| (clean(&file.path), file)).collect(),
+            links: links
+                .filter_map(|link| Some((clean(&link.path), link.target.as_deref()?)))
+                .collect(),
+        }
+    }
+
+    /// What will be at a path: a file or a link.
+    pub(super) fn node(&self, path: &str) -> anyhow::Result<Option<UnitFile>> {
+        if let Some(target) = self.links.get(path) {
+            return Ok(Some(UnitFile::Link((*target).to_owned())));
+        }
+        if let Some(file) = self.files.get(path) {
+            return self.written(path, file).map(Some);
+        }
+        if self.is_blank(path) {
+            return Ok(None);
+        }
+        let act = || {
+            format!(
+                "cannot look at {path} inside {}",
+                self.root.path().display()
+            )
+        };
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        let node = match self.root.open_at(path, flags, Mode::empty()) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            other => other.with_context(act)?,
+        };
+        match readlinkat(&node, "") {
+            Ok(target) => Ok(Some(UnitFile::Link(target.to_string_lossy().into_owned()))),
+            Err(_) => {
+                let text = self.root.read(path).with_context(act)?;
+                Ok(text.map(UnitFile::Text))
+            }
+        }
+    }
+
+    /// The text at a path, links followed. What is fetched later counts as what is there now.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        if let Some(file) = self.files.get(path)
+            && let Ok(UnitFile::Text(text)) = self.written(path, file)
+        {
+            return Some(text);
+        }
+        self.present(path)
+    }
+
+    /// True if something is at a path, links followed.
+    pub(super) fn exists(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+            || self.links.contains_key(path)
+            || (!self.is_blank(path)
+                && self
+                    .root
+                    .open_at(path, OFlag::O_PATH, Mode::empty())
+                    .is_ok())
+    }
+
+    /// Names in a directory.
+    pub(super) fn names(&self, directory: &str) -> BTreeSet<String> {
+        let present = match self.is_blank(directory) {
+            true => Vec::new(),
+            false => names(self.root, directory).unwrap_or_default(),
+        };
+        let below = format!("{directory}/");
+        let written = self.files.keys().chain(self.links.keys());
+        written
+            .filter_map(|path| path.strip_prefix(&below))
+            .filter(|name| !name.contains('/'))
+            .map(str::to_owned)
+            .chain(present)
+            .collect()
+    }
+
+    /// True for a path on a file system that is about to be made.
+    pub(super) fn is_blank(&self, path: &str) -> bool {
+        let points = &self.view.blank_mounts;
+        points.contains("/")
+            || points.contains(path)
+            || ancestors(path).any(|above| points.contains(above))
+    }
+
+    fn present(&self, path: &str) -> Option<String> {
+        match self.is_blank(path) {
+            true => None,
+            false => self.root.read(path).ok().flatten(),
+        }
+    }
+
+    fn written(&self, path: &str, file: &File) -> anyhow::Result<UnitFile> {
+        let keeps = file.contents.source.is_none() && file.overwrite != Some(true);
+        let mut text = match keeps {
+            true => self.present(path).unwrap_or_default().into_bytes(),
+            false => Vec::new(),
+        };
+        let contents = file.contents.source.is_some().then_some(&file.contents);
+        for part in contents.into_iter().chain(&file.append) {
+            if !is_inline(part) {
+                return Ok(UnitFile::Unknown);
+            }
+            // A body that does not match its digest is reported where it is written.
+            let request = Request::of(part)?;
+            if self.fetcher.fetch(&request, &mut text, &Silent).is_err() {
+                return Ok(UnitFile::Unknown);
+            }
+        }
+        Ok(UnitFile::Text(String::from_utf8_lossy(&text).into_owned()))
+    }
+}
+
+fn is_inline(part: &Resource) -> bool {
+    let source = part.source.as_deref().unwrap_or_default();
+    source.is_empty() || source.starts_with("data:")
+}
+
+impl sshd::Files for Outlook<'_> {
+    fn read(&self, path: &str) -> Option<String> {
+        self.text(path)
+    }
+    fn names(&self, directory: &str) -> Vec<String> {
+        Outlook::names(self, directory).into_iter().collect()
+    }
+}

@@ -1,0 +1,76 @@
+//! Which file the ssh server of the target reads keys from.
+
+use super::outlook::Outlook;
+use crate::config::Config;
+use crate::facts::AccountFacts;
+use crate::facts::accounts::KeyFile;
+use crate::facts::sshd::{CONFIG_FILES, KeySources};
+
+/// Where the server may be.
+const SERVERS: [&str; 4] = [
+    "/usr/sbin/sshd",
+    "/usr/bin/sshd",
+    "/sbin/sshd",
+    "/usr/lib/ssh/sshd",
+];
+/// Puts the fragments of a user together into the file that every server reads.
+const ASSEMBLERS: [&str; 2] = ["/usr/bin/update-ssh-keys", "/usr/sbin/update-ssh-keys"];
+
+/// What the target's server does with a key file.
+pub(super) struct Choice {
+    /// The file that keys go to.
+    pub file: KeyFile,
+    /// Users whose keys the server does not read there, with where it looks.
+    pub unread: Vec<(String, String)>,
+}
+
+/// Chooses the file: the one that was demanded, else one that the server reads. A target without a server
+/// keeps the fragment, as the reference does.
+pub(super) fn choose(
+    config: &Config,
+    accounts: &AccountFacts,
+    demanded: Option<KeyFile>,
+    outlook: &Outlook<'_>,
+) -> Choice {
+    let has_keys = |user: &&crate::config::model::PasswdUser| !user.ssh_authorized_keys.is_empty();
+    let users: Vec<_> = config.passwd.users.iter().filter(has_keys).collect();
+    let is_there = |path: &&str| outlook.exists(path);
+    let has_server = SERVERS.iter().chain(&CONFIG_FILES).any(is_there);
+    if users.is_empty() || !has_server {
+        return Choice {
+            file: demanded.unwrap_or_default(),
+            unread: Vec::new(),
+        };
+    }
+    let sources = KeySources::of(outlook);
+    let assembles = ASSEMBLERS.iter().any(is_there);
+    let reads = |file: KeyFile, user: &crate::config::model::PasswdUser| {
+        let present = accounts.users.get(&user.name);
+        let own = user.home_dir.clone().filter(|home| !home.is_empty());
+        let home = own
+            .or_else(|| present.map(|present| present.home.clone()))
+            .unwrap_or_else(|| accounts.default_home(&user.name));
+        let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
+        let uid = uid.or(present.map(|present| present.uid));
+        let reads = |file: KeyFile| sources.reads(file.below_home(), &user.name, uid, &home);
+        match file {
+            KeyFile::AuthorizedKeys => reads(file),
+            KeyFile::Fragment => {
+                reads(file)
+                    || sources.has_fragment_helper()
+                    || (assembles && reads(KeyFile::AuthorizedKeys))
+            }
+        }
+    };
+    let reads_all = |file: &KeyFile| users.iter().all(|user| reads(*file, user));
+    let choices = [KeyFile::Fragment, KeyFile::AuthorizedKeys];
+    let file = demanded.or_else(|| choices.into_iter().find(reads_all));
+    let file = file.unwrap_or(KeyFile::AuthorizedKeys);
+    let unread = users.iter().filter(|user| !reads(file, user));
+    Choice {
+        file,
+        unread: unread
+            .map(|user| (user.name.clone(), sources.describe()))
+            .collect(),
+    }
+}

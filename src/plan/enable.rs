@@ -1,0 +1,200 @@
+//! Enables units by the links that `systemctl enable` makes.
+//!
+//! Presets only count when systemd boots the target for the first time. Where it will not, because the target has
+//! a machine id, the preset line of a unit alone has no effect.
+
+use super::op::{AlreadyRight, Owner, Permissions, SymlinkAct};
+use super::paths::Ground;
+use super::units::PRESET_FILE;
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, Subject, Warning};
+use crate::config::Origin;
+use crate::config::model::Unit;
+use crate::facts::NodeKind;
+use crate::facts::install::{self, Enabling, Link, Problem};
+use crate::facts::paths::{clean, parent};
+
+/// Drafts the links of every unit to enable, and warns of units that will not be enabled.
+pub fn plan(draft: &mut Draft<'_>) {
+    let document = draft.document;
+    let facts = &draft.observed.root.units;
+    let mut ground = Ground::of(draft);
+    for (index, unit) in document.config().systemd.units.iter().enumerate() {
+        if unit.enabled != Some(true) {
+            continue;
+        }
+        let origin = draft.origin(&format!("$.systemd.units.{index}"));
+        let enabling = install::enable(facts, &unit.name);
+        warn(draft, unit, &enabling, &origin);
+        if !facts.is_first_boot {
+            links(draft, &mut ground, unit, &enabling, &origin);
+        }
+    }
+}
+
+/// A target without any directory of units is not complete: nothing can be said about it.
+fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option<Origin>) {
+    let facts = &draft.observed.root.units;
+    for problem in &enabling.problems {
+        let is_sure = facts.has_systemd || !matches!(problem, Problem::Nowhere);
+        // The preset line enables what cannot be judged yet.
+        let is_left_to_presets = facts.is_first_boot
+            && matches!(problem, Problem::Unknown { .. } | Problem::Specifier { .. });
+        if is_sure && !is_left_to_presets {
+            draft.warn(Warning {
+                what: format!("unit {}", unit.name),
+                cause: format!("enabling it has no effect: {problem}"),
+                origin: origin.clone(),
+                hint: hint(problem).into(),
+            });
+        }
+    }
+}
+
+fn hint(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Nowhere => {
+            "correct the name, add contents, or install the package that brings the unit; nothing is wrong if a \
+generator makes it later"
+        }
+        Problem::Masked { .. } => "remove \"enabled\", or unmask the unit with \"mask\": false",
+        Problem::Linked { .. } => "enable the unit under the name of its own file",
+        Problem::Unknown { .. } => "give the unit as systemd.units with contents",
+        Problem::NoInstall => {
+            "add [Install] with WantedBy= to the unit or to a drop-in, or remove \"enabled\" if something else \
+starts it"
+        }
+        Problem::BadValue { .. } | Problem::Specifier { .. } => {
+            "correct the [Install] section, in a drop-in if the unit is not yours"
+        }
+    }
+}
+
+fn links<'a>(
+    draft: &mut Draft<'a>,
+    ground: &mut Ground<'a>,
+    unit: &Unit,
+    enabling: &Enabling,
+    origin: &Option<Origin>,
+) {
+    let mut all_right = !enabling.links.is_empty();
+    for link in &enabling.links {
+        let Some(path) = ground.resolve_or_refuse(draft, &link.path, origin) else {
+            return;
+        };
+        match judge(ground, &path, link) {
+            Judgement::Right => {}
+            Judgement::Occupied(what) => {
+                all_right = false;
+                draft.warn(Warning {
+                    what: format!("unit {}", unit.name),
+                    cause: format!("it is not enabled as {}: {what} is there", link.path),
+                    origin: origin.clone(),
+                    hint: "remove what is there, or the setting of the [Install] section".into(),
+                });
+            }
+            judgement @ (Judgement::Missing | Judgement::Other) => {
+                all_right = false;
+                let replaces = judgement == Judgement::Other;
+                push(draft, ground, unit, &path, link, replaces, origin);
+            }
+        }
+    }
+    if all_right {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject: Subject::Unit(unit.name.clone()),
+            because: "enabled".into(),
+        });
+        let claims = Vec::new();
+        draft.push(Phase::Units, Effect::Keep, kind, origin.clone(), claims);
+    }
+}
+
+/// What is at the place of a link.
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Missing,
+    Right,
+    /// A link that leads elsewhere, and may be replaced.
+    Other,
+    /// Something that systemctl would not replace.
+    Occupied(String),
+}
+
+fn judge(ground: &Ground<'_>, path: &str, link: &Link) -> Judgement {
+    if ground.is_made(path) {
+        // Another unit of the config needs the same link, or the config makes something of its own there.
+        return Judgement::Right;
+    }
+    match ground.node(path).map(|node| &node.kind) {
+        None => Judgement::Missing,
+        Some(NodeKind::Symlink { target }) if leads_to(path, target, &link.target) => {
+            Judgement::Right
+        }
+        Some(NodeKind::Symlink { .. }) if link.replaces => Judgement::Other,
+        Some(NodeKind::Symlink { target }) => Judgement::Occupied(format!("a link to {target}")),
+        Some(NodeKind::Directory { .. }) => Judgement::Occupied("a directory".into()),
+        Some(NodeKind::File { .. } | NodeKind::Other) => Judgement::Occupied("a file".into()),
+    }
+}
+
+/// Two texts of links may lead to the same unit: `/lib` is `/usr/lib` on most systems.
+fn leads_to(path: &str, target: &str, unit: &str) -> bool {
+    let absolute = match target.starts_with('/') {
+        true => clean(target),
+        false => clean(&format!("{}/{target}", parent(path).unwrap_or("/"))),
+    };
+    let merged = |path: &str| match path.strip_prefix("/lib/") {
+        Some(rest) => format!("/usr/lib/{rest}"),
+        None => path.to_owned(),
+    };
+    merged(&absolute) == merged(unit)
+}
+
+fn push<'a>(
+    draft: &mut Draft<'a>,
+    ground: &mut Ground<'a>,
+    unit: &Unit,
+    path: &str,
+    link: &Link,
+    replaces: bool,
+    origin: &Option<Origin>,
+) {
+    if !ground.make_parents(draft, Phase::Units, path, origin.as_ref()) {
+        return;
+    }
+    let mut claims = ground.claims(path);
+    let target = ground.resolve(&link.target).ok();
+    claims.extend(
+        target
+            .filter(|target| ground.is_made(target))
+            .map(|target| Claim::use_path(&target)),
+    );
+    // Disabling a unit also removes links of the units that it names.
+    if let Ok(preset) = ground.resolve(PRESET_FILE)
+        && draft.operations().iter().any(is_disabling)
+    {
+        claims.push(Claim::new(Access::Release, Resource::Path(preset)));
+    }
+    let differs = replaces.then(|| "leads to another file".to_owned());
+    let kind = OpKind::Symlink(SymlinkAct {
+        path: path.into(),
+        target: link.target.clone(),
+        permissions: Permissions {
+            user: Owner::Keep,
+            group: Owner::Keep,
+            mode: None,
+        },
+        replace: replaces,
+        differs: differs.into_iter().collect(),
+        unit: Some(unit.name.clone()),
+    });
+    let effect = match replaces {
+        true => Effect::Change,
+        false => Effect::Create,
+    };
+    ground.push(draft, Phase::Units, effect, kind, origin.clone(), claims);
+}
+
+fn is_disabling(operation: &super::Operation) -> bool {
+    matches!(operation.kind, OpKind::DisableUnit(_))
+}
