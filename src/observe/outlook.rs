@@ -102,13 +102,9 @@ impl<'a> Outlook<'a> {
             false => names(self.root, directory).unwrap_or_default(),
         };
         let below = format!("{directory}/");
-        let written = self.files.keys().chain(self.links.keys());
-        written
-            .filter_map(|path| path.strip_prefix(&below))
-            .filter(|name| !name.contains('/'))
-            .map(str::to_owned)
-            .chain(present)
-            .collect()
+        let files = below_of(&self.files, &below);
+        let links = below_of(&self.links, &below);
+        files.chain(links).chain(present).collect()
     }
 
     /// True for a path on a file system that is about to be made.
@@ -145,6 +141,17 @@ impl<'a> Outlook<'a> {
         }
         Ok(UnitFile::Text(String::from_utf8_lossy(&text).into_owned()))
     }
+}
+
+/// Names of entries right in a directory, whose path ends in `/` here.
+fn below_of<'m, V>(
+    entries: &'m BTreeMap<String, V>,
+    directory: &'m str,
+) -> impl Iterator<Item = String> + 'm {
+    let from = entries.range(directory.to_owned()..);
+    from.map_while(move |(path, _)| path.strip_prefix(directory))
+        .filter(|name| !name.contains('/'))
+        .map(str::to_owned)
 }
 
 fn is_inline(part: &Resource) -> bool {

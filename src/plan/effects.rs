@@ -13,9 +13,12 @@ use crate::facts::unit_files::ADMINISTRATOR_DIRECTORY;
 
 /// Adds the warnings about a tree whose operations are all drafted.
 pub fn warn(draft: &mut Draft<'_>) {
-    shells(draft);
-    keys(draft);
-    homes(draft);
+    if users(draft).next().is_some() {
+        let ground = Ground::of(draft);
+        shells(draft, &ground);
+        keys(draft, &ground);
+        homes(draft, &ground);
+    }
     presets(draft);
 }
 
@@ -35,8 +38,7 @@ fn home(draft: &Draft<'_>, user: &PasswdUser) -> String {
     clean(&home.unwrap_or_else(|| accounts.default_home(&user.name)))
 }
 
-fn shells(draft: &mut Draft<'_>) {
-    let ground = Ground::of(draft);
+fn shells(draft: &mut Draft<'_>, ground: &Ground<'_>) {
     for (path, user) in users(draft) {
         let shell = user.shell.as_deref().unwrap_or_default();
         let is_missing = draft.observed.root.accounts.missing_shells.contains(shell);
@@ -54,8 +56,7 @@ fn shells(draft: &mut Draft<'_>) {
     }
 }
 
-fn keys(draft: &mut Draft<'_>) {
-    let ground = Ground::of(draft);
+fn keys(draft: &mut Draft<'_>, ground: &Ground<'_>) {
     let accounts = &draft.observed.root.accounts;
     for (path, user) in users(draft) {
         if user.ssh_authorized_keys.is_empty() {
@@ -100,8 +101,7 @@ AuthorizedKeysCommand name {places}"
 }
 
 /// Directories that are only made because something lies in them belong to root, also those in homes.
-fn homes(draft: &mut Draft<'_>) {
-    let ground = Ground::of(draft);
+fn homes(draft: &mut Draft<'_>, ground: &Ground<'_>) {
     let homes: Vec<(String, String)> = users(draft)
         .filter_map(|(_, user)| Some((ground.resolve(&home(draft, user)).ok()?, user)))
         .filter(|(home, user)| home != "/" && user.uid != Some(0) && user.name != "root")

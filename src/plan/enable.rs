@@ -17,11 +17,15 @@ use crate::facts::paths::{clean, parent};
 pub fn plan(draft: &mut Draft<'_>) {
     let document = draft.document;
     let facts = &draft.observed.root.units;
+    let units = document.config().systemd.units.iter().enumerate();
+    let enabled: Vec<_> = units
+        .filter(|(_, unit)| unit.enabled == Some(true))
+        .collect();
+    if enabled.is_empty() {
+        return;
+    }
     let mut ground = Ground::of(draft);
-    for (index, unit) in document.config().systemd.units.iter().enumerate() {
-        if unit.enabled != Some(true) {
-            continue;
-        }
+    for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));
         let enabling = install::enable(facts, &unit.name);
         warn(draft, unit, &enabling, &origin);
