@@ -1,0 +1,99 @@
+"""Machines that are provisioned and then logged in to, as their users do: by ssh, with the key of the config."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+import build
+import configs
+from lab import PROMPT, scenario, step
+
+# The address that QEMU's network expects of its guest.
+NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
+HELLO = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/touch /run/%i\n[Install]\nWantedBy=multi-user.target\n"
+MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
+UNITS = ["ssh.service", "systemd-networkd.service", "hello@one.service", "hello@two.service"]
+
+
+def document(key):
+    """Users, a network, and units to enable: of the distribution, of a template, one that was masked."""
+    return configs.config(
+        passwd={"users": [{"name": "core", "shell": "/bin/bash", "sshAuthorizedKeys": [key]}]},
+        storage={"files": [configs.file("/etc/systemd/network/10-eth0.network", NETWORK)]},
+        systemd={"units": [
+            {"name": "hello@.service", "contents": HELLO},
+            {"name": "systemd-networkd.socket", "mask": False},
+            *({"name": name, "enabled": True, **({"mask": False} if "networkd" in name else {})}
+              for name in UNITS)]})
+
+
+def free_port():
+    """A port of this host that nobody uses now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def system(lab, machine_id):
+    """A system disk with an ssh server, and the machine id that it has before its first boot."""
+    path = lab.work / "system.img"
+    build.copy_disk(build.system_disk(lab.tree, lab.overlay, ",openssh-server"), path)
+    if machine_id:
+        image = f"{path}?offset={build.ROOT[1] * build.MIB}"
+        source = lab.write("machine-id", machine_id)
+        for request in ("rm /etc/machine-id", f"write {source} /etc/machine-id",
+                        "set_inode_field /etc/machine-id mode 0100444"):
+            build.run("machine id", ["debugfs", "-w", "-R", request, image])
+    return path
+
+
+def log_in(lab, machine, port, key, command):
+    """Runs a command in the machine by ssh; waits until its server answers."""
+    ssh = ["ssh", "-F", "/dev/null", "-i", str(key), "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
+           "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={lab.work}/hosts",
+           "core@127.0.0.1", command]
+    while True:
+        done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+        # 255 is of ssh itself.
+        if done.returncode != 255:
+            return done.stdout
+        assert "Permission denied" not in done.stderr, f"the key of the config is not accepted: {done.stderr}"
+        assert machine.process.poll() is None and machine.seconds() < machine.deadline - machine.started, (
+            f"no login after {machine.seconds():.0f} s: {done.stderr}\n{machine.tail()}")
+        assert not re.search(PROMPT, machine.plain(), re.MULTILINE), f"the boot got stuck:\n{machine.tail()}"
+        time.sleep(1)
+
+
+def provision_and_log_in(lab, machine_id):
+    """The boot of both scenarios."""
+    assert shutil.which("ssh"), "ssh is missing here: tests/needs.sh boot installs it"
+    key = lab.work / "key"
+    build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
+    port = free_port()
+    machine = lab.start(system(lab, machine_id), document=document(key.with_suffix(".pub").read_text().strip()),
+                        network=f"hostfwd=tcp:127.0.0.1:{port}-:22")
+    # Units may still be on their way when the server answers.
+    command = ("for unit in " + " ".join(UNITS) + "; do for i in $(seq 120); do"
+               " [ \"$(systemctl is-active $unit)\" = active ] && break; sleep 1; done;"
+               " echo $unit $(systemctl is-active $unit) $(systemctl is-enabled $unit); done;"
+               " cat /etc/machine-id")
+    found = log_in(lab, machine, port, key, command)
+    step(f"logged in after {machine.seconds():.1f} s")
+    *units, found_id = found.splitlines()
+    assert units == [f"{unit} active enabled" for unit in UNITS], f"units of the machine:\n{found}"
+    assert not machine_id or found_id == machine_id.strip(), f"the machine has another id: {found_id}"
+    machine.cut_power()
+
+
+@scenario
+def ssh(lab):
+    """a real ssh with the key of the config logs in, and every enabled unit runs: presets have enabled them"""
+    provision_and_log_in(lab, None)
+
+
+@scenario
+def ssh_again(lab):
+    """the same on a root with a machine id, where systemd applies no presets"""
+    provision_and_log_in(lab, MACHINE_ID)
