@@ -8,19 +8,20 @@
 //! # The map
 //! | module | what it is | may import |
 //! |---|---|---|
+//! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | nothing of ours |
 //! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | nothing of ours |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
-//! | [`facts`] | what was seen: plain data about disks and the target root | `disk` |
-//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `disk` |
+//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `disk` |
+//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config` |
 //! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `signature` |
-//! | [`observe`] | looks at the machine, read only, and returns `facts` | `config`, `disk`, `facts`, `fetch`, `host` |
-//! | [`plan`] | pure: `config` + `facts` become operations | `config`, `disk`, `facts` |
-//! | [`execute`] | runs a plan; sees neither config documents nor observation | `plan`, `disk`, `fetch`, `host`, `report` |
+//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host` |
+//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts` |
+//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `plan`, `disk`, `fetch`, `host`, `report` |
 //! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
 //! | [`log`] | log lines as readers of Ignition's log know them | nothing of ours |
 //! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `log` |
-//! | [`boot`] | the stages of a first boot | `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.
@@ -31,6 +32,7 @@
 //! *operation*: one act on the machine. *claim*: what an operation makes, changes, uses or releases;
 //! claims order operations. *binding*: a device name of the config tied to an image file.
 
+pub mod accounts;
 pub mod boot;
 pub mod cli;
 pub mod config;

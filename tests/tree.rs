@@ -1,6 +1,6 @@
 //! The target tree end to end: observe, plan, execute, and plan again, on real directories.
 //!
-//! Needs root (owners, setuid bits, account tools with `--root`); without it every test fails.
+//! Needs root (owners, setuid bits, the rights of users); without it every test fails.
 
 #[path = "tree/accounts.rs"]
 mod accounts;
@@ -175,7 +175,7 @@ impl Target {
             OpKind::AlreadyRight(_) => Ok(Done::default()),
             OpKind::Group(act) => execute::accounts::group(act, &context),
             OpKind::User(act) => execute::accounts::user(act, &context),
-            OpKind::SshKeys(act) => execute::accounts::ssh_keys(act, &context),
+            OpKind::SshKeys(act) => execute::ssh_keys::ssh_keys(act, &context),
             OpKind::Remove(act) => execute::tree::remove(act, &context),
             OpKind::Directory(act) => execute::tree::directory(act, &context),
             OpKind::File(act) => execute::tree::file(act, &context),
@@ -225,6 +225,13 @@ impl Planned {
     }
 
     /// What the plan says about losses.
+    /// The only refusal, without its place and remedy.
+    fn refused(&self) -> String {
+        assert_eq!(self.refusals.len(), 1, "{:#?}", self.refusals);
+        let refusal = &self.refusals[0];
+        format!("{} {}: {}", refusal.act, refusal.object, refusal.cause)
+    }
+
     fn losses(&self) -> Vec<String> {
         self.operations
             .iter()
@@ -233,15 +240,7 @@ impl Planned {
     }
 }
 
-const TOOLS: [&str; 7] = [
-    "groupadd",
-    "groupdel",
-    "groupmod",
-    "systemctl",
-    "useradd",
-    "userdel",
-    "usermod",
-];
+const TOOLS: [&str; 1] = ["systemctl"];
 
 fn mode(bits: u32) -> std::fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(bits)

@@ -100,7 +100,6 @@ install() {
         cat cut dd ip ln mkdir mv rm sed sleep timeout touch
     # Each serves one feature of the config; a distribution without it cannot offer that feature.
     inst_multiple -o \
-        groupadd groupmod groupdel useradd userdel usermod \
         mkfs.btrfs mkfs.ext4 mkfs.fat mkfs.xfs mkswap partx sgdisk wipefs \
         mdadm cryptsetup dmsetup setfiles systemd-detect-virt \
         clevis clevis-decrypt clevis-decrypt-sss clevis-decrypt-tang clevis-decrypt-tpm2 \

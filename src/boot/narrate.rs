@@ -5,9 +5,8 @@ use super::console::Progress;
 use super::journal::Journal;
 use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents};
-use crate::host::accounts::Lookup;
+use crate::host::Command;
 use crate::host::command::CommandFailure;
-use crate::host::{Command, TargetRoot};
 use crate::log::{Log, Prefixed, quoted};
 use crate::plan::op::{Base, Content, FileAct, OpKind, Phase, SshKeys, Way};
 use crate::plan::{Effect, Operation};
@@ -129,10 +128,8 @@ impl Narrator<'_> {
 
     /// Distributions show on the console whose keys were written, by this entry of the journal.
     fn tell_journal(&self, act: &SshKeys) {
-        let target = TargetRoot::new(self.root);
-        let home = Lookup::new(&target).user(&act.user).ok().flatten();
-        if let (Some(user), Some(journal)) = (home, Journal::open()) {
-            let path = self.outside(&format!("{}/{}", user.home, act.file));
+        if let Some(journal) = Journal::open() {
+            let path = self.outside(&format!("{}/{}", act.home, act.file));
             // Nothing depends on it.
             let _ = journal.wrote_keys(&act.user, &path);
         }
@@ -167,9 +164,17 @@ impl Narrator<'_> {
             OpKind::Directory(act) => format!("creating directory {}", self.at(&act.path)),
             OpKind::Remove(act) => format!("removing {}", self.at(&act.path)),
             OpKind::SshKeys(act) => format!("adding ssh keys to user {}", quoted(&act.user)),
-            OpKind::User(act) => format!("{} user {}", gerund(&operation.kind), quoted(&act.name)),
+            OpKind::User(act) => format!(
+                "{} user {}",
+                gerund(&operation.kind),
+                quoted(&act.request.name)
+            ),
             OpKind::Group(act) => {
-                format!("{} group {}", gerund(&operation.kind), quoted(&act.name))
+                format!(
+                    "{} group {}",
+                    gerund(&operation.kind),
+                    quoted(&act.request.name)
+                )
             }
             OpKind::DisableUnit(act) => format!("disabling unit {}", quoted(&act.unit)),
             OpKind::Relabel(act) => format!("relabeling {} patterns", act.paths.len()),
@@ -220,6 +225,7 @@ fn gerund(kind: &OpKind) -> &'static str {
     match text.split(' ').next() {
         Some("create") => "creating",
         Some("change") => "modifying",
+        Some("copy") => "copying",
         _ => "deleting",
     }
 }

@@ -1,8 +1,8 @@
 //! One exhaustive match from operation to executor.
 
 use super::{
-    Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, settle, table, tree,
-    units,
+    Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, settle, ssh_keys,
+    table, tree, units,
 };
 use crate::plan::OpKind;
 
@@ -27,7 +27,7 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::Unmount(act) => mount::unmount(act, context),
         OpKind::Group(act) => accounts::group(act, context),
         OpKind::User(act) => accounts::user(act, context),
-        OpKind::SshKeys(act) => accounts::ssh_keys(act, context),
+        OpKind::SshKeys(act) => ssh_keys::ssh_keys(act, context),
         OpKind::Remove(act) => tree::remove(act, context),
         OpKind::Directory(act) => tree::directory(act, context),
         OpKind::File(act) => tree::file(act, context),

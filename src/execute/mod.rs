@@ -11,13 +11,14 @@ pub mod record;
 pub mod relabel;
 pub mod scheduler;
 pub mod settle;
+pub mod ssh_keys;
 pub mod table;
 pub mod tree;
 pub mod units;
 
 mod databases;
 mod dispatch;
-mod native;
+mod homes;
 mod stage;
 
 pub use dispatch::execute;

@@ -6,7 +6,8 @@
 
 use super::stage::Stage;
 use super::{Context, Done, luks};
-use crate::host::accounts::{Lookup, Space};
+use crate::accounts::Space;
+use crate::host::accounts::Lookup;
 use crate::plan::op::{
     Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
 };

@@ -1,29 +1,19 @@
 //! Facts about the account databases of the target root.
 
-use std::collections::BTreeMap;
+use crate::accounts::Databases;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Users and groups as the target sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountFacts {
-    /// True if the target has an `/etc/passwd` of its own.
-    pub has_databases: bool,
-    /// True if the target also brings the policy of the shadow tools (`login.defs`). Without it
-    /// they would fall back to built-in defaults that no distribution uses.
-    pub has_policy: bool,
-    /// Users by name.
-    pub users: BTreeMap<String, UserFacts>,
-    /// Groups by name.
-    pub groups: BTreeMap<String, GroupFacts>,
-    /// `KEY value` settings of `/etc/login.defs`.
-    pub login_defs: BTreeMap<String, String>,
-    /// `KEY=value` settings of `/etc/default/useradd`.
-    pub useradd_defaults: BTreeMap<String, String>,
+    /// The databases, with the policy for new accounts.
+    pub databases: Databases,
     /// Where ssh keys go.
     pub key_file: KeyFile,
     /// Users whose keys the ssh server of the target does not read there, with the places it reads.
     pub unread_keys: BTreeMap<String, String>,
     /// Shells of the config that are nowhere in the target.
-    pub missing_shells: std::collections::BTreeSet<String>,
+    pub missing_shells: BTreeSet<String>,
 }
 
 /// The file below a home directory that ssh keys of a config are written to.
@@ -47,44 +37,9 @@ impl KeyFile {
 }
 
 impl AccountFacts {
-    /// The home directory `useradd` would choose for a new user.
-    pub fn default_home(&self, user: &str) -> String {
-        // Databases made from nothing begin with root.
-        if user == "root" {
-            return "/root".into();
-        }
-        let base = self
-            .useradd_defaults
-            .get("HOME")
-            .map_or("/home", String::as_str);
-        super::paths::clean(&format!("{base}/{user}"))
+    /// The home directory of a user: the present one, or the one that is chosen for a new user.
+    pub fn home(&self, user: &str) -> String {
+        let present = self.databases.user(user).map(|present| present.home);
+        present.unwrap_or_else(|| self.databases.policy.home(user))
     }
-}
-
-/// One user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserFacts {
-    /// Numeric id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// Comment field.
-    pub gecos: String,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// Hash in shadow (or passwd). Secret: compare, never print.
-    pub password_hash: Option<String>,
-}
-
-/// One group.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GroupFacts {
-    /// Numeric id.
-    pub gid: u32,
-    /// Members by supplementary membership.
-    pub members: Vec<String>,
-    /// Hash in gshadow. Secret: compare, never print.
-    pub password_hash: Option<String>,
 }

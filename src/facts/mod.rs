@@ -35,7 +35,7 @@ pub struct Observed {
     pub raid: arrays::RaidFacts,
     /// The target root as it is now. Blank when its file system is about to be created.
     pub root: RootFacts,
-    /// External programs found on PATH, by name (`mkfs.ext4`, `useradd`, ...).
+    /// External programs found on PATH, by name (`mkfs.ext4`, `mdadm`, ...).
     pub tools: BTreeSet<String>,
     /// Keys of encrypted volumes that an earlier run left in the target root, by volume.
     pub kept_keys: BTreeSet<String>,

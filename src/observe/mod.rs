@@ -5,7 +5,6 @@ pub mod bodies;
 pub mod disks;
 pub mod root;
 
-mod accounts;
 mod content;
 mod kernel;
 mod keys;

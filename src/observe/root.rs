@@ -6,7 +6,8 @@
 
 use super::content::{self, Wanted};
 use super::outlook::Outlook;
-use super::{accounts, ssh_keys, units};
+use super::{ssh_keys, units};
+use crate::accounts::{Databases, File};
 use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
@@ -57,7 +58,7 @@ pub fn observe(
     let mut look = Look::new(root, view);
     let mut facts = RootFacts::default();
     if !view.blank_mounts.contains("/") {
-        facts.accounts = accounts::observe(root)?;
+        facts.accounts.databases = Databases::read(root)?;
         facts.enabled_units = enabled_units(&config.systemd.units, root)?;
         facts.preset_text = root
             .read(PRESET_FILE)
@@ -143,14 +144,13 @@ impl<'r> Look<'r> {
                 Ok(())
             };
         for user in &config.passwd.users {
-            let home = user.home_dir.clone().filter(|home| !home.is_empty());
-            let present = facts.accounts.users.get(&user.name);
-            let home = home
-                .or_else(|| present.map(|present| present.home.clone()))
-                .unwrap_or_else(|| facts.accounts.default_home(&user.name));
-            add(self, &home, None)?;
-            if let Some(present) = present {
-                add(self, &present.home, None)?;
+            let present = facts.accounts.home(&user.name);
+            let wished = user.home_dir.clone().filter(|home| !home.is_empty());
+            let home = wished.unwrap_or_else(|| present.clone());
+            // What is in the directory that a link at the home leads to counts as well.
+            for home in [&home, &present] {
+                add(self, home, None)?;
+                add(self, &format!("{home}/.ssh"), None)?;
             }
             if !user.ssh_authorized_keys.is_empty() {
                 let path = format!("{home}/{}", facts.accounts.key_file.below_home());
@@ -440,7 +440,9 @@ fn missing_shells(
 ) -> BTreeSet<String> {
     let users = config.passwd.users.iter();
     users
-        .filter(|user| accounts.has_databases && user.should_exist != Some(false))
+        .filter(|user| {
+            accounts.databases.table(File::Passwd).is_found() && user.should_exist != Some(false)
+        })
         .filter_map(|user| user.shell.clone().filter(|shell| !shell.is_empty()))
         .filter(|shell| !outlook.exists(&clean(shell)))
         .collect()

@@ -45,13 +45,10 @@ pub(super) fn choose(
     let sources = KeySources::of(outlook);
     let assembles = ASSEMBLERS.iter().any(is_there);
     let reads = |file: KeyFile, user: &crate::config::model::PasswdUser| {
-        let present = accounts.users.get(&user.name);
         let own = user.home_dir.clone().filter(|home| !home.is_empty());
-        let home = own
-            .or_else(|| present.map(|present| present.home.clone()))
-            .unwrap_or_else(|| accounts.default_home(&user.name));
+        let home = own.unwrap_or_else(|| accounts.home(&user.name));
         let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
-        let uid = uid.or(present.map(|present| present.uid));
+        let uid = uid.or_else(|| Some(accounts.databases.user(&user.name)?.uid));
         let reads = |file: KeyFile| sources.reads(file.below_home(), &user.name, uid, &home);
         match file {
             KeyFile::AuthorizedKeys => reads(file),

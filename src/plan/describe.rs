@@ -32,8 +32,8 @@ impl OpKind {
                 }),
             },
             OpKind::Mount(a) => Subject::Mount(a.point.clone()),
-            OpKind::Group(a) => Subject::Group(a.name.clone()),
-            OpKind::User(a) => Subject::User(a.name.clone()),
+            OpKind::Group(a) => Subject::Group(a.request.name.clone()),
+            OpKind::User(a) => Subject::User(a.request.name.clone()),
             OpKind::SshKeys(a) => Subject::User(a.user.clone()),
             OpKind::Remove(a) => Subject::Path(a.path.clone()),
             OpKind::Directory(a) => Subject::Path(a.path.clone()),
@@ -71,8 +71,12 @@ impl OpKind {
             OpKind::WipeDevice(a) => format!("wipe signatures of {}", a.device),
             OpKind::Settle(_) => "wait for udev to see what changed".into(),
             OpKind::Mount(a) => format!("mount {} at {}", a.device, a.point),
-            OpKind::Group(a) => format!("{} group {}", a.change.verb(), a.name),
-            OpKind::User(a) => format!("{} user {}", a.change.verb(), a.name),
+            OpKind::Group(a) => {
+                describe_account(a.request.change, &format!("group {}", a.request.name))
+            }
+            OpKind::User(a) => {
+                describe_account(a.request.change, &format!("user {}", a.request.name))
+            }
             OpKind::SshKeys(a) => format!("write ssh keys of user {}", a.user),
             OpKind::Remove(a) => format!("remove {}", a.path),
             OpKind::Directory(a) => format!("make directory {}", a.path),
@@ -89,13 +93,13 @@ impl OpKind {
     }
 }
 
-impl AccountChange {
-    fn verb(self) -> &'static str {
-        match self {
-            AccountChange::Create => "create",
-            AccountChange::Modify => "change",
-            AccountChange::Delete => "delete",
-        }
+/// An act on an account in a few words.
+fn describe_account(change: AccountChange, account: &str) -> String {
+    match change {
+        AccountChange::Create => format!("create {account}"),
+        AccountChange::Modify => format!("change {account}"),
+        AccountChange::Delete => format!("delete {account}"),
+        AccountChange::Adopt => format!("copy {account} to /etc"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A plan in the making.
 
+use super::accounts::Accounts;
 use super::op::{Effect, OpId, OpKind, Operation, Phase};
 use super::{Claim, Options, Warning};
 use crate::config::{Document, JsonPath, Origin};
@@ -43,6 +44,8 @@ pub struct Draft<'a> {
     pub observed: &'a Observed,
     /// How to plan.
     pub options: &'a Options,
+    /// Users and groups as the operations so far leave them.
+    pub(super) accounts: Accounts,
     pub(super) operations: Vec<Operation>,
     pub(super) warnings: Vec<Warning>,
     refusals: Vec<Refusal>,
@@ -55,6 +58,7 @@ impl<'a> Draft<'a> {
             document,
             observed,
             options,
+            accounts: Accounts::observed(observed.root.accounts.databases.clone()),
             operations: Vec::new(),
             warnings: Vec::new(),
             refusals: Vec::new(),

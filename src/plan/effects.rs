@@ -32,10 +32,8 @@ fn users<'a>(draft: &Draft<'a>) -> impl Iterator<Item = (String, &'a PasswdUser)
 
 fn home(draft: &Draft<'_>, user: &PasswdUser) -> String {
     let accounts = &draft.observed.root.accounts;
-    let present = accounts.users.get(&user.name);
     let own = user.home_dir.clone().filter(|home| !home.is_empty());
-    let home = own.or_else(|| present.map(|present| present.home.clone()));
-    clean(&home.unwrap_or_else(|| accounts.default_home(&user.name)))
+    clean(&own.unwrap_or_else(|| accounts.home(&user.name)))
 }
 
 fn shells(draft: &mut Draft<'_>, ground: &Ground<'_>) {

@@ -3,12 +3,15 @@
 use super::Warning;
 use super::claims::Claim;
 pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, Way};
+use crate::accounts::{GroupRecord, GroupRequest, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::Resource as Fetchable;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Table;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+pub use crate::accounts::Change as AccountChange;
 
 /// Number of an operation in its plan, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -398,89 +401,84 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
-/// How account operations are carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountBackend {
-    /// Through useradd and friends with `--root`.
-    ShadowTools,
-    /// By writing the databases ourselves: the target has none.
-    Native,
-}
-
-/// What happens to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccountChange {
-    /// It is new.
-    Create,
-    /// It exists and some fields differ; unset fields stay.
-    Modify,
-    /// It goes; only the name matters.
-    Delete,
-}
-
 /// See [`OpKind::Group`].
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupAct {
-    /// Group name.
-    pub name: String,
-    /// Create, modify or delete.
-    pub change: AccountChange,
+    /// What is asked of the databases.
+    #[serde(flatten)]
+    pub request: GroupRequest,
     /// Fields that differ, by name, never with secrets; for display.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
-    /// Numeric id.
-    pub gid: Option<u32>,
-    /// System group.
-    pub system: bool,
-    /// Hash. Secret.
-    #[serde(skip)]
-    pub password_hash: Option<String>,
-    /// How.
-    pub backend: AccountBackend,
+    /// Where the entry of an adopted group is taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What the databases will say; of a group that is deleted, what they said.
+    pub result: GroupRecord,
 }
 
 /// See [`OpKind::User`].
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAct {
-    /// Login name.
-    pub name: String,
-    /// Create, modify or delete.
-    pub change: AccountChange,
+    /// What is asked of the databases.
+    #[serde(flatten)]
+    pub request: UserRequest,
     /// Fields that differ, by name, never with secrets; for display.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// Directories below the home that mounting had to invent: they become the user's, mode 0700.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adopts: Vec<String>,
-    /// Numeric id.
-    pub uid: Option<u32>,
-    /// Comment.
-    pub gecos: Option<String>,
-    /// Home directory.
-    pub home: Option<String>,
-    /// Create the home.
-    pub create_home: bool,
-    /// Primary group, name or number.
-    pub primary_group: Option<String>,
-    /// Supplementary groups.
-    pub groups: Vec<String>,
-    /// Make a group named like the user.
-    pub user_group: bool,
-    /// Leave lastlog and faillog alone.
-    pub no_log_init: bool,
-    /// Login shell.
-    pub shell: Option<String>,
-    /// System account.
-    pub system: bool,
-    /// `None` = leave alone (existing) or lock (new). Secret.
-    #[serde(skip)]
-    pub password_hash: Option<String>,
-    /// How.
-    pub backend: AccountBackend,
+    /// Where the entry of an adopted user is taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What the databases will say; of a user that is deleted, what they said.
+    pub result: UserRecord,
+    /// What is done to the home directory.
+    pub home_act: HomeAct,
+}
+
+/// What is done to a home directory. Places are paths inside the target, links followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "act")]
+pub enum HomeAct {
+    /// Nothing.
+    Leave,
+    /// It is made from the skeleton.
+    Make {
+        /// Where.
+        place: String,
+    },
+    /// It is renamed, and what belongs to the user follows a change of ids.
+    Move {
+        /// From where.
+        from: String,
+        /// Where to.
+        place: String,
+    },
+    /// What belongs to the user in it follows a change of ids.
+    HandOver {
+        /// Where.
+        place: String,
+    },
+    /// It is removed with everything in it.
+    Remove {
+        /// Where.
+        place: String,
+    },
+}
+
+impl HomeAct {
+    /// The directory that is no longer there afterwards.
+    pub fn vacated(&self) -> Option<&str> {
+        match self {
+            HomeAct::Move { from, .. } => Some(from),
+            HomeAct::Remove { place } => Some(place),
+            _ => None,
+        }
+    }
 }
 
 /// See [`OpKind::SshKeys`].
@@ -489,6 +487,8 @@ pub struct UserAct {
 pub struct SshKeys {
     /// Whose.
     pub user: String,
+    /// Where the home directory is inside the target, links followed.
+    pub home: String,
     /// Number of keys.
     pub keys: usize,
     /// File text.

@@ -78,12 +78,12 @@ impl<'a> Ground<'a> {
             self.made.remove(&act.path);
             return;
         }
-        if let OpKind::User(act) = kind
-            && act.change == AccountChange::Delete
-        {
-            let home = act.home.as_deref().and_then(|home| self.resolve(home).ok());
-            self.removed.extend(home);
-            return;
+        if let OpKind::User(act) = kind {
+            let vacated = act.home_act.vacated().map(str::to_owned);
+            self.removed.extend(vacated);
+            if act.request.change == AccountChange::Delete {
+                return;
+            }
         }
         // Mounting makes its mount point and what is above it; order comes from the mount claim.
         if let OpKind::Mount(act) = kind {

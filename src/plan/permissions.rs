@@ -2,9 +2,10 @@
 
 use super::op::{Owner, Permissions};
 use super::{Claim, Draft, Refusal, Resource};
+use crate::accounts::Space;
 use crate::config::Origin;
 use crate::config::model::NodeOwner;
-use crate::facts::{AccountFacts, NodeFacts};
+use crate::facts::NodeFacts;
 use std::collections::HashMap;
 
 /// Mode of a new file that asks for none.
@@ -25,85 +26,39 @@ pub fn owner(wish: &NodeOwner) -> Owner {
     }
 }
 
-/// What the names in a plan mean: known ids, and names whose id is settled only while it runs.
+/// What the names in a plan mean when the tree is written.
 #[derive(Debug)]
-pub struct Names<'a> {
-    facts: &'a AccountFacts,
-    users: HashMap<&'a str, Option<i64>>,
-    groups: HashMap<&'a str, Option<i64>>,
+pub struct Names {
+    users: HashMap<String, Option<u32>>,
+    groups: HashMap<String, Option<u32>>,
 }
 
-/// Which of the two name spaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Space {
-    /// User names.
-    User,
-    /// Group names.
-    Group,
-}
-
-impl Space {
-    fn word(self) -> &'static str {
-        match self {
-            Space::User => "user",
-            Space::Group => "group",
-        }
-    }
-}
-
-impl<'a> Names<'a> {
-    /// Names of the target, and those the config makes or changes.
-    pub fn of(draft: &Draft<'a>) -> Self {
-        let passwd = &draft.document.config().passwd;
-        let facts = &draft.observed.root.accounts;
-        let users = passwd
-            .users
-            .iter()
-            .filter(|user| user.should_exist != Some(false))
-            .map(|user| (user.name.as_str(), user.uid));
-        let groups = passwd
-            .groups
-            .iter()
-            .filter(|group| group.should_exist != Some(false))
-            .map(|group| (group.name.as_str(), group.gid));
-        let own_groups = passwd.users.iter().filter(|user| {
-            user.should_exist != Some(false)
-                && user.no_user_group != Some(true)
-                && user.primary_group.as_deref().unwrap_or_default().is_empty()
-        });
+impl Names {
+    /// Names of the target after the operations drafted so far.
+    pub fn of(draft: &Draft<'_>) -> Self {
         Names {
-            facts,
-            groups: own_groups
-                .map(|user| (user.name.as_str(), None))
-                .chain(groups)
-                .collect(),
-            users: users.collect(),
+            users: draft.accounts.names(Space::User),
+            groups: draft.accounts.names(Space::Group),
         }
     }
 
-    /// The id a name has when the tree is written: the config's wish before the present one.
-    fn id(&self, space: Space, name: &str) -> Option<u32> {
-        let (planned, present) = match space {
-            Space::User => (&self.users, self.facts.users.get(name).map(|user| user.uid)),
-            Space::Group => (
-                &self.groups,
-                self.facts.groups.get(name).map(|group| group.gid),
-            ),
-        };
-        let wished = planned.get(name).copied().flatten();
-        wished.and_then(|id| u32::try_from(id).ok()).or(present)
-    }
-
-    /// True if the name means something when the tree is written. `root` always does: databases
-    /// written from nothing begin with it.
-    fn is_known(&self, space: Space, name: &str) -> bool {
-        let planned = match space {
+    fn look(&self, space: Space, name: &str) -> Option<Option<u32>> {
+        let names = match space {
             Space::User => &self.users,
             Space::Group => &self.groups,
         };
-        planned.contains_key(name)
-            || self.id(space, name).is_some()
-            || (name == "root" && !self.facts.has_databases)
+        // `root` has its number without any database.
+        let root = (name == "root").then_some(Some(0));
+        names.get(name).copied().or(root)
+    }
+
+    fn id(&self, space: Space, name: &str) -> Option<u32> {
+        self.look(space, name).flatten()
+    }
+
+    /// True if the name means something, or would if its account had not been refused already.
+    fn is_known(&self, space: Space, name: &str) -> bool {
+        self.look(space, name).is_some()
     }
 }
 
@@ -127,7 +82,7 @@ pub fn as_new(wish: Permissions, mode: u32, above: Option<&NodeFacts>) -> Permis
 /// Refuses names that neither the target nor the config knows.
 pub fn refuse_unknown(
     draft: &mut Draft<'_>,
-    names: &Names<'_>,
+    names: &Names,
     object: &str,
     wish: &Permissions,
     origin: Option<&Origin>,
@@ -137,7 +92,7 @@ pub fn refuse_unknown(
         if names.is_known(space, name) {
             continue;
         }
-        let word = space.word();
+        let word = space;
         draft.refuse(Refusal {
             act: "cannot set the owner of".into(),
             object: object.into(),
@@ -157,7 +112,7 @@ pub fn claims(wish: &Permissions) -> Option<Claim> {
 
 /// What of `wish` the node does not have, in words; empty if all is right. [`Owner::Keep`] and no
 /// mode accept whatever is there.
-pub fn differences(names: &Names<'_>, wish: &Permissions, node: &NodeFacts) -> Vec<String> {
+pub fn differences(names: &Names, wish: &Permissions, node: &NodeFacts) -> Vec<String> {
     if node.fixed_permissions {
         return Vec::new();
     }
@@ -170,8 +125,8 @@ pub fn differences(names: &Names<'_>, wish: &Permissions, node: &NodeFacts) -> V
     owner.into_iter().chain(group).chain(mode).collect()
 }
 
-fn owner_difference(names: &Names<'_>, space: Space, wish: &Owner, id: u32) -> Option<String> {
-    let word = space.word();
+fn owner_difference(names: &Names, space: Space, wish: &Owner, id: u32) -> Option<String> {
+    let word = space;
     match wish {
         Owner::Keep => None,
         Owner::Id(wanted) => (*wanted != id).then(|| format!("{word} {id} -> {wanted}")),

@@ -158,13 +158,7 @@ fn account_paths(draft: &Draft<'_>) -> Vec<String> {
     let users = users.filter(|u| u.should_exist != Some(false) && u.no_create_home != Some(true));
     let homes = users.filter_map(|user| {
         let given = user.home_dir.clone().filter(|home| !home.is_empty());
-        let present = facts
-            .users
-            .get(&user.name)
-            .map(|present| present.home.clone());
-        let home = given
-            .or(present)
-            .unwrap_or_else(|| facts.default_home(&user.name));
+        let home = given.unwrap_or_else(|| facts.home(&user.name));
         // A home may itself be a link, as /root is where it is kept in /var.
         let below = ground.resolve(&format!("{home}/x")).ok()?;
         parent(&below).map(str::to_owned)

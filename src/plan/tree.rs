@@ -195,7 +195,7 @@ fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     ground: Ground<'a>,
-    names: Names<'a>,
+    names: Names,
     /// Files that units write, with the unit: they come later and win.
     units: BTreeMap<String, String>,
     /// Where file systems of the config are mounted.

@@ -141,7 +141,7 @@ fn has_contents(unit: &Unit) -> bool {
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     ground: Ground<'a>,
-    names: Names<'a>,
+    names: Names,
 }
 
 impl Planner<'_, '_> {

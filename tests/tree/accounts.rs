@@ -1,7 +1,6 @@
-//! Users, groups and ssh keys, through the shadow tools and by ourselves.
+//! Users, groups and ssh keys.
 
 use super::Target;
-use kindling::plan::op::{AccountBackend, OpKind, Operation};
 use serde_json::{Value, json};
 
 fn passwd(passwd: Value) -> Value {
@@ -31,20 +30,6 @@ fn distribution() -> Target {
     target
 }
 
-const DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
-
-/// The operations, all by ourselves.
-fn native(mut operations: Vec<Operation>) -> Vec<Operation> {
-    for operation in &mut operations {
-        match &mut operation.kind {
-            OpKind::Group(act) => act.backend = AccountBackend::Native,
-            OpKind::User(act) => act.backend = AccountBackend::Native,
-            _ => {}
-        }
-    }
-    operations
-}
-
 /// All below a directory: path, mode and owner.
 fn listing(target: &Target, path: &str) -> Vec<String> {
     let mut entries = vec![format!("{path} {}", target.owner_and_mode(path))];
@@ -63,52 +48,6 @@ fn listing(target: &Target, path: &str) -> Vec<String> {
         }
     }
     entries
-}
-
-#[test]
-fn both_ways_give_the_same_result() {
-    let steps = [
-        passwd(json!({
-            "groups": [{"name": "ops"}, {"name": "sys", "system": true}, {"name": "fixed", "gid": 1500},
-                       {"name": "locked", "gid": 1600, "passwordHash": "$6$g$h"}],
-            "users": [
-                {"name": "core", "groups": ["sudo", "ops"], "passwordHash": "$6$salt$hash", "gecos": "The Core"},
-                {"name": "agent", "system": true, "noCreateHome": true, "shell": "/bin/false"},
-                {"name": "web", "uid": 1500, "homeDir": "/srv/www/home", "primaryGroup": "fixed"},
-                {"name": "guest", "noUserGroup": true, "passwordHash": ""},
-            ],
-        })),
-        passwd(json!({
-            "groups": [{"name": "fixed", "gid": 1501}, {"name": "locked", "shouldExist": false},
-                       {"name": "none", "shouldExist": false}],
-            "users": [
-                {"name": "core", "uid": 1234, "groups": ["adm"], "homeDir": "/home/moved", "shell": "/bin/zsh",
-                 "gecos": "Moved", "passwordHash": "$6$salt$other"},
-                {"name": "guest", "shouldExist": false},
-                {"name": "nobody-there", "shouldExist": false},
-            ],
-        })),
-    ];
-    let (by_tools, by_us) = (distribution(), distribution());
-    for step in &steps {
-        let ours = by_us.plan(step);
-        by_tools.apply(step);
-        by_us
-            .execute(native(ours.operations))
-            .unwrap_or_else(|error| panic!("{error}"));
-        for database in DATABASES {
-            assert_eq!(by_us.read(database), by_tools.read(database), "{database}");
-            assert_eq!(
-                by_us.owner_and_mode(database),
-                by_tools.owner_and_mode(database),
-                "{database}"
-            );
-        }
-        for directory in ["/home", "/srv"] {
-            assert_eq!(listing(&by_us, directory), listing(&by_tools, directory));
-        }
-        assert_eq!(by_us.plan(step).changes(), Vec::<String>::new());
-    }
 }
 
 #[test]
@@ -183,14 +122,24 @@ fn a_home_full_of_links_gains_nothing() {
     let planned = target.plan(&passwd(json!({
         "users": [{"name": "eve", "sshAuthorizedKeys": ["ssh-ed25519 EVE"]}],
     })));
+    assert_eq!(
+        planned.refused(),
+        "cannot write ssh keys of user eve: /root is not the user's to write to"
+    );
+    // Whatever appears after planning, the rights are the user's.
+    let honest = Target::blank();
+    honest.write("/etc/passwd", &target.read("/etc/passwd"));
+    honest.mkdir("/home/eve");
+    let planned = honest.plan(&passwd(json!({
+        "users": [{"name": "eve", "noUserGroup": true, "sshAuthorizedKeys": ["ssh-ed25519 EVE"]}],
+    })));
     let error = target
         .execute(planned.operations)
         .expect_err("eve may not write there");
     assert_eq!(
         error,
-        "write ssh keys of user eve: cannot write ssh keys of user eve to \
-         /home/eve/.ssh/authorized_keys.d/ignition: cannot make directory .ssh/authorized_keys.d: \
-         EACCES: Permission denied"
+        "write ssh keys of user eve: cannot write /home/eve/.ssh/authorized_keys.d/ignition: cannot make \
+         directory .ssh/authorized_keys.d: EACCES: Permission denied"
     );
     assert_eq!(listing(&target, "/root"), ["/root 0700 0 0"]);
 }
@@ -218,51 +167,319 @@ fn homes_and_entries_agree_on_order() {
 }
 
 #[test]
-fn errors_hide_hashes() {
-    let target = distribution();
-    let config = passwd(json!({
-        "users": [{"name": "core", "passwordHash": "$6$very$secret", "groups": ["none"]}],
-    }));
-    for operations in [
-        target.plan(&config).operations,
-        native(target.plan(&config).operations),
+fn refusals_hide_hashes() {
+    for (hash, want) in [
+        ("$6$very$secret", "there is no group \"none\""),
+        (
+            "$6$very:secret",
+            "its password hash holds a colon or a control character",
+        ),
     ] {
-        let error = target
-            .execute(operations)
-            .expect_err("there is no such group");
-        assert!(error.contains("none") && error.contains("core"), "{error}");
-        assert!(!error.contains("secret"), "{error}");
+        let planned = distribution().plan(&passwd(json!({
+            "users": [{"name": "core", "passwordHash": hash, "groups": ["none"]}],
+        })));
+        assert_eq!(
+            planned.refused(),
+            format!("cannot create user core: {want}")
+        );
     }
 }
 
 #[test]
 fn a_deleted_user_takes_the_home_along() {
-    for by_us in [false, true] {
+    let target = distribution();
+    target.apply(&passwd(json!({ "users": [{"name": "core"}] })));
+    target.link("/home/core/out", "/etc");
+    let planned = target.plan(&json!({
+        "passwd": {"users": [{"name": "core", "shouldExist": false}]},
+        "storage": {"files": [{"path": "/home/core/keep"}]},
+    }));
+    assert_eq!(planned.losses(), ["home /home/core of user core"]);
+    target
+        .execute(planned.operations)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(
+        listing(&target, "/home"),
+        [
+            "/home 0755 0 0",
+            "/home/core 0755 0 0",
+            "/home/core/keep 0644 0 0"
+        ]
+    );
+    assert!(target.exists("/etc/passwd"), "links are not followed");
+    assert!(!target.read("/etc/group").contains("core"));
+}
+
+#[test]
+fn impossible_accounts_are_refused() {
+    let cases = [
+        (
+            json!({"groups": [{"name": "g", "gid": 27}]}),
+            "cannot create group g: gid 27 belongs to group \"sudo\"",
+        ),
+        (
+            json!({"groups": [{"name": "a", "gid": 1500}, {"name": "b", "gid": 1500}]}),
+            "cannot create group b: gid 1500 belongs to group \"a\"",
+        ),
+        (
+            json!({"groups": [{"name": "mail", "shouldExist": false}]}),
+            "cannot delete group mail: it is the primary group of user \"mail\"",
+        ),
+        (
+            json!({"groups": [{"name": "12"}]}),
+            "cannot create group 12: \"12\" is not a valid name: a name of digits is taken for a number",
+        ),
+        (
+            json!({"users": [{"name": "u", "uid": 8}]}),
+            "cannot create user u: uid 8 belongs to user \"mail\"",
+        ),
+        (
+            json!({"users": [{"name": "u"}, {"name": "v", "uid": 1000}]}),
+            "cannot create user v: uid 1000 belongs to user \"u\"",
+        ),
+        (
+            json!({"users": [{"name": "u", "primaryGroup": "none"}]}),
+            "cannot create user u: there is no group \"none\"",
+        ),
+        (
+            json!({"users": [{"name": "u", "groups": ["v"]}, {"name": "v"}]}),
+            "cannot create user u: there is no group \"v\"",
+        ),
+        (
+            json!({"users": [{"name": "u", "primaryGroup": "101"}]}),
+            "cannot create user u: there is no group \"101\"",
+        ),
+        (
+            json!({"users": [{"name": "sudo"}]}),
+            "cannot create user sudo: group \"sudo\" exists, so that the user cannot have a new one of its name",
+        ),
+        (
+            json!({"users": [{"name": "u", "homeDir": "/etc/passwd"}]}),
+            "cannot place /etc/passwd: /etc/passwd is not a directory",
+        ),
+        (
+            json!({"users": [{"name": "u", "homeDir": "/etc/passwd/u"}]}),
+            "cannot place /etc/passwd/u: /etc/passwd is not a directory",
+        ),
+        (
+            json!({"users": [{"name": "u", "homeDir": "here"}]}),
+            "cannot create user u: home \"here\" is not an absolute path",
+        ),
+        (
+            json!({"users": [{"name": "u", "homeDir": "/", "sshAuthorizedKeys": ["k"]}]}),
+            "cannot write ssh keys of user u: its home is the root directory",
+        ),
+        (
+            json!({"users": [{"name": "u", "noCreateHome": true, "sshAuthorizedKeys": ["k"]}]}),
+            "cannot write ssh keys of user u: home /home/u does not exist and is not made",
+        ),
+        (
+            json!({"users": [{"name": "u", "homeDir": "/home/mail", "sshAuthorizedKeys": ["k"]}]}),
+            "cannot write ssh keys of user u: home /home/mail belongs to uid 8, and the ssh server believes only \
+             files of the user or root",
+        ),
+        (
+            json!({"users": [{"name": "mail", "homeDir": "/home/mail/below"}]}),
+            "cannot change home of user mail: /home/mail cannot be moved to /home/mail/below, which is below it",
+        ),
+    ];
+    for (config, want) in cases {
         let target = distribution();
-        target.apply(&passwd(json!({ "users": [{"name": "core"}] })));
-        target.link("/home/core/out", "/etc");
-        let planned = target.plan(&json!({
-            "passwd": {"users": [{"name": "core", "shouldExist": false}]},
-            "storage": {"files": [{"path": "/home/core/keep"}]},
-        }));
-        assert_eq!(planned.losses(), ["home /home/core of user core"]);
-        let operations = if by_us {
-            native(planned.operations)
-        } else {
-            planned.operations
-        };
-        target
-            .execute(operations)
-            .unwrap_or_else(|error| panic!("{error}"));
+        target.mkdir("/home/mail");
+        std::os::unix::fs::chown(target.at("/home/mail"), Some(8), Some(8)).expect("an owner");
+        let passwd_text = target
+            .read("/etc/passwd")
+            .replace("/var/mail", "/home/mail");
+        target.write("/etc/passwd", &passwd_text);
         assert_eq!(
-            listing(&target, "/home"),
-            [
-                "/home 0755 0 0",
-                "/home/core 0755 0 0",
-                "/home/core/keep 0644 0 0"
-            ]
+            target.plan(&passwd(config.clone())).refused(),
+            want,
+            "{config}"
         );
-        assert!(target.exists("/etc/passwd"), "links are not followed");
-        assert!(!target.read("/etc/group").contains("core"));
     }
+}
+
+#[test]
+fn what_cannot_be_counted_on_is_refused() {
+    let user = passwd(json!({"users": [{"name": "u"}]}));
+    let target = distribution();
+    target.write(
+        "/etc/login.defs",
+        "UID_MIN 1000\nUID_MAX 1000\nGID_MIN 1000\nUSERGROUPS_ENAB yes\n",
+    );
+    target.apply(&user);
+    let two = passwd(json!({"users": [{"name": "u"}, {"name": "v"}]}));
+    assert_eq!(
+        target.plan(&two).refused(),
+        "cannot create user v: all ids from 1000 to 1000 are taken"
+    );
+    let target = distribution();
+    std::fs::remove_file(target.at("/etc/shadow")).expect("it is there");
+    target.mkdir("/etc/shadow");
+    assert_eq!(
+        target.plan(&user).refused(),
+        "cannot create user u: /etc/shadow of the target is not a regular file"
+    );
+    let target = distribution();
+    let twice = target
+        .read("/etc/passwd")
+        .replace("mail:x:8:8:", "root:x:8:8:");
+    target.write("/etc/passwd", &twice);
+    let root = passwd(json!({"users": [{"name": "root", "shell": "/bin/zsh"}]}));
+    assert_eq!(
+        target.plan(&root).refused(),
+        "cannot change user root: its entry in /etc/passwd is not the only one of that name"
+    );
+}
+
+#[test]
+fn one_fault_is_one_refusal() {
+    let planned = distribution().plan(&json!({
+        "passwd": {
+            "groups": [{"name": "g", "gid": 27}],
+            "users": [{"name": "u", "groups": ["g"], "sshAuthorizedKeys": ["k"]}],
+        },
+        "storage": {"files": [{"path": "/etc/x", "user": {"name": "u"}, "group": {"name": "u"}}]},
+    }));
+    assert_eq!(
+        planned.refused(),
+        "cannot create group g: gid 27 belongs to group \"sudo\""
+    );
+}
+
+#[test]
+fn accounts_of_the_image_are_copied() {
+    let target = distribution();
+    target
+        .write(
+            "/etc/nsswitch.conf",
+            "passwd: files altfiles\ngroup: files altfiles\n",
+        )
+        .write(
+            "/usr/lib/passwd",
+            "ops:x:990:990:Ops:/var/ops:/sbin/nologin\n",
+        )
+        .write(
+            "/usr/lib/group",
+            "ops:x:990:\ndialout:x:18:ops\nmedia:x:19:\n",
+        )
+        .write(
+            "/usr/lib/sysusers.d/docker.conf",
+            "g docker 233\nu etcd 232 \"etcd user\" /var/lib/etcd\n",
+        );
+    let config = json!({
+        "passwd": {"users": [
+            {"name": "ops", "shell": "/bin/bash", "groups": ["dialout", "sudo"]},
+            {"name": "core", "groups": ["docker", "19"], "primaryGroup": "ops"},
+        ]},
+        "storage": {"files": [{"path": "/etc/x", "user": {"name": "etcd"}, "group": {"name": "dialout"}}]},
+    });
+    target.apply(&config);
+    assert!(target.read("/etc/passwd").ends_with(
+        "ops:x:990:990:Ops:/var/ops:/bin/bash\ncore:x:1000:990::/home/core:/bin/sh\n\
+         etcd:x:232:232:etcd user:/var/lib/etcd:/usr/sbin/nologin\n"
+    ));
+    assert!(target.read("/etc/group").ends_with(
+        "sudo:x:27:ops\nadm:x:4:mail\ndialout:x:18:ops\ndocker:x:233:core\nmedia:x:19:core\netcd:x:232:\n"
+    ));
+    assert!(target.read("/etc/gshadow").contains("dialout:!::ops\n"));
+    assert!(target.read("/etc/shadow").contains("\nops:*:"));
+    assert_eq!(target.owner_and_mode("/etc/x"), "0644 232 18");
+    assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
+}
+
+#[test]
+fn keys_are_written_below_private_directories() {
+    let keys = "/home/core/.ssh/authorized_keys.d/ignition";
+    let config = json!({
+        "passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]}]},
+        "storage": {"directories": [{"path": "/home", "mode": 0o700}]},
+    });
+    let private = distribution();
+    private.chmod("/", 0o700).chmod("/home", 0o700);
+    // A home that the image brings belongs to root.
+    let foreign = distribution();
+    foreign.mkdir("/home/core");
+    // Links that stay in the home are followed there.
+    let linked = distribution();
+    linked.apply(&passwd(json!({"users": [{"name": "core"}]})));
+    linked
+        .mkdir("/home/core/dot")
+        .link("/home/core/.ssh", "dot")
+        .chmod("/home", 0o700);
+    std::os::unix::fs::chown(linked.at("/home/core/dot"), Some(1000), Some(1000))
+        .expect("an owner");
+    for target in [private, foreign, linked] {
+        target.apply(&config);
+        assert_eq!(target.owner_and_mode(keys), "0600 1000 1000");
+        assert_eq!(
+            target.owner_and_mode("/home/core/.ssh/authorized_keys.d"),
+            "0700 1000 1000"
+        );
+        assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn homes_move() {
+    let target = distribution();
+    target.apply(&passwd(
+        json!({"users": [{"name": "a"}, {"name": "b"}, {"name": "c", "noCreateHome": true}]}),
+    ));
+    target.write("/home/a/mine", "").mkdir("/srv/b");
+    std::os::unix::fs::chown(target.at("/home/a/mine"), Some(1000), Some(1000)).expect("an owner");
+    let config = passwd(json!({"users": [
+        {"name": "a", "homeDir": "/srv/new/a", "uid": 2000, "sshAuthorizedKeys": ["k"]},
+        {"name": "b", "homeDir": "/srv/b"},
+        {"name": "c", "homeDir": "/srv/c"},
+    ]}));
+    target.apply(&config);
+    assert_eq!(target.owner_and_mode("/srv/new/a"), "0750 2000 1000");
+    assert_eq!(target.owner_and_mode("/srv/new/a/mine"), "0644 2000 1000");
+    assert!(!target.exists("/home/a") && target.exists("/home/b"));
+    assert_eq!(target.owner_and_mode("/srv/c"), "0750 1002 1002");
+    assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
+}
+
+#[test]
+fn homes_that_stay() {
+    // One of somebody else, one with another home in it, and the root directory.
+    for (homes, stays) in [
+        (["/srv/a", "/srv/b"], "/srv/a"),
+        (["/home/a", "/home/a/b"], "/home/a"),
+        (["/", "/srv/b"], "/etc"),
+    ] {
+        let target = distribution();
+        target.mkdir("/srv/a");
+        target.apply(&passwd(json!({"users": [
+            {"name": "a", "homeDir": homes[0]}, {"name": "b", "homeDir": homes[1]},
+        ]})));
+        let config = passwd(json!({"users": [{"name": "a", "shouldExist": false}]}));
+        let planned = target.apply(&config);
+        assert_eq!(planned.losses(), Vec::<String>::new());
+        assert!(target.exists(stays), "{stays}");
+        assert!(!target.read("/etc/group").contains("a:x:1000"));
+        assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn links_and_foreign_bytes_of_databases_stay() {
+    let target = distribution();
+    let mut text = target.read("/etc/passwd").into_bytes();
+    text.extend(b"# note\nold:x:50:50:M\xfcller:/:/bin/sh\n+::::::\n");
+    std::fs::write(target.at("/etc/passwd"), &text).expect("a written file");
+    std::fs::rename(target.at("/etc/group"), target.at("/etc/group.real")).expect("renamed");
+    target.link("/etc/group", "/etc/group.real");
+    std::os::unix::fs::chown(target.at("/etc/shadow"), Some(0), Some(42)).expect("an owner");
+    target.apply(&passwd(json!({"users": [{"name": "core"}]})));
+    let end = text.len() - b"+::::::\n".len();
+    text.splice(end..end, *b"core:x:1000:1000::/home/core:/bin/sh\n");
+    assert_eq!(
+        std::fs::read(target.at("/etc/passwd")).expect("readable"),
+        text
+    );
+    assert!(target.at("/etc/group").is_symlink());
+    assert!(target.read("/etc/group.real").ends_with("core:x:1000:\n"));
+    assert_eq!(target.owner_and_mode("/etc/shadow"), "0640 0 42");
 }

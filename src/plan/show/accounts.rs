@@ -1,7 +1,9 @@
 //! Users, groups, ssh keys and kernel arguments of a plan.
 
 use super::Page;
-use crate::plan::op::{AccountChange, OpKind, Operation, Plan, Subject, UserAct};
+use crate::plan::op::{
+    AccountChange, GroupAct, HomeAct, OpKind, Operation, Plan, Subject, UserAct,
+};
 
 /// Shows the account section, if the plan has one.
 pub(super) fn show(page: &mut Page, plan: &Plan) {
@@ -64,20 +66,7 @@ fn is_account(operation: &Operation) -> bool {
 
 fn text(operation: &Operation) -> String {
     match &operation.kind {
-        OpKind::Group(act) if act.change == AccountChange::Modify => {
-            format!("group {}: {}", act.name, act.differs.join(", "))
-        }
-        OpKind::Group(act) if act.change == AccountChange::Delete => format!("group {}", act.name),
-        OpKind::Group(act) => {
-            let gid = act.gid.map_or("next free".into(), |gid| gid.to_string());
-            format!("group {}, gid {gid}", act.name)
-        }
-        OpKind::User(act) if act.change == AccountChange::Modify => {
-            format!("user {}: {}", act.name, act.differs.join(", "))
-        }
-        OpKind::User(act) if act.change == AccountChange::Delete => {
-            format!("user {} with home directory", act.name)
-        }
+        OpKind::Group(act) => group_text(act),
         OpKind::User(act) => user_text(act),
         OpKind::SshKeys(act) => {
             let plural = if act.keys == 1 { "" } else { "s" };
@@ -91,25 +80,52 @@ fn text(operation: &Operation) -> String {
     }
 }
 
+fn group_text(act: &GroupAct) -> String {
+    let name = &act.request.name;
+    let source = act.source.as_deref().unwrap_or("the image");
+    match act.request.change {
+        AccountChange::Create => format!("group {name}, gid {}", act.result.gid),
+        AccountChange::Modify => format!("group {name}: {}", act.differs.join(", ")),
+        AccountChange::Delete => format!("group {name}"),
+        AccountChange::Adopt => {
+            format!("group {name}, gid {}, copied from {source}", act.result.gid)
+        }
+    }
+}
+
 fn user_text(act: &UserAct) -> String {
-    let mut parts = vec![format!("user {}", act.name)];
-    parts.push(
-        act.uid
-            .map_or("uid next free".into(), |uid| format!("uid {uid}")),
-    );
-    if let Some(group) = &act.primary_group {
+    let name = &act.request.name;
+    let source = act.source.as_deref().unwrap_or("the image");
+    match act.request.change {
+        AccountChange::Create => new_user_text(act),
+        AccountChange::Modify => format!("user {name}: {}", act.differs.join(", ")),
+        AccountChange::Delete => match &act.home_act {
+            HomeAct::Remove { .. } => format!("user {name} with home directory"),
+            _ => format!("user {name}"),
+        },
+        AccountChange::Adopt => {
+            format!("user {name}, uid {}, copied from {source}", act.result.uid)
+        }
+    }
+}
+
+fn new_user_text(act: &UserAct) -> String {
+    let request = &act.request;
+    let mut parts = vec![format!("user {}", request.name)];
+    parts.push(format!("uid {}", act.result.uid));
+    if let Some(group) = &request.primary_group {
         parts.push(format!("primary group {group}"));
     }
-    if !act.groups.is_empty() {
-        parts.push(format!("groups {}", act.groups.join(" ")));
+    if !request.groups.is_empty() {
+        parts.push(format!("groups {}", request.groups.join(" ")));
     }
-    if let Some(home) = &act.home {
+    if let Some(home) = &request.home {
         parts.push(format!("home {home}"));
     }
-    if let Some(shell) = &act.shell {
+    if let Some(shell) = &request.shell {
         parts.push(format!("shell {shell}"));
     }
-    if act.password_hash.is_some() {
+    if request.password_hash.is_some() {
         parts.push("password set".into());
     }
     parts.join(", ")

@@ -1,0 +1,538 @@
+//! The databases of a target, and what its image brings besides.
+
+use super::policy::settings;
+use super::table::members;
+use super::{Layout, NO_PASSWORD, Policy, Refused, Sysusers, Table};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Hash field of a group nobody can join with a password.
+pub(super) const NO_GROUP_PASSWORD: &str = "!";
+/// Files with the policy of the shadow tools, the first one found counts.
+const LOGIN_DEFS: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
+/// Files with the defaults of new users, the first one found counts.
+const USERADD_DEFAULTS: [&str; 2] = ["/etc/default/useradd", "/usr/etc/default/useradd"];
+const NSSWITCH: &str = "/etc/nsswitch.conf";
+
+/// Which of the two name spaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// User names.
+    User,
+    /// Group names.
+    Group,
+}
+
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Space::User => "user",
+            Space::Group => "group",
+        })
+    }
+}
+
+/// What is at the path of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Missing,
+    /// A regular file with these bytes.
+    File(Vec<u8>),
+    /// Something that cannot hold a database.
+    Other,
+}
+
+/// Where the databases are read from.
+pub trait Source {
+    /// Why something cannot be read.
+    type Error;
+    /// What is at a path inside the target, links followed.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn file(&self, path: &str) -> Result<Found, Self::Error>;
+    /// Names in a directory of the target; none if there is no such directory.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    fn names(&self, path: &str) -> Result<Vec<String>, Self::Error>;
+}
+
+/// A file that account operations write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum File {
+    /// `/etc/gshadow`
+    Gshadow,
+    /// `/etc/group`
+    Group,
+    /// `/etc/shadow`
+    Shadow,
+    /// `/etc/subuid`
+    Subuid,
+    /// `/etc/subgid`
+    Subgid,
+    /// `/etc/passwd`
+    Passwd,
+}
+
+impl File {
+    /// All, in the order they are to be written: the secret half before the file that says who exists, and
+    /// `passwd` last. A run that is killed in between is repeated, and must find the account missing.
+    pub const ALL: [Self; 6] = [
+        Self::Gshadow,
+        Self::Group,
+        Self::Shadow,
+        Self::Subuid,
+        Self::Subgid,
+        Self::Passwd,
+    ];
+
+    /// Its path inside the target.
+    pub fn path(self) -> &'static str {
+        match self {
+            File::Gshadow => "/etc/gshadow",
+            File::Group => "/etc/group",
+            File::Shadow => "/etc/shadow",
+            File::Subuid => "/etc/subuid",
+            File::Subgid => "/etc/subgid",
+            File::Passwd => "/etc/passwd",
+        }
+    }
+
+    /// Mode of a new one.
+    pub fn mode(self) -> u32 {
+        match self {
+            File::Gshadow | File::Shadow => 0o640,
+            _ => 0o644,
+        }
+    }
+
+    fn layout(self) -> Layout {
+        match self {
+            File::Gshadow => Layout::GSHADOW,
+            File::Group => Layout::GROUP,
+            File::Shadow => Layout::SHADOW,
+            File::Subuid | File::Subgid => Layout::SUBORDINATE,
+            File::Passwd => Layout::PASSWD,
+        }
+    }
+}
+
+/// A database of the image, outside `/etc`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Layer {
+    path: &'static str,
+    table: Table,
+    /// The target asks it before the file in `/etc`.
+    comes_first: bool,
+}
+
+/// The databases in `/etc`, those of the image that the target asks besides, and the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Databases {
+    pub(super) passwd: Table,
+    pub(super) group: Table,
+    pub(super) shadow: Table,
+    pub(super) gshadow: Table,
+    pub(super) subuid: Table,
+    pub(super) subgid: Table,
+    user_layers: Vec<Layer>,
+    group_layers: Vec<Layer>,
+    pub(super) sysusers: Sysusers,
+    /// Paths of files in `/etc` where something is that cannot hold a database.
+    odd: Vec<&'static str>,
+    /// What the target says about new accounts.
+    pub policy: Policy,
+}
+
+impl Default for Databases {
+    fn default() -> Self {
+        let empty = |file: File| Table::parse(file.layout(), None);
+        Self {
+            passwd: empty(File::Passwd),
+            group: empty(File::Group),
+            shadow: empty(File::Shadow),
+            gshadow: empty(File::Gshadow),
+            subuid: empty(File::Subuid),
+            subgid: empty(File::Subgid),
+            user_layers: Vec::new(),
+            group_layers: Vec::new(),
+            sysusers: Sysusers::default(),
+            odd: Vec::new(),
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// A user as the target sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// Numeric id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Comment field.
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Hash in shadow (or passwd). Secret: compare, never print.
+    pub password_hash: Option<String>,
+    /// The file of the image that has the entry, when `/etc/passwd` has none.
+    pub layer: Option<&'static str>,
+}
+
+/// A group as the target sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Numeric id.
+    pub gid: u32,
+    /// Members by supplementary membership.
+    pub members: Vec<String>,
+    /// Hash in gshadow. Secret: compare, never print.
+    pub password_hash: Option<String>,
+    /// The file of the image that has the entry, when `/etc/group` has none.
+    pub layer: Option<&'static str>,
+}
+
+impl Databases {
+    /// Reads everything from a target.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn read<S: Source>(source: &S) -> Result<Self, S::Error> {
+        let mut databases = Self::default();
+        for file in File::ALL {
+            match source.file(file.path())? {
+                Found::Missing => {}
+                Found::File(bytes) => {
+                    *databases.table_mut(file) = Table::parse(file.layout(), Some(&bytes));
+                }
+                Found::Other => databases.odd.push(file.path()),
+            }
+        }
+        let nsswitch = text(source, &[NSSWITCH])?;
+        databases.user_layers = layers(source, nsswitch.as_deref(), Space::User)?;
+        databases.group_layers = layers(source, nsswitch.as_deref(), Space::Group)?;
+        databases.sysusers = Sysusers::read(source)?;
+        let login_defs = text(source, &LOGIN_DEFS)?;
+        let useradd = text(source, &USERADD_DEFAULTS)?.unwrap_or_default();
+        databases.policy = Policy {
+            login_defs: login_defs.map(|text| settings(&text, char::is_whitespace)),
+            useradd: settings(&useradd, |c| c == '='),
+            today: 0,
+        };
+        Ok(databases)
+    }
+
+    /// One of the files.
+    pub fn table(&self, file: File) -> &Table {
+        match file {
+            File::Gshadow => &self.gshadow,
+            File::Group => &self.group,
+            File::Shadow => &self.shadow,
+            File::Subuid => &self.subuid,
+            File::Subgid => &self.subgid,
+            File::Passwd => &self.passwd,
+        }
+    }
+
+    fn table_mut(&mut self, file: File) -> &mut Table {
+        match file {
+            File::Gshadow => &mut self.gshadow,
+            File::Group => &mut self.group,
+            File::Shadow => &mut self.shadow,
+            File::Subuid => &mut self.subuid,
+            File::Subgid => &mut self.subgid,
+            File::Passwd => &mut self.passwd,
+        }
+    }
+
+    /// Refuses to change files that are none.
+    pub(super) fn check_files(&self) -> Result<(), Refused> {
+        match self.odd.first() {
+            None => Ok(()),
+            Some(path) => Err(Refused::new(
+                format!("{path} of the target is not a regular file"),
+                format!("remove or replace {path} in the target"),
+            )),
+        }
+    }
+
+    /// Refuses to change an entry that cannot be changed without loss, or to no effect.
+    pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), Refused> {
+        let (files, layers) = match space {
+            Space::User => ([File::Passwd, File::Shadow], &self.user_layers),
+            Space::Group => ([File::Group, File::Gshadow], &self.group_layers),
+        };
+        for file in files {
+            if let Some(damage) = self.table(file).damage(name) {
+                let path = file.path();
+                return Err(Refused::new(
+                    format!("its entry in {path} {damage}"),
+                    format!("mend {path} in the target"),
+                ));
+            }
+        }
+        let hides = |layer: &&Layer| layer.comes_first && layer.table.entry(name).is_some();
+        match layers.iter().find(hides) {
+            None => Ok(()),
+            Some(layer) => Err(Refused::new(
+                format!(
+                    "it is in {}, which {NSSWITCH} of the target names before \"files\"",
+                    layer.path
+                ),
+                format!("name \"files\" first in {NSSWITCH} of the target"),
+            )),
+        }
+    }
+
+    /// Entries for root, where there are none: without them nobody owns the system.
+    pub(super) fn seed(&mut self) {
+        if self.user("root").is_none() {
+            self.passwd
+                .put(["root", "x", "0", "0", "root", "/root", "/bin/bash"]);
+            if self.shadow.entry("root").is_none() {
+                self.put_shadow("root", NO_PASSWORD, false);
+            }
+        }
+        if self.group("root").is_none() && self.group_of(0).is_none() {
+            self.put_group("root", 0, Some(NO_PASSWORD));
+        }
+    }
+
+    // ---- lookups
+
+    /// Tables of a name space in the order the target asks them; `None` stands for the one in `/etc`.
+    fn tables(&self, space: Space) -> impl Iterator<Item = (Option<&'static str>, &Table)> {
+        let (own, layers) = match space {
+            Space::User => (&self.passwd, &self.user_layers),
+            Space::Group => (&self.group, &self.group_layers),
+        };
+        let select = |first: bool| layers.iter().filter(move |l| l.comes_first == first);
+        let pair = |layer: &'_ Layer| layer.path;
+        select(true)
+            .map(move |layer| (Some(pair(layer)), &layer.table))
+            .chain(std::iter::once((None, own)))
+            .chain(select(false).map(move |layer| (Some(pair(layer)), &layer.table)))
+    }
+
+    fn entry(&self, space: Space, name: &str) -> Option<(Option<&'static str>, &[String])> {
+        let mut tables = self.tables(space);
+        tables.find_map(|(path, table)| Some((path, table.entry(name)?)))
+    }
+
+    /// The number of a user or group.
+    pub fn id(&self, space: Space, name: &str) -> Option<u32> {
+        self.entry(space, name)?.1.get(2)?.parse().ok()
+    }
+
+    /// All names of a space with their numbers.
+    pub fn ids(&self, space: Space) -> BTreeMap<String, u32> {
+        let mut ids = BTreeMap::new();
+        for (_, table) in self.tables(space) {
+            for fields in table.entries() {
+                if let Some(id) = fields.get(2).and_then(|id| id.parse().ok()) {
+                    ids.entry(fields[0].clone()).or_insert(id);
+                }
+            }
+        }
+        ids
+    }
+
+    /// A user by name.
+    pub fn user(&self, name: &str) -> Option<User> {
+        let (layer, fields) = self.entry(Space::User, name)?;
+        let text = |index: usize| fields.get(index).cloned().unwrap_or_default();
+        Some(User {
+            name: name.to_owned(),
+            uid: text(2).parse().ok()?,
+            gid: text(3).parse().ok()?,
+            gecos: text(4),
+            home: text(5),
+            shell: text(6),
+            password_hash: hash(&self.shadow, name, &text(1)),
+            layer,
+        })
+    }
+
+    /// A group by name.
+    pub fn group(&self, name: &str) -> Option<Group> {
+        let (layer, fields) = self.entry(Space::Group, name)?;
+        let text = |index: usize| fields.get(index).map_or("", String::as_str);
+        Some(Group {
+            name: name.to_owned(),
+            gid: text(2).parse().ok()?,
+            members: members(text(3)),
+            password_hash: hash(&self.gshadow, name, text(1)),
+            layer,
+        })
+    }
+
+    /// The user with a number.
+    pub fn user_of(&self, uid: u32) -> Option<&str> {
+        let mut tables = self.tables(Space::User);
+        tables.find_map(|(_, table)| table.name_of(2, uid))
+    }
+
+    /// The group with a number.
+    pub fn group_of(&self, gid: u32) -> Option<&str> {
+        let mut tables = self.tables(Space::Group);
+        tables.find_map(|(_, table)| table.name_of(2, gid))
+    }
+
+    /// A user whose primary group has this number, other than `except`.
+    pub(super) fn primary_user(&self, gid: u32, except: &str) -> Option<&str> {
+        let mut users = self.tables(Space::User).flat_map(|(_, t)| t.entries());
+        let number = |fields: &&[String]| {
+            fields[0] != except && fields.get(3).and_then(|field| field.parse().ok()) == Some(gid)
+        };
+        users.find(number).map(|fields| fields[0].as_str())
+    }
+
+    /// Names of the groups a user is in by supplementary membership.
+    pub fn groups_of(&self, user: &str) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        for (_, table) in self.tables(Space::Group) {
+            for fields in table.entries() {
+                let list = fields.get(3).map_or("", String::as_str);
+                let is_member = list.split(',').any(|member| member.trim() == user);
+                if is_member && !found.contains(&fields[0].as_str()) {
+                    found.push(&fields[0]);
+                }
+            }
+        }
+        found
+    }
+
+    /// Homes of all users but one.
+    pub fn other_homes(&self, user: &str) -> impl Iterator<Item = &str> {
+        let users = self.tables(Space::User).flat_map(|(_, t)| t.entries());
+        users
+            .filter(move |fields| fields[0] != user)
+            .filter_map(|fields| fields.get(5).map(String::as_str))
+    }
+
+    /// The group that a name or number of the config means.
+    pub fn named_group(&self, group: &str) -> Option<(&str, u32)> {
+        if let Ok(gid) = group.parse() {
+            return Some((self.group_of(gid)?, gid));
+        }
+        let (_, fields) = self.entry(Space::Group, group)?;
+        Some((&fields[0], fields.get(2)?.parse().ok()?))
+    }
+}
+
+/// The hash of an account: in the shadow database, or in the public one of old.
+fn hash(shadow: &Table, name: &str, public: &str) -> Option<String> {
+    let private = shadow.field(name, 1).map(str::to_owned);
+    private.or_else(|| (public != "x").then(|| public.to_owned()))
+}
+
+fn text<S: Source>(source: &S, paths: &[&str]) -> Result<Option<String>, S::Error> {
+    for path in paths {
+        if let Found::File(bytes) = source.file(path)? {
+            return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+fn layers<S: Source>(
+    source: &S,
+    nsswitch: Option<&str>,
+    space: Space,
+) -> Result<Vec<Layer>, S::Error> {
+    let order = database_files(nsswitch, space);
+    let own = order.iter().position(|path| path.starts_with("/etc/"));
+    let layout = match space {
+        Space::User => Layout::PASSWD,
+        Space::Group => Layout::GROUP,
+    };
+    let mut layers = Vec::new();
+    for (at, path) in order.into_iter().enumerate() {
+        if Some(at) == own {
+            continue;
+        }
+        if let Found::File(bytes) = source.file(path)? {
+            layers.push(Layer {
+                path,
+                table: Table::parse(layout, Some(&bytes)),
+                comes_first: own.is_some_and(|own| at < own),
+            });
+        }
+    }
+    Ok(layers)
+}
+
+/// Files that hold a name space, in the order the target asks them; the first hit wins.
+fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str> {
+    let (key, files) = match space {
+        Space::User => (
+            "passwd",
+            [
+                "/etc/passwd",
+                "/usr/lib/passwd",
+                "/usr/share/baselayout/passwd",
+            ],
+        ),
+        Space::Group => (
+            "group",
+            [
+                "/etc/group",
+                "/usr/lib/group",
+                "/usr/share/baselayout/group",
+            ],
+        ),
+    };
+    let services = nsswitch.and_then(|text| {
+        text.lines().find_map(|line| {
+            let line = line.split('#').next().unwrap_or_default();
+            let (name, services) = line.split_once(':')?;
+            (name.trim() == key).then_some(services)
+        })
+    });
+    let mut found: Vec<&'static str> = Vec::new();
+    for service in services.unwrap_or("files").split_whitespace() {
+        let file = match service {
+            "files" | "compat" => files[0],
+            "altfiles" => files[1],
+            "usrfiles" => files[2],
+            _ => continue,
+        };
+        if !found.contains(&file) {
+            found.push(file);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_follow_nsswitch() {
+        for (text, want) in [
+            (None, vec!["/etc/passwd"]),
+            (Some("group: altfiles\n"), vec!["/etc/passwd"]),
+            (
+                Some("passwd:  files altfiles systemd # x\n"),
+                vec!["/etc/passwd", "/usr/lib/passwd"],
+            ),
+            (
+                Some("#passwd: altfiles\npasswd: usrfiles files"),
+                vec!["/usr/share/baselayout/passwd", "/etc/passwd"],
+            ),
+            (Some("passwd: [NOTFOUND=return] sss"), vec![]),
+        ] {
+            assert_eq!(database_files(text, Space::User), want, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The account databases of a target as values: read from text, asked, changed, written as text. Pure.
+//!
+//! Planning applies every request of a config to a copy of the observed databases and execution applies
+//! the same requests to the files, through the same code: what planning accepts, execution does. Results
+//! are those of the shadow tools with the policy of the target (`login.defs`, `/etc/default/useradd`);
+//! what a target leaves open gets the defaults distributions ship.
+
+mod databases;
+mod fields;
+mod groups;
+mod policy;
+mod request;
+mod subids;
+mod sysusers;
+mod table;
+mod users;
+
+pub use databases::{Databases, File, Found, Group, Source, Space, User};
+pub use policy::Policy;
+pub use request::{Change, GroupRecord, GroupRequest, Refused, UserRecord, UserRequest};
+pub use sysusers::Sysusers;
+pub use table::{Layout, Table};
+
+/// Hash field of an account nobody can log in to with a password.
+pub const NO_PASSWORD: &str = "*";

@@ -1,0 +1,209 @@
+//! What the target says about new accounts.
+
+use super::Refused;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Group of users without a group of their own.
+const USERS_GID: u32 = 100;
+
+/// What the target says about new accounts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// `login.defs`; `None` if the target has none.
+    pub login_defs: Option<BTreeMap<String, String>>,
+    /// `/etc/default/useradd`
+    pub useradd: BTreeMap<String, String>,
+    /// Days since 1970, for the date of the last password change.
+    pub today: u64,
+}
+
+impl Policy {
+    pub(super) fn text(&self, key: &str, default: &str) -> String {
+        let value = self.useradd.get(key).filter(|value| !value.is_empty());
+        value.cloned().unwrap_or_else(|| default.to_owned())
+    }
+    fn login_def(&self, key: &str) -> Option<&str> {
+        self.login_defs.as_ref()?.get(key).map(String::as_str)
+    }
+    pub(super) fn number(&self, key: &str, default: u32) -> u32 {
+        let value = self.login_def(key).and_then(number);
+        value.unwrap_or(default)
+    }
+    /// A number of days in a shadow entry; `default` where there is no `login.defs`.
+    pub(super) fn days(&self, key: &str, default: &str) -> String {
+        let unset = if self.login_defs.is_some() {
+            ""
+        } else {
+            default
+        };
+        let value = self.login_def(key).unwrap_or(unset);
+        if value.starts_with('-') { "" } else { value }.to_owned()
+    }
+    /// Days after which an account whose password expired is locked, of a shadow entry.
+    pub(super) fn inactive(&self) -> String {
+        let days = self.text("INACTIVE", "");
+        if days.starts_with('-') {
+            String::new()
+        } else {
+            days
+        }
+    }
+    /// Home of a new user.
+    pub fn home(&self, user: &str) -> String {
+        match user {
+            "root" => "/root".into(),
+            _ => format!("{}/{user}", self.text("HOME", "/home")),
+        }
+    }
+    /// Mode of a new home.
+    pub fn home_mode(&self) -> u32 {
+        let octal = |key| u32::from_str_radix(self.login_def(key)?, 8).ok();
+        let unset = if self.login_defs.is_some() {
+            0o755
+        } else {
+            0o700
+        };
+        let from_mask = || octal("UMASK").map(|mask| 0o777 & !mask);
+        octal("HOME_MODE").or_else(from_mask).unwrap_or(unset) & 0o7777
+    }
+    /// Directory whose content a new home starts with.
+    pub fn skeleton(&self) -> String {
+        self.text("SKEL", "/etc/skel")
+    }
+    /// Directory of a mail file to make for a new user, if one is wanted.
+    pub fn new_mail_directory(&self) -> Option<String> {
+        let wanted = self.text("CREATE_MAIL_SPOOL", "no");
+        let kept_at_home =
+            self.login_def("MAIL_DIR").is_none() && self.login_def("MAIL_FILE").is_some();
+        (wanted.eq_ignore_ascii_case("yes") && !kept_at_home).then(|| self.mail_directory())
+    }
+    /// Directory of the mail files.
+    pub fn mail_directory(&self) -> String {
+        self.login_def("MAIL_DIR").unwrap_or("/var/mail").to_owned()
+    }
+    /// Lowest id of people.
+    pub fn first_uid(&self) -> u32 {
+        self.number("UID_MIN", 1000)
+    }
+    pub(super) fn has_user_groups(&self) -> bool {
+        match &self.login_defs {
+            Some(settings) => settings
+                .get("USERGROUPS_ENAB")
+                .is_some_and(|value| value.eq_ignore_ascii_case("yes")),
+            None => true,
+        }
+    }
+    /// The group of users without one of their own, by name or number.
+    pub(super) fn shared_group(&self) -> String {
+        self.text("GROUP", &USERS_GID.to_string())
+    }
+    /// Ids for new accounts, both ends included.
+    pub(super) fn range(&self, kind: &str, system: bool) -> (u32, u32) {
+        let first = self.number(&format!("{kind}_MIN"), 1000);
+        if system {
+            let last = self.number(&format!("SYS_{kind}_MAX"), first.saturating_sub(1));
+            (self.number(&format!("SYS_{kind}_MIN"), 101), last)
+        } else {
+            (first, self.number(&format!("{kind}_MAX"), 60000))
+        }
+    }
+    /// A free id; `used` are those of the database new accounts go to, `taken` knows all.
+    pub(super) fn free(
+        &self,
+        kind: &str,
+        system: bool,
+        used: &BTreeSet<u32>,
+        taken: impl Fn(u32) -> bool,
+    ) -> Result<u32, Refused> {
+        let (first, last) = self.range(kind, system);
+        free_id((first, last), system, used, taken).ok_or_else(|| {
+            let field = kind.to_ascii_lowercase();
+            Refused::new(
+                format!("all ids from {first} to {last} are taken"),
+                format!("set {field}, or widen the range in /etc/login.defs of the target"),
+            )
+        })
+    }
+}
+
+/// A number of `login.defs`: decimal, octal or hexadecimal as in C.
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None if text.len() > 1 && text.starts_with('0') => u32::from_str_radix(text, 8).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A free id: above the highest one used, for system accounts below the lowest; gaps are filled
+/// only when that end is reached, so that the id of a deleted account is not soon used again.
+fn free_id(
+    (first, last): (u32, u32),
+    system: bool,
+    used: &BTreeSet<u32>,
+    taken: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    if first > last {
+        return None;
+    }
+    let mut in_range = used.range(first..=last);
+    let is_free = |id: &u32| !taken(*id);
+    if system {
+        let top = in_range
+            .next()
+            .map_or(Some(last), |lowest| lowest.checked_sub(1));
+        let below = top.and_then(|top| (first..=top).rev().find(is_free));
+        below.or_else(|| (first..=last).rev().find(is_free))
+    } else {
+        let bottom = in_range
+            .next_back()
+            .map_or(Some(first), |highest| highest.checked_add(1));
+        let above = bottom.and_then(|bottom| (bottom..=last).find(is_free));
+        above.or_else(|| (first..=last).find(is_free))
+    }
+}
+
+/// `KEY value` or `KEY=value` lines.
+pub(super) fn settings(text: &str, separator: fn(char) -> bool) -> BTreeMap<String, String> {
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once(separator))
+        .map(|(key, value)| {
+            let value = value.trim().trim_matches('"');
+            (key.trim().to_owned(), value.to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_ranges() {
+        for (system, used, want) in [
+            (false, vec![], Some(1000)),
+            (false, vec![0, 999, 1000, 1005], Some(1006)),
+            (false, vec![1000, 1009], Some(1001)),
+            (true, vec![], Some(999)),
+            (true, vec![0, 1000, 998], Some(997)),
+            (true, vec![990], Some(999)),
+            (true, (990..=999).collect(), None),
+        ] {
+            let used: BTreeSet<u32> = used.into_iter().collect();
+            let range = if system { (990, 999) } else { (1000, 1009) };
+            let found = free_id(range, system, &used, |id| used.contains(&id));
+            assert_eq!(found, want, "{system} {used:?}");
+        }
+    }
+
+    #[test]
+    fn ids_of_other_databases_are_passed_over() {
+        let used = BTreeSet::from([1000]);
+        let found = free_id((1000, 1009), false, &used, |id| id < 1003);
+        assert_eq!(found, Some(1003));
+    }
+}

@@ -1,0 +1,164 @@
+//! Public keys of users.
+
+use super::stage::Stage;
+use super::{Context, Done};
+use crate::accounts::User;
+use crate::host::TargetRoot;
+use crate::host::accounts::Lookup;
+use crate::plan::op::SshKeys;
+use anyhow::{Context as _, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::unistd::{Gid, Uid, fchown, setfsgid, setfsuid};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+const DIRECTORY: OFlag = OFlag::O_PATH
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC);
+
+/// Writes a user's public keys. The home is opened as root, since what is above it is not the user's
+/// business; below it we have no more rights on the file system than the user: a home prepared with links
+/// cannot make us write elsewhere.
+pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
+    let user = Lookup::new(context.root).user(&act.user)?;
+    let user = user.with_context(|| format!("the target has no user named {:?}", act.user))?;
+    let place = Place::open(act, &user, context.root)?;
+    // The identity for file access belongs to the thread, so the writing gets its own.
+    let written = std::thread::scope(|scope| scope.spawn(|| place.write(act, &user)).join());
+    written
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("the writer panicked")))
+        .with_context(|| format!("cannot write {}/{}", act.home, act.file))?;
+    Ok(Done {
+        bytes: Some(act.text.len() as u64),
+        ..Done::default()
+    })
+}
+
+/// What is opened with the rights of root.
+struct Place {
+    root: OwnedFd,
+    home: OwnedFd,
+}
+
+impl Place {
+    fn open(act: &SshKeys, user: &User, root: &TargetRoot) -> anyhow::Result<Self> {
+        let home = root
+            .open_at(&act.home, DIRECTORY, Mode::empty())
+            .with_context(|| format!("cannot open home {}", act.home))?;
+        let place = Self {
+            root: root.open()?,
+            home,
+        };
+        let first = act.file.split('/').next().unwrap_or_default();
+        if first.len() < act.file.len() {
+            place
+                .make_first(first, user)
+                .with_context(|| format!("cannot make directory {}/{first}", act.home))?;
+        }
+        Ok(place)
+    }
+
+    /// Makes the directory in the home, which the user may not be able to: nothing but a new directory
+    /// is ever given away.
+    fn make_first(&self, name: &str, user: &User) -> anyhow::Result<()> {
+        match mkdirat(&self.home, name, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => return Ok(()),
+            other => other?,
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = openat(&self.home, name, flags, Mode::empty())?;
+        ensure!(fstat(&made)?.st_uid == 0, "something else appeared there");
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        fchown(&made, Some(uid), Some(gid))?;
+        Ok(fchmod(&made, Mode::S_IRWXU)?)
+    }
+
+    fn write(&self, act: &SshKeys, user: &User) -> anyhow::Result<()> {
+        become_user(user)?;
+        let (below, name) = act.file.rsplit_once('/').unwrap_or(("", &act.file));
+        let mut directory = self.home.try_clone()?;
+        for (part, path) in prefixes(below) {
+            match mkdirat(&directory, part, Mode::S_IRWXU) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot make directory {path}"));
+                }
+            }
+            directory = self
+                .open_below(act, path)
+                .with_context(|| format!("cannot open directory {path}"))?;
+        }
+        let mut stage = Stage::new(&directory, name).context("cannot create the file")?;
+        stage.file().write_all(act.text.as_bytes())?;
+        fchmod(&*stage.file(), Mode::S_IRUSR | Mode::S_IWUSR)?;
+        stage.publish(true)
+    }
+
+    /// Opens a directory below the home. Links may lead elsewhere inside the root, where the user's own
+    /// rights count from the root on.
+    fn open_below(&self, act: &SshKeys, path: &str) -> nix::Result<OwnedFd> {
+        match open(&self.home, path, ResolveFlag::RESOLVE_BENEATH) {
+            Err(Errno::EXDEV) => {
+                let whole = format!("{}/{path}", act.home);
+                let whole = whole.trim_start_matches('/');
+                open(&self.root, whole, ResolveFlag::RESOLVE_IN_ROOT)
+            }
+            other => other,
+        }
+    }
+}
+
+fn open(directory: &OwnedFd, path: &str, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(DIRECTORY)
+        .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    // The kernel gives up with EAGAIN when a rename elsewhere races with resolving `..`.
+    loop {
+        match openat2(directory, path, how) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Parts of a relative path, each with the path up to it.
+fn prefixes(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    let ends = path
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
+    ends.map(|end| &path[..end])
+        .filter(|path| !path.is_empty())
+        .map(|path| (path.rsplit('/').next().unwrap_or(path), path))
+}
+
+/// Takes on the user's identity for file access, group first; the calls tell nothing about success,
+/// asking again does.
+fn become_user(user: &User) -> anyhow::Result<()> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setfsgid(gid);
+    setfsuid(uid);
+    let taken = setfsgid(gid) == gid && setfsuid(uid) == uid;
+    ensure!(taken, "cannot act as uid {uid}, gid {gid}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_grow() {
+        let found: Vec<_> = prefixes(".ssh/authorized_keys.d").collect();
+        assert_eq!(
+            found,
+            [
+                (".ssh", ".ssh"),
+                ("authorized_keys.d", ".ssh/authorized_keys.d")
+            ]
+        );
+        assert_eq!(prefixes("").count(), 0);
+    }
+}

@@ -1,0 +1,81 @@
+//! Groups of the config.
+
+use super::compare::compare_group;
+use super::{Planner, changes_accounts, id, non_empty};
+use crate::accounts::{Change, GroupRequest, Space};
+use crate::config::Origin;
+use crate::config::model::PasswdGroup;
+use crate::plan::op::{GroupAct, Subject};
+use crate::plan::{Effect, OpKind, Phase};
+
+impl Planner<'_, '_> {
+    pub(super) fn group(&mut self, index: usize, wish: &PasswdGroup) {
+        let origin = self.draft.origin(&format!("$.passwd.groups.{index}"));
+        let present = self.draft.accounts.databases.group(&wish.name);
+        match (wish.should_exist, present) {
+            (Some(false), None) => {
+                let subject = Subject::Group(wish.name.clone());
+                self.right(subject, "there is none", origin);
+            }
+            (Some(false), Some(_)) => {
+                let request = GroupRequest::new(&wish.name, Change::Delete);
+                self.push_group(request, Vec::new(), None, origin);
+            }
+            (_, None) => {
+                let mut request = GroupRequest::new(&wish.name, Change::Create);
+                request.gid = id(wish.gid);
+                request.system = wish.system == Some(true);
+                request.password_hash = non_empty(&wish.password_hash);
+                self.push_group(request, Vec::new(), None, origin);
+            }
+            (_, Some(present)) => {
+                let mut request = GroupRequest::new(&wish.name, Change::Modify);
+                let differs = compare_group(wish, &present, &mut request);
+                if differs.is_empty() {
+                    let subject = Subject::Group(wish.name.clone());
+                    return self.right(subject, "same fields", origin);
+                }
+                if self.adopt_group(&wish.name, &origin) {
+                    self.push_group(request, differs, None, origin);
+                }
+            }
+        }
+    }
+
+    /// Applies a request to the predicted databases and drafts it. False if it is refused.
+    pub(super) fn push_group(
+        &mut self,
+        request: GroupRequest,
+        differs: Vec<String>,
+        source: Option<String>,
+        origin: Option<Origin>,
+    ) -> bool {
+        let (act, effect) = match request.change {
+            Change::Create => ("cannot create", Effect::Create),
+            Change::Modify => ("cannot change", Effect::Change),
+            Change::Delete => ("cannot delete", Effect::Destroy),
+            Change::Adopt => ("cannot copy to /etc", Effect::Create),
+        };
+        match self.draft.accounts.apply_group(&request) {
+            Ok(result) => {
+                let kind = OpKind::Group(GroupAct {
+                    request,
+                    differs,
+                    source,
+                    result,
+                });
+                let claims = vec![changes_accounts()];
+                self.draft
+                    .push(Phase::Accounts, effect, kind, origin, claims);
+                true
+            }
+            Err(why) => {
+                self.draft
+                    .accounts
+                    .note_refused(Space::Group, &request.name);
+                self.refuse(act, format!("group {}", request.name), why, origin);
+                false
+            }
+        }
+    }
+}

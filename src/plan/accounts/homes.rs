@@ -1,0 +1,212 @@
+//! Home directories: whether they are made, moved, handed over or removed.
+
+use super::users::home_refused;
+use super::{Planner, changes_accounts, non_empty};
+use crate::accounts::{Refused, User, UserRecord};
+use crate::config::model::PasswdUser;
+use crate::facts::NodeKind;
+use crate::facts::paths::{ResolveError, ancestors, clean, is_at_or_below, parent};
+use crate::plan::Claim;
+use crate::plan::op::HomeAct;
+use std::collections::BTreeSet;
+
+impl Planner<'_, '_> {
+    /// Where a directory is, a link at its end followed as well.
+    pub(super) fn place(&self, path: &str) -> Result<String, ResolveError> {
+        let below = self.ground.resolve(&format!("{path}/x"))?;
+        Ok(parent(&below).unwrap_or("/").to_owned())
+    }
+
+    /// True if something other than a file, directory or link is there, such as `/dev/null`.
+    fn is_special(&self, path: &str) -> bool {
+        let place = self.ground.resolve(path).ok();
+        let node = place.and_then(|place| self.ground.node(&place));
+        node.is_some_and(|node| matches!(node.kind, NodeKind::Other))
+    }
+
+    pub(super) fn home_of_created(
+        &self,
+        wish: &PasswdUser,
+        home: &str,
+    ) -> Result<(HomeAct, Vec<Claim>), ResolveError> {
+        let mut claims = vec![changes_accounts()];
+        if wish.no_create_home == Some(true) || self.is_special(home) {
+            return Ok((HomeAct::Leave, claims));
+        }
+        let place = self.place(home)?;
+        if place == "/" {
+            return Ok((HomeAct::Leave, claims));
+        }
+        claims.extend(self.home_claims(&place));
+        let act = match self.ground.exists(&place) {
+            true => HomeAct::Leave,
+            false => HomeAct::Make { place },
+        };
+        Ok((act, claims))
+    }
+
+    pub(super) fn home_of_modified(
+        &self,
+        wish: &PasswdUser,
+        before: &User,
+        after: &UserRecord,
+    ) -> Result<(HomeAct, Vec<Claim>), Refused> {
+        let mut claims = vec![changes_accounts()];
+        if self.is_special(&after.home) {
+            return Ok((HomeAct::Leave, claims));
+        }
+        let remedy = "remove or replace what is in the way, or give another homeDir";
+        let place = match self.place(&after.home) {
+            Ok(place) => place,
+            // Nothing is asked of a home that stays as it is.
+            Err(_) if after.home == before.home && wish.ssh_authorized_keys.is_empty() => {
+                return Ok((HomeAct::Leave, claims));
+            }
+            Err(cause) => return Err(home_refused(cause.to_string(), remedy)),
+        };
+        let old = self.place(&before.home).ok().filter(|old| *old != place);
+        let act = match old {
+            Some(from) if self.moves(&from, &place)? => HomeAct::Move { from, place },
+            _ if self.lacks_home(wish, after, &place) => HomeAct::Make { place },
+            _ if self.follows_ids(before, after, &place) => HomeAct::HandOver { place },
+            _ => HomeAct::Leave,
+        };
+        match &act {
+            HomeAct::Move { from, place } => {
+                claims.extend(self.home_claims(place));
+                claims.push(Claim::make_path(from));
+            }
+            HomeAct::Make { place } => claims.extend(self.home_claims(place)),
+            _ => {}
+        }
+        Ok((act, claims))
+    }
+
+    /// True if a home that is no longer the user's is to be renamed.
+    fn moves(&self, from: &str, to: &str) -> Result<bool, Refused> {
+        let node = self.ground.node(from);
+        let is_directory = node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
+        if !is_directory || from == "/" || self.ground.exists(to) {
+            return Ok(false);
+        }
+        let remedy = format!("move it before, make {to} in storage.directories, or keep homeDir");
+        if is_at_or_below(to, from) {
+            let cause = format!("{from} cannot be moved to {to}, which is below it");
+            return Err(home_refused(cause, &remedy));
+        }
+        let above = ancestors(to).find_map(|above| self.ground.node(above));
+        let above = above.or_else(|| self.ground.node("/"));
+        let parent_of_old = parent(from).and_then(|above| self.ground.node(above));
+        let device = node.map(|node| node.inode.0);
+        let same = |other: Option<&crate::facts::NodeFacts>| {
+            other.is_none_or(|other| Some(other.inode.0) == device)
+        };
+        if !same(above) || !same(parent_of_old) || self.mount_of(from) != self.mount_of(to) {
+            let cause = format!("{from} cannot be moved to {to}, which is on another file system");
+            return Err(home_refused(cause, &remedy));
+        }
+        Ok(true)
+    }
+
+    /// The innermost mount point of the config that a place lies at or below.
+    fn mount_of(&self, place: &str) -> Option<String> {
+        let filesystems = self.config.storage.filesystems.iter();
+        let points = filesystems.filter_map(|filesystem| filesystem.path.as_deref());
+        points
+            .filter_map(|point| self.place(point).ok())
+            .filter(|point| is_at_or_below(place, point))
+            .max_by_key(String::len)
+    }
+
+    /// True for a person whose home a run that was killed did not get to make, or one whose keys need it.
+    /// System accounts often name a home that is not meant to exist.
+    fn lacks_home(&self, wish: &PasswdUser, user: &UserRecord, place: &str) -> bool {
+        let first = self.draft.accounts.databases.policy.first_uid();
+        let needed = user.uid >= first || !wish.ssh_authorized_keys.is_empty();
+        wish.no_create_home != Some(true)
+            && needed
+            && !self.ground.exists(place)
+            && !self.directories.contains_key(place)
+    }
+
+    /// True if what is in a home has to follow a change of the user's ids: only if the home is the user's.
+    fn follows_ids(&self, before: &User, after: &UserRecord, place: &str) -> bool {
+        let node = self.ground.node(place);
+        (before.uid, before.gid) != (after.uid, after.gid)
+            && place != "/"
+            && node.is_some_and(|node| node.uid == before.uid)
+    }
+
+    /// The home of a user that is deleted goes if it is the user's and nobody else lives in it.
+    pub(super) fn home_of_deleted(&self, user: &User) -> HomeAct {
+        let Ok(place) = self.ground.resolve(&user.home) else {
+            return HomeAct::Leave;
+        };
+        let node = self.ground.node(&place);
+        let is_own = node.is_some_and(|node| {
+            matches!(node.kind, NodeKind::Directory { .. }) && node.uid == user.uid
+        });
+        let databases = &self.draft.accounts.databases;
+        let mut others = databases.other_homes(&user.name);
+        let is_shared = others.any(|home| is_at_or_below(&clean(home), &place));
+        match is_own && !is_shared && place != "/" {
+            true => HomeAct::Remove { place },
+            false => HomeAct::Leave,
+        }
+    }
+
+    /// Claims for making a home: missing directories above it are made with it, unless the config
+    /// asks for them. A directory owned by a name comes after the accounts and so after the home.
+    fn home_claims(&self, home: &str) -> Vec<Claim> {
+        let mut claims = self.ground.claims(home);
+        let above = self.ground.missing_above(home);
+        let named = above
+            .iter()
+            .any(|path| self.directories.get(path) == Some(&true));
+        let asked = above
+            .iter()
+            .rposition(|path| self.directories.contains_key(path));
+        let made_elsewhere = if named {
+            0
+        } else {
+            asked.map_or(0, |at| at + 1)
+        };
+        let (elsewhere, with_home) = above.split_at(made_elsewhere);
+        claims.extend(elsewhere.last().map(|path| Claim::use_path(path)));
+        claims.extend(with_home.iter().map(|path| Claim::make_path(path)));
+        claims
+    }
+
+    /// Directories from the home down to mount points below it that do not exist yet: mounting
+    /// makes them, owned by root.
+    pub(super) fn adopts(&self, wish: &PasswdUser, home: &str) -> Vec<String> {
+        let Ok(home) = self.place(home) else {
+            return Vec::new();
+        };
+        if wish.no_create_home == Some(true) || home == "/" {
+            return Vec::new();
+        }
+        if let Some(first_boot) = &self.draft.options.first_boot {
+            let invented = first_boot.invented_directories.iter();
+            let below = invented.filter(|path| is_at_or_below(path, &home));
+            return below.cloned().collect();
+        }
+        let mut adopts = BTreeSet::new();
+        let filesystems = self.config.storage.filesystems.iter();
+        let points = filesystems.filter_map(|filesystem| non_empty(&filesystem.path));
+        for point in points.filter_map(|point| self.place(&point).ok()) {
+            for path in std::iter::once(point.as_str()).chain(ancestors(&point)) {
+                if is_at_or_below(path, &home) && self.is_invented(path) {
+                    adopts.insert(path.to_owned());
+                }
+            }
+        }
+        adopts.into_iter().collect()
+    }
+
+    /// True for a directory that is not there, or the root of a file system that is not made yet.
+    fn is_invented(&self, path: &str) -> bool {
+        let node = self.draft.observed.root.nodes.get(path);
+        node.is_none_or(|node| node.inode == (0, 0))
+    }
+}

@@ -1,0 +1,206 @@
+//! Ssh keys of users.
+//!
+//! They are written with the rights of the user, below a home that is opened as root: what is above it is
+//! not the user's business. In a home that belongs to root the directory for the keys is made first, and
+//! given to the user. Where the user may still not write, or the ssh server would not believe what is
+//! there, the keys are refused.
+
+use super::Planner;
+use crate::accounts::{Refused, User};
+use crate::config::Origin;
+use crate::config::model::PasswdUser;
+use crate::facts::paths::{ancestors, child, clean, is_at_or_below, parent};
+use crate::facts::root::ContentFacts;
+use crate::facts::{NodeFacts, NodeKind};
+use crate::plan::op::{SshKeys, Subject};
+use crate::plan::paths::refuse_path;
+use crate::plan::{Access, Claim, Effect, OpKind, Phase, Resource};
+
+/// Permission to change the entries of a directory.
+const WRITE_AND_SEARCH: u32 = 0o3;
+/// Permission to pass through a directory.
+const SEARCH: u32 = 0o1;
+/// Only the owner of an entry may replace it.
+const STICKY: u32 = 0o1000;
+
+/// Text of a key file: one key a line.
+pub fn key_text(keys: &[String]) -> String {
+    let mut text = keys.join("\n");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+impl Planner<'_, '_> {
+    pub(super) fn ssh_keys(&mut self, wish: &PasswdUser, origin: Option<Origin>) {
+        let Some(user) = self.draft.accounts.databases.user(&wish.name) else {
+            return;
+        };
+        let file = self.draft.observed.root.accounts.key_file.below_home();
+        let written = clean(&format!("{}/{file}", user.home));
+        let found = self.place(&user.home);
+        let found = found.and_then(|home| Ok((home, self.ground.resolve(&written)?)));
+        let (home, path) = match found {
+            Ok(found) => found,
+            Err(cause) => return refuse_path(self.draft, &written, &cause, origin),
+        };
+        if self.keys_are_right(&path, &user) {
+            return self.right(Subject::User(wish.name.clone()), "same ssh keys", origin);
+        }
+        let obstacle = self
+            .obstacle_to_home(wish, &user, &home)
+            .or_else(|| self.obstacle_to_keys(&user, &home, file));
+        if let Some(why) = obstacle {
+            let object = format!("ssh keys of user {}", wish.name);
+            return self.refuse("cannot write", object, why, origin);
+        }
+        let claims = self.key_claims(&home, &path);
+        let effect = match self.ground.exists(&path) {
+            true => Effect::Change,
+            false => Effect::Create,
+        };
+        let kind = OpKind::SshKeys(SshKeys {
+            user: wish.name.clone(),
+            home,
+            keys: wish.ssh_authorized_keys.len(),
+            text: key_text(&wish.ssh_authorized_keys),
+            file: file.into(),
+        });
+        self.ground
+            .push(self.draft, Phase::Accounts, effect, kind, origin, claims);
+    }
+
+    fn key_claims(&self, home: &str, path: &str) -> Vec<Claim> {
+        let mut claims = vec![Claim::new(Access::Use, Resource::Accounts)];
+        claims.extend(self.ground.claims(path));
+        if !self.ground.exists(home) {
+            claims.push(Claim::use_path(home));
+        }
+        let below_home = self.ground.missing_above(path).into_iter();
+        let made = below_home.filter(|above| above != home && is_at_or_below(above, home));
+        claims.extend(made.map(|above| Claim::make_path(&above)));
+        claims
+    }
+
+    fn keys_are_right(&self, path: &str, user: &User) -> bool {
+        self.ground.node(path).is_some_and(|node| {
+            let same = matches!(
+                node.kind,
+                NodeKind::File {
+                    content: ContentFacts::AsWanted,
+                    ..
+                }
+            );
+            same && (node.fixed_permissions || (node.uid == user.uid && node.mode == 0o600))
+        })
+    }
+
+    /// Why there is no home for keys, or none the ssh server would believe.
+    fn obstacle_to_home(&self, wish: &PasswdUser, user: &User, home: &str) -> Option<Refused> {
+        let entry = self.directories.contains_key(home);
+        let remedy = format!(
+            "add {home} to storage.directories with \"user\": {{\"name\": {:?}}}",
+            user.name
+        );
+        let refused = |cause: String, remedy: String| Some(Refused { cause, remedy });
+        if !self.ground.exists(home) && !entry {
+            let drop = match wish.no_create_home {
+                Some(true) => "remove noCreateHome, or ",
+                _ => "",
+            };
+            let cause = format!("home {home} does not exist and is not made");
+            return refused(cause, format!("{drop}{remedy}"));
+        }
+        if home == "/" && user.uid != 0 {
+            let cause = "its home is the root directory".to_owned();
+            return refused(cause, "give it a homeDir of its own".into());
+        }
+        let node = self.ground.node(home)?;
+        if node.fixed_permissions && user.uid != 0 {
+            let cause = format!("the file system of home {home} keeps no owners");
+            return refused(cause, "give it a homeDir elsewhere".into());
+        }
+        let is_adopted = node.inode == (0, 0);
+        if node.uid != user.uid && node.uid != 0 && user.uid != 0 && !entry && !is_adopted {
+            let cause = format!(
+                "home {home} belongs to uid {}, and the ssh server believes only files of the user or root",
+                node.uid
+            );
+            return refused(cause, format!("{remedy}, or remove it"));
+        }
+        None
+    }
+
+    /// Why the user cannot write the file below the home.
+    fn obstacle_to_keys(&self, user: &User, home: &str, file: &str) -> Option<Refused> {
+        let (below, name) = file.rsplit_once('/').unwrap_or(("", file));
+        let refused = |cause: String| {
+            Some(Refused {
+                cause,
+                remedy: "remove or replace what is in the way, or give it to the user".into(),
+            })
+        };
+        let mut here = home.to_owned();
+        for part in below.split('/').filter(|part| !part.is_empty()) {
+            let path = child(&here, part);
+            if !self.ground.exists(&path) {
+                // The first one is made as root, for the user; what is in it is the user's.
+                let may = here == home || self.may(user, &here, WRITE_AND_SEARCH);
+                return match may {
+                    true => None,
+                    false => refused(format!("{here} is not the user's to write to")),
+                };
+            }
+            let place = match self.place(&path) {
+                Ok(place) => place,
+                Err(cause) => return refused(cause.to_string()),
+            };
+            if !self.ground.exists(&place) {
+                return refused(format!("{path} is a link to {place}, which does not exist"));
+            }
+            let is_inside = is_at_or_below(&place, home);
+            if !is_inside {
+                let closed = ancestors(&place).find(|above| !self.may(user, above, SEARCH));
+                if let Some(closed) = closed {
+                    return refused(format!(
+                        "{path} leads through {closed}, which the user may not enter"
+                    ));
+                }
+            }
+            here = place;
+        }
+        if self.ground.is_made(&here) && self.ground.node(&here).is_none() {
+            return None;
+        }
+        let path = child(&here, name);
+        let present = self.ground.node(&path);
+        if let Some(NodeKind::Directory { .. }) = present.map(|node| &node.kind) {
+            return refused(format!("{path} is a directory"));
+        }
+        let is_kept = |above: &NodeFacts, node: &NodeFacts| {
+            above.mode & STICKY != 0 && above.uid != user.uid && node.uid != user.uid
+        };
+        let above = self.ground.node(&here);
+        let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
+        match !kept && self.may(user, &here, WRITE_AND_SEARCH) {
+            true => None,
+            false => refused(format!("{here} is not the user's to write to")),
+        }
+    }
+
+    /// True if a user has permissions on a directory: by owner, group or for all. What is not there yet is
+    /// made by root and open to all but writing.
+    fn may(&self, user: &User, path: &str, wanted: u32) -> bool {
+        let Some(node) = self.ground.node(path) else {
+            return wanted & !0o5 == 0;
+        };
+        let granted = match node {
+            _ if user.uid == 0 => return true,
+            node if node.uid == user.uid => node.mode >> 6,
+            node if node.gid == user.gid => node.mode >> 3,
+            node => node.mode,
+        };
+        granted & wanted == wanted && (parent(path).is_some() || wanted == SEARCH)
+    }
+}

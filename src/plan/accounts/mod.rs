@@ -1,0 +1,102 @@
+//! Users, groups and ssh keys.
+//!
+//! Every request of the config is applied, in order, to a copy of the databases by the code that executes
+//! it later: what that refuses is refused here. An existing account is compared field by field; only what
+//! differs is changed. Accounts come before the nodes of the tree, which may belong to them or lie in a
+//! new home.
+
+mod adopt;
+mod compare;
+mod groups;
+mod homes;
+mod keys;
+mod predicted;
+mod users;
+
+pub use keys::key_text;
+pub use predicted::Accounts;
+
+use super::op::{AlreadyRight, Subject};
+use super::paths::Ground;
+use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
+use crate::accounts::Refused;
+use crate::config::Origin;
+use crate::config::model::{Config, NodeOwner};
+use std::collections::HashMap;
+
+/// Drafts all operations on accounts.
+pub fn plan(draft: &mut Draft<'_>) {
+    let config = draft.document.config();
+    let ground = Ground::of(draft);
+    let refused_before = draft.refusals().len();
+    let mut planner = Planner {
+        directories: directories(config, &ground),
+        config,
+        draft,
+        ground,
+    };
+    for (index, group) in config.passwd.groups.iter().enumerate() {
+        planner.group(index, group);
+    }
+    for (index, user) in config.passwd.users.iter().enumerate() {
+        planner.user(index, user);
+    }
+    planner.adopt_owners();
+    if planner.draft.refusals().len() == refused_before {
+        planner.refuse_contradictions();
+    }
+}
+
+/// Directories the config asks for, by resolved path; true if owned by a name.
+fn directories(config: &Config, ground: &Ground<'_>) -> HashMap<String, bool> {
+    let by_name = |owner: &NodeOwner| owner.id.is_none() && owner.name.is_some();
+    config
+        .storage
+        .directories
+        .iter()
+        .filter_map(|directory| {
+            let path = ground.resolve(&directory.path).ok()?;
+            Some((path, by_name(&directory.user) || by_name(&directory.group)))
+        })
+        .collect()
+}
+
+struct Planner<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    config: &'a Config,
+    ground: Ground<'a>,
+    directories: HashMap<String, bool>,
+}
+
+impl Planner<'_, '_> {
+    fn right(&mut self, subject: Subject, because: &str, origin: Option<Origin>) {
+        let kind = OpKind::AlreadyRight(AlreadyRight {
+            subject,
+            because: because.into(),
+        });
+        self.draft
+            .push(Phase::Accounts, Effect::Keep, kind, origin, Vec::new());
+    }
+
+    fn refuse(&mut self, act: &str, object: String, why: Refused, origin: Option<Origin>) {
+        self.draft.refuse(Refusal {
+            act: act.into(),
+            object,
+            cause: why.cause,
+            origin,
+            remedy: why.remedy,
+        });
+    }
+}
+
+fn changes_accounts() -> Claim {
+    Claim::new(Access::Change, Resource::Accounts)
+}
+
+fn id(wish: Option<i64>) -> Option<u32> {
+    wish.and_then(|id| u32::try_from(id).ok())
+}
+
+fn non_empty(wish: &Option<String>) -> Option<String> {
+    wish.clone().filter(|text| !text.is_empty())
+}

@@ -1,0 +1,61 @@
+//! The account databases as the operations drafted so far leave them.
+
+use crate::accounts::{
+    Databases, GroupRecord, GroupRequest, Refused, Space, UserRecord, UserRequest,
+};
+use std::collections::{HashMap, HashSet};
+
+/// The predicted databases, and the accounts that have been refused: whatever needs one of these is not
+/// a fault of its own.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// The databases.
+    pub databases: Databases,
+    refused: HashSet<(Space, String)>,
+}
+
+impl Accounts {
+    /// Nothing is drafted yet.
+    pub(in crate::plan) fn observed(databases: Databases) -> Self {
+        Self {
+            databases,
+            refused: HashSet::new(),
+        }
+    }
+
+    /// Applies a request; one that is refused leaves the databases as they are.
+    pub(super) fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, Refused> {
+        let mut databases = self.databases.clone();
+        let record = databases.apply_group(request)?;
+        self.databases = databases;
+        Ok(record)
+    }
+
+    /// Applies a request; one that is refused leaves the databases as they are.
+    pub(super) fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+        let mut databases = self.databases.clone();
+        let record = databases.apply_user(request)?;
+        self.databases = databases;
+        Ok(record)
+    }
+
+    /// Notes that an account has been refused.
+    pub(super) fn note_refused(&mut self, space: Space, name: &str) {
+        self.refused.insert((space, name.to_owned()));
+    }
+
+    /// True if an account has been refused.
+    pub(super) fn is_refused(&self, space: Space, name: &str) -> bool {
+        self.refused.contains(&(space, name.to_owned()))
+    }
+
+    /// All names with their numbers; none for an account that has been refused.
+    pub(in crate::plan) fn names(&self, space: Space) -> HashMap<String, Option<u32>> {
+        let ids = self.databases.ids(space).into_iter();
+        let refused = self.refused.iter().filter(|(other, _)| *other == space);
+        refused
+            .map(|(_, name)| (name.clone(), None))
+            .chain(ids.map(|(name, id)| (name, Some(id))))
+            .collect()
+    }
+}
