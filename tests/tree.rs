@@ -6,6 +6,8 @@
 mod accounts;
 #[path = "tree/nodes.rs"]
 mod nodes;
+#[path = "tree/shadow.rs"]
+mod shadow;
 #[path = "tree/units.rs"]
 mod units;
 

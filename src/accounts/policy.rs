@@ -55,6 +55,15 @@ impl Policy {
             _ => format!("{}/{user}", self.text("HOME", "/home")),
         }
     }
+    /// Shell of a new user.
+    pub(super) fn shell(&self) -> String {
+        let unset = if self.login_defs.is_some() {
+            "/bin/bash"
+        } else {
+            "/bin/sh"
+        };
+        self.text("SHELL", unset)
+    }
     /// Mode of a new home.
     pub fn home_mode(&self) -> u32 {
         let octal = |key| u32::from_str_radix(self.login_def(key)?, 8).ok();

@@ -1,5 +1,6 @@
 //! Changes to users.
 
+use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_name, check_user};
 use super::table::members;
 use super::{Change, Databases, NO_PASSWORD, Refused, Space, UserRecord, UserRequest};
@@ -63,7 +64,7 @@ impl Databases {
         let shell = match (&request.shell, &present) {
             (Some(shell), _) => shell.clone(),
             (None, Some(_)) => ROOT_SHELL.to_owned(),
-            (None, None) => self.policy.text("SHELL", "/bin/sh"),
+            (None, None) => self.policy.shell(),
         };
         let unset_comment = if present.is_some() { "root" } else { "" };
         let comment = request.gecos.as_deref().unwrap_or(unset_comment);
@@ -149,14 +150,18 @@ impl Databases {
                 format!("add \"primaryGroup\": {name:?} to be in it, or \"noUserGroup\": true"),
             ));
         }
-        let (_, last) = self.policy.range("GID", request.system);
-        let suits = uid <= last && self.group_of(uid).is_none();
+        let (first, last) = self.policy.range("GID", request.system);
+        let suits = (first..=last).contains(&uid) && self.group_of(uid).is_none();
         let gid = if suits {
             uid
         } else {
             self.free_gid(request.system)?
         };
         self.put_group(&request.name, gid, None);
+        if self.gshadow.entry(&request.name).is_none() {
+            // As useradd does, other than groupadd.
+            self.group.set(&request.name, 1, NO_GROUP_PASSWORD);
+        }
         Ok(gid)
     }
 

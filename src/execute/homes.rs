@@ -48,6 +48,12 @@ pub(super) fn apply(
             remove_mail(&act.request.name, user, &databases.policy, root);
             Ok(())
         }
+        AccountChange::Modify => {
+            if let Some(before) = before.filter(|before| before.uid != user.uid) {
+                hand_over_mail(before, user, &databases.policy, root);
+            }
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
@@ -239,14 +245,28 @@ fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow:
 
 /// Removes the mail of a user; nothing depends on it.
 fn remove_mail(name: &str, user: &UserRecord, policy: &Policy, root: &TargetRoot) {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let Ok(spool) = root.open_at(&policy.mail_directory(), flags, Mode::empty()) else {
-        return;
-    };
-    let is_theirs = |stat: FileStat| stat.st_uid == user.uid && kind(&stat) == SFlag::S_IFREG;
-    if stat(&spool, name).ok().flatten().is_some_and(is_theirs) {
+    if let Some(spool) = spool_with_mail(name, user.uid, policy, root) {
         let _ = unlinkat(&spool, name, UnlinkatFlags::NoRemoveDir);
     }
+}
+
+/// Gives the mail of a user to the new number; nothing depends on it.
+fn hand_over_mail(before: &User, after: &UserRecord, policy: &Policy, root: &TargetRoot) {
+    let name = before.name.as_str();
+    if let Some(spool) = spool_with_mail(name, before.uid, policy, root) {
+        let uid = Some(Uid::from_raw(after.uid));
+        let _ = fchownat(&spool, name, uid, None, AtFlags::AT_SYMLINK_NOFOLLOW);
+    }
+}
+
+/// The directory of the mail files, if it has one of a user.
+fn spool_with_mail(name: &str, uid: u32, policy: &Policy, root: &TargetRoot) -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+    let spool = root.open_at(&policy.mail_directory(), flags, Mode::empty());
+    let spool = spool.ok()?;
+    let mail = stat(&spool, name).ok().flatten()?;
+    let is_theirs = mail.st_uid == uid && kind(&mail) == SFlag::S_IFREG;
+    is_theirs.then_some(spool)
 }
 
 fn own_link(directory: &OwnedFd, name: &CStr, uid: u32, gid: u32) -> nix::Result<()> {

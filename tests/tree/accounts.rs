@@ -31,7 +31,7 @@ fn distribution() -> Target {
 }
 
 /// All below a directory: path, mode and owner.
-fn listing(target: &Target, path: &str) -> Vec<String> {
+pub(crate) fn listing(target: &Target, path: &str) -> Vec<String> {
     let mut entries = vec![format!("{path} {}", target.owner_and_mode(path))];
     let at = target.at(path);
     if at.is_dir() && !at.is_symlink() {

@@ -90,14 +90,12 @@ impl Planner<'_, '_> {
         let mut request = UserRequest::new(&wish.name, Change::Modify);
         let databases = &self.draft.accounts.databases;
         let mut differs = compare_user(wish, present, databases, &mut request);
-        if !differs.is_empty()
-            && !(self.adopt_user(&wish.name, origin) && self.adopt_groups_of(&request, origin))
-        {
-            return self.give_up(wish);
-        }
-        let result = match differs.is_empty() {
-            true => Some(record(present)),
-            false => self.apply_user(&request, origin),
+        let result = if differs.is_empty() {
+            Some(record(present))
+        } else if self.adopt_user(&wish.name, origin) && self.adopt_groups_of(&request, origin) {
+            self.apply_user(&request, origin)
+        } else {
+            None
         };
         let Some(result) = result else {
             return self.give_up(wish);
