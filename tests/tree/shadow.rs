@@ -360,10 +360,8 @@ fn request(ours: &Target, theirs: &Target, list: &str, wish: &Value) -> Result<(
             return Err(format!("planned again: {changes:?} {:?}", again.refusals));
         }
     }
-    let output = match command(theirs, list, wish) {
-        Some(mut command) => Some(command.output().expect("the shadow tools run")),
-        None => None,
-    };
+    let output = command(theirs, list, wish)
+        .map(|mut command| command.output().expect("the shadow tools run"));
     let failed = output
         .as_ref()
         .filter(|output| !output.status.success())
