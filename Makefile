@@ -21,12 +21,13 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
+.PHONY: help build release demo test test-foresight test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
 	@echo 'make demo      plan and apply an example to a disk image, then look at the result (root)'
 	@echo 'make test      all tests, the real-kernel lab among them (root)'
+	@echo 'make test-foresight  10,000 random configs on trees and 2,000 on images: plan, apply, plan again (root)'
 	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
 	@echo 'make lint      formatting and lints, warnings denied'
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
@@ -54,6 +55,14 @@ test:
 	tests/needs.sh build demo test
 	$(CARGO) build --release & release=$$!; $(CARGO) test --no-run; built=$$?; wait $$release && exit $$built
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test
+
+# Random configs on random trees and images, of a fresh seed. One round again: the command that a failure shows.
+FORESIGHT_TREES  ?= 10000
+FORESIGHT_IMAGES ?= 2000
+test-foresight:
+	tests/needs.sh build demo test
+	KINDLING_FORESIGHT_ROUNDS=$(FORESIGHT_TREES) $(CARGO) test --test foresight trees_of_a_fresh_seed -- --nocapture
+	KINDLING_FORESIGHT_ROUNDS=$(FORESIGHT_IMAGES) $(CARGO) test --test foresight images_of_a_fresh_seed -- --nocapture
 
 # With what a plain run leaves out: every case of the lab, a hundred power cuts, two hundred runs after each other, 10,000
 # rounds against sgdisk. Takes more than an hour.

@@ -1,0 +1,298 @@
+//! One round: plan, apply, plan again, and whether that fits together.
+
+use crate::ended::Ended;
+use crate::scene::{self, Step};
+use crate::snapshot::Snapshot;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Seconds after which a run counts as hanging.
+const LIMIT: &str = "120";
+
+/// What kindling works on.
+#[derive(Debug, Clone)]
+pub enum Target {
+    Tree,
+    /// Device names and image files, with the size to make them.
+    Images(Vec<(String, String, Option<String>)>),
+}
+
+/// What a round starts from.
+#[derive(Debug, Clone)]
+pub struct Case {
+    pub target: Target,
+    pub steps: Vec<Step>,
+    pub config: Value,
+}
+
+/// How a round ended that shows no fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Nothing,
+    Changes,
+    Refused,
+}
+
+/// A fault: what kind of, and all there is to know.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pub kind: String,
+    pub story: String,
+}
+
+/// A place to work in. All that was mounted there is gone with the next round.
+pub struct Workshop(PathBuf);
+
+impl Workshop {
+    /// An empty directory, which must be in a mount namespace of its own.
+    pub fn new(directory: &Path) -> Self {
+        Self(directory.to_path_buf())
+    }
+
+    /// Runs one case.
+    pub fn judge(&self, case: &Case) -> Result<Verdict, Fault> {
+        let kind = Some("tmpfs");
+        mount(
+            kind,
+            &self.0,
+            kind,
+            MsFlags::empty(),
+            Some("mode=0755,size=4G"),
+        )
+        .expect("a tmpfs");
+        let verdict = Round::new(&self.0, case).judge();
+        umount2(&self.0, MntFlags::MNT_DETACH).expect("unmounted");
+        verdict
+    }
+}
+
+struct Round<'a> {
+    case: &'a Case,
+    directory: &'a Path,
+    start: String,
+    outside: Snapshot,
+    log: Vec<String>,
+}
+
+impl<'a> Round<'a> {
+    fn new(directory: &'a Path, case: &'a Case) -> Self {
+        let target = directory.join("target");
+        fs::create_dir_all(target.join("root")).expect("a directory");
+        fs::create_dir(directory.join("outside")).expect("a directory");
+        fs::write(directory.join("outside/kept"), "kept").expect("a file");
+        scene::make(&case.steps, &target);
+        let outside = Snapshot::of(&directory.join("outside"));
+        Self {
+            case,
+            directory,
+            start: String::new(),
+            outside,
+            log: Vec::new(),
+        }
+    }
+
+    fn judge(mut self) -> Result<Verdict, Fault> {
+        let before = self.look();
+        self.start = before.listing();
+        let mounts = mounts();
+        let planned = self.run("plan", &self.case.config);
+        if let Some(difference) = before.difference(&self.look()) {
+            return self.fault("plan changes the target", &difference);
+        }
+        match planned.code {
+            Some(0 | 2) => self.accepted(&before, planned.code == Some(0))?,
+            Some(6) => self.refused(&before)?,
+            _ => return self.fault("plan ends otherwise", &gist(&planned.said)),
+        }
+        if let Some(line) = crate::judge::mounts()
+            .lines()
+            .find(|line| !mounts.contains(line))
+        {
+            return self.fault("left mounted", line);
+        }
+        Ok(match planned.code {
+            Some(0) => Verdict::Nothing,
+            Some(2) => Verdict::Changes,
+            _ => Verdict::Refused,
+        })
+    }
+
+    fn refused(&mut self, before: &Snapshot) -> Result<(), Fault> {
+        let applied = self.run("apply", &self.case.config);
+        if applied.code != Some(6) {
+            return self.fault("apply does what plan refuses", &gist(&applied.said));
+        }
+        match before.difference(&self.look()) {
+            Some(difference) => self.fault("a refused apply changes the target", &difference),
+            None => Ok(()),
+        }
+    }
+
+    fn accepted(&mut self, before: &Snapshot, is_nothing: bool) -> Result<(), Fault> {
+        let applied = self.run("apply", &self.case.config);
+        if applied.code != Some(0) {
+            return self.fault("apply fails", &gist(&applied.said));
+        }
+        if is_nothing && let Some(difference) = before.difference(&self.look()) {
+            return self.fault("nothing to do, but apply changes the target", &difference);
+        }
+        if let Some(difference) = self
+            .outside
+            .difference(&Snapshot::of(&self.directory.join("outside")))
+        {
+            return self.fault("apply writes outside of the target", &difference);
+        }
+        // What is to be wiped is to be wiped each time.
+        let calm = without_wipes(&self.case.config);
+        let again = self.run("plan", &calm);
+        match again.code {
+            Some(0) => {}
+            Some(2) => return self.fault("does not converge", &changes(&again.out)),
+            _ => return self.fault("the second plan refuses", &gist(&again.said)),
+        }
+        if calm == self.case.config {
+            return Ok(());
+        }
+        let again = self.run("plan", &self.case.config);
+        if !matches!(again.code, Some(0 | 2)) {
+            return self.fault("the second plan with wipes refuses", &gist(&again.said));
+        }
+        let applied = self.run("apply", &self.case.config);
+        if applied.code != Some(0) {
+            return self.fault("the second apply with wipes fails", &gist(&applied.said));
+        }
+        Ok(())
+    }
+
+    fn look(&self) -> Snapshot {
+        Snapshot::of(&self.directory.join("target"))
+    }
+
+    fn run(&mut self, act: &str, config: &Value) -> Ended {
+        let target = self.directory.join("target");
+        let mut command = Command::new("timeout");
+        command.args([
+            "-k",
+            "5",
+            LIMIT,
+            env!("CARGO_BIN_EXE_kindling"),
+            act,
+            "--offline",
+        ]);
+        match &self.case.target {
+            Target::Tree => {
+                command.arg("--root").arg(target.join("root"));
+            }
+            Target::Images(images) => {
+                for (device, file, size) in images {
+                    let size = size
+                        .as_ref()
+                        .map_or(String::new(), |size| format!(",size={size}"));
+                    let file = target.join(file);
+                    command
+                        .arg("--image")
+                        .arg(format!("{device}={}{size}", file.display()));
+                }
+            }
+        }
+        let path = self.directory.join("config.ign");
+        fs::write(&path, serde_json::to_vec_pretty(config).expect("JSON")).expect("a file");
+        command.arg(&path).env("LC_ALL", "C.UTF-8");
+        let ended = Ended::of(command);
+        self.log.push(format!(
+            "--- {act}: exit {:?}\n{}{}",
+            ended.code, ended.out, ended.said
+        ));
+        ended
+    }
+
+    fn fault<T>(&self, kind: &str, detail: &str) -> Result<T, Fault> {
+        let steps: String = self
+            .case
+            .steps
+            .iter()
+            .map(|step| format!("  {step}\n"))
+            .collect();
+        let config = serde_json::to_string_pretty(&self.case.config).expect("JSON");
+        Err(Fault {
+            kind: format!("{kind}: {}", plain(detail)),
+            story: format!(
+                "{kind}: {detail}\ntarget: {:?}\nmade by:\n{steps}config:\n{config}\nbefore:\n{}{}",
+                self.case.target,
+                self.start,
+                self.log.join("\n")
+            ),
+        })
+    }
+}
+
+/// A config that destroys nothing for the sake of it.
+fn without_wipes(config: &Value) -> Value {
+    let mut calm = config.clone();
+    let lists = [
+        ("/storage/directories", "overwrite"),
+        ("/storage/disks", "wipeTable"),
+        ("/storage/filesystems", "wipeFilesystem"),
+    ];
+    for (list, key) in lists {
+        let entries = calm.pointer_mut(list).and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten() {
+            if entry.get(key) == Some(&json!(true)) {
+                entry[key] = json!(false);
+            }
+        }
+    }
+    calm
+}
+
+/// Mounts that can be seen, by mount point.
+fn mounts() -> String {
+    let text = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+    let points = text.lines().filter_map(|line| line.split(' ').nth(4));
+    points.map(|point| format!("{point}\n")).collect()
+}
+
+/// What an output says in a line or two.
+fn gist(said: &str) -> String {
+    let wanted = |line: &&str| {
+        ["error", "cannot", "failed", "refused", "conflict"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let lines: Vec<&str> = said.lines().filter(wanted).take(2).collect();
+    match lines.is_empty() {
+        true => said.lines().last().unwrap_or_default().to_owned(),
+        false => lines.join(" / "),
+    }
+}
+
+/// The lines of a plan that show a change.
+fn changes(out: &str) -> String {
+    let is_change = |line: &&str| matches!(line.trim_start().chars().next(), Some('+' | '~' | '-'));
+    let lines: Vec<&str> = out
+        .lines()
+        .filter(is_change)
+        .map(str::trim)
+        .take(2)
+        .collect();
+    lines.join(" / ")
+}
+
+/// Without names and numbers, so that faults of one kind look alike.
+fn plain(detail: &str) -> String {
+    let first = detail.lines().take(2).collect::<Vec<_>>().join(" ");
+    let word = |word: &str| match word.contains(['/', '"', '[', '"', '='])
+        || word.chars().any(|c| c.is_ascii_digit())
+    {
+        true => "_".to_owned(),
+        false => crate::wishes::anonymous(word),
+    };
+    first
+        .split_whitespace()
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
