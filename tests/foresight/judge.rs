@@ -97,7 +97,7 @@ impl<'a> Round<'a> {
     fn judge(mut self) -> Result<Verdict, Fault> {
         let before = self.look();
         self.start = before.listing();
-        let mounts = mounts();
+        let mounts = mount_points();
         let planned = self.run("plan", &self.case.config);
         if let Some(difference) = before.difference(&self.look()) {
             return self.fault("plan changes the target", &difference);
@@ -107,10 +107,8 @@ impl<'a> Round<'a> {
             Some(6) => self.refused(&before)?,
             _ => return self.fault("plan ends otherwise", &gist(&planned.said)),
         }
-        if let Some(line) = crate::judge::mounts()
-            .lines()
-            .find(|line| !mounts.contains(line))
-        {
+        let left = mount_points();
+        if let Some(line) = left.lines().find(|line| !mounts.contains(line)) {
             return self.fault("left mounted", line);
         }
         Ok(match planned.code {
@@ -174,14 +172,11 @@ impl<'a> Round<'a> {
     fn run(&mut self, act: &str, config: &Value) -> Ended {
         let target = self.directory.join("target");
         let mut command = Command::new("timeout");
-        command.args([
-            "-k",
-            "5",
-            LIMIT,
-            env!("CARGO_BIN_EXE_kindling"),
-            act,
-            "--offline",
-        ]);
+        command.args(["-k", "5", LIMIT]);
+        // Another build of the program, such as one of an earlier commit.
+        let other = std::env::var_os("KINDLING_FORESIGHT_BINARY");
+        command.arg(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_kindling").into()));
+        command.args([act, "--offline"]);
         match &self.case.target {
             Target::Tree => {
                 command.arg("--root").arg(target.join("root"));
@@ -249,8 +244,8 @@ fn without_wipes(config: &Value) -> Value {
 }
 
 /// Mounts that can be seen, by mount point.
-fn mounts() -> String {
-    let text = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+fn mount_points() -> String {
+    let text = fs::read_to_string("/proc/thread-self/mountinfo").expect("mounts");
     let points = text.lines().filter_map(|line| line.split(' ').nth(4));
     points.map(|point| format!("{point}\n")).collect()
 }

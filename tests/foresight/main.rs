@@ -5,6 +5,7 @@
 //!
 //! `KINDLING_FORESIGHT_ROUNDS` asks for another number of rounds, `KINDLING_FORESIGHT_SEED` for other ones,
 //! `KINDLING_FORESIGHT_ROUND` repeats one of them, `KINDLING_FORESIGHT_FAULTS` is how many kinds of fault end a run.
+//! `KINDLING_FORESIGHT_BINARY` names another build of the program.
 #![allow(
     clippy::print_stdout,
     reason = "a test that fails shows how far it came"
