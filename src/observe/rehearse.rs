@@ -6,9 +6,9 @@ use crate::facts::rehearsal::{Rehearsal, Request};
 use crate::host::Command;
 use crate::host::command::CommandFailure;
 use std::fs::File;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tempfile::NamedTempFile;
 
 const GIB: u64 = 1024 * 1024 * 1024;
 /// Longer than any of these takes on a slow machine.
@@ -25,14 +25,14 @@ pub fn rehearse(requests: Vec<Request>) -> Vec<Rehearsal> {
 fn rehearse_one(request: Request) -> Option<Rehearsal> {
     let flags = flags(&request)?;
     let file = blank_file(request.bytes)?;
-    let path = file.path();
-    let objection = match run(&request, flags, path) {
+    let path = path_of(&file);
+    let objection = match run(&request, flags, &path) {
         Ok(()) if WRITES_NOTHING.iter().any(|flag| flags.contains(flag)) => smaller(&request),
-        Ok(()) => mismatch(&request, path),
+        Ok(()) => mismatch(&request, file),
         // A program that does not run, or too long, has said nothing about the request.
         Err(error) => {
             let failure = error.downcast_ref::<CommandFailure>()?;
-            Some(words(failure, path))
+            Some(words(failure, &path))
         }
     };
     Some(Rehearsal { request, objection })
@@ -55,8 +55,8 @@ fn smaller(request: &Request) -> Option<String> {
         return None;
     }
     let file = blank_file(GIB)?;
-    run(request, &[], file.path()).ok()?;
-    mismatch(request, file.path())
+    run(request, &[], &path_of(&file)).ok()?;
+    mismatch(request, file)
 }
 
 /// Options may name devices, which some programs would write to as well.
@@ -84,15 +84,22 @@ fn flags(request: &Request) -> Option<&'static [&'static str]> {
     }
 }
 
-fn blank_file(bytes: u64) -> Option<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix("kindling-rehearsal-");
-    let file = builder
-        .tempfile()
-        .or_else(|_| builder.tempfile_in(OTHER_DIRECTORY))
+/// A file without a name, so that nothing of it is left however we end.
+fn blank_file(bytes: u64) -> Option<File> {
+    let file = tempfile::tempfile()
+        .or_else(|_| tempfile::tempfile_in(OTHER_DIRECTORY))
         .ok()?;
-    file.as_file().set_len(bytes).ok()?;
+    file.set_len(bytes).ok()?;
     Some(file)
+}
+
+/// By this path other programs open a file that we have open.
+fn path_of(file: &File) -> PathBuf {
+    PathBuf::from(format!(
+        "/proc/{}/fd/{}",
+        std::process::id(),
+        file.as_raw_fd()
+    ))
 }
 
 /// What the program said, without the name of the file.
@@ -124,8 +131,7 @@ fn is_noise(line: &str) -> bool {
 }
 
 /// What the program made other than was asked for.
-fn mismatch(request: &Request, path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
+fn mismatch(request: &Request, mut file: File) -> Option<String> {
     let found = superblock::probe(&mut file).ok()?;
     let label = found.label.as_deref().unwrap_or("");
     let uuid = plain(found.uuid.as_deref().unwrap_or(""));
