@@ -177,15 +177,12 @@ fn hand_over_home(
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let home = root.open_at(place, flags, Mode::empty())?;
-    if fstat(&home)?.st_uid != before.uid {
-        return Ok(());
-    }
     hand_over(&home, before, after)?;
-    let gid = match fstat(&home)?.st_gid {
-        gid if gid == before.gid => after.gid,
-        gid => gid,
-    };
-    Ok(own(&home, after.uid, gid)?)
+    let stat = fstat(&home)?;
+    let swap = |id, old, new| if id == old { new } else { id };
+    let uid = swap(stat.st_uid, before.uid, after.uid);
+    let gid = swap(stat.st_gid, before.gid, after.gid);
+    Ok(own(&home, uid, gid)?)
 }
 
 fn hand_over(directory: &OwnedFd, before: &User, after: &UserRecord) -> anyhow::Result<()> {
