@@ -10,7 +10,7 @@ packages_of() {
         demo)  echo python3 e2fsprogs xfsprogs btrfs-progs dosfstools util-linux mount fdisk gdisk passwd ;;
         test)  echo mdadm cryptsetup-bin clevis clevis-luks clevis-tpm2 jose tang swtpm swtpm-tools tpm2-tools lvm2 dmsetup kpartx \
                     curl socat gnupg openssh-client nginx-light tinyproxy-bin tftpd-hpa dnsmasq-base iproute2 user-mode-linux busybox-static udev kmod openssl python3 python3-venv procps \
-                    xorriso udftools ;;
+                    xorriso udftools qemu-utils systemd ;;
         lint)  echo shellcheck ;;
         boot)  echo mmdebstrap dracut dracut-network linux-image-cloud-amd64 systemd udev dbus kmod iproute2 \
                     e2fsprogs xfsprogs dosfstools btrfs-progs fdisk gdisk passwd mdadm cryptsetup-bin python3 \
