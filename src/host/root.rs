@@ -71,7 +71,8 @@ impl TargetRoot {
     pub fn read(&self, path: &str) -> std::io::Result<Option<String>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         let file = match self.open_at(path, flags, Mode::empty()) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            // ENXIO: a socket, or a device node without a device.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO) => return Ok(None),
             other => std::fs::File::from(other?),
         };
         if !file.metadata()?.is_file() {
@@ -175,6 +176,28 @@ mod tests {
             std::fs::read_dir(outside.path()).expect("readable").count(),
             0
         );
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let root = TargetRoot::new(dir.path());
+        std::fs::write(dir.path().join("file"), "text").expect("a file");
+        std::fs::create_dir(dir.path().join("directory")).expect("a directory");
+        let socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket"));
+        drop(socket.expect("a socket"));
+        nix::unistd::mkfifo(&dir.path().join("fifo"), Mode::S_IRUSR).expect("a FIFO");
+        for (path, text) in [
+            ("/file", Some("text")),
+            ("/directory", None),
+            ("/socket", None),
+            ("/fifo", None),
+            ("/file/below", None),
+            ("/missing", None),
+        ] {
+            let read = root.read(path).expect("no error");
+            assert_eq!(read.as_deref(), text, "{path}");
+        }
     }
 
     #[test]
