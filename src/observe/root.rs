@@ -500,7 +500,12 @@ fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
         let path = format!("{UNIT_DIRECTORY}/{name}");
         let wanted_by = [".wants", ".requires", ".upholds"];
         if wanted_by.iter().any(|suffix| name.ends_with(suffix)) {
-            enabled.extend(names(root, &path)?);
+            // systemctl removes links, and leaves other nodes in place.
+            let below = names(root, &path)?;
+            let links = below
+                .into_iter()
+                .filter(|unit| is_link(root, &format!("{path}/{unit}")));
+            enabled.extend(links);
         } else if let Some(unit) = alias_target(root, &path)?
             && unit != name
         {
@@ -510,6 +515,11 @@ fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
     let templates: Vec<String> = enabled.iter().filter_map(|unit| template(unit)).collect();
     enabled.extend(templates);
     Ok(enabled)
+}
+
+fn is_link(root: &TargetRoot, path: &str) -> bool {
+    let link = root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty());
+    link.is_ok_and(|link| readlinkat(&link, "").is_ok())
 }
 
 fn alias_target(root: &TargetRoot, path: &str) -> nix::Result<Option<String>> {

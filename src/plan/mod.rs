@@ -5,6 +5,7 @@ pub mod ahead;
 pub mod bodies;
 pub mod claims;
 pub mod content;
+pub mod databases;
 pub mod describe;
 pub mod devices;
 pub mod digest;

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Drafts all operations on nodes.
 pub fn plan(draft: &mut Draft<'_>) {
     refuse_unsupported(draft);
+    databases::check(draft);
     let ground = Ground::of(draft);
     let entries = entries(draft, &ground);
     let units = units::files_written(draft.document.config(), &ground);

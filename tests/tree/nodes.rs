@@ -1,6 +1,6 @@
 //! Directories, files and links.
 
-use super::Target;
+use super::{Target, texts};
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
 
@@ -534,4 +534,47 @@ fn bare_trees_refuse_disks_unless_told_to_skip() {
     );
     let planned = target.plan_scope(&config, TreeOnly, true);
     assert!(planned.refusals.is_empty() && planned.operations.is_empty());
+}
+
+#[test]
+fn account_databases_are_not_replaced_beside_accounts() {
+    let passwd = json!({"users": [{"name": "core"}]});
+    let file = |path: &str, rest: Value| {
+        let mut file = json!({"path": path, "overwrite": true, "contents": {"source": "data:,x"}});
+        file.as_object_mut()
+            .expect("an object")
+            .extend(rest.as_object().expect("an object").clone());
+        json!({"passwd": passwd, "storage": {"files": [file]}})
+    };
+    let appends = json!({"overwrite": false, "contents": {}, "append": [{"source": "data:,x"}]});
+    let node = |list: &str, node: Value| json!({"passwd": passwd, "storage": {list: [node]}});
+    for (config, refused) in [
+        (file("/etc/passwd", json!({})), Some("/etc/passwd")),
+        (file("/link/shadow", json!({})), Some("/link/shadow")),
+        (file("/etc/gshadow", appends.clone()), Some("/etc/gshadow")),
+        (file("/etc/group", appends), None),
+        (file("/etc/passwd-", json!({})), None),
+        (
+            node(
+                "links",
+                json!({"path": "/etc/group", "target": "x", "overwrite": true}),
+            ),
+            Some("/etc/group"),
+        ),
+        (
+            node("directories", json!({"path": "/etc/shadow"})),
+            Some("/etc/shadow"),
+        ),
+    ] {
+        let target = Target::blank();
+        target
+            .write("/etc/group", "root:x:0:\n")
+            .link("/link", "etc");
+        let told = texts(&target.plan(&config).refusals).join("\n");
+        let wanted = refused.map(|path| format!("cannot replace {path}"));
+        match wanted {
+            Some(wanted) => assert!(told.contains(&wanted), "{told}\n{config}"),
+            None => assert!(!told.contains("cannot replace"), "{told}\n{config}"),
+        }
+    }
 }

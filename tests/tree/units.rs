@@ -96,6 +96,17 @@ fn enabled_units_are_disabled() {
     );
 }
 
+/// `systemctl disable` removes links only: a file there would be something to do in every run.
+#[test]
+fn files_where_links_belong_enable_nothing() {
+    let target = Target::blank();
+    target.write(&format!("{UNITS}/multi-user.target.wants/on.service"), "");
+    let planned = target.plan(&units(json!([{"name": "on.service", "enabled": false}])));
+    let changes = planned.changes();
+    let mut disables = changes.iter().filter(|c| c.contains("disable unit"));
+    assert_eq!(disables.next(), None, "{changes:?}");
+}
+
 #[test]
 fn present_units_are_replaced_and_unmasked() {
     let target = Target::blank();
