@@ -7,7 +7,7 @@
 use super::op::*;
 use super::paths::{DIRECTORY_MODE, Ground, Made, refuse_path};
 use super::permissions::{self, FILE_MODE, Names};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, mounts, units};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};

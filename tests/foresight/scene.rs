@@ -9,9 +9,9 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use std::fmt;
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -88,7 +88,13 @@ impl Step {
             }
             Step::File(path, text, rights) => {
                 let at = tree.place(path)?;
-                fs::write(at.path(), text)?;
+                // A link that is there already may lead out of the tree.
+                let mut options = File::options();
+                options.write(true).create(true).truncate(true);
+                let mut file = options
+                    .custom_flags(OFlag::O_NOFOLLOW.bits())
+                    .open(at.path())?;
+                file.write_all(text.as_bytes())?;
                 give(&at.path(), *rights)
             }
             Step::Link(path, to) => symlink(to, tree.place(path)?.path()),
