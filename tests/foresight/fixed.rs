@@ -29,7 +29,7 @@ fn distribution() -> Vec<Step> {
         ),
         file(
             "/etc/login.defs",
-            "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\n",
+            "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\nUSERGROUPS_ENAB yes\n",
         ),
         Step::Directory("/usr/lib/systemd/system".into(), Rights(0, 0, 0o755)),
         file(
