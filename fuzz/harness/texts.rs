@@ -24,7 +24,7 @@ pub fn config(input: &[u8]) -> Option<Document> {
     // What cannot be read at all is refused in one word.
     let is_refused = matches!(
         parsed.outcome,
-        Err(ParseError::Empty | ParseError::BadVersion | ParseError::Unsupported(_))
+        Err(ParseError::Empty | ParseError::BadVersion(_) | ParseError::Unsupported(_))
     );
     assert!(
         is_refused || parsed.findings.is_fatal() == parsed.outcome.is_err(),

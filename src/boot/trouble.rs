@@ -21,6 +21,21 @@ pub struct Trouble {
     pub more: usize,
 }
 
+/// An act and its cause. A cause that begins with the act, and says more of it, takes its place: "obtain the config" and
+/// "cannot obtain the config from platform x: y" are "obtain the config from platform x" and "y".
+fn said_once(act: String, cause: String) -> (String, String) {
+    let repeated = cause.strip_prefix("cannot ").and_then(|more| {
+        let rest = more.strip_prefix(act.as_str())?;
+        rest.starts_with([' ', ':'])
+            .then(|| more.split_once(": "))
+            .flatten()
+    });
+    match repeated {
+        Some((act, cause)) => (act.to_owned(), cause.to_owned()),
+        None => (act, cause),
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: {}", self.act, self.cause)?;
@@ -39,9 +54,10 @@ impl std::error::Error for Trouble {}
 impl Trouble {
     /// An act that failed, outside any operation.
     pub fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
+        let (act, cause) = said_once(act.into(), format!("{error:#}"));
         Self {
-            act: act.into(),
-            cause: format!("{error:#}"),
+            act,
+            cause,
             origin: None,
             remedy: remedy(error, Place::Boot),
             more: 0,
@@ -92,11 +108,14 @@ impl Trouble {
 
     /// References that cannot be followed.
     pub fn render(error: &RenderError) -> Self {
-        let invalid = matches!(
-            *error.reason,
-            RenderReason::Invalid { .. } | RenderReason::MergedInvalid
-        );
-        match error.findings.last().filter(|_| invalid) {
+        let said = error.findings.last().filter(|last| match &*error.reason {
+            RenderReason::Invalid { reference, .. } => {
+                last.source == reference.url && last.findings.is_fatal()
+            }
+            RenderReason::MergedInvalid => true,
+            _ => false,
+        });
+        match said {
             Some(last) => Self::invalid(&last.source, &last.findings, &error.reason),
             None => Self {
                 act: "obtain the config".into(),
@@ -125,6 +144,41 @@ impl From<anyhow::Error> for Trouble {
         match error.downcast::<Trouble>() {
             Ok(trouble) => trouble,
             Err(error) => Trouble::of("go on", &error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_act_is_said_once() {
+        let cases = [
+            (
+                "obtain the config",
+                "timed out",
+                "cannot obtain the config: timed out",
+            ),
+            (
+                "obtain the config",
+                "cannot obtain the config from platform x: timed out",
+                "cannot obtain the config from platform x: timed out",
+            ),
+            (
+                "create user a",
+                "cannot create user a: full",
+                "cannot create user a: full",
+            ),
+            (
+                "create user a",
+                "cannot create user ab: full",
+                "cannot create user a: cannot create user ab: full",
+            ),
+        ];
+        for (act, cause, expected) in cases {
+            let trouble = Trouble::of(act, &anyhow::anyhow!(cause));
+            assert_eq!(trouble.to_string(), expected);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 mod mask;
 
-use crate::config::{Finding, Findings, ParseError, Parsed, Position, Severity, Version};
+use crate::config::{Finding, Findings, JsonPath, ParseError, Parsed, Position, Severity};
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use mask::{Excerpt, Secrecy};
 use serde_json::{Value, json};
@@ -56,7 +56,10 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
         let report = report(judged, &lines, finding);
         let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
     }
-    if let Some((problem, remedy)) = refusal(judged) {
+    if let Some(finding) = judged.error.and_then(about_version) {
+        let report = report(judged, &lines, &finding);
+        let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
+    } else if let Some((problem, remedy)) = refusal(judged) {
         let report = [
             Level::ERROR
                 .primary_title(problem)
@@ -97,56 +100,30 @@ pub fn json(judged: &Judged<'_>) -> Value {
         value.insert("problem".into(), json!(problem));
         value.insert("help".into(), json!(remedy));
     }
+    let position = judged.error.and_then(ParseError::version_position);
+    if let (Some(value), Some(Position { line, column })) = (value.as_object_mut(), position) {
+        value.insert("line".into(), json!(line));
+        value.insert("column".into(), json!(column));
+    }
     value
 }
 
 /// What is wrong with a text as a whole, and what to do.
 pub(super) fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
-    let versions: Vec<&str> = Version::ALL.iter().map(|v| v.as_str()).collect();
-    let versions = versions.join(", ");
-    let error = judged.error?;
-    let remedy = match error {
-        ParseError::Empty => {
-            "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
-        }
-        ParseError::BadVersion => {
-            format!("ignition.version must be one of {versions}")
-        }
-        ParseError::Unsupported(version) => match of_another_age(version) {
-            Some(remedy) => format!("{remedy}; accepted are {versions}"),
-            None => format!("accepted are {versions}"),
-        },
-        ParseError::Decode | ParseError::Invalid => return None,
-    };
-    let problem = match error {
-        ParseError::Unsupported(version) => format!("{error}: {}", version.escape_debug()),
-        _ => error.to_string(),
-    };
-    Some((problem, remedy))
+    judged.error?.advice()
 }
 
-/// What to do with a config of an older or newer version than those accepted.
-fn of_another_age(version: &str) -> Option<&'static str> {
-    let numbers = |version: &str| {
-        let mut numbers = version.split(['.', '-', '+']).map(str::parse::<u64>);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-    };
-    let newest = Version::ALL
-        .last()
-        .and_then(|newest| numbers(newest.as_str()))?;
-    match numbers(version)? {
-        (2, _) => Some(
-            "translate this config of version 2 to version 3 first, for example with ign-converter; `filesystem` \
-             of nodes, `networkd`, and the default of `overwrite` have changed",
-        ),
-        (0 | 1, _) => {
-            Some("this version is older than 2.0.0 and has to be translated to version 3 first")
-        }
-        numbers if numbers <= newest => None,
-        _ => Some(
-            "this version is newer than this program: update kindling, or write an accepted version",
-        ),
-    }
+/// The refusal of a version as a finding about the place of the version.
+fn about_version(error: &ParseError) -> Option<Finding> {
+    let position = error.version_position()?;
+    let (message, help) = error.advice()?;
+    Some(Finding {
+        severity: Severity::Error,
+        path: Some(JsonPath::root().join("ignition.version")),
+        position: Some(position),
+        message,
+        help: Some(help),
+    })
 }
 
 /// Origin and excerpt of a finding are one place; the renderer takes them for two and puts a
@@ -334,7 +311,7 @@ error at $.storage.disks.0.device, line 3 col 25: disk device is required
             (
                 r#"{"ignition":{"version":"3.9.0"}}"#,
                 format!(
-                    "error: unsupported config version: 3.9.0; this version is newer than this program: update \
+                    "error: unsupported config version: 3.9.0; this version is newer than those this program knows: update \
                      kindling, or write an accepted version; accepted are {accepted}\n"
                 ),
             ),

@@ -111,7 +111,11 @@ pub fn load_text(
 /// A config that is not trusted is something else than one that cannot be used.
 pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     let is_distrust = error.chain().any(|cause| {
-        cause.is::<Distrust>() || matches!(cause.downcast_ref(), Some(FetchError::Untrusted { .. }))
+        cause.is::<Distrust>()
+            || matches!(cause.downcast_ref(), Some(FetchError::Untrusted { .. }))
+            || cause
+                .downcast_ref::<top::LoadError>()
+                .is_some_and(top::LoadError::is_untrusted)
     });
     match is_distrust {
         true => Exit::NotValid,

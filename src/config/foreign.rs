@@ -76,6 +76,12 @@ const UTF_16: Foreign = Foreign {
     help: "save it as UTF-8 without a byte order mark",
 };
 const CHECK_SOURCE: &str = "check the path or URL that the config comes from";
+const CLOUD_INIT: &str = "cloud-init reads it, this program does not; write what it does as an Ignition config, for \
+                          example in Butane";
+const MIME: Foreign = Foreign {
+    what: "this is a MIME message, as cloud-init takes it",
+    help: "give the Ignition config in it by itself",
+};
 const BUTANE: Foreign = Foreign {
     what: "this is a Butane config",
     help: "translate it first: butane --strict < config.bu > config.ign",
@@ -87,8 +93,21 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
         "#cloud-config",
         Foreign {
             what: "this is a cloud-config",
-            help: "cloud-init reads it, this program does not; write what it does as an Ignition config, for example \
-                   in Butane",
+            help: CLOUD_INIT,
+        },
+    ),
+    (
+        "## template:",
+        Foreign {
+            what: "this is a template of cloud-init",
+            help: CLOUD_INIT,
+        },
+    ),
+    (
+        "#include",
+        Foreign {
+            what: "this is an include file of cloud-init",
+            help: "name the URL of a config in ignition.config.replace or ignition.config.merge of a config",
         },
     ),
     (
@@ -98,20 +117,8 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
             help: "put it into storage.files of a config, with a unit that runs it",
         },
     ),
-    (
-        "Content-Type:",
-        Foreign {
-            what: "this is a MIME message, as cloud-init takes it",
-            help: "give the Ignition config in it by itself",
-        },
-    ),
-    (
-        "MIME-Version:",
-        Foreign {
-            what: "this is a MIME message, as cloud-init takes it",
-            help: "give the Ignition config in it by itself",
-        },
-    ),
+    ("Content-Type:", MIME),
+    ("MIME-Version:", MIME),
     (
         "-----BEGIN",
         Foreign {
@@ -133,6 +140,9 @@ pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
     if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Some(*foreign);
     }
+    if let [0, b'{' | b'#', ..] | [b'{' | b'#', 0, ..] = text {
+        return Some(UTF_16);
+    }
     if text.iter().take(HEAD_BYTES).any(|byte| *byte == 0) {
         return Some(Foreign {
             what: "this is binary data",
@@ -144,8 +154,41 @@ pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
         let start = head.trim_start().get(..beginning.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(beginning))
     };
+    if is_base64(text) {
+        return Some(Foreign {
+            what: "this is JSON in base64",
+            help: "decode it first, with `base64 -d`",
+        });
+    }
     let known = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning));
     known.map(|(_, foreign)| *foreign).or_else(|| yaml(&head))
+}
+
+/// True for base64 of a text that begins with `{"`, or with `{` and a blank or line end.
+fn is_base64(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(byte);
+    let beginnings: [&[u8]; 5] = [b"eyJ", b"eyI", b"eyA", b"ewo", b"ew0"];
+    beginnings.iter().any(|start| text.starts_with(start)) && text.iter().all(is_digit)
+}
+
+/// What to do about the byte at `offset` that does not fit, where people often write it.
+pub(super) fn help_at(text: &[u8], offset: usize) -> Option<&'static str> {
+    const QUOTES: &[&str] = &["\u{201c}", "\u{201d}", "\u{2018}", "\u{2019}", "'"];
+    let rest = text.get(offset..)?;
+    if QUOTES
+        .iter()
+        .any(|quote| rest.starts_with(quote.as_bytes()))
+    {
+        return Some("strings and keys are in straight double quotes (\")");
+    }
+    let is_comment = rest.starts_with(b"//") || rest.starts_with(b"/*") || rest.starts_with(b"#");
+    if is_comment {
+        return Some("JSON has no comments; remove it");
+    }
+    let before = text[..offset].iter().rev();
+    let comma = before.copied().find(|byte| !byte.is_ascii_whitespace()) == Some(b',');
+    (comma && rest.starts_with(b"}") || comma && rest.starts_with(b"]"))
+        .then_some("remove the comma before it")
 }
 
 /// How much of a text is looked at.
@@ -155,6 +198,9 @@ const HEAD_BYTES: usize = 64 * 1024;
 fn yaml(head: &str) -> Option<Foreign> {
     let keys: Vec<&str> = head.lines().filter_map(top_level_key).collect();
     let has = |key: &str| keys.contains(&key);
+    if has("MIME-Version") || has("Content-Type") {
+        return Some(MIME);
+    }
     if has("variant") {
         return Some(BUTANE);
     }
@@ -179,22 +225,30 @@ fn yaml(head: &str) -> Option<Foreign> {
             help: "write what it does as an Ignition config, for example in Butane",
         });
     }
-    let of_container_linux = [
+    if [
         "etcd",
         "flannel",
         "docker",
         "update",
         "locksmith",
         "networkd",
-        "storage",
-        "systemd",
-        "passwd",
-        "ignition",
-    ];
-    if of_container_linux.iter().any(|key| has(key)) {
+    ]
+    .iter()
+    .any(|key| has(key))
+    {
+        return Some(Foreign {
+            what: "this is YAML, probably a Container Linux Config",
+            help: "rewrite it as a Butane config, and translate that: butane --strict < config.bu > config.ign",
+        });
+    }
+    if ["storage", "systemd", "passwd", "ignition"]
+        .iter()
+        .any(|key| has(key))
+    {
         return Some(Foreign {
             what: "this is YAML, a Container Linux Config or a Butane config without `variant` and `version`",
-            help: "add these two keys, and translate it: butane --strict < config.bu > config.ign",
+            help: "with these two keys a Butane config is translated by: butane --strict < config.bu > config.ign; a \
+                   Container Linux Config has to be rewritten as one",
         });
     }
     (!keys.is_empty()).then_some(Foreign {
@@ -219,7 +273,13 @@ mod tests {
 
     #[test]
     fn texts_are_recognised() {
-        let cases: [(&[u8], Option<&str>); 22] = [
+        let cases: [(&[u8], Option<&str>); 28] = [
+            (b"{\0\"\0", Some("UTF-16")),
+            (b"## template: jinja\n#cloud-config\n", Some("template")),
+            (b"#include\nhttps://h/c\n", Some("include file")),
+            (b"eyJpZ25pdGlvbiI6e319Cg==\n", Some("base64")),
+            (b"storage:\n  files: []\n", Some("without `variant`")),
+            (b"From nobody Thu\nMIME-Version: 1.0\n", Some("MIME")),
             (b"\xef\xbb\xbf{}", Some("byte order mark")),
             (b"\xff\xfe{\0}\0", Some("UTF-16")),
             (b"\x1f\x8b\x08\0", Some("gzip")),
@@ -254,6 +314,27 @@ mod tests {
                     what.is_some_and(|what| what.contains(word)),
                     "{word}: {what:?}"
                 ),
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_do_not_fit_get_help() {
+        let cases = [
+            ("{\u{201c}a\u{201d}: 1}", 1, Some("straight double quotes")),
+            ("{'a': 1}", 1, Some("straight double quotes")),
+            ("// x\n{}", 0, Some("no comments")),
+            ("{ # x\n}", 2, Some("no comments")),
+            ("[1, ]", 4, Some("comma")),
+            ("{}}", 2, None),
+            ("", 0, None),
+            ("{", 1, None),
+        ];
+        for (text, offset, want) in cases {
+            let help = help_at(text.as_bytes(), offset);
+            match want {
+                None => assert_eq!(help, None, "{text}"),
+                Some(word) => assert!(help.is_some_and(|h| h.contains(word)), "{text}: {help:?}"),
             }
         }
     }

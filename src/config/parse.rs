@@ -11,6 +11,7 @@ use super::path::Path;
 use super::read::{Reading, read};
 use super::rules;
 use super::shape::{Kind, PREAMBLE, ROOT};
+use super::stated::{Language, StatedVersion};
 use super::structure;
 use super::tree::Tree;
 use super::upward;
@@ -38,10 +39,10 @@ pub enum ParseError {
     Decode,
     /// `ignition.version` is absent or malformed.
     #[error("invalid config version (couldn't parse)")]
-    BadVersion,
-    /// A version, held here, that is not accepted.
+    BadVersion(StatedVersion),
+    /// A version that is not accepted.
     #[error("unsupported config version")]
-    Unsupported(String),
+    Unsupported(StatedVersion),
     /// At least one rule is broken.
     #[error("config is not valid")]
     Invalid,
@@ -81,8 +82,9 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
         Ok(typed) => typed,
         Err(message) => return refusal(ParseError::Decode, vec![error(message)]),
     };
-    let judged = rules::meaning(&config, version).into_iter();
-    let judged = judged.chain(duplicates);
+    let meaning = rules::meaning(&config, version);
+    let duplicates = rules::not_judged(duplicates, &meaning);
+    let judged = meaning.into_iter().chain(duplicates);
     let judged = judged.filter(|f| !misfits.iter().any(|m| follows(f, m)));
     findings.extend(judged.map(|f| placed(f, &places, &lines)));
     findings.append(&mut warnings);
@@ -158,12 +160,20 @@ fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Findi
     if !shadowed.is_empty() {
         return Err((ParseError::Decode, shadowed));
     }
-    let text = root
-        .member("ignition")
-        .map_or("", |i| i.member_text("version"));
-    Version::parse(text).map_err(|e| match e {
-        VersionError::Malformed => (ParseError::BadVersion, Vec::new()),
-        VersionError::Unsupported => (ParseError::Unsupported(text.into()), Vec::new()),
+    let ignition = root.member("ignition");
+    let version = ignition.map_or("", |i| i.member_text("version"));
+    Version::parse(version).map_err(|e| {
+        let place = ignition.map(|i| i.member("version").unwrap_or(i).at);
+        let stated = |language| StatedVersion {
+            text: version.into(),
+            position: place.map(|at| lines.position(at.offset)),
+            language,
+        };
+        let error = match e {
+            VersionError::Malformed => ParseError::BadVersion(stated(Language::of(text))),
+            VersionError::Unsupported => ParseError::Unsupported(stated(None)),
+        };
+        (error, Vec::new())
     })
 }
 
@@ -195,7 +205,9 @@ fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
     let position = Some(lines.position(offset(e.offset)));
     Finding {
         position,
-        help: e.help,
+        help: e
+            .help
+            .or_else(|| foreign::help_at(text, e.offset).map(String::from)),
         ..error(e.message)
     }
 }

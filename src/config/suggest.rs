@@ -21,9 +21,11 @@ pub(crate) fn for_unknown_key(
     let likeness =
         |version| closest(of, key, version).map(|name| format!("did you mean `{name}`?"));
     of_butane(of, key)
-        .or_else(|| elsewhere(of, key, version))
+        .or_else(|| elsewhere(of, key, version).filter(|_| has_one_place(key, version)))
         .or_else(|| likeness(version))
         .or_else(|| likeness(LATEST_VERSION))
+        .or_else(|| elsewhere(of, key, version))
+        .or_else(|| of_butane_elsewhere(of, key))
 }
 
 /// Keys that only Butane has, where configs in JSON have others.
@@ -74,18 +76,87 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Where a key belongs that no member here has: the one other place that has it.
+/// Help for a key that is spelled as in Butane and belongs elsewhere.
+fn of_butane_elsewhere(of: &'static ObjectType, key: &str) -> Option<String> {
+    if !key.contains('_') {
+        return None;
+    }
+    let name = name_spelled(&ROOT, key)?;
+    let places = in_words(&places(of, name, LATEST_VERSION))?;
+    Some(format!(
+        "did you mean `{name}`, which belongs {places}? `{key}` is the spelling of Butane"
+    ))
+}
+
+/// The name of the member that Butane spells as `snake`.
+fn name_spelled(of: &'static ObjectType, snake: &str) -> Option<&'static str> {
+    let own = of
+        .fields
+        .iter()
+        .find(|field| snake_case(field.name) == snake);
+    own.map(|field| field.name).or_else(|| {
+        let mut inner = of.fields.iter().filter_map(|field| field.object_type());
+        inner.find_map(|inner| name_spelled(inner, snake))
+    })
+}
+
+/// More places than this are no help.
+const MAX_PLACES: usize = 3;
+
+/// Where a key belongs that no member here has.
 fn elsewhere(of: &'static ObjectType, key: &str, version: Version) -> Option<String> {
-    let mut places = Vec::new();
-    collect_places(&ROOT, key, version, "", &mut places);
-    match places.as_slice() {
-        [place] if !std::ptr::eq(of, place.of) && place.path.is_empty() => {
-            Some(format!("`{key}` belongs at the top level"))
+    let found = places(of, key, version);
+    if !found.is_empty() {
+        return in_words(&found).map(|places| format!("`{key}` belongs {places}"));
+    }
+    let found = places(of, key, LATEST_VERSION);
+    let since = found
+        .iter()
+        .filter_map(|place| place.of.field(key))
+        .next()?;
+    let places = in_words(&found)?;
+    let since = since.since();
+    Some(format!(
+        "`{key}` belongs {places}, since version {since}; this document is written in {version}"
+    ))
+}
+
+/// True for a key that no two object types have; one of several may be a misspelling instead.
+fn has_one_place(key: &str, version: Version) -> bool {
+    let mut found = Vec::new();
+    collect_places(&ROOT, key, version, "", &mut found);
+    found.len() == 1
+}
+
+/// The places of `key` below `of` if there are any, else those anywhere: the ones that are least deep.
+fn places(of: &'static ObjectType, key: &str, version: Version) -> Vec<TypePlace> {
+    let mut found = Vec::new();
+    collect_places(&ROOT, key, version, "", &mut found);
+    found.retain(|place| !std::ptr::eq(of, place.of));
+    let mut below = Vec::new();
+    collect_places(of, key, version, "", &mut below);
+    if found.len() > 1 && !below.is_empty() {
+        found = below;
+    }
+    let depth = |place: &TypePlace| match place.path.as_str() {
+        "" => 0,
+        path => 1 + path.matches('.').count(),
+    };
+    let least = found.iter().map(depth).min().unwrap_or_default();
+    found.retain(|place| depth(place) == least);
+    found
+}
+
+/// `in `a`, `b` or `c``, unless these are too many.
+fn in_words(places: &[TypePlace]) -> Option<String> {
+    let quoted: Vec<String> = places.iter().map(|p| format!("`{}`", p.path)).collect();
+    match quoted.split_last()? {
+        _ if quoted.len() > MAX_PLACES => None,
+        (_, []) if places.iter().any(|place| place.path.is_empty()) => {
+            Some("at the top level".into())
         }
-        [place] if !std::ptr::eq(of, place.of) => {
-            Some(format!("`{key}` belongs in `{}`", place.path))
-        }
-        _ => None,
+        (last, []) => Some(format!("in {last}")),
+        (last, others) => Some(format!("in {} or {last}", others.join(", "))),
     }
 }
 
@@ -150,7 +221,23 @@ mod tests {
             "did you mean `sshAuthorizedKeys`? `ssh_authorized_keys` is the spelling of Butane";
         let size = "did you mean `sizeMiB`? `size_mib` is the spelling of Butane";
         let inline = "`inline` is a key of Butane: translate the config with `butane`, or use `source` with a data: URL";
-        let cases: [(&'static ObjectType, &str, Option<&str>); 16] = [
+        let options = "did you mean `mountOptions`, which belongs in `storage.filesystems`? `mount_options` is the \
+                       spelling of Butane";
+        let contents = type_of(&["storage", "files", "contents"]);
+        let cases: [(&'static ObjectType, &str, Option<&str>); 21] = [
+            (&ROOT, "groups", Some("`groups` belongs in `passwd`")),
+            (
+                &ROOT,
+                "mode",
+                Some("`mode` belongs in `storage.directories` or `storage.files`"),
+            ),
+            (contents, "hash", Some("`hash` belongs in `verification`")),
+            (&ROOT, "mount_options", Some(options)),
+            (
+                type_of(&["passwd"]),
+                "files",
+                Some("`files` belongs in `storage`"),
+            ),
             (
                 &ROOT,
                 "filesystems",
@@ -186,6 +273,41 @@ mod tests {
                 expected,
                 "{key}"
             );
+        }
+    }
+
+    /// Names of all members below `of`.
+    fn all_names(of: &'static ObjectType, version: Version, names: &mut Vec<&'static str>) {
+        for field in of.fields_in(version) {
+            names.push(field.name);
+            if let Some(inner) = field.object_type() {
+                all_names(inner, version, names);
+            }
+        }
+    }
+
+    /// Every place a hint names has the key; every key that few places have gets a hint.
+    #[test]
+    fn every_key_at_the_wrong_level_gets_its_place() {
+        for version in Version::ALL {
+            let mut names = Vec::new();
+            all_names(&ROOT, version, &mut names);
+            for of in [&ROOT, type_of(&["storage"]), type_of(&["systemd"])] {
+                for name in names.iter().filter(|name| of.field(name).is_none()) {
+                    let places = places(of, name, version);
+                    let help = for_unknown_key(of, name, version);
+                    assert!(
+                        places.len() > MAX_PLACES || help.is_some(),
+                        "{version} {name}"
+                    );
+                    for place in places.iter().filter(|_| std::ptr::eq(of, &ROOT)) {
+                        let path: Vec<&str> =
+                            place.path.split('.').filter(|p| !p.is_empty()).collect();
+                        let has = type_of(&path).fields_in(version).any(|f| f.name == *name);
+                        assert!(has, "{version} {name} {}", place.path);
+                    }
+                }
+            }
         }
     }
 }

@@ -152,7 +152,7 @@ pub enum FetchError {
     },
     /// A malformed `data:` URL.
     #[error("malformed data URL: {0}")]
-    DataUrl(#[from] DataUrlError),
+    DataUrl(DataUrlError),
     /// Not gzip, or broken, or followed by garbage.
     #[error("cannot decompress {url}: {cause}")]
     Gzip {
@@ -220,6 +220,13 @@ pub enum FetchError {
     /// The HTTP client cannot be made.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
+}
+
+// Not `#[from]`: the message says the cause already, and as a source it would be said twice.
+impl From<DataUrlError> for FetchError {
+    fn from(error: DataUrlError) -> Self {
+        FetchError::DataUrl(error)
+    }
 }
 
 const PROXY_ACCOUNT: &str = "give user and password in the proxy's URL in ignition.proxy";

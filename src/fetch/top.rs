@@ -45,9 +45,27 @@ pub enum LoadError {
     #[error("cannot fetch the config: {error}{}", remedy(error))]
     Fetch {
         /// Why not.
-        #[from]
         error: FetchError,
     },
+}
+
+// Not `#[from]`: the message says the cause already, and as a source it would be said twice.
+impl From<FetchError> for LoadError {
+    fn from(error: FetchError) -> Self {
+        LoadError::Fetch { error }
+    }
+}
+
+impl LoadError {
+    /// True if a config is there, and is not one to take.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(
+            self,
+            LoadError::Fetch {
+                error: FetchError::Untrusted { .. }
+            }
+        )
+    }
 }
 
 fn remedy(error: &FetchError) -> String {
@@ -143,5 +161,21 @@ mod tests {
             "http://h/c?t=…"
         );
         assert_eq!(Top::of(OsStr::new("-")).name(), "<stdin>");
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = FetchError::NotFound {
+            method: "GET".into(),
+            url: "http://h/c".into(),
+        };
+        let errors = [
+            anyhow::Error::from(LoadError::from(error)),
+            FetchError::from(crate::config::data_url::DataUrlError::NoComma).into(),
+        ];
+        for error in errors {
+            let said = format!("{error:#}");
+            assert_eq!(said, error.to_string());
+        }
     }
 }

@@ -1,12 +1,20 @@
 //! Texts that are no configs, and what is said about them.
 
 use crate::{config, verdict};
-use kindling::config::{ParseError, Version, parse};
+use kindling::config::{ParseError, Position, StatedVersion, Version, parse};
 
 fn refused(text: &[u8]) -> ParseError {
     parse("x", text)
         .outcome
         .expect_err("a text that is no config")
+}
+
+fn stated(text: &str, at: Option<(u32, u32)>) -> StatedVersion {
+    StatedVersion {
+        text: text.into(),
+        position: at.map(|(line, column)| Position { line, column }),
+        language: None,
+    }
 }
 
 #[test]
@@ -16,12 +24,12 @@ fn kinds_and_their_texts() {
         (b" \n", ParseError::Decode, "config is not valid"),
         (
             b"{}",
-            ParseError::BadVersion,
+            ParseError::BadVersion(stated("", None)),
             "invalid config version (couldn't parse)",
         ),
         (
             br#"{"ignition":{"version":"2.3.0"}}"#,
-            ParseError::Unsupported("2.3.0".into()),
+            ParseError::Unsupported(stated("2.3.0", Some((1, 24)))),
             "unsupported config version",
         ),
         (

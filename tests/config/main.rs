@@ -27,7 +27,7 @@ fn verdict(text: &[u8]) -> Vec<String> {
         Ok(_) => "valid",
         Err(Empty) => "empty",
         Err(Decode) => "undecodable",
-        Err(BadVersion) => "bad version",
+        Err(BadVersion(_)) => "bad version",
         Err(Unsupported(_)) => "unsupported",
         Err(Invalid) => "invalid",
     };

@@ -1,6 +1,6 @@
 //! All findings come at once.
 
-use crate::verdict;
+use crate::{config, verdict};
 use kindling::config::{Severity, parse};
 
 const TWENTY: &str = r#"{
@@ -125,5 +125,95 @@ fn a_wrong_type_causes_no_further_findings() {
         };
         assert!(finding.contains("expected a"), "{finding}");
         assert_eq!(outcome, "undecodable", "{members}");
+    }
+}
+
+/// Members of a config, and how many findings they give: one for each fault.
+const COUNTS: &[(&str, usize)] = &[
+    // The same number, label or both, with and without a fixed place.
+    (
+        r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1},{"number":1}]}]}"#,
+        1,
+    ),
+    (
+        r#""storage":{"disks":[{"device":"/d","partitions":[
+            {"number":1,"label":"a","startMiB":1,"sizeMiB":5},{"number":1,"label":"a","startMiB":1,"sizeMiB":5}]}]}"#,
+        1,
+    ),
+    (
+        r#""storage":{"disks":[{"device":"/d","partitions":[
+            {"label":"a","startMiB":1,"sizeMiB":5},{"label":"a","startMiB":1,"sizeMiB":5}]}]}"#,
+        1,
+    ),
+    (
+        r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1,"label":"a"},{"number":2,"label":"a"}]}]}"#,
+        1,
+    ),
+    // An overlap of others is found beside a repeated number.
+    (
+        r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1,"startMiB":1,"sizeMiB":5},
+            {"number":1,"startMiB":1,"sizeMiB":5},{"number":2,"startMiB":3,"sizeMiB":5}]}]}"#,
+        2,
+    ),
+    // The same path, name or device.
+    (r#""storage":{"files":[{"path":"/a"},{"path":"/a"}]}"#, 1),
+    (
+        r#""storage":{"files":[{"path":"/a"}],"directories":[{"path":"/a"}]}"#,
+        1,
+    ),
+    (
+        r#""storage":{"disks":[{"device":"/d"},{"device":"/d"}]}"#,
+        1,
+    ),
+    (r#""passwd":{"users":[{"name":"a"},{"name":"a"}]}"#, 1),
+    (
+        r#""systemd":{"units":[{"name":"a.service"},{"name":"a.service"}]}"#,
+        1,
+    ),
+    // Missing keys: each is missing, and none is the same as another.
+    (r#""storage":{"files":[{},{}]}"#, 2),
+    (r#""storage":{"directories":[{},{}]}"#, 2),
+    (r#""storage":{"disks":[{},{}]}"#, 2),
+    (r#""storage":{"filesystems":[{},{}]}"#, 2),
+    (r#""systemd":{"units":[{},{}]}"#, 2),
+    (r#""passwd":{"users":[{},{}]}"#, 1),
+    // A value of the wrong type is not missing as well.
+    (r#""storage":{"files":[{"path":7}]}"#, 1),
+    (r#""storage":{"disks":[{"device":[]}]}"#, 1),
+    (
+        r#""storage":{"raid":[{"name":"a","level":1,"devices":["/d"]}]}"#,
+        1,
+    ),
+    (r#""storage":{"files":7}"#, 1),
+    // A link that is there twice is one on the way.
+    (
+        r#""storage":{"links":[{"path":"/l","target":"/x"},{"path":"/l","target":"/x"}],"files":[{"path":"/l/a"}]}"#,
+        2,
+    ),
+    (
+        r#""storage":{"luks":[{"name":"a","device":"/d","keyFile":{"source":"ftp://x"}}]}"#,
+        1,
+    ),
+    (r#""storage":{"files":[{"path":"/a","mode":4755}]}"#, 1),
+    (r#""storage":{"files":[{"path":"/a","mode":755}]}"#, 1),
+    (r#""filesystems":[],"Storage":{}"#, 2),
+];
+
+#[test]
+fn one_fault_is_one_finding() {
+    for (members, count) in COUNTS {
+        for version in ["3.4.0", "3.6.0"] {
+            let found = verdict(config(version, members).as_bytes());
+            assert_eq!(found.len() - 1, *count, "{version} {members}: {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn findings_are_in_the_order_of_the_text() {
+    for (members, _) in COUNTS {
+        let parsed = parse("x", config("3.6.0", members).as_bytes());
+        let places: Vec<_> = parsed.findings.0.iter().map(|f| f.position).collect();
+        assert!(places.is_sorted(), "{members}: {places:?}");
     }
 }

@@ -45,7 +45,7 @@ fn the_end_of_each_stage_is_told() {
 fn a_stage_that_failed_says_why() {
     let (world, server) = PACKET.with(&[Answer::status(404)]);
     world.stage(PACKET.id, "fetch").assert(1, &[]);
-    let why = "cannot obtain the config: cannot obtain the config from platform packet: resource not found: GET https://metadata.packet.net/userdata: 404 Not Found";
+    let why = "cannot obtain the config from platform packet: resource not found: GET https://metadata.packet.net/userdata: 404 Not Found";
     let told = format!(r#"{{"state":"failed","message":"[fetch] Ignition error: {why}"}}"#);
     assert_eq!(events(&server), [told]);
 }

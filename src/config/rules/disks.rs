@@ -53,15 +53,25 @@ fn extent(partition: &Partition) -> Option<(i64, i64)> {
     Some((start, last))
 }
 
-/// The partner of the earliest partition that overlaps another one, and that partition.
+/// The partner of the earliest partition that overlaps another one, and that partition. Two with one number are
+/// duplicate entries already.
 fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
     let extents: Vec<_> = partitions
         .iter()
         .enumerate()
         .filter_map(|(i, p)| Some((i, extent(p)?)))
         .collect();
+    let is_one = |i: usize, j: usize| {
+        let (one, other) = (&partitions[i], &partitions[j]);
+        let both_unnumbered = one.number == 0 && other.number == 0;
+        i == j
+            || (one.number == other.number && !both_unnumbered)
+            || (both_unnumbered && one.label.is_some() && one.label == other.label)
+    };
     for (i, a) in &extents {
-        let partner = extents.iter().find(|(j, b)| i != j && overlap(*a, *b));
+        let partner = extents
+            .iter()
+            .find(|(j, b)| !is_one(*i, *j) && overlap(*a, *b));
         if let Some((j, _)) = partner {
             return Some((*j, *i));
         }

@@ -1,15 +1,42 @@
 //! Repeated elements, as the table says what makes two the same.
 
 use crate::config::finding::{Finding, Severity};
+use crate::config::origin::JsonPath;
 use crate::config::pairing::{Key, key_of};
 use crate::config::path::Path;
 use crate::config::shape::{Field, ListKey, ObjectType, ROOT};
 use crate::config::tree::{Tree, Value};
 use crate::config::version::Version;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// One finding for each element that repeats an earlier one.
-pub(in crate::config) fn duplicates(root: &Tree<'_>, version: Version) -> Vec<Finding> {
+/// An element that repeats an earlier one.
+pub(in crate::config) struct Duplicate {
+    finding: Finding,
+    /// The member that both have nothing in, if that is what makes them the same.
+    missing: Option<JsonPath>,
+}
+
+/// The findings of `duplicates` without those that follow from an error of `judged`: elements whose key is missing are
+/// the same, but where the key is required that was said already.
+pub(in crate::config) fn not_judged(
+    duplicates: Vec<Duplicate>,
+    judged: &[Finding],
+) -> Vec<Finding> {
+    let errors: HashSet<&str> = judged
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .filter_map(|finding| finding.path.as_ref().map(JsonPath::as_str))
+        .collect();
+    let is_said = |duplicate: &Duplicate| {
+        let missing = duplicate.missing.as_ref();
+        missing.is_some_and(|path| errors.contains(path.as_str()))
+    };
+    let news = duplicates.into_iter().filter(|d| !is_said(d));
+    news.map(|duplicate| duplicate.finding).collect()
+}
+
+/// One for each element that repeats an earlier one.
+pub(in crate::config) fn duplicates(root: &Tree<'_>, version: Version) -> Vec<Duplicate> {
     let mut findings = Vec::new();
     object(root, &ROOT, version, &Path::Root, &mut findings);
     findings
@@ -20,7 +47,7 @@ fn object(
     of: &'static ObjectType,
     version: Version,
     path: &Path<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<Duplicate>,
 ) {
     let mut spaces = HashMap::new();
     for field in of.fields_in(version) {
@@ -55,7 +82,7 @@ fn repeated<'t>(
     list: &'t Tree<'_>,
     seen: &mut Seen<'t>,
     path: &Path<'_>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Vec<Duplicate>,
 ) {
     let Value::List(elements) = &list.value else {
         return;
@@ -69,16 +96,22 @@ fn repeated<'t>(
             seen.insert(key, (field.name, i));
             continue;
         };
-        findings.push(Finding {
+        let path = list_path.index(i);
+        let finding = Finding {
             severity: Severity::Error,
-            path: Some((&list_path.index(i)).into()),
+            path: Some((&path).into()),
             position: None,
             message: format!(
                 "duplicate entry: same {} as {list}.{first}",
                 identity(by, &key)
             ),
             help: Some("each may be there only once; remove or unite them".into()),
-        });
+        };
+        let missing = match (by, &key) {
+            (ListKey::Member(name), Key::Text("")) => Some((&path.member(name)).into()),
+            _ => None,
+        };
+        findings.push(Duplicate { finding, missing });
     }
 }
 

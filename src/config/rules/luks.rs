@@ -56,13 +56,6 @@ fn conflicts(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
         rules.error(&path.member("clevis"), message);
     }
     let key_file = given(&luks.key_file.source);
-    if let Some(problem) = key_file.and_then(|s| url::source_problem(s, rules.version)) {
-        // No such member; the name is kept because tools know it.
-        rules.error(
-            &path.member("keys"),
-            format!("invalid key file source: {problem}"),
-        );
-    }
     if luks.cex.enabled != Some(true) {
         return;
     }

@@ -14,7 +14,7 @@ mod resource;
 mod storage;
 mod systemd;
 
-pub(super) use duplicates::duplicates;
+pub(super) use duplicates::{duplicates, not_judged};
 
 use super::finding::{Finding, Severity};
 use super::model::Config;

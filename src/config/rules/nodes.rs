@@ -14,8 +14,10 @@ const USUAL_MODES: [i64; 25] = [
     0o400, 0o440, 0o444, 0o500, 0o550, 0o551, 0o555, 0o600, 0o640, 0o644, 0o660, 0o664, 0o666,
     0o700, 0o710, 0o711, 0o750, 0o751, 0o755, 0o770, 0o771, 0o775, 0o777, 0o200, 0o220,
 ];
-/// The special bits that go with them: none, or one of them.
-const USUAL_SPECIAL: [i64; 5] = [0, 1, 2, 4, 6];
+/// The special bits that go with those of them that are executable.
+const USUAL_SPECIAL: [i64; 4] = [0o1000, 0o2000, 0o4000, 0o6000];
+/// Execution by the owner, without which special bits are unusual.
+const OWNER_EXECUTES: i64 = 0o100;
 /// Set-user-ID, set-group-ID, sticky.
 const SPECIAL_BITS: i64 = 0o7000;
 
@@ -82,13 +84,46 @@ fn mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
 fn meant_as_octal(mode: i64) -> Option<i64> {
     let digits = mode.to_string();
     let meant = i64::from_str_radix(&digits, 8).ok()?;
-    let is_usual =
-        |mode: i64| USUAL_MODES.contains(&(mode & 0o777)) && USUAL_SPECIAL.contains(&(mode >> 9));
     (digits.len() >= 3 && is_usual(meant) && !is_usual(mode)).then_some(meant)
+}
+
+/// True for modes that files and directories of a system usually have.
+fn is_usual(mode: i64) -> bool {
+    let (special, permissions) = (mode & !0o777, mode & 0o777);
+    let is_special = mode & OWNER_EXECUTES != 0 && USUAL_SPECIAL.contains(&special);
+    USUAL_MODES.contains(&permissions) && (special == 0 || is_special)
 }
 
 fn owner(rules: &mut Rules, owner: &NodeOwner, path: &Path<'_>) {
     if owner.id.is_some() && given(&owner.name).is_some() {
         rules.error(path, "id and name exclude each other");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Digits of every usual mode, read as the decimal number that JSON takes them for. Those that are a usual mode
+    /// themselves cannot be told from a right one; there are none.
+    #[test]
+    fn digits_of_usual_modes_are_recognised() {
+        for special in [0].iter().chain(&USUAL_SPECIAL) {
+            for mode in USUAL_MODES.map(|mode| mode | special) {
+                if !is_usual(mode) {
+                    continue;
+                }
+                let as_decimal: i64 = format!("{mode:o}").parse().expect("digits");
+                assert_eq!(meant_as_octal(as_decimal), Some(mode), "{as_decimal}");
+                assert_eq!(meant_as_octal(mode), None, "0{mode:o} is right as {mode}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_not_taken_for_octal() {
+        for mode in [0, 7, 64, 77, 100, 123, 302, 488, 755_755, -755, i64::MIN] {
+            assert_eq!(meant_as_octal(mode), None, "{mode}");
+        }
     }
 }

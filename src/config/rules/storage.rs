@@ -64,16 +64,12 @@ fn together(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
 }
 
-/// Paths of all links, and how many links have each.
-struct LinkPaths<'c>(HashMap<&'c str, usize>);
+/// Paths of all links.
+struct LinkPaths<'c>(HashSet<&'c str>);
 
 impl<'c> LinkPaths<'c> {
     fn of(links: &'c [Link]) -> Self {
-        let mut paths = HashMap::new();
-        for link in links {
-            *paths.entry(link.path.as_str()).or_default() += 1;
-        }
-        LinkPaths(paths)
+        LinkPaths(links.iter().map(|link| link.path.as_str()).collect())
     }
 
     /// Nothing may lie below a link.
@@ -83,7 +79,7 @@ impl<'c> LinkPaths<'c> {
         }
         for (slash, _) in node.match_indices('/') {
             let above = &node[..slash];
-            for _ in 0..self.0.get(above).copied().unwrap_or_default() {
+            if self.0.contains(above) {
                 rules.error(
                     path,
                     format!("the path leads through the configured link {above}"),

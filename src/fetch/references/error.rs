@@ -34,7 +34,7 @@ pub enum RenderReason {
         reference: Box<Reference>,
     },
     /// A text came that cannot be used.
-    #[error("the {reference}, {}, cannot be used: {error}", .reference.url)]
+    #[error("the {reference}, {}, cannot be used: {}", .reference.url, unusable(error))]
     Invalid {
         /// Which.
         reference: Box<Reference>,
@@ -127,4 +127,12 @@ fn remedy(error: &FetchError) -> String {
         .remedy()
         .map(|r| format!(" ({r})"))
         .unwrap_or_default()
+}
+
+/// What is wrong with a referenced text, and what to do, where no finding says it.
+fn unusable(error: &ParseError) -> String {
+    match error.advice() {
+        Some((problem, remedy)) => format!("{problem} ({remedy})"),
+        None => error.to_string(),
+    }
 }

@@ -1,0 +1,224 @@
+//! Versions that are missing, malformed or not accepted, and what to do about them.
+
+use super::finding::Position;
+use super::parse::ParseError;
+use super::version::{LATEST_VERSION, Version};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// What a text says about its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedVersion {
+    /// `ignition.version`, or the empty text.
+    pub text: String,
+    /// Where it stands, or the section it belongs in.
+    pub position: Option<Position>,
+    /// Another language, which has its version elsewhere.
+    pub language: Option<Language>,
+}
+
+/// Other languages that are written in JSON as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// A Butane config.
+    Butane,
+    /// A Kubernetes resource, e.g. a MachineConfig.
+    Kubernetes,
+    /// Version 1 of the Ignition language.
+    Version1,
+}
+
+/// Members at the top level that other languages have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Marks {
+    variant: Option<IgnoredAny>,
+    kind: Option<IgnoredAny>,
+    api_version: Option<IgnoredAny>,
+    ignition_version: Option<IgnoredAny>,
+}
+
+impl Language {
+    /// Recognises the language of a text in JSON that gives no version of ours.
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        let marks: Marks = serde_json::from_slice(text).ok()?;
+        if marks.kind.is_some() && marks.api_version.is_some() {
+            return Some(Language::Kubernetes);
+        }
+        if marks.variant.is_some() {
+            return Some(Language::Butane);
+        }
+        marks.ignition_version.map(|_| Language::Version1)
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Language::Butane => {
+                "this is a Butane config in JSON; translate it first: butane --strict < config.bu > config.ign"
+            }
+            Language::Kubernetes => {
+                "this is a Kubernetes resource; give the Ignition config that it holds (spec.config of a MachineConfig)"
+            }
+            Language::Version1 => {
+                "this is a config of version 1; it has to be rewritten in version 3"
+            }
+        }
+    }
+}
+
+impl ParseError {
+    /// What is wrong with the text as a whole, and what to do. Nothing for `Decode` and `Invalid`: findings say it.
+    pub fn advice(&self) -> Option<(String, String)> {
+        let remedy = match self {
+            ParseError::Empty => {
+                "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
+            }
+            ParseError::BadVersion(stated) => malformed(stated),
+            ParseError::Unsupported(stated) => unsupported(&stated.text),
+            ParseError::Decode | ParseError::Invalid => return None,
+        };
+        let problem = match self {
+            ParseError::Unsupported(stated) => {
+                format!("{self}: {}", stated.text.escape_debug())
+            }
+            _ => self.to_string(),
+        };
+        Some((problem, remedy))
+    }
+
+    /// Where the version stands, if that is what is wrong.
+    pub fn version_position(&self) -> Option<Position> {
+        match self {
+            ParseError::BadVersion(stated) | ParseError::Unsupported(stated) => stated.position,
+            ParseError::Empty | ParseError::Decode | ParseError::Invalid => None,
+        }
+    }
+}
+
+fn accepted() -> String {
+    Version::ALL.map(Version::as_str).join(", ")
+}
+
+/// What to do about a version that is missing or malformed.
+fn malformed(stated: &StatedVersion) -> String {
+    if let Some(language) = stated.language {
+        return language.remedy().into();
+    }
+    let all = format!("ignition.version must be one of {}", accepted());
+    match completed(&stated.text) {
+        Some(version) => format!("write \"{version}\"; {all}"),
+        None => all,
+    }
+}
+
+/// The accepted version that is meant by `3.4`, `v3.4.0` or one with blanks.
+fn completed(text: &str) -> Option<Version> {
+    let text = text.trim().trim_start_matches(['v', 'V']);
+    let forms = [text.to_owned(), format!("{text}.0")];
+    forms.iter().find_map(|form| Version::parse(form).ok())
+}
+
+/// What to do about a version that is not accepted.
+fn unsupported(version: &str) -> String {
+    let accepted = accepted();
+    match of_another_age(version) {
+        Some(remedy) => format!("{remedy}; accepted are {accepted}"),
+        None => format!("accepted are {accepted}"),
+    }
+}
+
+/// What to do with a config of an older or newer version than those accepted, or of one that has become stable.
+fn of_another_age(version: &str) -> Option<String> {
+    let (numbers, _) = version.split_once(['-', '+']).unwrap_or((version, ""));
+    if let Ok(stable) = Version::parse(numbers) {
+        return Some(format!("write \"{stable}\""));
+    }
+    let first_two = |version: &str| {
+        let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    let latest = first_two(LATEST_VERSION.as_str())?;
+    match first_two(numbers)? {
+        (2, _) => Some(
+            "translate this config of version 2 to version 3 first, for example with ign-converter; `filesystem` \
+             of nodes, `networkd`, and the default of `overwrite` have changed"
+                .into(),
+        ),
+        (0 | 1, _) => {
+            Some("this version is older than 2.0.0; the config has to be rewritten in version 3".into())
+        }
+        numbers if numbers < latest => None,
+        _ => Some(
+            "this version is newer than those this program knows: update kindling, or write an accepted version"
+                .into(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn remedies() {
+        let cases = [
+            ("{}", "ignition.version must be one of 3.0.0, "),
+            (
+                r#"{"ignition":{"version":"3.4"}}"#,
+                "write \"3.4.0\"; ignition.version must be one of ",
+            ),
+            (r#"{"ignition":{"version":"v3.4.0"}}"#, "write \"3.4.0\"; "),
+            (r#"{"ignition":{"version":"3.9"}}"#, "ignition.version must"),
+            (
+                r#"{"ignition":{"version":"3.6.0-experimental"}}"#,
+                "write \"3.6.0\"; accepted are ",
+            ),
+            (
+                r#"{"ignition":{"version":"3.7.0"}}"#,
+                "this version is newer than ",
+            ),
+            (
+                r#"{"ignition":{"version":"4.0.0"}}"#,
+                "this version is newer than ",
+            ),
+            (r#"{"ignition":{"version":"3.1.1"}}"#, "accepted are "),
+            (
+                r#"{"ignition":{"version":"2.3.0"}}"#,
+                "translate this config of version 2",
+            ),
+            (
+                r#"{"ignition":{"version":"1.0.0"}}"#,
+                "this version is older than 2.0.0",
+            ),
+            (r#"{"ignitionVersion":1}"#, "this is a config of version 1"),
+            (
+                r#"{"variant":"fcos","version":"1.5.0"}"#,
+                "this is a Butane config in JSON",
+            ),
+            (
+                r#"{"apiVersion":"v1","kind":"MachineConfig","spec":{}}"#,
+                "this is a Kubernetes resource",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = parse("x", text.as_bytes()).outcome.expect_err(text);
+            let (_, remedy) = error.advice().expect(text);
+            assert!(remedy.starts_with(expected), "{text}: {remedy}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_the_version() {
+        let cases = [
+            ("{\"ignition\":\n {\"version\": \"2.3.0\"}}", Some((2, 14))),
+            ("{\"ignition\":\n {\"version\": \"3\"}}", Some((2, 14))),
+            ("{\"ignition\":\n {}}", Some((2, 3))),
+            ("{}", None),
+        ];
+        for (text, place) in cases {
+            let error = parse("x", text.as_bytes()).outcome.expect_err(text);
+            let position = error.version_position().map(|at| (at.line, at.column));
+            assert_eq!(position, place, "{text}");
+        }
+    }
+}
