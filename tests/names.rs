@@ -611,7 +611,7 @@ fn place(name: &str) -> (String, String) {
     }
     if let Some(scenario) = name.strip_prefix("test-boot:") {
         return (
-            ["boots", "clouds", "failing"]
+            ["boots", "clouds", "failing", "logins"]
                 .map(|file| source(&format!("tests/boot/{file}.py")))
                 .concat(),
             format!("\ndef {scenario}("),

@@ -187,8 +187,7 @@ pub(super) fn help_at(text: &[u8], offset: usize) -> Option<&'static str> {
     }
     let before = text[..offset].iter().rev();
     let comma = before.copied().find(|byte| !byte.is_ascii_whitespace()) == Some(b',');
-    (comma && rest.starts_with(b"}") || comma && rest.starts_with(b"]"))
-        .then_some("remove the comma before it")
+    (comma && matches!(rest, [b'}' | b']', ..])).then_some("remove the comma before it")
 }
 
 /// How much of a text is looked at.
