@@ -170,7 +170,7 @@ def kernel(share, log):
     """Runs the kernel to its end; lines of `results` are returned as they were written."""
     with open(share / "console", "wb") as console:
         child = subprocess.Popen(
-            ["linux.uml", "mem=3G", "root=/dev/root", "rootfstype=hostfs", "ro", "quiet", "con0=null,fd:1", "con=null",
+            [f"{REPOSITORY}/tests/lab/uml.sh", "mem=3G", "root=/dev/root", "rootfstype=hostfs", "ro", "quiet", "con0=null,fd:1", "con=null",
              f"init={REPOSITORY}/benches/storage.sh", f"bench_share={share}"],
             stdin=subprocess.DEVNULL, stdout=console, stderr=console, env={**os.environ, "TMPDIR": str(share)},
             start_new_session=True)

@@ -152,7 +152,8 @@ pub fn kernel(share: &Path, more: &[String]) -> Result<Child, String> {
         File::create(share.join("console")).map_err(|e| format!("create console log: {e}"))?;
     let exe = std::env::current_exe().map_err(|e| format!("own path: {e}"))?;
     let init = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/guest.sh");
-    Command::new("linux.uml")
+    let start = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/lab/uml.sh");
+    Command::new(start)
         .args([
             MEMORY,
             "root=/dev/root",
@@ -173,7 +174,7 @@ pub fn kernel(share: &Path, more: &[String]) -> Result<Child, String> {
         .stderr(console)
         .process_group(0)
         .spawn()
-        .map_err(|e| format!("start linux.uml: {e}"))
+        .map_err(|e| format!("start tests/lab/uml.sh: {e}"))
 }
 
 /// Ends a kernel as a power cut does. The group is its own: its processes are threads and traced
