@@ -1,9 +1,13 @@
 //! What takes effect in a target: keys go where its ssh server reads them, and what will have no effect is warned of.
 
+#[path = "common/tree_run.rs"]
+mod tree_run;
+
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use tree_run::{kindling, printed};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtpbmRsaW5nLXRlc3Qta2V5LW5vdC1yZWFsLTAwMDAw test";
@@ -34,30 +38,15 @@ fn plant(root: &Path, files: &[(&str, &str)]) {
     std::os::unix::fs::symlink("usr/bin", root.join("bin")).expect("a link");
 }
 
-fn kindling(act: &str, root: &Path, config: &Value) -> Output {
-    let file = root.with_extension("ign");
-    fs::write(&file, config.to_string()).expect("the config is written");
-    Command::new(env!("CARGO_BIN_EXE_kindling"))
-        .args([act, "--root"])
-        .args([root, &file])
-        .output()
-        .expect("kindling runs")
-}
-
 /// Plans, applies, plans again; returns the warnings of the first plan.
 fn apply(root: &Path, config: &Value) -> Vec<String> {
-    let text = |output: &Output| {
-        let both = [&output.stdout, &output.stderr];
-        both.map(|text| String::from_utf8_lossy(text).into_owned())
-            .join("\n")
-    };
     let plan = kindling("plan", root, config);
     let done = kindling("apply", root, config);
-    assert_eq!(done.status.code(), Some(0), "{}", text(&done));
+    assert_eq!(done.status.code(), Some(0), "{}", printed(&done));
     let again = kindling("plan", root, config);
-    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!(again.status.code(), Some(0), "{}", printed(&again));
     let warnings = |output: &Output| {
-        let text = text(output);
+        let text = printed(output);
         let lines = text.lines().filter(|line| line.starts_with("warning: "));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };

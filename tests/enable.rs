@@ -1,11 +1,15 @@
 //! Units of a target that has booted before: `enabled` makes the links that `systemctl enable` makes.
 
+#[path = "common/tree_run.rs"]
+mod tree_run;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
+use tree_run::{kindling, printed};
 
 const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef\n";
 
@@ -309,22 +313,6 @@ fn links(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-fn kindling(act: &str, root: &Path, config: &Value) -> Output {
-    let file = root.with_extension("ign");
-    fs::write(&file, config.to_string()).expect("the config is written");
-    Command::new(env!("CARGO_BIN_EXE_kindling"))
-        .args([act, "--root"])
-        .args([root, &file])
-        .output()
-        .expect("kindling runs")
-}
-
-fn said(output: &Output) -> String {
-    [&output.stdout, &output.stderr]
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .join("\n")
-}
-
 fn config(enable: &[&str]) -> Value {
     let units: Vec<Value> = enable
         .iter()
@@ -336,10 +324,10 @@ fn config(enable: &[&str]) -> Value {
 /// Applies a config, which leaves nothing to do, and returns what the first run said.
 fn apply(root: &Path, config: &Value) -> String {
     let done = kindling("apply", root, config);
-    let text = said(&done);
+    let text = printed(&done);
     assert_eq!(done.status.code(), Some(0), "{text}");
     let again = kindling("plan", root, config);
-    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    assert_eq!(again.status.code(), Some(0), "{}", printed(&again));
     text
 }
 
@@ -582,7 +570,8 @@ fn links_that_presets_will_remove_are_warned_of() {
     let link = json!({"path": "/etc/systemd/system/x.target.wants/a.service", "target": "/usr/lib/systemd/system/a.service"});
     let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"links": [link]}});
     let is_warned = |root: &Path| {
-        said(&kindling("plan", root, &config)).contains("99-default.preset disables unit a.service")
+        printed(&kindling("plan", root, &config))
+            .contains("99-default.preset disables unit a.service")
     };
     assert!(!is_warned(&root));
     fs::remove_file(root.join("etc/machine-id")).expect("removed");
