@@ -128,6 +128,7 @@ impl Target {
         kindling::plan::accounts::plan(&mut draft);
         kindling::plan::tree::plan(&mut draft);
         kindling::plan::units::plan(&mut draft);
+        kindling::plan::unfinished::plan(&mut draft);
         let mut operations = draft.operations().to_vec();
         if let Err(cycle) = order::derive(&mut operations) {
             let stuck = cycle
@@ -183,6 +184,8 @@ impl Target {
             OpKind::File(act) => execute::tree::file(act, &context),
             OpKind::Symlink(act) => execute::tree::symlink(act, &context),
             OpKind::HardLink(act) => execute::tree::hard_link(act, &context),
+            OpKind::NoteFiles(act) => execute::unfinished::note(act, &context),
+            OpKind::ForgetFiles(act) => execute::unfinished::forget(act, &context),
             OpKind::DisableUnit(act) => execute::units::disable(act, &context),
             other => panic!("no tree operation: {}", other.describe()),
         }
@@ -220,7 +223,7 @@ impl Planned {
         let changes = self
             .operations
             .iter()
-            .filter(|op| op.effect != Effect::Keep);
+            .filter(|op| !matches!(op.effect, Effect::Keep | Effect::Step));
         changes
             .map(|op| format!("{:?} {}", op.effect, op.kind.describe()))
             .collect()

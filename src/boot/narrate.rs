@@ -234,7 +234,11 @@ fn gerund(kind: &OpKind) -> &'static str {
 fn is_told(operation: &Operation) -> bool {
     let implied = matches!(&operation.kind, OpKind::Directory(act) if act.implied)
         && operation.phase != Phase::Mount;
-    !implied && !matches!(operation.effect, Effect::Keep | Effect::Skip)
+    let is_record = matches!(
+        operation.kind,
+        OpKind::NoteFiles(_) | OpKind::ForgetFiles(_)
+    );
+    !implied && !is_record && !matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
 fn is_fetch(error: &anyhow::Error) -> bool {

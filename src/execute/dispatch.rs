@@ -2,7 +2,7 @@
 
 use super::{
     Context, Done, accounts, filesystem, image, luks, mount, raid, relabel, settle, ssh_keys,
-    table, tree, units,
+    table, tree, unfinished, units,
 };
 use crate::plan::OpKind;
 
@@ -31,6 +31,8 @@ pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
         OpKind::Remove(act) => tree::remove(act, context),
         OpKind::Directory(act) => tree::directory(act, context),
         OpKind::File(act) => tree::file(act, context),
+        OpKind::NoteFiles(act) => unfinished::note(act, context),
+        OpKind::ForgetFiles(act) => unfinished::forget(act, context),
         OpKind::Symlink(act) => tree::symlink(act, context),
         OpKind::HardLink(act) => tree::hard_link(act, context),
         OpKind::DisableUnit(act) => units::disable(act, context),

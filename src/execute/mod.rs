@@ -14,6 +14,7 @@ pub mod settle;
 pub mod ssh_keys;
 pub mod table;
 pub mod tree;
+pub mod unfinished;
 pub mod units;
 
 mod databases;

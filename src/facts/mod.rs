@@ -14,6 +14,7 @@ pub mod presets;
 pub mod rehearsal;
 pub mod root;
 pub mod sshd;
+pub mod unfinished;
 pub mod unit_files;
 
 pub use accounts::AccountFacts;

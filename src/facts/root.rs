@@ -1,7 +1,7 @@
 //! Facts about the target root tree.
 
 use super::paths::ResolveError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What exists in the target root at the paths a config touches.
 ///
@@ -30,6 +30,9 @@ pub struct RootFacts {
     pub mdadm_conf_texts: BTreeMap<String, String>,
     /// What the target will say about the units that the config enables.
     pub units: super::unit_files::UnitFacts,
+    /// Files that an earlier run was creating when it ended, by the record that lists them
+    /// ([`super::unfinished`]).
+    pub unfinished: BTreeMap<String, BTreeSet<String>>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
 }
@@ -72,6 +75,10 @@ pub struct NodeFacts {
 }
 
 impl RootFacts {
+    /// True if an earlier run was creating the file when it ended.
+    pub fn is_unfinished(&self, path: &str) -> bool {
+        self.unfinished.values().any(|files| files.contains(path))
+    }
     /// What is at a clean path, for [`super::paths::resolve`].
     pub fn look(&self, path: &str) -> super::paths::Seen {
         use super::paths::Seen;

@@ -25,12 +25,14 @@ pub(super) enum Wanted<'a> {
     Keys(&'a [String]),
 }
 
-/// Compares the regular file at `path`, `bytes` long, with what is wanted there.
+/// Compares the regular file at `path`, `bytes` long, with what is wanted there. A file that is `unfinished` was
+/// created by an earlier run.
 pub(super) fn compare(
     root: &TargetRoot,
     path: &str,
     bytes: u64,
     wanted: &Wanted<'_>,
+    unfinished: bool,
     fetcher: &Fetcher,
 ) -> anyhow::Result<ContentFacts> {
     let file = || open(root, path);
@@ -51,6 +53,13 @@ pub(super) fn compare(
             whole(&file, bytes, &parts, fetcher)
         }
         Wanted::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
+        // A file that was to be created from the fragments alone has nothing before them.
+        Wanted::File(wish) if unfinished => whole(
+            &file,
+            bytes,
+            &wish.append.iter().collect::<Vec<_>>(),
+            fetcher,
+        ),
         Wanted::File(wish) => {
             is_end(file()?, bytes, &wish.append, fetcher).map(|same| match same {
                 true => ContentFacts::EndsAsWanted,

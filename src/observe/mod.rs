@@ -14,6 +14,7 @@ mod rehearse;
 mod selinux;
 mod ssh_keys;
 mod tools;
+mod unfinished;
 mod units;
 
 pub use kernel::kernel;

@@ -13,7 +13,7 @@ use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
 use crate::facts::root::ContentFacts;
-use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts};
+use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts, unfinished};
 use crate::fetch::Fetcher;
 use crate::host::TargetRoot;
 use anyhow::Context;
@@ -89,7 +89,8 @@ pub fn observe(
     facts.mount_points.clone_from(&view.mount_points);
     facts.mounts = super::mounts::observe(root);
     let wishes = look.wishes(config, &facts)?;
-    look.compare(&wishes, fetcher)?;
+    facts.unfinished = super::unfinished::observe(root, &look.records())?;
+    look.compare(&wishes, &facts, fetcher)?;
     look.judge_overwritten(config, &wishes)?;
     facts.nodes = look.into_nodes();
     Ok(facts)
@@ -329,14 +330,34 @@ impl<'r> Look<'r> {
 
     // ---- contents
 
-    fn compare(&mut self, wishes: &Wishes<'_>, fetcher: &Fetcher) -> anyhow::Result<()> {
+    /// Where records of unfinished files may be.
+    fn records(&self) -> BTreeSet<String> {
+        let points = self.view.mount_points.values().flatten();
+        let known = [unfinished::IN_ETC.to_owned(), unfinished::at("/")];
+        let all = points.map(|point| unfinished::at(point)).chain(known);
+        all.filter(|path| !self.is_on_blank(path)).collect()
+    }
+
+    fn compare(
+        &mut self,
+        wishes: &Wishes<'_>,
+        facts: &RootFacts,
+        fetcher: &Fetcher,
+    ) -> anyhow::Result<()> {
         for (path, wanted) in wishes {
             let (Some(wanted), Some(Some(node))) = (wanted, self.seen.get_mut(path)) else {
                 continue;
             };
             if let NodeKind::File { bytes, content } = &mut node.kind {
-                *content = content::compare(self.root, path, *bytes, wanted, fetcher)
-                    .with_context(|| format!("cannot compare {path} with the config"))?;
+                *content = content::compare(
+                    self.root,
+                    path,
+                    *bytes,
+                    wanted,
+                    facts.is_unfinished(path),
+                    fetcher,
+                )
+                .with_context(|| format!("cannot compare {path} with the config"))?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions, raid,
-    relabel, settle, sharing, spindles, stack, tree, units,
+    relabel, settle, sharing, spindles, stack, tree, unfinished, units,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -43,6 +43,7 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
     if draft.options.scope == Scope::Everything {
         keys::plan_own(draft);
     }
+    unfinished::plan(draft);
     let touched = touched_paths(draft.operations());
     let nothing_to_do = draft.operations().iter().all(is_idle);
     let mut points = match draft.options.scope {
@@ -69,6 +70,7 @@ fn plan_part(draft: &mut Draft, part: Part) -> BTreeSet<String> {
             tree(draft);
             first_boot::plan(draft);
             relabel::plan(draft);
+            unfinished::plan(draft);
             sync_root(draft, &mut points);
             first_boot::complete(draft);
         }

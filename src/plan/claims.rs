@@ -22,6 +22,8 @@ pub enum Resource {
     Mount(String),
     /// A node of the target tree, by clean absolute path.
     Path(String),
+    /// A record of files that are being created, by its path.
+    Record(String),
     /// The account databases.
     Accounts,
 }

@@ -40,6 +40,7 @@ impl OpKind {
             OpKind::File(a) => Subject::Path(a.path.clone()),
             OpKind::Symlink(a) => Subject::Path(a.path.clone()),
             OpKind::HardLink(a) => Subject::Path(a.path.clone()),
+            OpKind::NoteFiles(a) | OpKind::ForgetFiles(a) => Subject::Path(a.path.clone()),
             OpKind::DisableUnit(a) => Subject::Unit(a.unit.clone()),
             OpKind::KernelArguments(_) => Subject::KernelArguments,
             OpKind::Relabel(a) => {
@@ -83,6 +84,8 @@ impl OpKind {
             OpKind::File(a) => format!("write file {}", a.path),
             OpKind::Symlink(a) => format!("link {} -> {}", a.path, a.target),
             OpKind::HardLink(a) => format!("hard-link {} -> {}", a.path, a.target),
+            OpKind::NoteFiles(a) => format!("note in {} which files are being created", a.path),
+            OpKind::ForgetFiles(a) => format!("remove {} when the files are durable", a.path),
             OpKind::DisableUnit(a) => format!("disable unit {}", a.unit),
             OpKind::KernelArguments(_) => "set kernel arguments".into(),
             OpKind::Relabel(a) if a.paths.len() == 1 => format!("label {}", a.paths[0]),

@@ -87,6 +87,7 @@ impl Planner<'_, '_> {
             replace: self.ground.exists(&path),
             differs: Vec::new(),
             unit: None,
+            finishes: false,
         });
         self.push(Phase::Records, Effect::Create, &path, kind, None);
     }
@@ -124,6 +125,7 @@ impl Planner<'_, '_> {
             replace: node.is_some(),
             differs: Vec::new(),
             unit: None,
+            finishes: false,
         });
         self.push(Phase::Records, effect, &path, kind, None);
     }

@@ -253,6 +253,7 @@ impl Planner<'_, '_> {
             replace,
             differs: Vec::new(),
             unit: None,
+            finishes: false,
         });
         self.push(Effect::Create, &path, kind, origin, claims);
     }
@@ -295,6 +296,7 @@ impl Planner<'_, '_> {
             replace: present.is_some(),
             differs: Vec::new(),
             unit: None,
+            finishes: false,
         });
         let effect = match present {
             Some(_) => Effect::Change,

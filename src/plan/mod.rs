@@ -30,6 +30,7 @@ pub mod show;
 pub mod spindles;
 pub mod stack;
 pub mod tree;
+pub mod unfinished;
 pub mod units;
 pub mod volumes;
 pub mod warning;

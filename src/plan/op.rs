@@ -9,6 +9,7 @@ use crate::config::model::Resource as Fetchable;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Table;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use crate::accounts::Change as AccountChange;
@@ -166,6 +167,10 @@ pub enum OpKind {
     Directory(DirectoryAct),
     /// Write a file, or correct its owner and mode.
     File(FileAct),
+    /// Make durable which files are about to be created.
+    NoteFiles(NoteFiles),
+    /// Make these files durable, then remove that record.
+    ForgetFiles(NoteFiles),
     /// Create a symbolic link.
     Symlink(SymlinkAct),
     /// Create a hard link.
@@ -603,12 +608,31 @@ pub struct FileAct {
     pub permissions: Permissions,
     /// Anything but a directory already at the path may be replaced.
     pub replace: bool,
+    /// An earlier run created the file and did not finish it.
+    #[serde(skip)]
+    pub finishes: bool,
     /// What differs from what exists, in words; empty for new nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// The unit this file belongs to, for display.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+}
+
+/// See [`OpKind::NoteFiles`] and [`OpKind::ForgetFiles`].
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoteFiles {
+    /// The record, inside the target.
+    pub path: String,
+    /// How many files it lists.
+    pub count: usize,
+    /// The files.
+    #[serde(skip)]
+    pub files: BTreeSet<String>,
+    /// The directories they are in.
+    #[serde(skip)]
+    pub directories: Vec<String>,
 }
 
 /// See [`OpKind::Symlink`].

@@ -340,11 +340,19 @@ impl Planner<'_, '_> {
             ContentFacts::NotCompared if !exact => {
                 self.permissions_only(entry, node, "it is there")
             }
+            ContentFacts::Beginning if self.may_be_completed(entry) => {
+                self.complete(entry, file, node)
+            }
             _ if !exact => self.append(entry, file, node),
-            ContentFacts::Beginning => self.complete(entry, file, node),
             _ if overwrite => self.write(entry, file, Effect::Change, true),
             _ => self.in_the_way(entry, "a file with other content is there"),
         }
+    }
+
+    /// True for what an earlier run was creating, and what the config wants to be replaced in any case.
+    fn may_be_completed(&self, entry: &Entry<'_>) -> bool {
+        let facts = &self.draft.observed.root;
+        entry.wish.overwrite() || facts.is_unfinished(&entry.path)
     }
 
     /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost. Owner
@@ -357,7 +365,7 @@ impl Planner<'_, '_> {
         let kind = OpKind::File(FileAct {
             permissions,
             differs: vec!["only the beginning is there".into()],
-            ..new_content(entry, file, true)
+            ..new_content(entry, file, true).finishing()
         });
         self.push(entry, Effect::Change, kind);
     }
@@ -382,6 +390,7 @@ impl Planner<'_, '_> {
             replace: true,
             differs,
             unit: None,
+            finishes: false,
         });
         self.push(entry, Effect::Change, kind);
     }
@@ -398,6 +407,7 @@ impl Planner<'_, '_> {
             replace: true,
             differs,
             unit: None,
+            finishes: false,
         });
         self.push(entry, Effect::Change, kind);
     }
@@ -674,6 +684,7 @@ fn new_content(entry: &Entry<'_>, file: &model::File, replace: bool) -> FileAct 
             true => vec!["content".into()],
             false => vec![],
         },
+        finishes: false,
         unit: None,
     }
 }

@@ -204,6 +204,7 @@ impl Planner<'_, '_> {
             replace: node.is_some(),
             differs,
             unit: Some(unit.name.clone()),
+            finishes: false,
         });
         self.push(&path, effect(node), kind, origin);
     }
@@ -352,6 +353,7 @@ impl Planner<'_, '_> {
             replace: node.is_some(),
             differs: missing,
             unit: None,
+            finishes: false,
         });
         self.push(path, effect(node), kind, origin);
     }

@@ -372,29 +372,83 @@ fn a_failed_fetch_leaves_no_file() {
     assert!(!target.exists("/f"));
     assert_eq!(
         super::leftovers(&target.at("/")),
-        Vec::<std::path::PathBuf>::new()
+        [target.at("/.kindling-unfinished")]
     );
 }
 
-/// What an interrupted run may have left is finished, and becomes no more open than it is.
-#[test]
-fn a_file_that_was_cut_short_keeps_its_owner_and_mode() {
+const RECORD: &str = "/etc/.kindling-unfinished";
+
+/// A file that a power cut left without its end, after a run that was creating these files.
+fn cut_short(listed: &[&str], there: &str) -> Target {
     let target = Target::blank();
-    target.write("/f", "he").chmod("/f", 0o600);
+    let record = json!({"version": 1, "files": listed});
+    target
+        .write("/f", there)
+        .chmod("/f", 0o600)
+        .write(RECORD, &record.to_string());
     std::os::unix::fs::chown(target.at("/f"), Some(12), Some(34)).expect("an owner");
+    target
+}
+
+#[test]
+fn a_file_of_an_unfinished_run_is_finished_and_becomes_no_more_open_than_it_is() {
+    let source = json!({"source": "data:,hello"});
     let file = |more: serde_json::Value| {
-        let mut file = json!({"path": "/f", "contents": {"source": "data:,hello"}});
-        let more = more.as_object().expect("an object").clone();
-        file.as_object_mut().expect("an object").extend(more);
+        let mut file = more;
+        file["path"] = json!("/f");
         storage(json!({"files": [file]}))
     };
-    target.apply(&file(json!({})));
-    assert_eq!(target.read("/f"), "hello");
-    assert_eq!(target.owner_and_mode("/f"), "0600 12 34");
+    let cases = [
+        (json!({"contents": source}), "he", "0600 12 34"),
+        (json!({"contents": source}), "", "0600 12 34"),
+        (
+            json!({"contents": source, "mode": 0o640}),
+            "he",
+            "0640 12 34",
+        ),
+        (json!({"append": [source]}), "hel", "0600 12 34"),
+        (json!({"contents": source}), "hello", "0600 12 34"),
+    ];
+    for (wish, there, want) in cases {
+        let target = cut_short(&["/f"], there);
+        target.apply(&file(wish.clone()));
+        assert_eq!(target.read("/f"), "hello", "{wish} over {there:?}");
+        assert_eq!(target.owner_and_mode("/f"), want, "{wish} over {there:?}");
+        assert!(!target.exists(RECORD), "{wish} over {there:?}");
+    }
+}
 
-    target.write("/f", "");
-    target.apply(&file(json!({"mode": 0o640})));
-    assert_eq!(target.owner_and_mode("/f"), "0640 12 34");
+#[test]
+fn a_file_that_no_run_was_creating_is_never_finished() {
+    let config = storage(json!({"files": [{"path": "/f", "contents": {"source": "data:,hello"}}]}));
+    for (listed, there) in [(&["/g"][..], "he"), (&["/g"], ""), (&["/f"], "hex")] {
+        let target = cut_short(listed, there);
+        let refusals = target.refusals(&config);
+        assert!(
+            refusals[0].contains("a file with other content is there"),
+            "{refusals:?}"
+        );
+    }
+}
+
+/// A directory in the way of a file makes a run fail half-way that planning did not foresee.
+#[test]
+fn a_run_that_fails_leaves_the_record_of_what_it_was_creating() {
+    let target = Target::blank();
+    target.mkdir("/etc");
+    let config = storage(json!({"files": [{"path": "/f", "contents": {"source": "data:,hello"}}]}));
+    let planned = target.plan(&config);
+    target.mkdir("/f");
+    target
+        .execute(planned.operations)
+        .expect_err("a directory is in the way");
+    assert_eq!(
+        target.read(RECORD),
+        "\n{\"version\":1,\"files\":[\"/f\"]}\n"
+    );
+    std::fs::remove_dir(target.at("/f")).expect("an empty directory");
+    target.apply(&config);
+    assert!(!target.exists(RECORD));
 }
 
 #[test]
@@ -513,7 +567,7 @@ fn ten_thousand_files() {
         .collect();
     let target = Target::blank();
     let planned = target.apply(&storage(json!({ "files": files })));
-    assert_eq!(planned.operations.len(), 10_000 + 100 + 3);
+    assert_eq!(planned.operations.len(), 10_000 + 100 + 5);
     assert!(target.read("/var/lib/many/42/4242").starts_with("42424242"));
 }
 

@@ -76,6 +76,7 @@ impl Planner<'_, '_> {
             replace: present.is_some(),
             differs: Vec::new(),
             unit: None,
+            finishes: false,
         });
         self.push(Phase::Arrays, effect, &path, kind, origin);
     }

@@ -115,6 +115,11 @@ fn wish(kind: &OpKind) -> String {
         OpKind::HardLink(act) => format!(" = hard link to {}", act.target),
         OpKind::Remove(_) => "  removed with everything below".into(),
         OpKind::AlreadyRight(act) => format!("  {}", act.because),
+        OpKind::NoteFiles(act) => format!(
+            "  names of new files ({}), until they are durable",
+            act.count
+        ),
+        OpKind::ForgetFiles(_) => "  removed when all new files are durable".into(),
         other => format!("  {}", other.describe()),
     }
 }

@@ -1,0 +1,104 @@
+//! Writes and removes records of files that are being created.
+
+use super::{Context, Done};
+use crate::plan::op::NoteFiles;
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, fsync, syncfs, unlinkat};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+/// Makes the names of the files durable. Where no record can be written there is none: what a power cut leaves is
+/// then refused by the next run.
+///
+/// # Errors
+/// The disk failed, or is full.
+pub fn note(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
+    match write(act, context) {
+        Err(error) if is_closed(&error) => Ok(Done::default()),
+        other => other
+            .map(|()| Done::default())
+            .with_context(|| format!("cannot write {}", act.path)),
+    }
+}
+
+/// True if the tree is read-only there, or something that is not a file has the record's name.
+fn is_closed(error: &anyhow::Error) -> bool {
+    use Errno::{EACCES, EISDIR, ELOOP, ENXIO, EPERM, EROFS};
+    let errno = error.downcast_ref::<Errno>();
+    matches!(errno, Some(EROFS | EACCES | EPERM | ELOOP | EISDIR | ENXIO))
+}
+
+/// Adds in place: a record that is replaced would need a temporary name, which a run that is killed leaves behind.
+fn write(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
+    let (directory, name) = context.root.open_parent(&act.path)?;
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_CREAT
+        | OFlag::O_APPEND
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let mut file = File::from(openat(&directory, name, flags, mode)?);
+    file.write_all(act.line()?.as_bytes())?;
+    file.sync_all()?;
+    sync_directory(&directory)
+}
+
+/// A handle for `O_PATH` cannot be synced.
+fn sync_directory(directory: &OwnedFd) -> anyhow::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = openat(directory, ".", flags, Mode::empty())?;
+    Ok(fsync(&directory)?)
+}
+
+/// Makes the files durable, wherever they lie, then removes their record.
+///
+/// # Errors
+/// The disk failed.
+pub fn forget(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
+    make_durable(act, context).context("cannot make the files written durable")?;
+    let (directory, name) = match context.root.open_parent(&act.path) {
+        Err(Errno::EROFS) => return Ok(Done::default()),
+        other => other?,
+    };
+    match remove_file(&directory, name) {
+        Ok(()) => sync_directory(&directory)?,
+        Err(Errno::ENOENT | Errno::EROFS) => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot remove {}", act.path));
+        }
+    }
+    Ok(Done::default())
+}
+
+/// Leaves anything else that has the record's name.
+fn remove_file(directory: &OwnedFd, name: &str) -> nix::Result<()> {
+    let node = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    match SFlag::from_bits_truncate(node.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => unlinkat(directory, name, UnlinkatFlags::NoRemoveDir),
+        _ => Ok(()),
+    }
+}
+
+/// Once for each file system.
+fn make_durable(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let mut synced = BTreeSet::new();
+    for path in &act.directories {
+        let path = if path == "/" { "." } else { path };
+        let directory = match context.root.open_at(path, flags, Mode::empty()) {
+            // Something an earlier run was about to create, and nobody asks for any more.
+            Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
+            other => other?,
+        };
+        if synced.insert(fstat(&directory)?.st_dev) {
+            syncfs(&directory)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Plans the records of files that a run creates, one for each file system.
+
+use super::op::{Base, FileAct, NoteFiles, OpId, OpKind, Operation, Phase};
+use super::paths::Ground;
+use super::{Access, Claim, Draft, Effect, Resource, Scope, Target, mounts};
+use crate::facts::paths::{ancestors, parent};
+use crate::facts::{NodeKind, unfinished};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Drafts a record for each file system on which files are created, and the end of every record. Comes when all
+/// files are drafted.
+pub fn plan(draft: &mut Draft<'_>) {
+    let points = points(draft);
+    let etc = etc_is_there(draft, &points);
+    let mut new: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in draft.operations().iter().filter_map(created) {
+        if let Some(record) = place(draft, &points, etc, path) {
+            new.entry(record).or_default().insert(path.to_owned());
+        }
+    }
+    let old = &draft.observed.root.unfinished;
+    let records: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let records: Vec<String> = records.into_iter().cloned().collect();
+    for record in records {
+        let before = old.get(&record).cloned().unwrap_or_default();
+        let files = new.remove(&record).unwrap_or_default();
+        let is_on = |draft: &Draft<'_>, path: &str| {
+            place(draft, &points, etc, path).as_deref() == Some(record.as_str())
+        };
+        let users = users(draft, &|path| is_on(draft, path));
+        push(draft, &record, before, files, &users);
+    }
+}
+
+/// The mount points of the config that this plan or a stage before it mounts, and a root that is there.
+fn points(draft: &Draft<'_>) -> BTreeSet<String> {
+    let mut points = match draft.options.scope {
+        Scope::TreeOnly => BTreeSet::new(),
+        _ => mounts::resolved_points(draft.observed, draft.document.config()),
+    };
+    if draft.options.target == Target::Present {
+        points.insert("/".into());
+    }
+    points
+}
+
+/// The file that an operation creates, or finishes, under a name that must not be taken.
+fn created(operation: &Operation) -> Option<&str> {
+    let OpKind::File(act) = &operation.kind else {
+        return None;
+    };
+    let is_new = act.base == Base::Empty && (operation.effect == Effect::Create || act.finishes);
+    (is_new && operation.phase == Phase::Files).then_some(&act.path)
+}
+
+/// The record for a file: on its own file system, where that can be written.
+fn place(
+    draft: &Draft<'_>,
+    points: &BTreeSet<String>,
+    has_etc: bool,
+    path: &str,
+) -> Option<String> {
+    let point = mounts::point_of(points, path)?;
+    let record = match has_etc && point == "/" {
+        true => unfinished::IN_ETC.to_owned(),
+        false => unfinished::at(point),
+    };
+    let mounted = &draft.observed.root.mounts;
+    let holder = ancestors(&record)
+        .chain(["/"])
+        .find_map(|at| mounted.get(at));
+    let is_hidden = draft.options.scope == Scope::Everything && point != "/";
+    (is_hidden || !holder.is_some_and(|mount| mount.read_only)).then_some(record)
+}
+
+/// True if `/etc` is on the file system of the root, and stays.
+fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
+    let node = Ground::of(draft).node("/etc");
+    mounts::point_of(points, unfinished::IN_ETC) == Some("/")
+        && node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
+}
+
+/// What waits for a record: everything that is written on its file system, so that things appear in the order of
+/// the plan. What ends the use of a file system comes after the end of the record.
+fn users(draft: &Draft<'_>, is_on: &dyn Fn(&str) -> bool) -> Vec<OpId> {
+    let is_user = |operation: &&Operation| {
+        let path = match &operation.kind {
+            OpKind::File(act) => &act.path,
+            OpKind::Symlink(act) => &act.path,
+            OpKind::HardLink(act) => &act.path,
+            _ => return false,
+        };
+        let ends = |claim: &Claim| claim.access == Access::Release;
+        !operation.claims.iter().any(ends) && is_on(path)
+    };
+    let users = draft.operations().iter().filter(is_user);
+    users.map(|operation| operation.id).collect()
+}
+
+fn push(
+    draft: &mut Draft<'_>,
+    record: &str,
+    before: BTreeSet<String>,
+    new: BTreeSet<String>,
+    users: &[OpId],
+) {
+    let is_known = new.is_subset(&before);
+    let files: BTreeSet<String> = before.union(&new).cloned().collect();
+    let directories: BTreeSet<&str> = files.iter().filter_map(|path| parent(path)).collect();
+    let directories = directories.into_iter().map(str::to_owned).collect();
+    let act = NoteFiles {
+        path: record.to_owned(),
+        count: files.len(),
+        files,
+        directories,
+    };
+    let resource = Resource::Record(record.to_owned());
+    let claim = |access| Claim::new(access, resource.clone());
+    for id in users {
+        if let Some(operation) = draft.operations.get_mut(id.0 as usize) {
+            operation.claims.push(claim(Access::Use));
+        }
+    }
+    if !is_known {
+        let claims = vec![Claim::make_path(record), claim(Access::Make)];
+        let kind = OpKind::NoteFiles(act.clone());
+        draft.push(Phase::Files, Effect::Step, kind, None, claims);
+    }
+    // With nothing else to do, the record itself is what is not as it should be.
+    let effect = match new.is_empty() {
+        true => Effect::Change,
+        false => Effect::Step,
+    };
+    let change = Claim::new(Access::Change, Resource::Path(record.to_owned()));
+    let claims = vec![change, claim(Access::Release)];
+    draft.push(
+        Phase::Finish,
+        effect,
+        OpKind::ForgetFiles(act),
+        None,
+        claims,
+    );
+}
+
+impl NoteFiles {
+    /// The line to add to the record.
+    ///
+    /// # Errors
+    /// Never for paths; the writer of JSON has errors.
+    pub fn line(&self) -> serde_json::Result<String> {
+        unfinished::line(&self.files)
+    }
+}
+
+impl FileAct {
+    /// The same act on a file that an earlier run left unfinished.
+    #[must_use]
+    pub fn finishing(self) -> Self {
+        Self {
+            finishes: true,
+            ..self
+        }
+    }
+}
