@@ -1,7 +1,6 @@
 //! `kindling apply`: plan, then execute that very plan, then report.
 
 use super::exit::{Exit, Failure};
-use super::images;
 use super::load;
 use super::prepare::{self, Prepared};
 use super::progress::Progress;
@@ -50,9 +49,6 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     check_target(&args.target)?;
     let stop = interruptible()?;
     let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
-    if !Summary::of(&prepared.plan).is_nothing() {
-        images::check_writable(&args.target.images)?;
-    }
     if args.target.mode() != Mode::Tree {
         mount::enter_private_namespace()
             .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;

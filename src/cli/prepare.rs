@@ -13,7 +13,8 @@ use crate::host::image_use::HeldImage;
 use crate::host::{Devices, TargetRoot, mount};
 use crate::observe;
 use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY};
-use crate::plan::{self, Mounts, Options, Plan, Scope, Target};
+use crate::plan::show::Summary;
+use crate::plan::{self, Mounts, Options, Plan, Refusal, Scope, Target};
 use anyhow::Context;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -80,7 +81,26 @@ pub fn prepare_loaded(
         _scratch: scratch,
     };
     prepared.plan(args)?;
+    if !Summary::of(&prepared.plan).is_nothing() {
+        check_target(args, &prepared.root)?;
+    }
     Ok(prepared)
+}
+
+/// Refuses a target that a run could not write to.
+fn check_target(args: &TargetArgs, root: &TargetRoot) -> Result<(), Failure> {
+    images::check_writable(&args.images)?;
+    if args.target.is_none() || root.path().is_dir() {
+        return Ok(());
+    }
+    let directory = root.path().display();
+    Err(Failure::refused(&[Refusal {
+        act: "cannot use".into(),
+        object: format!("{directory} as the target"),
+        cause: "it is not a directory".into(),
+        origin: None,
+        remedy: format!("create it (mkdir -p {directory}), or name another directory"),
+    }]))
 }
 
 impl Prepared {

@@ -17,6 +17,9 @@ pub struct RootFacts {
     pub mount_points: BTreeMap<String, Result<String, ResolveError>>,
     /// File systems mounted in the tree before this run, by path; `/` stands for the one that holds the root.
     pub mounts: BTreeMap<String, MountFacts>,
+    /// Why the kernel lets this process not write to an existing node, by path: to directories for any reason, to
+    /// others if they are immutable.
+    pub unwritable: BTreeMap<String, WriteBarrier>,
     /// Account databases of the target.
     pub accounts: super::AccountFacts,
     /// Units among those the config disables that are enabled in the target: a link in a
@@ -42,6 +45,17 @@ pub struct RootFacts {
 pub struct MountFacts {
     /// Nothing can be written to it.
     pub read_only: bool,
+}
+
+/// What keeps a process from writing to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteBarrier {
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// The permissions of the node and the rights of the process.
+    Permissions,
+    /// The node has the attribute that makes it immutable (`chattr +i`).
+    Immutable,
 }
 
 /// What `/etc/selinux/config` of the target says.

@@ -5,6 +5,7 @@ pub mod bodies;
 pub mod disks;
 pub mod root;
 
+mod barriers;
 mod content;
 mod kernel;
 mod keys;

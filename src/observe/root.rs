@@ -6,13 +6,13 @@
 
 use super::content::{self, Wanted};
 use super::outlook::Outlook;
-use super::{ssh_keys, units};
+use super::{barriers, ssh_keys, units};
 use crate::accounts::{Databases, File};
 use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
-use crate::facts::root::ContentFacts;
+use crate::facts::root::{ContentFacts, WriteBarrier};
 use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts, unfinished};
 use crate::fetch::Fetcher;
 use crate::host::TargetRoot;
@@ -26,6 +26,7 @@ use std::os::fd::OwnedFd;
 
 const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
+const ACCOUNTS_DIRECTORY: &str = "/etc";
 const CRYPTTAB: &str = "/etc/crypttab";
 /// Where tables of arrays may be.
 const MDADM_CONFS: [&str; 2] = ["/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"];
@@ -92,6 +93,7 @@ pub fn observe(
     facts.unfinished = super::unfinished::observe(root, &look.records())?;
     look.compare(&wishes, &facts, fetcher)?;
     look.judge_overwritten(config, &wishes)?;
+    facts.unwritable = std::mem::take(&mut look.unwritable);
     facts.nodes = look.into_nodes();
     Ok(facts)
 }
@@ -107,6 +109,8 @@ pub(super) struct Look<'r> {
     seen: HashMap<String, Option<NodeFacts>>,
     /// Whether the file system with this device number keeps owners and modes.
     fixed_permissions: HashMap<u64, bool>,
+    /// What keeps this process from writing, by path.
+    unwritable: BTreeMap<String, WriteBarrier>,
     overlay: Overlay,
 }
 
@@ -117,6 +121,7 @@ impl<'r> Look<'r> {
             view,
             seen: HashMap::new(),
             fixed_permissions: HashMap::new(),
+            unwritable: BTreeMap::new(),
             overlay: Overlay::default(),
         }
     }
@@ -189,6 +194,10 @@ impl<'r> Look<'r> {
             for (path, wanted) in unit_files(unit) {
                 add(self, &path, wanted)?;
             }
+        }
+        if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
+            // The directory of the databases; they are not nodes that the config names.
+            self.node(ACCOUNTS_DIRECTORY)?;
         }
         // Where a missing shell would be, so that planning sees whether the config makes it.
         for shell in &facts.accounts.missing_shells {
@@ -284,6 +293,9 @@ impl<'r> Look<'r> {
         };
         let stat = fstat(&node)?;
         let kind = self.kind(path, &node, &stat)?;
+        if let Some(barrier) = barriers::to_writing(&node, &kind) {
+            self.unwritable.insert(path.to_owned(), barrier);
+        }
         Ok(Some(NodeFacts {
             kind,
             mode: stat.st_mode & 0o7777,

@@ -4,11 +4,11 @@ use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions, raid,
-    relabel, settle, sharing, spindles, stack, tree, unfinished, units,
+    relabel, settle, sharing, spindles, stack, tree, unfinished, units, writable,
 };
 use crate::config::Document;
 use crate::facts::Observed;
-use crate::facts::paths::{ancestors, parent};
+use crate::facts::paths::parent;
 use std::collections::BTreeSet;
 
 /// The file that stands for the account databases when their mount is looked for.
@@ -29,7 +29,7 @@ pub fn build(
         Scope::Everything | Scope::TreeOnly => plan_whole(&mut draft),
         Scope::Stage(part) => plan_part(&mut draft, part),
     };
-    refuse_read_only(&mut draft, &points);
+    writable::refuse(&mut draft);
     finish(draft, &points)
 }
 
@@ -108,11 +108,12 @@ fn touched_paths(operations: &[Operation]) -> BTreeSet<String> {
 }
 
 /// True if nothing is done for it.
-fn is_idle(operation: &Operation) -> bool {
+pub(super) fn is_idle(operation: &Operation) -> bool {
     matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
-fn paths_of(operation: &Operation) -> Vec<String> {
+/// Paths that an operation changes.
+pub(super) fn paths_of(operation: &Operation) -> Vec<String> {
     // It changes links of the unit directory, which ones is up to systemctl.
     if let OpKind::DisableUnit(_) = operation.kind {
         return vec![units::UNIT_DIRECTORY.to_owned()];
@@ -165,43 +166,6 @@ fn refuse_homeless(draft: &mut Draft, points: &BTreeSet<String>) {
         origin: operation.origin.clone(),
         remedy: "add a file system with \"path\": \"/\" to storage.filesystems, or apply to a tree with --root"
             .into(),
-    };
-    draft.refuse(refusal);
-}
-
-/// Refuses what would be written to a file system that was mounted read only before.
-fn refuse_read_only(draft: &mut Draft, points: &BTreeSet<String>) {
-    let mounts = &draft.observed.root.mounts;
-    let blocked = |path: &String| {
-        let mut above = std::iter::once(path.as_str())
-            .chain(ancestors(path))
-            .chain(["/"]);
-        let (point, mount) = above.find_map(|at| mounts.get_key_value(at))?;
-        let own =
-            mounts::point_of(points, path).filter(|_| draft.options.scope == Scope::Everything);
-        // A file system of the config is mounted by this very run, in front of what was there.
-        let is_own = own.is_some_and(|own| own.len() >= point.len());
-        (mount.read_only && !is_own).then(|| point.clone())
-    };
-    if !mounts.values().any(|mount| mount.read_only) {
-        return;
-    }
-    let writers = draft
-        .operations()
-        .iter()
-        .filter(|operation| !is_idle(operation));
-    let first = writers
-        .filter_map(|operation| Some((operation, paths_of(operation).iter().find_map(blocked)?)))
-        .next();
-    let Some((operation, point)) = first else {
-        return;
-    };
-    let refusal = Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause: format!("the file system mounted at {point} of the target is read only"),
-        origin: operation.origin.clone(),
-        remedy: "mount it so that it can be written to, or choose another path".into(),
     };
     draft.refuse(refusal);
 }

@@ -34,6 +34,7 @@ pub mod unfinished;
 pub mod units;
 pub mod volumes;
 pub mod warning;
+pub mod writable;
 
 mod build;
 mod draft;

@@ -1,0 +1,180 @@
+//! Targets that cannot be written to: `plan` and `apply` refuse them alike, and nothing changes.
+
+mod image;
+
+use image::{Mounted, kindling, must, require_root, told, tree};
+use serde_json::json;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+const REFUSED: i32 = 6;
+const CHANGES: i32 = 2;
+/// A user without any rights.
+const NOBODY: u32 = 65534;
+
+/// A storage section with one file.
+fn file(overwrite: bool) -> serde_json::Value {
+    json!({"files": [{"path": "/etc/a", "overwrite": overwrite, "contents": {"source": "data:,x"}}]})
+}
+
+struct Scene(tempfile::TempDir);
+
+impl Scene {
+    fn new() -> Scene {
+        require_root();
+        let scene = Scene(tempfile::tempdir().expect("a temporary directory"));
+        fs::set_permissions(scene.0.path(), Permissions::from_mode(0o755)).expect("a mode");
+        fs::create_dir_all(scene.path("root/etc")).expect("a directory");
+        scene.config(file(false));
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn config(&self, storage: serde_json::Value) {
+        let config = json!({"ignition": {"version": "3.4.0"}, "storage": storage});
+        fs::write(self.path("config.ign"), config.to_string()).expect("a config");
+    }
+
+    fn run(&self, command: &str, target: &[&str], uid: u32) -> (i32, String) {
+        // A place that others than root can reach.
+        let program = self.path("kindling");
+        if !program.exists() {
+            fs::copy(kindling().get_program(), &program).expect("a copy of the program");
+        }
+        let output = std::process::Command::new(program)
+            .arg(command)
+            .args(target)
+            .arg("config.ign")
+            .current_dir(self.0.path())
+            .uid(uid)
+            .gid(uid)
+            .output()
+            .expect("start kindling");
+        (output.status.code().unwrap_or(-1), told(&output))
+    }
+
+    /// Both commands refuse, with these words.
+    fn refused(&self, target: &[&str], uid: u32, words: &str) {
+        let before = tree(&self.path("root"));
+        for command in ["plan", "apply"] {
+            let (code, told) = self.run(command, target, uid);
+            assert_eq!(code, REFUSED, "{command}: {told}");
+            assert!(told.contains(words), "{words:?} is not in\n{told}");
+            assert!(told.contains("to do: "), "{told}");
+        }
+        assert_eq!(tree(&self.path("root")), before);
+    }
+
+    fn accepted(&self, target: &[&str], uid: u32) {
+        for (command, want) in [("plan", CHANGES), ("apply", 0), ("plan", 0)] {
+            let (code, told) = self.run(command, target, uid);
+            assert_eq!(code, want, "{command}: {told}");
+        }
+    }
+}
+
+/// An attribute of a node that ends with its scope.
+struct Immutable<'p>(&'p Path);
+
+impl<'p> Immutable<'p> {
+    fn new(path: &'p Path) -> Self {
+        must("chattr", &["+i", &path.display().to_string()]);
+        Self(path)
+    }
+}
+
+impl Drop for Immutable<'_> {
+    fn drop(&mut self) {
+        must("chattr", &["-i", &self.0.display().to_string()]);
+    }
+}
+
+#[test]
+fn directories_that_this_user_may_not_write_to() {
+    let scene = Scene::new();
+    scene.refused(
+        &["--root", "root"],
+        NOBODY,
+        "no permission to write to /etc",
+    );
+    chown(scene.path("root/etc"), Some(NOBODY), Some(NOBODY)).expect("an owner");
+    scene.accepted(&["--root", "root"], NOBODY);
+}
+
+#[test]
+fn immutable_nodes() {
+    let scene = Scene::new();
+    scene.config(file(true));
+    let (etc, path) = (scene.path("root/etc"), scene.path("root/etc/a"));
+    for target in ["--root", "--target"] {
+        let _kept = Immutable::new(&etc);
+        scene.refused(&[target, "root"], 0, "/etc of the target is immutable");
+    }
+    fs::write(&path, "other").expect("a file");
+    {
+        let _kept = Immutable::new(&path);
+        scene.refused(&["--root", "root"], 0, "/etc/a of the target is immutable");
+    }
+    scene.accepted(&["--root", "root"], 0);
+}
+
+#[test]
+fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
+    let scene = Scene::new();
+    let (root, mounted) = (scene.path("root"), scene.path("mounted"));
+    fs::create_dir(&mounted).expect("a directory");
+    let (root, at) = (root.display().to_string(), mounted.display().to_string());
+    let _bound = Mounted::new(&["--bind", &root, &at]);
+    must("mount", &["-o", "remount,bind,ro", &at]);
+    for target in ["--root", "--target"] {
+        scene.refused(&[target, "mounted"], 0, "is read only");
+    }
+    scene.refused(&["--target", "nowhere"], 0, "it is not a directory");
+}
+
+#[test]
+fn images_that_cannot_be_written_to() {
+    let scene = Scene::new();
+    let image = scene.path("disk.img");
+    let file = fs::File::create(&image).expect("an image");
+    file.set_len(64 << 20).expect("an image");
+    scene.config(json!({"disks": [{"device": "/dev/vda", "partitions": [{"number": 1}]}]}));
+    let bound = ["--image", "/dev/vda=disk.img"];
+    {
+        let _kept = Immutable::new(&image);
+        scene.refused(&bound, 0, "it cannot be written to");
+    }
+    {
+        let (from, at) = (
+            scene.0.path().display().to_string(),
+            scene.path("root").display().to_string(),
+        );
+        let _bound = Mounted::new(&["--bind", &from, &at]);
+        must("mount", &["-o", "remount,bind,ro", &at]);
+        scene.refused(
+            &["--image", "/dev/vda=root/disk.img"],
+            0,
+            "it cannot be written to",
+        );
+        scene.refused(
+            &["--image", "/dev/vda=root/new.img,size=64M"],
+            0,
+            "it cannot be created",
+        );
+    }
+    let locked =
+        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).expect("a lock");
+    scene.refused(&bound, 0, "another process has locked it");
+    drop(locked);
+    scene.accepted(&bound, 0);
+    // Where there is nothing to do, nothing has to be written.
+    scene.config(json!({}));
+    let _kept = Immutable::new(&image);
+    let (code, told) = scene.run("plan", &bound, 0);
+    assert_eq!(code, 0, "{told}");
+}
