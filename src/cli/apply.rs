@@ -10,10 +10,10 @@ use crate::execute::scheduler::{self, Observer, Outcome, Record, Width};
 use crate::execute::{self, Context, Keys};
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::devices::Access;
-use crate::host::mount;
+use crate::host::{mount, namespace};
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
-use crate::plan::{self, Plan, Warning};
+use crate::plan::{self, OpKind, Plan, Warning};
 use crate::report::{self, OperationReport, Report};
 use anyhow::Context as _;
 use clap::Args;
@@ -50,7 +50,13 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     let stop = interruptible()?;
     let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
     if args.target.mode() != Mode::Tree {
-        mount::enter_private_namespace()
+        let entered = namespace::enter_private_namespace();
+        // What mounts nothing needs no right to mount.
+        entered
+            .or_else(|error| match mounts(&prepared.plan) {
+                true => Err(error),
+                false => Ok(()),
+            })
             .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
     }
     warn(&prepared.plan.warnings);
@@ -66,6 +72,11 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     let report = make_report(&prepared, started, clock.elapsed(), ran);
     deliver(args, &report)?;
     conclude(count, &report)
+}
+
+fn mounts(plan: &Plan) -> bool {
+    let mut kinds = plan.operations.iter().map(|operation| &operation.kind);
+    kinds.any(|kind| matches!(kind, OpKind::Mount(_)))
 }
 
 /// What ran so far.

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::limit::{self, Limit};
 use super::load;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
-use crate::host::mount;
+use crate::host::namespace;
 use crate::log::{Log, Sink};
 use crate::platform::facts::Facts;
 use crate::platform::{self, PLATFORMS, Platform, Site};
@@ -85,7 +85,7 @@ fn platform(id: &str) -> Result<&'static dyn Platform, Failure> {
 fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Facts, Failure> {
     let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
     // A drive that is mounted goes with this process, however that ends. Whoever cannot do this cannot mount either.
-    let _ = mount::enter_private_namespace();
+    let _ = namespace::enter_private_namespace();
     let log = Log::new(Sink::Stderr);
     let mut site = Site {
         fetcher: Fetcher::new(Settings::with_fallback_total(limit)),

@@ -10,7 +10,7 @@ use crate::facts::Observed;
 use crate::fetch::Fetcher;
 use crate::host::devices::{Access, Image};
 use crate::host::image_use::HeldImage;
-use crate::host::{Devices, TargetRoot, mount};
+use crate::host::{Devices, TargetRoot, mount, namespace};
 use crate::observe;
 use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY};
 use crate::plan::show::Summary;
@@ -20,6 +20,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where file systems of a machine that is being provisioned are mounted by default.
+/// Where a temporary directory can be made when the usual one cannot be written to, as on a read-only root.
+const OTHER_SCRATCH: [&str; 2] = ["/run", "/dev/shm"];
 const DEFAULT_TARGET: &str = "/sysroot";
 
 /// A plan and all that is needed to execute it.
@@ -148,10 +150,12 @@ fn bound(binding: &ImageBinding) -> (String, Image) {
 }
 
 fn scratch_dir() -> Result<tempfile::TempDir, Failure> {
-    tempfile::Builder::new()
-        .prefix("kindling-")
-        .tempdir()
-        .context("cannot create a temporary directory for mount points")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("kindling-");
+    let made = OTHER_SCRATCH.iter().fold(builder.tempdir(), |made, place| {
+        made.or_else(|first| builder.tempdir_in(place).map_err(|_| first))
+    });
+    made.context("cannot create a temporary directory for mount points")
         .map_err(|error| Failure::new(Exit::CannotObserve, &error))
 }
 
@@ -177,6 +181,7 @@ fn observe_machine(
     let config = loaded.document.config();
     let mut observed = Observed {
         tools: observe::tools(),
+        privileges: Some(observe::privileges()),
         body_faults: observe::bodies::observe(config, &loaded.fetcher),
         ..Observed::default()
     };
@@ -235,7 +240,7 @@ fn open_views(
 ) -> Result<Vec<mount::View>, Failure> {
     let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
     if !kept.is_empty() {
-        mount::enter_private_namespace().map_err(unobservable)?;
+        namespace::enter_private_namespace().map_err(unobservable)?;
     }
     let mut opened: Vec<mount::View> = Vec::new();
     for written in plan::mounts::written_points(document.config()) {

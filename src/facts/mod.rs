@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod paths;
 pub mod patterns;
 pub mod presets;
+pub mod privileges;
 pub mod rehearsal;
 pub mod root;
 pub mod sshd;
@@ -42,6 +43,8 @@ pub struct Observed {
     pub kept_keys: BTreeSet<String>,
     /// What the running kernel can do; `None` if that was not looked at.
     pub kernel: Option<KernelFacts>,
+    /// What this process may do; `None` if that was not looked at.
+    pub privileges: Option<privileges::Privileges>,
     /// What programs said that made file systems like those of the config on blank files.
     pub rehearsals: Vec<rehearsal::Rehearsal>,
     /// There is a TPM 2.

@@ -9,6 +9,7 @@ pub mod kernel_table;
 pub mod loopdev;
 pub mod mount;
 pub mod mountinfo;
+pub mod namespace;
 pub mod openers;
 pub mod partition_maps;
 pub mod root;

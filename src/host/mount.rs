@@ -6,7 +6,6 @@ use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, umount2};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,21 +15,6 @@ use std::time::Duration;
 
 /// A device that was just used by a probe of udev may be busy for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 20;
-
-/// Gives this process mounts of its own: the kernel removes them when it ends, however it ends.
-/// Threads that exist already keep the old view, so this comes before workers. Nothing of ours gets out,
-/// but what others unmount goes away here too: a copy kept here would keep their devices busy.
-///
-/// # Errors
-/// Usually that we are not root.
-pub fn enter_private_namespace() -> anyhow::Result<()> {
-    let none: Option<&str> = None;
-    unshare(CloneFlags::CLONE_NEWNS)
-        .and_then(|()| {
-            nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
-        })
-        .context("cannot make mounts of our own (this needs root)")
-}
 
 /// Mounts `device` at `point` inside `root`. The point must be a directory, not a link to one.
 ///

@@ -3,8 +3,8 @@
 use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions, raid,
-    relabel, settle, sharing, spindles, stack, tree, unfinished, units, writable,
+    bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions,
+    privileges, raid, relabel, settle, sharing, spindles, stack, tree, unfinished, units, writable,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -30,6 +30,7 @@ pub fn build(
         Scope::Stage(part) => plan_part(&mut draft, part),
     };
     writable::refuse(&mut draft);
+    privileges::refuse(&mut draft);
     finish(draft, &points)
 }
 

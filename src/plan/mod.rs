@@ -22,6 +22,7 @@ pub mod order;
 pub mod partitions;
 pub mod paths;
 pub mod permissions;
+pub mod privileges;
 pub mod raid;
 pub mod relabel;
 pub mod settle;

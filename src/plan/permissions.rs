@@ -52,7 +52,8 @@ impl Names {
         names.get(name).copied().or(root)
     }
 
-    fn id(&self, space: Space, name: &str) -> Option<u32> {
+    /// The number of a name; `None` if there is none, or its account has been refused.
+    pub fn id(&self, space: Space, name: &str) -> Option<u32> {
         self.look(space, name).flatten()
     }
 

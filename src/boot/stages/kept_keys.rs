@@ -10,7 +10,7 @@ use crate::disk::superblock;
 use crate::facts::Observed;
 use crate::facts::paths::is_at_or_below;
 use crate::host::devices::Access;
-use crate::host::{Devices, TargetRoot, mount};
+use crate::host::{Devices, TargetRoot, mount, namespace};
 use crate::log::{Log, quoted};
 use crate::plan::keys::KEY_DIRECTORY;
 use crate::plan::{self, Options};
@@ -99,7 +99,7 @@ fn root_of_command_line() -> anyhow::Result<Option<Place>> {
 /// Reads the keys on a thread with mounts of its own, which go with it.
 fn read(place: &Place, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let reading = || -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-        mount::enter_private_namespace()?;
+        namespace::enter_private_namespace()?;
         let directory = tempfile::tempdir().context("cannot make a directory to mount at")?;
         let root = TargetRoot::new(directory.path());
         let _mounted = mount::Momentary::open(&place.device, &root, &place.format)?;

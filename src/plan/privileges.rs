@@ -1,0 +1,138 @@
+//! Refuses what the kernel would not let this process do: mount, or give nodes to other users and groups.
+
+use super::build::is_idle;
+use super::op::{HomeAct, Owner, Permissions};
+use super::permissions::Names;
+use super::{Draft, OpKind, Operation, Refusal, Target};
+use crate::accounts::Space;
+use crate::facts::privileges::{Ids, LOOP_CONTROL, NoMounts, Privileges};
+
+/// Refuses the first operation that this process may not carry out.
+pub fn refuse(draft: &mut Draft<'_>) {
+    let Some(privileges) = &draft.observed.privileges else {
+        return;
+    };
+    let names = Names::of(draft);
+    let mut active = draft.operations().iter().filter(|op| !is_idle(op));
+    let in_image = draft.options.target == Target::Assembled;
+    let refusal = active.find_map(|operation| {
+        let by_loop = in_image && uses_loop(&operation.kind);
+        let no_loop = privileges.no_loops.as_ref().filter(|_| by_loop);
+        no_loop
+            .map(|why| no_loop_device(operation, why))
+            .or_else(|| obstacle(operation, privileges, &names))
+    });
+    if let Some(refusal) = refusal {
+        draft.refuse(refusal);
+    }
+}
+
+/// What is done to a part of an image through a loop device.
+fn uses_loop(kind: &OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::MakeFilesystem(_) | OpKind::WipeDevice(_) | OpKind::Mount(_)
+    )
+}
+
+fn no_loop_device(operation: &Operation, why: &str) -> Refusal {
+    Refusal {
+        act: "cannot".into(),
+        object: operation.kind.describe(),
+        cause: format!("a file system in an image needs a loop device, and {LOOP_CONTROL}: {why}"),
+        origin: operation.origin.clone(),
+        remedy: "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have".into(),
+    }
+}
+
+fn obstacle(operation: &Operation, privileges: &Privileges, names: &Names) -> Option<Refusal> {
+    if let (OpKind::Mount(_), Some(why)) = (&operation.kind, privileges.no_mounts) {
+        return Some(no_mount(operation, why));
+    }
+    owners(&operation.kind, names)
+        .into_iter()
+        .find_map(|(space, id)| {
+            let ids = match space {
+                Space::User => &privileges.users,
+                Space::Group => &privileges.groups,
+            };
+            (!ids.contain(id)).then(|| no_owner(operation, space, id, ids))
+        })
+}
+
+/// The users and groups that an operation gives nodes to.
+fn owners(kind: &OpKind, names: &Names) -> Vec<(Space, u32)> {
+    match kind {
+        OpKind::Directory(act) => of_permissions(&act.permissions, names),
+        OpKind::File(act) => of_permissions(&act.permissions, names),
+        OpKind::User(act) => match act.home_act {
+            HomeAct::Leave | HomeAct::Remove { .. } => Vec::new(),
+            HomeAct::Make { .. } | HomeAct::Move { .. } | HomeAct::HandOver { .. } => {
+                vec![
+                    (Space::User, act.result.uid),
+                    (Space::Group, act.result.gid),
+                ]
+            }
+        },
+        OpKind::SshKeys(act) => {
+            let user = names.id(Space::User, &act.user).into_iter();
+            user.map(|id| (Space::User, id)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_permissions(wish: &Permissions, names: &Names) -> Vec<(Space, u32)> {
+    [(Space::User, &wish.user), (Space::Group, &wish.group)]
+        .into_iter()
+        .filter_map(|(space, owner)| match owner {
+            Owner::Keep => None,
+            Owner::Id(id) => Some((space, *id)),
+            Owner::Name(name) => names.id(space, name).map(|id| (space, id)),
+        })
+        .collect()
+}
+
+fn no_mount(operation: &Operation, why: NoMounts) -> Refusal {
+    let (cause, remedy) = match why {
+        NoMounts::Capability => (
+            "this process may not mount file systems",
+            "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have",
+        ),
+        NoMounts::UserNamespace => (
+            "in a user namespace the kernel mounts no file systems of devices",
+            "run kindling as root outside of the namespace",
+        ),
+        NoMounts::NoProc => (
+            "there is no /proc, which mounting needs",
+            "mount it first: mount -t proc proc /proc",
+        ),
+    };
+    Refusal {
+        act: "cannot".into(),
+        object: operation.kind.describe(),
+        cause: cause.into(),
+        origin: operation.origin.clone(),
+        remedy: remedy.into(),
+    }
+}
+
+fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Refusal {
+    let (cause, remedy) = match ids {
+        Ids::Mapped(_) => (
+            format!("the user namespace of this process has no {space} {id}"),
+            "run kindling as root, or map more ids into the namespace (unshare --map-auto --map-root-user)",
+        ),
+        Ids::All | Ids::Own(_) => (
+            format!("this process may not give nodes to {space} {id}"),
+            "run kindling as root",
+        ),
+    };
+    Refusal {
+        act: "cannot".into(),
+        object: operation.kind.describe(),
+        cause,
+        origin: operation.origin.clone(),
+        remedy: remedy.into(),
+    }
+}
