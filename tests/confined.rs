@@ -3,7 +3,7 @@
 
 mod image;
 
-use image::{kindling, require_root, told};
+use image::{copy_program, require_root, told};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -126,8 +126,8 @@ impl Scene {
             let mode = Permissions::from_mode(0o777);
             fs::set_permissions(scene.path(name), mode).expect("a mode");
         }
-        fs::copy(kindling().get_program(), scene.path("kindling")).expect("a copy of the program");
-        fs::copy(scene.path("kindling"), scene.path("work/kindling")).expect("a copy");
+        copy_program(&scene.path("kindling"));
+        copy_program(&scene.path("work/kindling"));
         for (name, config) in configs(url) {
             let text = config.to_string();
             fs::write(scene.path(&format!("{name}.ign")), &text).expect("a config");

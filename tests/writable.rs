@@ -2,7 +2,7 @@
 
 mod image;
 
-use image::{Mounted, kindling, must, require_root, told, tree};
+use image::{Mounted, copy_program, must, require_root, told, tree};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -44,7 +44,7 @@ impl Scene {
         // A place that others than root can reach.
         let program = self.path("kindling");
         if !program.exists() {
-            fs::copy(kindling().get_program(), &program).expect("a copy of the program");
+            copy_program(&program);
         }
         let output = std::process::Command::new(program)
             .arg(command)

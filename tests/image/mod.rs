@@ -1,6 +1,9 @@
 //! Shared by tests that work on images and trees with the shipped program: running it, and looking at what it left.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+use kindling::host::loopdev::{LoopDevice, Part};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +17,13 @@ pub fn kindling() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kindling"));
     command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
     command
+}
+
+/// Copies the program to a place where any user can run it. By a process of its own: a file that is open for writing
+/// in a process that another thread forks cannot be run for a moment.
+pub fn copy_program(to: &Path) {
+    let program = env!("CARGO_BIN_EXE_kindling");
+    must("cp", &[program, &to.display().to_string()]);
 }
 
 /// A finished run in words, for failures.
@@ -51,12 +61,26 @@ pub fn must(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A mount that ends with its scope.
+thread_local! {
+    static OWN_MOUNTS: () = {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+    };
+}
+
+/// Gives the calling thread, and what it starts from then on, mounts that end with it, however it ends.
+pub fn enter_own_mounts() {
+    OWN_MOUNTS.with(|()| ());
+}
+
+/// A mount that ends with its scope, among the mounts of its thread.
 pub struct Mounted(PathBuf);
 
 impl Mounted {
     /// Mounts with the arguments of `mount`, the last being the mount point.
     pub fn new(arguments: &[&str]) -> Mounted {
+        enter_own_mounts();
         must("mount", arguments);
         Mounted(PathBuf::from(arguments.last().expect("a mount point")))
     }
@@ -68,30 +92,21 @@ impl Drop for Mounted {
     }
 }
 
-/// A loop device that ends with its scope.
-pub struct Loop(pub String);
+/// A loop device that ends with its scope, or with the process.
+pub struct Loop(pub String, LoopDevice);
 
 impl Loop {
     /// A device over a part of an image, in bytes.
     pub fn over(image: &Path, start: u64, size: u64) -> Loop {
-        let (start, size) = (start.to_string(), size.to_string());
-        let image = image.display().to_string();
-        let arguments = [
-            "--find",
-            "--show",
-            "--offset",
-            &start,
-            "--sizelimit",
-            &size,
-            &image,
-        ];
-        Loop(must("losetup", &arguments).trim().to_string())
-    }
-}
-
-impl Drop for Loop {
-    fn drop(&mut self) {
-        let _ = Command::new("losetup").args(["--detach", &self.0]).status();
+        let file = fs::File::options().read(true).write(true).open(image);
+        let part = Part {
+            offset: start,
+            bytes: size,
+            sector_bytes: 512,
+        };
+        let device = LoopDevice::attach(&file.expect("an image"), part, true);
+        let device = device.expect("a loop device");
+        Loop(device.path().display().to_string(), device)
     }
 }
 
@@ -186,7 +201,7 @@ fn without_day(line: &str) -> String {
 
 /// How long a loop device may outlive its last user: any tool that scans all block devices (mkfs.btrfs looks for its
 /// UUID) keeps the ones it has open for a moment.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(60);
 
 /// Loop devices over a file, and mounts below a directory: both must be none after a run.
 pub fn left_behind(image: &Path, directory: &Path) -> Vec<String> {
@@ -206,7 +221,7 @@ fn attached_or_mounted(image: &Path, directory: &Path) -> Vec<String> {
         "losetup",
         &["--list", "--noheadings", "--output", "NAME,BACK-FILE"],
     );
-    let mounts = fs::read_to_string("/proc/self/mounts").expect("read mounts");
+    let mounts = fs::read_to_string("/proc/thread-self/mounts").expect("read mounts");
     let inside = directory.display().to_string();
     let loops = loops
         .lines()

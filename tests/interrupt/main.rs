@@ -1,26 +1,28 @@
 //! Interrupted runs: after a kill at any moment a second run converges to what an undisturbed run makes, and leaves
 //! no loop device and no mount.
 
+#[path = "../image/mod.rs"]
 mod image;
+mod traced;
 
 use image::{Loop, Mounted, extent, kindling, left_behind, must, require_root, table, told, tree};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use traced::{Moment, Traced};
 
-/// Moments of the kill, evenly spread over the time of an undisturbed run.
-const MOMENTS: usize = 50;
+/// Moments of the kill, evenly spread over the system calls of an undisturbed run.
+const MOMENTS: u64 = 50;
 /// Rounds side by side.
 const LANES: usize = 2;
 /// What `apply` ends with when it is interrupted.
 const INTERRUPTED: i32 = 5;
-/// So many moments must hit a run that is still at work, or they were not spread over it.
-const HITS: usize = MOMENTS * 3 / 5;
+/// So many moments must hit a run that is still at work, or they were not spread over it. No two runs have the same number
+/// of system calls.
+const HITS: u64 = MOMENTS * 9 / 10;
 
 /// Everything random is given, so that two runs can be compared: GUIDs, labels, UUIDs. UUIDs begin with a number
 /// of the round's own, because mkfs.btrfs refuses one that any block device of the machine has, be it about to go.
@@ -95,31 +97,20 @@ impl Bench {
         }
     }
 
-    fn start(&self, verb: &str) -> Child {
-        kindling()
-            .arg(verb)
-            .arg("--image")
-            .arg(format!("/dev/vda={},size=512M", self.image.display()))
-            .arg(&self.config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start kindling")
+    fn command(&self, verb: &str) -> Command {
+        let mut command = kindling();
+        let image = format!("/dev/vda={},size=512M", self.image.display());
+        command.args([verb, "--image", &image]).arg(&self.config);
+        command
     }
 
     fn run(&self, verb: &str) -> Output {
-        self.start(verb)
-            .wait_with_output()
-            .expect("wait for kindling")
+        self.command(verb).output().expect("run kindling")
     }
 
-    /// Starts `apply`, sends a signal after a while, returns how it ended.
-    fn interrupt(&self, after: Duration, signal: Signal) -> Output {
-        let child = self.start("apply");
-        std::thread::sleep(after);
-        // It may have ended already; then there is nobody to signal, which the caller sees in the status.
-        let _ = kill(Pid::from_raw(child.id() as i32), signal);
-        child.wait_with_output().expect("wait for kindling")
+    /// Runs `apply`, and sends it a signal at a moment.
+    fn traced(&self, moment: Option<Moment>) -> Traced {
+        traced::run(&mut self.command("apply"), moment)
     }
 
     /// Everything a run leaves: table, superblocks, tree.
@@ -174,27 +165,13 @@ impl Bench {
     }
 }
 
-/// Undisturbed runs to take the time of: the first ones read programs from the disk and are slower.
-const WARM_UPS: usize = 3;
-
-/// An undisturbed run: what it leaves and how long it takes.
-fn undisturbed() -> (BTreeMap<String, String>, Duration) {
-    let mut runs = (0..WARM_UPS).map(|_| {
-        let bench = Bench::new();
-        let start = Instant::now();
-        let output = bench.run("apply");
-        let took = start.elapsed();
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "an undisturbed run: {}",
-            told(&output)
-        );
-        (bench.result(), took)
-    });
-    let (result, first) = runs.next().expect("at least one run");
-    let shortest = runs.fold(first, |shortest, (_, took)| shortest.min(took));
-    (result, shortest)
+/// An undisturbed run: what it leaves, and the number of its stops.
+fn undisturbed() -> (BTreeMap<String, String>, u64) {
+    let bench = Bench::new();
+    let Traced { output, stops } = bench.traced(None);
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(0), "an undisturbed run: {told}");
+    (bench.result(), stops)
 }
 
 /// Nodes that differ, in words.
@@ -242,47 +219,39 @@ fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), S
 #[test]
 fn a_run_killed_at_any_of_fifty_moments_converges() {
     require_root();
-    let next = AtomicUsize::new(0);
-    let hits = AtomicUsize::new(0);
+    let next = AtomicU64::new(0);
+    let hits = AtomicU64::new(0);
+    let lane = || {
+        let (expected, stops) = undisturbed();
+        let mut failures = Vec::new();
+        loop {
+            let moment = next.fetch_add(1, Ordering::Relaxed);
+            if moment >= MOMENTS {
+                return failures;
+            }
+            let at = stops * (2 * moment + 1) / (2 * MOMENTS);
+            let bench = Bench::new();
+            let killed = bench.traced(Some(Moment {
+                stops: at,
+                signal: Signal::SIGKILL,
+            }));
+            let hit = killed.output.status.code().is_none();
+            hits.fetch_add(u64::from(hit), Ordering::Relaxed);
+            if let Err(reason) = converges(&bench, &expected) {
+                failures.push(format!("killed at stop {at} of {stops}: {reason}"));
+            }
+        }
+    };
     let failures: Vec<String> = std::thread::scope(|scope| {
-        let (next, hits) = (&next, &hits);
-        let lanes: Vec<_> = (0..LANES)
-            .map(|_| {
-                scope.spawn(move || {
-                    // Measured in each lane at once, so that the time is that of a busy machine, as in the rounds.
-                    let (expected, took) = undisturbed();
-                    let mut failures = Vec::new();
-                    loop {
-                        let moment = next.fetch_add(1, Ordering::Relaxed);
-                        if moment >= MOMENTS {
-                            return failures;
-                        }
-                        let after = took.mul_f64((moment as f64 + 0.5) / MOMENTS as f64);
-                        let bench = Bench::new();
-                        let killed = bench.interrupt(after, Signal::SIGKILL);
-                        hits.fetch_add(
-                            usize::from(killed.status.code().is_none()),
-                            Ordering::Relaxed,
-                        );
-                        if let Err(reason) = converges(&bench, &expected) {
-                            failures.push(format!(
-                                "killed at moment {moment}, after {after:?} of {took:?}: {reason}"
-                            ));
-                        }
-                    }
-                })
-            })
-            .collect();
-        lanes
-            .into_iter()
-            .flat_map(|lane| lane.join().expect("a lane"))
-            .collect()
+        let lanes: Vec<_> = (0..LANES).map(|_| scope.spawn(lane)).collect();
+        let ended = lanes.into_iter().map(|lane| lane.join().expect("a lane"));
+        ended.flatten().collect()
     });
+    let count = failures.len();
+    let words = failures.join("\n\n");
     assert!(
         failures.is_empty(),
-        "{} of {MOMENTS} moments:\n{}",
-        failures.len(),
-        failures.join("\n\n")
+        "{count} of {MOMENTS} moments:\n{words}"
     );
     let hits = hits.into_inner();
     assert!(
@@ -294,32 +263,26 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
 #[test]
 fn sigint_and_sigterm_end_the_run_in_order_and_the_next_one_converges() {
     require_root();
-    let (expected, took) = undisturbed();
-    for (signal, part) in [
-        (Signal::SIGINT, 0.2),
-        (Signal::SIGTERM, 0.3),
-        (Signal::SIGINT, 0.5),
-        (Signal::SIGTERM, 0.1),
+    let (expected, stops) = undisturbed();
+    for (signal, percent) in [
+        (Signal::SIGINT, 20),
+        (Signal::SIGTERM, 30),
+        (Signal::SIGINT, 50),
+        (Signal::SIGTERM, 10),
     ] {
         let bench = Bench::new();
-        let output = bench.interrupt(took.mul_f64(part), signal);
+        let at = stops * percent / 100;
+        let output = bench.traced(Some(Moment { stops: at, signal })).output;
         let told = told(&output);
-        assert_eq!(
-            output.status.code(),
-            Some(INTERRUPTED),
-            "{signal} at {part} of the run: {told}"
-        );
+        let place = format!("{signal} at stop {at} of {stops}");
+        assert_eq!(output.status.code(), Some(INTERRUPTED), "{place}: {told}");
         assert!(
             told.to_lowercase().contains("interrupt"),
-            "{signal}: does not say that it was interrupted: {told}"
+            "{place}: does not say that it was interrupted: {told}"
         );
-        assert_eq!(
-            left_behind(&bench.image, bench.directory.path()),
-            Vec::<String>::new(),
-            "{signal}: {told}"
-        );
-        converges(&bench, &expected)
-            .unwrap_or_else(|reason| panic!("after {signal} at {part}: {reason}"));
+        let left = left_behind(&bench.image, bench.directory.path());
+        assert_eq!(left, Vec::<String>::new(), "{place}: {told}");
+        converges(&bench, &expected).unwrap_or_else(|reason| panic!("after {place}: {reason}"));
     }
 }
 
