@@ -223,6 +223,7 @@ fn no_rehearsal_touches_other_devices() {
 fn a_format_that_the_kernel_does_not_know_cannot_be_mounted() {
     let kernel = KernelFacts {
         filesystems: ["ext4".to_owned()].into(),
+        ..KernelFacts::default()
     };
     assert!(formats::check_mountable(Some(&kernel), "ext4").is_ok());
     assert!(formats::check_mountable(None, "vfat").is_ok());

@@ -2,7 +2,7 @@
 
 mod image;
 
-use image::{Mounted, copy_program, must, require_root, told, tree};
+use image::{Loop, Mounted, copy_program, must, require_root, told, tree};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -177,4 +177,36 @@ fn images_that_cannot_be_written_to() {
     let _kept = Immutable::new(&image);
     let (code, told) = scene.run("plan", &bound, 0);
     assert_eq!(code, 0, "{told}");
+}
+
+#[test]
+fn volumes_and_arrays_need_drivers() {
+    let scene = Scene::new();
+    let image = scene.path("disk.img");
+    let bytes = 64 << 20;
+    fs::File::create(&image)
+        .and_then(|file| file.set_len(bytes))
+        .expect("an image");
+    let disk = Loop::over(&image, 0, bytes);
+    let luks = json!({"luks": [{"name": "writable", "device": disk.0}]});
+    let raid = json!({"raid": [{"name": "writable", "level": "raid1", "devices": [disk.0], "options": ["--force"]}]});
+    for (storage, driver) in [(luks, "device mapper"), (raid, "driver for arrays")] {
+        scene.config(storage);
+        let target = ["--target", "root"];
+        let (code, planned) = scene.run("plan", &target, 0);
+        assert_eq!(code, CHANGES, "{planned}");
+        let missing = format!("the kernel of this machine has no {driver}");
+        if !planned.contains(&missing) {
+            // With the driver, the lab shows that it works.
+            continue;
+        }
+        let (code, applied) = scene.run("apply", &target, 0);
+        assert_eq!(code, REFUSED, "{applied}");
+        assert!(applied.contains(&missing), "{applied}");
+        let content = fs::read(&image).expect("the image");
+        assert!(
+            content.iter().all(|byte| *byte == 0),
+            "the disk was written to"
+        );
+    }
 }

@@ -6,7 +6,7 @@ use super::load::{self, Loaded};
 use super::target::{ImageBinding, Mode, TargetArgs};
 use crate::config::{Config, Document};
 use crate::disk::DeviceRef;
-use crate::facts::Observed;
+use crate::facts::{KernelFacts, Observed};
 use crate::fetch::Fetcher;
 use crate::host::devices::{Access, Image};
 use crate::host::image_use::HeldImage;
@@ -38,6 +38,8 @@ pub struct Prepared {
     pub fetcher: Fetcher,
     /// What this run put together to look into it.
     pub opened: BTreeSet<DeviceRef>,
+    /// What the plan is for.
+    access: Access,
     /// Keeps other processes away from the images.
     _images: Vec<HeldImage>,
     /// Holds the mount points of image runs; removed in the end.
@@ -79,6 +81,7 @@ pub fn prepare_loaded(
         root,
         devices,
         opened: BTreeSet::new(),
+        access,
         _images: images,
         _scratch: scratch,
     };
@@ -115,7 +118,20 @@ impl Prepared {
         };
         self.plan = plan::build(&self.loaded.document, &observed, &options)
             .map_err(|refusals| Failure::refused(&refusals))?;
-        Ok(())
+        self.check_drivers(observed.kernel.as_ref())
+    }
+
+    /// A run needs what the kernel lacks; a plan tells it.
+    fn check_drivers(&mut self, kernel: Option<&KernelFacts>) -> Result<(), Failure> {
+        if self.access == Access::Read {
+            let warnings = plan::drivers::warnings(&self.plan, kernel);
+            self.plan.warnings.extend(warnings);
+            return Ok(());
+        }
+        match plan::drivers::refusals(&self.plan, kernel).as_slice() {
+            [] => Ok(()),
+            refusals => Err(Failure::refused(refusals)),
+        }
     }
 
     /// Plans again once `part` of the plan has run.

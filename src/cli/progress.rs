@@ -6,7 +6,7 @@ use crate::plan::op::Phase;
 use crate::plan::{Operation, Plan};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
 }
 
-#[allow(clippy::print_stderr, reason = "progress goes to standard error")]
+/// Writes to standard error. A reader that went away must not end a run halfway, as `eprint!` would.
 fn say(line: &str) {
-    eprint!("{line}");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

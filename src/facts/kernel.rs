@@ -7,4 +7,8 @@ use std::collections::BTreeSet;
 pub struct KernelFacts {
     /// Formats of file systems that it can mount.
     pub filesystems: BTreeSet<String>,
+    /// It certainly has no device mapper, which encrypted volumes need.
+    pub lacks_device_mapper: bool,
+    /// It certainly has no driver for arrays (MD).
+    pub lacks_arrays: bool,
 }

@@ -1,4 +1,4 @@
-//! What the running kernel can mount.
+//! What the running kernel can mount, and which drivers of devices it has.
 
 use crate::facts::KernelFacts;
 use std::collections::BTreeSet;
@@ -9,13 +9,25 @@ use std::path::{Path, PathBuf};
 pub fn kernel() -> Option<KernelFacts> {
     let present = read_to_string("/proc/filesystems").ok()?;
     let mut filesystems: BTreeSet<String> = registered(&present).collect();
-    if let Some(modules) = module_directory() {
-        filesystems.extend(loadable(&modules));
-    }
-    Some(KernelFacts { filesystems })
+    let modules = module_directory().unwrap_or_default();
+    filesystems.extend(loadable(&modules));
+    let has_module = |name: &str| filesystems.contains(name) || is_built_in(&modules, name);
+    let is_listed = |list: &str, name: &str| {
+        let list = read_to_string(list).ok()?;
+        Some(registered(&list).any(|entry| entry == name))
+    };
+    let lacks = |list: &str, name: &str, module: &str| {
+        is_listed(list, name) == Some(false) && !has_module(module)
+    };
+    Some(KernelFacts {
+        lacks_device_mapper: lacks("/proc/misc", "device-mapper", "dm-mod"),
+        lacks_arrays: lacks("/proc/devices", "md", "md-mod"),
+        filesystems,
+    })
 }
 
-/// Names in `/proc/filesystems`, which has a mark before those without a device.
+/// Names in `/proc/filesystems`, which has a mark before those without a device, or in lists of drivers, which have
+/// numbers there.
 fn registered(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines()
         .filter_map(|line| line.split_whitespace().last())
@@ -49,9 +61,31 @@ fn loadable(modules: &Path) -> BTreeSet<String> {
         .collect()
 }
 
+/// True if a module is part of the kernel itself.
+fn is_built_in(modules: &Path, name: &str) -> bool {
+    let list = read_to_string(modules.join("modules.builtin")).unwrap_or_default();
+    list.lines()
+        .any(|line| line.rsplit('/').next() == Some(&format!("{name}.ko")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drivers_are_listed_by_name() {
+        let misc: Vec<String> = registered("236 device-mapper\n234 btrfs-control\n").collect();
+        assert_eq!(misc, ["device-mapper", "btrfs-control"]);
+        let directory = tempfile::tempdir().expect("a directory");
+        assert!(!is_built_in(directory.path(), "dm-mod"));
+        std::fs::write(
+            directory.path().join("modules.builtin"),
+            "kernel/drivers/md/md-mod.ko\nkernel/drivers/md/dm-mod.ko\n",
+        )
+        .expect("written");
+        assert!(is_built_in(directory.path(), "dm-mod"));
+        assert!(!is_built_in(directory.path(), "dm-crypt"));
+    }
 
     #[test]
     fn formats_are_registered_or_loadable() {

@@ -9,6 +9,7 @@ pub mod databases;
 pub mod describe;
 pub mod devices;
 pub mod digest;
+pub mod drivers;
 pub mod effects;
 pub mod enable;
 pub mod filesystems;
