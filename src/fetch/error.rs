@@ -48,6 +48,18 @@ pub enum FetchError {
         /// How the last one went.
         last: String,
     },
+    /// There will never be a connection by TLS: another attempt would end in the same way.
+    #[error("failed to fetch resource: {method} {url}: {cause}")]
+    Tls {
+        /// How it was asked for.
+        method: String,
+        /// What.
+        url: String,
+        /// Why not.
+        cause: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// [`super::FetchEvents::cancelled`] said so.
     #[error("fetching {url} was cancelled")]
     Cancelled {
@@ -246,6 +258,7 @@ impl FetchError {
             FetchError::Status { .. } if self.has_status(407) => PROXY_ACCOUNT,
             FetchError::Status { .. } => "check the URL, and the headers it needs",
             FetchError::OutOfTime { last, .. } => unanswered(last),
+            FetchError::Tls { remedy, .. } => remedy,
             FetchError::OemFile { .. } => {
                 "check the path; only Flatcar has a partition for files of the vendor"
             }
@@ -304,12 +317,8 @@ fn object_remedy(cause: &FetchError) -> Option<&'static str> {
 fn unanswered(last: &str) -> &'static str {
     if last.contains("clock of this machine") {
         "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server"
-    } else if last.contains("NotValidForName") {
-        "name the server as its certificate does, or give it a certificate for this name"
     } else if last.contains("proxy authorization required") {
         PROXY_ACCOUNT
-    } else if last.contains("certificate") {
-        "list the authority in ignition.security.tls.certificateAuthorities"
     } else {
         "check that the server answers, or raise ignition.timeouts.httpTotal"
     }

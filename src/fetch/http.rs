@@ -4,6 +4,7 @@ mod ask;
 mod body;
 mod client;
 mod connecting;
+mod crypto;
 mod direct;
 mod handed_on;
 mod headers;

@@ -40,7 +40,7 @@ const NAMES: &str = "DNS:localhost,DNS:secure.test,IP:127.0.0.1";
 
 /// What `openssl ca` has to know.
 const CA_CONF: &str = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nserial = serial\nunique_subject = no\nnew_certs_dir = .\n\
-certificate = ca.pem\nprivate_key = ca.key\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
+certificate = NAME.pem\nprivate_key = NAME.key\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
 
 impl Authority {
     /// Names in the server certificate, and its first and last second as `YYYYMMDDhhmmssZ`.
@@ -58,9 +58,7 @@ impl Authority {
             at,
             &format!("req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=server"),
         );
-        std::fs::write(at.join("ca.conf"), CA_CONF).expect("a written file");
-        std::fs::write(at.join("index"), "").expect("a written file");
-        std::fs::write(at.join("serial"), "01").expect("a written file");
+        prepare_ca(at, "ca");
         let dates = match dates {
             None => "-days 9".to_owned(),
             Some((start, end)) => format!("-startdate {start} -enddate {end}"),
@@ -95,6 +93,18 @@ pub fn data_url(bytes: &[u8]) -> String {
     format!("data:application/octet-stream;base64,{text}")
 }
 
+/// What `openssl ca` needs to sign with `NAME.key`.
+pub fn prepare_ca(at: &Path, name: &str) {
+    let files = [
+        ("ca.conf", CA_CONF.replace("NAME", name)),
+        ("index", String::new()),
+        ("serial", "01".into()),
+    ];
+    for (file, text) in files {
+        std::fs::write(at.join(file), text).expect("a written file");
+    }
+}
+
 fn server_config(at: &Path) -> ServerConfig {
     let certificate = CertificateDer::from_pem_file(at.join("leaf.pem")).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(at.join("leaf.key")).expect("a key");
@@ -111,7 +121,7 @@ fn read(path: std::path::PathBuf) -> Vec<u8> {
     std::fs::read(path).expect("what openssl wrote")
 }
 
-fn openssl(directory: &Path, arguments: &str) {
+pub fn openssl(directory: &Path, arguments: &str) {
     let output = Command::new("openssl")
         .args(arguments.split(' '))
         .current_dir(directory)

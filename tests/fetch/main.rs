@@ -9,6 +9,7 @@ mod http2;
 mod limits;
 mod memory;
 mod network;
+mod openssl;
 mod proxies;
 mod redirects;
 mod references;

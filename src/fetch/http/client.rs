@@ -1,14 +1,15 @@
 //! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
 
 use super::connecting::{Progress, Watch};
+use super::crypto;
 use super::direct::{self, Errand, Way};
 use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
-use crate::fetch::{FetchError, FetchEvents, Settings};
+use crate::fetch::{FetchError, FetchEvents, Settings, shown_url};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
+use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
 use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
@@ -131,8 +132,11 @@ impl Http {
         let (events, total) = (outgoing.events, outgoing.deadline);
         let outcome = match outgoing.way {
             Way::Usual => {
+                let (url, method) = (outgoing.url, outgoing.method.clone());
                 let request = self.request(outgoing)?;
-                let sending = async { request.send().await.map_err(transport) };
+                let (shown, method) = (shown_url(url.as_str()), method.to_string());
+                let failed = |error: reqwest::Error| transport(&error, method, shown);
+                let sending = async { request.send().await.map_err(failed) };
                 engine.run(self.exchange(sending, total, events))
             }
             way => {
@@ -152,9 +156,9 @@ impl Http {
     fn request(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder, AttemptError> {
         let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
         let client = if tls {
-            self.tls.get(|| self.client(self.roots()))?
+            self.tls.get(|| self.client(self.trusted()))?
         } else {
-            self.plain.get(|| self.client(RootCertStore::empty()))?
+            self.plain.get(|| self.client(Vec::new()))?
         };
         // The URL comes first: user info in it becomes a header, which the others may replace.
         let request = client.request(outgoing.method, outgoing.url.clone());
@@ -202,9 +206,9 @@ impl Http {
         }
     }
 
-    fn client(&self, roots: RootCertStore) -> Result<Client, AttemptError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let trust = Trust::new(roots, Arc::clone(&provider));
+    fn client(&self, trusted: Vec<CertificateDer<'static>>) -> Result<Client, AttemptError> {
+        let provider = crypto::provider();
+        let trust = Trust::new(trusted, Arc::clone(&provider));
         let mut tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| client_error(&e))?
@@ -237,15 +241,12 @@ impl Http {
             .map_err(|e| client_error(&e))
     }
 
-    /// System roots and those of the settings. Roots that cannot be read are not trusted, that is
-    /// all: the error comes with the first server that needed them.
-    fn roots(&self) -> RootCertStore {
+    /// System roots and those of the settings.
+    fn trusted(&self) -> Vec<CertificateDer<'static>> {
         let load = || rustls_native_certs::load_native_certs().certs;
         let system = self.shared.system_roots.get_or_init(load);
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(system.iter().cloned());
-        store.add_parsable_certificates(self.settings.extra_roots.iter().cloned());
-        store
+        let trusted = system.iter().chain(&self.settings.extra_roots);
+        trusted.cloned().collect()
     }
 }
 
@@ -292,8 +293,17 @@ impl<T: Clone> Lazy<T> {
     }
 }
 
-fn transport(error: reqwest::Error) -> AttemptError {
-    AttemptError::Transport(cause(&error))
+fn transport(error: &reqwest::Error, method: String, url: String) -> AttemptError {
+    let cause = cause(error);
+    match trust::final_problem(error) {
+        Some(problem) => AttemptError::Fatal(FetchError::Tls {
+            method,
+            url,
+            cause,
+            remedy: problem.remedy,
+        }),
+        None => AttemptError::Transport(cause),
+    }
 }
 
 fn client_error(error: &dyn Error) -> AttemptError {

@@ -3,6 +3,13 @@
 //! At a first boot most refusals have one of two causes: an authority that nobody told the machine about, and a
 //! clock that was never set.
 
+mod authority;
+mod problem;
+mod words;
+
+pub(super) use problem::of as final_problem;
+
+use authority::Case;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -12,10 +19,6 @@ use rustls::{
 };
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use webpki::EndEntityCert;
-use x509_cert::der::Decode;
-use x509_cert::name::Name;
 
 /// Judges the certificates of servers.
 #[derive(Debug)]
@@ -23,21 +26,58 @@ pub(super) struct Trust {
     provider: Arc<CryptoProvider>,
     /// `None` without a single root: then nobody is trusted.
     judge: Option<Arc<WebPkiServerVerifier>>,
+    /// The roots as they were given.
+    trusted: Vec<CertificateDer<'static>>,
 }
 
 /// Why a certificate is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refusal(String);
+#[error("{words}")]
+struct Refusal {
+    words: String,
+    /// What to do about it; `None` if waiting may help.
+    remedy: Option<&'static str>,
+}
 
 impl Trust {
-    /// Trust in these roots.
-    pub(super) fn new(roots: RootCertStore, provider: Arc<CryptoProvider>) -> Self {
+    /// Trust in these certificates. Those that cannot be read are not trusted, that is all: the error comes with the
+    /// first server that needed them.
+    pub(super) fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(trusted.iter().cloned());
         let builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         Self {
             judge: builder.build().ok(),
             provider,
+            trusted,
+        }
+    }
+
+    /// What webpki says, and for what it refuses whatever else speaks for it, what is to be said of that.
+    fn judge(&self, case: &Case<'_>, ocsp_response: &[u8]) -> Result<(), Error> {
+        let judged = match &self.judge {
+            Some(judge) => judge.verify_server_cert(
+                case.end_entity,
+                case.intermediates,
+                case.name,
+                ocsp_response,
+                case.now,
+            ),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
+        match judged {
+            Ok(_) => Ok(()),
+            Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
+                if why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
+            {
+                case.judge()
+            }
+            Err(Error::InvalidCertificate(_)) if case.is_listed() => case.judge(),
+            Err(error) => Err(error),
         }
     }
 }
@@ -51,18 +91,35 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let judged = match &self.judge {
-            Some(judge) => {
-                judge.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-            }
-            None => Err(CertificateError::UnknownIssuer.into()),
+        let case = Case {
+            end_entity,
+            intermediates,
+            trusted: &self.trusted,
+            algorithms: self.provider.signature_verification_algorithms.all,
+            name: server_name,
+            now,
         };
-        judged.map_err(|error| match &error {
-            Error::InvalidCertificate(cause) => {
-                let last = intermediates.last().unwrap_or(end_entity);
-                in_words(cause, last).map_or(error, refused)
-            }
-            _ => error,
+        // Such a key can sign no handshake with us, so that is said before anything else is.
+        if let Some(words) = authority::weak_server_key(&case) {
+            return Err(refused(words, Some(problem::STRONG_KEY)));
+        }
+        let Err(error) = self.judge(&case, ocsp_response) else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let Error::InvalidCertificate(cause) = &error else {
+            return Err(error);
+        };
+        if matches!(
+            cause,
+            CertificateError::BadSignature | CertificateError::UnknownIssuer
+        ) && let Some(words) = authority::weak_key(&case)
+        {
+            return Err(refused(words, Some(problem::STRONG_KEY)));
+        }
+        let last = intermediates.last().unwrap_or(end_entity);
+        Err(match words::in_words(cause, last) {
+            Some(words) => refused(words, problem::certificate(cause)),
+            None => error,
         })
     }
 
@@ -104,74 +161,13 @@ pub(super) fn in_words_of(error: &(dyn std::error::Error + 'static)) -> Option<S
         (Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))), _) => {
             Some(format!("invalid peer certificate: {why}"))
         }
+        (Some(error), _) => problem::in_words(error),
         (_, Some(inner)) => in_words_of(inner),
         _ => None,
     }
 }
 
-fn refused(words: String) -> Error {
-    let other = OtherError(Arc::new(Refusal(words)));
+fn refused(words: String, remedy: Option<&'static str>) -> Error {
+    let other = OtherError(Arc::new(Refusal { words, remedy }));
     Error::InvalidCertificate(CertificateError::Other(other))
-}
-
-/// A refusal in words; `None` where those of the library do. `last` is the certificate nearest to a root that the
-/// server sent.
-fn in_words(cause: &CertificateError, last: &CertificateDer<'_>) -> Option<String> {
-    Some(match cause {
-        CertificateError::UnknownIssuer => format!(
-            "UnknownIssuer: it was issued by {}, an authority that neither this system nor the config trusts",
-            issuer(last).unwrap_or_else(|| "somebody without a readable name".into())
-        ),
-        CertificateError::ExpiredContext { time, not_after } => format!(
-            "Expired: the certificate was valid until {}, the clock of this machine says {}",
-            date(*not_after),
-            date(*time)
-        ),
-        CertificateError::NotValidYetContext { time, not_before } => format!(
-            "NotValidYet: the certificate is valid from {} on, the clock of this machine says {}, so it is \
-             probably wrong",
-            date(*not_before),
-            date(*time)
-        ),
-        CertificateError::NotValidForNameContext {
-            expected,
-            presented,
-        } => format!(
-            "NotValidForName: the certificate is for {}, not for {}",
-            names(presented),
-            expected.to_str()
-        ),
-        _ => return None,
-    })
-}
-
-fn issuer(certificate: &CertificateDer<'_>) -> Option<String> {
-    let parsed = EndEntityCert::try_from(certificate).ok()?;
-    // What webpki gives has no header: it is the inside of the sequence.
-    let inside = parsed.issuer();
-    let mut whole = vec![0x30];
-    whole.extend(
-        x509_cert::der::Length::try_from(inside.len())
-            .ok()
-            .and_then(length)?,
-    );
-    whole.extend(inside);
-    let name = Name::from_der(&whole).ok()?;
-    Some(format!("{:?}", name.to_string()))
-}
-
-fn length(length: x509_cert::der::Length) -> Option<Vec<u8>> {
-    x509_cert::der::Encode::to_der(&length).ok()
-}
-
-fn names(presented: &[String]) -> String {
-    match presented {
-        [] => "no name at all".into(),
-        names => names.join(", "),
-    }
-}
-
-fn date(time: UnixTime) -> String {
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
-    humantime::format_rfc3339_seconds(at).to_string()
 }

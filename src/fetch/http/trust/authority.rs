@@ -1,0 +1,284 @@
+//! Server certificates that webpki does not judge: those that are authorities themselves (`CA:TRUE`, as
+//! `openssl req -x509` makes them), and those that are listed as trusted although somebody else issued them.
+//!
+//! Other TLS libraries accept both. What has to be right otherwise is checked here: validity, purpose, names, and
+//! a chain of signatures to a trusted certificate.
+
+use super::words::authority_name;
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error};
+use std::cell::Cell;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{AnyRef, ObjectIdentifier};
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::pkix::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName,
+};
+
+/// Intermediate certificates between the certificate of a server and a trusted one, at most.
+const MAX_DEPTH: usize = 6;
+/// Signatures that are checked for one server, at most.
+const MAX_SIGNATURES: usize = 64;
+/// Shorter RSA keys are within reach of those who would break them.
+const MIN_RSA_BITS: u32 = 2048;
+const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
+const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
+
+/// What a server presents, and what it is compared with.
+pub(super) struct Case<'a> {
+    /// The certificate of the server.
+    pub end_entity: &'a CertificateDer<'a>,
+    /// What else the server sent.
+    pub intermediates: &'a [CertificateDer<'a>],
+    /// Who is trusted.
+    pub trusted: &'a [CertificateDer<'static>],
+    /// How signatures are verified.
+    pub algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
+    /// The name the server was asked for by.
+    pub name: &'a ServerName<'a>,
+    /// What the clock says.
+    pub now: UnixTime,
+}
+
+impl Case<'_> {
+    /// True if the certificate of the server is itself one of the trusted ones.
+    pub(super) fn is_listed(&self) -> bool {
+        self.trusted.contains(self.end_entity)
+    }
+
+    /// Judges the certificate.
+    ///
+    /// # Errors
+    /// It is not valid now, not for this purpose or name, or neither it nor its issuer is trusted.
+    pub(super) fn judge(&self) -> Result<(), Error> {
+        let certificate = decoded(self.end_entity)?;
+        check_validity(&certificate, self.now)?;
+        check_extensions(&certificate)?;
+        if !self.is_listed() {
+            let search = Search::new(self);
+            if !search.reaches_trusted(&certificate, 0)? {
+                return Err(CertificateError::UnknownIssuer.into());
+            }
+        }
+        verify_server_name(&ParsedCertificate::try_from(self.end_entity)?, self.name)
+    }
+}
+
+/// A search for a chain of signatures.
+struct Search<'a> {
+    trusted: Vec<Certificate>,
+    intermediates: Vec<Certificate>,
+    algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
+    now: UnixTime,
+    signatures: Cell<usize>,
+}
+
+impl<'a> Search<'a> {
+    fn new(case: &Case<'a>) -> Self {
+        let all = |certificates: &[CertificateDer<'_>]| {
+            let decoded = certificates.iter().filter_map(|c| decoded(c).ok());
+            decoded.collect()
+        };
+        Search {
+            trusted: all(case.trusted),
+            intermediates: all(case.intermediates),
+            algorithms: case.algorithms,
+            now: case.now,
+            signatures: Cell::new(MAX_SIGNATURES),
+        }
+    }
+
+    fn reaches_trusted(&self, certificate: &Certificate, depth: usize) -> Result<bool, Error> {
+        let issuer = certificate.tbs_certificate().issuer();
+        let is_issuer = |c: &&Certificate| c.tbs_certificate().subject() == issuer;
+        for trusted in self.trusted.iter().filter(is_issuer) {
+            if !constrains_names(trusted) && self.signed(certificate, trusted)? {
+                return Ok(true);
+            }
+        }
+        if depth == MAX_DEPTH {
+            return Ok(false);
+        }
+        for next in self.intermediates.iter().filter(is_issuer) {
+            if may_issue(next, depth) && self.signed(certificate, next)? {
+                // A clock that is wrong must not look like an unknown issuer.
+                check_validity(next, self.now)?;
+                if self.reaches_trusted(next, depth + 1)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether `issuer` signed `certificate`.
+    fn signed(&self, certificate: &Certificate, issuer: &Certificate) -> Result<bool, Error> {
+        let left = self.signatures.get().checked_sub(1);
+        self.signatures.set(
+            left.ok_or_else(|| Error::General("the server sent too many certificates".into()))?,
+        );
+        Ok(self
+            .signature_is_right(certificate, issuer)
+            .unwrap_or(false))
+    }
+
+    /// `None` where something of it cannot be read.
+    fn signature_is_right(&self, certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
+        let key = issuer.tbs_certificate().subject_public_key_info();
+        let key_algorithm = content(&key.algorithm)?;
+        let algorithm = content(certificate.signature_algorithm())?;
+        if algorithm != content(certificate.tbs_certificate().signature())? {
+            return Some(false);
+        }
+        let message = certificate.tbs_certificate().to_der().ok()?;
+        let signature = certificate.signature().as_bytes()?;
+        let key = key.subject_public_key.as_bytes()?;
+        let fitting = self.algorithms.iter().filter(|known| {
+            known.public_key_alg_id().as_ref() == key_algorithm
+                && known.signature_alg_id().as_ref() == algorithm
+        });
+        let mut verdicts = fitting.map(|known| known.verify_signature(key, &message, signature));
+        Some(verdicts.any(|verdict| verdict.is_ok()))
+    }
+}
+
+pub(super) fn decoded(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
+    Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding.into())
+}
+
+/// An algorithm as the verifiers name it: without the header of the sequence.
+fn content(algorithm: &impl Encode) -> Option<Vec<u8>> {
+    let der = algorithm.to_der().ok()?;
+    Some(AnyRef::from_der(&der).ok()?.value().to_vec())
+}
+
+fn check_validity(certificate: &Certificate, now: UnixTime) -> Result<(), Error> {
+    let validity = certificate.tbs_certificate().validity();
+    let time = |time: &x509_cert::time::Time| UnixTime::since_unix_epoch(time.to_unix_duration());
+    let (not_before, not_after) = (time(&validity.not_before), time(&validity.not_after));
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext {
+            time: now,
+            not_before,
+        }
+        .into());
+    }
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext {
+            time: now,
+            not_after,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+/// The purpose, and that nothing critical is in it that is not looked at.
+fn check_extensions(certificate: &Certificate) -> Result<(), Error> {
+    let known = [
+        BasicConstraints::OID,
+        KeyUsage::OID,
+        ExtendedKeyUsage::OID,
+        SubjectAltName::OID,
+        NameConstraints::OID,
+    ];
+    let extensions = certificate.tbs_certificate().extensions();
+    let mut critical = extensions.into_iter().flatten().filter(|e| e.critical);
+    if critical.any(|extension| !known.contains(&extension.extn_id)) {
+        return Err(CertificateError::UnhandledCriticalExtension.into());
+    }
+    match extension::<ExtendedKeyUsage>(certificate)? {
+        Some(usage)
+            if !usage
+                .0
+                .iter()
+                .any(|p| [SERVER_AUTH, ANY_PURPOSE].contains(p)) =>
+        {
+            Err(CertificateError::InvalidPurpose.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An extension, if it is there.
+fn extension<T>(certificate: &Certificate) -> Result<Option<T>, Error>
+where
+    T: for<'a> Decode<'a> + AssociatedOid,
+{
+    let extensions = certificate.tbs_certificate().extensions();
+    let mut own = extensions.into_iter().flatten();
+    let Some(found) = own.find(|extension| extension.extn_id == T::OID) else {
+        return Ok(None);
+    };
+    match T::from_der(found.extn_value.as_bytes()) {
+        Ok(value) => Ok(Some(value)),
+        Err(_) => Err(CertificateError::BadEncoding.into()),
+    }
+}
+
+/// Names that an authority may not issue certificates for are not compared here, so that one with such limits is
+/// not followed.
+fn constrains_names(certificate: &Certificate) -> bool {
+    !matches!(extension::<NameConstraints>(certificate), Ok(None))
+}
+
+/// Whether an intermediate certificate may issue others, with `below` of its kind between it and the server.
+fn may_issue(certificate: &Certificate, below: usize) -> bool {
+    let is_authority = match extension::<BasicConstraints>(certificate) {
+        Ok(Some(constraints)) => {
+            let longest = constraints.path_len_constraint.map(usize::from);
+            constraints.ca && longest.is_none_or(|longest| below <= longest)
+        }
+        _ => false,
+    };
+    let may_sign = match extension::<KeyUsage>(certificate) {
+        Ok(usage) => usage.is_none_or(|usage| usage.key_cert_sign()),
+        Err(_) => false,
+    };
+    is_authority
+        && may_sign
+        && !constrains_names(certificate)
+        && check_extensions(certificate).is_ok()
+}
+
+/// Why an RSA key of the server, or of who issued its certificate, is too short to be trusted, if one is.
+pub(super) fn weak_key(case: &Case<'_>) -> Option<String> {
+    let sent = std::iter::once(case.end_entity).chain(case.intermediates);
+    let sent: Vec<Certificate> = sent.filter_map(|c| decoded(c).ok()).collect();
+    let trusted = case.trusted.iter().filter_map(|c| decoded(c).ok());
+    let is_issuer = |c: &Certificate| {
+        let subject = c.tbs_certificate().subject();
+        sent.iter().any(|s| s.tbs_certificate().issuer() == subject)
+    };
+    let issuers: Vec<Certificate> = trusted.filter(is_issuer).collect();
+    sent.iter().chain(&issuers).find_map(weakness)
+}
+
+/// The same of the server alone.
+pub(super) fn weak_server_key(case: &Case<'_>) -> Option<String> {
+    weakness(&decoded(case.end_entity).ok()?)
+}
+
+fn weakness(certificate: &Certificate) -> Option<String> {
+    let bits = rsa_bits(certificate).filter(|bits| *bits < MIN_RSA_BITS)?;
+    Some(format!(
+        "WeakKey: the RSA key of {} has {bits} bits, fewer than the {MIN_RSA_BITS} that are accepted",
+        authority_name(certificate.tbs_certificate().subject()),
+    ))
+}
+
+fn rsa_bits(certificate: &Certificate) -> Option<u32> {
+    const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    if key.algorithm.oid != RSA {
+        return None;
+    }
+    let key = AnyRef::from_der(key.subject_public_key.as_bytes()?).ok()?;
+    let mut inside = x509_cert::der::SliceReader::new(key.value()).ok()?;
+    let modulus = x509_cert::der::asn1::UintRef::decode(&mut inside).ok()?;
+    let (first, rest) = modulus.as_bytes().split_first()?;
+    Some(u8::BITS - first.leading_zeros() + u32::try_from(rest.len()).ok()? * u8::BITS)
+}

@@ -1,0 +1,96 @@
+//! Failures of TLS: which of them end a fetch, and what to do about them.
+//!
+//! Whatever another attempt cannot change is final: who issued the certificate of a server, what it is for, what
+//! both sides have in common. The clock of a machine may be set while it waits, so that certificates that are not
+//! valid yet, or no longer, are asked for again.
+
+use super::Refusal;
+use rustls::{AlertDescription, CertificateError, Error, OtherError};
+use std::io;
+
+/// A failure of TLS that another attempt cannot change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::fetch::http) struct Problem {
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+const LIST_AUTHORITY: &str = "list the authority in ignition.security.tls.certificateAuthorities";
+const NAME: &str =
+    "name the server as its certificate does, or give it a certificate for this name";
+const REPLACE: &str = "give the server another certificate";
+/// What to do about a key that is too short.
+pub(super) const STRONG_KEY: &str =
+    "give the server (or its authority) an RSA key with 2048 bits or more, or an ECDSA key";
+const SUITES: &str =
+    "let the server offer TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305";
+
+/// The final failure of TLS somewhere in an error of a connection, if there is one.
+pub(in crate::fetch::http) fn of(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = tls_error(error) {
+            return final_remedy(tls).map(|remedy| Problem { remedy });
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Errors of the connection are wrapped more than once.
+fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error);
+    }
+    tls_error(error.downcast_ref::<io::Error>()?.get_ref()?)
+}
+
+fn final_remedy(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
+            why.downcast_ref::<Refusal>()?.remedy
+        }
+        Error::InvalidCertificate(cause) => certificate(cause),
+        Error::AlertReceived(
+            AlertDescription::HandshakeFailure
+            | AlertDescription::ProtocolVersion
+            | AlertDescription::InsufficientSecurity,
+        )
+        | Error::PeerIncompatible(_) => Some(SUITES),
+        Error::AlertReceived(AlertDescription::UnrecognisedName) => Some(NAME),
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            Some("let the server take clients without a certificate")
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a certificate that stays wrong; `None` where waiting may help.
+pub(super) fn certificate(cause: &CertificateError) -> Option<&'static str> {
+    match cause {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => None,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Some(LIST_AUTHORITY),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some(NAME)
+        }
+        _ => Some(REPLACE),
+    }
+}
+
+/// Says of failures what both sides of the connection would have needed; `None` where the words of the library do.
+pub(super) fn in_words(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => {
+            format!(
+                "no common way of TLS ({error}): ours are TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305"
+            )
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            format!("no common version of TLS ({error}): ours are 1.2 and 1.3")
+        }
+        _ => return None,
+    })
+}

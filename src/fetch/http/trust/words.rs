@@ -1,0 +1,77 @@
+//! Refusals of certificates in words that help.
+
+use super::authority::decoded;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use std::time::{Duration, SystemTime};
+use x509_cert::name::Name;
+
+/// A refusal in words; `None` where those of the library do. `last` is the certificate nearest to a root that the
+/// server sent.
+pub(super) fn in_words(cause: &CertificateError, last: &CertificateDer<'_>) -> Option<String> {
+    Some(match cause {
+        CertificateError::UnknownIssuer => format!("UnknownIssuer: {}", unknown_issuer(last)),
+        CertificateError::BadSignature => format!(
+            "BadSignature: it was not signed with the key of the trusted {}",
+            issuer(last)
+        ),
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "Expired: the certificate was valid until {}, the clock of this machine says {}",
+            date(*not_after),
+            date(*time)
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "NotValidYet: the certificate is valid from {} on, the clock of this machine says {}, so it is \
+             probably wrong",
+            date(*not_before),
+            date(*time)
+        ),
+        CertificateError::NotValidForNameContext {
+            expected,
+            presented,
+        } => format!(
+            "NotValidForName: the certificate is for {}, not for {}",
+            names(presented),
+            expected.to_str()
+        ),
+        _ => return None,
+    })
+}
+
+fn unknown_issuer(last: &CertificateDer<'_>) -> String {
+    let nobody = "neither this system nor the config trusts";
+    match decoded(last) {
+        Ok(own) if own.tbs_certificate().issuer() == own.tbs_certificate().subject() => format!(
+            "it is signed by itself as {}, and {nobody} it",
+            authority_name(own.tbs_certificate().issuer())
+        ),
+        _ => format!(
+            "it was issued by {}, an authority that {nobody}",
+            issuer(last)
+        ),
+    }
+}
+
+fn issuer(certificate: &CertificateDer<'_>) -> String {
+    match decoded(certificate) {
+        Ok(parsed) => authority_name(parsed.tbs_certificate().issuer()),
+        Err(_) => "somebody without a readable name".into(),
+    }
+}
+
+/// A name in a certificate, for messages.
+pub(super) fn authority_name(name: &Name) -> String {
+    format!("{:?}", name.to_string())
+}
+
+fn names(presented: &[String]) -> String {
+    match presented {
+        [] => "no name at all".into(),
+        names => names.join(", "),
+    }
+}
+
+fn date(time: UnixTime) -> String {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
+    humantime::format_rfc3339_seconds(at).to_string()
+}
