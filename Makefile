@@ -54,7 +54,7 @@ demo:
 test:
 	tests/needs.sh build demo test
 	$(CARGO) build --release & release=$$!; $(CARGO) test --no-run; built=$$?; wait $$release && exit $$built
-	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --no-fail-fast
 
 # Random configs on random trees and images, of a fresh seed. One round again: the command that a failure shows.
 FORESIGHT_TREES  ?= 10000
