@@ -72,7 +72,9 @@ impl TargetRoot {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         let file = match self.open_at(path, flags, Mode::empty()) {
             // ENXIO: a socket, or a device node without a device.
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO) => return Ok(None),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENAMETOOLONG) => {
+                return Ok(None);
+            }
             other => std::fs::File::from(other?),
         };
         if !file.metadata()?.is_file() {

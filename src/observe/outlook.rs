@@ -62,7 +62,9 @@ impl<'a> Outlook<'a> {
         };
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
         let node = match self.root.open_at(path, flags, Mode::empty()) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
+                return Ok(None);
+            }
             other => other.with_context(act)?,
         };
         match readlinkat(&node, "") {

@@ -288,7 +288,8 @@ impl<'r> Look<'r> {
     fn stat(&mut self, path: &str) -> nix::Result<Option<NodeFacts>> {
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
         let node = match self.root.open_at(path, flags, Mode::empty()) {
-            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+            // Planning refuses a path that is too long.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG) => return Ok(None),
             other => other?,
         };
         let stat = fstat(&node)?;
@@ -484,7 +485,9 @@ fn missing_shells(
 pub(super) fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
     let directory = match root.open_at(path, flags, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(Vec::new()),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
+            return Ok(Vec::new());
+        }
         other => other?,
     };
     let mut stream = nix::dir::Dir::from_fd(directory)?;

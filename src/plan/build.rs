@@ -3,8 +3,9 @@
 use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
-    bodies, effects, enable, filesystems, first_boot, keys, luks, mounts, order, partitions,
-    privileges, raid, relabel, settle, sharing, spindles, stack, tree, unfinished, units, writable,
+    bodies, effects, enable, filesystems, first_boot, keys, lengths, luks, mounts, order,
+    partitions, privileges, raid, relabel, settle, sharing, spindles, stack, tree, unfinished,
+    units, writable,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -29,6 +30,7 @@ pub fn build(
         Scope::Everything | Scope::TreeOnly => plan_whole(&mut draft),
         Scope::Stage(part) => plan_part(&mut draft, part),
     };
+    lengths::refuse(&mut draft);
     writable::refuse(&mut draft);
     privileges::refuse(&mut draft);
     finish(draft, &points)

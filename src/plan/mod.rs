@@ -16,6 +16,7 @@ pub mod filesystems;
 pub mod first_boot;
 pub mod formats;
 pub mod keys;
+pub mod lengths;
 pub mod luks;
 pub mod mounts;
 pub mod op;

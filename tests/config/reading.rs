@@ -169,7 +169,7 @@ fn broken_unicode_becomes_a_replacement_character() {
         (br"/a\udc00\ud83d\ude00", "/a\u{fffd}\u{1f600}"),
         (b"/a\xff\xfe", "/a\u{fffd}\u{fffd}"),
         (b"/a\xc3\xa4", "/aä"),
-        (br"/\u0000", "/\0"),
+        (br"/\u0001", "/\u{1}"),
     ];
     for (path, expected) in cases {
         let text = config("3.6.0", r#""storage":{"files":[{"path":"@"}]}"#);

@@ -7,6 +7,7 @@ mod disks;
 mod duplicates;
 mod filesystems;
 mod ignition;
+mod lengths;
 mod luks;
 mod nodes;
 mod raid;
@@ -30,6 +31,7 @@ pub(super) fn meaning(config: &Config, version: Version) -> Vec<Finding> {
     let root = Path::Root;
     systemd::check_claims(&mut rules, config, &root);
     ignition::check(&mut rules, &config.ignition, &root.member("ignition"));
+    lengths::passwd(&mut rules, &config.passwd, &root.member("passwd"));
     storage::check(&mut rules, &config.storage, &root.member("storage"));
     systemd::check(&mut rules, &config.systemd, &root.member("systemd"));
     rules.findings
@@ -76,7 +78,7 @@ impl Rules {
             self.error(path, "path not specified");
         } else if !text.starts_with('/') {
             self.error(path, "path is not absolute");
-        } else {
+        } else if lengths::path(self, path, text) {
             let simple = simplify(text);
             if simple != text {
                 self.error_with_help(

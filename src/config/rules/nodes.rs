@@ -1,7 +1,7 @@
 //! Directories, files and links, each by itself.
 
 use super::resource::{self, Holder};
-use super::{Rules, given};
+use super::{Rules, given, lengths};
 use crate::config::finding::Severity;
 use crate::config::model::{Directory, File, Link, NodeOwner};
 use crate::config::path::Path;
@@ -52,6 +52,9 @@ pub(super) fn file(rules: &mut Rules, file: &File, path: &Path<'_>) {
 
 pub(super) fn link(rules: &mut Rules, link: &Link, path: &Path<'_>) {
     rules.path(&path.member("path"), &link.path);
+    if let Some(target) = &link.target {
+        lengths::link_target(rules, &path.member("target"), target);
+    }
     owner(rules, &link.group, &path.member("group"));
     owner(rules, &link.user, &path.member("user"));
 }

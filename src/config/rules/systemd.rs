@@ -1,6 +1,6 @@
 //! Units and drop-ins.
 
-use super::Rules;
+use super::{Rules, lengths};
 use crate::config::model::{Config, Dropin, Systemd, Unit};
 use crate::config::path::Path;
 use crate::config::unit::{self, UnitOption};
@@ -108,6 +108,7 @@ fn check_unit(rules: &mut Rules, unit: &Unit, path: &Path<'_>) {
         let message = "the unit name has no valid suffix";
         rules.error_with_help(&path.member("name"), message, help);
     }
+    lengths::unit(rules, unit, &path.member("name"));
     check_contents(rules, unit, &path.member("contents"));
     let dropins = path.member("dropins");
     for (i, dropin) in unit.dropins.iter().enumerate() {
@@ -146,6 +147,7 @@ fn check_dropin(rules: &mut Rules, dropin: &Dropin, path: &Path<'_>) {
             help,
         );
     }
+    lengths::dropin(rules, dropin, &path.member("name"));
 }
 
 fn suffix(name: &str) -> &str {

@@ -1,0 +1,42 @@
+//! Refuses paths that the kernel does not take. What the config says is judged when it is validated; this is about
+//! what comes of it: the names of files that are derived from others, and paths that grow as links are followed.
+
+use super::build::{is_idle, paths_of};
+use super::{Draft, Refusal};
+
+/// Bytes of one component of a path (NAME_MAX).
+const MAX_NAME_BYTES: usize = 255;
+/// Bytes of a path (PATH_MAX without the NUL character that ends it).
+const MAX_PATH_BYTES: usize = 4095;
+
+/// Refuses every entry with an operation on such a path.
+pub fn refuse(draft: &mut Draft<'_>) {
+    let operations = draft.operations().iter().filter(|op| !is_idle(op));
+    let refusals = operations.filter_map(|operation| {
+        let cause = paths_of(operation).iter().find_map(|path| cause(path))?;
+        Some(Refusal {
+            act: "cannot".into(),
+            object: operation.kind.describe(),
+            cause,
+            origin: operation.origin.clone(),
+            remedy: "choose a shorter name or path".into(),
+        })
+    });
+    let mut refusals: Vec<Refusal> = refusals.collect();
+    // Directories that one entry needs have the same fault.
+    refusals.dedup_by(|second, first| second.origin == first.origin);
+    for refusal in refusals {
+        draft.refuse(refusal);
+    }
+}
+
+fn cause(path: &str) -> Option<String> {
+    let (what, bytes, longest) = match path.split('/').find(|name| name.len() > MAX_NAME_BYTES) {
+        Some(name) => ("a component of its path", name.len(), MAX_NAME_BYTES),
+        None if path.len() > MAX_PATH_BYTES => ("its path", path.len(), MAX_PATH_BYTES),
+        None => return None,
+    };
+    Some(format!(
+        "with all links followed, {what} has {bytes} bytes, at most {longest} are possible"
+    ))
+}
