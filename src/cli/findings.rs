@@ -5,9 +5,11 @@
 
 mod mask;
 
-use crate::config::{Finding, Findings, JsonPath, ParseError, Parsed, Position, Severity};
+use crate::config::{
+    Finding, Findings, JsonPath, LineStarts, ParseError, Parsed, Position, Severity,
+};
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
-use mask::{Excerpt, Secrecy};
+use mask::{Excerpt, Line, Secrecy};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -50,14 +52,14 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
     } else {
         Renderer::plain()
     };
-    let lines = Lines::of(judged.text);
+    let mut lines = Lines::of(judged.text);
     let mut out = String::new();
     for finding in &judged.findings.0 {
-        let report = report(judged, &lines, finding);
+        let report = report(judged, &mut lines, finding);
         let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
     }
     if let Some(finding) = judged.error.and_then(about_version) {
-        let report = report(judged, &lines, &finding);
+        let report = report(judged, &mut lines, &finding);
         let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
     } else if let Some((problem, remedy)) = refusal(judged) {
         let report = [
@@ -160,7 +162,11 @@ fn summary(judged: &Judged<'_>) -> String {
     }
 }
 
-fn report<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &'a Finding) -> Vec<Group<'a>> {
+fn report<'a>(
+    judged: &'a Judged<'_>,
+    lines: &mut Lines<'_>,
+    finding: &'a Finding,
+) -> Vec<Group<'a>> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -178,7 +184,7 @@ fn report<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &'a Finding) -
     vec![group]
 }
 
-fn place<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &Finding) -> Vec<Element<'a>> {
+fn place<'a>(judged: &'a Judged<'_>, lines: &mut Lines<'_>, finding: &Finding) -> Vec<Element<'a>> {
     let Some(Position { line, column }) = finding.position else {
         return vec![Origin::path(judged.source).into()];
     };
@@ -189,14 +195,15 @@ fn place<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &Finding) -> Ve
     };
     let secrecy = Secrecy::of(finding);
     // Findings about objects and lists point behind the bracket; the marker shows the bracket.
-    let before = text.get(..column - 1).unwrap_or_default();
-    let after_bracket = finding.path.is_some() && matches!(before.last(), Some(b'{' | b'['));
+    let before = column.checked_sub(2).and_then(|at| text.get(at));
+    let after_bracket = finding.path.is_some() && matches!(before, Some(b'{' | b'['));
     let at = if after_bracket {
         column - 2
     } else {
         column - 1
     };
-    let Some(Excerpt { text, span }) = mask::excerpt(text, at, secrecy) else {
+    let split = lines.split(line);
+    let Some(Excerpt { text, span }) = split.and_then(|line| line.excerpt(at, secrecy)) else {
         return vec![origin.into()];
     };
     let snippet = Snippet::source(text)
@@ -206,15 +213,33 @@ fn place<'a>(judged: &'a Judged<'_>, lines: &Lines<'_>, finding: &Finding) -> Ve
 }
 
 /// The lines of a text.
-struct Lines<'a>(Vec<&'a [u8]>);
+struct Lines<'a> {
+    text: &'a [u8],
+    starts: LineStarts,
+    /// The line that was split last, with its number: findings come in the order of the text.
+    split: Option<(usize, Line<'a>)>,
+}
 
 impl<'a> Lines<'a> {
     fn of(text: &'a [u8]) -> Self {
-        Lines(text.split(|b| *b == b'\n').collect())
+        Self {
+            text,
+            starts: LineStarts::of(text),
+            split: None,
+        }
     }
 
     fn get(&self, line: usize) -> Option<&'a [u8]> {
-        self.0.get(line.checked_sub(1)?).copied()
+        self.text.get(self.starts.line(line, self.text.len())?)
+    }
+
+    fn split(&mut self, number: usize) -> Option<&Line<'a>> {
+        let known = self.split.take().filter(|(known, _)| *known == number);
+        let line = match known {
+            Some((_, line)) => line,
+            None => Line::of(self.get(number)?),
+        };
+        Some(&self.split.insert((number, line)).1)
     }
 }
 

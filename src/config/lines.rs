@@ -1,6 +1,7 @@
 //! From byte offsets to lines and columns.
 
 use super::finding::Position;
+use std::ops::Range;
 
 /// Where the lines of a text begin.
 #[derive(Debug, Default)]
@@ -16,6 +17,16 @@ impl Lines {
                 .map(|at| offset(at + 1))
                 .collect(),
         }
+    }
+
+    /// The bytes of a line, counted from 1 and without its LF, in a text of `length` bytes.
+    pub(crate) fn line(&self, number: usize, length: usize) -> Option<Range<usize>> {
+        let start = match number.checked_sub(1)? {
+            0 => 0,
+            before => *self.starts.get(before - 1)? as usize,
+        };
+        let next = self.starts.get(number - 1);
+        Some(start..next.map_or(length, |next| *next as usize - 1))
     }
 
     /// Line and column of a byte, both 1-based.
@@ -61,5 +72,8 @@ mod tests {
                 "{offset}"
             );
         }
+        let found = (0..=5).map(|number| lines.line(number, 9));
+        let lines = [None, Some(0..2), Some(3..3), Some(4..7), Some(8..9), None];
+        assert_eq!(found.collect::<Vec<_>>(), lines);
     }
 }

@@ -45,6 +45,7 @@ mod version;
 
 pub use document::Document;
 pub use finding::{Finding, Findings, Position, Severity};
+pub(crate) use lines::Lines as LineStarts;
 pub use model::Config;
 pub use origin::{JsonPath, Origin};
 pub use parse::{ParseError, Parsed, parse, shown_source};

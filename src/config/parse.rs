@@ -6,7 +6,6 @@ use super::foreign::{self, Foreign};
 use super::json::SyntaxError;
 use super::lines::{Lines, offset};
 use super::model::Config;
-use super::origin::JsonPath;
 use super::path::Path;
 use super::read::{Reading, read};
 use super::rules;
@@ -17,6 +16,7 @@ use super::tree::Tree;
 use super::upward;
 use super::version::{LATEST_VERSION, Version, VersionError};
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What parsing gives: findings in any case, a document if nothing was fatal.
@@ -76,7 +76,7 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
     let mut findings = structure::check(&mut root, version, &lines);
     findings.extend(shadowed);
     findings.sort_by_key(|f| f.position);
-    let misfits: Vec<JsonPath> = findings.iter().filter_map(|f| f.path.clone()).collect();
+    let misfits = Misfits::of(&findings);
     let duplicates = rules::duplicates(&root, version);
     let (mut config, places) = match typed(root) {
         Ok(typed) => typed,
@@ -85,7 +85,7 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
     let meaning = rules::meaning(&config, version);
     let duplicates = rules::not_judged(duplicates, &meaning);
     let judged = meaning.into_iter().chain(duplicates);
-    let judged = judged.filter(|f| !misfits.iter().any(|m| follows(f, m)));
+    let judged = judged.filter(|f| !misfits.explain(f));
     findings.extend(judged.map(|f| placed(f, &places, &lines)));
     findings.append(&mut warnings);
     // In the order of the text; what has one place stays in the order of the rules.
@@ -218,35 +218,74 @@ fn placed(mut finding: Finding, places: &Places, lines: &Lines) -> Finding {
     finding
 }
 
-/// True if a rule only fired because the value at `misfit` had a wrong type and was left out.
-fn follows(finding: &Finding, misfit: &JsonPath) -> bool {
-    let Some(path) = &finding.path else {
-        return false;
-    };
-    let path = path.as_str();
-    let misfit = misfit.as_str();
-    let within = |a: &str, b: &str| {
-        a.strip_prefix(b)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    within(path, misfit) || within(misfit, path) || needs_source(path, misfit)
+/// Values of a wrong type, which were left out: a rule may be broken for that reason alone.
+#[derive(Debug, Default)]
+struct Misfits {
+    paths: HashSet<String>,
+    /// Everything that has one of them in it.
+    above: HashSet<String>,
+    /// Objects without their `source`, as that is one of them or in one.
+    without_source: HashSet<String>,
+    /// What these objects are in.
+    above_without_source: HashSet<String>,
 }
 
-/// Rules that want a source next to (or below the sibling of) the member they speak of.
-fn needs_source(path: &str, misfit: &str) -> bool {
-    let parent = |p: &str| {
-        p.rsplit_once('.')
-            .map_or(String::new(), |(parent, _)| parent.into())
-    };
-    let last = path.rsplit('.').next().unwrap_or_default();
-    let holder: String = match misfit.rsplit('.').next() {
-        Some("source") => parent(misfit),
-        Some("contents" | "keyFile") => misfit.into(),
-        _ => return false,
-    };
-    match last {
-        "overwrite" => parent(path) == parent(&holder),
-        "hash" | "httpHeaders" => path.starts_with(&format!("{holder}.")),
-        _ => false,
+impl Misfits {
+    fn of(findings: &[Finding]) -> Self {
+        let mut misfits = Self::default();
+        for path in findings.iter().filter_map(|finding| finding.path.as_ref()) {
+            let path = path.as_str();
+            let holder = match path.rsplit('.').next() {
+                Some("source") => Some(above(path).unwrap_or_default()),
+                Some("contents" | "keyFile") => Some(path),
+                _ => None,
+            };
+            if let Some(holder) = holder {
+                let outside = above(holder).unwrap_or_default();
+                misfits.above_without_source.insert(outside.into());
+                misfits.without_source.insert(holder.into());
+            }
+            misfits.above.extend(all_above(path).map(String::from));
+            misfits.paths.insert(path.into());
+        }
+        misfits
     }
+
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// True if a rule was only broken because a value had a wrong type and was left out.
+    fn explain(&self, finding: &Finding) -> bool {
+        let Some(path) = &finding.path else {
+            return false;
+        };
+        let path = path.as_str();
+        self.paths.contains(path)
+            || self.above.contains(path)
+            || all_above(path).any(|above| self.paths.contains(above))
+            || self.explain_need_of_source(path)
+    }
+
+    /// Rules that want a source next to (or below the sibling of) the member they speak of.
+    fn explain_need_of_source(&self, path: &str) -> bool {
+        match path.rsplit('.').next() {
+            Some("overwrite") => self
+                .above_without_source
+                .contains(above(path).unwrap_or_default()),
+            Some("hash" | "httpHeaders") => {
+                all_above(path).any(|above| self.without_source.contains(above))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The path of what a value is in.
+fn above(path: &str) -> Option<&str> {
+    path.rsplit_once('.').map(|(above, _)| above)
+}
+
+fn all_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(above(path), |path| above(path))
 }

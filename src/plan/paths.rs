@@ -22,12 +22,20 @@ pub enum Made {
     Link,
 }
 
+/// A node that an operation puts somewhere.
+#[derive(Debug, Clone, Copy)]
+struct MadeNode {
+    what: Made,
+    /// Length of the path of the nearest directory above that its operation waits for.
+    waits_for: Option<usize>,
+}
+
 /// The tree at one moment of planning.
 #[derive(Debug)]
 pub struct Ground<'a> {
     facts: &'a RootFacts,
     overlay: Overlay,
-    made: HashMap<String, Made>,
+    made: HashMap<String, MadeNode>,
     mounted: HashSet<String>,
     removed: HashSet<String>,
     /// Directories that entries with `overwrite` remove with all that is in them, at some time of the run.
@@ -93,9 +101,23 @@ impl<'a> Ground<'a> {
         }
         for claim in claims {
             if let (Access::Make, Resource::Path(path)) = (claim.access, &claim.resource) {
-                self.made.insert(path.clone(), made_by(kind, path));
+                let node = MadeNode {
+                    what: made_by(kind, path),
+                    waits_for: self.waits_for(path, claims),
+                };
+                self.made.insert(path.clone(), node);
             }
         }
+    }
+
+    /// Length of the nearest path above `path` that other operations make or empty, if these claims wait for them.
+    fn waits_for(&self, path: &str, claims: &[Claim]) -> Option<usize> {
+        let above = paths::ancestors(path).find(|above| self.comes_before(above))?;
+        let is_above = |claim: &Claim| match &claim.resource {
+            Resource::Path(path) => path == above,
+            _ => false,
+        };
+        claims.iter().any(is_above).then_some(above.len())
     }
 
     /// Where a path of the config is: all links on the way followed, the last component not.
@@ -134,7 +156,7 @@ impl<'a> Ground<'a> {
 
     /// What an earlier operation puts at a resolved path, if one does.
     pub fn made(&self, path: &str) -> Option<Made> {
-        self.made.get(path).copied()
+        self.made.get(path).map(|node| node.what)
     }
 
     /// True if an earlier operation makes or replaces the node.
@@ -183,14 +205,26 @@ impl<'a> Ground<'a> {
         above.or_else(|| (!self.exists(path)).then(|| path.to_owned()))
     }
 
-    /// Claims of an operation that makes `path`: the node, and each directory above it that
-    /// another operation makes or empties.
+    /// Claims of an operation that makes `path`: the node, and the nearest directory above it that another operation
+    /// makes or empties. Directories further above are claimed only if that operation does not wait for them itself:
+    /// the claims of a deep path would grow with the square of its depth.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
-        let comes_before = |above: &&str| self.is_made(above) || self.emptied.contains(*above);
-        let above = paths::ancestors(path).filter(comes_before);
-        std::iter::once(Claim::make_path(path))
-            .chain(above.map(Claim::use_path))
-            .collect()
+        let mut claims = vec![Claim::make_path(path)];
+        let mut last: Option<&str> = None;
+        for above in paths::ancestors(path).filter(|above| self.comes_before(above)) {
+            let waits_for = last.and_then(|last| self.made.get(last)?.waits_for);
+            if waits_for == Some(above.len()) {
+                break;
+            }
+            claims.push(Claim::use_path(above));
+            last = Some(above);
+        }
+        claims
+    }
+
+    /// True if other operations make or empty the directory.
+    fn comes_before(&self, path: &str) -> bool {
+        self.is_made(path) || self.emptied.contains(path)
     }
 
     /// Drafts the missing directories above a resolved path, root-owned 0755, once each. False if that is
@@ -210,7 +244,7 @@ impl<'a> Ground<'a> {
         for directory in self.missing_above(path) {
             let claims = self.claims(&directory);
             let act = DirectoryAct {
-                path: directory.clone(),
+                path: directory,
                 permissions: Permissions {
                     user: Owner::Keep,
                     group: Owner::Keep,
@@ -220,8 +254,7 @@ impl<'a> Ground<'a> {
                 differs: Vec::new(),
             };
             let kind = OpKind::Directory(act);
-            draft.push(phase, Effect::Create, kind, origin.cloned(), claims);
-            self.made.insert(directory, Made::Directory);
+            self.push(draft, phase, Effect::Create, kind, origin.cloned(), claims);
         }
         true
     }

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 /// Longer values are hidden, whatever they are.
 const VALUE_MAX_BYTES: usize = 60;
+/// Bytes between the places of a line from which it can be split.
+const STEP: usize = 1024;
 /// Bytes shown before and after the place in question.
 const BEFORE: usize = 64;
 const AFTER: usize = 64;
@@ -50,34 +52,131 @@ pub(super) struct Excerpt {
     pub(super) span: Range<usize>,
 }
 
-/// The surroundings of byte `at` of `line`; `None` if nothing can be shown safely.
-pub(super) fn excerpt(line: &[u8], at: usize, secrecy: Secrecy) -> Option<Excerpt> {
-    let tokens = tokens(line, secrecy)?;
-    let at_token = tokens.iter().position(|t| t.bytes.contains(&at));
-    let Some(at_token) = at_token else {
-        return at_the_end(line, &tokens);
-    };
-    let mut text = String::new();
-    let mut span = 0..0;
-    let first = reach(&tokens[..at_token], BEFORE, true);
-    let last = at_token + reach(&tokens[at_token..], AFTER, false);
-    if first > 0 {
-        text.push_str("… ");
-    }
-    for (i, token) in tokens.iter().enumerate().take(last).skip(first) {
-        let start = text.len();
-        text.push_str(&token.shown);
-        if i == at_token {
-            span = match token.is_string || token.is_word {
-                true => start..text.len(),
-                false => one_character(&text, start + at - token.bytes.start, start),
-            };
+/// A line that was split once, so that each excerpt of it costs no more than its surroundings.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    bytes: &'a [u8],
+    /// Where splitting can start, about every [`STEP`] bytes. Empty if nothing can be shown safely.
+    marks: Vec<Mark>,
+}
+
+/// The beginning of a token.
+#[derive(Debug, Clone)]
+struct Mark {
+    at: usize,
+    /// The last key before it.
+    key: Range<usize>,
+}
+
+impl<'a> Line<'a> {
+    /// Splits a line. No string of JSON goes beyond its line, so a line begins outside of strings.
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        let mut marks = vec![Mark { at: 0, key: 0..0 }];
+        let mut tokens = Tokens::from(bytes, &marks[0]);
+        loop {
+            let here = tokens.mark();
+            if marks.last().is_some_and(|last| here.at >= last.at + STEP) {
+                marks.push(here);
+            }
+            match tokens.next() {
+                Some(Ok(_)) => {}
+                None => return Self { bytes, marks },
+                Some(Err(Endless)) => {
+                    return Self {
+                        bytes,
+                        marks: Vec::new(),
+                    };
+                }
+            }
         }
     }
-    if last < tokens.len() {
-        text.push_str(" …");
+
+    /// The surroundings of byte `at`; `None` if nothing can be shown safely.
+    pub(super) fn excerpt(&self, at: usize, secrecy: Secrecy) -> Option<Excerpt> {
+        if at >= self.bytes.len() {
+            return self.at_the_end();
+        }
+        let (mut before, token) = self.tokens_up_to(at, secrecy)?;
+        self.keep_last(&mut before, secrecy);
+        let first = before.first().unwrap_or(&token).bytes.start;
+        let mut text = String::from(if first > 0 { "… " } else { "" });
+        for token in &before {
+            text.push_str(&token.shown(self.bytes, secrecy));
+        }
+        let start = text.len();
+        text.push_str(&token.shown(self.bytes, secrecy));
+        let span = match token.is_string || token.is_word {
+            true => start..text.len(),
+            false => one_character(&text, start + at - token.bytes.start, start),
+        };
+        let mut room = AFTER.saturating_sub(text.len() - start);
+        for token in Tokens::from(self.bytes, &token.end_mark()) {
+            let shown = token.ok()?.shown(self.bytes, secrecy);
+            if shown.len() > room {
+                text.push_str(" …");
+                break;
+            }
+            room -= shown.len();
+            text.push_str(&shown);
+        }
+        Some(Excerpt { text, span })
     }
-    Some(Excerpt { text, span })
+
+    /// The token that byte `at` is in, and those before it: as many as may be shown, or more.
+    fn tokens_up_to(&self, at: usize, secrecy: Secrecy) -> Option<(Vec<Token>, Token)> {
+        let mut first = self.marks.partition_point(|mark| mark.at <= at);
+        loop {
+            first = first.checked_sub(1)?;
+            let mut before = Vec::new();
+            let mut found = None;
+            for token in Tokens::from(self.bytes, &self.marks[first]) {
+                let token = token.ok()?;
+                if token.bytes.contains(&at) {
+                    found = Some(token);
+                    break;
+                }
+                before.push(token);
+            }
+            let shown = before
+                .iter()
+                .rev()
+                .map(|token| token.shown(self.bytes, secrecy).len());
+            if first == 0 || reaches(shown, BEFORE) {
+                return Some((before, found?));
+            }
+        }
+    }
+
+    /// Drops all but the last tokens that may be shown before a place.
+    fn keep_last(&self, before: &mut Vec<Token>, secrecy: Secrecy) {
+        let mut room = BEFORE;
+        let shown = before.iter().rev().take_while(|token| {
+            let left = room.checked_sub(token.shown(self.bytes, secrecy).len());
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let shown = shown.count();
+        before.drain(..before.len() - shown);
+    }
+
+    /// Points behind the last byte, where a text ends too early or an empty object ends the line.
+    fn at_the_end(&self) -> Option<Excerpt> {
+        let last = self.bytes.len().checked_sub(1)?;
+        let mut excerpt = self.excerpt(last, Secrecy::Strict)?;
+        let end = excerpt.text.len();
+        excerpt.text.push(' ');
+        excerpt.span = end..end + 1;
+        Some(excerpt)
+    }
+}
+
+/// True if the lengths add up to more than `limit`; looks at no more of them than that takes.
+fn reaches(lengths: impl Iterator<Item = usize>, limit: usize) -> bool {
+    let mut sum = 0;
+    lengths.into_iter().any(|length| {
+        sum += length;
+        sum > limit
+    })
 }
 
 /// The character of `text` that byte `at` belongs to, or the last one from `first` on: what is shown may be shorter
@@ -89,79 +188,105 @@ fn one_character(text: &str, at: usize, first: usize) -> Range<usize> {
     found.map_or(first..first, |(i, c)| i..i + c.len_utf8())
 }
 
-/// Points behind the last byte, where a text ends too early or an empty object ends the line.
-fn at_the_end(line: &[u8], tokens: &[Token]) -> Option<Excerpt> {
-    let last = tokens.len().checked_sub(1)?;
-    let mut excerpt = excerpt(line, tokens[last].bytes.start, Secrecy::Strict)?;
-    let end = excerpt.text.len();
-    excerpt.text.push(' ');
-    excerpt.span = end..end + 1;
-    Some(excerpt)
-}
-
-/// How many tokens to take so that about `limit` bytes are shown: an index from the start, counting
-/// from the end if `backwards`.
-fn reach(tokens: &[Token], limit: usize, backwards: bool) -> usize {
-    let mut shown = 0;
-    let mut fits = |t: &Token| {
-        shown += t.shown.len();
-        shown <= limit
-    };
-    if backwards {
-        tokens.len() - tokens.iter().rev().take_while(|t| fits(t)).count()
-    } else {
-        tokens.iter().take_while(|t| fits(t)).count().max(1)
-    }
-}
-
 /// A string, a word or number, or anything between.
 #[derive(Debug)]
 struct Token {
     bytes: Range<usize>,
-    shown: String,
     is_string: bool,
     is_word: bool,
+    /// The key it is, or the last one before it.
+    key: Range<usize>,
 }
 
-/// Splits a line. No string of JSON goes beyond its line, so a line begins outside of strings.
-fn tokens(line: &[u8], secrecy: Secrecy) -> Option<Vec<Token>> {
-    let mut tokens: Vec<Token> = Vec::new();
-    let mut key = String::new();
-    let mut at = 0;
-    while at < line.len() {
-        let end = token_end(line, at)?;
-        let raw = String::from_utf8_lossy(&line[at..end]).into_owned();
-        let is_string = line[at] == b'"';
-        let is_key =
-            is_string && line[end..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b':');
-        if is_key {
-            key = raw.trim_matches('"').to_owned();
+impl Token {
+    fn end_mark(&self) -> Mark {
+        Mark {
+            at: self.bytes.end,
+            key: self.key.clone(),
         }
-        let hidden = is_string && !is_key && is_secret(&raw, &key, secrecy);
-        let shown = if hidden {
-            HIDDEN.into()
-        } else {
-            printable(&raw)
-        };
-        tokens.push(Token {
-            bytes: at..end,
-            shown,
-            is_string,
-            is_word: is_word_byte(line[at]),
-        });
-        at = end;
     }
-    Some(tokens)
+
+    /// What may be shown of it.
+    fn shown(&self, line: &[u8], secrecy: Secrecy) -> String {
+        let raw = &line[self.bytes.clone()];
+        let is_key = self.bytes == self.key;
+        if self.is_string && !is_key && is_secret(raw, &line[self.key.clone()], secrecy) {
+            return HIDDEN.into();
+        }
+        let kept = &raw[..raw.len().min(VALUE_MAX_BYTES)];
+        let mut shown = printable(&String::from_utf8_lossy(kept));
+        if kept.len() < raw.len() {
+            shown.push('…');
+        }
+        shown
+    }
 }
 
-fn is_secret(raw: &str, key: &str, secrecy: Secrecy) -> bool {
+/// A string without an end: where it ends, and with that what is secret, cannot be told.
+#[derive(Debug)]
+struct Endless;
+
+/// Splits a line into tokens, one after the other.
+struct Tokens<'a> {
+    line: &'a [u8],
+    at: usize,
+    key: Range<usize>,
+}
+
+impl<'a> Tokens<'a> {
+    fn from(line: &'a [u8], mark: &Mark) -> Self {
+        Self {
+            line,
+            at: mark.at,
+            key: mark.key.clone(),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            at: self.at,
+            key: self.key.clone(),
+        }
+    }
+}
+
+impl Iterator for Tokens<'_> {
+    type Item = Result<Token, Endless>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let first = *self.line.get(self.at)?;
+        let Some(end) = token_end(self.line, self.at) else {
+            return Some(Err(Endless));
+        };
+        let bytes = self.at..end;
+        let is_string = first == b'"';
+        let mut behind = self.line[end..].iter();
+        if is_string && behind.find(|b| !b.is_ascii_whitespace()) == Some(&b':') {
+            self.key = bytes.clone();
+        }
+        self.at = end;
+        Some(Ok(Token {
+            bytes,
+            is_string,
+            is_word: is_word_byte(first),
+            key: self.key.clone(),
+        }))
+    }
+}
+
+fn is_secret(raw: &[u8], key: &[u8], secrecy: Secrecy) -> bool {
+    let key = key.strip_prefix(b"\"").unwrap_or(key);
+    let key = key.strip_suffix(b"\"").unwrap_or(key);
+    let holds = |piece: &[u8]| raw.windows(piece.len()).any(|window| window == piece);
     secrecy == Secrecy::Strict
         || raw.len() > VALUE_MAX_BYTES
-        || SECRET_KEYS.iter().any(|k| k.eq_ignore_ascii_case(key))
+        || SECRET_KEYS
+            .iter()
+            .any(|k| k.as_bytes().eq_ignore_ascii_case(key))
         || raw
             .get(1..6)
-            .is_some_and(|s| s.eq_ignore_ascii_case("data:"))
-        || raw.contains("://") && raw.contains('@')
+            .is_some_and(|s| s.eq_ignore_ascii_case(b"data:"))
+        || holds(b"://") && holds(b"@")
 }
 
 fn is_word_byte(b: u8) -> bool {
@@ -209,7 +334,7 @@ mod tests {
     use super::*;
 
     fn shown(line: &str, at: usize, secrecy: Secrecy) -> Option<(String, String)> {
-        let excerpt = excerpt(line.as_bytes(), at, secrecy)?;
+        let excerpt = Line::of(line.as_bytes()).excerpt(at, secrecy)?;
         let marked = excerpt.text[excerpt.span.clone()].to_owned();
         Some((excerpt.text, marked))
     }
@@ -267,7 +392,7 @@ mod tests {
         ] {
             for at in 0..=line.len() {
                 for secrecy in [Secrecy::Careful, Secrecy::Strict] {
-                    let Some(excerpt) = excerpt(line, at, secrecy) else {
+                    let Some(excerpt) = Line::of(line).excerpt(at, secrecy) else {
                         continue;
                     };
                     assert!(
@@ -286,5 +411,29 @@ mod tests {
         assert_eq!(marked, "\"abc\"");
         assert!(text.starts_with("… ") && text.ends_with(" …"), "{text}");
         assert!(text.len() < 150, "{text}");
+    }
+
+    /// Whatever a line consists of, an excerpt is short, and the same wherever splitting starts.
+    #[test]
+    fn excerpts_are_short() {
+        let blanks = " ".repeat(10_000);
+        let digits = format!("[1, {}, 2]", "7".repeat(10_000));
+        let key = format!(r#"{{"{}": 1, "a": 2}}"#, "k".repeat(10_000));
+        let letters = format!("{{{}}}", "\u{e9}".repeat(10_000));
+        let strings = format!(r#"["{}", 1, "{}"]"#, "s".repeat(5_000), "t".repeat(5_000));
+        for line in [&blanks, &digits, &key, &letters, &strings] {
+            let split = Line::of(line.as_bytes());
+            for at in (0..=line.len()).step_by(61) {
+                for secrecy in [Secrecy::Careful, Secrecy::Strict] {
+                    let excerpt = split.excerpt(at, secrecy).expect("an excerpt");
+                    assert!(excerpt.text.len() < 300, "{at} {excerpt:?}");
+                    assert!(!excerpt.text.contains("sss"), "{at} {excerpt:?}");
+                }
+            }
+        }
+        let secret = format!(r#"{{{blanks}"passwordHash":{blanks}"topsecret"}}"#);
+        let at = secret.len() - 3;
+        let (text, marked) = shown(&secret, at, Secrecy::Careful).unwrap_or_default();
+        assert_eq!(marked, HIDDEN, "{text}");
     }
 }
