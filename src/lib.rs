@@ -9,19 +9,21 @@
 //! | module | what it is | may import |
 //! |---|---|---|
 //! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | nothing of ours |
-//! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | nothing of ours |
+//! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `disk` |
-//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk` |
-//! | [`signature`] | whose signature a config must have, and whether it has it | `config` |
-//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `signature` |
-//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host` |
-//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts` |
-//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `plan`, `disk`, `fetch`, `host`, `report` |
-//! | [`report`] | what happened: events, timing, tables | `config`, `plan` |
-//! | [`log`] | log lines as readers of Ignition's log know them | nothing of ours |
-//! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `log` |
-//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature` |
+//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `text` |
+//! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `text` |
+//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `signature`, `text` |
+//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `text` |
+//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `text` |
+//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `plan`, `report`, `text` |
+//! | [`report`] | what happened: events, timing, tables | `config`, `plan`, `text` |
+//! | [`log`] | log lines as readers of Ignition's log know them | `terminal`, `text` |
+//! | [`text`] | text for people: what is escaped, points in time; pure | nothing of ours |
+//! | [`terminal`] | the only door to standard output and standard error | `text` |
+//! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `log`, `text` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `log`, `observe`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.
@@ -31,6 +33,18 @@
 //! *origin*: file, line, column and JSON path a wish came from. *fact*: something observed.
 //! *operation*: one act on the machine. *claim*: what an operation makes, changes, uses or releases;
 //! claims order operations. *binding*: a device name of the config tied to an image file.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod accounts;
 pub mod boot;
@@ -47,3 +61,5 @@ pub mod plan;
 pub mod platform;
 pub mod report;
 pub mod signature;
+pub mod terminal;
+pub mod text;

@@ -10,24 +10,30 @@ use std::path::{Path, PathBuf};
 /// Module, and the modules of ours it may reach. `cli` may reach every module.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &[]),
-    ("config", &[]),
+    ("config", &["text"]),
     ("disk", &[]),
     ("facts", &["accounts", "disk"]),
-    ("host", &["accounts", "disk"]),
-    ("signature", &["config"]),
-    ("fetch", &["config", "signature"]),
+    ("host", &["accounts", "disk", "text"]),
+    ("signature", &["config", "text"]),
+    ("fetch", &["config", "signature", "text"]),
     (
         "observe",
-        &["accounts", "config", "disk", "facts", "fetch", "host"],
+        &[
+            "accounts", "config", "disk", "facts", "fetch", "host", "text",
+        ],
     ),
-    ("plan", &["accounts", "config", "disk", "facts"]),
+    ("plan", &["accounts", "config", "disk", "facts", "text"]),
     (
         "execute",
-        &["accounts", "plan", "disk", "fetch", "host", "report"],
+        &[
+            "accounts", "plan", "disk", "fetch", "host", "report", "text",
+        ],
     ),
-    ("report", &["config", "plan"]),
-    ("log", &[]),
-    ("platform", &["config", "fetch", "host", "log"]),
+    ("report", &["config", "plan", "text"]),
+    ("log", &["terminal", "text"]),
+    ("terminal", &["text"]),
+    ("text", &[]),
+    ("platform", &["config", "fetch", "host", "log", "text"]),
     (
         "boot",
         &[
@@ -44,6 +50,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "platform",
             "report",
             "signature",
+            "terminal",
+            "text",
         ],
     ),
     (
@@ -63,6 +71,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "platform",
             "report",
             "signature",
+            "terminal",
+            "text",
         ],
     ),
 ];

@@ -19,6 +19,8 @@ use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
 use crate::signature::Trust;
+use crate::terminal;
+use crate::text::{escaped, time};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::io::Write;
@@ -47,7 +49,7 @@ pub fn run(args: &StageArgs) -> u8 {
     let process = Process {
         args,
         log,
-        started: crate::report::now(),
+        started: time::now(),
         clock: Instant::now(),
         consoles: Arc::new(Consoles::of_initramfs()),
     };
@@ -222,17 +224,17 @@ impl Process<'_> {
     }
 
     /// The config is not shown: it may hold secrets, and this goes to a journal that others may read.
-    #[allow(
-        clippy::print_stderr,
-        reason = "callers find the failed stage on standard error"
-    )]
     fn say_failed(&self) {
         let cache = &self.args.config_cache;
-        eprintln!("{} failed", self.args.stage);
-        match cache.exists() {
-            true => eprintln!("Full config: see {}; it may hold secrets", cache.display()),
-            false => eprintln!("Full config: none was obtained"),
-        }
+        let config = match cache.exists() {
+            true => format!("see {}; it may hold secrets", cache.display()),
+            false => "none was obtained".into(),
+        };
+        let stage = self.args.stage;
+        terminal::say(&format!(
+            "{stage} failed\nFull config: {}\n",
+            escaped(&config)
+        ));
     }
 
     fn show(&self, trouble: &Trouble) {

@@ -15,6 +15,8 @@ use crate::plan::digest::digest;
 use crate::plan::show::Summary;
 use crate::plan::{self, OpKind, Plan, Warning};
 use crate::report::{self, OperationReport, Report};
+use crate::terminal;
+use crate::text::{escaped, time};
 use anyhow::Context as _;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -61,7 +63,7 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     }
     warn(&prepared.plan.warnings);
     let clock = Instant::now();
-    let started = report::now();
+    let started = time::now();
     let ran = execute_all(&mut prepared, args, &stop);
     if args.target.mode() != Mode::Tree {
         // Nothing is left of a run that succeeded.
@@ -224,13 +226,9 @@ impl FetchEvents for UntilStopped<'_> {
 }
 
 /// Warnings are said before anything runs.
-#[allow(
-    clippy::print_stderr,
-    reason = "the command line is where text goes out"
-)]
 fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
     for warning in warnings {
-        eprintln!("{warning}");
+        terminal::say(&format!("{warning}\n"));
     }
 }
 
@@ -249,17 +247,11 @@ fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Ran) -
     }
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "the report is a result of this command"
-)]
 fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), Failure> {
     if args.json {
         let text = serde_json::to_string_pretty(report).context("cannot print the report");
-        println!(
-            "{}",
-            text.map_err(|error| Failure::new(Exit::Failed, &error))?
-        );
+        let text = text.map_err(|error| Failure::new(Exit::Failed, &error))?;
+        terminal::write_line(&text)?;
     }
     match &args.report {
         Some(path) => report
@@ -270,10 +262,6 @@ fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), Failure> {
 }
 
 /// The last words of a run: what was done, or each operation that failed with its cause and origin.
-#[allow(
-    clippy::print_stderr,
-    reason = "the command line is where text goes out"
-)]
 fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
     let took = Duration::from_micros(report.duration_us);
     let not_started = report
@@ -303,14 +291,13 @@ fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
             message: message.join("\n"),
         });
     }
-    if count.is_nothing() {
-        eprintln!("kindling: nothing to do, {} already right", count.keep);
-    } else {
-        eprintln!(
-            "kindling: done in {took:.1?}: {} created, {} changed, {} destroyed, {} already right",
+    terminal::say(&match count.is_nothing() {
+        true => format!("kindling: nothing to do, {} already right\n", count.keep),
+        false => format!(
+            "kindling: done in {took:.1?}: {} created, {} changed, {} destroyed, {} already right\n",
             count.create, count.change, count.destroy, count.keep
-        );
-    }
+        ),
+    });
     Ok(Exit::Done)
 }
 
@@ -318,12 +305,12 @@ fn failure(operation: &OperationReport) -> String {
     let report::Outcome::Failed { error, remedy } = &operation.outcome else {
         return String::new();
     };
-    let mut text = format!("cannot {}: {error}", operation.act);
+    let mut text = format!("cannot {}: {}", escaped(&operation.act), escaped(error));
     if let Some(origin) = &operation.origin {
         text.push_str(&format!("\n  asked for at {origin}"));
     }
     if let Some(remedy) = remedy {
-        text.push_str(&format!("\n  to do: {remedy}"));
+        text.push_str(&format!("\n  to do: {}", escaped(remedy)));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::platform::qemu;
+use crate::terminal;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use std::time::Instant;
@@ -50,13 +51,14 @@ pub fn run(args: &DeveloperArgs) -> Result<Exit, Failure> {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::print_stdout, reason = "the result of the command")]
 fn vmware_backdoor() -> anyhow::Result<Exit> {
-    println!("{}", crate::platform::vmware::describe_backdoor()?);
+    terminal::print(&format!(
+        "{}\n",
+        crate::platform::vmware::describe_backdoor()?
+    ))?;
     Ok(Exit::Done)
 }
 
-#[allow(clippy::print_stdout, reason = "the result of the command")]
 fn read_firmware(args: &ReadFirmwareArgs) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let text = match args.by {
@@ -65,6 +67,6 @@ fn read_firmware(args: &ReadFirmwareArgs) -> anyhow::Result<Exit> {
     };
     let text = text?.with_context(|| format!("fw_cfg has no key {}", args.key))?;
     let seconds = start.elapsed().as_secs_f64();
-    println!("{} bytes in {seconds:.6} s", text.len());
+    terminal::print(&format!("{} bytes in {seconds:.6} s\n", text.len()))?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,8 @@
 //! Exit codes and the one way a command fails.
 
 use crate::plan::Refusal;
+use crate::terminal::{self, OutputError};
+use crate::text::{escaped, escaped_lines};
 use std::process::ExitCode;
 
 /// What `kindling --help` says about exit codes.
@@ -10,7 +12,7 @@ pub const HELP: &str = "Exit codes:
   2   `plan`: there are changes to make; `fetch --offline`: it takes a network
   3   the config is invalid or cannot be fetched
   4   the machine or the image cannot be observed; `metadata`: the platform does not tell anything
-  5   `apply`: an operation failed, or the run was interrupted; other commands: what they made cannot be written
+  5   `apply`: an operation failed, or the run was interrupted; any command: what it made cannot be written
   6   the config asks for something this machine does not allow (a conflict); nothing was touched
   64  wrong usage";
 
@@ -46,8 +48,14 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// What to print on standard error; empty if all was said.
+    /// What to print on standard error, what is from outside escaped; empty if all was said.
     pub message: String,
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Self {
+        Self::new(Exit::Failed, &error.into())
+    }
 }
 
 impl Failure {
@@ -55,14 +63,14 @@ impl Failure {
     pub fn new(exit: Exit, error: &anyhow::Error) -> Self {
         Self {
             exit,
-            message: format!("{error:#}"),
+            message: escaped(&format!("{error:#}")).into_owned(),
         }
     }
     /// Wrong usage.
     pub fn usage(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
-            message: message.into(),
+            message: escaped_lines(&message.into()).into_owned(),
         }
     }
     /// Everything was printed already.
@@ -83,13 +91,9 @@ impl Failure {
         }
     }
     /// Prints the message to standard error.
-    #[allow(
-        clippy::print_stderr,
-        reason = "the command line is where text goes out"
-    )]
     pub fn print(&self) {
         if !self.message.is_empty() {
-            eprintln!("kindling: error: {}", self.message);
+            terminal::say(&format!("kindling: error: {}\n", self.message));
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::config::Document;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::log::{Log, Sink};
 use crate::platform::{self, Platform, Site};
+use crate::terminal;
+use crate::text::escaped;
 use clap::Args;
-use std::io::Write;
 use std::time::Instant;
 
 /// `kindling fetch`
@@ -152,19 +153,10 @@ fn merged(
 }
 
 fn print(text: &[u8]) -> Result<Exit, Failure> {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text).and_then(|()| out.flush());
-    written.map_err(|error| Failure {
-        exit: Exit::Failed,
-        message: format!("cannot write the config to standard output: {error}"),
-    })?;
+    terminal::write(text)?;
     Ok(Exit::Done)
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "the command line is where text goes out"
-)]
 fn say(what: &dyn std::fmt::Display) {
-    eprintln!("kindling: {what}");
+    terminal::say(&format!("kindling: {}\n", escaped(&what.to_string())));
 }

@@ -8,6 +8,7 @@ mod mask;
 use crate::config::{
     Finding, Findings, JsonPath, LineStarts, ParseError, Parsed, Position, Severity,
 };
+use crate::text::escaped;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use mask::{Excerpt, Line, Secrecy};
 use serde_json::{Value, json};
@@ -64,9 +65,9 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
     } else if let Some((problem, remedy)) = refusal(judged) {
         let report = [
             Level::ERROR
-                .primary_title(problem)
-                .element(Origin::path(judged.source)),
-            Group::with_title(Level::HELP.secondary_title(remedy)),
+                .primary_title(escaped(&problem).into_owned())
+                .element(Origin::path(escaped(judged.source))),
+            Group::with_title(Level::HELP.secondary_title(escaped(&remedy).into_owned())),
         ];
         let _ = writeln!(out, "{}\n", renderer.render(&report));
     }
@@ -81,7 +82,7 @@ pub fn plain(judged: &Judged<'_>) -> String {
         let _ = writeln!(out, "{finding}");
     }
     if let Some((problem, remedy)) = refusal(judged) {
-        let _ = writeln!(out, "error: {problem}; {remedy}");
+        let _ = writeln!(out, "error: {}; {}", escaped(&problem), escaped(&remedy));
     }
     out
 }
@@ -149,16 +150,17 @@ fn summary(judged: &Judged<'_>) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let errors = count(judged.count(Severity::Error), "error");
     let warnings = count(judged.count(Severity::Warning), "warning");
+    let source = escaped(judged.source);
     match judged.error {
-        None if judged.findings.0.is_empty() => format!("{}: valid", judged.source),
+        None if judged.findings.0.is_empty() => format!("{source}: valid"),
         None if judged.findings.is_fatal() => {
-            format!("{}: invalid, {errors}, {warnings}", judged.source)
+            format!("{source}: invalid, {errors}, {warnings}")
         }
-        None => format!("{}: valid, {warnings}", judged.source),
+        None => format!("{source}: valid, {warnings}"),
         Some(ParseError::Decode | ParseError::Invalid) => {
-            format!("{}: invalid, {errors}, {warnings}", judged.source)
+            format!("{source}: invalid, {errors}, {warnings}")
         }
-        Some(_) => format!("{}: not usable", judged.source),
+        Some(_) => format!("{source}: not usable"),
     }
 }
 
@@ -173,23 +175,25 @@ fn report<'a>(
         Severity::Info => Level::INFO,
     };
     let mut group = level
-        .primary_title(finding.message.as_str())
+        .primary_title(escaped(&finding.message))
         .elements(place(judged, lines, finding));
     if let Some(path) = &finding.path {
-        group = group.element(Level::NOTE.message(format!("at {path}")));
+        group = group.element(Level::NOTE.message(escaped(&format!("at {path}")).into_owned()));
     }
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(escaped(help)));
     }
     vec![group]
 }
 
 fn place<'a>(judged: &'a Judged<'_>, lines: &mut Lines<'_>, finding: &Finding) -> Vec<Element<'a>> {
     let Some(Position { line, column }) = finding.position else {
-        return vec![Origin::path(judged.source).into()];
+        return vec![Origin::path(escaped(judged.source)).into()];
     };
     let (line, column) = (line as usize, column as usize);
-    let origin = Origin::path(judged.source).line(line).char_column(column);
+    let origin = Origin::path(escaped(judged.source))
+        .line(line)
+        .char_column(column);
     let Some(text) = lines.get(line) else {
         return vec![origin.into()];
     };

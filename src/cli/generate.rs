@@ -2,6 +2,7 @@
 
 use super::Cli;
 use super::exit::{Exit, Failure};
+use crate::terminal;
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use std::path::PathBuf;
@@ -22,12 +23,10 @@ pub struct ManArgs {
 
 /// Prints a completion script.
 pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
-    clap_complete::generate(
-        args.shell,
-        &mut visible(&Cli::command()),
-        "kindling",
-        &mut std::io::stdout(),
-    );
+    let mut script = Vec::new();
+    let command = &mut visible(&Cli::command());
+    clap_complete::generate(args.shell, command, "kindling", &mut script);
+    terminal::write(&script)?;
     Ok(Exit::Done)
 }
 

@@ -19,6 +19,7 @@ use crate::execute::scheduler::{Outcome, Record, Unobserved};
 use crate::fetch::{self, FetchEvent, FetchEvents, Fetcher, Settings, VERSION_TEXT};
 use crate::host::devices::Access;
 use crate::log::Log;
+use crate::terminal;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,12 +69,8 @@ fn wish(given: &Given) -> Option<Wish> {
     })
 }
 
-#[allow(
-    clippy::print_stderr,
-    reason = "the command line is where text goes out"
-)]
 fn refuse_arguments() -> ExitCode {
-    eprint!("{}", SYNTAX.usage());
+    terminal::say(&SYNTAX.usage());
     ExitCode::FAILURE
 }
 
@@ -88,7 +85,9 @@ fn start(wish: &Wish) -> ExitCode {
             // Findings have been told already.
             let cause = Some(failure.message.as_str()).filter(|text| !text.is_empty());
             let cause = cause.unwrap_or("config is not valid");
-            log.critical(format_args!("failed to apply config: {cause}"));
+            // A record of the log is one line.
+            let parts: Vec<&str> = cause.lines().map(str::trim).collect();
+            log.critical(format_args!("failed to apply config: {}", parts.join("; ")));
             ExitCode::FAILURE
         }
     }

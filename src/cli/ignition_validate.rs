@@ -5,6 +5,8 @@ use super::findings::{self, Judged};
 use super::{names, validate};
 use crate::boot::flags::{Flag, Grammar, Syntax};
 use crate::config;
+use crate::terminal;
+use crate::text::escaped;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,7 +38,7 @@ fn verdict(files: &[OsString]) -> Verdict {
     };
     match validate::read(Path::new(file)) {
         Ok(text) => judge(&file.to_string_lossy(), &text),
-        Err(error) => unusable(format!("{error:#}\n")),
+        Err(error) => unusable(format!("{}\n", escaped(&format!("{error:#}")))),
     }
 }
 
@@ -61,8 +63,8 @@ fn judge(name: &str, text: &[u8]) -> Verdict {
             text
         });
     let judged = Judged::of(name, text, &parsed);
-    let reason =
-        findings::refusal(&judged).map(|(problem, remedy)| format!("error: {problem}; {remedy}\n"));
+    let reason = findings::refusal(&judged)
+        .map(|(problem, remedy)| format!("error: {}; {}\n", escaped(&problem), escaped(&remedy)));
     Verdict {
         stdout: lines,
         stderr: reason.unwrap_or_default(),
@@ -70,13 +72,11 @@ fn judge(name: &str, text: &[u8]) -> Verdict {
     }
 }
 
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the verdict is the result of this command"
-)]
 fn say(verdict: &Verdict) -> ExitCode {
-    print!("{}", verdict.stdout);
-    eprint!("{}", verdict.stderr);
-    ExitCode::from(u8::from(!verdict.valid))
+    let printed = names::printed(terminal::print(&verdict.stdout));
+    terminal::say(&verdict.stderr);
+    match verdict.valid {
+        true => printed,
+        false => ExitCode::FAILURE,
+    }
 }

@@ -7,8 +7,9 @@ use crate::config::{self, Document};
 use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings, top};
 use crate::report::Source;
+use crate::terminal;
+use crate::text::escaped;
 use std::ffi::OsStr;
-use std::io::IsTerminal;
 
 /// A config ready to be planned.
 pub struct Loaded {
@@ -55,7 +56,7 @@ impl Audience for Desk {
 /// Says that a fetch did not come at once, and why.
 pub(crate) fn tell_retry(event: FetchEvent<'_>) {
     if matches!(event, FetchEvent::Retry { .. }) {
-        say(&format!("kindling: {event}\n"));
+        terminal::say(&format!("kindling: {}\n", escaped(&event.to_string())));
     }
 }
 
@@ -149,14 +150,5 @@ fn pass_on(found: &SourceFindings, audience: &dyn Audience) {
 }
 
 pub(super) fn print(judged: &Judged<'_>) {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    say(&findings::human(judged, colour));
-}
-
-#[allow(
-    clippy::print_stderr,
-    reason = "what there is to say about a config goes to standard error"
-)]
-fn say(text: &str) {
-    eprint!("{text}");
+    terminal::say(&findings::human(judged, terminal::stderr_has_colours()));
 }

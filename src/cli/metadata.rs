@@ -8,6 +8,7 @@ use crate::host::namespace;
 use crate::log::{Log, Sink};
 use crate::platform::facts::Facts;
 use crate::platform::{self, PLATFORMS, Platform, Site};
+use crate::terminal;
 use anyhow::Context;
 use clap::Args;
 use std::fs;
@@ -46,7 +47,6 @@ impl FetchEvents for Desk {
 }
 
 /// Asks the platform, and prints or writes what it tells.
-#[allow(clippy::print_stdout, reason = "facts are the result of this command")]
 pub fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
     let facts = ask(platform(&args.platform)?, args.fetch_timeout.0)?;
     let text = if args.json {
@@ -57,7 +57,9 @@ pub fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
         facts.to_text()
     };
     match &args.output {
-        None => print!("{text}"),
+        None if args.env => terminal::write(text.as_bytes())?,
+        None if args.json => terminal::write(text.as_bytes())?,
+        None => terminal::print(&text)?,
         Some(file) => {
             write(file, &text).map_err(|error| Failure::new(Exit::Failed, &error))?;
         }

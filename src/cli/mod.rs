@@ -24,11 +24,11 @@ pub mod target;
 pub mod validate;
 pub mod verify;
 
+use crate::terminal;
 use clap::{Parser, Subcommand};
-use exit::Exit;
+use exit::{Exit, Failure};
 use names::Name;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 /// The whole command line.
@@ -103,17 +103,10 @@ fn kindling() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed terminal is no reason to fail differently.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            }
-            .into();
+            return ended(unparsed(&error));
         }
     };
-    let result = match cli.command {
+    ended(match cli.command {
         Command::Validate(args) => validate::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
@@ -126,7 +119,21 @@ fn kindling() -> ExitCode {
         Command::Developer(args) => developer::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
-    };
+    })
+}
+
+/// Prints what the arguments ask for instead of a command: help or a version. Wrong ones get a hint.
+fn unparsed(error: &clap::Error) -> Result<Exit, Failure> {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        terminal::say(&text);
+        return Ok(Exit::Usage);
+    }
+    terminal::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn ended(result: Result<Exit, Failure>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -134,9 +141,4 @@ fn kindling() -> ExitCode {
             failure.exit.into()
         }
     }
-}
-
-/// True if colours may be written to standard output.
-pub(crate) fn colour_on_stdout() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -3,6 +3,7 @@
 
 use crate::boot::flags::Asked;
 use crate::platform;
+use crate::terminal::{self, OutputError};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,25 +47,28 @@ pub fn is_platform(id: &str) -> bool {
 }
 
 /// Runs what was asked for, or says what there is to say instead.
-#[allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line is where text goes out"
-)]
 pub fn answer<T>(asked: Asked<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
     match asked {
         Asked::Run(arguments) => run(arguments),
-        Asked::Version(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Asked::Version(text) => printed(terminal::print(&format!("{text}\n"))),
         Asked::Help(text) => {
-            eprint!("{text}");
+            terminal::say(&text);
             ExitCode::SUCCESS
         }
         Asked::Wrong(text) => {
-            eprint!("{text}");
+            terminal::say(&text);
             WRONG_USAGE.into()
+        }
+    }
+}
+
+/// How a program ends whose only work was to print.
+pub fn printed(result: Result<(), OutputError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::say(&format!("{error}\n"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use crate::plan::digest::digest;
 use crate::plan::show::{ShowOptions, Summary, show};
 use crate::report::Source;
+use crate::terminal;
 use clap::Args;
 use serde::Serialize;
 
@@ -40,20 +41,16 @@ struct PlanDocument<'a> {
 }
 
 /// Shows the plan; the exit code tells whether there is anything to do.
-#[allow(
-    clippy::print_stdout,
-    reason = "the plan is the result of this command"
-)]
 pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     let Prepared { plan, loaded, .. } = prepare::prepare(&args.config, &args.target, Access::Read)?;
     if args.json {
-        println!("{}", json(&plan, loaded.report_sources())?);
+        terminal::write_line(&json(&plan, loaded.report_sources())?)?;
     } else {
         let options = ShowOptions {
             sectors: args.sectors,
-            colour: super::colour_on_stdout(),
+            colour: terminal::stdout_has_colours(),
         };
-        print!("{}", show(&plan, options));
+        terminal::print(&show(&plan, options))?;
     }
     Ok(if Summary::of(&plan).is_nothing() {
         Exit::Done

@@ -4,9 +4,11 @@ use crate::boot::console;
 use crate::execute::scheduler::{Observer, Record};
 use crate::plan::op::Phase;
 use crate::plan::{Operation, Plan};
+use crate::terminal;
+use crate::text::escaped;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ impl Progress {
         if std::io::stderr().is_terminal() {
             Self::Terminal(Terminal::new(plan))
         } else {
-            let plain = console::Progress::into_lines(say, is_slow);
+            let plain = console::Progress::into_lines(terminal::say, is_slow);
             plain.plan(plan);
             Self::Plain(plain)
         }
@@ -88,7 +90,7 @@ impl Terminal {
     fn started(&self, operation: &Operation) {
         if is_slow(operation) {
             let spinner = self.bars.add(ProgressBar::new_spinner());
-            spinner.set_message(operation.kind.describe());
+            spinner.set_message(escaped(&operation.kind.describe()).into_owned());
             spinner.enable_steady_tick(Duration::from_millis(100));
             lock(&self.running).insert(operation.id.0, spinner);
         }
@@ -104,9 +106,4 @@ impl Terminal {
 /// Single files are done in microseconds; thousands of spinners would only flicker.
 fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
-}
-
-/// Writes to standard error. A reader that went away must not end a run halfway, as `eprint!` would.
-fn say(line: &str) {
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }

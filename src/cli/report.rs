@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use crate::boot;
 use crate::report::AnyReport;
+use crate::terminal;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -15,14 +16,10 @@ pub struct ReportArgs {
 }
 
 /// Prints totals, the slowest operations, and what failed.
-#[allow(
-    clippy::print_stdout,
-    reason = "the table is the result of this command"
-)]
 pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let file = args.file.clone().unwrap_or_else(default_file);
     let report = AnyReport::read(&file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
-    print!("{}", report.render());
+    terminal::print(&report.render())?;
     Ok(Exit::Done)
 }
 

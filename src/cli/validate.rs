@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
 use crate::config;
+use crate::terminal;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use std::io::Read;
@@ -31,10 +32,6 @@ pub enum Format {
 }
 
 /// Prints everything there is to say about each config. Warnings do not make a config invalid.
-#[allow(
-    clippy::print_stdout,
-    reason = "findings are the result of this command"
-)]
 pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     let mut json = Vec::new();
     let mut exit = Exit::Done;
@@ -51,13 +48,15 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
             exit = Exit::NotValid;
         }
         match args.format {
-            Format::Human => print!("{}", findings::human(&judged, super::colour_on_stdout())),
-            Format::Plain => print!("{}", findings::plain(&judged)),
+            Format::Human => {
+                terminal::print(&findings::human(&judged, terminal::stdout_has_colours()))?;
+            }
+            Format::Plain => terminal::print(&findings::plain(&judged))?,
             Format::Json => json.push(findings::json(&judged)),
         }
     }
     if args.format == Format::Json {
-        println!("{:#}", serde_json::Value::Array(json));
+        terminal::write_line(&format!("{:#}", serde_json::Value::Array(json)))?;
     }
     Ok(exit)
 }

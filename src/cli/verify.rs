@@ -8,11 +8,14 @@ use crate::config::digest::{Digest, DigestError};
 use crate::fetch::top::Top;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::signature::{Trust, TrustedKeys, Untrusted, Verified};
+use crate::terminal::{self, OutputError};
+use crate::text::escaped;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `kindling verify`
 #[derive(Debug, Args)]
@@ -55,15 +58,18 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         true => fetcher.offline(),
         false => fetcher,
     };
-    match Top::of(&args.config) {
-        Top::Url(_) => load::load_for(&args.config, &fetcher, &Teller)?,
+    let teller = Teller::default();
+    let loaded = match Top::of(&args.config) {
+        Top::Url(_) => load::load_for(&args.config, &fetcher, &teller),
         top => {
             let bytes = super::validate::read(Path::new(&args.config)).map_err(bad)?;
             let (text, verified) = first(args, &bytes, fetcher.trust()).map_err(bad)?;
-            say(&top.name(), &verified);
-            load::load_text(&top.name(), text, &fetcher, &Teller)?
+            teller.tell(&top.name(), &verified);
+            load::load_text(&top.name(), text, &fetcher, &teller)
         }
     };
+    loaded?;
+    teller.written()?;
     Ok(Exit::Done)
 }
 
@@ -119,12 +125,34 @@ fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
 pub struct Distrust(Untrusted);
 
 /// Tells what configs are trusted for.
-struct Teller;
+#[derive(Default)]
+struct Teller {
+    /// Why one of the lines could not be written.
+    error: Mutex<Option<OutputError>>,
+}
+
+impl Teller {
+    fn tell(&self, name: &str, verified: &Verified) {
+        let line = format!("{name}: {verified}");
+        if let Err(error) = terminal::print(&format!("{}\n", escaped(&line))) {
+            self.lock().get_or_insert(error);
+        }
+    }
+
+    /// An error if a line was lost.
+    fn written(self) -> Result<(), OutputError> {
+        self.lock().take().map_or(Ok(()), Err)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<OutputError>> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl FetchEvents for Teller {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
-            FetchEvent::Trusted { url, verified } => say(url, verified),
+            FetchEvent::Trusted { url, verified } => self.tell(url, verified),
             other => load::tell_retry(other),
         }
     }
@@ -134,12 +162,4 @@ impl Audience for Teller {
     fn hear(&self, judged: &Judged<'_>) {
         load::print(judged);
     }
-}
-
-#[allow(
-    clippy::print_stdout,
-    reason = "what configs are trusted for is the result of this command"
-)]
-fn say(name: &str, verified: &Verified) {
-    println!("{name}: {verified}");
 }

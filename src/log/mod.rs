@@ -10,6 +10,7 @@ mod sink;
 pub use quote::quoted;
 pub use sink::Sink;
 
+use crate::text::escaped;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,7 +104,7 @@ impl Log {
                 text
             })
         });
-        text.push_str(&message.to_string());
+        text.push_str(&escaped(&message.to_string()));
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         sink.write(level, &text);
     }

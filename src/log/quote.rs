@@ -1,5 +1,6 @@
 //! Strings in double quotes, escaped as C does.
 
+use crate::text::is_unprintable;
 use std::fmt::{self, Display, Write};
 
 /// Shows a string in double quotes, with `"`, `\` and everything not printable escaped.
@@ -24,7 +25,7 @@ impl Display for Quoted<'_> {
                 '\t' => f.write_str("\\t")?,
                 '\u{b}' => f.write_str("\\v")?,
                 c if (c as u32) < 0x20 || c as u32 == 0x7f => write!(f, "\\x{:02x}", c as u32)?,
-                c if c.is_control() => write!(f, "\\u{:04x}", c as u32)?,
+                c if is_unprintable(c) => write!(f, "\\u{:04x}", c as u32)?,
                 c => f.write_char(c)?,
             }
         }

@@ -1,6 +1,8 @@
 //! Where log lines go: standard output, or the system's log socket.
 
 use super::Level;
+use crate::terminal;
+use crate::text::time;
 use std::io::{ErrorKind, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,8 +89,8 @@ impl Sink {
     pub fn write(&mut self, level: Level, message: &str) {
         let line = || format!("{:<9}: {message}\n", level.word());
         match self {
-            Sink::Stdout => lose(std::io::stdout().lock().write_all(line().as_bytes())),
-            Sink::Stderr => lose(std::io::stderr().lock().write_all(line().as_bytes())),
+            Sink::Stdout => terminal::narrate(&line()),
+            Sink::Stderr => terminal::say(&line()),
             Sink::Memory(text) => text
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -127,7 +129,7 @@ fn stamp(now: SystemTime) -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
-    let text = humantime::format_rfc3339_seconds(now).to_string();
+    let text = time::rfc3339(now);
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
     let month: usize = part(5..7).parse().unwrap_or(1);
     let day: u8 = part(8..10).parse().unwrap_or(1);

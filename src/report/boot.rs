@@ -92,7 +92,7 @@ impl BootReport {
             version: BOOT_VERSION,
             kindling: env!("CARGO_PKG_VERSION").into(),
             boot_id: boot_id.into(),
-            started: super::now(),
+            started: crate::text::time::now(),
             stages: Vec::new(),
         }
     }

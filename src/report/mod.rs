@@ -181,8 +181,3 @@ impl AnyReport {
         }
     }
 }
-
-/// The present time as RFC 3339 in UTC, whole seconds.
-pub fn now() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
-}

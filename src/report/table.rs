@@ -5,6 +5,7 @@ use crate::config::Origin;
 use crate::plan::Warning;
 use crate::plan::op::Phase;
 use crate::plan::show::human;
+use crate::text::escaped;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -40,7 +41,9 @@ pub fn render_boot(report: &BootReport) -> String {
     let _ = writeln!(
         text,
         "kindling {} first boot, {}, boot id {}",
-        report.kindling, report.started, report.boot_id
+        escaped(&report.kindling),
+        escaped(&report.started),
+        escaped(&report.boot_id)
     );
     sources(&mut text, report.stages.iter().flat_map(|s| &s.sources));
     stages(&mut text, &report.stages);
@@ -59,8 +62,12 @@ fn sources<'a>(text: &mut String, sources: impl Iterator<Item = &'a Source>) {
     let mut said: Vec<&Source> = Vec::new();
     for source in sources {
         if !said.contains(&source) {
-            let digest: String = source.sha512.chars().take(16).collect();
-            let _ = writeln!(text, "config {} (sha512 {digest}...)", source.name);
+            let digest: String = escaped(&source.sha512).chars().take(16).collect();
+            let _ = writeln!(
+                text,
+                "config {} (sha512 {digest}...)",
+                escaped(&source.name)
+            );
             said.push(source);
         }
     }
@@ -78,7 +85,7 @@ fn stages(text: &mut String, stages: &[StageReport]) {
         let _ = writeln!(
             text,
             "{:<18} {:>10} {:>13} {:>10} {:>10}  {}",
-            stage.stage,
+            escaped(&stage.stage),
             total.operations,
             total.already_right,
             duration(stage.duration_us),
@@ -117,10 +124,12 @@ fn header(text: &mut String, report: &Report) {
     let _ = writeln!(
         text,
         "kindling {} {}, {}, took {took}",
-        report.kindling, report.command, report.started
+        escaped(&report.kindling),
+        escaped(&report.command),
+        escaped(&report.started)
     );
     sources(text, report.sources.iter());
-    let digest: String = report.plan_digest.chars().take(16).collect();
+    let digest: String = escaped(&report.plan_digest).chars().take(16).collect();
     let _ = writeln!(
         text,
         "plan {digest}..., {} operations\n",
@@ -185,15 +194,14 @@ fn slowest<'a>(text: &mut String, operations: impl Iterator<Item = &'a Operation
     }
     let _ = writeln!(text, "\nSLOWEST OPERATIONS");
     for operation in operations.into_iter().take(SLOWEST) {
-        let origin = operation
-            .origin
-            .as_ref()
-            .map_or(String::new(), |o| format!("  [{}:{}]", o.source, o.line));
+        let origin = operation.origin.as_ref().map_or(String::new(), |o| {
+            format!("  [{}:{}]", escaped(&o.source), o.line)
+        });
         let _ = writeln!(
             text,
             "{:>10}  {}{origin}",
             duration(operation.duration_us),
-            operation.act
+            escaped(&operation.act)
         );
     }
 }
@@ -214,12 +222,12 @@ fn failure(
     origin: Option<&Origin>,
     remedy: Option<&str>,
 ) {
-    let _ = writeln!(text, "\nFAILED: {act}\n  {error}");
+    let _ = writeln!(text, "\nFAILED: {}\n  {}", escaped(act), escaped(error));
     if let Some(origin) = origin {
         let _ = writeln!(text, "  asked for at {origin}");
     }
     if let Some(remedy) = remedy {
-        let _ = writeln!(text, "  to do: {remedy}");
+        let _ = writeln!(text, "  to do: {}", escaped(remedy));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::execute::scheduler::{Observer, Outcome, Record};
 use crate::plan::show::human;
 use crate::plan::{Operation, Plan};
 use crate::report::tally::{self, Tally};
+use crate::text::escaped;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -221,7 +222,7 @@ impl Shared {
     }
 
     fn say(&self, line: &str) {
-        (self.out)(&format!("kindling: {line}\n"));
+        (self.out)(&format!("kindling: {}\n", escaped(line)));
     }
 
     fn begin(&self, state: &mut State, what: String) -> u64 {

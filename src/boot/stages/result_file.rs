@@ -34,7 +34,7 @@ pub(super) fn text(root: &TargetRoot, state: &State, log: &Log) -> anyhow::Resul
     let boot_id = fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
     let result = ResultFile {
         boot_id: boot_id.trim().into(),
-        date: crate::report::now(),
+        date: crate::text::time::now(),
         user_config: state.has_user_config(),
         previous: previous(root, log)?,
     };

@@ -5,6 +5,7 @@
 //! no value is shown at all.
 
 use crate::config::Finding;
+use crate::text::is_unprintable;
 use std::ops::Range;
 
 /// Longer values are hidden, whatever they are.
@@ -325,7 +326,7 @@ fn string_end(rest: &[u8]) -> Option<usize> {
 /// Control characters would confuse the terminal and the marker below the line.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_unprintable(c) { ' ' } else { c })
         .collect()
 }
 

@@ -2,6 +2,8 @@
 
 use crate::cli::exit::{Exit, Failure};
 use crate::platform::detect::{Guess, Traits, guesses};
+use crate::terminal;
+use crate::text::escaped;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -15,13 +17,15 @@ pub struct DetectArgs {
 }
 
 /// Prints guesses, the best first, each with its reason.
-#[allow(clippy::print_stdout, reason = "it is the result of the command")]
 pub fn run(args: &DetectArgs) -> Result<Exit, Failure> {
     let traits = Traits::of_machine(Path::new("/"));
     let found = guesses(&traits);
     match args.json {
-        true => println!("{:#}", Value::Array(found.iter().map(json).collect())),
-        false => print!("{}", human(&found)),
+        true => {
+            let all = Value::Array(found.iter().map(json).collect());
+            terminal::write_line(&format!("{all:#}"))?;
+        }
+        false => terminal::print(&human(&found))?,
     }
     match found.is_empty() {
         true => Ok(Exit::NotValid),
@@ -39,7 +43,7 @@ fn human(found: &[Guess]) -> String {
     }
     let line = |guess: &Guess| {
         let (id, certainty) = (guess.id, guess.certainty.name());
-        format!("{id:18} {certainty:9} {}\n", guess.reason)
+        format!("{id:18} {certainty:9} {}\n", escaped(&guess.reason))
     };
     found.iter().map(line).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::exit::{Exit, Failure};
 use crate::platform::{self, PLATFORMS, Platform};
+use crate::terminal;
 use clap::{Args, ValueEnum};
 
 /// `kindling platform list`
@@ -23,14 +24,13 @@ enum Format {
 }
 
 /// Prints the list.
-#[allow(clippy::print_stdout, reason = "the list is the result of the command")]
 pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
     match args.format {
-        Format::Human => print!("{}", human()),
-        Format::Markdown => print!("{}", platform::table()),
+        Format::Human => terminal::print(&human())?,
+        Format::Markdown => terminal::print(&platform::table())?,
         Format::Json => {
             let all: Vec<_> = PLATFORMS.iter().map(|p| super::show::json(*p)).collect();
-            println!("{:#}", serde_json::Value::Array(all));
+            terminal::write_line(&format!("{:#}", serde_json::Value::Array(all)))?;
         }
     }
     Ok(Exit::Done)

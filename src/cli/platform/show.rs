@@ -2,6 +2,7 @@
 
 use crate::cli::exit::{Exit, Failure};
 use crate::platform::{self, Module, Network, Platform};
+use crate::terminal;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -17,12 +18,11 @@ pub struct ShowArgs {
 }
 
 /// Prints what is known.
-#[allow(clippy::print_stdout, reason = "it is the result of the command")]
 pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
     let platform = platform::find(&args.id).ok_or_else(|| unknown(&args.id))?;
     match args.json {
-        true => println!("{:#}", json(platform)),
-        false => print!("{}", human(platform)),
+        true => terminal::write_line(&format!("{:#}", json(platform)))?,
+        false => terminal::print(&human(platform))?,
     }
     Ok(Exit::Done)
 }

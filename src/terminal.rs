@@ -1,0 +1,115 @@
+//! The door to standard output and standard error: nothing else in this program writes to them.
+//!
+//! What a command was asked for goes to standard output, and an error to write it is an error of the command, unless
+//! the reader has read enough and is gone. Everything else is narration: if it cannot be written, the work goes on.
+
+use crate::text::escaped_lines;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// A result could not be written to standard output.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output: {0}")]
+pub struct OutputError(#[from] io::Error);
+
+/// Writes a result for people to standard output; what would control the terminal is escaped, except our own colours.
+///
+/// # Errors
+/// It cannot be written. A reader that is gone, as behind `| head -1`, is no error.
+pub fn print(text: &str) -> Result<(), OutputError> {
+    write(keeping_colours(text, stdout_has_colours()).as_bytes())
+}
+
+/// Writes a result for programs to standard output, byte for byte.
+///
+/// # Errors
+/// As for [`print`].
+pub fn write(bytes: &[u8]) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Writes a result for programs to standard output as a line of its own.
+///
+/// # Errors
+/// As for [`print`].
+pub fn write_line(text: &str) -> Result<(), OutputError> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Writes narration to standard output; it is lost if that fails.
+pub fn narrate(text: &str) {
+    // Lost narration is no reason to stop.
+    let _ = print(text);
+}
+
+/// Writes narration, or the cause of a failure, to standard error; it is lost if that fails.
+pub fn say(text: &str) {
+    let text = keeping_colours(text, stderr_has_colours());
+    // There is no other place to tell of it.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// True if colours may be written to standard output.
+pub fn stdout_has_colours() -> bool {
+    io::stdout().is_terminal() && colours_are_wanted()
+}
+
+/// True if colours may be written to standard error.
+pub fn stderr_has_colours() -> bool {
+    io::stderr().is_terminal() && colours_are_wanted()
+}
+
+fn colours_are_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Escapes everything but line feeds and, if `colours` are ours, sequences that set colours.
+fn keeping_colours(text: &str, colours: bool) -> String {
+    if !colours {
+        return escaped_lines(text).into_owned();
+    }
+    let mut parts = text.split('\u{1b}');
+    let mut out = escaped_lines(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        match colour_length(part) {
+            Some(length) => {
+                let (colour, rest) = part.split_at(length);
+                // Writing into a string cannot fail.
+                let _ = write!(out, "\u{1b}{colour}{}", escaped_lines(rest));
+            }
+            None => {
+                let _ = write!(out, "{}", escaped_lines(&format!("\u{1b}{part}")));
+            }
+        }
+    }
+    out
+}
+
+/// How long the rest of a sequence is that sets colours, e.g. `[31m`; `None` for any other.
+fn colour_length(text: &str) -> Option<usize> {
+    let numbers = text.strip_prefix('[')?;
+    let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    numbers.get(end..)?.starts_with('m').then_some(end + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_colours_and_line_feeds_pass() {
+        let text = "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}[2J\u{1b}]0;title\u{7}\u{1b}[31\r\u{1b}";
+        assert_eq!(
+            keeping_colours(text, true),
+            "\u{1b}[1;31mred\u{1b}[0m\n\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{1b}[31\\r\\u{1b}"
+        );
+        assert_eq!(
+            keeping_colours("\u{1b}[31mred\n", false),
+            "\\u{1b}[31mred\n"
+        );
+    }
+}
