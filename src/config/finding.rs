@@ -1,6 +1,7 @@
 //! What validation has to say.
 
 use super::origin::JsonPath;
+use crate::text::escaped;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -57,13 +58,15 @@ impl fmt::Display for Finding {
     /// `error at $.path, line 3 col 7: message`, the form Ignition users know.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.severity)?;
-        match (&self.path, self.position) {
+        let path = self.path.as_ref().map(JsonPath::to_string);
+        let path = path.as_deref().map(escaped);
+        match (path, self.position) {
             (Some(p), Some(at)) => write!(f, " at {p}, line {} col {}", at.line, at.column)?,
             (Some(p), None) => write!(f, " at {p}")?,
             (None, Some(at)) => write!(f, " at line {} col {}", at.line, at.column)?,
             (None, None) => {}
         }
-        write!(f, ": {}", self.message)
+        write!(f, ": {}", escaped(&self.message))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a value came from.
 
+use crate::text::escaped;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -56,7 +57,10 @@ impl fmt::Display for Origin {
         write!(
             f,
             "{}:{}:{} ({})",
-            self.source, self.line, self.column, self.path
+            escaped(&self.source),
+            self.line,
+            self.column,
+            escaped(&self.path.to_string())
         )
     }
 }

@@ -80,14 +80,16 @@ pub struct CommandFailure {
 
 impl CommandFailure {
     /// What it said about the error.
-    fn said(&self) -> &str {
+    fn said(&self) -> String {
         let Output { stdout, stderr } = &self.output;
         let said = if stderr.trim().is_empty() {
             stdout
         } else {
             stderr
         };
-        said.trim()
+        // Errors are one line, whatever programs write.
+        let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("; ")
     }
 }
 

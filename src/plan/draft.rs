@@ -5,6 +5,7 @@ use super::op::{Effect, OpId, OpKind, Operation, Phase};
 use super::{Claim, Options, Warning};
 use crate::config::{Document, JsonPath, Origin};
 use crate::facts::Observed;
+use crate::text::escaped;
 use std::fmt;
 
 /// A wish that cannot be planned: a conflict with what exists, or an impossible request.
@@ -24,12 +25,13 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.act, self.object, self.cause)?;
+        let [act, object, cause] = [&self.act, &self.object, &self.cause].map(|part| escaped(part));
+        write!(f, "{act} {object}: {cause}")?;
         if let Some(origin) = &self.origin {
             write!(f, "\n  asked for at {origin}")?;
         }
         if !self.remedy.is_empty() {
-            write!(f, "\n  to do: {}", self.remedy)?;
+            write!(f, "\n  to do: {}", escaped(&self.remedy))?;
         }
         Ok(())
     }

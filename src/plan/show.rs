@@ -7,6 +7,7 @@ mod tree;
 
 use super::op::{Effect, OpKind, Operation, Plan};
 use crate::config::Origin;
+use crate::text::escaped;
 use humansize::{BINARY, FormatSizeOptions, format_size};
 use std::fmt::Write;
 
@@ -108,7 +109,8 @@ fn losses(page: &mut Page, plan: &Plan) {
 
 fn warnings(page: &mut Page, plan: &Plan) {
     for warning in &plan.warnings {
-        page.heading(&warning.to_string());
+        // Several lines, escaped one by one.
+        let _ = writeln!(page.text, "{warning}");
     }
     if !plan.warnings.is_empty() {
         page.gap();
@@ -152,7 +154,7 @@ struct Page {
 
 impl Page {
     fn heading(&mut self, text: &str) {
-        self.text.push_str(text);
+        self.text.push_str(&escaped(text));
         self.text.push('\n');
     }
     fn gap(&mut self) {
@@ -162,13 +164,14 @@ impl Page {
     fn line(&mut self, depth: usize, effect: Option<Effect>, text: &str, origin: Option<&Origin>) {
         let _ = write!(
             self.text,
-            "{:width$}{} {text}",
+            "{:width$}{} {}",
             "",
             self.symbol(effect),
+            escaped(text),
             width = 2 * depth
         );
         if let Some(origin) = origin {
-            let note = format!("  [{}:{}]", origin.source, origin.line);
+            let note = format!("  [{}:{}]", escaped(&origin.source), origin.line);
             self.text.push_str(&self.paint("2", &note));
         }
         self.text.push('\n');

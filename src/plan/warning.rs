@@ -3,6 +3,7 @@
 //! A warning stops nothing and changes nothing, so it is not part of the plan's digest.
 
 use crate::config::Origin;
+use crate::text::escaped;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,8 +30,9 @@ impl Warning {
 
     fn parts(&self) -> Vec<String> {
         let origin = self.origin.as_ref().map(|o| format!("asked for at {o}"));
-        let hint = (!self.hint.is_empty()).then(|| format!("to do: {}", self.hint));
-        [Some(format!("{}: {}", self.what, self.cause)), origin, hint]
+        let hint = (!self.hint.is_empty()).then(|| format!("to do: {}", escaped(&self.hint)));
+        let [what, cause] = [&self.what, &self.cause].map(|part| escaped(part));
+        [Some(format!("{what}: {cause}")), origin, hint]
             .into_iter()
             .flatten()
             .collect()

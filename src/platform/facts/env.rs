@@ -1,5 +1,7 @@
 //! Values in environment files, so that systemd and shells read the same, and nothing is run.
 
+use crate::text::is_unprintable;
+
 /// What both take literally without quotes.
 const PLAIN: &str = "_-./:@%+,";
 /// What means something to a shell inside double quotes. systemd takes a backslash away in front of just these.
@@ -26,7 +28,7 @@ pub fn assignment(name: &str, value: &str) -> String {
 
 /// The text with U+FFFD in the place of control characters, but for those that `stays` lets through.
 pub fn printable(text: &str, stays: impl Fn(char) -> bool) -> String {
-    let shown = |c: char| match c.is_control() && !stays(c) {
+    let shown = |c: char| match is_unprintable(c) && !stays(c) {
         true => char::REPLACEMENT_CHARACTER,
         false => c,
     };
