@@ -3,6 +3,7 @@
 mod ask;
 mod body;
 mod client;
+mod clock;
 mod connecting;
 mod crypto;
 mod direct;

@@ -75,5 +75,5 @@ pub enum SignatureError {
 
 /// A moment for messages.
 fn date(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+    crate::text::time::rfc3339(time)
 }

@@ -1,5 +1,6 @@
 //! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
 
+use super::clock::SystemClock;
 use super::connecting::{Progress, Watch};
 use super::crypto;
 use super::direct::{self, Errand, Way};
@@ -215,6 +216,7 @@ impl Http {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
+        tls.time_provider = Arc::new(SystemClock);
         tls.alpn_protocols = PROTOCOLS.map(Vec::from).into();
         let proxies = self.settings.proxies.clone();
         let choose = move |url: &Url| {

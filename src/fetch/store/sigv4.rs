@@ -122,7 +122,7 @@ fn host(url: &Url) -> String {
 
 /// `20130524T000000Z`
 fn timestamp(at: SystemTime) -> String {
-    let text = humantime::format_rfc3339_seconds(at).to_string();
+    let text = crate::text::time::rfc3339(at);
     text.replace(['-', ':'], "")
 }
 

@@ -73,5 +73,5 @@ fn names(presented: &[String]) -> String {
 
 fn date(time: UnixTime) -> String {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(time.as_secs());
-    humantime::format_rfc3339_seconds(at).to_string()
+    crate::text::time::rfc3339(at)
 }
