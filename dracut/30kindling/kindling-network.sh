@@ -53,14 +53,20 @@ fail() {
     exit 1
 }
 
+# is_interface PATH: false for other entries of /sys/class/net, such as the file bonding_masters, and for a pattern that
+# nothing matches.
+is_interface() {
+    [ -e "$1/flags" ]
+}
+
 # interfaces: all but the loopback, each with its state.
 interfaces() {
     all=
     for path in /sys/class/net/*; do
+        is_interface "$path" || continue
         name=${path##*/}
-        case $name in
-            lo | '*') continue ;;
-        esac
+        [ "$name" != lo ] || continue
+        operstate=unknown
         read -r operstate <"$path/operstate"
         all="$all${all:+, }$name ($operstate)"
     done
@@ -162,6 +168,7 @@ up() {
     esac
     mkdir -p "$state"
     for path in /sys/class/net/*; do
+        is_interface "$path" || continue
         # Bit 0 of the flags: the interface was up before.
         read -r flags <"$path/flags"
         [ $((flags & 1)) -eq 1 ] || echo "${path##*/}" >>"$state/was-down"

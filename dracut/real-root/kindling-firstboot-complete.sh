@@ -1,17 +1,26 @@
 #!/bin/sh
-# Ends a first boot: what it wrote is made durable, its report is kept, and only then the flag goes that makes the
-# boot loader ask for a first boot.
-set -eu
+# Ends a first boot: its report is kept, what it wrote is made durable, and only then the flag goes that makes the
+# boot loader ask for a first boot. A report that cannot be kept does not keep the flag: the next boot would provision
+# again, and wipe what the config wants wiped.
+set -u
 
 report=/var/log/kindling/first-boot.json
 # Where boot loaders look. The last two are Flatcar's; there the flag is the file system of the boot loader, too.
 flags="/boot/ignition.firstboot /boot/flatcar/first_boot /boot/coreos/first_boot"
 
+# keep_report: copies the report to its place in the real root. It tells what was done to this machine: for root alone,
+# and under its final name only when complete.
+keep_report() {
+    mkdir -p "${report%/*}" &&
+        (umask 077 && cat /run/kindling/report.json >"$report.new") &&
+        mv -f "$report.new" "$report" && return 0
+    rm -f "$report.new"
+    return 1
+}
+
 if [ -e /run/kindling/report.json ]; then
-    mkdir -p "${report%/*}"
-    # It tells what was done to this machine: for root alone, and under its final name only when complete.
-    (umask 077 && cat /run/kindling/report.json >"$report.new")
-    mv -f "$report.new" "$report"
+    keep_report || echo "cannot keep the report of the first boot in $report; until the next boot it is in" \
+        "/run/kindling/report.json" >&2
 fi
 sync
 
@@ -26,25 +35,35 @@ settle() {
     fi
 }
 
-cleared=
-for flag in $flags; do
-    [ -e "$flag" ] || continue
-    place=$(findmnt --noheadings --output TARGET --target "${flag%/*}")
-    case ,$(findmnt --noheadings --output OPTIONS --target "${flag%/*}"), in
+# clear FLAG: removes a flag and makes that visible.
+clear() {
+    place=$(findmnt --noheadings --output TARGET --target "${1%/*}")
+    case ,$(findmnt --noheadings --output OPTIONS --target "${1%/*}"), in
         *,ro,*)
-            mount -o remount,rw "$place"
-            rm -f "$flag"
-            settle "$flag"
-            mount -o remount,ro "$place"
+            mount -o remount,rw "$place" && rm -f "$1" || return 1
+            settle "$1"
+            mount -o remount,ro "$place" || echo "cannot make $place read-only again" >&2
             ;;
         *)
-            rm -f "$flag"
-            settle "$flag"
+            rm -f "$1" || return 1
+            settle "$1"
             ;;
     esac
-    cleared=yes
-    echo "cleared $flag"
+}
+
+cleared=
+failed=
+for flag in $flags; do
+    [ -e "$flag" ] || continue
+    if clear "$flag"; then
+        cleared=yes
+        echo "cleared $flag"
+    else
+        failed=yes
+        echo "cannot remove $flag: the next boot provisions again unless it goes" >&2
+    fi
 done
+[ -z "$failed" ] || exit 1
 # A machine whose boot loader always passes the argument would be provisioned again on every boot.
 [ -n "$cleared" ] || echo "no first-boot flag found (looked for $flags): check what makes the boot loader" \
     "pass ignition.firstboot, or the next boot provisions again" >&2
