@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 const STAGES: [&str; 6] = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files"];
 const TARGETS: [&str; 4] = ["complete", "diskful", "subsequent", "diskful-subsequent"];
@@ -300,6 +300,63 @@ fn the_initramfs_has_the_kernel_modules_of_every_platform() {
                 there.contains(name),
                 "{id} needs {name}, and module-setup.sh does not add it"
             );
+        }
+    }
+}
+
+/// The function of the dracut module that copies trusted keys, run on a machine with these below `/etc/kindling`.
+fn copied_keys(prepare: &str) -> Output {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = format!(
+        "set -u; dfatal() {{ echo \"$*\"; }}; \
+         inst_simple() {{ mkdir -p \"$initdir${{1%/*}}\"; cp \"$dracutsysrootdir$1\" \"$initdir$1\"; }}; \
+         dracutsysrootdir=$PWD/root initdir=$PWD/image; mkdir -p root/etc image; (cd root/etc; {prepare}); \
+         . {}; trusted_keys; cd image; find . -type f | sort",
+        module().join("module-setup.sh").display()
+    );
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(directory.path());
+    command.output().expect("bash runs")
+}
+
+#[test]
+fn trusted_keys_go_into_the_initramfs_or_end_it() {
+    let keys = "mkdir -p kindling/trusted-keys.d; cd kindling/trusted-keys.d; echo k > one";
+    let both = "./etc/kindling/trusted-keys.d/one\n./etc/kindling/trusted-keys.d/two\n";
+    for (prepare, want) in [
+        (":", Ok("")),
+        ("mkdir kindling", Ok("")),
+        ("mkdir -p kindling/trusted-keys.d", Ok("")),
+        (&format!("{keys}; echo k > two"), Ok(both)),
+        (&format!("{keys}; ln -s one two"), Ok(both)),
+        (
+            &format!("{keys}; ln -s nowhere two"),
+            Err("two is not a file"),
+        ),
+        (&format!("{keys}; mkdir team"), Err("team is not a file")),
+        (&format!("{keys}; : > empty"), Err("empty cannot be copied")),
+        (
+            "mkdir kindling; ln -s /nowhere kindling/trusted-keys.d",
+            Err("leads nowhere"),
+        ),
+        ("ln -s /nowhere kindling", Err("leads nowhere")),
+        (
+            "mkdir kindling; echo k > kindling/trusted-keys.d",
+            Err("is not a directory"),
+        ),
+    ] {
+        let output = copied_keys(prepare);
+        let said = String::from_utf8_lossy(&output.stdout);
+        match want {
+            Ok(files) => assert_eq!(
+                (output.status.code(), &*said),
+                (Some(0), files),
+                "{prepare}"
+            ),
+            Err(cause) => {
+                assert_eq!(output.status.code(), Some(1), "{prepare}: {said}");
+                assert!(said.contains(cause), "{prepare}: {said}");
+            }
         }
     }
 }

@@ -79,6 +79,36 @@ stage() {
     ln -sfn "../$unit" "$initdir$systemdsystemunitdir/$target.requires/$unit"
 }
 
+# trusted_keys: the keys that configs must be signed with (docs/security.md). An image without one of them would take
+# configs that nobody signed, so whatever cannot be copied ends it.
+trusted_keys() {
+    local root=${dracutsysrootdir-} keys=/etc/kindling/trusted-keys.d place file
+    for place in /etc/kindling "$keys"; do
+        if [[ -L $root$place && ! -e $root$place ]]; then
+            dfatal "kindling: $place is a link that leads nowhere, so there are no trusted keys to copy"
+            exit 1
+        fi
+    done
+    [[ -e $root$keys ]] || return 0
+    if [[ ! -d $root$keys || ! -r $root$keys ]]; then
+        dfatal "kindling: $keys is not a directory that can be read"
+        exit 1
+    fi
+    for file in "$root$keys"/*; do
+        [[ -e $file || -L $file ]] || continue # the pattern itself
+        file=${file#"$root"}
+        if [[ ! -f $root$file ]]; then
+            dfatal "kindling: $file is not a file with keys; keys in directories below $keys do not count"
+            exit 1
+        fi
+        inst_simple "$file"
+        if [[ ! -s $initdir$file ]]; then
+            dfatal "kindling: the trusted key $file cannot be copied"
+            exit 1
+        fi
+    done
+}
+
 install() {
     local binary file service
 
@@ -116,12 +146,7 @@ install() {
     esac
     # mkfs.ext4 takes the defaults of the distribution from here.
     inst_multiple -o /etc/mke2fs.conf
-    # Keys that configs must be signed with (docs/security.md).
-    if [[ -d ${dracutsysrootdir-}/etc/kindling/trusted-keys.d ]]; then
-        for file in "${dracutsysrootdir-}"/etc/kindling/trusted-keys.d/*; do
-            [[ -f $file ]] && inst_simple "${file#"${dracutsysrootdir-}"}"
-        done
-    fi
+    trusted_keys
     # The certificates of https, wherever the distribution keeps them.
     inst_multiple -o /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
         /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem

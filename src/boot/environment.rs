@@ -56,6 +56,8 @@ pub struct Environment {
     pub oem_dir: PathBuf,
     /// Keys that configs must be signed with (`KINDLING_TRUSTED_KEYS_DIR`).
     pub trusted_keys_dir: PathBuf,
+    /// True if somebody named that directory, so that it must be there.
+    pub trusted_keys_named: bool,
     /// Flatcar's own ways (`KINDLING_FLATCAR`); see [`Environment::is_flatcar`].
     pub flatcar: Option<bool>,
 }
@@ -90,6 +92,7 @@ impl Environment {
             selinux_relabel: switch("IGNITION_SELINUX_RELABEL")?,
             config_file: path("IGNITION_CONFIG_FILE", "config.ign"),
             oem_dir: path("IGNITION_OEM_LOOKASIDE_DIR", OEM_DIR),
+            trusted_keys_named: given("KINDLING_TRUSTED_KEYS_DIR").is_some(),
             trusted_keys_dir: path("KINDLING_TRUSTED_KEYS_DIR", TRUSTED_KEYS_DIR),
             flatcar: switch("KINDLING_FLATCAR")?,
         })

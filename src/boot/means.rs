@@ -31,7 +31,10 @@ pub fn fetcher(
 /// A key or a digest that is none.
 pub fn trust(environment: &Environment, log: &Log) -> anyhow::Result<Trust> {
     let directory = &environment.trusted_keys_dir;
-    let keys = TrustedKeys::of_directory(directory)?;
+    let keys = match environment.trusted_keys_named {
+        true => TrustedKeys::of_directory(directory)?,
+        false => TrustedKeys::of_machine(directory)?,
+    };
     if keys.is_empty() && directory.exists() {
         log.warning(format_args!(
             "there is no key in {}: signatures are not asked for",

@@ -297,6 +297,7 @@ impl FetchEvents for Fetches<'_> {
                 }
             }
             FetchEvent::Verified { .. } => self.log.debug(event),
+            FetchEvent::Downgrade { .. } => self.log.warning(event),
             _ => self.log.info(event),
         }
     }

@@ -15,6 +15,7 @@ use crate::fetch::references::SourceInfo;
 use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
 use crate::host::TargetRoot;
 use crate::log::Log;
+use crate::plan::Warning;
 use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
@@ -141,6 +142,8 @@ impl Process<'_> {
             body.trouble = Some(Trouble::of("keep the state for later stages", &error));
         }
         self.progress_of_fetch(&engine);
+        let met = engine.fetcher.downgrades();
+        body.warnings.extend(met.into_iter().map(Warning::of_fetch));
         let sources = std::mem::take(&mut engine.sources);
         drop(engine);
         // Its last line comes before anything that tells how it ended.

@@ -71,7 +71,11 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     }
     let ran = ran?;
     let count = ran.count;
-    let report = make_report(&prepared, started, clock.elapsed(), ran);
+    let mut report = make_report(&prepared, started, clock.elapsed(), ran);
+    let met = prepared.loaded.fetcher.downgrades();
+    report
+        .warnings
+        .extend(met.into_iter().map(Warning::of_fetch));
     deliver(args, &report)?;
     conclude(count, &report)
 }

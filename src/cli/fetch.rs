@@ -50,11 +50,10 @@ struct Person<'a> {
 
 impl FetchEvents for Person<'_> {
     fn event(&self, event: FetchEvent<'_>) {
-        if !matches!(
-            event,
-            FetchEvent::Received { .. } | FetchEvent::Verified { .. }
-        ) {
-            self.log.info(event);
+        match event {
+            FetchEvent::Received { .. } | FetchEvent::Verified { .. } => {}
+            FetchEvent::Downgrade { .. } => self.log.warning(event),
+            _ => self.log.info(event),
         }
     }
 

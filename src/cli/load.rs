@@ -53,10 +53,15 @@ impl Audience for Desk {
     }
 }
 
-/// Says that a fetch did not come at once, and why.
+/// Says that a fetch did not come at once, and why, or that it lost its protection.
 pub(crate) fn tell_retry(event: FetchEvent<'_>) {
-    if matches!(event, FetchEvent::Retry { .. }) {
-        terminal::say(&format!("kindling: {}\n", escaped(&event.to_string())));
+    let event_text = escaped(&event.to_string()).into_owned();
+    match event {
+        FetchEvent::Retry { .. } => terminal::say(&format!("kindling: {event_text}
+")),
+        FetchEvent::Downgrade { .. } => terminal::say(&format!("warning: {event_text}
+")),
+        _ => {}
     }
 }
 

@@ -7,7 +7,7 @@ use crate::boot::environment::TRUSTED_KEYS_DIR;
 use crate::config::digest::{Digest, DigestError};
 use crate::fetch::top::Top;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
-use crate::signature::{Trust, TrustedKeys, Untrusted, Verified};
+use crate::signature::{Trust, TrustedKeys, Untrusted, Verified, envelope};
 use crate::terminal::{self, OutputError};
 use crate::text::escaped;
 use anyhow::{Context, Result};
@@ -26,7 +26,7 @@ pub struct VerifyArgs {
     /// Trusted public keys: a file or a directory of files, OpenPGP or OpenSSH; may be repeated
     #[arg(long, value_name = "PATH", default_value = TRUSTED_KEYS_DIR)]
     keys: Vec<PathBuf>,
-    /// The signature of a config that is a file; without it FILE.sig, FILE.asc, or what follows the config
+    /// The signature of a config that is a file; without it what follows the config, FILE.sig or FILE.asc
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// The digest the config must have, as in kindling.config.hash=
@@ -77,9 +77,9 @@ fn trust(args: &VerifyArgs) -> Result<Trust> {
     let mut keys = TrustedKeys::default();
     for path in &args.keys {
         match path.is_dir() {
+            // The place where machines have theirs may be missing on a desk.
+            _ if path == Path::new(TRUSTED_KEYS_DIR) => keys.add_of_machine(path)?,
             true => keys.add_directory(path)?,
-            // The place where machines have theirs may be empty on a desk.
-            false if !path.exists() && path == Path::new(TRUSTED_KEYS_DIR) => {}
             false => keys.add_file(path)?,
         }
     }
@@ -91,7 +91,13 @@ fn first<'b>(args: &VerifyArgs, bytes: &'b [u8], trust: &Trust) -> Result<(&'b [
     if let Some(pinned) = trust.check_pin(bytes).map_err(Distrust)? {
         return Ok((bytes, pinned));
     }
-    match signature_file(args)? {
+    // As at a URL: what follows the config comes before what is beside it.
+    let follows = args.signature.is_none() && envelope::open(bytes).is_some();
+    let beside = match follows {
+        true => None,
+        false => signature_file(args)?,
+    };
+    match beside {
         Some(signature) => {
             let verified = trust.verify(bytes, &signature).map_err(Distrust)?;
             Ok((bytes, verified))

@@ -30,6 +30,13 @@ pub enum FetchEvent<'a> {
         /// Where to.
         url: &'a str,
     },
+    /// The server sent us from a place with TLS to one without; told once for each pair of places.
+    Downgrade {
+        /// From where.
+        from: &'a str,
+        /// Where to.
+        to: &'a str,
+    },
     /// An attempt failed, another one follows.
     Retry {
         /// `GET`, or what else is done.
@@ -72,6 +79,11 @@ pub trait FetchEvents {
     }
 }
 
+/// What is to be said of a server with TLS that redirects to a place without.
+pub(super) fn downgrade(to: &str) -> String {
+    format!("redirects to {to}, without TLS: it may have been changed or read on the way")
+}
+
 /// Listens to nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
@@ -95,6 +107,7 @@ impl fmt::Display for FetchEvent<'_> {
                 }
             }
             FetchEvent::Redirect { url } => write!(f, "GET redirected to {url}"),
+            FetchEvent::Downgrade { from, to } => write!(f, "{from} {}", downgrade(to)),
             FetchEvent::Retry {
                 method,
                 cause,

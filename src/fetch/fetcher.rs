@@ -1,5 +1,6 @@
 //! The fetcher: one per set of settings, cheap to clone, shared by threads.
 
+use super::events;
 use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
 use super::store::{self, Stores};
@@ -150,6 +151,13 @@ impl Fetcher {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         self.http.settings()
+    }
+
+    /// Servers with TLS that sent us to places without, and what is to be said of each. Fetchers that share what does
+    /// not depend on settings share these.
+    pub fn downgrades(&self) -> Vec<(String, String)> {
+        let told = |(from, to): (String, String)| (from, events::downgrade(&to));
+        self.http.downgrades().into_iter().map(told).collect()
     }
 
     /// A fetcher as `config` wants it: its time limits, proxies, and its certificate authorities,

@@ -184,6 +184,14 @@ impl<'a> Fetch<'a> {
         });
     }
 
+    fn tell_redirect(&self, from: &str, to: &str) {
+        self.events.event(FetchEvent::Redirect { url: to });
+        let loses_tls = from.starts_with("https:") && to.starts_with("http:");
+        if loses_tls && self.http.note_downgrade(from, to) {
+            self.events.event(FetchEvent::Downgrade { from, to });
+        }
+    }
+
     /// The first hop carries the headers of the request, those after a redirect only our own:
     /// user headers may be credentials meant for one place. `part` is what asks for a part of the body.
     fn attempt(&self, part: &HeaderMap) -> Attempt {
@@ -216,14 +224,13 @@ impl<'a> Fetch<'a> {
                 status: status.as_u16(),
             });
             let next = redirect(&url, &answer.response);
+            let from = shown_url(url.as_str());
             url = match next.filter(|_| self.order.manner.follows_redirects()) {
                 None => return self.judge(answer, !part.is_empty()),
                 Some(Ok(next)) => next,
                 Some(Err(cause)) => return Attempt::failed(cause),
             };
-            self.events.event(FetchEvent::Redirect {
-                url: &shown_url(url.as_str()),
-            });
+            self.tell_redirect(&from, &shown_url(url.as_str()));
             headers = redirected_headers(&self.http.settings().user_agent);
             headers.extend(part.clone());
         }

@@ -23,6 +23,16 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// A warning about what a fetch met.
+    pub fn of_fetch((what, cause): (String, String)) -> Self {
+        Warning {
+            what,
+            cause,
+            origin: None,
+            hint: "name the last place, or have the server redirect to https".into(),
+        }
+    }
+
     /// The warning on a single line, for logs.
     pub fn line(&self) -> String {
         self.parts().join("; ")

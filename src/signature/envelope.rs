@@ -5,17 +5,24 @@
 //! gpg --armor --detach-sign config.ign && cat config.ign config.ign.asc > signed.ign
 //! ```
 
-/// How armoured signatures begin.
-const MARKS: [&[u8]; 2] = [
-    b"-----BEGIN PGP SIGNATURE-----",
-    b"-----BEGIN SSH SIGNATURE-----",
+/// How armoured signatures begin and end.
+const MARKS: [(&[u8], &[u8]); 2] = [
+    (
+        b"-----BEGIN PGP SIGNATURE-----",
+        b"-----END PGP SIGNATURE-----",
+    ),
+    (
+        b"-----BEGIN SSH SIGNATURE-----",
+        b"-----END SSH SIGNATURE-----",
+    ),
 ];
 
-/// Splits bytes into the config and its signature; none if no signature follows. The signature is the last one: a
-/// config may quote others.
+/// Splits bytes into the config and its signature; none if no signature follows. Nothing but blanks may come after
+/// a signature: one that a config quotes is followed by the rest of the config.
 pub fn open(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let last = |mark: &[u8]| memchr::memmem::rfind(bytes, mark);
-    let at = MARKS.into_iter().filter_map(last).max()?;
+    let whole = bytes.trim_ascii_end();
+    let (begin, _) = MARKS.into_iter().find(|(_, end)| whole.ends_with(end))?;
+    let at = memchr::memmem::rfind(whole, begin)?;
     Some(bytes.split_at(at))
 }
 
@@ -38,6 +45,18 @@ mod tests {
             let whole = [config, signature].concat();
             let parts = (config.as_bytes(), signature.as_bytes());
             assert_eq!(open(whole.as_bytes()), Some(parts), "{whole}");
+        }
+        for quoted in [
+            format!("{{\"a\": {pgp:?}}}"),
+            format!("{{\"a\": {ssh:?}}}\n"),
+            "{\"a\": \"-----BEGIN SSH SIGNATURE-----\"}".to_owned(),
+            format!("{pgp}{{}}"),
+            "-----END SSH SIGNATURE-----".to_owned(),
+        ] {
+            assert_eq!(open(quoted.as_bytes()), None, "{quoted}");
+            let signed = [&quoted, ssh].concat();
+            let parts = (quoted.as_bytes(), ssh.as_bytes());
+            assert_eq!(open(signed.as_bytes()), Some(parts), "{quoted}");
         }
     }
 }

@@ -29,6 +29,21 @@ pub enum KeyError {
         /// Why not.
         cause: io::Error,
     },
+    /// A directory that was named, without a key.
+    #[error("there is no trusted key in {}, the directory that was named", .path.display())]
+    None {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A directory among the files with keys.
+    #[error(
+        "cannot read trusted keys from {}: it is a directory; move its files up: keys in directories below do not count",
+        .path.display()
+    )]
+    Nested {
+        /// Which.
+        path: PathBuf,
+    },
     /// A file holds something else, or a key nobody can sign with.
     #[error(
         "cannot use trusted key {name}: {cause}; it must hold OpenPGP public keys (binary or armoured) or OpenSSH public keys, one in a line"
@@ -42,24 +57,49 @@ pub enum KeyError {
 }
 
 impl TrustedKeys {
-    /// The keys of a directory. One that is not there has none.
+    /// The keys of the directory where a machine has them. A machine without the directory has none.
     ///
     /// # Errors
-    /// One of them cannot be read or used.
+    /// One of them cannot be read or used, or the directory is a link that leads nowhere.
+    pub fn of_machine(directory: &Path) -> Result<Self, KeyError> {
+        let mut keys = TrustedKeys::default();
+        keys.add_of_machine(directory)?;
+        Ok(keys)
+    }
+
+    /// The keys of a directory that somebody named.
+    ///
+    /// # Errors
+    /// It is not there, there is no key in it, or one of them cannot be read or used.
     pub fn of_directory(directory: &Path) -> Result<Self, KeyError> {
         let mut keys = TrustedKeys::default();
-        match keys.add_directory(directory) {
-            Err(KeyError::Read { path, cause })
-                if path == directory && cause.kind() == io::ErrorKind::NotFound => {}
-            added => added?,
+        keys.add_directory(directory)?;
+        match keys.is_empty() {
+            true => Err(KeyError::None {
+                path: directory.into(),
+            }),
+            false => Ok(keys),
         }
-        Ok(keys)
+    }
+
+    /// Adds the keys of the directory where a machine has them, which may be missing.
+    ///
+    /// # Errors
+    /// As [`TrustedKeys::of_machine`].
+    pub fn add_of_machine(&mut self, directory: &Path) -> Result<(), KeyError> {
+        let leads_nowhere = |path: &Path| path.is_symlink() && !path.exists();
+        let is_missing = matches!(directory.try_exists(), Ok(false));
+        match is_missing && !directory.ancestors().any(leads_nowhere) {
+            true => Ok(()),
+            false => self.add_directory(directory),
+        }
     }
 
     /// Adds the keys of a directory: all its files but hidden ones.
     ///
     /// # Errors
-    /// One of them cannot be read or used.
+    /// One of them cannot be read or used, or there is another directory in it: whoever put keys there believes that
+    /// they count.
     pub fn add_directory(&mut self, directory: &Path) -> Result<(), KeyError> {
         let unreadable = |cause| KeyError::Read {
             path: directory.into(),
@@ -71,9 +111,13 @@ impl TrustedKeys {
             let is_hidden = path
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if !is_hidden && !path.is_dir() {
-                paths.push(path);
+            if is_hidden {
+                continue;
             }
+            if path.is_dir() {
+                return Err(KeyError::Nested { path });
+            }
+            paths.push(path);
         }
         paths.sort();
         paths.iter().try_for_each(|path| self.add_file(path))
@@ -106,13 +150,21 @@ impl TrustedKeys {
             cause,
         };
         if openpgp::looks_like_keys(bytes) {
-            self.pgp
-                .extend(openpgp::keys(name, bytes).map_err(unusable)?);
+            let keys = openpgp::keys(name, bytes).map_err(unusable)?;
+            keys.into_iter()
+                .for_each(|key| openpgp::add(&mut self.pgp, key));
         } else {
             self.ssh
                 .extend(openssh::keys(name, bytes).map_err(unusable)?);
         }
         Ok(())
+    }
+
+    /// Adds other keys.
+    pub fn add_all(&mut self, others: &TrustedKeys) {
+        let pgp = others.pgp.iter().cloned();
+        pgp.for_each(|key| openpgp::add(&mut self.pgp, key));
+        self.ssh.extend(others.ssh.iter().cloned());
     }
 
     /// True if there is none.

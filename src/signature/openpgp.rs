@@ -1,14 +1,21 @@
 //! OpenPGP: RFC 4880 and 9580 as far as a detached signature needs them.
 
+mod merge;
+
+pub use merge::add;
+
 use super::{SignatureError, Verified, date};
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{KeyFlags, Signature, SignatureType, SubpacketData};
-use pgp::types::{KeyDetails, Tag, Timestamp, VerifyingKey};
+use pgp::packet::{KeyFlags, PublicKey, Signature, SignatureType, SubpacketData};
+use pgp::types::{KeyDetails, SignedUser, Tag, Timestamp, VerifyingKey};
+use std::cmp::Reverse;
 use std::io::BufReader;
 use std::time::{Duration, SystemTime};
 
 const KEY_ARMOUR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
+/// How a refusal ends that nothing else outweighs.
+const REVOKED: &str = "was revoked";
 const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
 /// A public key with its subkeys, and the file it came from.
@@ -66,34 +73,32 @@ pub fn verify(
     now: SystemTime,
 ) -> Result<Verified, SignatureError> {
     let signature = read(signature)?;
+    let mut verdicts = Vec::new();
     for key in keys {
         if key.primary_made(&signature) {
-            check_revoked(keys, key)?;
-            return key.judge(&signature, &key.key.primary_key, None, bytes, now);
+            verdicts.push(key.judge(&signature, &key.key.primary_key, None, bytes, now));
         }
-        for subkey in &key.key.public_subkeys {
-            if made(&signature, &subkey.key) {
-                check_revoked(keys, key)?;
-                return key.judge(&signature, &subkey.key, Some(subkey), bytes, now);
-            }
+        let subkeys = key.key.public_subkeys.iter();
+        for subkey in subkeys.filter(|subkey| made(&signature, &subkey.key)) {
+            verdicts.push(key.judge(&signature, &subkey.key, Some(subkey), bytes, now));
         }
     }
-    Err(SignatureError::UnknownKey(issuer(&signature)))
+    decide(verdicts).unwrap_or_else(|| Err(SignatureError::UnknownKey(issuer(&signature))))
 }
 
-/// A key may be there twice, and only one of the files know that it was revoked.
-fn check_revoked(keys: &[PgpKey], key: &PgpKey) -> Result<(), SignatureError> {
-    let print = key.key.primary_key.fingerprint();
-    let mut same = keys
-        .iter()
-        .filter(|other| other.key.primary_key.fingerprint() == print);
-    match same.find(|other| other.is_revoked()) {
-        Some(revoked) => Err(SignatureError::NotAccepted {
-            by: revoked.name(),
-            why: "the key was revoked".into(),
-        }),
-        None => Ok(()),
-    }
+/// One verdict of those on every key that a signature may be by: usually there is one. Keys may share a subkey, or
+/// the short number that a signature names; then a revocation counts before an acceptance, whatever stands first.
+fn decide(
+    mut verdicts: Vec<Result<Verified, SignatureError>>,
+) -> Option<Result<Verified, SignatureError>> {
+    let rank = |verdict: &Result<Verified, SignatureError>| match verdict {
+        Err(SignatureError::NotAccepted { why, .. }) if why.ends_with(REVOKED) => 0,
+        Ok(_) => 1,
+        Err(SignatureError::NotAccepted { .. }) => 2,
+        Err(_) => 3,
+    };
+    verdicts.sort_by_cached_key(|verdict| (rank(verdict), format!("{verdict:?}")));
+    verdicts.into_iter().next()
 }
 
 /// The only signature in some bytes: with a second one nobody could say which is meant.
@@ -151,6 +156,24 @@ fn later(start: Timestamp, seconds: Option<pgp::types::Duration>) -> Option<Syst
     (seconds != 0).then_some(end)
 }
 
+/// Orders what a key says about itself by age. Of two statements of one second the stricter one counts.
+fn recency(signature: &Signature) -> impl Ord {
+    let seconds = signature.key_expiration_time().map(|limit| limit.as_secs());
+    let limit = seconds.filter(|seconds| *seconds != 0);
+    let is_shorter = Reverse(limit.unwrap_or(u32::MAX));
+    (
+        signature.created(),
+        !signature.key_flags().sign(),
+        is_shorter,
+    )
+}
+
+/// True if a signature over a name of a key is by the key.
+fn certifies(signature: &Signature, primary: &PublicKey, user: &SignedUser) -> bool {
+    let verdict = signature.verify_certification(primary, Tag::UserId, &user.id);
+    verdict.is_ok()
+}
+
 impl PgpKey {
     fn name(&self) -> String {
         format!(
@@ -177,18 +200,26 @@ impl PgpKey {
                 .signatures
                 .iter()
                 .filter(|s| self.primary_made(s) && s.typ() != Some(SignatureType::CertRevocation));
-            own.filter(move |s| {
-                s.verify_certification(primary, Tag::UserId, &user.id)
-                    .is_ok()
-            })
+            let revoked = self.name_revoked(user);
+            own.filter(move |s| s.created() > revoked && certifies(s, primary, user))
         });
         direct.chain(names)
     }
 
+    /// When a name was revoked for the last time.
+    fn name_revoked(&self, user: &SignedUser) -> Option<Timestamp> {
+        let primary = &self.key.primary_key;
+        let revocations = user.signatures.iter().filter(|s| {
+            s.typ() == Some(SignatureType::CertRevocation)
+                && self.primary_made(s)
+                && certifies(s, primary, user)
+        });
+        revocations.filter_map(Signature::created).max()
+    }
+
     /// What it said last.
     fn latest(&self) -> Option<&Signature> {
-        self.own_signatures()
-            .max_by_key(|signature| signature.created())
+        self.own_signatures().max_by_key(|s| recency(s))
     }
 
     fn is_revoked(&self) -> bool {
@@ -220,6 +251,9 @@ impl PgpKey {
             why,
         };
         check_form(signature).map_err(refused)?;
+        if self.is_revoked() {
+            return Err(refused(format!("the key {REVOKED}")));
+        }
         if signature.verify(signer, bytes).is_err() {
             return Err(SignatureError::OtherBytes(by));
         }
@@ -260,9 +294,9 @@ impl PgpKey {
                 .filter(valid)
         };
         if of_type(SignatureType::SubkeyRevocation).next().is_some() {
-            return Err("its subkey was revoked".into());
+            return Err(format!("its subkey {REVOKED}"));
         }
-        let binding = of_type(SignatureType::SubkeyBinding).max_by_key(|s| s.created());
+        let binding = of_type(SignatureType::SubkeyBinding).max_by_key(|s| recency(s));
         let binding = binding.ok_or("its subkey does not belong to it")?;
         check_flags(Some(binding.key_flags()))?;
         let back = binding.embedded_signature();

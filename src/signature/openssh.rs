@@ -1,6 +1,7 @@
 //! OpenSSH: what `ssh-keygen -Y sign` makes, and public keys as in `authorized_keys` or `allowed_signers`.
 
 use super::{NAMESPACE, SignatureError, Verified, date};
+use ssh_key::public::KeyData;
 use ssh_key::{HashAlg, PublicKey, SshSig};
 use std::time::SystemTime;
 
@@ -130,10 +131,7 @@ pub fn verify(
     let signature =
         SshSig::from_pem(text).map_err(|error| SignatureError::Malformed(error.to_string()))?;
     let print = signature.public_key().fingerprint(HashAlg::Sha256);
-    let same = keys
-        .iter()
-        .filter(|key| key.key.key_data() == signature.public_key());
-    let Some(key) = same.max_by_key(|key| key.counts(now)) else {
+    let Some(key) = merged(keys, signature.public_key()) else {
         return Err(SignatureError::UnknownKey(format!("OpenSSH key {print}")));
     };
     let by = format!("OpenSSH key {print} ({})", key.place);
@@ -161,10 +159,15 @@ pub fn verify(
     }
 }
 
-impl SshKey {
-    fn counts(&self, now: SystemTime) -> bool {
-        self.until.is_none_or(|until| until > now)
-    }
+/// All lines with one key as one: the limits of each of them hold, in whatever order they were read.
+fn merged(keys: &[SshKey], wanted: &KeyData) -> Option<SshKey> {
+    let same = keys.iter().filter(|key| key.key.key_data() == wanted);
+    same.cloned().reduce(|one, other| SshKey {
+        place: format!("{}, {}", one.place, other.place),
+        from: one.from.max(other.from),
+        until: one.until.into_iter().chain(other.until).min(),
+        key: one.key,
+    })
 }
 
 #[cfg(test)]

@@ -128,12 +128,14 @@ impl Trust {
             return Err(Untrusted::NotPinned);
         }
         let now = SystemTime::now();
-        match self.keys.verify(bytes, signature, now) {
-            Err(SignatureError::UnknownKey(_)) if !self.named.is_empty() => {
-                Ok(self.found().verify(bytes, signature, now)?)
-            }
-            verdict => Ok(verdict?),
+        let found = self.found();
+        if found.is_empty() {
+            return Ok(self.keys.verify(bytes, signature, now)?);
         }
+        // A key may be among both, and only one copy of it know that it was revoked.
+        let mut keys = self.keys.clone();
+        keys.add_all(&found);
+        Ok(keys.verify(bytes, signature, now)?)
     }
 
     /// The first config, from a place that has no room for a second file; its signature follows it.

@@ -1,8 +1,12 @@
 //! Redirects: followed, counted, and never with the headers of a config.
 
+use crate::certificates::TRUSTED;
 use crate::server::{Seen, Server, Stream, respond};
 use crate::{assert_fails, fetch, fetcher, get, impatient};
-use kindling::fetch::{FetchError, Fetcher, Request, Silent, USER_AGENT};
+use kindling::config::Config;
+use kindling::config::model::Resource;
+use kindling::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Request, Silent, USER_AGENT};
+use std::cell::RefCell;
 
 fn to(stream: &mut dyn Stream, status: &str, location: &str) {
     respond(
@@ -53,6 +57,60 @@ fn every_kind_is_followed_and_drops_user_headers() {
         assert_eq!(seen[1].header("authorization"), Some("Basic dXNlcjpwdw=="));
         assert_eq!(seen[1].headers.len(), 5, "{status}: {:?}", seen[1].headers);
     }
+}
+
+/// What was told of redirects that lose TLS.
+#[derive(Default)]
+struct Downgrades(RefCell<Vec<String>>);
+
+impl FetchEvents for Downgrades {
+    fn event(&self, event: FetchEvent<'_>) {
+        if let FetchEvent::Downgrade { .. } = event {
+            self.0.borrow_mut().push(event.to_string());
+        }
+    }
+}
+
+#[test]
+fn losing_tls_is_told_once() {
+    let plain = Server::start(|seen, stream| match seen.number {
+        1 => respond(stream, "503 Service Unavailable", "", b""),
+        _ => respond(stream, "200 OK", "", b"abc"),
+    });
+    let place = plain.url("/x?token=secret");
+    let secure = Server::accepting(TRUSTED.accept(), move |_, stream| {
+        to(stream, "302 Found", &place);
+    });
+    let mut config = Config::default();
+    config.ignition.security.tls.certificate_authorities = vec![Resource {
+        source: Some(TRUSTED.data_url()),
+        ..Resource::default()
+    }];
+    let fetcher = fetcher()
+        .configured(&config, &Silent)
+        .expect("a good bundle");
+    let url = format!("https://localhost:{}/a?key=hidden", secure.address.port());
+    let told = Downgrades::default();
+    for _ in 0..2 {
+        let got = fetcher.fetch_to_vec(&Request::get(&url), &told);
+        assert_eq!(got.expect("it is followed").0, b"abc");
+    }
+    let told = told.0.take();
+    let (from, to) = (
+        format!("https://localhost:{}/a?key=…", secure.address.port()),
+        format!("redirects to http://{}/x?token=…", plain.address),
+    );
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with(&from) && told[0].contains(&to),
+        "{told:?}"
+    );
+    let noted = fetcher.downgrades();
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert!(
+        noted[0].0 == from && noted[0].1.starts_with(&to),
+        "{noted:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::makers::{Gpg, Ssh};
 use crate::server::{Server, respond};
 use crate::{Ended, Folder, PLAIN, ended};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A machine that boots: its kernel command line, its keys, its config for platform `file`.
@@ -22,6 +24,12 @@ impl Machine {
     }
 
     fn stage(&self, stage: &str) -> Ended {
+        let has_keys = self.0.path("keys").exists();
+        self.stage_with_keys(stage, has_keys.then_some("keys"))
+    }
+
+    /// The same with keys in this folder; without one they are where machines have theirs, that is nowhere.
+    fn stage_with_keys(&self, stage: &str, keys: Option<&str>) -> Ended {
         let path = |name: &str| self.0.path(name);
         let mut command = Command::new(path("program/ignition"));
         command
@@ -41,7 +49,10 @@ impl Machine {
             .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", path("etc"))
             .env("IGNITION_SYSTEM_CONFIG_DIR", path("usr"))
             .env("KINDLING_RUN_DIR", path("kindling"))
-            .env("KINDLING_TRUSTED_KEYS_DIR", path("keys"));
+            .env(
+                "KINDLING_TRUSTED_KEYS_DIR",
+                keys.map_or_else(PathBuf::new, path),
+            );
         ended(&mut command)
     }
 
@@ -61,13 +72,38 @@ impl Machine {
 fn without_keys_nothing_is_asked_for() {
     let server = Server::fixed("200 OK", "", PLAIN);
     let machine = Machine::new();
-    machine.0.put("keys/.keep", "");
     machine.0.put(
         "cmdline",
         format!("ignition.config.url={}", server.url("/c")),
     );
     machine.stage("fetch").is(0, &["finished successfully"]);
     assert_eq!(server.seen().len(), 1);
+}
+
+/// Whoever names a place for keys wants signatures.
+#[test]
+fn a_named_place_without_keys_is_an_error() {
+    let machine = Machine::new();
+    machine.0.put("config.ign", PLAIN);
+    machine.0.put("empty/.keep", "");
+    let key = Ssh::new(&["-t", "ed25519"]).key();
+    machine.0.put("nested/team/key.pub", &key);
+    machine.0.put("nested/key.pub", &key);
+    for (name, target) in [("dangling", "nowhere"), ("circle", "circle")] {
+        symlink(target, machine.0.path(name)).expect("a link");
+    }
+    std::fs::create_dir(machine.0.path("loose")).expect("a directory");
+    symlink("nowhere", machine.0.path("loose/key.pub")).expect("a link");
+    for place in ["missing", "empty", "nested", "dangling", "circle", "loose"] {
+        let ended = machine.stage_with_keys("fetch", Some(place));
+        assert_eq!(ended.code, Some(3), "{place}: {}", ended.said);
+        let kept = machine.0.path("cache").exists();
+        assert!(
+            ended.said.contains("trusted key") && !kept,
+            "{place}: {}",
+            ended.said
+        );
+    }
 }
 
 #[test]

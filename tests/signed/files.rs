@@ -1,6 +1,7 @@
 //! `kindling verify` with files: each kind of key and signature, and each way not to be trusted.
 
 use crate::makers::{Gpg, Ssh};
+use crate::server::{Server, respond};
 use crate::{Folder, PLAIN};
 
 /// A case with a key, the config, and a signature beside it.
@@ -218,6 +219,65 @@ fn keys_end() {
         .is(1, &["the key counts no longer since 2020-01-01"]);
 }
 
+/// Copies of one key are one key, whichever comes first.
+#[test]
+fn what_any_copy_of_a_key_says_counts() {
+    // A revoked subkey.
+    let gpg = Gpg::new("ed25519").with_subkey("ed25519");
+    let (signature, old) = (gpg.sign(PLAIN.as_bytes()), gpg.key());
+    gpg.revoke_subkey();
+    either_order(&old, &gpg.key(), &signature, "its subkey was revoked");
+    // A key whose last word is that it has ended.
+    let past = Some("20200101T000000");
+    let gpg = Gpg::at("ed25519", past, "never");
+    let (signature, old) = (gpg.sign(PLAIN.as_bytes()), gpg.key());
+    gpg.expire();
+    either_order(&old, &gpg.key(), &signature, "the key expired on 2020-0");
+    // Lines have no age: the limits of all of them hold.
+    let ssh = Ssh::new(&["-t", "ed25519"]);
+    let mut line = b"ops@example.invalid valid-before=\"20200101\" ".to_vec();
+    line.extend(ssh.key());
+    let signature = ssh.sign(PLAIN.as_bytes());
+    either_order(&ssh.key(), &line, &signature, "the key counts no longer");
+}
+
+#[track_caller]
+fn either_order(one: &[u8], other: &[u8], signature: &[u8], cause: &str) {
+    let alone = folder(one, "sig", signature);
+    alone.verify(&["config.ign"]).is(0, &["signed by"]);
+    for (first, second) in [(one, other), (other, one)] {
+        let both = folder(first, "sig", signature);
+        both.put("keys/two", second);
+        both.verify(&["config.ign"]).is(1, &[cause]);
+    }
+}
+
+#[test]
+fn a_quoted_signature_is_none() {
+    let quoting = "{\"ignition\":{\"version\":\"3.4.0\"},\"storage\":{\"files\":[{\"path\":\"/a\",\"contents\":\
+                   {\"source\":\"data:,-----BEGIN%20SSH%20SIGNATURE-----\"},\"user\":{\"name\":\
+                   \"-----BEGIN SSH SIGNATURE-----\"}}]}}\n";
+    let ssh = Ssh::new(&["-t", "ed25519"]);
+    let (key, signature) = (ssh.key(), ssh.sign(quoting.as_bytes()));
+    let folder = folder(&key, "sig", &signature);
+    folder.put("config.ign", quoting);
+    folder.verify(&["config.ign"]).is(0, &["signed by"]);
+    let served = signature.clone();
+    let server = Server::start(move |seen, stream| match seen.target.as_str() {
+        "/c" => respond(stream, "200 OK", "", quoting.as_bytes()),
+        "/c.sig" => respond(stream, "200 OK", "", &served),
+        _ => respond(stream, "404 Not Found", "", b""),
+    });
+    folder.verify(&[&server.url("/c")]).is(0, &["signed by"]);
+    // What follows a config comes first, in both places.
+    let whole = [quoting.as_bytes(), signature.as_slice()].concat();
+    folder.put("config.ign", &whole);
+    folder.put("config.ign.sig", ssh.sign(b"something else"));
+    folder.verify(&["config.ign"]).is(0, &["signed by"]);
+    let server = Server::start(move |_, stream| respond(stream, "200 OK", "", &whole));
+    folder.verify(&[&server.url("/c")]).is(0, &["signed by"]);
+}
+
 #[test]
 fn a_machine_may_live_in_the_past() {
     // The clock of a new machine may never have been set.
@@ -239,6 +299,10 @@ fn keys_that_cannot_be_used_are_told() {
     folder
         .verify(&["config.ign", "--keys", "missing"])
         .is(3, &["cannot read trusted keys from missing"]);
+    folder.put("nested/team/key", Ssh::new(&["-t", "ed25519"]).key());
+    folder
+        .verify(&["config.ign", "--keys", "nested"])
+        .is(3, &["nested/team: it is a directory"]);
     for (text, cause) in [
         ("", "there is no key in it"),
         ("hello", "there is no key in it"),

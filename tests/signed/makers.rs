@@ -1,6 +1,7 @@
 //! Keys and signatures as people make them: with `gpg` and `ssh-keygen`.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -47,6 +48,10 @@ impl Gpg {
     }
 
     fn command(&self) -> Command {
+        self.command_at(self.time)
+    }
+
+    fn command_at(&self, time: Option<&str>) -> Command {
         let mut command = Command::new("gpg");
         command.env("GNUPGHOME", self.home.path()).args([
             "--batch",
@@ -58,7 +63,7 @@ impl Gpg {
             "--passphrase",
             "",
         ]);
-        if let Some(time) = self.time {
+        if let Some(time) = time {
             command.args(["--faked-system-time", time]);
         }
         command
@@ -92,6 +97,38 @@ impl Gpg {
         let text = fs::read_to_string(&path).expect("a prepared revocation");
         fs::write(&path, text.replace(":-----BEGIN", "-----BEGIN")).expect("a written file");
         run(self.command().arg("--import").arg(&path));
+    }
+
+    /// Revokes the subkey.
+    pub fn revoke_subkey(&self) {
+        self.edit(&["key 1", "revkey", "y", "0", "", "y", "save"]);
+    }
+
+    /// Says that the key ended a month after it was made.
+    pub fn expire(&self) {
+        let print = self.fingerprint();
+        // A statement of the same second would not be the last one for sure.
+        let mut command = self.command_at(Some("20200102T000000"));
+        run(command.args(["--quick-set-expire", &print, "30d"]));
+    }
+
+    /// Answers the questions of `--edit-key`.
+    fn edit(&self, answers: &[&str]) {
+        let mut child = self
+            .command_at(self.time)
+            .args(["--command-fd", "0", "--status-fd", "2", "--edit-key"])
+            .arg(self.fingerprint())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("gpg runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        stdin
+            .write_all(format!("{}\n", answers.join("\n")).as_bytes())
+            .expect("gpg reads");
+        drop(stdin);
+        assert!(child.wait().expect("gpg ends").success());
     }
 
     pub fn key(&self) -> Vec<u8> {

@@ -11,10 +11,11 @@ use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
@@ -45,6 +46,8 @@ pub(in crate::fetch) struct Http {
 struct Shared {
     engine: Lazy<Arc<Engine>>,
     system_roots: OnceLock<Vec<CertificateDer<'static>>>,
+    /// Redirects from places with TLS to places without.
+    downgrades: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// Drives connections while some thread waits for one; there is no thread of its own.
@@ -119,6 +122,21 @@ impl Http {
 
     pub(in crate::fetch) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Notes a redirect from a place with TLS to one without; true if it is the first of this kind.
+    pub(super) fn note_downgrade(&self, from: &str, to: &str) -> bool {
+        self.downgrades_noted().insert((from.into(), to.into()))
+    }
+
+    /// The redirects from places with TLS to places without, so far.
+    pub(in crate::fetch) fn downgrades(&self) -> Vec<(String, String)> {
+        self.downgrades_noted().iter().cloned().collect()
+    }
+
+    fn downgrades_noted(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        let noted = self.shared.downgrades.lock();
+        noted.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When a fetch that begins now must end.
