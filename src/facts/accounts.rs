@@ -12,6 +12,9 @@ pub struct AccountFacts {
     pub key_file: KeyFile,
     /// Users whose keys the ssh server of the target does not read there, with the places it reads.
     pub unread_keys: BTreeMap<String, String>,
+    /// Users for whom the ssh server reads keys in other places when somebody connects from certain places, with the
+    /// criteria of its configuration.
+    pub undecided_keys: BTreeMap<String, String>,
     /// Shells of the config that are nowhere in the target.
     pub missing_shells: BTreeSet<String>,
 }

@@ -1,6 +1,7 @@
 //! Where the ssh server of the target looks for the public keys of a user, as sshd_config(5) has it.
 
 use super::patterns::matches;
+use std::collections::BTreeSet;
 
 /// Main configuration of the server; the second one is the vendor's on systems that leave `/etc` empty.
 pub const CONFIG_FILES: [&str; 2] = ["/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config"];
@@ -20,6 +21,8 @@ pub struct KeySources {
     pub files: Vec<String>,
     /// The command that prints keys, without its arguments.
     pub command: Option<String>,
+    /// Criteria of a `Match` block that sets one of them for connections that cannot be known before.
+    pub undecided: Option<String>,
 }
 
 /// Files of the target, as far as the configuration of the server needs them.
@@ -31,17 +34,24 @@ pub trait Files {
 }
 
 impl KeySources {
-    /// Reads the configuration.
-    pub fn of(files: &impl Files) -> Self {
-        let mut settings = Settings::default();
+    /// Reads the configuration, as it is for one user.
+    pub fn of(files: &impl Files, login: &Login) -> Self {
+        let mut settings = Settings {
+            login,
+            global: Values::default(),
+            matched: Values::default(),
+            undecided: None,
+        };
         let main = CONFIG_FILES.iter().find_map(|path| files.read(path));
         if let Some(text) = main {
-            settings.read(&text, files, 0);
+            settings.read(&text, files, 0, &Scope::Global);
         }
+        let (matched, global) = (settings.matched, settings.global);
         let default = || DEFAULT_FILES.map(str::to_owned).to_vec();
         Self {
-            files: settings.files.unwrap_or_else(default),
-            command: settings.command.flatten(),
+            files: matched.files.or(global.files).unwrap_or_else(default),
+            command: matched.command.or(global.command).flatten(),
+            undecided: settings.undecided,
         }
     }
 
@@ -97,46 +107,151 @@ fn place(pattern: &str, user: &str, uid: Option<u32>, home: &str) -> Option<Stri
     Some(super::paths::clean(&path))
 }
 
-/// What was set so far; the first value of each setting counts.
+/// Values of the settings, of which the first one counts.
 #[derive(Default)]
-struct Settings {
+struct Values {
     files: Option<Vec<String>>,
     command: Option<Option<String>>,
 }
 
-impl Settings {
-    fn read(&mut self, text: &str, files: &impl Files, depth: usize) {
-        // Settings below `Match` are for some users or addresses only.
-        let mut counts = true;
+impl Values {
+    fn take(&mut self, key: &str, values: &[String]) {
+        match key {
+            "authorizedkeysfile" => {
+                let named = values.iter().filter(|value| *value != "none");
+                self.files.get_or_insert_with(|| named.cloned().collect());
+            }
+            "authorizedkeyscommand" => {
+                let first = values.first().filter(|value| *value != "none");
+                self.command.get_or_insert_with(|| first.cloned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Which connections the lines that are read are for.
+#[derive(Clone)]
+enum Scope {
+    /// All: what `Match` blocks set goes first.
+    Global,
+    /// Those of the user, by `Match`.
+    Matched,
+    /// Not those of the user.
+    Other,
+    /// It depends on the connection, by these criteria.
+    Undecided(String),
+}
+
+/// What was set so far for a user.
+struct Settings<'l> {
+    login: &'l Login,
+    global: Values,
+    matched: Values,
+    undecided: Option<String>,
+}
+
+impl Settings<'_> {
+    fn read(&mut self, text: &str, files: &impl Files, depth: usize, outer: &Scope) {
+        let mut scope = outer.clone();
         for line in text.lines() {
             let (key, values) = words(line);
-            let first = || values.first().cloned();
             match key.to_ascii_lowercase().as_str() {
-                "match" => counts = is_for_all(&values),
-                _ if !counts => {}
-                "authorizedkeysfile" if self.files.is_none() => {
-                    let named = values.iter().filter(|value| *value != "none");
-                    self.files = Some(named.cloned().collect());
-                }
-                "authorizedkeyscommand" if self.command.is_none() => {
-                    self.command = Some(first().filter(|value| value != "none"));
-                }
-                "include" if depth < MAX_DEPTH => {
+                "match" => scope = inner(outer, self.login.scope(&values)),
+                "include" if depth < MAX_DEPTH && !matches!(scope, Scope::Other) => {
                     for path in values.iter().flat_map(|value| included(value, files)) {
                         if let Some(text) = files.read(&path) {
-                            self.read(&text, files, depth + 1);
+                            self.read(&text, files, depth + 1, &scope);
                         }
                     }
                 }
-                _ => {}
+                key => self.set(key, &values, &scope),
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, values: &[String], scope: &Scope) {
+        match scope {
+            Scope::Global => self.global.take(key, values),
+            Scope::Matched => self.matched.take(key, values),
+            Scope::Other => {}
+            Scope::Undecided(criteria) => {
+                let is_set = match key {
+                    "authorizedkeysfile" => self.matched.files.is_some(),
+                    "authorizedkeyscommand" => self.matched.command.is_some(),
+                    _ => return,
+                };
+                if !is_set {
+                    self.undecided.get_or_insert_with(|| criteria.clone());
+                }
             }
         }
     }
 }
 
-/// `Match all` ends a block.
-fn is_for_all(criteria: &[String]) -> bool {
-    matches!(criteria, [all] if all.eq_ignore_ascii_case("all"))
+/// The scope of a `Match` block of a file that is included in another scope.
+fn inner(outer: &Scope, scope: Scope) -> Scope {
+    match (outer, scope) {
+        (Scope::Other, _) => Scope::Other,
+        (Scope::Undecided(criteria), Scope::Matched) => Scope::Undecided(criteria.clone()),
+        (_, scope) => scope,
+    }
+}
+
+/// A user who logs in.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// Names of all groups of the user.
+    pub groups: BTreeSet<String>,
+}
+
+impl Login {
+    /// For whom the block behind these criteria of `Match` is: all of them have to hold.
+    fn scope(&self, criteria: &[String]) -> Scope {
+        let words = criteria.iter().flat_map(|word| word.split('='));
+        let mut words = words.filter(|word| !word.is_empty());
+        let mut is_decided = true;
+        while let Some(name) = words.next() {
+            let holds = match name.to_ascii_lowercase().as_str() {
+                "all" => Some(true),
+                "user" => words.next().map(|list| in_list(list, [&self.user])),
+                "group" => words.next().map(|list| in_list(list, &self.groups)),
+                // The user exists.
+                "invalid-user" => Some(false),
+                // Host, Address, LocalAddress, LocalPort, RDomain, Version: known when somebody connects.
+                _ => {
+                    words.next();
+                    None
+                }
+            };
+            match holds {
+                Some(true) => {}
+                Some(false) => return Scope::Other,
+                None => is_decided = false,
+            }
+        }
+        match is_decided {
+            true => Scope::Matched,
+            false => Scope::Undecided(criteria.join(" ")),
+        }
+    }
+}
+
+/// True if one of the names matches a list of patterns; a pattern behind `!` excludes those that match it.
+fn in_list<'n>(list: &str, names: impl IntoIterator<Item = &'n String>) -> bool {
+    let mut is_in = false;
+    for name in names {
+        for pattern in list.split(',') {
+            match pattern.strip_prefix('!') {
+                Some(excluded) if matches(excluded, name) => return false,
+                Some(_) => {}
+                None => is_in |= matches(pattern, name),
+            }
+        }
+    }
+    is_in
 }
 
 /// Files that a value of `Include` names, sorted as a shell does.
@@ -211,7 +326,52 @@ mod tests {
     fn sources(files: &[(&str, &str)]) -> KeySources {
         let files = files.iter();
         let tree = Tree(files.map(|(p, t)| ((*p).into(), (*t).into())).collect());
-        KeySources::of(&tree)
+        let login = Login {
+            user: "core".into(),
+            groups: ["core".to_owned(), "wheel".into()].into(),
+        };
+        KeySources::of(&tree, &login)
+    }
+
+    #[test]
+    fn match_blocks_count_for_whom_they_are() {
+        let global = &["global"][..];
+        for (text, files, undecided) in [
+            ("Match User git\nAuthorizedKeysFile x", global, None),
+            ("Match User git,co*\nAuthorizedKeysFile x", &["x"], None),
+            ("Match User !core,*\nAuthorizedKeysFile x", global, None),
+            ("Match User=core\nAuthorizedKeysFile x", &["x"], None),
+            ("match group wheel\nAuthorizedKeysFile x", &["x"], None),
+            (
+                "Match Group wheel User git\nAuthorizedKeysFile x",
+                global,
+                None,
+            ),
+            ("Match Group *,!wheel\nAuthorizedKeysFile x", global, None),
+            ("Match Invalid-User\nAuthorizedKeysFile x", global, None),
+            (
+                "Match Address 10.0.0.0/8\nAuthorizedKeysFile x",
+                global,
+                Some("Address 10.0.0.0/8"),
+            ),
+            (
+                "Match User git Address 10.0.0.0/8\nAuthorizedKeysFile x",
+                global,
+                None,
+            ),
+            ("Match LocalPort 22\nX11Forwarding no", global, None),
+            (
+                "Match User core\nAuthorizedKeysFile x\nMatch LocalPort 22\nAuthorizedKeysFile y",
+                &["x"],
+                None,
+            ),
+            ("Match all\nAuthorizedKeysFile none", &[], None),
+        ] {
+            let text = format!("AuthorizedKeysFile global\n{text}\n");
+            let found = sources(&[("/etc/ssh/sshd_config", &text)]);
+            assert_eq!(found.files, files, "{text}");
+            assert_eq!(found.undecided.as_deref(), undecided, "{text}");
+        }
     }
 
     #[test]
@@ -291,7 +451,7 @@ mod tests {
         ] {
             let sources = KeySources {
                 files: vec![pattern.into()],
-                command: None,
+                ..KeySources::default()
             };
             let reads = sources.reads(own, "core", Some(1000), "/home/core");
             assert_eq!(reads, want, "{pattern}");

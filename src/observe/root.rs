@@ -85,6 +85,7 @@ pub fn observe(
     let choice = ssh_keys::choose(config, &facts.accounts, view.key_file, &outlook);
     facts.accounts.key_file = choice.file;
     facts.accounts.unread_keys = choice.unread.into_iter().collect();
+    facts.accounts.undecided_keys = choice.undecided.into_iter().collect();
     facts.accounts.missing_shells = missing_shells(config, &facts.accounts, &outlook);
     facts.units = units::observe(config, &outlook)?;
     facts.mount_points.clone_from(&view.mount_points);

@@ -2,9 +2,11 @@
 
 use super::outlook::Outlook;
 use crate::config::Config;
+use crate::config::model::PasswdUser;
 use crate::facts::AccountFacts;
 use crate::facts::accounts::KeyFile;
-use crate::facts::sshd::{CONFIG_FILES, KeySources};
+use crate::facts::sshd::{CONFIG_FILES, KeySources, Login};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where the server may be.
 const SERVERS: [&str; 4] = [
@@ -22,6 +24,8 @@ pub(super) struct Choice {
     pub file: KeyFile,
     /// Users whose keys the server does not read there, with where it looks.
     pub unread: Vec<(String, String)>,
+    /// Users for whom it depends on the connection where the server looks, with the criteria.
+    pub undecided: Vec<(String, String)>,
 }
 
 /// Chooses the file: the one that was demanded, else one that the server reads. A target without a server
@@ -32,7 +36,7 @@ pub(super) fn choose(
     demanded: Option<KeyFile>,
     outlook: &Outlook<'_>,
 ) -> Choice {
-    let has_keys = |user: &&crate::config::model::PasswdUser| !user.ssh_authorized_keys.is_empty();
+    let has_keys = |user: &&PasswdUser| !user.ssh_authorized_keys.is_empty();
     let users: Vec<_> = config.passwd.users.iter().filter(has_keys).collect();
     let is_there = |path: &&str| outlook.exists(path);
     let has_server = SERVERS.iter().chain(&CONFIG_FILES).any(is_there);
@@ -40,11 +44,23 @@ pub(super) fn choose(
         return Choice {
             file: demanded.unwrap_or_default(),
             unread: Vec::new(),
+            undecided: Vec::new(),
         };
     }
-    let sources = KeySources::of(outlook);
+    let sources: BTreeMap<&str, KeySources> = users
+        .iter()
+        .map(|user| {
+            (
+                user.name.as_str(),
+                KeySources::of(outlook, &login(user, accounts)),
+            )
+        })
+        .collect();
     let assembles = ASSEMBLERS.iter().any(is_there);
-    let reads = |file: KeyFile, user: &crate::config::model::PasswdUser| {
+    let reads = |file: KeyFile, user: &PasswdUser| {
+        let Some(sources) = sources.get(user.name.as_str()) else {
+            return true;
+        };
         let own = user.home_dir.clone().filter(|home| !home.is_empty());
         let home = own.unwrap_or_else(|| accounts.home(&user.name));
         let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
@@ -67,7 +83,37 @@ pub(super) fn choose(
     Choice {
         file,
         unread: unread
-            .map(|user| (user.name.clone(), sources.describe()))
+            .filter_map(|user| {
+                let sources = sources.get(user.name.as_str())?;
+                Some((user.name.clone(), sources.describe()))
+            })
             .collect(),
+        undecided: sources
+            .iter()
+            .filter_map(|(user, sources)| Some(((*user).to_owned(), sources.undecided.clone()?)))
+            .collect(),
+    }
+}
+
+/// The user with the groups that the target and the config give.
+fn login(user: &PasswdUser, accounts: &AccountFacts) -> Login {
+    let databases = &accounts.databases;
+    let mut groups: BTreeSet<String> = user.groups.iter().cloned().collect();
+    groups.extend(
+        databases
+            .groups_of(&user.name)
+            .into_iter()
+            .map(str::to_owned),
+    );
+    let present = databases.user(&user.name);
+    let primary = match (&user.primary_group, present) {
+        (Some(group), _) if !group.is_empty() => Some(group.clone()),
+        (_, Some(present)) => databases.group_of(present.gid).map(str::to_owned),
+        (_, None) => (user.no_user_group != Some(true)).then(|| user.name.clone()),
+    };
+    groups.extend(primary);
+    Login {
+        user: user.name.clone(),
+        groups,
     }
 }

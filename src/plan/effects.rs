@@ -78,6 +78,17 @@ AuthorizedKeysCommand name {places}"
                     .into(),
             });
         }
+        if let Some(criteria) = accounts.undecided_keys.get(&user.name) {
+            draft.warn(Warning {
+                what: format!("ssh keys of user {}", user.name),
+                cause: format!(
+                    "whether the ssh server of the target reads {file} depends on the connection: it has other \
+settings behind \"Match {criteria}\""
+                ),
+                origin: origin.clone(),
+                hint: "see that the keys are read where it matters, or change its configuration".into(),
+            });
+        }
         let node = ground
             .resolve(&file)
             .ok()
