@@ -135,6 +135,26 @@ fn keys_go_where_the_server_reads_them() {
             false,
         ),
         (
+            "a block for a group of the user",
+            &[
+                server,
+                (
+                    main,
+                    "Match Group core\nAuthorizedKeysFile .ssh/authorized_keys.d/ignition\n",
+                ),
+            ],
+            json!({}),
+            FRAGMENT,
+            true,
+        ),
+        (
+            "a block for another user",
+            &[server, (main, "Match User git\nAuthorizedKeysFile none\n")],
+            json!({}),
+            FILE,
+            true,
+        ),
+        (
             "a drop-in of the config",
             &[server, (main, include)],
             sets("AuthorizedKeysFile%20.ssh/authorized_keys.d/ignition"),
