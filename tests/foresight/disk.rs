@@ -158,7 +158,20 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
     devices.dedup();
     devices.truncate(chance.pick(&[1, 1, 2, 3]));
     let mut paths = vec![
-        "/", "/", "/var", "/srv/d", "/home", "/boot", "/link/m", "/var/lib",
+        "/",
+        "/",
+        "/var",
+        "/srv/d",
+        "/home",
+        "/boot",
+        "/link/m",
+        "/var/lib",
+        "/home/alice",
+        "/var/lib/d/e",
+        "/srv",
+        "/etc",
+        "/link",
+        "/etc/a",
     ];
     let mut filesystems = Vec::new();
     for device in &devices {
@@ -190,6 +203,17 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
 /// What is rarely possible in an image.
 fn refused_sections(chance: &mut Chance, config: &mut Value, devices: &[String]) {
     match chance.below(40) {
+        3 if !devices.is_empty() => {
+            config["storage"]["luks"] = json!([{"name": "l", "device": devices[0]}]);
+            config["storage"]["filesystems"] =
+                json!([{"device": "/dev/mapper/l", "format": "ext4", "path": "/srv"}]);
+        }
+        4 if devices.len() > 1 => {
+            config["storage"]["raid"] =
+                json!([{"name": "md", "level": "raid0", "devices": devices}]);
+            config["storage"]["filesystems"] =
+                json!([{"device": "/dev/md/md", "format": "xfs", "path": "/srv"}]);
+        }
         0 => config["kernelArguments"] = json!({"shouldExist": ["quiet"]}),
         1 if devices.len() > 1 => {
             config["storage"]["raid"] =
@@ -232,7 +256,12 @@ fn partition(
         true => chance.pick(&disk.partitions),
         false => {
             let next = known.iter().map(|known| known.0).max().unwrap_or(0) + 1;
-            (next, chance.pick(LABELS).to_owned())
+            let number = if chance.percent(90) {
+                next
+            } else {
+                chance.pick(&[0, 4, 5, 127, 128, 129])
+            };
+            (number, chance.pick(LABELS).to_owned())
         }
     };
     wish.insert("number".into(), json!(number));

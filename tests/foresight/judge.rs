@@ -10,7 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Seconds after which a run counts as hanging.
-const LIMIT: &str = "120";
+const LIMIT: &str = "60";
+/// How `timeout` ends if it had to end the program.
+const TIMED_OUT: [Option<i32>; 2] = [Some(124), Some(137)];
+
+/// The kind of a fault that takes long to see.
+const HANGS: &str = "the program hangs";
 
 /// What kindling works on.
 #[derive(Debug, Clone)]
@@ -41,6 +46,13 @@ pub enum Verdict {
 pub struct Fault {
     pub kind: String,
     pub story: String,
+}
+
+impl Fault {
+    /// True if each look at it takes [`LIMIT`].
+    pub fn is_slow(&self) -> bool {
+        self.kind.starts_with(HANGS)
+    }
 }
 
 /// A place to work in. All that was mounted there is gone with the next round.
@@ -98,7 +110,7 @@ impl<'a> Round<'a> {
         let before = self.look();
         self.start = before.listing();
         let mounts = mount_points();
-        let planned = self.run("plan", &self.case.config);
+        let planned = self.run("plan", &self.case.config)?;
         if let Some(difference) = before.difference(&self.look()) {
             return self.fault("plan changes the target", &difference);
         }
@@ -119,7 +131,7 @@ impl<'a> Round<'a> {
     }
 
     fn refused(&mut self, before: &Snapshot) -> Result<(), Fault> {
-        let applied = self.run("apply", &self.case.config);
+        let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(6) {
             return self.fault("apply does what plan refuses", &gist(&applied.said));
         }
@@ -130,7 +142,7 @@ impl<'a> Round<'a> {
     }
 
     fn accepted(&mut self, before: &Snapshot, is_nothing: bool) -> Result<(), Fault> {
-        let applied = self.run("apply", &self.case.config);
+        let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
             return self.fault("apply fails", &gist(&applied.said));
         }
@@ -145,7 +157,7 @@ impl<'a> Round<'a> {
         }
         // What is to be wiped is to be wiped each time.
         let calm = without_wipes(&self.case.config);
-        let again = self.run("plan", &calm);
+        let again = self.run("plan", &calm)?;
         match again.code {
             Some(0) => {}
             Some(2) => return self.fault("does not converge", &changes(&again.out)),
@@ -154,11 +166,11 @@ impl<'a> Round<'a> {
         if calm == self.case.config {
             return Ok(());
         }
-        let again = self.run("plan", &self.case.config);
+        let again = self.run("plan", &self.case.config)?;
         if !matches!(again.code, Some(0 | 2)) {
             return self.fault("the second plan with wipes refuses", &gist(&again.said));
         }
-        let applied = self.run("apply", &self.case.config);
+        let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
             return self.fault("the second apply with wipes fails", &gist(&applied.said));
         }
@@ -169,7 +181,7 @@ impl<'a> Round<'a> {
         Snapshot::of(&self.directory.join("target"))
     }
 
-    fn run(&mut self, act: &str, config: &Value) -> Ended {
+    fn run(&mut self, act: &str, config: &Value) -> Result<Ended, Fault> {
         let target = self.directory.join("target");
         let mut command = Command::new("timeout");
         command.args(["-k", "5", LIMIT]);
@@ -201,7 +213,10 @@ impl<'a> Round<'a> {
             "--- {act}: exit {:?}\n{}{}",
             ended.code, ended.out, ended.said
         ));
-        ended
+        match TIMED_OUT.contains(&ended.code) {
+            true => self.fault(&format!("{HANGS} when asked to {act}"), ""),
+            false => Ok(ended),
+        }
     }
 
     fn fault<T>(&self, kind: &str, detail: &str) -> Result<T, Fault> {

@@ -34,6 +34,8 @@ pub enum Step {
     Tmpfs(String),
     /// A directory that appears at another one as well.
     Bind(String, String),
+    /// A mount point that can no longer be written to.
+    ReadOnly(String),
     /// An image file of that many bytes.
     Image(String, u64),
     /// `sgdisk` with these arguments on an image.
@@ -62,6 +64,7 @@ impl fmt::Display for Step {
             Step::Device(path) => write!(f, "mknod {path:?} c 1 3"),
             Step::Tmpfs(path) => write!(f, "mount -t tmpfs none {path:?}"),
             Step::Bind(from, to) => write!(f, "mount --bind {from:?} {to:?}"),
+            Step::ReadOnly(path) => write!(f, "mount -o remount,bind,ro {path:?}"),
             Step::Image(name, bytes) => write!(f, "truncate -s {bytes} {name}"),
             Step::Sgdisk(name, arguments) => write!(f, "sgdisk {arguments:?} {name}"),
             Step::FileSystem(name, at, stock) => {
@@ -88,12 +91,11 @@ impl Step {
             }
             Step::File(path, text, rights) => {
                 let at = tree.place(path)?;
-                // A link that is there already may lead out of the tree.
+                // A link that is there already may lead out of the tree, and a pipe waits for a reader.
                 let mut options = File::options();
                 options.write(true).create(true).truncate(true);
-                let mut file = options
-                    .custom_flags(OFlag::O_NOFOLLOW.bits())
-                    .open(at.path())?;
+                let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+                let mut file = options.custom_flags(flags.bits()).open(at.path())?;
                 file.write_all(text.as_bytes())?;
                 give(&at.path(), *rights)
             }
@@ -126,6 +128,12 @@ impl Step {
                     MsFlags::MS_BIND,
                     none,
                 )?)
+            }
+            Step::ReadOnly(path) => {
+                let at = tree.existing(path)?;
+                let none = None::<&str>;
+                let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+                Ok(mount(none, &at.path(), none, flags, none)?)
             }
             Step::Image(name, bytes) => File::create(target.join(name))?.set_len(*bytes),
             Step::Sgdisk(name, arguments) => {

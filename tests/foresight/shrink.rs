@@ -9,11 +9,12 @@ const ATTEMPTS: usize = 250;
 
 /// The smallest case found that fails in the same way.
 pub fn smallest(workshop: &Workshop, case: &Case, fault: Fault) -> (Case, Fault) {
+    let left = if fault.is_slow() { 10 } else { ATTEMPTS };
     let mut search = Search {
         workshop,
         best: case.clone(),
         fault,
-        left: ATTEMPTS,
+        left,
     };
     while search.left > 0 && (search.shorten_config() | search.shorten_steps()) {}
     (search.best, search.fault)

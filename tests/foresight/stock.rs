@@ -1,7 +1,9 @@
 //! File systems made once for all rounds, to be copied into images.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -26,11 +28,12 @@ pub const KINDS: &[(&str, u64, &str)] = &[
     ),
 ];
 
-static DIRECTORY: OnceLock<tempfile::TempDir> = OnceLock::new();
+/// Open files without names: nothing is left behind, however the test ends.
+static FILES: OnceLock<HashMap<&str, File>> = OnceLock::new();
 
 /// Makes them, if they are not there yet.
 pub fn prepare() {
-    DIRECTORY.get_or_init(|| {
+    FILES.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let tree = directory.path().join("tree");
         for (path, text) in [
@@ -50,7 +53,7 @@ pub fn prepare() {
         }
         std::os::unix::fs::symlink("srv/d", tree.join("link")).expect("a link");
         std::os::unix::fs::symlink("var/home", tree.join("home")).expect("a link");
-        for (name, mib, command) in KINDS {
+        let made = KINDS.iter().map(|(name, mib, command)| {
             let file = directory.path().join(name);
             File::create(&file)
                 .and_then(|file| file.set_len(mib << 20))
@@ -59,8 +62,9 @@ pub fn prepare() {
             shell.arg("-c").arg(command).env("F", &file).env("D", &tree);
             let status = done_quietly(&mut shell);
             assert!(status, "{command}; see tests/needs.sh");
-        }
-        directory
+            (*name, File::open(&file).expect("a file system"))
+        });
+        made.collect()
     });
 }
 
@@ -79,22 +83,19 @@ pub fn mib(name: &str) -> u64 {
 
 /// Copies one into an image, and leaves holes where it has none but zeros.
 pub fn copy(name: &str, image: &Path, at: u64) -> io::Result<()> {
-    let directory = DIRECTORY
-        .get()
-        .map(|directory| directory.path().to_path_buf());
-    let mut from = File::open(directory.unwrap_or_default().join(name))?;
-    let mut to = File::options().write(true).open(image)?;
+    let files = FILES.get().ok_or(io::ErrorKind::NotFound)?;
+    let from = files.get(name).ok_or(io::ErrorKind::NotFound)?;
+    let to = File::options().write(true).open(image)?;
     let room = to.metadata()?.len();
     let mut block = vec![0; 1 << 16];
     let mut place = at;
     loop {
-        let length = from.read(&mut block)?;
+        let length = from.read_at(&mut block, place - at)?;
         if length == 0 || place + length as u64 > room {
             return Ok(());
         }
         if block[..length].iter().any(|byte| *byte != 0) {
-            to.seek(SeekFrom::Start(place))?;
-            to.write_all(&block[..length])?;
+            to.write_all_at(&block[..length], place)?;
         }
         place += length as u64;
     }

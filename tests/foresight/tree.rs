@@ -142,6 +142,8 @@ const PASSWD: &[&str] = &[
     "sys:x:200:200::/:/sbin/nologin",
     "alice2:x:1000:1000::/home/alice:/bin/sh",
     "empty:x:1003:1003:::",
+    "nobody:x:65534:65534:::/sbin/nologin",
+    "top:x:65535:65535::/home/new/below:/bin/sh",
 ];
 const GROUP: &[&str] = &[
     "root:x:0:",
@@ -152,6 +154,8 @@ const GROUP: &[&str] = &[
     "wheel:x:10:alice,core",
     "docker:x:999:",
     "ops:x:1005:bob,ghost",
+    "new2:x:65534:new,alice",
+    "last:x:4294967294:carol",
     "sys:x:200:",
     "sudo:x:27:",
 ];
@@ -363,7 +367,7 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
             steps.push(file(&format!("{place}/{name}"), &text));
         }
         let own = format!("/etc/systemd/system/{name}");
-        match chance.below(16) {
+        match chance.below(20) {
             0 => steps.push(link(&own, "/dev/null")),
             1 => steps.push(link(
                 &own,
@@ -382,10 +386,20 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
                 "",
             )),
             8 => steps.push(file("/etc/systemd/system/multi-user.target.wants", "")),
+            9 => steps.push(link(&format!("{own}.d"), chance.pick(LINK_TARGETS))),
+            10 => steps.push(link(
+                &format!("{own}.d/10.conf"),
+                chance.pick(&["/dev/null", "20.conf", "/etc/a"]),
+            )),
+            11 => steps.push(link(
+                "/etc/systemd/system/multi-user.target.wants",
+                chance.pick(&["/srv/d", "sockets.target.wants", "/nowhere"]),
+            )),
             _ => {}
         }
     }
-    match chance.below(8) {
+    match chance.below(10) {
+        4 => steps.push(link("/etc/systemd/system-preset", "/srv/d")),
         0 => steps.push(file(
             "/etc/systemd/system-preset/20-ignition.preset",
             "enable a.service\n",
@@ -439,6 +453,10 @@ fn mounts(chance: &mut Chance, steps: &mut Vec<Step>) {
         "/mnt/m",
         "/var",
         "/tmp",
+        "/etc/systemd/system",
+        "/home/alice/.ssh",
+        "/home/new",
+        "/etc",
     ];
     let place = chance.pick(&places);
     if chance.percent(60) {
@@ -454,5 +472,8 @@ fn mounts(chance: &mut Chance, steps: &mut Vec<Step>) {
             &format!("{place}/{}", chance.pick(&["f", "b", "e", "g"])),
             chance.pick(CONTENTS),
         ));
+    }
+    if chance.percent(15) {
+        steps.push(Step::ReadOnly(place.into()));
     }
 }

@@ -75,6 +75,14 @@ pub const PATHS: &[&str] = &[
     "/a/b",
     "/tmp/t",
     "/var/lib/f",
+    "/etc/shadow",
+    "/usr/lib/passwd",
+    "/etc/systemd/system/a.service.d",
+    "/etc/systemd/system/multi-user.target.wants",
+    "/etc/systemd/system-preset",
+    "/etc/login.defs",
+    "/home/core/.ssh/authorized_keys.d",
+    "/srv/home/new",
 ];
 
 /// What files hold.
@@ -99,7 +107,8 @@ const GROUPS: &[&str] = &[
 ];
 const NOWHERE: &str = "nowhere";
 const IDS: &[u64] = &[
-    0, 1, 10, 100, 200, 500, 999, 1000, 1001, 1005, 2000, 2001, 60001, 4242,
+    0, 1, 10, 100, 200, 500, 999, 1000, 1001, 1005, 2000, 2001, 60001, 4242, 65534, 65535,
+    4294967294,
 ];
 const UNITS: &[&str] = &[
     "a.service",
@@ -222,7 +231,7 @@ fn group_name(chance: &mut Chance) -> &'static str {
 
 fn user(chance: &mut Chance) -> Value {
     let mut user = Map::new();
-    user.insert("name".into(), json!(chance.pick(USERS)));
+    some!(chance, user, 99, "name", chance.pick(USERS));
     if chance.percent(10) {
         user.insert("shouldExist".into(), json!(false));
         return Value::Object(user);
@@ -254,7 +263,13 @@ fn user(chance: &mut Chance) -> Value {
             "/loop/home",
             "/dangling/home",
             "/opt/x",
-            "/home/new/"
+            "/home/new/",
+            "/home/alice/below",
+            "/mnt/m/home",
+            "/tofile/home",
+            "/up/home",
+            "/home/core",
+            "/dev/null"
         ])
     );
     some!(chance, user, 20, "noCreateHome", true);
@@ -394,6 +409,9 @@ fn resource(chance: &mut Chance) -> Value {
         ),
     };
     resource.insert("source".into(), json!(source));
+    if chance.percent(2) {
+        resource.insert("source".into(), json!(null));
+    }
     Value::Object(resource)
 }
 
@@ -405,7 +423,15 @@ fn file(chance: &mut Chance) -> Value {
     let mut file = node(chance);
     some!(chance, file, 40, "mode", mode(chance));
     some!(chance, file, 80, "contents", resource(chance));
-    some!(chance, file, 15, "append", vec![resource(chance)]);
+    some!(
+        chance,
+        file,
+        15,
+        "append",
+        (0..1 + chance.below(2))
+            .map(|_| resource(chance))
+            .collect::<Vec<_>>()
+    );
     Value::Object(file)
 }
 
@@ -432,6 +458,24 @@ fn link(chance: &mut Chance) -> Value {
     Value::Object(link)
 }
 
+fn dropins(chance: &mut Chance) -> Vec<Value> {
+    let names = ["10.conf", "20.conf", "30.conf"];
+    let some = &names[chance.below(3) as usize..];
+    let dropin = |name: &&str| {
+        let mut dropin = json!({"name": name});
+        if chance.percent(80) {
+            let text = chance.pick(&[
+                "[Unit]\nDescription=x\n",
+                "[Install]\nWantedBy=a.target\n",
+                "",
+            ]);
+            dropin["contents"] = json!(text);
+        }
+        dropin
+    };
+    some.iter().map(dropin).collect()
+}
+
 fn unit(chance: &mut Chance) -> Value {
     let mut unit = Map::new();
     unit.insert("name".into(), json!(chance.pick(UNITS)));
@@ -450,14 +494,6 @@ fn unit(chance: &mut Chance) -> Value {
     );
     some!(chance, unit, 60, "enabled", chance.percent(80));
     some!(chance, unit, 10, "mask", chance.percent(90));
-    some!(
-        chance,
-        unit,
-        25,
-        "dropins",
-        vec![
-            json!({"name": chance.pick(&["10.conf", "20.conf"]), "contents": "[Unit]\nDescription=x\n"})
-        ]
-    );
+    some!(chance, unit, 25, "dropins", dropins(chance));
     Value::Object(unit)
 }
