@@ -4,6 +4,7 @@
 //! observation looks at the machine, planning at the facts. All paths are absolute, clean, and mean
 //! places inside the target; `..` never climbs above it.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
@@ -116,6 +117,19 @@ pub fn resolve_directory<E: From<ResolveError>>(
 ) -> Result<String, E> {
     let inside = resolve(&child(path, "x"), look)?;
     Ok(parent(&inside).unwrap_or("/").to_owned())
+}
+
+/// Where what is below a path was before directories were renamed, in this order: pairs of the old and the
+/// new path. The renamed directories themselves keep the new one.
+pub fn before_moves<'p>(path: &'p str, moves: &[(String, String)]) -> Cow<'p, str> {
+    let mut before = Cow::Borrowed(path);
+    for (from, to) in moves.iter().rev() {
+        let below = before.strip_prefix(to.as_str());
+        if let Some(below) = below.filter(|below| below.starts_with('/')) {
+            before = Cow::Owned(format!("{from}{below}"));
+        }
+    }
+    before
 }
 
 /// Number of components of a clean path.
@@ -327,6 +341,19 @@ mod tests {
     fn a_link_to_a_directory_is_that_directory() {
         for (path, want) in [("/lib", "/usr/lib"), ("/", "/"), ("/new", "/new")] {
             assert_eq!(resolve_directory(path, tree), Ok(want.to_owned()), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_moved_directory_was_below_the_old_one() {
+        let moves = [("/a", "/b"), ("/b/c", "/d")].map(|(from, to)| (from.into(), to.into()));
+        for (path, want) in [
+            ("/d/x", "/a/c/x"),
+            ("/b", "/b"),
+            ("/b/x", "/a/x"),
+            ("/bc/x", "/bc/x"),
+        ] {
+            assert_eq!(before_moves(path, &moves), want, "{path}");
         }
     }
 

@@ -113,6 +113,8 @@ pub(super) struct Look<'r> {
     /// What keeps this process from writing, by path.
     unwritable: BTreeMap<String, WriteBarrier>,
     overlay: Overlay,
+    /// Homes that the config moves, from where to where.
+    moved: Vec<(String, String)>,
 }
 
 impl<'r> Look<'r> {
@@ -124,6 +126,7 @@ impl<'r> Look<'r> {
             fixed_permissions: HashMap::new(),
             unwritable: BTreeMap::new(),
             overlay: Overlay::default(),
+            moved: Vec::new(),
         }
     }
 
@@ -139,6 +142,7 @@ impl<'r> Look<'r> {
     fn wishes<'a>(&mut self, config: &'a Config, facts: &RootFacts) -> anyhow::Result<Wishes<'a>> {
         let redirections = config.storage.redirections();
         self.overlay = Overlay::place(redirections, |at| self.look_for_links(at));
+        self.note_moved_homes(config, &facts.accounts)?;
         let mut wishes = Wishes::new();
         let mut add =
             |look: &mut Self, path: &str, wanted: Option<Wanted<'a>>| -> anyhow::Result<()> {
@@ -219,6 +223,30 @@ impl<'r> Look<'r> {
         Ok(wishes)
     }
 
+    /// Notes which homes the config moves: what is below the new one is found below the old one.
+    fn note_moved_homes(&mut self, config: &Config, accounts: &AccountFacts) -> anyhow::Result<()> {
+        for user in &config.passwd.users {
+            let wished = user.home_dir.as_deref().filter(|home| !home.is_empty());
+            let present = accounts.databases.user(&user.name);
+            let (Some(to), Some(present)) = (wished, present) else {
+                continue;
+            };
+            let from = self.resolve(&child(&clean(&present.home), "x"))?;
+            let to = self.resolve(&child(&clean(to), "x"))?;
+            let (Some(from), Some(to)) = (from, to) else {
+                continue;
+            };
+            let (from, to) = (parent(&from).unwrap_or("/"), parent(&to).unwrap_or("/"));
+            let node = self.node(from)?;
+            let is_directory =
+                node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
+            if is_directory && from != to && self.node(to)?.is_none() {
+                self.moved.push((from.to_owned(), to.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
     /// Where a directory is, all links followed.
     pub(super) fn directory(&mut self, path: &str) -> anyhow::Result<Result<String, ResolveError>> {
         match paths::resolve_directory(path, |at| self.look_for_links(at)) {
@@ -231,10 +259,16 @@ impl<'r> Look<'r> {
     /// Where a path leads; `None` if it cannot be resolved, which planning reports.
     fn resolve(&mut self, path: &str) -> anyhow::Result<Option<String>> {
         let overlay = std::mem::take(&mut self.overlay);
-        let resolved = paths::resolve(path, |at| overlay.look(at, |at| self.look_for_links(at)));
+        let moved = std::mem::take(&mut self.moved);
+        let resolved = paths::resolve(path, |at| {
+            overlay.look(at, |at| {
+                self.look_for_links(&paths::before_moves(at, &moved))
+            })
+        });
         self.overlay = overlay;
+        self.moved = moved;
         match resolved {
-            Ok(path) => Ok(Some(path)),
+            Ok(path) => Ok(Some(paths::before_moves(&path, &self.moved).into_owned())),
             Err(Stop::Path(_)) => Ok(None),
             Err(Stop::Look(error)) => Err(error),
         }

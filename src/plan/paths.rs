@@ -1,7 +1,7 @@
 //! The target tree as planning sees it: what was observed, minus what earlier operations remove,
 //! plus what they make.
 
-use super::op::{AccountChange, DirectoryAct, Owner, Permissions};
+use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
 use crate::config::Origin;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen};
@@ -38,6 +38,8 @@ pub struct Ground<'a> {
     made: HashMap<String, MadeNode>,
     mounted: HashSet<String>,
     removed: HashSet<String>,
+    /// Homes that have been moved, from where to where.
+    moved: Vec<(String, String)>,
     /// Directories that entries with `overwrite` remove with all that is in them, at some time of the run.
     emptied: BTreeSet<String>,
 }
@@ -55,6 +57,7 @@ impl<'a> Ground<'a> {
             made: HashMap::new(),
             mounted: HashSet::new(),
             removed: HashSet::new(),
+            moved: Vec::new(),
             emptied: BTreeSet::new(),
         };
         ground.emptied = storage
@@ -89,6 +92,10 @@ impl<'a> Ground<'a> {
         if let OpKind::User(act) = kind {
             let vacated = act.home_act.vacated().map(str::to_owned);
             self.removed.extend(vacated);
+            if let HomeAct::Move { from, place } = &act.home_act {
+                self.removed.remove(place);
+                self.moved.push((from.clone(), place.clone()));
+            }
             if act.request.change == AccountChange::Delete {
                 return;
             }
@@ -138,13 +145,18 @@ impl<'a> Ground<'a> {
     }
 
     fn look(&self, at: &str) -> Result<Seen, ResolveError> {
-        self.overlay.look(at, |at| Ok(self.facts.look(at)))
+        self.overlay.look(at, |at| {
+            Ok(self.facts.look(&paths::before_moves(at, &self.moved)))
+        })
     }
 
     /// What was observed at a resolved path, unless an earlier operation removes it, or an entry that empties
     /// a directory above it.
     pub fn node(&self, path: &str) -> Option<&'a NodeFacts> {
-        let node = self.facts.nodes.get(path)?;
+        let node = self
+            .facts
+            .nodes
+            .get(&*paths::before_moves(path, &self.moved))?;
         let is_gone = |at: &str| self.removed.contains(at);
         let nothing_goes = self.removed.is_empty() && self.emptied.is_empty();
         let stays = nothing_goes

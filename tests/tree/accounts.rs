@@ -442,6 +442,111 @@ fn homes_move() {
 }
 
 #[test]
+fn what_is_in_a_moved_home_counts() {
+    let moved = json!({"name": "a", "homeDir": "/srv/a", "sshAuthorizedKeys": ["k"]});
+    let target = distribution();
+    target.apply(&passwd(json!({"users": [{"name": "a"}]})));
+    target
+        .link("/home/a/.ssh", "/nowhere")
+        .write("/home/a/mine", "old");
+    assert_eq!(
+        target
+            .plan(&passwd(json!({"users": [moved.clone()]})))
+            .refused(),
+        "cannot write ssh keys of user a: /srv/a/.ssh is a link to /nowhere, which does not exist"
+    );
+    std::fs::remove_file(target.at("/home/a/.ssh")).expect("removed");
+    let config = |overwrite: bool| {
+        json!({
+            "passwd": {"users": [moved.clone()]},
+            "storage": {"files": [
+                {"path": "/srv/a/mine", "overwrite": overwrite, "contents": {"source": "data:,new"}}
+            ]},
+        })
+    };
+    let refused = target.plan(&config(false)).refused();
+    assert!(
+        refused.starts_with("cannot make file /srv/a/mine"),
+        "{refused}"
+    );
+    target.apply(&config(true));
+    assert_eq!(target.read("/srv/a/mine"), "new");
+    assert_eq!(target.plan(&config(true)).changes(), Vec::<String>::new());
+}
+
+#[test]
+fn keys_go_into_a_home_that_follows_new_ids() {
+    let target = distribution();
+    let with_key = |uid: u32, key: &str| {
+        passwd(json!({"users": [{"name": "a", "uid": uid, "sshAuthorizedKeys": [key]}]}))
+    };
+    target.apply(&with_key(1000, "k"));
+    for key in ["k", "other"] {
+        let uid = if key == "k" { 2000 } else { 3000 };
+        target.apply(&with_key(uid, key));
+        let file = "/home/a/.ssh/authorized_keys.d/ignition";
+        assert_eq!(target.read(file), format!("{key}\n"));
+        assert_eq!(target.owner_and_mode(file), format!("0600 {uid} 1000"));
+        assert_eq!(
+            target.plan(&with_key(uid, key)).changes(),
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[test]
+fn a_home_of_a_user_of_the_image_is_made() {
+    let target = distribution();
+    target
+        .write("/etc/nsswitch.conf", "passwd: files altfiles\n")
+        .write("/usr/lib/passwd", "ops:x:1990:990:Ops:/var/ops:/bin/sh\n");
+    std::fs::remove_file(target.at("/etc/passwd")).expect("removed");
+    let config = passwd(json!({"users": [{"name": "ops"}]}));
+    target.apply(&config);
+    assert_eq!(target.owner_and_mode("/var/ops"), "0750 1990 990");
+    assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
+}
+
+#[test]
+fn databases_in_which_owners_are_looked_up_stay() {
+    let owned = |entry: Value| {
+        let mut config = json!({"storage": {"files": [
+            {"path": "/srv/f", "user": {"name": "mail"}, "contents": {"source": "data:,f"}}
+        ]}});
+        let list = if entry["contents"].is_null() {
+            "directories"
+        } else {
+            "files"
+        };
+        let entries = config["storage"][list].as_array().cloned();
+        let entries = entries.into_iter().flatten().chain([entry]);
+        config["storage"][list] = entries.collect();
+        config
+    };
+    let passwd = "data:,root:x:0:0::/:/bin/sh%0A";
+    for (entry, object) in [
+        (
+            json!({"path": "/etc/passwd", "overwrite": true, "contents": {"source": passwd}}),
+            "/etc/passwd",
+        ),
+        (
+            json!({"path": "/etc", "overwrite": true}),
+            "/etc, which holds /etc/passwd",
+        ),
+    ] {
+        assert_eq!(
+            distribution().plan(&owned(entry)).refused(),
+            format!(
+                "cannot replace {object}: owners that this config gives by name are looked up in it"
+            )
+        );
+    }
+    let text = distribution().read("/etc/passwd").replace('\n', "%0A");
+    let same = json!({"path": "/etc/passwd", "contents": {"source": format!("data:,{text}")}});
+    distribution().apply(&owned(same));
+}
+
+#[test]
 fn homes_that_stay() {
     // One of somebody else, one with another home in it, and the root directory.
     for (homes, stays) in [

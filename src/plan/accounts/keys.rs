@@ -92,7 +92,8 @@ impl Planner<'_, '_> {
                     ..
                 }
             );
-            same && (node.fixed_permissions || (node.uid == user.uid && node.mode == 0o600))
+            same && (node.fixed_permissions
+                || (self.owner(user, path, node).0 == user.uid && node.mode == 0o600))
         })
     }
 
@@ -117,15 +118,15 @@ impl Planner<'_, '_> {
             return refused(cause, "give it a homeDir of its own".into());
         }
         let node = self.ground.node(home)?;
+        let (owner, _) = self.owner(user, home, node);
         if node.fixed_permissions && user.uid != 0 {
             let cause = format!("the file system of home {home} keeps no owners");
             return refused(cause, "give it a homeDir elsewhere".into());
         }
         let is_adopted = node.inode == (0, 0);
-        if node.uid != user.uid && node.uid != 0 && user.uid != 0 && !entry && !is_adopted {
+        if owner != user.uid && owner != 0 && user.uid != 0 && !entry && !is_adopted {
             let cause = format!(
-                "home {home} belongs to uid {}, and the ssh server believes only files of the user or root",
-                node.uid
+                "home {home} belongs to uid {owner}, and the ssh server believes only files of the user or root"
             );
             return refused(cause, format!("{remedy}, or remove it"));
         }
@@ -178,8 +179,9 @@ impl Planner<'_, '_> {
         if let Some(NodeKind::Directory { .. }) = present.map(|node| &node.kind) {
             return refused(format!("{path} is a directory"));
         }
+        let is_users = |path: &str, node: &NodeFacts| self.owner(user, path, node).0 == user.uid;
         let is_kept = |above: &NodeFacts, node: &NodeFacts| {
-            above.mode & STICKY != 0 && above.uid != user.uid && node.uid != user.uid
+            above.mode & STICKY != 0 && !is_users(&here, above) && !is_users(&path, node)
         };
         let above = self.ground.node(&here);
         let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
@@ -189,17 +191,31 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Who a node belongs to once the home of the user has followed a change of ids.
+    fn owner(&self, user: &User, path: &str, node: &NodeFacts) -> (u32, u32) {
+        let home = self.handed_over.get(&user.name);
+        let swap = |id, before, after| if id == before { after } else { id };
+        match home.filter(|home| is_at_or_below(path, &home.place)) {
+            Some(home) => (
+                swap(node.uid, home.uid, user.uid),
+                swap(node.gid, home.gid, user.gid),
+            ),
+            None => (node.uid, node.gid),
+        }
+    }
+
     /// True if a user has permissions on a directory: by owner, group or for all. What is not there yet is
     /// made by root and open to all but writing.
     fn may(&self, user: &User, path: &str, wanted: u32) -> bool {
         let Some(node) = self.ground.node(path) else {
             return wanted & !0o5 == 0;
         };
-        let granted = match node {
+        let (uid, gid) = self.owner(user, path, node);
+        let granted = match node.mode {
             _ if user.uid == 0 => return true,
-            node if node.uid == user.uid => node.mode >> 6,
-            node if node.gid == user.gid => node.mode >> 3,
-            node => node.mode,
+            mode if uid == user.uid => mode >> 6,
+            mode if gid == user.gid => mode >> 3,
+            mode => mode,
         };
         granted & wanted == wanted && (parent(path).is_some() || wanted == SEARCH)
     }

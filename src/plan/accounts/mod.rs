@@ -34,6 +34,7 @@ pub fn plan(draft: &mut Draft<'_>) {
         config,
         draft,
         ground,
+        handed_over: HashMap::new(),
     };
     for (index, group) in config.passwd.groups.iter().enumerate() {
         planner.group(index, group);
@@ -66,6 +67,15 @@ struct Planner<'d, 'a> {
     config: &'a Config,
     ground: Ground<'a>,
     directories: HashMap<String, bool>,
+    /// Homes whose content follows a change of the user's ids, and the ids before, by user.
+    handed_over: HashMap<String, HandedOver>,
+}
+
+/// A home whose content follows a change of ids.
+struct HandedOver {
+    place: String,
+    uid: u32,
+    gid: u32,
 }
 
 impl Planner<'_, '_> {

@@ -1,7 +1,7 @@
 //! Users of the config.
 
 use super::compare::{compare_user, hash};
-use super::{Planner, changes_accounts, id, non_empty};
+use super::{HandedOver, Planner, changes_accounts, id, non_empty};
 use crate::accounts::{Change, Refused, Space, User, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
@@ -110,6 +110,14 @@ impl Planner<'_, '_> {
         };
         if matches!(home_act, HomeAct::Make { .. }) {
             differs.push("home is missing".into());
+        }
+        if let HomeAct::Move { place, .. } | HomeAct::HandOver { place } = &home_act {
+            let home = HandedOver {
+                place: place.clone(),
+                uid: present.uid,
+                gid: present.gid,
+            };
+            self.handed_over.insert(wish.name.clone(), home);
         }
         let adopts = self.adopts(wish, &result.home);
         if differs.is_empty() && adopts.is_empty() {
