@@ -67,6 +67,14 @@ impl Table {
         }
     }
 
+    /// The first field of its own that would break the line it is in, which nothing of ours asks for: whoever writes
+    /// the file looks once more.
+    pub fn broken_field(&self) -> Option<&str> {
+        let mut lines = self.lines.iter().filter(|line| line.raw.is_none());
+        let breaks = |field: &&String| field.contains([':', '\n', '\0']);
+        lines.find_map(|line| line.fields.iter().find(breaks).map(String::as_str))
+    }
+
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -281,6 +289,16 @@ mod tests {
             text.starts_with(b"root:x:0:0:Root:/root:/bin/sh\n# note\nbad:x:y:0::/:/\nl\xe9a:")
         );
         assert!(text.ends_with(b":/bin/sh\n\ncore:x:1:1::/:\n+::::::\n"));
+    }
+
+    #[test]
+    fn fields_that_break_their_line_are_found() {
+        let mut table = Table::parse(Layout::PASSWD, Some(TEXT));
+        assert_eq!(table.broken_field(), None);
+        table.put(["core", "x", "1", "1", "a:0", "/", ""]);
+        assert_eq!(table.broken_field(), Some("a:0"));
+        table.put(["core", "x", "1", "1", "", "/", "a\nb"]);
+        assert_eq!(table.broken_field(), Some("a\nb"));
     }
 
     #[test]

@@ -57,10 +57,8 @@ impl Audience for Desk {
 pub(crate) fn tell_retry(event: FetchEvent<'_>) {
     let event_text = escaped(&event.to_string()).into_owned();
     match event {
-        FetchEvent::Retry { .. } => terminal::say(&format!("kindling: {event_text}
-")),
-        FetchEvent::Downgrade { .. } => terminal::say(&format!("warning: {event_text}
-")),
+        FetchEvent::Retry { .. } => terminal::say(&format!("kindling: {event_text}\n")),
+        FetchEvent::Downgrade { .. } => terminal::say(&format!("warning: {event_text}\n")),
         _ => {}
     }
 }

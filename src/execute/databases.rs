@@ -6,7 +6,7 @@
 use super::stage::Stage;
 use crate::accounts::{Databases, File};
 use crate::host::TargetRoot;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{Mode, fchmod, fstatat};
@@ -36,6 +36,11 @@ pub(super) fn write(
     for file in File::ALL {
         let (old, new) = (before.table(file), after.table(file));
         if old != new {
+            ensure!(
+                new.broken_field().is_none(),
+                "cannot write {}: a field would break its line",
+                file.path()
+            );
             write_file(root, file, &new.bytes())
                 .with_context(|| format!("cannot write {}", file.path()))?;
         }

@@ -8,6 +8,7 @@ mod duplicates;
 mod filesystems;
 mod ignition;
 mod lengths;
+mod lines;
 mod luks;
 mod nodes;
 mod raid;
@@ -34,6 +35,7 @@ pub(super) fn meaning(config: &Config, version: Version) -> Vec<Finding> {
     lengths::passwd(&mut rules, &config.passwd, &root.member("passwd"));
     storage::check(&mut rules, &config.storage, &root.member("storage"));
     systemd::check(&mut rules, &config.systemd, &root.member("systemd"));
+    lines::check(&mut rules, config, &root);
     rules.findings
 }
 

@@ -1,0 +1,311 @@
+//! Values that become a part of a line of some file: an entry of passwd or crypttab, a preset, a kernel argument. What
+//! would end the line or the field, or turn the line into something else, can be written by nobody.
+
+use super::Rules;
+use crate::config::model::{Config, Passwd, Storage};
+use crate::config::path::Path;
+
+/// What a value becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A field of an account, ended by a colon.
+    Field,
+    /// The name of an account, which also stands in lists with commas and in paths of files.
+    Account,
+    /// A word between blanks.
+    Word,
+    /// A name that a preset line takes for a pattern.
+    Unit,
+    /// Text up to the end of a line.
+    Text,
+}
+
+impl Part {
+    /// Why a value cannot be such a part.
+    fn problem(self, value: &str) -> Option<&'static str> {
+        let has = |is_bad: fn(char) -> bool| value.chars().any(is_bad);
+        if has(char::is_control) {
+            return Some("control characters are not allowed here");
+        }
+        match self {
+            Part::Field | Part::Account if has(|c| c == ':') => {
+                Some("a colon would end this field of its database")
+            }
+            Part::Account | Part::Word | Part::Unit if has(char::is_whitespace) => {
+                Some("blanks are not allowed in this name")
+            }
+            Part::Account if has(|c| c == ',' || c == '/') => {
+                Some("commas and slashes are not allowed in the name of an account")
+            }
+            Part::Account if value.starts_with(['-', '+', '#']) => {
+                Some("the name of an account cannot start with `-`, `+` or `#`")
+            }
+            Part::Word if value.starts_with('#') || has(|c| c == '"' || c == '\'') => {
+                Some("quotes, and `#` at the start, are not allowed in this name")
+            }
+            Part::Unit if has(|c| "*?[]".contains(c)) => {
+                Some("patterns are not allowed in the name of a unit")
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn check(rules: &mut Rules, config: &Config, path: &Path<'_>) {
+    let arguments = path.member("kernelArguments");
+    let wish = &config.kernel_arguments;
+    list(
+        rules,
+        Part::Text,
+        &wish.should_exist,
+        &arguments.member("shouldExist"),
+    );
+    list(
+        rules,
+        Part::Text,
+        &wish.should_not_exist,
+        &arguments.member("shouldNotExist"),
+    );
+    passwd(rules, &config.passwd, &path.member("passwd"));
+    storage(rules, &config.storage, &path.member("storage"));
+    let systemd = path.member("systemd");
+    let units = systemd.member("units");
+    for (i, unit) in config.systemd.units.iter().enumerate() {
+        one(
+            rules,
+            Part::Unit,
+            &unit.name,
+            &units.index(i).member("name"),
+        );
+    }
+}
+
+fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
+    let groups = path.member("groups");
+    for (i, group) in passwd.groups.iter().enumerate() {
+        let path = groups.index(i);
+        let name = account(group.should_exist);
+        one(rules, name, &group.name, &path.member("name"));
+        given(
+            rules,
+            Part::Field,
+            &group.password_hash,
+            &path.member("passwordHash"),
+        );
+    }
+    let users = path.member("users");
+    for (i, user) in passwd.users.iter().enumerate() {
+        let path = users.index(i);
+        let name = account(user.should_exist);
+        given(rules, Part::Field, &user.gecos, &path.member("gecos"));
+        list(rules, Part::Account, &user.groups, &path.member("groups"));
+        given(rules, Part::Field, &user.home_dir, &path.member("homeDir"));
+        one(rules, name, &user.name, &path.member("name"));
+        given(
+            rules,
+            Part::Field,
+            &user.password_hash,
+            &path.member("passwordHash"),
+        );
+        given(
+            rules,
+            Part::Account,
+            &user.primary_group,
+            &path.member("primaryGroup"),
+        );
+        given(rules, Part::Field, &user.shell, &path.member("shell"));
+        list(
+            rules,
+            Part::Text,
+            &user.ssh_authorized_keys,
+            &path.member("sshAuthorizedKeys"),
+        );
+    }
+}
+
+/// An account to delete may have been made by other rules.
+fn account(should_exist: Option<bool>) -> Part {
+    match should_exist {
+        Some(false) => Part::Field,
+        _ => Part::Account,
+    }
+}
+
+fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
+    let disks = path.member("disks");
+    for (i, disk) in storage.disks.iter().enumerate() {
+        let disk_path = disks.index(i);
+        let partitions = disk_path.member("partitions");
+        for (i, partition) in disk.partitions.iter().enumerate() {
+            let path = partitions.index(i);
+            given(rules, Part::Text, &partition.label, &path.member("label"));
+        }
+    }
+    let filesystems = path.member("filesystems");
+    for (i, filesystem) in storage.filesystems.iter().enumerate() {
+        let path = filesystems.index(i);
+        given(rules, Part::Text, &filesystem.label, &path.member("label"));
+    }
+    let volumes = path.member("luks");
+    for (i, volume) in storage.luks.iter().enumerate() {
+        let path = volumes.index(i);
+        given(rules, Part::Text, &volume.label, &path.member("label"));
+        one(rules, Part::Word, &volume.name, &path.member("name"));
+    }
+    let arrays = path.member("raid");
+    for (i, array) in storage.raid.iter().enumerate() {
+        one(
+            rules,
+            Part::Word,
+            &array.name,
+            &arrays.index(i).member("name"),
+        );
+    }
+}
+
+fn one(rules: &mut Rules, part: Part, value: &str, path: &Path<'_>) {
+    if let Some(problem) = part.problem(value) {
+        rules.error(path, problem);
+    }
+}
+
+fn given(rules: &mut Rules, part: Part, value: &Option<String>, path: &Path<'_>) {
+    if let Some(value) = value {
+        one(rules, part, value, path);
+    }
+}
+
+fn list(rules: &mut Rules, part: Part, values: &[String], path: &Path<'_>) {
+    for (i, value) in values.iter().enumerate() {
+        one(rules, part, value, &path.index(i));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    /// Findings of a config with these members: path and line.
+    fn findings(members: &str) -> Vec<String> {
+        let text = format!(r#"{{"ignition": {{"version": "3.5.0"}}, {members}}}"#);
+        let parsed = parse("c.ign", text.as_bytes());
+        let findings = parsed.findings.0.into_iter().filter(|finding| {
+            assert!(finding.position.is_some(), "{finding}");
+            finding.severity == crate::config::Severity::Error
+        });
+        findings
+            .filter_map(|finding| Some(finding.path?.as_str().to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn what_breaks_a_line_is_found_at_its_place() {
+        let user = |member: &str| format!(r#""passwd": {{"users": [{{{member}}}]}}"#);
+        let group = |member: &str| format!(r#""passwd": {{"groups": [{{{member}}}]}}"#);
+        let storage = |member: &str| format!(r#""storage": {{{member}}}"#);
+        let unit = |name: &str| format!(r#""systemd": {{"units": [{{"name": "{name}"}}]}}"#);
+        for (members, want) in [
+            (
+                user(r#""name": "a\ntoor::0:0::/:/bin/sh""#),
+                "$.passwd.users.0.name",
+            ),
+            (user(r#""name": "a:b""#), "$.passwd.users.0.name"),
+            (user(r#""name": "a b""#), "$.passwd.users.0.name"),
+            (user(r#""name": "a,b""#), "$.passwd.users.0.name"),
+            (user(r#""name": "a/../b""#), "$.passwd.users.0.name"),
+            (user(r#""name": "-a""#), "$.passwd.users.0.name"),
+            (user(r#""name": "+a""#), "$.passwd.users.0.name"),
+            (
+                user(r#""name": "a\u0000", "shouldExist": false"#),
+                "$.passwd.users.0.name",
+            ),
+            (
+                user(r#""name": "a", "gecos": "x\ny""#),
+                "$.passwd.users.0.gecos",
+            ),
+            (
+                user(r#""name": "a", "gecos": "x:y""#),
+                "$.passwd.users.0.gecos",
+            ),
+            (
+                user(r#""name": "a", "homeDir": "/h\n""#),
+                "$.passwd.users.0.homeDir",
+            ),
+            (
+                user(r#""name": "a", "shell": "/s:t""#),
+                "$.passwd.users.0.shell",
+            ),
+            (
+                user(r#""name": "a", "passwordHash": "*:1""#),
+                "$.passwd.users.0.passwordHash",
+            ),
+            (
+                user(r#""name": "a", "primaryGroup": "b\nc""#),
+                "$.passwd.users.0.primaryGroup",
+            ),
+            (
+                user(r#""name": "a", "groups": ["b", "c,d"]"#),
+                "$.passwd.users.0.groups.1",
+            ),
+            (
+                user(r#""name": "a", "sshAuthorizedKeys": ["k\nl"]"#),
+                "$.passwd.users.0.sshAuthorizedKeys.0",
+            ),
+            (
+                group(r#""name": "a\ntoor:x:0:a""#),
+                "$.passwd.groups.0.name",
+            ),
+            (
+                group(r#""name": "a", "passwordHash": "x\r""#),
+                "$.passwd.groups.0.passwordHash",
+            ),
+            (
+                storage(r#""luks": [{"name": "a b", "device": "/dev/a"}]"#),
+                "$.storage.luks.0.name",
+            ),
+            (
+                storage(r##""luks": [{"name": "#a", "device": "/dev/a"}]"##),
+                "$.storage.luks.0.name",
+            ),
+            (
+                storage(r#""luks": [{"name": "a", "label": "\u001b", "device": "/dev/a"}]"#),
+                "$.storage.luks.0.label",
+            ),
+            (
+                storage(r#""raid": [{"name": "a\nb", "level": "raid1", "devices": ["/dev/a"]}]"#),
+                "$.storage.raid.0.name",
+            ),
+            (
+                storage(r#""filesystems": [{"device": "/dev/a", "format": "xfs", "label": "\t"}]"#),
+                "$.storage.filesystems.0.label",
+            ),
+            (
+                storage(r#""disks": [{"device": "/dev/a", "partitions": [{"label": "a\nb"}]}]"#),
+                "$.storage.disks.0.partitions.0.label",
+            ),
+            (unit(r"a\ndisable *.service"), "$.systemd.units.0.name"),
+            (unit("*.service"), "$.systemd.units.0.name"),
+            (unit("a b.service"), "$.systemd.units.0.name"),
+            (
+                r#""kernelArguments": {"shouldExist": ["a\nb"]}"#.to_owned(),
+                "$.kernelArguments.shouldExist.0",
+            ),
+        ] {
+            assert_eq!(findings(&members), [want], "{members}");
+        }
+    }
+
+    #[test]
+    fn what_a_line_can_hold_is_not_found() {
+        for members in [
+            r#""passwd": {"users": [{"name": "a.b-c_d$", "gecos": "A B, room 5, müller", "shell": "/bin/sh",
+               "homeDir": "/home/a b", "passwordHash": "$6$salt$hash", "primaryGroup": "100", "groups": ["wheel"],
+               "sshAuthorizedKeys": ["from=\"10.0.0.0/8\" ssh-ed25519 AAAA a b"]},
+               {"name": "DOM\\us er", "shouldExist": false}]}"#,
+            r#""systemd": {"units": [{"name": "a@b:c\\x2d.service"}]}"#,
+            r#""kernelArguments": {"shouldExist": ["console=ttyS0,115200 quiet", "a=\"b c\""]}"#,
+        ] {
+            assert_eq!(findings(members), [""; 0], "{members}");
+        }
+    }
+}
