@@ -5,15 +5,11 @@
 
 use super::TargetRoot;
 use crate::accounts::{Databases, Found, Source, Space, User};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Largest file that is taken for a database.
-const MAX_DATABASE_BYTES: u64 = 64 << 20;
 
 impl Source for TargetRoot {
     type Error = anyhow::Error;
@@ -47,14 +43,7 @@ fn look(root: &TargetRoot, path: &str) -> anyhow::Result<Found> {
     if !file.metadata()?.is_file() {
         return Ok(Found::Other);
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_DATABASE_BYTES + 1).read_to_end(&mut bytes)?;
-    ensure!(
-        bytes.len() as u64 <= MAX_DATABASE_BYTES,
-        "it is larger than {} MiB",
-        MAX_DATABASE_BYTES >> 20
-    );
-    Ok(Found::File(bytes))
+    Ok(Found::File(super::root::read_bounded(file)?))
 }
 
 /// The databases as they were read last.

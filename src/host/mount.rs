@@ -137,7 +137,8 @@ pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
 pub fn unmount_all(root: &TargetRoot) {
     let mounts = mountinfo::read().unwrap_or_default();
     for point in points_below(&mounts, root.path()).rev() {
-        let _ = unmount_path(point, &point.to_string_lossy());
+        let inside = point.strip_prefix(root.path()).unwrap_or(point);
+        let _ = unmount(root, &format!("/{}", inside.to_string_lossy()));
     }
 }
 

@@ -2,11 +2,29 @@
 
 use super::accounts::Names;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Most bytes read of a file of the target that is a text: a list of accounts, a unit, settings.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
+
+/// Reads a text of the target into memory.
+///
+/// # Errors
+/// It is larger than any such text is, or cannot be read.
+pub fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_TEXT_BYTES {
+        let cause = format!("it is larger than {} MiB", MAX_TEXT_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
+    }
+    Ok(bytes)
+}
 
 /// A directory that will be `/` of the provisioned machine. Links in it, absolute ones and `..`
 /// included, never lead out of it.
@@ -80,8 +98,7 @@ impl TargetRoot {
         if !file.metadata()?.is_file() {
             return Ok(None);
         }
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut { file }, &mut bytes)?;
+        let bytes = read_bounded(file)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
     /// Makes a directory and all above it where missing, root-owned 0755.
@@ -124,6 +141,11 @@ fn open_directory(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     open_in(root, path, flags, Mode::empty())
 }
 
+fn open_made(above: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(above, name, flags, Mode::empty())
+}
+
 fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
     let path = path.trim_matches('/');
     let ends = path
@@ -137,12 +159,9 @@ fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
         }
         let above = open_directory(root, above)?;
         match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => fchmodat(
-                &above,
-                name,
-                Mode::from_bits_truncate(0o755),
-                FchmodatFlags::FollowSymlink,
-            )?,
+            // The mode of what was made, whatever is at its name by now.
+            Ok(()) => open_made(&above, name)
+                .and_then(|made| fchmod(&made, Mode::from_bits_truncate(0o755)))?,
             // Another operation was faster, or a link leads nowhere, which the open below tells.
             Err(Errno::EEXIST) => {}
             Err(error) => return Err(error),
