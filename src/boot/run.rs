@@ -65,6 +65,7 @@ pub fn run(plan: &Plan, keys: Keys, with: &Surroundings<'_>) -> Ran {
         fetcher: with.fetcher,
         events: &fetches,
         keys: &keys,
+        copies: crate::execute::Copies::default(),
     };
     let narrator = Narrator {
         log: with.log,

@@ -205,6 +205,7 @@ pub(super) fn execute_plan(
         devices: &prepared.devices,
         fetcher: &prepared.fetcher,
         events,
+        copies: execute::Copies::default(),
     };
     scheduler::run(plan, jobs, stop, observer, &|operation| {
         execute::execute(&operation.kind, &context)

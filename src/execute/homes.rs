@@ -1,6 +1,7 @@
 //! Home directories, and the mail of users.
 
-use super::tree::remove_tree;
+use super::removal::remove_tree;
+use super::walk::{self, Identity, Walk, open_directory};
 use crate::accounts::{Databases, Policy, Space, User, UserRecord};
 use crate::host::TargetRoot;
 use crate::plan::op::{AccountChange, HomeAct, UserAct};
@@ -9,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
@@ -96,7 +97,7 @@ fn fill_home(
     let home = open_directory(above, name)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     match root.open_at(&policy.skeleton(), flags, Mode::empty()) {
-        Ok(skeleton) => copy_tree(&skeleton, &home, user).context("cannot copy the skeleton")?,
+        Ok(skeleton) => copy_tree(skeleton, &home, user).context("cannot copy the skeleton")?,
         Err(Errno::ENOENT) => {}
         Err(error) => return Err(error).context("cannot open the skeleton"),
     }
@@ -104,47 +105,74 @@ fn fill_home(
     Ok(fchmod(&home, Mode::from_bits_truncate(policy.home_mode()))?)
 }
 
-fn copy_tree(from: &OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {
-    for name in super::tree::names(from)? {
-        let name = name.as_c_str();
-        let Some(stat) = stat(from, name)? else {
-            continue;
-        };
-        let mode = Mode::from_bits_truncate(stat.st_mode & 0o7777);
-        match kind(&stat) {
-            SFlag::S_IFDIR => {
-                mkdirat(to, name, Mode::S_IRWXU)?;
-                let below = open_directory(to, name)?;
-                copy_tree(&open_directory(from, name)?, &below, user)?;
-                own(&below, user.uid, user.gid)?;
-                fchmod(&below, mode)?;
-            }
-            SFlag::S_IFREG => copy_file(from, to, name, mode, user)?,
-            SFlag::S_IFLNK => {
-                let target = readlinkat(from, name)?;
-                symlinkat(target.as_os_str(), to, name)?;
-                own_link(to, name, user.uid, user.gid)?;
-            }
-            _ => {}
+/// Copies what is in a directory to another one, which is not copied itself should it be in there.
+fn copy_tree(from: OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {
+    let top = walk::identity(to)?;
+    let mut from = Walk::of(from)?;
+    let mut to = Walk::of(to.try_clone()?)?;
+    loop {
+        if let Some(name) = from.next_name() {
+            copy_node(&mut from, &mut to, name, user, top)?;
+        } else if from.is_at_top() {
+            return Ok(());
+        } else {
+            let mode = fstat(from.here())?.st_mode & 0o7777;
+            own(to.here(), user.uid, user.gid)?;
+            fchmod(to.here(), Mode::from_bits_truncate(mode))?;
+            from.leave()?;
+            to.leave()?;
         }
+    }
+}
+
+fn copy_node(
+    from: &mut Walk,
+    to: &mut Walk,
+    name: CString,
+    user: &UserRecord,
+    top: Identity,
+) -> anyhow::Result<()> {
+    let Some(stat) = stat(from.here(), name.as_c_str())? else {
+        return Ok(());
+    };
+    match kind(&stat) {
+        SFlag::S_IFDIR => {
+            let directory = open_directory(from.here(), name.as_c_str())?;
+            if walk::identity(&directory)? == top {
+                return Ok(());
+            }
+            mkdirat(to.here(), name.as_c_str(), Mode::S_IRWXU)?;
+            let copy = open_directory(to.here(), name.as_c_str())?;
+            to.enter(name.clone(), copy)?;
+            from.enter(name, directory)?;
+        }
+        SFlag::S_IFREG => copy_file(from.here(), to.here(), &name, user)?,
+        SFlag::S_IFLNK => {
+            let target = readlinkat(from.here(), name.as_c_str())?;
+            symlinkat(target.as_os_str(), to.here(), name.as_c_str())?;
+            own_node(to.here(), &name, |_| (user.uid, user.gid))?;
+        }
+        _ => {}
     }
     Ok(())
 }
 
-fn copy_file(
-    from: &OwnedFd,
-    to: &OwnedFd,
-    name: &CStr,
-    mode: Mode,
-    user: &UserRecord,
-) -> anyhow::Result<()> {
-    let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, user: &UserRecord) -> anyhow::Result<()> {
+    let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let create = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let mut source = File::from(openat(from, name, read, Mode::empty())?);
+    let source = openat(from, name, read, Mode::empty())?;
+    let stat = fstat(&source)?;
+    ensure!(
+        kind(&stat) == SFlag::S_IFREG,
+        "{name:?} was replaced in the meantime"
+    );
     let mut copy = File::from(openat(to, name, create, Mode::S_IRUSR | Mode::S_IWUSR)?);
-    std::io::copy(&mut source, &mut copy)?;
+    std::io::copy(&mut File::from(source), &mut copy)?;
     own(&copy, user.uid, user.gid)?;
-    Ok(fchmod(&copy, mode)?)
+    Ok(fchmod(
+        &copy,
+        Mode::from_bits_truncate(stat.st_mode & 0o7777),
+    )?)
 }
 
 fn move_home(root: &TargetRoot, from: &str, place: &str) -> anyhow::Result<()> {
@@ -177,31 +205,59 @@ fn hand_over_home(
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let home = root.open_at(place, flags, Mode::empty())?;
-    hand_over(&home, before, after)?;
-    let stat = fstat(&home)?;
     let swap = |id, old, new| if id == old { new } else { id };
-    let uid = swap(stat.st_uid, before.uid, after.uid);
-    let gid = swap(stat.st_gid, before.gid, after.gid);
-    Ok(own(&home, uid, gid)?)
+    let owners = |stat: &FileStat| {
+        let uid = swap(stat.st_uid, before.uid, after.uid);
+        (uid, swap(stat.st_gid, before.gid, after.gid))
+    };
+    hand_over(home, owners)
 }
 
-fn hand_over(directory: &OwnedFd, before: &User, after: &UserRecord) -> anyhow::Result<()> {
-    for name in super::tree::names(directory)? {
-        let name = name.as_c_str();
-        let Some(stat) = stat(directory, name)? else {
+/// Gives everything in a directory new owners, and then the directory itself.
+fn hand_over(home: OwnedFd, owners: impl Fn(&FileStat) -> (u32, u32)) -> anyhow::Result<()> {
+    let mut walk = Walk::of(home)?;
+    loop {
+        if let Some(name) = walk.next_name() {
+            let is_directory = stat(walk.here(), name.as_c_str())?
+                .is_some_and(|stat| kind(&stat) == SFlag::S_IFDIR);
+            if is_directory {
+                let directory = open_directory(walk.here(), name.as_c_str())?;
+                walk.enter(name, directory)?;
+            } else {
+                own_node(walk.here(), &name, &owners)?;
+            }
             continue;
-        };
-        if kind(&stat) == SFlag::S_IFDIR {
-            hand_over(&open_directory(directory, name)?, before, after)?;
         }
-        let swap = |id, old, new| if id == old { new } else { id };
-        let uid = swap(stat.st_uid, before.uid, after.uid);
-        let gid = swap(stat.st_gid, before.gid, after.gid);
+        let stat = fstat(walk.here())?;
+        let (uid, gid) = owners(&stat);
         if (uid, gid) != (stat.st_uid, stat.st_gid) {
-            own_link(directory, name, uid, gid)?;
+            own(walk.here(), uid, gid)?;
+        }
+        if walk.leave()?.is_none() {
+            return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Gives a node other than a directory new owners, as far as they are new. It is opened before it is looked at: the
+/// owner of the directory may put another name of a foreign file in its place.
+fn own_node(
+    directory: &OwnedFd,
+    name: &CStr,
+    owners: impl Fn(&FileStat) -> (u32, u32),
+) -> anyhow::Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let node = match openat(directory, name, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        other => other?,
+    };
+    let stat = fstat(&node)?;
+    let (uid, gid) = owners(&stat);
+    if (uid, gid) == (stat.st_uid, stat.st_gid) {
+        return Ok(());
+    }
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+    Ok(fchownat(&node, "", uid, gid, AtFlags::AT_EMPTY_PATH)?)
 }
 
 /// Removes a home that is still the user's.
@@ -250,9 +306,15 @@ fn remove_mail(name: &str, user: &UserRecord, policy: &Policy, root: &TargetRoot
 /// Gives the mail of a user to the new number; nothing depends on it.
 fn hand_over_mail(before: &User, after: &UserRecord, policy: &Policy, root: &TargetRoot) {
     let name = before.name.as_str();
-    if let Some(spool) = spool_with_mail(name, before.uid, policy, root) {
-        let uid = Some(Uid::from_raw(after.uid));
-        let _ = fchownat(&spool, name, uid, None, AtFlags::AT_SYMLINK_NOFOLLOW);
+    if let (Some(spool), Ok(name)) = (
+        spool_with_mail(name, before.uid, policy, root),
+        CString::new(name),
+    ) {
+        let owners = |stat: &FileStat| match stat.st_uid == before.uid {
+            true => (after.uid, stat.st_gid),
+            false => (stat.st_uid, stat.st_gid),
+        };
+        let _ = own_node(&spool, &name, owners);
     }
 }
 
@@ -264,22 +326,6 @@ fn spool_with_mail(name: &str, uid: u32, policy: &Policy, root: &TargetRoot) -> 
     let mail = stat(&spool, name).ok().flatten()?;
     let is_theirs = mail.st_uid == uid && kind(&mail) == SFlag::S_IFREG;
     is_theirs.then_some(spool)
-}
-
-fn own_link(directory: &OwnedFd, name: &CStr, uid: u32, gid: u32) -> nix::Result<()> {
-    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    fchownat(
-        directory,
-        name,
-        Some(uid),
-        Some(gid),
-        AtFlags::AT_SYMLINK_NOFOLLOW,
-    )
-}
-
-fn open_directory<P: nix::NixPath + ?Sized>(above: &OwnedFd, name: &P) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(above, name, flags, Mode::empty())
 }
 
 fn stat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {

@@ -17,11 +17,15 @@ pub mod tree;
 pub mod unfinished;
 pub mod units;
 
+mod copies;
 mod databases;
 mod dispatch;
 mod homes;
+mod removal;
 mod stage;
+mod walk;
 
+pub use copies::Copies;
 pub use dispatch::execute;
 
 use crate::fetch::{FetchEvents, Fetcher};
@@ -86,6 +90,8 @@ pub struct Context<'a> {
     pub events: &'a (dyn FetchEvents + Sync),
     /// Collects the keys of encrypted volumes.
     pub keys: &'a Keys,
+    /// Remembers files that others are copied from.
+    pub copies: Copies,
 }
 
 /// What an operation did.

@@ -162,6 +162,7 @@ mod tests {
             devices: &devices,
             fetcher: &Fetcher::default(),
             events: &crate::fetch::Silent,
+            copies: crate::execute::Copies::default(),
         };
         for act in acts {
             write_table(act, &context)?;

@@ -4,8 +4,10 @@
 //! the target, and never follows the last component. A node appears under its final name complete:
 //! content, owner and mode are set before.
 
+use super::copies::{self, Digesting};
+use super::removal::remove_tree;
 use super::stage::Stage;
-use super::{Context, Done, luks};
+use super::{Context, Done, luks, walk};
 use crate::accounts::Space;
 use crate::host::accounts::Lookup;
 use crate::plan::op::{
@@ -15,7 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, linkat, symlinkat};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,7 +41,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
         Base::Present => copy_present(&directory, name, stage.file())
             .with_context(|| format!("cannot read {} to append to it", act.path))?,
     };
-    let bytes = write_parts(&act.parts, stage.file(), context)
+    let bytes = write_parts(act, stage.file(), context)
         .with_context(|| format!("cannot write {}", act.path))?;
     permissions
         .apply_to_new(stage.file(), base.as_ref())
@@ -53,19 +55,34 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     })
 }
 
-fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow::Result<u64> {
+fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Result<u64> {
     let mut bytes = 0;
-    for part in parts {
+    for part in &act.parts {
         bytes += match part {
             Content::Text { text, .. } => {
                 file.write_all(text.as_bytes())?;
                 text.len() as u64
             }
+            Content::Fetched {
+                resource,
+                is_copied: true,
+                ..
+            } => {
+                let mut sink = Digesting::new(file);
+                let bytes = context.fetcher.copy(resource, &mut sink, context.events)?;
+                context.copies.keep(&act.path, sink.digest());
+                bytes
+            }
             Content::Fetched { resource, .. } => {
                 context.fetcher.copy(resource, file, context.events)?
             }
-            Content::Copied { path } => copy_written(path, file, context)
-                .with_context(|| format!("cannot copy {path}, which has the same content"))?,
+            Content::Copied { path, resource } => match copies::copy(path, file, context)
+                .with_context(|| format!("cannot copy {path}, which has the same content"))?
+            {
+                Some(bytes) => bytes,
+                // Somebody changed that file since.
+                None => context.fetcher.copy(resource, file, context.events)?,
+            },
             Content::VolumeKey { volume } => {
                 let key = context.keys.of(volume);
                 let key = key.with_context(|| format!("there is no key of volume {volume}"))?;
@@ -80,13 +97,6 @@ fn write_parts(parts: &[Content], file: &mut File, context: &Context) -> anyhow:
         };
     }
     Ok(bytes)
-}
-
-/// Copies a file of the target that was written before.
-fn copy_written(path: &str, to: &mut File, context: &Context) -> anyhow::Result<u64> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
-    let written = context.root.open_at(path, flags, Mode::empty())?;
-    Ok(std::io::copy(&mut File::from(written), to)?)
 }
 
 /// Copies what is there now, so that appending is as atomic as replacing: a run killed half-way
@@ -107,14 +117,20 @@ fn copy_present(
     Ok(Some(stat))
 }
 
+/// Corrects owner and mode of a file. One with other names is replaced by a copy: those names are not the config's
+/// business, and whoever can make a link to a file in the directory could otherwise get it changed.
 fn correct_file(directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
-    ensure!(
-        kind(&fstat(&file)?) == SFlag::S_IFREG,
-        "it is not a regular file"
-    );
-    Ok(permissions.apply(&file)?)
+    let stat = fstat(&file)?;
+    ensure!(kind(&stat) == SFlag::S_IFREG, "it is not a regular file");
+    if stat.st_nlink <= 1 {
+        return Ok(permissions.apply(&file)?);
+    }
+    let mut stage = Stage::new(directory, name)?;
+    std::io::copy(&mut File::from(file), stage.file())?;
+    permissions.apply_to_new(stage.file(), Some(&stat))?;
+    stage.publish(true)
 }
 
 /// Makes a directory, or corrects its owner and mode.
@@ -129,14 +145,28 @@ pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> 
     if made {
         permissions.mode = permissions.mode.or(Some(NEW_DIRECTORY_MODE));
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(&above, name, flags, Mode::empty())
-        .and_then(|directory| permissions.apply(&directory))
+    own_directory(&above, name, permissions, made)
         .with_context(|| format!("cannot set owner and mode of directory {}", act.path))?;
     Ok(Done {
         made,
         ..Done::default()
     })
+}
+
+/// Sets owner and mode of a directory. What is given away must be what was made.
+fn own_directory(
+    above: &OwnedFd,
+    name: &str,
+    permissions: Resolved,
+    made: bool,
+) -> anyhow::Result<()> {
+    let directory = walk::open_directory(above, name)?;
+    if made && (permissions.uid.is_some() || permissions.gid.is_some()) {
+        let stat = fstat(&directory)?;
+        let is_new = stat.st_uid == geteuid().as_raw() && stat.st_nlink <= 2;
+        ensure!(is_new, "something else appeared there");
+    }
+    Ok(permissions.apply(&directory)?)
 }
 
 /// False if it was there.
@@ -197,67 +227,15 @@ pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
     Ok(Done::default())
 }
 
-/// Removes a node and everything below it, without following links. Other file systems mounted
-/// below keep their content.
+/// Removes a node and everything below it, without following links.
+///
+/// # Errors
+/// It is the root of the target, or a file system is mounted below it.
 pub fn remove(act: &Remove, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     ensure!(name != ".", "cannot remove the root of the target");
     remove_tree(&directory, name).with_context(|| format!("cannot remove {}", act.path))?;
     Ok(Done::default())
-}
-
-/// Removes `name` in `directory` recursively; absence is fine.
-pub(super) fn remove_tree(directory: &OwnedFd, name: &str) -> anyhow::Result<()> {
-    let Some(stat) = lstat(directory, name)? else {
-        return Ok(());
-    };
-    if kind(&stat) != SFlag::S_IFDIR {
-        return gone(unlinkat(directory, name, UnlinkatFlags::NoRemoveDir));
-    }
-    empty_directory(directory, name, stat.st_dev)?;
-    match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
-        // A mount point: emptied, as far as it may be, and kept.
-        Err(Errno::EBUSY) => Ok(()),
-        other => gone(other),
-    }
-}
-
-fn empty_directory(above: &OwnedFd, name: &str, device: u64) -> anyhow::Result<()> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let directory = openat(above, name, flags, Mode::empty())?;
-    let names = names(&directory)?;
-    for name in names {
-        let name = name.as_c_str();
-        let Some(stat) = lstat(&directory, name)? else {
-            continue;
-        };
-        if kind(&stat) != SFlag::S_IFDIR {
-            gone(unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir))?;
-        } else if stat.st_dev == device {
-            let text = name.to_str().context("a directory name is not UTF-8")?;
-            remove_tree(&directory, text)?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn names(directory: &OwnedFd) -> nix::Result<Vec<std::ffi::CString>> {
-    let mut stream = nix::dir::Dir::from_fd(directory.try_clone().map_err(|_| Errno::EMFILE)?)?;
-    let mut names = Vec::new();
-    for entry in stream.iter() {
-        let name = entry?.file_name().to_owned();
-        if name.as_c_str() != c"." && name.as_c_str() != c".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-fn gone(result: nix::Result<()>) -> anyhow::Result<()> {
-    match result {
-        Err(Errno::ENOENT) => Ok(()),
-        other => Ok(other?),
-    }
 }
 
 fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p str)> {
@@ -337,12 +315,12 @@ impl Resolved {
         if self.uid.is_none() && self.gid.is_none() {
             return Ok(());
         }
-        fchownat(
-            directory,
-            name,
-            self.uid,
-            self.gid,
-            AtFlags::AT_SYMLINK_NOFOLLOW,
-        )
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let link = openat(directory, name, flags, Mode::empty())?;
+        // Not another name of some file that was put there meanwhile.
+        if kind(&fstat(&link)?) != SFlag::S_IFLNK {
+            return Err(Errno::EEXIST);
+        }
+        fchownat(&link, "", self.uid, self.gid, AtFlags::AT_EMPTY_PATH)
     }
 }

@@ -135,7 +135,7 @@ fn read_paths(operation: &Operation) -> Vec<String> {
         return Vec::new();
     };
     let copied = act.parts.iter().filter_map(|part| match part {
-        Content::Copied { path } => Some(path.clone()),
+        Content::Copied { path, .. } => Some(path.clone()),
         _ => None,
     });
     copied.collect()

@@ -16,6 +16,7 @@ impl Content {
         Content::Fetched {
             resource: Box::new(resource.clone()),
             url: display_url(resource.source.as_deref().unwrap_or_default()),
+            is_copied: false,
         }
     }
 }

@@ -566,11 +566,17 @@ pub enum Content {
         resource: Box<Fetchable>,
         /// URL for people; `data:` without its body.
         url: String,
+        /// True if other files are copied from the file.
+        #[serde(skip)]
+        is_copied: bool,
     },
     /// The content of a file that this plan writes before: it was to be fetched from the same place.
     Copied {
         /// The file.
         path: String,
+        /// What to fetch should somebody have changed that file since it was written.
+        #[serde(skip)]
+        resource: Box<Fetchable>,
     },
     /// The key of an encrypted volume, which the run that makes the volume has.
     VolumeKey {

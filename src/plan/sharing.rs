@@ -7,21 +7,50 @@ use std::collections::HashMap;
 
 /// Lets every file that wants what another one consists of copy that.
 pub fn plan(draft: &mut Draft<'_>) {
-    let mut holders: HashMap<String, String> = HashMap::new();
-    for operation in &mut draft.operations {
+    let mut holders: HashMap<String, Holder> = HashMap::new();
+    for (index, operation) in draft.operations.iter_mut().enumerate() {
         let OpKind::File(act) = &mut operation.kind else {
             continue;
         };
         for part in &mut act.parts {
-            if let Some(holder) = fetched(part).and_then(|key| holders.get(&key)) {
-                operation.claims.push(Claim::use_path(holder));
+            let holder = fetched(part).and_then(|key| holders.get_mut(&key));
+            if let (Some(holder), Content::Fetched { resource, .. }) = (holder, &*part) {
+                operation.claims.push(Claim::use_path(&holder.path));
+                holder.is_copied = true;
                 *part = Content::Copied {
-                    path: holder.clone(),
+                    path: holder.path.clone(),
+                    resource: resource.clone(),
                 };
             }
         }
         if let Some(key) = sole(act).and_then(fetched) {
-            holders.insert(key, act.path.clone());
+            let path = act.path.clone();
+            let holder = Holder {
+                path,
+                index,
+                is_copied: false,
+            };
+            holders.insert(key, holder);
+        }
+    }
+    for holder in holders.values().filter(|holder| holder.is_copied) {
+        mark(&mut draft.operations[holder.index].kind);
+    }
+}
+
+/// A file that others can be copied from.
+struct Holder {
+    path: String,
+    /// Of its operation.
+    index: usize,
+    is_copied: bool,
+}
+
+fn mark(kind: &mut OpKind) {
+    let OpKind::File(act) = kind else { return };
+    for part in &mut act.parts {
+        if let Content::Fetched { is_copied, .. } = part {
+            *is_copied = true;
         }
     }
 }

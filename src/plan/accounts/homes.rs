@@ -71,6 +71,7 @@ impl Planner<'_, '_> {
             _ if self.follows_ids(before, after, &place) => HomeAct::HandOver { place },
             _ => HomeAct::Leave,
         };
+        self.check_skeleton(&act)?;
         match &act {
             HomeAct::Move { from, place } => {
                 claims.extend(self.home_claims(place));
@@ -80,6 +81,22 @@ impl Planner<'_, '_> {
             _ => {}
         }
         Ok((act, claims))
+    }
+
+    /// Refuses to make a home below the directory that its content is copied from.
+    pub(super) fn check_skeleton(&self, act: &HomeAct) -> Result<(), Refused> {
+        let HomeAct::Make { place } = act else {
+            return Ok(());
+        };
+        let skeleton = clean(&self.draft.accounts.databases.policy.skeleton());
+        let skeleton = self.place(&skeleton).unwrap_or(skeleton);
+        if !is_at_or_below(place, &skeleton) {
+            return Ok(());
+        }
+        let cause =
+            format!("{place} is below {skeleton}, the skeleton that new homes are copied from");
+        let remedy = "set SKEL in /etc/default/useradd of the target to another directory, or give another homeDir";
+        Err(home_refused(cause, remedy))
     }
 
     /// True if a home that is no longer the user's is to be renamed.

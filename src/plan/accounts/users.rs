@@ -76,6 +76,11 @@ impl Planner<'_, '_> {
                 return refuse_path(self.draft, &result.home, &cause, origin.clone());
             }
         };
+        if let Err(why) = self.check_skeleton(&home_act) {
+            self.give_up(wish);
+            let object = format!("home of user {}", wish.name);
+            return self.refuse("cannot make", object, why, origin.clone());
+        }
         let kind = OpKind::User(UserAct {
             adopts: self.adopts(wish, &result.home),
             home_act,

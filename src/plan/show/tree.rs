@@ -138,7 +138,7 @@ fn content_text(content: &Content) -> String {
     match content {
         Content::Text { bytes, .. } => format!("{} of text", human(*bytes)),
         Content::Fetched { url, .. } => url.clone(),
-        Content::Copied { path } => format!("the same as {path}"),
+        Content::Copied { path, .. } => format!("the same as {path}"),
         Content::VolumeKey { volume } => format!("the key of volume {volume}"),
         Content::VolumeUuid { device } => format!("the UUID of the volume on {device}"),
     }

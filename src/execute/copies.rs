@@ -1,0 +1,114 @@
+//! Files with the same content: fetched once, copied for the others.
+//!
+//! A file that was written belongs to whom the config says, who may change it at once. So what is copied is compared
+//! with what was written.
+
+use super::Context;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::sync::{Mutex, PoisonError};
+
+type Sum = [u8; 32];
+
+/// Digests of the files that others are copied from, by path.
+#[derive(Debug, Default)]
+pub struct Copies(Mutex<HashMap<String, Sum>>);
+
+impl Copies {
+    pub(super) fn keep(&self, path: &str, sum: Sum) {
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.insert(path.to_owned(), sum);
+    }
+
+    fn of(&self, path: &str) -> Option<Sum> {
+        let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sums.get(path).copied()
+    }
+}
+
+/// Passes bytes on and computes their digest.
+pub(super) struct Digesting<'f> {
+    file: &'f mut File,
+    sum: Sha256,
+}
+
+impl<'f> Digesting<'f> {
+    pub(super) fn new(file: &'f mut File) -> Self {
+        Self {
+            file,
+            sum: Sha256::new(),
+        }
+    }
+
+    pub(super) fn digest(self) -> Sum {
+        self.sum.finalize().into()
+    }
+}
+
+impl Write for Digesting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.sum.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Appends the content of a file of the target that was written before. `None`, and nothing appended, if that is not
+/// there any more.
+pub(super) fn copy(path: &str, to: &mut File, context: &Context) -> anyhow::Result<Option<u64>> {
+    let Some(sum) = context.copies.of(path) else {
+        return Ok(None);
+    };
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let Ok(written) = context.root.open_at(path, flags, Mode::empty()) else {
+        return Ok(None);
+    };
+    let written = File::from(written);
+    if !written.metadata()?.is_file() {
+        return Ok(None);
+    }
+    copy_if_same(written, to, sum)
+}
+
+fn copy_if_same(mut from: File, to: &mut File, sum: Sum) -> anyhow::Result<Option<u64>> {
+    let start = to.stream_position()?;
+    let mut sink = Digesting::new(to);
+    let bytes = io::copy(&mut from, &mut sink)?;
+    if sink.digest() == sum {
+        return Ok(Some(bytes));
+    }
+    to.set_len(start)?;
+    to.seek(io::SeekFrom::Start(start))?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn nothing_is_left_of_a_copy_that_is_not_the_same() {
+        let mut to = tempfile::tempfile().expect("a file");
+        to.write_all(b"before ").expect("written");
+        for (content, want) in [("EVIL", None), ("good", Some(4))] {
+            let mut from = tempfile::tempfile().expect("a file");
+            from.write_all(content.as_bytes()).expect("written");
+            from.rewind().expect("rewound");
+            let sum = Sha256::digest("good").into();
+            assert_eq!(copy_if_same(from, &mut to, sum).expect("copied"), want);
+        }
+        let mut text = String::new();
+        to.rewind().expect("rewound");
+        to.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "before good");
+    }
+}
