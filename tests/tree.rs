@@ -169,6 +169,7 @@ impl Target {
         let keys = execute::Keys::default();
         let context = Context {
             keys: &keys,
+            copies: execute::Copies::default(),
             root: &root,
             devices: &devices,
             fetcher: &fetcher,
