@@ -4,6 +4,8 @@
 
 #[path = "tree/accounts.rs"]
 mod accounts;
+#[path = "tree/foreseen.rs"]
+mod foreseen;
 #[path = "tree/nodes.rs"]
 mod nodes;
 #[path = "tree/shadow.rs"]

@@ -86,11 +86,16 @@ impl<'p> Immutable<'p> {
         must("chattr", &["+i", &path.display().to_string()]);
         Self(path)
     }
+
+    fn append_only(path: &'p Path) -> Self {
+        must("chattr", &["+a", &path.display().to_string()]);
+        Self(path)
+    }
 }
 
 impl Drop for Immutable<'_> {
     fn drop(&mut self) {
-        must("chattr", &["-i", &self.0.display().to_string()]);
+        must("chattr", &["-ia", &self.0.display().to_string()]);
     }
 }
 
@@ -135,6 +140,62 @@ fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
         scene.refused(&[target, "mounted"], 0, "is read only");
     }
     scene.refused(&["--target", "nowhere"], 0, "it is not a directory");
+}
+
+#[test]
+fn nodes_that_can_neither_be_replaced_nor_linked() {
+    let scene = Scene::new();
+    let (path, target) = (scene.path("root/etc/a"), ["--root", "root"]);
+    fs::write(&path, "other").expect("a file");
+    scene.config(file(true));
+    {
+        let _kept = Immutable::append_only(&path);
+        scene.refused(&target, 0, "/etc/a of the target is append-only");
+    }
+    {
+        let other = path.display().to_string();
+        let source = scene.path("source");
+        fs::write(&source, "bound").expect("a file");
+        let _bound = Mounted::new(&["--bind", &source.display().to_string(), &other]);
+        scene.refused(&target, 0, "something is mounted at /etc/a");
+    }
+    scene.config(json!({"links": [{"path": "/etc/l", "target": "/etc/a", "hard": true}]}));
+    {
+        let _kept = Immutable::new(&path);
+        scene.refused(&target, 0, "/etc/a of the target is immutable");
+    }
+    scene.accepted(&target, 0);
+}
+
+#[test]
+fn file_systems_of_the_kernel_take_no_files() {
+    let scene = Scene::new();
+    let at = scene.path("root/proc");
+    fs::create_dir(&at).expect("a directory");
+    scene.config(json!({"files": [{"path": "/proc/new"}]}));
+    let _mounted = Mounted::new(&["-t", "proc", "proc", &at.display().to_string()]);
+    for command in ["plan", "apply"] {
+        let (code, told) = scene.run(command, &["--root", "root"], 0);
+        assert_eq!(code, REFUSED, "{command}: {told}");
+        assert!(told.contains("takes no new entries"), "{told}");
+    }
+    // It is neither walked nor removed.
+    scene.config(json!({"directories": [{"path": "/proc", "overwrite": true}]}));
+    let (code, told) = scene.run("plan", &["--root", "root"], 0);
+    assert_eq!(code, REFUSED, "{told}");
+}
+
+#[test]
+fn a_file_system_that_the_config_mounts_read_only() {
+    let scene = Scene::new();
+    for (options, code) in [(json!(["ro"]), REFUSED), (json!(["ro", "rw"]), CHANGES)] {
+        scene.config(json!({
+            "filesystems": [{"device": "/dev/vda", "format": "ext4", "path": "/", "mountOptions": options}],
+            "files": [{"path": "/etc/a"}],
+        }));
+        let (found, told) = scene.run("plan", &["--image", "/dev/vda=disk.img,size=64M"], 0);
+        assert_eq!(found, code, "{told}");
+    }
 }
 
 #[test]

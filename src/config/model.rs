@@ -253,22 +253,36 @@ pub struct Storage {
     pub raid: Vec<Raid>,
 }
 
+/// What an entry puts at its path, as far as other paths lead through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirection<'a> {
+    /// A symbolic link with this target.
+    Link(&'a str),
+    /// A directory that takes the place of whatever is there.
+    Directory,
+    /// A file, or another name of one, that takes the place of whatever is there.
+    File,
+}
+
 impl Storage {
-    /// Nodes that change where paths below them lead: symbolic links (path, target), and directories
-    /// that take the place of whatever is there (path, `None`).
-    pub fn redirections(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+    /// Entries that change where paths below them lead, by their paths.
+    pub fn redirections(&self) -> impl Iterator<Item = (&str, Redirection<'_>)> {
+        let files = self.files.iter().filter(|f| f.overwrite == Some(true));
+        let files = files.map(|f| f.path.as_str());
+        let hard_links = self.links.iter().filter(|l| l.hard == Some(true));
+        let hard_links = hard_links.filter(|l| l.overwrite == Some(true));
+        let files = files.chain(hard_links.map(|l| l.path.as_str()));
         let directories = self
             .directories
             .iter()
             .filter(|d| d.overwrite == Some(true));
         let links = self.links.iter().filter(|l| l.hard != Some(true));
         directories
-            .map(|d| (d.path.as_str(), None))
+            .map(|d| (d.path.as_str(), Redirection::Directory))
+            .chain(files.map(|path| (path, Redirection::File)))
             .chain(links.map(|l| {
-                (
-                    l.path.as_str(),
-                    Some(l.target.as_deref().unwrap_or_default()),
-                )
+                let target = l.target.as_deref().unwrap_or_default();
+                (l.path.as_str(), Redirection::Link(target))
             }))
     }
 }

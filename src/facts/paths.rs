@@ -4,11 +4,17 @@
 //! observation looks at the machine, planning at the facts. All paths are absolute, clean, and mean
 //! places inside the target; `..` never climbs above it.
 
+use crate::config::model::Redirection;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
 const MAX_LINKS: usize = 40;
+
+/// The longest name that a directory entry may have, in bytes (NAME_MAX).
+const MAX_NAME: usize = 255;
+/// The longest path that a system call takes, in bytes (PATH_MAX without the final zero).
+pub const MAX_PATH: usize = 4095;
 
 /// What a look at one path found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,15 @@ pub enum ResolveError {
         /// The missing directory.
         at: String,
     },
+    /// A component is longer than a directory entry may be.
+    #[error("the name {name:?} has {} bytes, more than the {MAX_NAME} that a name may have", name.len())]
+    NameTooLong {
+        /// The component.
+        name: String,
+    },
+    /// The whole is longer than a system call takes.
+    #[error("the path has more than {MAX_PATH} bytes")]
+    PathTooLong,
     /// Something on the way is no directory.
     #[error("{at} is not a directory")]
     NotADirectory {
@@ -150,7 +165,7 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
 /// Components that do not exist stay as written; whoever writes below them makes them as directories.
 ///
 /// # Errors
-/// A loop of links, something on the way that is no directory, or whatever `look` fails with.
+/// A loop of links, something on the way that is no directory, a name that is too long, or whatever `look` fails with.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
     mut look: impl FnMut(&str) -> Result<Seen, E>,
@@ -172,6 +187,12 @@ pub fn resolve<E: From<ResolveError>>(
             continue;
         }
         let at = child(&here, &part);
+        if part.len() > MAX_NAME {
+            return Err(ResolveError::NameTooLong { name: part }.into());
+        }
+        if at.len() > MAX_PATH {
+            return Err(ResolveError::PathTooLong.into());
+        }
         if todo.is_empty() {
             return Ok(at);
         }
@@ -209,26 +230,30 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Places the wishes, outermost first: paths as written, with the target of a link or `None`
-    /// for a directory that replaces what is there.
+    /// Places the wishes, outermost first, by their paths as written.
     pub fn place<'w, E: From<ResolveError>>(
-        wishes: impl Iterator<Item = (&'w str, Option<&'w str>)>,
+        wishes: impl Iterator<Item = (&'w str, Redirection<'w>)>,
         mut look: impl FnMut(&str) -> Result<Seen, E>,
     ) -> Self {
         let mut wishes: Vec<_> = wishes.collect();
         wishes.sort_by_key(|(path, _)| depth(path));
         let mut overlay = Overlay::default();
-        for (path, target) in wishes {
+        for (path, wish) in wishes {
             // A path that cannot be resolved is reported when its entry is planned.
             let Ok(place) = resolve(path, |at| overlay.look(at, &mut look)) else {
                 continue;
             };
-            let seen = match target {
-                Some(target) => Seen::Link(target.into()),
-                None => {
+            let seen = match wish {
+                Redirection::Link(target) => Seen::Link(target.into()),
+                Redirection::Directory => {
                     overlay.emptied.insert(place.clone());
                     Seen::Directory
                 }
+                Redirection::File => match overlay.look(&place, &mut look) {
+                    Ok(Seen::Link(_) | Seen::Directory) => Seen::Other,
+                    // Nothing leads through it now.
+                    _ => continue,
+                },
             };
             overlay.places.insert(place, seen);
         }
@@ -304,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn names_and_paths_longer_than_the_kernel_takes_are_refused() {
+        let longest = format!("/usr/{}", "n".repeat(255));
+        assert_eq!(resolve(&longest, tree), Ok(longest.clone()));
+        let name = "n".repeat(256);
+        let error = ResolveError::NameTooLong { name: name.clone() };
+        assert_eq!(resolve(&format!("/usr/{name}/x"), tree), Err(error));
+        let deep = "/dddddddd".repeat(500);
+        assert_eq!(resolve(&deep, tree), Err(ResolveError::PathTooLong));
+    }
+
+    #[test]
     fn links_are_followed_inside_the_root_as_a_chroot_does() {
         for (path, want) in [("/up/x", "/data/x"), ("/host/x", "/home/me/outside/x")] {
             assert_eq!(resolve(path, tree), Ok(want.to_owned()), "{path}");
@@ -319,7 +355,10 @@ mod tests {
 
     #[test]
     fn planned_links_are_followed() {
-        let wishes = [("/log/deep", Some("/data/deep")), ("/log", Some("lib/log"))];
+        let wishes = [
+            ("/log/deep", Redirection::Link("/data/deep")),
+            ("/log", Redirection::Link("lib/log")),
+        ];
         let overlay = Overlay::place(wishes.into_iter(), tree);
         let resolve = |path| resolve(path, |at| overlay.look(at, tree));
         assert_eq!(resolve("/log/a"), Ok("/usr/lib/log/a".into()));
@@ -327,8 +366,26 @@ mod tests {
     }
 
     #[test]
+    fn no_path_leads_through_a_file_that_replaces_a_link_or_a_directory() {
+        let resolve = |wish, path| {
+            let wishes = [(wish, Redirection::File)];
+            let overlay = Overlay::place(wishes.into_iter(), tree);
+            resolve(path, |at| overlay.look(at, tree))
+        };
+        for (wish, path) in [
+            ("/lib", "/lib/x"),
+            ("/usr/share", "/chain/x"),
+            ("/data", "/up/x"),
+        ] {
+            let error = ResolveError::NotADirectory { at: wish.into() };
+            assert_eq!(resolve(wish, path), Err(error), "{path}");
+        }
+        assert_eq!(resolve("/new", "/new/x"), Ok("/new/x".into()));
+    }
+
+    #[test]
     fn what_an_emptied_directory_holds_is_not_seen() {
-        let overlay = Overlay::place([("/lib/emptied", None)].into_iter(), tree);
+        let overlay = Overlay::place([("/lib/emptied", Redirection::Directory)].into_iter(), tree);
         let look = |at: &str| match at {
             "/usr/lib/emptied/old" => Ok(Seen::Link("/data".into())),
             other => tree(other),

@@ -56,6 +56,11 @@ pub enum WriteBarrier {
     Permissions,
     /// The node has the attribute that makes it immutable (`chattr +i`).
     Immutable,
+    /// The directory shows what the kernel knows (proc, sysfs): nothing can be created in it.
+    Kernel,
+    /// The node has the attribute that lets it only grow (`chattr +a`): it is neither replaced nor linked, and of a
+    /// directory nothing is renamed or removed.
+    AppendOnly,
 }
 
 /// What `/etc/selinux/config` of the target says.

@@ -105,6 +105,12 @@ mod raw {
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_read!(block_size64, 0x12, 114, usize);
     nix::ioctl_read_bad!(sector_size, 0x1268, nix::libc::c_int);
+    // The request is numbered as if it were about a long (FS_IOC_GETFLAGS, linux/fs.h).
+    nix::ioctl_read_bad!(
+        inode_flags,
+        nix::request_code_read!(b'f', 1, size_of::<nix::libc::c_long>()),
+        nix::libc::c_int
+    );
     nix::ioctl_write_int_bad!(cdrom_drive_status, 0x5326);
 }
 
@@ -155,6 +161,16 @@ pub fn has_disc(device: &File) -> bool {
     // SAFETY: the request takes a number and gives one; the descriptor is open for the whole call.
     let status = unsafe { raw::cdrom_drive_status(device.as_raw_fd(), THIS_SLOT) };
     status == Ok(DISC_OK)
+}
+
+/// True for a file or directory with the attribute that lets it only grow (`FS_APPEND_FL`, linux/fs.h); false where
+/// the file system has no such attributes.
+pub fn is_append_only(node: &File) -> bool {
+    const APPEND: nix::libc::c_int = 0x20;
+    let mut flags = 0;
+    // SAFETY: the kernel writes one int into a live value.
+    let asked = unsafe { raw::inode_flags(node.as_raw_fd(), &mut flags) };
+    asked.is_ok() && flags & APPEND != 0
 }
 
 /// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs goes

@@ -3,10 +3,18 @@
 
 use crate::facts::NodeKind;
 use crate::facts::root::WriteBarrier;
+use crate::host::{TargetRoot, sys};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, FsType, PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{AccessFlags, faccessat};
+use std::fs::File;
 use std::os::fd::OwnedFd;
+
+/// Mark of a sysfs (linux/magic.h).
+const SYSFS_MAGIC: FsType = FsType(0x6265_6572);
 
 /// Asks about an open node. For other nodes than directories, permissions do not matter: they are replaced as entries
 /// of their directory.
@@ -17,6 +25,9 @@ pub(super) fn to_writing(node: &OwnedFd, kind: &NodeKind) -> Option<WriteBarrier
         // Nothing is ever written to them.
         NodeKind::Symlink { .. } | NodeKind::Other => return None,
     };
+    if matches!(kind, NodeKind::Directory { .. }) && is_of_kernel(node) {
+        return Some(WriteBarrier::Kernel);
+    }
     let flags = AtFlags::AT_EACCESS | AtFlags::AT_EMPTY_PATH;
     match (faccessat(node, "", wanted, flags), kind) {
         (Err(Errno::EPERM), _) => Some(WriteBarrier::Immutable),
@@ -25,4 +36,23 @@ pub(super) fn to_writing(node: &OwnedFd, kind: &NodeKind) -> Option<WriteBarrier
         // Old kernels cannot answer (ENOSYS, EINVAL).
         _ => None,
     }
+}
+
+fn is_of_kernel(node: &OwnedFd) -> bool {
+    fstatfs(node).is_ok_and(|stat| {
+        matches!(
+            stat.filesystem_type(),
+            PROC_SUPER_MAGIC | SYSFS_MAGIC | CGROUP2_SUPER_MAGIC
+        )
+    })
+}
+
+/// Asks whether a node may only grow, which the rights to write to it do not tell.
+pub(super) fn to_replacing(root: &TargetRoot, path: &str, kind: &NodeKind) -> Option<WriteBarrier> {
+    if !matches!(kind, NodeKind::Directory { .. } | NodeKind::File { .. }) {
+        return None;
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let node = File::from(root.open_at(path, flags, Mode::empty()).ok()?);
+    sys::is_append_only(&node).then_some(WriteBarrier::AppendOnly)
 }

@@ -93,7 +93,7 @@ pub fn observe(
     let wishes = look.wishes(config, &facts)?;
     facts.unfinished = super::unfinished::observe(root, &look.records())?;
     look.compare(&wishes, &facts, fetcher)?;
-    look.judge_overwritten(config, &wishes)?;
+    look.judge_overwritten(config, &wishes, &facts)?;
     facts.unwritable = std::mem::take(&mut look.unwritable);
     facts.nodes = look.into_nodes();
     Ok(facts)
@@ -203,6 +203,11 @@ impl<'r> Look<'r> {
         if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
             // The directory of the databases; they are not nodes that the config names.
             self.node(ACCOUNTS_DIRECTORY)?;
+            for database in File::ALL {
+                if let Some(path) = self.resolve(database.path())? {
+                    self.node(&path)?;
+                }
+            }
         }
         // Where a missing shell would be, so that planning sees whether the config makes it.
         for shell in &facts.accounts.missing_shells {
@@ -329,7 +334,9 @@ impl<'r> Look<'r> {
         };
         let stat = fstat(&node)?;
         let kind = self.kind(path, &node, &stat)?;
-        if let Some(barrier) = barriers::to_writing(&node, &kind) {
+        let barrier = barriers::to_writing(&node, &kind)
+            .or_else(|| barriers::to_replacing(self.root, path, &kind));
+        if let Some(barrier) = barrier {
             self.unwritable.insert(path.to_owned(), barrier);
         }
         Ok(Some(NodeFacts {
@@ -412,7 +419,12 @@ impl<'r> Look<'r> {
     }
 
     /// Finds out which directories to overwrite hold nothing but what the config asks for.
-    fn judge_overwritten(&mut self, config: &Config, wishes: &Wishes<'_>) -> anyhow::Result<()> {
+    fn judge_overwritten(
+        &mut self,
+        config: &Config,
+        wishes: &Wishes<'_>,
+        facts: &RootFacts,
+    ) -> anyhow::Result<()> {
         let nodes: BTreeSet<&str> = wishes.keys().map(String::as_str).collect();
         let above = wishes.keys().flat_map(|path| paths::ancestors(path));
         let wanted = WantedPaths {
@@ -431,7 +443,12 @@ impl<'r> Look<'r> {
             let Some(Some(node)) = self.seen.get(&path) else {
                 continue;
             };
-            if matches!(node.kind, NodeKind::Directory { .. }) && self.holds_only(&path, &wanted)? {
+            // File systems of others that are mounted there, such as /proc, are neither removed nor walked.
+            let own: BTreeSet<&String> = self.view.mount_points.values().flatten().collect();
+            let mut others = facts.mounts.keys().filter(|point| !own.contains(point));
+            let has_mounts = others.any(|point| paths::is_at_or_below(point, &path));
+            let is_directory = matches!(node.kind, NodeKind::Directory { .. });
+            if is_directory && !has_mounts && self.holds_only(&path, &wanted)? {
                 self.mark_only_wanted(&path);
             }
         }
@@ -594,7 +611,11 @@ fn is_link(root: &TargetRoot, path: &str) -> bool {
 }
 
 fn alias_target(root: &TargetRoot, path: &str) -> nix::Result<Option<String>> {
-    let link = root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty())?;
+    let link = match root.open_at(path, OFlag::O_PATH | OFlag::O_NOFOLLOW, Mode::empty()) {
+        // A name that is not UTF-8 is not found again, and no unit has such a name.
+        Err(Errno::ENOENT) => return Ok(None),
+        other => other?,
+    };
     Ok(match readlinkat(&link, "") {
         Ok(target) if target != "/dev/null" => {
             let target = clean(&target.to_string_lossy());

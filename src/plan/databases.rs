@@ -5,28 +5,36 @@
 
 use super::paths::Ground;
 use super::{Draft, Refusal};
-use crate::config::model::{Config, File};
+use crate::config::model::{Config, File, NodeOwner};
+use crate::facts::paths::{self, ResolveError, Seen, child, is_at_or_below};
+use std::collections::BTreeSet;
 
+/// Where they are.
+const DIRECTORY: &str = "/etc";
 /// What account operations write.
-const DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+pub(super) const DATABASES: [&str; 4] =
+    ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
-/// Refuses entries that replace a database in which accounts of the config are kept.
+/// Refuses entries that replace a database in which accounts of the config are kept, or names of owners looked up,
+/// and other names of one: it gets a new inode whenever it is written.
 pub fn check(draft: &mut Draft<'_>) {
     let config = draft.document.config();
-    if config.passwd.users.is_empty() && config.passwd.groups.is_empty() {
+    let cause = if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
+        "users and groups of this config are kept in it"
+    } else if names_owners(config) {
+        "names of owners in this config are looked up in it"
+    } else {
         return;
-    }
+    };
     let ground = Ground::of(draft);
+    let databases = Databases::find(draft, &ground);
     for (place, path) in replaced(config, &ground) {
-        let Ok(resolved) = ground.resolve(path) else {
-            continue;
-        };
-        if DATABASES.contains(&resolved.as_str()) {
+        if databases.go_with(path, &ground) {
             let origin = draft.origin(&place);
             draft.refuse(Refusal {
                 act: "cannot replace".into(),
                 object: path.into(),
-                cause: "users and groups of this config are kept in it".into(),
+                cause: cause.into(),
                 origin,
                 remedy:
                     "ask for its accounts in passwd.users and passwd.groups, or append to the file"
@@ -34,6 +42,85 @@ pub fn check(draft: &mut Draft<'_>) {
             });
         }
     }
+    for (index, link) in config.storage.links.iter().enumerate() {
+        let target = link.target.as_deref().unwrap_or_default();
+        if link.hard == Some(true) && databases.is_one(target, &ground) {
+            let origin = draft.origin(&format!("$.storage.links.{index}"));
+            draft.refuse(Refusal {
+                act: "cannot make hard link".into(),
+                object: link.path.clone(),
+                cause: format!("{target} becomes another file when accounts are written to it"),
+                origin,
+                remedy: "make it a symbolic link (leave out `hard`)".into(),
+            });
+        }
+    }
+}
+
+/// Where the databases are in the tree as it was found: the nodes at their paths, and what these lead to if they
+/// are links.
+struct Databases {
+    places: BTreeSet<String>,
+    /// An entry of the config changes where their directory leads.
+    are_redirected: bool,
+}
+
+impl Databases {
+    fn find(draft: &Draft<'_>, ground: &Ground<'_>) -> Self {
+        let facts = &draft.observed.root;
+        let look = |at: &str| Ok::<_, ResolveError>(facts.look(at));
+        let mut places = BTreeSet::new();
+        let mut are_redirected = false;
+        for path in DATABASES {
+            let Ok(place) = paths::resolve(path, look) else {
+                continue;
+            };
+            are_redirected |= ground.resolve(path).is_ok_and(|planned| planned != place);
+            if let Seen::Link(target) = facts.look(&place) {
+                let from = match target.starts_with('/') {
+                    true => "/",
+                    false => DIRECTORY,
+                };
+                places.extend(paths::resolve(&child(from, &target), look));
+            }
+            places.insert(place);
+        }
+        Databases {
+            places,
+            are_redirected,
+        }
+    }
+
+    fn is_one(&self, path: &str, ground: &Ground<'_>) -> bool {
+        ground
+            .resolve(path)
+            .is_ok_and(|place| self.places.contains(&place))
+    }
+
+    /// True if they are lost when an entry replaces what is at its path.
+    fn go_with(&self, path: &str, ground: &Ground<'_>) -> bool {
+        let Ok(place) = ground.resolve(path) else {
+            return false;
+        };
+        let mut below = self.places.iter().filter(|at| is_at_or_below(at, &place));
+        self.places.contains(&place)
+            || (ground.is_emptied(&place) && below.next().is_some())
+            || (self.are_redirected && place == DIRECTORY)
+    }
+}
+
+/// True if nodes of the config belong to users or groups by name. `root` has its number without any database.
+fn names_owners(config: &Config) -> bool {
+    let storage = &config.storage;
+    let directories = storage.directories.iter().map(|d| [&d.user, &d.group]);
+    let files = storage.files.iter().map(|f| [&f.user, &f.group]);
+    let links = storage.links.iter().map(|l| [&l.user, &l.group]);
+    let owners = directories.chain(files).chain(links).flatten();
+    let by_name = |owner: &NodeOwner| {
+        let name = owner.name.as_deref().unwrap_or_default();
+        owner.id.is_none() && !matches!(name, "" | "root")
+    };
+    owners.into_iter().any(by_name)
 }
 
 /// Entries of `storage` after which a path holds nothing of what it held before, with their places in the config.

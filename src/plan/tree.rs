@@ -10,7 +10,7 @@ use super::permissions::{self, FILE_MODE, Names};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
 use crate::config::Origin;
 use crate::config::model;
-use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
+use crate::facts::paths::{MAX_PATH, ancestors, clean_target, depth, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -422,6 +422,10 @@ impl Planner<'_, '_> {
     fn symlink(&mut self, entry: &Entry<'_>, link: &model::Link) {
         let overwrite = entry.wish.overwrite();
         let target = link.target.as_deref().unwrap_or_default();
+        if target.len() > MAX_PATH {
+            let cause = format!("its target has more than {MAX_PATH} bytes");
+            return self.refuse(entry, &cause, "give it a shorter target");
+        }
         match self.ground.node(&entry.path) {
             _ if self.ground.is_made(&entry.path) => {
                 self.in_the_way(entry, "the config writes something else there");

@@ -2,9 +2,11 @@
 //! directories it has no right to, and to immutable nodes.
 
 use super::build::{is_idle, paths_of};
+use super::databases::DATABASES;
+use super::op::Mount;
 use super::{Draft, Effect, OpKind, Operation, Refusal, mounts};
 use crate::facts::RootFacts;
-use crate::facts::paths::{ancestors, parent};
+use crate::facts::paths::{self, ResolveError, ancestors, parent};
 use crate::facts::root::WriteBarrier;
 use std::collections::BTreeSet;
 
@@ -12,6 +14,10 @@ use std::collections::BTreeSet;
 enum Obstacle<'a> {
     /// A file system that was mounted read-only before, by its mount point.
     Mount(&'a str),
+    /// A file system that the config has mounted read-only, by its mount point.
+    Option(&'a str),
+    /// A node that would be replaced, on which something is mounted.
+    MountPoint(&'a str),
     /// A node.
     Node(&'a str, WriteBarrier),
 }
@@ -19,12 +25,12 @@ enum Obstacle<'a> {
 /// Refuses the first operation that cannot write.
 pub fn refuse(draft: &mut Draft<'_>) {
     let facts = &draft.observed.root;
-    if facts.unwritable.is_empty() && !facts.mounts.values().any(|mount| mount.read_only) {
-        return;
-    }
+    let mounts: Vec<_> = draft.operations().iter().filter_map(mounted_by).collect();
+    let read_only = mounts.iter().filter(|mount| is_read_only(mount));
     let scene = Scene {
         facts,
-        points: draft.operations().iter().filter_map(mounted_by).collect(),
+        read_only: read_only.map(|mount| mount.point.clone()).collect(),
+        points: mounts.iter().map(|mount| mount.point.clone()).collect(),
     };
     let writers = draft.operations().iter().filter(|op| !is_idle(op));
     let first = writers
@@ -36,31 +42,69 @@ pub fn refuse(draft: &mut Draft<'_>) {
     }
 }
 
-fn mounted_by(operation: &Operation) -> Option<String> {
+fn mounted_by(operation: &Operation) -> Option<&Mount> {
     match &operation.kind {
-        OpKind::Mount(act) => Some(act.point.clone()),
+        OpKind::Mount(act) => Some(act),
         _ => None,
     }
+}
+
+/// True if the config has a file system mounted read-only; of two options that contradict the last one counts.
+fn is_read_only(mount: &Mount) -> bool {
+    let options = mount.options.iter().flat_map(|option| option.split(','));
+    let mut decisive = options.filter(|option| matches!(*option, "ro" | "rw"));
+    decisive.next_back() == Some("ro")
 }
 
 /// What was observed, and the mount points of file systems that this run mounts itself.
 struct Scene<'a> {
     facts: &'a RootFacts,
     points: BTreeSet<String>,
+    /// Those of them that the config has mounted read-only.
+    read_only: BTreeSet<String>,
 }
 
 impl<'a> Scene<'a> {
-    fn obstacle(&self, operation: &Operation) -> Option<Obstacle<'a>> {
+    fn obstacle(&'a self, operation: &Operation) -> Option<Obstacle<'a>> {
         // To change a directory its entries are not touched.
         let stays =
             matches!(operation.kind, OpKind::Directory(_)) && operation.effect == Effect::Change;
         let obstacle = |path: &String| {
             let directory = parent(path).filter(|_| !stays);
-            self.mount(path)
+            self.option(path)
+                .or_else(|| self.mount(path))
+                .or_else(|| self.busy(path).filter(|_| replaces(operation)))
                 .or_else(|| directory.and_then(|directory| self.node(directory)))
                 .or_else(|| self.immutable(path))
         };
-        paths_of(operation).iter().find_map(obstacle)
+        let linked = match &operation.kind {
+            OpKind::HardLink(act) => self.immutable(&act.target),
+            OpKind::User(_) | OpKind::Group(_) => self.database(),
+            _ => None,
+        };
+        linked.or_else(|| paths_of(operation).iter().find_map(obstacle))
+    }
+
+    /// An account database that cannot be replaced by a new one.
+    fn database(&self) -> Option<Obstacle<'a>> {
+        let mut databases = DATABASES.iter().map(|name| {
+            let path = paths::resolve(name, |at| Ok::<_, ResolveError>(self.facts.look(at)));
+            path.unwrap_or_else(|_| (*name).into())
+        });
+        databases.find_map(|path| self.busy(&path).or_else(|| self.immutable(&path)))
+    }
+
+    fn option(&'a self, path: &str) -> Option<Obstacle<'a>> {
+        let point = mounts::point_of(&self.points, path)?;
+        self.read_only
+            .get(point)
+            .map(|point| Obstacle::Option(point))
+    }
+
+    /// A mount point of others; nothing can take its place.
+    fn busy(&self, path: &str) -> Option<Obstacle<'a>> {
+        let (point, _) = self.facts.mounts.get_key_value(path)?;
+        (point != "/" && !self.is_mounted_by_plan(path)).then_some(Obstacle::MountPoint(point))
     }
 
     /// The mount point that a path is below now.
@@ -89,8 +133,20 @@ impl<'a> Scene<'a> {
 
     /// A node that neither changes nor is replaced, whatever its directory permits.
     fn immutable(&self, path: &str) -> Option<Obstacle<'a>> {
+        use WriteBarrier::{AppendOnly, Immutable};
         self.node(path)
-            .filter(|found| matches!(found, Obstacle::Node(_, WriteBarrier::Immutable)))
+            .filter(|found| matches!(found, Obstacle::Node(_, Immutable | AppendOnly)))
+    }
+}
+
+/// True for operations that put a new node where another was, or nothing.
+fn replaces(operation: &Operation) -> bool {
+    match &operation.kind {
+        OpKind::File(act) => act.replace,
+        OpKind::Symlink(act) => act.replace,
+        OpKind::HardLink(act) => act.replace,
+        OpKind::Remove(_) => true,
+        _ => false,
     }
 }
 
@@ -100,6 +156,14 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Refusal {
         Obstacle::Mount(point) => (
             format!("the file system mounted at {point} of the target is read only"),
             remount,
+        ),
+        Obstacle::Option(point) => (
+            format!("its mountOptions have the file system at {point} mounted read-only"),
+            "remove \"ro\" from mountOptions, or choose another path".to_owned(),
+        ),
+        Obstacle::MountPoint(point) => (
+            format!("something is mounted at {point} of the target, which cannot be replaced"),
+            "unmount it, or choose another path".to_owned(),
         ),
         Obstacle::Node(path, WriteBarrier::ReadOnly) => (
             format!("the file system of {path} in the target is read only"),
@@ -112,6 +176,14 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Refusal {
         Obstacle::Node(path, WriteBarrier::Immutable) => (
             format!("{path} of the target is immutable"),
             "remove the attribute (chattr -i), or choose another path".to_owned(),
+        ),
+        Obstacle::Node(path, WriteBarrier::Kernel) => (
+            format!("{path} of the target shows what the kernel knows, and takes no new entries"),
+            "choose another path".to_owned(),
+        ),
+        Obstacle::Node(path, WriteBarrier::AppendOnly) => (
+            format!("{path} of the target is append-only"),
+            "remove the attribute (chattr -a), or choose another path".to_owned(),
         ),
     };
     Refusal {

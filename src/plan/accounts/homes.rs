@@ -172,6 +172,15 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Notes whose a home will be that this run makes, moves or hands over.
+    pub(super) fn note_home(&mut self, user: &str, act: &HomeAct) {
+        if let HomeAct::Make { place } | HomeAct::Move { place, .. } | HomeAct::HandOver { place } =
+            act
+        {
+            self.homes.insert(place.clone(), user.to_owned());
+        }
+    }
+
     /// Claims for making a home: missing directories above it are made with it, unless the config
     /// asks for them. A directory owned by a name comes after the accounts and so after the home.
     fn home_claims(&self, home: &str) -> Vec<Claim> {

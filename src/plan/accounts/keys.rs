@@ -117,13 +117,20 @@ impl Planner<'_, '_> {
             let cause = "its home is the root directory".to_owned();
             return refused(cause, "give it a homeDir of its own".into());
         }
+        if let Some(owner) = self.homes.get(home).filter(|_| user.uid != 0)
+            && *owner != user.name
+        {
+            let cause = format!("home {home} is made for user {owner}");
+            return refused(cause, "give each of the two a homeDir of its own".into());
+        }
         let node = self.ground.node(home)?;
         let (owner, _) = self.owner(user, home, node);
         if node.fixed_permissions && user.uid != 0 {
             let cause = format!("the file system of home {home} keeps no owners");
             return refused(cause, "give it a homeDir elsewhere".into());
         }
-        let is_adopted = node.inode == (0, 0);
+        // The root of a new file system, or a home that is handed over.
+        let is_adopted = node.inode == (0, 0) || self.homes.contains_key(home);
         if owner != user.uid && owner != 0 && user.uid != 0 && !entry && !is_adopted {
             let cause = format!(
                 "home {home} belongs to uid {owner}, and the ssh server believes only files of the user or root"
@@ -142,6 +149,11 @@ impl Planner<'_, '_> {
                 remedy: "remove or replace what is in the way, or give it to the user".into(),
             })
         };
+        // A home that the config lists, or hands over, gets other permissions before.
+        let is_as_found = !self.directories.contains_key(home) && !self.homes.contains_key(home);
+        if is_as_found && self.ground.node(home).is_some() && !self.may(user, home, SEARCH) {
+            return refused(format!("home {home} is not the user's to enter"));
+        }
         let mut here = home.to_owned();
         for part in below.split('/').filter(|part| !part.is_empty()) {
             let path = child(&here, part);

@@ -31,6 +31,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     let refused_before = draft.refusals().len();
     let mut planner = Planner {
         directories: directories(config, &ground),
+        homes: HashMap::new(),
         config,
         draft,
         ground,
@@ -69,6 +70,8 @@ struct Planner<'d, 'a> {
     directories: HashMap<String, bool>,
     /// Homes whose content follows a change of the user's ids, and the ids before, by user.
     handed_over: HashMap<String, HandedOver>,
+    /// Homes that are made or handed over for users of the config, by place: the name of the user.
+    homes: HashMap<String, String>,
 }
 
 /// A home whose content follows a change of ids.

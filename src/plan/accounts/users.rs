@@ -81,6 +81,7 @@ impl Planner<'_, '_> {
             let object = format!("home of user {}", wish.name);
             return self.refuse("cannot make", object, why, origin.clone());
         }
+        self.note_home(&wish.name, &home_act);
         let kind = OpKind::User(UserAct {
             adopts: self.adopts(wish, &result.home),
             home_act,
@@ -129,6 +130,7 @@ impl Planner<'_, '_> {
             let subject = Subject::User(wish.name.clone());
             return self.right(subject, "same fields", origin.clone());
         }
+        self.note_home(&wish.name, &home_act);
         let kind = OpKind::User(UserAct {
             differs,
             adopts,

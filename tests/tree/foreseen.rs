@@ -1,0 +1,146 @@
+//! What planning refuses since writing it would fail, or would undo what the same config asks for.
+
+use super::{Target, texts};
+use serde_json::{Value, json};
+use std::os::unix::ffi::OsStrExt;
+
+const ACCOUNTS: &str = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n";
+
+/// A tree with one user, and `/home` behind a link.
+fn tree() -> Target {
+    let target = Target::blank();
+    target
+        .write("/etc/passwd", ACCOUNTS)
+        .write("/etc/group", "root:x:0:\nalice:x:1000:\n")
+        .mkdir("/var/home")
+        .link("/home", "var/home");
+    target
+}
+
+/// A tree whose databases are behind a link.
+fn linked() -> Target {
+    let target = Target::blank();
+    target
+        .write("/real/etc/passwd.real", ACCOUNTS)
+        .write("/real/etc/group", "root:x:0:\nalice:x:1000:\n")
+        .link("/real/etc/passwd", "passwd.real")
+        .link("/etc", "real/etc");
+    target
+}
+
+fn file(path: &str) -> Value {
+    json!({"path": path, "overwrite": true, "contents": {"source": "data:,x"}})
+}
+
+fn users(users: Value) -> Value {
+    json!({ "users": users })
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    let long = "n".repeat(256);
+    let owned = json!({"path": "/srv/a", "user": {"name": "alice"}});
+    let core = || users(json!([{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]}]));
+    let shared = json!([
+        {"name": "core", "homeDir": "/srv/h"},
+        {"name": "other", "homeDir": "/srv/h", "sshAuthorizedKeys": ["ssh-ed25519 A"]},
+    ]);
+    let in_root = json!([
+        {"name": "alice", "homeDir": "/root", "sshAuthorizedKeys": ["ssh-ed25519 A"]},
+    ]);
+    let cases: Vec<(fn() -> Target, Value, &str)> = vec![
+        (
+            tree,
+            json!({"storage": {"files": [file(&format!("/srv/{long}"))]}}),
+            "more than the 255 that a name may have",
+        ),
+        (
+            tree,
+            json!({"storage": {"links": [{"path": "/srv/l", "target": "t".repeat(4096)}]}}),
+            "its target has more than 4095 bytes",
+        ),
+        (
+            tree,
+            json!({"storage": {"files": [file("/home")]}, "passwd": core()}),
+            "/home is not a directory",
+        ),
+        (
+            tree,
+            json!({"storage": {"files": [file("/etc/passwd")], "directories": [owned.clone()]}}),
+            "names of owners in this config are looked up in it",
+        ),
+        (
+            tree,
+            json!({"storage": {"links": [{"path": "/srv/l", "target": "/etc/group", "hard": true}]},
+                   "passwd": core()}),
+            "/etc/group becomes another file",
+        ),
+        (
+            linked,
+            json!({"storage": {"files": [file("/real/etc/group")]}, "passwd": core()}),
+            "cannot replace /real/etc/group",
+        ),
+        (
+            linked,
+            json!({"storage": {"files": [file("/etc/passwd.real")], "directories": [owned.clone()]}, "passwd": core()}),
+            "cannot replace /etc/passwd.real",
+        ),
+        (
+            linked,
+            json!({"storage": {"directories": [{"path": "/real", "overwrite": true}, owned.clone()]}}),
+            "cannot replace /real",
+        ),
+        (
+            linked,
+            json!({"storage": {"directories": [{"path": "/etc", "overwrite": true}, owned]}}),
+            "cannot replace /etc",
+        ),
+        (
+            tree,
+            json!({"passwd": users(shared)}),
+            "home /srv/h is made for user core",
+        ),
+        (
+            || {
+                let target = tree();
+                target.mkdir("/root").chmod("/root", 0o700);
+                target
+            },
+            json!({"passwd": users(in_root)}),
+            "home /root is not the user's to enter",
+        ),
+    ];
+    for (make, config, words) in cases {
+        let told = texts(&make().plan(&config).refusals).join("\n");
+        assert!(
+            told.contains(words),
+            "{words:?} is not in\n{told}\n{config}"
+        );
+    }
+}
+
+#[test]
+fn keys_go_into_a_home_that_follows_its_user() {
+    let target = tree();
+    target.mkdir("/var/home/alice");
+    std::os::unix::fs::chown(target.at("/var/home/alice"), Some(1000), Some(1000))
+        .expect("an owner");
+    target.chmod("/var/home/alice", 0o700);
+    let keys = json!(["ssh-ed25519 A"]);
+    target.apply(&json!({"passwd": users(json!([
+        {"name": "alice", "uid": 3001, "sshAuthorizedKeys": keys},
+    ]))}));
+    let path = "/var/home/alice/.ssh/authorized_keys.d/ignition";
+    assert_eq!(target.owner_and_mode(path), "0600 3001 1000");
+}
+
+#[test]
+fn names_that_are_not_utf8_do_not_matter() {
+    let target = tree();
+    target.mkdir("/etc/systemd/system");
+    let name = std::ffi::OsStr::from_bytes(b"n\xff.service");
+    std::fs::write(target.at("/etc/systemd/system").join(name), "").expect("a file");
+    let planned =
+        target.plan(&json!({"systemd": {"units": [{"name": "a.service", "enabled": false}]}}));
+    assert!(planned.refusals.is_empty());
+}
