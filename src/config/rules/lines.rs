@@ -114,12 +114,6 @@ fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
             &path.member("primaryGroup"),
         );
         given(rules, Part::Field, &user.shell, &path.member("shell"));
-        list(
-            rules,
-            Part::Text,
-            &user.ssh_authorized_keys,
-            &path.member("sshAuthorizedKeys"),
-        );
     }
 }
 
@@ -248,10 +242,6 @@ mod tests {
                 "$.passwd.users.0.groups.1",
             ),
             (
-                user(r#""name": "a", "sshAuthorizedKeys": ["k\nl"]"#),
-                "$.passwd.users.0.sshAuthorizedKeys.0",
-            ),
-            (
                 group(r#""name": "a\ntoor:x:0:a""#),
                 "$.passwd.groups.0.name",
             ),
@@ -300,7 +290,7 @@ mod tests {
         for members in [
             r#""passwd": {"users": [{"name": "a.b-c_d$", "gecos": "A B, room 5, müller", "shell": "/bin/sh",
                "homeDir": "/home/a b", "passwordHash": "$6$salt$hash", "primaryGroup": "100", "groups": ["wheel"],
-               "sshAuthorizedKeys": ["from=\"10.0.0.0/8\" ssh-ed25519 AAAA a b"]},
+               "sshAuthorizedKeys": ["from=\"10.0.0.0/8\" ssh-ed25519 AAAA a b\nssh-ed25519 B\n"]},
                {"name": "DOM\\us er", "shouldExist": false}]}"#,
             r#""systemd": {"units": [{"name": "a@b:c\\x2d.service"}]}"#,
             r#""kernelArguments": {"shouldExist": ["console=ttyS0,115200 quiet", "a=\"b c\""]}"#,
