@@ -264,12 +264,6 @@ fn refusals_say_what_where_and_what_to_do() {
             "set resize",
         ),
         (
-            r#"{"number": 9, "label": "a\u0000b"}"#,
-            r#"9 ("a\0b") on /dev/vda"#,
-            "its label has a NUL character",
-            "give a label without",
-        ),
-        (
             r#"{"number": 9, "typeGuid": "00000000-0000-0000-0000-000000000000"}"#,
             "9 on /dev/vda",
             "a typeGuid of zeros means that there is none",

@@ -41,7 +41,7 @@ impl Machine {
             .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", path("etc"))
             .env("IGNITION_SYSTEM_CONFIG_DIR", path("usr"))
             .env("IGNITION_CONFIG_FILE", path("config.ign"))
-            .env("KINDLING_TRUSTED_KEYS_DIR", path("keys"));
+            .env_remove("KINDLING_TRUSTED_KEYS_DIR");
         Ended::of(command)
     }
 }

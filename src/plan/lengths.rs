@@ -3,11 +3,10 @@
 
 use super::build::{is_idle, paths_of};
 use super::{Draft, Refusal};
+use crate::facts::paths::MAX_PATH as MAX_PATH_BYTES;
 
 /// Bytes of one component of a path (NAME_MAX).
 const MAX_NAME_BYTES: usize = 255;
-/// Bytes of a path (PATH_MAX without the NUL character that ends it).
-const MAX_PATH_BYTES: usize = 4095;
 
 /// Refuses every entry with an operation on such a path.
 pub fn refuse(draft: &mut Draft<'_>) {

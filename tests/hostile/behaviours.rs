@@ -488,7 +488,11 @@ fn tls() -> Vec<Behaviour> {
             "HandshakeFailure",
             alert(40),
         ),
-        after_hello("TLS alert: unrecognised name", IN_TIME, alert(112)),
+        after_hello(
+            "TLS alert: unrecognised name",
+            "UnrecognisedName",
+            alert(112),
+        ),
         after_hello(
             "plain text for TLS",
             IN_TIME,

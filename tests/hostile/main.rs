@@ -8,6 +8,7 @@ mod behaviours;
 mod server;
 
 use behaviours::{Behaviour, Ends};
+use kindling::facts::unfinished;
 use server::Server;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -112,11 +113,13 @@ fn run(config: &Path, root: &Path) -> Result<Output, String> {
 }
 
 /// Every regular file, however it is called.
+/// What a run leaves, less its record of the files that it did not finish.
 fn files_below(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries
         .flat_map(|entry| match entry.path().is_dir() {
             true => files_below(&entry.path()),
+            false if entry.file_name() == unfinished::NAME => Vec::new(),
             false => vec![entry.path().display().to_string()],
         })
         .collect()
