@@ -19,10 +19,16 @@ pub(super) const DATABASES: [&str; 4] =
 /// and other names of one: it gets a new inode whenever it is written.
 pub fn check(draft: &mut Draft<'_>) {
     let config = draft.document.config();
-    let cause = if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
-        "users and groups of this config are kept in it"
+    let (cause, remedy) = if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
+        (
+            "users and groups of this config are kept in it",
+            "ask for its accounts in passwd.users and passwd.groups, or append to the file",
+        )
     } else if names_owners(config) {
-        "names of owners in this config are looked up in it"
+        (
+            "owners that this config gives by name are looked up in it",
+            "give `id` instead of `name` for users and groups of files, directories and links, or append to the file",
+        )
     } else {
         return;
     };
@@ -36,9 +42,7 @@ pub fn check(draft: &mut Draft<'_>) {
                 object: path.into(),
                 cause: cause.into(),
                 origin,
-                remedy:
-                    "ask for its accounts in passwd.users and passwd.groups, or append to the file"
-                        .into(),
+                remedy: remedy.into(),
             });
         }
     }
