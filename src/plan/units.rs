@@ -293,7 +293,11 @@ impl Planner<'_, '_> {
         self.preset_file(&path, &records, origin);
         for record in records.values().filter(|record| !record.enable) {
             for unit in record.units() {
-                self.disable(unit, &path, record.index);
+                let masked = units[record.index].mask == Some(true) || self.is_masked(&unit);
+                // systemctl leaves the links of a masked unit, which start nothing.
+                if !masked {
+                    self.disable(unit, &path, record.index);
+                }
             }
         }
     }
@@ -356,6 +360,22 @@ impl Planner<'_, '_> {
             finishes: false,
         });
         self.push(path, effect(node), kind, origin);
+    }
+
+    /// True if the target has a link to `/dev/null`, or an empty file, in place of a unit.
+    fn is_masked(&self, unit: &str) -> bool {
+        let Ok(path) = self.ground.resolve(&unit_path(unit)) else {
+            return false;
+        };
+        let node = self.ground.node(&path);
+        match node
+            .filter(|_| !self.ground.is_made(&path))
+            .map(|node| &node.kind)
+        {
+            Some(NodeKind::Symlink { target }) => target == "/dev/null",
+            Some(NodeKind::File { bytes, .. }) => *bytes == 0,
+            _ => false,
+        }
     }
 
     /// The preset line is written first: a run killed in between finds the unit still enabled and
