@@ -213,6 +213,7 @@ fn observe_machine(
         observed.kernel = observe::kernel();
         let requests = plan::filesystems::to_rehearse(&loaded.document, &observed, options);
         observed.rehearsals = observe::rehearse(requests);
+        observed.option_faults = observe::option_faults(config);
     }
     let kept = plan::mounts::kept(&loaded.document, &observed, options);
     let mut view = observe::root::View {

@@ -47,6 +47,8 @@ pub struct Observed {
     pub privileges: Option<privileges::Privileges>,
     /// What programs said that made file systems like those of the config on blank files.
     pub rehearsals: Vec<rehearsal::Rehearsal>,
+    /// Why the running kernel rejects the mount options of a file system, by its index in the config.
+    pub option_faults: BTreeMap<usize, String>,
     /// There is a TPM 2.
     pub has_tpm: bool,
     /// Arrays and encrypted volumes that this very run put together, so that it could look into them.

@@ -2,12 +2,15 @@
 
 use super::TargetRoot;
 use super::mountinfo::{self, Mount};
+use super::sys;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread::sleep;
@@ -176,6 +179,31 @@ fn split_options(options: &[String]) -> (MsFlags, String) {
         }
     }
     (flags, data.join(","))
+}
+
+/// Why the kernel rejects options for every file system of a format. Nothing is mounted and no device is needed; a
+/// format or kernel that only looks at options while it mounts says nothing.
+pub fn rejected_options(format: &str, options: &[String]) -> Option<String> {
+    let (_, data) = split_options(options);
+    let mut context = File::from(sys::file_system_context(format).ok()?);
+    data.split(',')
+        .filter(|option| !option.is_empty())
+        .find_map(|option| {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (option, None),
+            };
+            let error = sys::set_file_system_option(&context, name, value).err()?;
+            let mut message = [0; 512];
+            let length = context.read(&mut message).unwrap_or(0);
+            let message = String::from_utf8_lossy(&message[..length]);
+            // A letter stands before it for how bad it is.
+            let message = message.trim().trim_start_matches("e ");
+            Some(match message {
+                "" => format!("the kernel rejects the option {option:?}: {error}"),
+                said => format!("the kernel rejects the option {option:?}: {said}"),
+            })
+        })
 }
 
 /// Options that mount(8) keeps from the kernel: they are for the programs that read /etc/fstab.

@@ -6,8 +6,9 @@
 )]
 
 use nix::sys::signal::Signal;
+use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -472,6 +473,61 @@ fn all_ports() -> nix::Result<()> {
     // SAFETY: it changes what instructions this thread may use, and nothing of the memory. Kernels since 5.5 keep its
     // interrupts on.
     let result = unsafe { nix::libc::iopl(3) };
+    nix::errno::Errno::result(result).map(drop)
+}
+
+/// Opens a context in which a file system of a kind is set up to be mounted (fsopen). Errors of its options can be read
+/// from it.
+///
+/// # Errors
+/// The kernel does not know the kind, is older than the call, or we are not root.
+pub fn file_system_context(kind: &str) -> nix::Result<OwnedFd> {
+    /// `FSOPEN_CLOEXEC` of linux/mount.h.
+    const CLOSE_ON_EXEC: nix::libc::c_uint = 1;
+    let kind = CString::new(kind).map_err(|_| nix::errno::Errno::EINVAL)?;
+    // SAFETY: the kernel reads the name, which ends in a zero and lives longer than the call, and writes nothing.
+    let result = unsafe { nix::libc::syscall(nix::libc::SYS_fsopen, kind.as_ptr(), CLOSE_ON_EXEC) };
+    let descriptor = nix::errno::Errno::result(result)?;
+    let descriptor = i32::try_from(descriptor).map_err(|_| nix::errno::Errno::EBADF)?;
+    // SAFETY: the kernel has just opened it for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Sets an option of a file system that is being set up (fsconfig).
+///
+/// # Errors
+/// The file system rejects it.
+pub fn set_file_system_option(
+    context: &impl AsFd,
+    name: &str,
+    value: Option<&str>,
+) -> nix::Result<()> {
+    /// `FSCONFIG_SET_FLAG` of linux/mount.h.
+    const SET_FLAG: nix::libc::c_uint = 0;
+    /// `FSCONFIG_SET_STRING` of linux/mount.h.
+    const SET_STRING: nix::libc::c_uint = 1;
+    let text = |text: &str| CString::new(text).map_err(|_| nix::errno::Errno::EINVAL);
+    let (name, value) = (text(name)?, value.map(text).transpose()?);
+    let command = if value.is_some() {
+        SET_STRING
+    } else {
+        SET_FLAG
+    };
+    let pointer = value
+        .as_ref()
+        .map_or(std::ptr::null(), |value| value.as_ptr());
+    // SAFETY: the kernel reads both texts, which end in zeros and live longer than the call; without a value it gets the
+    // null pointer that the command asks for. It writes nothing.
+    let result = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_fsconfig,
+            context.as_fd().as_raw_fd(),
+            command,
+            name.as_ptr(),
+            pointer,
+            0,
+        )
+    };
     nix::errno::Errno::result(result).map(drop)
 }
 

@@ -9,6 +9,7 @@ mod barriers;
 mod content;
 mod kernel;
 mod keys;
+mod mount_options;
 mod mounts;
 mod outlook;
 mod privileges;
@@ -21,6 +22,7 @@ mod units;
 
 pub use kernel::kernel;
 pub use keys::{has_tpm, kept_keys};
+pub use mount_options::option_faults;
 pub use mounts::resolve_point;
 pub use privileges::privileges;
 pub use rehearse::rehearse;

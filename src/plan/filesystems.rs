@@ -148,6 +148,16 @@ fn plan_one(
         _ => format!("cannot make {format} file system on"),
     };
     let device = devices::resolve(draft, &filesystem.device, &act, origin.clone())?;
+    if let Some(cause) = draft.observed.option_faults.get(&index) {
+        let path = filesystem.path.as_deref().unwrap_or_default();
+        return Err(Box::new(Refusal {
+            act: "cannot mount".into(),
+            object: format!("{device} ({format}) at {path}"),
+            cause: cause.clone(),
+            origin,
+            remedy: "correct mountOptions".into(),
+        }));
+    }
     let found = devices::content(draft, &device);
     let case = Case {
         filesystem,
@@ -312,6 +322,7 @@ impl Case<'_> {
         }
         self.check_size(draft, maker)?;
         self.check_names(draft)?;
+        self.check_subvolume()?;
         let uuid = self.filesystem.uuid.as_deref();
         let effect = match &expected {
             Expected::Kind(_) => Effect::Change,
@@ -348,6 +359,28 @@ impl Case<'_> {
                         format!("install package {debian} (Debian) or {fedora} (Fedora)")
                     }
                 },
+            )),
+        }
+    }
+
+    /// A new file system has no subvolumes to mount.
+    fn check_subvolume(&self) -> Result<(), Box<Refusal>> {
+        let is_mounted = self.filesystem.path.is_some();
+        if self.format != "btrfs" || !is_mounted {
+            return Ok(());
+        }
+        let options = self.filesystem.mount_options.iter();
+        let mut options = options.flat_map(|option| option.split(','));
+        let names_missing = |option: &&str| match option.split_once('=') {
+            Some(("subvol", name)) => !matches!(name, "" | "/"),
+            Some(("subvolid", id)) => !matches!(id, "0" | "5"),
+            _ => false,
+        };
+        match options.find(names_missing) {
+            None => Ok(()),
+            Some(option) => Err(self.refusal(
+                format!("mountOptions name a subvolume ({option}), and a new file system has none"),
+                "remove the option, or make the file system with its subvolumes before".into(),
             )),
         }
     }

@@ -406,6 +406,17 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
+impl Mount {
+    /// True if nothing can be written to it: the last of `ro` and `rw` counts.
+    pub fn is_read_only(&self) -> bool {
+        let options = self.options.iter().flat_map(|option| option.split(','));
+        let last = options
+            .filter(|option| matches!(*option, "ro" | "rw"))
+            .last();
+        last == Some("ro")
+    }
+}
+
 /// See [`OpKind::Group`].
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -26,7 +26,7 @@ enum Obstacle<'a> {
 pub fn refuse(draft: &mut Draft<'_>) {
     let facts = &draft.observed.root;
     let mounts: Vec<_> = draft.operations().iter().filter_map(mounted_by).collect();
-    let read_only = mounts.iter().filter(|mount| is_read_only(mount));
+    let read_only = mounts.iter().filter(|mount| mount.is_read_only());
     let scene = Scene {
         facts,
         read_only: read_only.map(|mount| mount.point.clone()).collect(),
@@ -47,13 +47,6 @@ fn mounted_by(operation: &Operation) -> Option<&Mount> {
         OpKind::Mount(act) => Some(act),
         _ => None,
     }
-}
-
-/// True if the config has a file system mounted read-only; of two options that contradict the last one counts.
-fn is_read_only(mount: &Mount) -> bool {
-    let options = mount.options.iter().flat_map(|option| option.split(','));
-    let mut decisive = options.filter(|option| matches!(*option, "ro" | "rw"));
-    decisive.next_back() == Some("ro")
 }
 
 /// What was observed, and the mount points of file systems that this run mounts itself.

@@ -172,6 +172,7 @@ fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Obser
         observe::disks::look_beneath(&mut observed.disks, &places, devices)?;
         let requests = plan::filesystems::to_rehearse(document, &observed, options);
         observed.rehearsals = observe::rehearse(requests);
+        observed.option_faults = observe::option_faults(document.config());
         Ok(observed)
     };
     observed()
