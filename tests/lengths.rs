@@ -132,7 +132,7 @@ fn what_does_not_fit_is_refused() {
         (
             file("/long/x"),
             REFUSED,
-            "a component of its path has 300 bytes",
+            "has 300 bytes",
             "files.0",
         ),
     ] {

@@ -168,21 +168,11 @@ fn homes_and_entries_agree_on_order() {
 
 #[test]
 fn refusals_hide_hashes() {
-    for (hash, want) in [
-        ("$6$very$secret", "there is no group \"none\""),
-        (
-            "$6$very:secret",
-            "its password hash holds a colon or a control character",
-        ),
-    ] {
-        let planned = distribution().plan(&passwd(json!({
-            "users": [{"name": "core", "passwordHash": hash, "groups": ["none"]}],
-        })));
-        assert_eq!(
-            planned.refused(),
-            format!("cannot create user core: {want}")
-        );
-    }
+    let planned = distribution().plan(&passwd(json!({
+        "users": [{"name": "core", "passwordHash": "$6$very$secret", "groups": ["none"]}],
+    })));
+    let want = "cannot create user core: there is no group \"none\"";
+    assert_eq!(planned.refused(), want);
 }
 
 #[test]
@@ -529,10 +519,7 @@ fn databases_in_which_owners_are_looked_up_stay() {
             json!({"path": "/etc/passwd", "overwrite": true, "contents": {"source": passwd}}),
             "/etc/passwd",
         ),
-        (
-            json!({"path": "/etc", "overwrite": true}),
-            "/etc, which holds /etc/passwd",
-        ),
+        (json!({"path": "/etc", "overwrite": true}), "/etc"),
     ] {
         assert_eq!(
             distribution().plan(&owned(entry)).refused(),
