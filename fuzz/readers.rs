@@ -1,15 +1,31 @@
 //! The parts of kindling that read hostile bytes.
 
+#[path = "../src/accounts/mod.rs"]
+pub mod accounts;
 #[path = "../src/fetch/authorities.rs"]
 pub mod authorities;
 #[path = "../src/config/mod.rs"]
 pub mod config;
 #[path = "../src/disk/mod.rs"]
 pub mod disk;
+#[path = "../src/cli/findings.rs"]
+pub mod findings;
 #[path = "../src/platform/vmware/ovf.rs"]
 pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]
 pub mod packet;
+#[path = "../src/facts/paths.rs"]
+pub mod paths;
+
+/// What is shown to people.
+pub mod cli {
+    pub use crate::findings;
+}
+
+/// What a target holds.
+pub mod facts {
+    pub use crate::paths;
+}
 
 /// What comes from hypervisors.
 pub mod platform {

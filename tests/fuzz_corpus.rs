@@ -150,3 +150,43 @@ fn no_environment_of_the_corpus_does_harm() {
         assert_eq!(removed, expected, "{name}");
     }
 }
+
+#[test]
+fn no_finding_of_the_corpus_does_harm() {
+    for (name, input) in corpus("findings") {
+        println!("{name}");
+        let count = texts::findings(&input);
+        if name == "seed-mistakes" {
+            assert!(count >= 5, "only {count} findings");
+        }
+    }
+}
+
+#[test]
+fn no_path_of_the_corpus_does_harm() {
+    for (name, input) in corpus("paths") {
+        println!("{name}");
+        let resolved = texts::paths(&input);
+        let expected = match name.as_str() {
+            "seed-chain" => Some("/usr/lib/a/b"),
+            "seed-climbing" => Some("/data/x"),
+            "seed-deep" => Some("/new/a/b/c/d/e/f/g/h"),
+            "seed-loop" | "seed-file" => None,
+            _ => continue,
+        };
+        assert_eq!(resolved.as_deref(), expected, "{name}");
+    }
+}
+
+#[test]
+fn no_database_of_the_corpus_does_harm() {
+    for (name, input) in corpus("accounts") {
+        println!("{name}");
+        let accepted = texts::accounts(&input);
+        match name.as_str() {
+            "seed-plain" | "seed-damaged" => assert!(accepted >= 4, "{name}: {accepted}"),
+            "seed-injection" => assert!(accepted <= 3, "{name}: {accepted}"),
+            _ => {}
+        }
+    }
+}

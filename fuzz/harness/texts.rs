@@ -4,10 +4,15 @@
     reason = "each program that includes this uses a part of it"
 )]
 
+use kindling::accounts::{Change, Databases, File, Found, GroupRequest, Source, UserRequest};
+use kindling::cli::findings::{self, Judged};
 use kindling::config::{self, Document, ParseError, data_url, url};
+use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
 use kindling::platform::vmware::ovf;
+use std::collections::HashMap;
+use std::convert::Infallible;
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
 /// Returns what it is, if it is one.
@@ -103,4 +108,171 @@ pub fn ovf(input: &[u8]) -> Option<usize> {
     });
     assert!(is_part.is_some(), "something was added");
     Some(removed)
+}
+
+/// Most bytes that a finding takes to show, besides its message.
+const SHOWN_BYTES: usize = 2_000;
+
+/// Shows what there is to say about a config in every form. Returns how many findings there are.
+pub fn findings(input: &[u8]) -> usize {
+    let parsed = config::parse("input", input);
+    let judged = Judged::of("input", input, &parsed);
+    let shown = findings::human(&judged, false);
+    let _ = findings::human(&judged, true);
+    let _ = findings::plain(&judged);
+    let _ = findings::json(&judged).to_string();
+    // A path is as long as the keys it consists of.
+    let known: usize = parsed.findings.0.iter().map(|f| f.to_string().len()).sum();
+    let count = parsed.findings.0.len() + 1;
+    let most = count * SHOWN_BYTES + 8 * known;
+    assert!(
+        shown.len() <= most,
+        "{count} findings take {} bytes",
+        shown.len()
+    );
+    assert!(
+        !shown.contains(|c: char| c.is_control() && c != '\n'),
+        "control characters are shown"
+    );
+    count - 1
+}
+
+/// Makes a tree of the lines `PATH` (a directory), `PATH -> TARGET` and `PATH !` (a file), the first of which is what
+/// to resolve, plans the links once more as wishes, and resolves. Returns where the path leads.
+pub fn paths(input: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(input).ok()?;
+    let mut lines = text.lines();
+    let wanted = format!("/{}", lines.next()?);
+    let mut tree: HashMap<String, Seen> = HashMap::new();
+    let mut links = Vec::new();
+    for line in lines {
+        if let Some((path, target)) = line.split_once(" -> ") {
+            links.push((path, Some(target)));
+            tree.insert(paths::clean(path), Seen::Link(target.into()));
+        } else if let Some(path) = line.strip_suffix(" !") {
+            tree.insert(paths::clean(path), Seen::Other);
+        } else {
+            tree.insert(paths::clean(line), Seen::Directory);
+        }
+    }
+    let mut looks = 0;
+    let mut look = |at: &str| {
+        looks += 1;
+        assert_eq!(paths::clean(at), at, "a path to look at is not clean");
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+    };
+    let resolved = paths::resolve(&wanted, &mut look);
+    assert!(looks <= 42 * (input.len() + 1), "{looks} looks");
+    let overlay = Overlay::place(links.into_iter(), |at| {
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+    });
+    let _ = paths::resolve(&wanted, |at| {
+        overlay.look(at, |at| {
+            Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+        })
+    });
+    let resolved = resolved.ok()?;
+    assert_eq!(paths::clean(&resolved), resolved);
+    assert!(paths::ancestors(&resolved).all(|above| paths::is_at_or_below(&resolved, above)));
+    let again = paths::resolve(&resolved, |at| {
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+    });
+    assert_eq!(
+        again.as_ref(),
+        Ok(&resolved),
+        "a resolved path leads elsewhere"
+    );
+    Some(resolved)
+}
+
+/// Files of a target, separated by lines of `%` and a path.
+struct Files<'i>(HashMap<&'i str, &'i [u8]>);
+
+impl<'i> Files<'i> {
+    fn of(input: &'i [u8]) -> Self {
+        let mut files = HashMap::new();
+        let mut rest = input;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+            let after = &rest[at + 1..];
+            let end = after.iter().position(|byte| *byte == b'\n');
+            let end = end.unwrap_or(after.len());
+            let body = after.get(end + 1..).unwrap_or_default();
+            let length = body.iter().position(|byte| *byte == b'%');
+            let length = length.unwrap_or(body.len());
+            if let Ok(path) = std::str::from_utf8(&after[..end]) {
+                files.insert(path, &body[..length]);
+            }
+            rest = &body[length..];
+        }
+        Self(files)
+    }
+}
+
+impl Source for Files<'_> {
+    type Error = Infallible;
+
+    fn file(&self, path: &str) -> Result<Found, Infallible> {
+        let found = self.0.get(path);
+        Ok(found.map_or(Found::Missing, |bytes| Found::File(bytes.to_vec())))
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, Infallible> {
+        let names = self.0.keys().filter_map(|file| file.rsplit_once('/'));
+        let names = names.filter(|(above, _)| *above == path);
+        Ok(names.map(|(_, name)| name.to_owned()).collect())
+    }
+}
+
+/// Reads the databases of a target and makes, changes and deletes accounts with names and texts from the file
+/// `request`. Returns how many requests were accepted.
+pub fn accounts(input: &[u8]) -> usize {
+    let files = Files::of(input);
+    let Ok(mut databases) = Databases::read(&files);
+    let request = files.0.get("request").copied().unwrap_or_default();
+    let request = String::from_utf8_lossy(request).into_owned();
+    let mut words = request.lines();
+    let mut accepted = 0;
+    while let Some(name) = words.next() {
+        let text = words.next().map(str::to_owned);
+        for change in [Change::Create, Change::Modify, Change::Delete] {
+            let group = GroupRequest::new(&format!("{name}g"), change);
+            accepted += usize::from(apply(&mut databases, |d| d.apply_group(&group).is_ok()));
+            let user = UserRequest {
+                gecos: text.clone(),
+                home: text.clone(),
+                shell: text.clone(),
+                password_hash: text.clone(),
+                groups: vec![format!("{name}g")],
+                ..UserRequest::new(name, change)
+            };
+            accepted += usize::from(apply(&mut databases, |d| d.apply_user(&user).is_ok()));
+        }
+    }
+    accepted
+}
+
+/// Applies a request: lines stay lines, and what was refused changes nothing that matters to others.
+fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> bool {
+    let lines = |databases: &Databases, file| {
+        let bytes = databases.table(file).bytes();
+        bytes.iter().filter(|byte| **byte == b'\n').count()
+    };
+    let before = File::ALL.map(|file| lines(databases, file));
+    let is_accepted = act(databases);
+    for (file, before) in File::ALL.into_iter().zip(before) {
+        assert_eq!(
+            databases.table(file).broken_field(),
+            None,
+            "{}",
+            file.path()
+        );
+        let after = lines(databases, file);
+        // With the first account come those of root.
+        assert!(
+            after <= before + 3,
+            "{}: {before} lines became {after}",
+            file.path()
+        );
+    }
+    is_accepted
 }

@@ -3,6 +3,7 @@
 //! Configs hold secrets. What is shown of a line is its structure and its short, harmless values;
 //! see [`mask`].
 
+#[path = "findings/mask.rs"]
 mod mask;
 
 use crate::config::{

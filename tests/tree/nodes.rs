@@ -2,7 +2,7 @@
 
 use super::{Target, texts};
 use serde_json::{Value, json};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 fn storage(storage: Value) -> Value {
     json!({ "storage": storage })
@@ -334,6 +334,115 @@ fn a_link_swapped_in_after_planning_gains_nothing() {
     );
     let count = std::fs::read_dir(outside.path()).expect("readable").count();
     assert_eq!(count, 0, "nothing may be written outside");
+}
+
+/// The owner of a directory swaps what is in it for links, again and again.
+#[test]
+fn links_swapped_in_all_the_time_lead_to_no_change_outside() {
+    let outside = tempfile::tempdir().expect("a temporary directory");
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(outside.path(), private).expect("a mode");
+    let files = (0..40).map(|i| json!({"path": format!("/home/evil/d/f{i}"), "mode": 0o666}));
+    let directories =
+        (0..40).map(|i| json!({"path": format!("/home/evil/d/s{i}/x"), "user": {"id": 7}}));
+    let config = storage(json!({
+        "files": files.collect::<Vec<_>>(), "directories": directories.collect::<Vec<_>>(),
+    }));
+    for _ in 0..20 {
+        let target = Target::blank();
+        target.mkdir("/home/evil");
+        let planned = target.plan(&config);
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let at = |name: &str| target.at("/home/evil").join(name);
+                std::os::unix::fs::symlink(outside.path(), at("link")).expect("a link");
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    if std::fs::rename(at("d"), at("aside")).is_ok() {
+                        let _ = std::fs::rename(at("link"), at("d"));
+                        return;
+                    }
+                }
+            });
+            let _ = target.execute(planned.operations);
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let found = std::fs::read_dir(outside.path()).expect("readable").count();
+        assert_eq!(found, 0, "nothing may be written outside");
+        let stat = outside.path().metadata().expect("it exists");
+        assert_eq!((stat.mode() & 0o7777, stat.uid()), (0o700, 0));
+    }
+}
+
+/// Whoever can make hard links in a directory must not get the files changed that they lead to.
+#[test]
+fn a_file_with_other_names_is_replaced() {
+    let target = Target::blank();
+    target
+        .write("/etc/secret", "s")
+        .chmod("/etc/secret", 0o600)
+        .mkdir("/home");
+    let secret = target.at("/etc/secret");
+    for (name, entry) in [
+        ("mode", json!({"path": "/home/mode", "mode": 0o666})),
+        ("owner", json!({"path": "/home/owner", "user": {"id": 7}})),
+        (
+            "append",
+            json!({"path": "/home/append", "append": [{"source": "data:,x"}]}),
+        ),
+        (
+            "content",
+            json!({"path": "/home/content", "overwrite": true, "contents": {"source": "data:,x"}}),
+        ),
+    ] {
+        std::fs::hard_link(&secret, target.at("/home").join(name)).expect("a hard link");
+        target.apply(&storage(json!({ "files": [entry] })));
+    }
+    assert_eq!(target.read("/etc/secret"), "s");
+    assert_eq!(target.owner_and_mode("/etc/secret"), "0600 0 0");
+    assert_eq!(target.owner_and_mode("/home/mode"), "0666 0 0");
+    assert_eq!(target.owner_and_mode("/home/owner"), "0600 7 0");
+    assert_eq!(target.read("/home/append"), "sx");
+}
+
+#[test]
+fn an_overwritten_directory_may_hold_anything() {
+    use std::os::unix::ffi::OsStrExt;
+    let target = Target::blank();
+    target.mkdir(&format!("/d{}", "/deep".repeat(400)));
+    let odd = std::ffi::OsStr::from_bytes(b"x\xff\n");
+    std::fs::create_dir(target.at("/d").join(odd)).expect("a directory");
+    std::fs::write(target.at("/d").join(odd).join(odd), "").expect("a file");
+    target.apply(&storage(
+        json!({ "directories": [{"path": "/d", "overwrite": true}] }),
+    ));
+    let left = std::fs::read_dir(target.at("/d"))
+        .expect("readable")
+        .count();
+    assert_eq!(left, 0);
+}
+
+/// What the planner keeps of a path grows with the path.
+#[test]
+fn a_deep_path_is_planned_with_few_claims() {
+    let target = Target::blank();
+    let path = "/d".repeat(500);
+    let planned = target.plan(&storage(
+        json!({ "files": [{"path": path}, {"path": format!("{path}2")}] }),
+    ));
+    let most = planned
+        .operations
+        .iter()
+        .map(|op| op.claims.len() + op.after.len())
+        .max();
+    assert!(
+        most.is_some_and(|most| most <= 6),
+        "{most:?} claims and waits"
+    );
+    target
+        .execute(planned.operations)
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(target.exists(&path));
 }
 
 #[test]

@@ -1,0 +1,9 @@
+//! Account databases of hostile trees.
+#![no_main]
+
+#[path = "../harness/texts.rs"]
+mod harness;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    harness::accounts(input);
+});
