@@ -14,8 +14,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("disk", &[]),
     ("facts", &["accounts", "disk"]),
     ("host", &["accounts", "disk", "text"]),
-    ("signature", &["config", "text"]),
-    ("fetch", &["config", "signature", "text"]),
+    ("input", &[]),
+    ("signature", &["config", "input", "text"]),
+    ("fetch", &["config", "input", "signature", "text"]),
     (
         "observe",
         &[
@@ -29,11 +30,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "accounts", "plan", "disk", "fetch", "host", "report", "text",
         ],
     ),
-    ("report", &["config", "plan", "text"]),
+    ("report", &["config", "input", "plan", "text"]),
     ("log", &["terminal", "text"]),
     ("terminal", &["text"]),
     ("text", &[]),
-    ("platform", &["config", "fetch", "host", "log", "text"]),
+    (
+        "platform",
+        &["config", "fetch", "host", "input", "log", "text"],
+    ),
     (
         "boot",
         &[
@@ -44,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "facts",
             "fetch",
             "host",
+            "input",
             "log",
             "observe",
             "plan",
@@ -65,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "facts",
             "fetch",
             "host",
+            "input",
             "log",
             "observe",
             "plan",

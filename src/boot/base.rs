@@ -7,6 +7,8 @@
 use super::environment::ConfigDirs;
 use super::findings::log_findings;
 use crate::config::{self, Document};
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::input;
 use crate::log::{Log, quoted};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -74,7 +76,7 @@ fn entries(dir: &Path, log: &Log) -> anyhow::Result<Vec<(OsString, PathBuf)>> {
 fn read(path: &Path, log: &Log) -> anyhow::Result<Document> {
     let name = path.display().to_string();
     log.info(format_args!("reading base config file {}", quoted(&name)));
-    let text = fs::read(path)
+    let text = input::read(path, BUFFER_LIMIT_BYTES)
         .with_context(|| format!("cannot read base config {name}; repair or remove it"))?;
     let parsed = config::parse(&name, &text);
     log_findings(log, &parsed.findings);

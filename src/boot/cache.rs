@@ -3,6 +3,8 @@
 
 use super::paths;
 use crate::config::{Document, Origins, read_stored};
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::input;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,7 +49,7 @@ pub fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
 /// # Errors
 /// There is none, or it is damaged.
 pub fn read(path: &Path) -> anyhow::Result<Document> {
-    let text = fs::read(path).with_context(|| {
+    let text = input::read(path, BUFFER_LIMIT_BYTES).with_context(|| {
         format!(
             "cannot read config cache {}; did a fetch stage run?",
             path.display()

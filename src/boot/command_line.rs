@@ -6,10 +6,14 @@
 use crate::config::digest::Digest;
 use crate::config::url;
 use crate::fetch::shown_url;
+use crate::input;
 use crate::log::Log;
 use crate::signature::{Trust, TrustedKeys};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
+
+/// The kernel limits its command line to far fewer bytes; the file may be another one.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Keys of the config's URL; the first is everybody's, the others are Flatcar's and older.
 const URL_KEYS: [&str; 3] = [
@@ -70,7 +74,7 @@ impl CommandLine {
     /// # Errors
     /// It cannot be read.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(path).with_context(|| {
+        let text = input::read(path, MAX_BYTES).with_context(|| {
             let path = path.display();
             format!("cannot read the kernel command line from {path}; is it mounted?")
         })?;

@@ -8,7 +8,9 @@ use super::config_device;
 use super::environment::{ConfigDirs, Environment};
 use super::flatcar;
 use crate::config::url;
+use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::fetch::{FetchError, FetchEvent, Part, Request, shown_url};
+use crate::input;
 use crate::log::{Log, quoted};
 use crate::platform::{Answer, Platform, Site};
 use anyhow::{Context, bail};
@@ -145,7 +147,7 @@ fn fetch(url: &str, site: &Site<'_>) -> anyhow::Result<Answer> {
 fn from_system(dirs: &ConfigDirs, log: &Log) -> anyhow::Result<Answer> {
     for path in dirs.each("user.ign") {
         let name = path.display().to_string();
-        match std::fs::read(&path) {
+        match input::read(&path, BUFFER_LIMIT_BYTES) {
             Ok(text) => {
                 log.info(format_args!("reading system config file {}", quoted(&name)));
                 return Ok(Answer::of(name, text));

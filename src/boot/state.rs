@@ -1,10 +1,12 @@
 //! What stages hand on to later ones. Holds disk keys between two stages, so nobody else may read it.
 
 use crate::config::model::File;
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::input;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -76,7 +78,7 @@ impl State {
     /// # Errors
     /// It cannot be read, or is no state. Its text is not quoted: it may hold keys.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = match fs::read(path) {
+        let text = match input::read(path, BUFFER_LIMIT_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());

@@ -3,10 +3,11 @@
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
 use crate::config;
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::input;
 use crate::terminal;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// `kindling validate`
@@ -64,11 +65,8 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
 /// The text of a config; `-` is standard input.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     if file.as_os_str() != "-" {
-        return std::fs::read(file).with_context(|| format!("reading {}", file.display()));
+        return input::read(file, BUFFER_LIMIT_BYTES)
+            .with_context(|| format!("cannot read {}", file.display()));
     }
-    let mut text = Vec::new();
-    std::io::stdin()
-        .read_to_end(&mut text)
-        .context("reading standard input")?;
-    Ok(text)
+    input::read_all(&mut std::io::stdin(), BUFFER_LIMIT_BYTES).context("cannot read standard input")
 }

@@ -6,7 +6,8 @@ use super::load::{self, Audience};
 use crate::boot::environment::TRUSTED_KEYS_DIR;
 use crate::config::digest::{Digest, DigestError};
 use crate::fetch::top::Top;
-use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::fetch::{BUFFER_LIMIT_BYTES, FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::input;
 use crate::signature::{Trust, TrustedKeys, Untrusted, Verified, envelope};
 use crate::terminal::{self, OutputError};
 use crate::text::escaped;
@@ -108,18 +109,20 @@ fn first<'b>(args: &VerifyArgs, bytes: &'b [u8], trust: &Trust) -> Result<(&'b [
 
 fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
     if let Some(path) = &args.signature {
-        let read = std::fs::read(path);
+        let read = input::read(path, BUFFER_LIMIT_BYTES);
         return read
             .map(Some)
-            .with_context(|| format!("reading {}", path.display()));
+            .with_context(|| format!("cannot read {}", path.display()));
     }
     for suffix in [".sig", ".asc"] {
         let mut path = args.config.clone();
         path.push(suffix);
-        match std::fs::read(&path) {
+        match input::read(Path::new(&path), BUFFER_LIMIT_BYTES) {
             Ok(signature) => return Ok(Some(signature)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
         }
     }
     Ok(None)

@@ -5,8 +5,8 @@ use super::pipeline::BodyError;
 use super::{FetchError, Request};
 
 use crate::config::url::{self, percent_decode};
+use crate::input::{self, Input};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -17,7 +17,7 @@ pub const OEM_DIR: &str = "/usr/share/oem";
 /// Opens the file of a request below `dir`.
 pub(super) fn open(dir: &Path, request: &Request) -> Result<Opened<'static>, FetchError> {
     let path = dir.join(inside(request)?);
-    match File::open(&path) {
+    match input::open(&path) {
         Ok(file) => Ok(Opened {
             body: Box::new(Body(file)),
             attempts: 1,
@@ -55,7 +55,7 @@ fn inside(request: &Request) -> Result<PathBuf, FetchError> {
 }
 
 /// A file whose errors are those of a body, not of what unpacks it.
-struct Body(File);
+struct Body(Input);
 
 impl Read for Body {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

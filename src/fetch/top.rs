@@ -1,14 +1,13 @@
 //! The config everything starts from: a file, standard input or a URL.
 
-use super::pipeline::BoundedVec;
 use super::{
     BUFFER_LIMIT_BYTES, FetchError, FetchEvents, Fetcher, Part, Request, Scheme, shown_url,
 };
 use crate::config::url;
+use crate::input;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 /// Where the first config is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,31 +105,17 @@ pub fn load(top: &Top, fetcher: &Fetcher, events: &dyn FetchEvents) -> Result<Lo
     let name = top.name();
     let text = match top {
         Top::Url(url) => fetcher.fetch_config(&Request::get(url), Part::First, events)?,
-        Top::StandardInput => read(&name, &mut io::stdin().lock())?,
-        Top::File(path) => read(&name, &mut open(&name, path)?)?,
+        Top::StandardInput => read(&name, input::read_all(&mut io::stdin(), BUFFER_LIMIT_BYTES))?,
+        Top::File(path) => read(&name, input::read(path, BUFFER_LIMIT_BYTES))?,
     };
     Ok(Loaded { name, text })
 }
 
-fn open(name: &str, path: &Path) -> Result<File, LoadError> {
-    File::open(path).map_err(|cause| LoadError::Read {
+fn read(name: &str, read: io::Result<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
+    read.map_err(|cause| LoadError::Read {
         name: name.into(),
         cause,
     })
-}
-
-fn read(name: &str, from: &mut dyn Read) -> Result<Vec<u8>, LoadError> {
-    let mut sink = BoundedVec {
-        bytes: Vec::new(),
-        limit_bytes: BUFFER_LIMIT_BYTES,
-    };
-    match io::copy(from, &mut sink) {
-        Ok(_) => Ok(sink.bytes),
-        Err(cause) => Err(LoadError::Read {
-            name: name.into(),
-            cause,
-        }),
-    }
 }
 
 #[cfg(test)]

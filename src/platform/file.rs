@@ -1,6 +1,8 @@
 //! Platform `file`: the config is a file of this machine, for tests and for trying out.
 
 use super::{About, Answer, Network, Platform, Site, Tested};
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::input;
 use anyhow::Context;
 
 /// The platform.
@@ -25,7 +27,7 @@ impl Platform for File {
 
     fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
         let name = site.config_file.display().to_string();
-        let text = std::fs::read(site.config_file).with_context(|| {
+        let text = input::read(site.config_file, BUFFER_LIMIT_BYTES).with_context(|| {
             format!("cannot read config {name}; IGNITION_CONFIG_FILE may name another file")
         })?;
         Ok(Answer::of(name, text))

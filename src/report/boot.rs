@@ -1,7 +1,9 @@
 //! The record of a first boot: one section per run of a stage.
 
+use super::MAX_BYTES;
 use super::{OperationReport, Outcome, Source, file};
 use crate::config::Origin;
+use crate::input;
 use crate::plan::Warning;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -102,8 +104,8 @@ impl BootReport {
     /// # Errors
     /// Names the file, and what is wrong with it.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = input::read(path, MAX_BYTES)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(path, &text)
     }
 

@@ -9,6 +9,7 @@ pub use boot::{BOOT_VERSION, BootReport, StageOutcome, StageReport};
 pub use table::{render, render_boot};
 
 use crate::config::Origin;
+use crate::input;
 use crate::plan::Warning;
 use crate::plan::op::Phase;
 use anyhow::Context;
@@ -17,6 +18,9 @@ use std::path::Path;
 
 /// Version of the report's shape; `schemas/report.json` describes it.
 pub const VERSION: u32 = 1;
+
+/// A report has no more bytes than this.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// The record of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,8 +132,8 @@ impl Report {
     /// # Errors
     /// Names the file, and what is wrong with it.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = input::read(path, MAX_BYTES)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(path, &text)
     }
 
@@ -165,8 +169,8 @@ impl AnyReport {
         struct Shape {
             stages: Option<serde::de::IgnoredAny>,
         }
-        let text =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = input::read(path, MAX_BYTES)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         match serde_json::from_slice(&text) {
             Ok(Shape { stages: Some(_) }) => BootReport::parse(path, &text).map(Self::Boot),
             _ => Report::parse(path, &text).map(Self::Run),

@@ -3,6 +3,7 @@
 use super::openpgp::PgpKey;
 use super::openssh::SshKey;
 use super::{SignatureError, Verified, openpgp, openssh};
+use crate::input;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -132,11 +133,7 @@ impl TrustedKeys {
             path: path.into(),
             cause,
         };
-        let length = std::fs::metadata(path).map_err(unreadable)?.len();
-        if length > FILE_LIMIT_BYTES {
-            return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = input::read(path, FILE_LIMIT_BYTES).map_err(unreadable)?;
         self.add(&path.display().to_string(), &bytes)
     }
 
