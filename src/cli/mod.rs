@@ -30,6 +30,7 @@ use exit::{Exit, Failure};
 use names::Name;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -86,6 +87,7 @@ enum Command {
 
 /// Does what this process was called for: the program's name decides who reads the arguments.
 pub fn main() -> ExitCode {
+    survive_file_size_limits();
     let mut words = std::env::args_os();
     let name = Name::of(&words.next().unwrap_or_default());
     let arguments: Vec<OsString> = words.collect();
@@ -96,6 +98,13 @@ pub fn main() -> ExitCode {
         Name::Apply => ignition_apply::run(&arguments),
         Name::Rmcfg => ignition_rmcfg::run(&arguments),
     }
+}
+
+/// A file that reaches the limit of its size is an error to report, not the end of the process. Programs we start are
+/// ended by the signal as ever.
+fn survive_file_size_limits() {
+    // Without a handler it is as it was.
+    let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::default());
 }
 
 /// Runs the command line of `kindling`.

@@ -2,16 +2,23 @@
 //! there at all.
 
 use anyhow::Context;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Writes `text` to `path` with mode 0600, or leaves what was there. `what` names it in errors.
+/// Writes `text` to `path` with mode 0600, or leaves what was there. `what` names it in errors. A device or a pipe is
+/// written to, and not replaced.
 ///
 /// # Errors
 /// Names the file.
 pub fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     let act = || format!("cannot write {what} to {}", path.display());
+    if let Ok(about) = std::fs::metadata(path)
+        && !about.is_file()
+    {
+        return write_into(path, text).with_context(act);
+    }
     let directory = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -25,6 +32,17 @@ pub fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes into what is there, e.g. `/dev/stdout`; a pipe without a reader is an error.
+fn write_into(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?) - OFlag::O_NONBLOCK;
+    fcntl(&file, FcntlArg::F_SETFL(flags))?;
+    file.write_all(text)
+}
+
 /// The same, in a directory that is made if it is not there.
 ///
 /// # Errors
@@ -35,4 +53,25 @@ pub fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make {} for {what}", directory.display()))?;
     }
     write(path, what, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
+        write(&link, "the report", b"text").expect("written");
+        assert!(link.is_symlink());
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        for path in [directory.path(), Path::new("/dev/full"), &pipe] {
+            let error = write(path, "the report", b"text").expect_err("not written");
+            let start = format!("cannot write the report to {}", path.display());
+            assert_eq!(error.to_string(), start);
+        }
+    }
 }
