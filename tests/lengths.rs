@@ -129,12 +129,7 @@ fn what_does_not_fit_is_refused() {
             "4095",
             "files.0",
         ),
-        (
-            file("/long/x"),
-            REFUSED,
-            "has 300 bytes",
-            "files.0",
-        ),
+        (file("/long/x"), REFUSED, "has 300 bytes", "files.0"),
     ] {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = root(directory.path());

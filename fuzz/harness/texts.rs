@@ -6,6 +6,7 @@
 
 use kindling::accounts::{Change, Databases, File, Found, GroupRequest, Source, UserRequest};
 use kindling::cli::findings::{self, Judged};
+use kindling::config::model::Redirection;
 use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
@@ -147,7 +148,7 @@ pub fn paths(input: &[u8]) -> Option<String> {
     let mut links = Vec::new();
     for line in lines {
         if let Some((path, target)) = line.split_once(" -> ") {
-            links.push((path, Some(target)));
+            links.push((path, Redirection::Link(target)));
             tree.insert(paths::clean(path), Seen::Link(target.into()));
         } else if let Some(path) = line.strip_suffix(" !") {
             tree.insert(paths::clean(path), Seen::Other);
