@@ -209,6 +209,13 @@ impl<'r> Look<'r> {
                 }
             }
         }
+        // Where new homes get their content from, so that planning sees whether a home would be in it.
+        if !config.passwd.users.is_empty() {
+            let skeleton = facts.accounts.databases.policy.skeleton();
+            if let Some(path) = self.resolve(&skeleton)? {
+                self.node(&path)?;
+            }
+        }
         // Where a missing shell would be, so that planning sees whether the config makes it.
         for shell in &facts.accounts.missing_shells {
             if let Some(path) = self.resolve(shell)? {

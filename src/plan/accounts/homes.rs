@@ -154,7 +154,8 @@ impl Planner<'_, '_> {
             && node.is_some_and(|node| node.uid == before.uid)
     }
 
-    /// The home of a user that is deleted goes if it is the user's and nobody else lives in it.
+    /// The home of a user that is deleted goes if it is the user's, nobody else lives in it, and no file system is
+    /// mounted there.
     pub(super) fn home_of_deleted(&self, user: &User) -> HomeAct {
         let Ok(place) = self.ground.resolve(&user.home) else {
             return HomeAct::Leave;
@@ -166,7 +167,9 @@ impl Planner<'_, '_> {
         let databases = &self.draft.accounts.databases;
         let mut others = databases.other_homes(&user.name);
         let is_shared = others.any(|home| is_at_or_below(&clean(home), &place));
-        match is_own && !is_shared && place != "/" {
+        let mut mounts = self.draft.observed.root.mounts.keys();
+        let holds_mount = mounts.any(|point| *point != place && is_at_or_below(point, &place));
+        match is_own && !is_shared && !holds_mount && place != "/" {
             true => HomeAct::Remove { place },
             false => HomeAct::Leave,
         }
