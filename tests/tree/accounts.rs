@@ -575,3 +575,47 @@ fn links_and_foreign_bytes_of_databases_stay() {
     assert!(target.read("/etc/group.real").ends_with("core:x:1000:\n"));
     assert_eq!(target.owner_and_mode("/etc/shadow"), "0640 0 42");
 }
+
+#[test]
+fn a_skeleton_of_any_shape_is_copied() {
+    use std::os::unix::ffi::OsStrExt;
+    let target = distribution();
+    let odd = std::ffi::OsStr::from_bytes(b"x\xff");
+    std::fs::create_dir(target.at("/etc/skel").join(odd)).expect("a directory");
+    std::fs::write(target.at("/etc/skel").join(odd).join(odd), "odd").expect("a file");
+    target.mkdir(&format!("/etc/skel{}", "/deep".repeat(300)));
+    let user = json!({"name": "core"});
+    target.apply(&passwd(json!({ "users": [user] })));
+    let copy = target.at("/home/core").join(odd).join(odd);
+    assert_eq!(std::fs::read_to_string(copy).expect("the copy"), "odd");
+    let deepest = format!("/home/core{}", "/deep".repeat(300));
+    assert_eq!(target.owner_and_mode(&deepest), "0755 1000 1000");
+    // All of it follows the user's new number, and no other name of a foreign file.
+    std::os::unix::fs::chown(target.at("/etc/skel/.profile"), Some(5), Some(5)).expect("an owner");
+    let linked = target.at("/home/core/.other");
+    std::fs::hard_link(target.at("/etc/skel/.profile"), linked).expect("a hard link");
+    target.apply(&passwd(json!({ "users": [{"name": "core", "uid": 1700}] })));
+    assert_eq!(target.owner_and_mode(&deepest), "0755 1700 1000");
+    assert_eq!(
+        target.owner_and_mode("/home/core/.profile"),
+        "0644 1700 1000"
+    );
+    assert_eq!(target.owner_and_mode("/home/core/.other"), "0644 5 5");
+}
+
+#[test]
+fn a_skeleton_that_holds_the_home_is_refused() {
+    for skeleton in ["/home", "/", "/link"] {
+        let target = distribution();
+        target
+            .link("/link", "home")
+            .write("/etc/default/useradd", &format!("SKEL={skeleton}\n"));
+        let refused = target
+            .plan(&passwd(json!({ "users": [{"name": "core"}] })))
+            .refused();
+        let place = skeleton.replace("/link", "/home");
+        let cause =
+            format!("/home/core is below {place}, the skeleton that new homes are copied from");
+        assert_eq!(refused, format!("cannot make home of user core: {cause}"));
+    }
+}
