@@ -410,10 +410,8 @@ impl Mount {
     /// True if nothing can be written to it: the last of `ro` and `rw` counts.
     pub fn is_read_only(&self) -> bool {
         let options = self.options.iter().flat_map(|option| option.split(','));
-        let last = options
-            .filter(|option| matches!(*option, "ro" | "rw"))
-            .last();
-        last == Some("ro")
+        let mut decisive = options.filter(|option| matches!(*option, "ro" | "rw"));
+        decisive.next_back() == Some("ro")
     }
 }
 

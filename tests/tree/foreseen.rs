@@ -36,6 +36,9 @@ fn users(users: Value) -> Value {
     json!({ "users": users })
 }
 
+/// A tree, a config for it, and what its refusal says.
+type Case<'c> = (fn() -> Target, Value, &'c str);
+
 #[test]
 fn what_cannot_be_done_is_refused() {
     let owned = json!({"path": "/srv/a", "user": {"name": "alice"}});
@@ -47,7 +50,7 @@ fn what_cannot_be_done_is_refused() {
     let in_root = json!([
         {"name": "alice", "homeDir": "/root", "sshAuthorizedKeys": ["ssh-ed25519 A"]},
     ]);
-    let cases: Vec<(fn() -> Target, Value, &str)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (
             tree,
             json!({"storage": {"files": [file("/home")]}, "passwd": core()}),
