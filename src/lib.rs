@@ -11,7 +11,7 @@
 //! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | nothing of ours |
 //! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
-//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `disk` |
+//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `text` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `input`, `text` |
 //! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `signature`, `text` |

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &[]),
     ("config", &["text"]),
     ("disk", &[]),
-    ("facts", &["accounts", "disk"]),
+    ("facts", &["accounts", "config", "disk"]),
     ("host", &["accounts", "disk", "text"]),
     ("input", &[]),
     ("signature", &["config", "input", "text"]),

@@ -24,6 +24,10 @@ pub struct Traced {
     pub stops: u64,
 }
 
+#[expect(
+    clippy::zombie_processes,
+    reason = "a program that is traced is waited for by thread"
+)]
 /// Runs a program, with all of its threads but without the programs that it starts, and sends it a signal.
 pub fn run(command: &mut Command, moment: Option<Moment>) -> Traced {
     let mut stdout = tempfile::tempfile().expect("a file for stdout");
