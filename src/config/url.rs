@@ -218,7 +218,14 @@ fn check_host_bytes(host: &str) -> Result<(), UrlError> {
     let allowed = |b: u8| {
         b.is_ascii_alphanumeric() || !b.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&b)
     };
-    let escapes_fit = escapes(host).all(|byte| byte.is_some_and(|b| b >= 0x80 || b == b'%'));
+    // Zones of addresses may hold escapes of what may stand in a host by itself.
+    let (name, zone) = match host.starts_with('[') {
+        true => host.split_once("%25").unwrap_or((host, "")),
+        false => (host, ""),
+    };
+    let in_zone = |b: u8| matches!(b, b' ' | b'%') || (b.is_ascii() && allowed(b));
+    let escapes_fit = escapes(name).all(|byte| byte.is_some_and(|b| b >= 0x80 || b == b'%'))
+        && escapes(zone).all(|byte| byte.is_some_and(in_zone));
     if host.bytes().all(allowed) && escapes_fit {
         Ok(())
     } else {
@@ -353,6 +360,7 @@ mod tests {
             "http://[::1]:",
             "http://[::ffff:1.2.3.4]/",
             "http://[fe80::1%25eth0]/",
+            "http://[fe80::1%25e%74h0]/",
             "data:,%zz",
             "mailto:a b",
             "x:y?z#f",
@@ -394,6 +402,8 @@ mod tests {
             ("http://[::1]:x/", Port),
             ("http://[::1%25]/", Host),
             ("http://[::1%eth0]/", Host),
+            ("http://[::1%25e%2F]/", Host),
+            ("http://[::1%25e%00]/", Host),
             ("http://a^b/", Host),
             ("http://{}/", Host),
         ];

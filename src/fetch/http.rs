@@ -24,6 +24,7 @@ pub(super) use manner::Manner;
 pub(super) use order::{Headers, Order};
 
 use super::fetcher::Opened;
+use super::retry::{Failure, Retry};
 use super::{FetchError, FetchEvent, FetchEvents, Request, pause, shown_url};
 use body::Body;
 use client::{Answer, AttemptError, Outgoing};
@@ -33,7 +34,8 @@ use reqwest::{Method, Response, StatusCode, Url};
 use resume::Steady;
 use std::time::{Duration, Instant};
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A server that turned us away, without a word of when to come again.
+const REFUSED: Failure = Failure::Refused { not_before: None };
 /// Servers that keep sending us around have failed this attempt.
 const MOST_REDIRECTS: usize = 20;
 
@@ -47,10 +49,10 @@ struct Fetch<'a> {
 /// How an attempt ended that did not end the fetch.
 enum Attempt {
     Success(Answer),
-    /// Worth another attempt, but not before so long as the server said.
+    /// Worth another attempt.
     Failed {
         cause: String,
-        not_before: Option<Duration>,
+        failure: Failure,
         by: By,
     },
     /// The total limit is over.
@@ -69,12 +71,18 @@ enum By {
 }
 
 impl Attempt {
-    fn failed(cause: String) -> Self {
+    /// The network failed, or there was no answer that could be used.
+    fn failed(cause: String, failure: Failure) -> Self {
         Attempt::Failed {
             cause,
-            not_before: None,
+            failure,
             by: By::Network,
         }
+    }
+
+    /// There was an answer that could not be used.
+    fn unusable(cause: String) -> Self {
+        Attempt::failed(cause, REFUSED)
     }
 }
 
@@ -122,7 +130,7 @@ pub(super) fn head(
 impl<'a> Fetch<'a> {
     fn answer(&self) -> Result<(Answer, u32), FetchError> {
         let manner = self.order.manner;
-        let mut pause = manner.first_pause();
+        let mut retry = Retry::new(manner.first_pause());
         let mut failed = Failures::default();
         let mut last = String::from("no answer before the total time limit");
         for attempt in 1_u32.. {
@@ -133,16 +141,12 @@ impl<'a> Fetch<'a> {
                 Attempt::Final(error) => return Err(error),
                 // What went wrong before says more than that it was cut off now.
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
-                Attempt::Failed {
-                    cause,
-                    not_before,
-                    by,
-                } => {
+                Attempt::Failed { cause, failure, by } => {
                     last = cause;
                     if failed.are_enough(manner, by) {
                         return Err(self.gave_up(attempt, &last));
                     }
-                    not_before.map_or(pause, |least| least.max(pause))
+                    retry.pause(failure, self.remaining())
                 }
             };
             if self.remaining().is_some_and(|left| left <= wait) {
@@ -150,7 +154,6 @@ impl<'a> Fetch<'a> {
             }
             self.tell_retry(&last, wait);
             self.sleep(wait)?;
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
         Err(FetchError::Client("ran out of attempt numbers".into()))
     }
@@ -198,8 +201,9 @@ impl<'a> Fetch<'a> {
         let mut url = self.order.url.clone();
         let mut headers = self.order.headers.now();
         headers.extend(part.clone());
-        let mut way = &self.order.way;
+        let mut redirected = None;
         for _ in 0..=MOST_REDIRECTS {
+            let way = redirected.as_ref().unwrap_or(&self.order.way);
             let outgoing = Outgoing {
                 method: self.order.method.clone(),
                 url: &url,
@@ -209,13 +213,14 @@ impl<'a> Fetch<'a> {
                 deadline: self.order.deadline,
                 events: self.events,
             };
-            way = &Way::Usual;
             let answer = match self.http.send(outgoing) {
                 Ok(answer) => answer,
                 Err(AttemptError::Cancelled) => return Attempt::Final(self.cancelled()),
                 Err(AttemptError::OutOfTime) => return Attempt::OutOfTime,
                 Err(AttemptError::Fatal(error)) => return Attempt::Final(error),
-                Err(AttemptError::Transport(cause)) => return Attempt::failed(cause),
+                Err(AttemptError::Transport(cause, failure)) => {
+                    return Attempt::failed(cause, failure);
+                }
             };
             let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
@@ -227,14 +232,17 @@ impl<'a> Fetch<'a> {
             let from = shown_url(url.as_str());
             url = match next.filter(|_| self.order.manner.follows_redirects()) {
                 None => return self.judge(answer, !part.is_empty()),
-                Some(Ok(next)) => next,
-                Some(Err(cause)) => return Attempt::failed(cause),
+                Some(Ok((next, zone))) => {
+                    redirected = Some(way.after_redirect(&url, &next, zone));
+                    next
+                }
+                Some(Err(cause)) => return Attempt::unusable(cause),
             };
             self.tell_redirect(&from, &shown_url(url.as_str()));
             headers = redirected_headers(&self.http.settings().user_agent);
             headers.extend(part.clone());
         }
-        Attempt::failed(format!("more than {MOST_REDIRECTS} redirects"))
+        Attempt::unusable(format!("more than {MOST_REDIRECTS} redirects"))
     }
 
     fn judge(&self, answer: Answer, wants_part: bool) -> Attempt {
@@ -249,7 +257,7 @@ impl<'a> Fetch<'a> {
             }),
             Verdict::Busy => Attempt::Failed {
                 cause: format!("the server said {}", self.said(answer)),
-                not_before,
+                failure: Failure::Refused { not_before },
                 by: By::Server,
             },
             Verdict::Refused => Attempt::Final(FetchError::Status {
@@ -287,6 +295,7 @@ impl<'a> Fetch<'a> {
             attempts,
             self.events,
         )
+        .with_digest(self.order.has_digest)
     }
 
     fn remaining(&self) -> Option<Duration> {
@@ -326,8 +335,11 @@ impl<'a> Fetch<'a> {
     }
 }
 
+/// The next place, and the zone of its address, if it names one.
+type Redirected = (Url, Option<String>);
+
 /// Where `response` sends us; none if nowhere.
-fn redirect(from: &Url, response: &Response) -> Option<Result<Url, String>> {
+fn redirect(from: &Url, response: &Response) -> Option<Result<Redirected, String>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -336,12 +348,13 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Url, String>> {
     let Ok(location) = std::str::from_utf8(location.as_bytes()) else {
         return Some(Err(bad("is not text")));
     };
-    Some(match from.join(location) {
+    let (location, zone) = order::without_zone(location);
+    Some(match from.join(&location) {
         Err(_) => Err(bad("is not a URL")),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(bad(&format!(
             "is neither http nor https but {:?}",
             url.scheme()
         ))),
-        Ok(url) => Ok(url),
+        Ok(url) => Ok((url, zone)),
     })
 }

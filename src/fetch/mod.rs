@@ -24,6 +24,7 @@ mod pipeline;
 mod proxy;
 pub mod references;
 mod request;
+pub mod retry;
 mod scheme;
 mod service;
 mod settings;

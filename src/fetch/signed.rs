@@ -5,6 +5,7 @@
 
 use super::fetcher::BUFFER_LIMIT_BYTES;
 use super::pipeline::{self, BoundedVec};
+use super::retry::{Failure, Retry};
 use super::{Compression, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Scheme, pause};
 use crate::signature::{SignatureError, Untrusted, Verified, envelope};
 use std::io::Cursor;
@@ -82,6 +83,7 @@ impl Signing<'_> {
 
     fn run(&self, part: Part) -> Result<(Vec<u8>, Verified), FetchError> {
         let mut tries = 1;
+        let mut retry = Retry::new(PAUSE);
         loop {
             let raw = self.raw()?;
             match self.judge(&raw, part) {
@@ -91,7 +93,8 @@ impl Signing<'_> {
                     if tries < MOST_TRIES && self.is_far() =>
                 {
                     tries += 1;
-                    let slept = pause::sleep(self.events, PAUSE);
+                    let other = Failure::Refused { not_before: None };
+                    let slept = pause::sleep(self.events, retry.pause(other, None));
                     let url = || self.request.shown_url();
                     slept.map_err(|_| FetchError::Cancelled { url: url() })?;
                 }

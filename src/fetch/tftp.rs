@@ -10,6 +10,7 @@ pub mod packet;
 mod transfer;
 
 use super::fetcher::Opened;
+use super::retry::{Failure, Retry};
 use super::{FetchError, FetchEvent, FetchEvents, Request, pause};
 use crate::config::url;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -22,8 +23,8 @@ const PORT: u16 = 69;
 const GET: &str = "GET";
 /// How long a name may stay without an address: as long as a server may stay silent.
 const NAME_PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks for an address.
-const NAME_PAUSE: Duration = Duration::from_secs(2);
+/// Between two looks for an address, at first.
+const NAME_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait before looking whether the fetch was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(250);
 
@@ -105,6 +106,7 @@ fn resolve(
     events: &dyn FetchEvents,
 ) -> Result<Vec<SocketAddr>, FetchError> {
     let start = Instant::now();
+    let mut retry = Retry::new(NAME_PAUSE);
     loop {
         let found =
             look_up(target, events).ok_or_else(|| FetchError::Cancelled { url: url.into() })?;
@@ -120,13 +122,14 @@ fn resolve(
                 cause,
             });
         }
+        let pause = retry.pause(Failure::Unreachable, None);
         events.event(FetchEvent::Retry {
             method: GET,
             url,
             cause: &cause,
-            pause: NAME_PAUSE,
+            pause,
         });
-        pause::sleep(events, NAME_PAUSE).map_err(|_| FetchError::Cancelled { url: url.into() })?;
+        pause::sleep(events, pause).map_err(|_| FetchError::Cancelled { url: url.into() })?;
     }
 }
 

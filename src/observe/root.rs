@@ -434,9 +434,11 @@ impl<'r> Look<'r> {
     ) -> anyhow::Result<()> {
         let nodes: BTreeSet<&str> = wishes.keys().map(String::as_str).collect();
         let above = wishes.keys().flat_map(|path| paths::ancestors(path));
+        let homes = self.homes(config, facts)?;
         let wanted = WantedPaths {
             directories: above.collect(),
             nodes,
+            homes,
         };
         let overwritten = config
             .storage
@@ -462,6 +464,18 @@ impl<'r> Look<'r> {
         Ok(())
     }
 
+    /// Homes of the users that the config wants to be there.
+    fn homes(&mut self, config: &Config, facts: &RootFacts) -> anyhow::Result<BTreeSet<String>> {
+        let mut homes = BTreeSet::new();
+        let users = config.passwd.users.iter();
+        for user in users.filter(|user| user.should_exist != Some(false)) {
+            let wished = user.home_dir.clone().filter(|home| !home.is_empty());
+            let home = wished.unwrap_or_else(|| facts.accounts.home(&user.name));
+            homes.extend(self.resolve(&home)?);
+        }
+        Ok(homes)
+    }
+
     fn mark_only_wanted(&mut self, path: &str) {
         if let Some(Some(node)) = self.seen.get_mut(path)
             && let NodeKind::Directory { only_wanted, .. } = &mut node.kind
@@ -473,6 +487,10 @@ impl<'r> Look<'r> {
     fn holds_only(&mut self, path: &str, wanted: &WantedPaths<'_>) -> anyhow::Result<bool> {
         for name in self.names(path)? {
             let below = child(path, &name);
+            // A home holds what the skeleton and its user put there.
+            if wanted.homes.contains(&below) {
+                continue;
+            }
             let is_directory = self
                 .node(&below)?
                 .is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
@@ -496,6 +514,7 @@ impl<'r> Look<'r> {
 struct WantedPaths<'a> {
     nodes: BTreeSet<&'a str>,
     directories: BTreeSet<&'a str>,
+    homes: BTreeSet<String>,
 }
 
 /// Why resolving stopped.

@@ -5,6 +5,7 @@
 mod bodies;
 mod certificates;
 mod data;
+mod hall;
 mod http2;
 mod limits;
 mod memory;
@@ -18,6 +19,7 @@ mod server;
 mod tftp;
 mod tinyproxy;
 mod tls;
+mod zones;
 
 use kindling::fetch::{Compression, FetchError, Fetched, Fetcher, Request, Settings, Silent};
 use std::io::Write;

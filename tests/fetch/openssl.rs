@@ -11,16 +11,16 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// Certificates in a directory of their own.
-struct Certificates(TempDir);
+pub struct Certificates(TempDir);
 
 /// `openssl s_server`, which answers `/answer` with `abc`.
-struct OpenSsl {
+pub struct OpenSsl {
     process: Child,
-    port: String,
+    pub port: String,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
         std::fs::write(directory.path().join("answer"), answer).expect("a written file");
@@ -28,7 +28,7 @@ impl Certificates {
     }
 
     /// A certificate that is signed by itself, in `NAME.pem`, with its key in `NAME.key`.
-    fn self_signed(&self, name: &str, options: &str) {
+    pub fn self_signed(&self, name: &str, options: &str) {
         openssl(
             self.path(),
             &format!(
@@ -73,7 +73,7 @@ impl Certificates {
     }
 
     /// A fetcher that trusts what is in these files.
-    fn trusting(&self, names: &[&str], settings: Settings) -> Fetcher {
+    pub fn trusting(&self, names: &[&str], settings: Settings) -> Fetcher {
         let listed = names.iter().map(|name| {
             let bundle = std::fs::read(self.path().join(format!("{name}.pem")));
             Resource {
@@ -89,8 +89,13 @@ impl Certificates {
 
     /// A server with this certificate; `options` are those of `openssl s_server`.
     fn serve(&self, name: &str, options: &str) -> OpenSsl {
+        self.serve_at("127.0.0.1:0", name, options)
+    }
+
+    /// The same at another address.
+    pub fn serve_at(&self, address: &str, name: &str, options: &str) -> OpenSsl {
         let mut process = Command::new("openssl")
-            .args(["s_server", "-accept", "127.0.0.1:0", "-HTTP"])
+            .args(["s_server", "-accept", address, "-HTTP"])
             .args([
                 "-cert",
                 &format!("{name}.pem"),

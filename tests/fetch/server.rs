@@ -51,7 +51,23 @@ impl Server {
         accept: Accept,
         answer: impl Fn(&Seen, &mut dyn Stream) + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Server::at("127.0.0.1:0", accept, answer)
+    }
+
+    /// Answers on plain connections to another address.
+    pub fn listening(
+        address: &str,
+        answer: impl Fn(&Seen, &mut dyn Stream) + Send + Sync + 'static,
+    ) -> Self {
+        Server::at(address, Arc::new(|tcp| Some(Box::new(tcp))), answer)
+    }
+
+    fn at(
+        address: &str,
+        accept: Accept,
+        answer: impl Fn(&Seen, &mut dyn Stream) + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

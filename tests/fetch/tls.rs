@@ -4,8 +4,10 @@ use crate::certificates::{Authority, ELSEWHERE, FUTURE, OTHER, PAST, TRUSTED, da
 use crate::server::{Accept, Server, respond};
 use crate::{assert_fails, impatient, settings};
 use kindling::config::Config;
+use kindling::config::digest::Digest;
 use kindling::config::model::{Resource, Verification};
 use kindling::fetch::{CertificateError, FetchError, Fetcher, Request, Settings, Silent};
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -254,4 +256,35 @@ fn the_authority_that_is_missing_is_named() {
     let server = secure();
     let result = Fetcher::new(impatient()).fetch_to_vec(&Request::get(url(&server)), &Silent);
     assert_fails(result, &["it was issued by \"CN=ours\""]);
+}
+
+/// Servers that close the connection without the farewell of TLS, as this one does.
+#[test]
+fn a_missing_farewell_needs_somebody_who_vouches() {
+    let server = Server::accepting(TRUSTED.accept(), |seen, stream| {
+        let length = match seen.target.as_str() {
+            "/length" => "Content-Length: 3\r\n",
+            _ => "",
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\n{length}Connection: close\r\n\r\nabc");
+        let _ = stream.write_all(answer.as_bytes());
+        let _ = stream.flush();
+    });
+    let fetcher = configured(settings(), vec![resource(TRUSTED.data_url())]);
+    let fetcher = fetcher.expect("a good bundle");
+    let get = |path: &str, text: Option<&[u8]>| {
+        let url = format!("https://localhost:{}{path}", server.address.port());
+        let digest = text.map(|text| Digest::Sha256(Sha256::digest(text).into()));
+        let request = Request {
+            digest,
+            ..Request::get(url)
+        };
+        let fetched = fetcher.fetch_to_vec(&request, &Silent);
+        fetched.map(|(bytes, fetched)| (bytes, fetched.attempts))
+    };
+    let whole = Some((b"abc".to_vec(), 1));
+    assert_eq!(get("/length", None).ok(), whole);
+    assert_eq!(get("/open", Some(b"abc")).ok(), whole);
+    assert_fails(get("/open", None), &["was cut off", "close_notify"]);
+    assert_fails(get("/open", Some(b"abcd")), &["hash verification failed"]);
 }

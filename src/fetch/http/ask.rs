@@ -83,7 +83,7 @@ pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Repl
     };
     let late = || format!("no answer within {} s", question.limit.as_secs_f32());
     let answer = http.send(outgoing).map_err(|error| match error {
-        AttemptError::Transport(cause) => cause,
+        AttemptError::Transport(cause, _) => cause,
         AttemptError::Cancelled => "it was cancelled".into(),
         AttemptError::OutOfTime => late(),
         AttemptError::Fatal(error) => error.to_string(),

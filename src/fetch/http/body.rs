@@ -4,8 +4,10 @@ use super::client::{Answer, Engine, Http, cause};
 use crate::fetch::FetchEvents;
 use crate::fetch::pipeline::BodyError;
 use bytes::{Buf, Bytes};
-use reqwest::Response;
-use std::io::{self, Read};
+use reqwest::header::TRANSFER_ENCODING;
+use reqwest::{Response, Version};
+use std::error::Error;
+use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
@@ -23,6 +25,8 @@ pub(super) struct Body<'a> {
     limit: Duration,
     attempts: u32,
     chunk: Bytes,
+    /// True if what comes is compared with a digest.
+    has_digest: bool,
 }
 
 impl<'a> Body<'a> {
@@ -44,7 +48,13 @@ impl<'a> Body<'a> {
             limit: http.settings().total.unwrap_or_default(),
             attempts,
             chunk: Bytes::new(),
+            has_digest: false,
         }
+    }
+
+    /// The same of what is compared with a digest in the end.
+    pub(super) fn with_digest(self, has_digest: bool) -> Self {
+        Body { has_digest, ..self }
     }
 }
 
@@ -69,10 +79,22 @@ impl Body<'_> {
                 .map_err(|e| BodyError::Broken(e.to_string()))?
             {
                 Ok(Ok(chunk)) => return Ok(chunk),
+                Ok(Err(error)) if self.ends_here(&error) => return Ok(None),
                 Ok(Err(error)) => return Err(self.broken(&error)),
                 Err(_elapsed) => {}
             }
         }
+    }
+
+    /// Some servers close a connection without the farewell of TLS (`close_notify`). Where nothing says how long a body
+    /// is, it may be cut off as well; so it counts as its end only if a digest will tell.
+    fn ends_here(&self, error: &reqwest::Error) -> bool {
+        let headers = self.response.headers();
+        self.has_digest
+            && self.announced_bytes.is_none()
+            && !headers.contains_key(TRANSFER_ENCODING)
+            && self.response.version() <= Version::HTTP_11
+            && is_unannounced_end(error)
     }
 
     fn out_of_time(&self) -> BodyError {
@@ -96,6 +118,19 @@ impl Body<'_> {
             ),
         })
     }
+}
+
+/// True if TLS met the end of the connection, but no farewell.
+fn is_unannounced_end(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(error) = next {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 impl Read for Body<'_> {

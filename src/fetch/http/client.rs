@@ -6,6 +6,7 @@ use super::crypto;
 use super::direct::{self, Errand, Way};
 use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
+use crate::fetch::retry::Failure;
 use crate::fetch::{FetchError, FetchEvents, Settings, shown_url};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
@@ -84,7 +85,7 @@ pub(super) struct ShutDown;
 /// Why there is no answer.
 pub(super) enum AttemptError {
     /// The network, the server, or a limit: may go better next time.
-    Transport(String),
+    Transport(String, Failure),
     /// The total limit is over.
     OutOfTime,
     /// The answer is no longer wanted.
@@ -160,6 +161,12 @@ impl Http {
             }
             way => {
                 let errand = Errand {
+                    tls: match outgoing.url.scheme() {
+                        "https" => {
+                            Some(Arc::new(self.tls_config(self.trusted(), &PROTOCOLS[1..])?))
+                        }
+                        _ => None,
+                    },
                     way,
                     method: outgoing.method,
                     url: outgoing.url,
@@ -220,12 +227,17 @@ impl Http {
                 && progress.deadline(limit, now) <= now
             {
                 let cause = format!("no response headers within {} s", limit.as_secs_f32());
-                return Err(AttemptError::Transport(cause));
+                return Err(AttemptError::Transport(cause, Failure::Silent(limit)));
             }
         }
     }
 
-    fn client(&self, trusted: Vec<CertificateDer<'static>>) -> Result<Client, AttemptError> {
+    /// TLS with these certificates trusted, offering these protocols.
+    fn tls_config(
+        &self,
+        trusted: Vec<CertificateDer<'static>>,
+        protocols: &[&[u8]],
+    ) -> Result<ClientConfig, AttemptError> {
         let provider = crypto::provider();
         let trust = Trust::new(trusted, Arc::clone(&provider));
         let mut tls = ClientConfig::builder_with_provider(provider)
@@ -235,7 +247,12 @@ impl Http {
             .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
         tls.time_provider = Arc::new(SystemClock);
-        tls.alpn_protocols = PROTOCOLS.map(Vec::from).into();
+        tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(tls)
+    }
+
+    fn client(&self, trusted: Vec<CertificateDer<'static>>) -> Result<Client, AttemptError> {
+        let tls = self.tls_config(trusted, &PROTOCOLS)?;
         let proxies = self.settings.proxies.clone();
         let choose = move |url: &Url| {
             let target = Target {
@@ -322,7 +339,16 @@ fn transport(error: &reqwest::Error, method: String, url: String) -> AttemptErro
             cause,
             remedy: problem.remedy,
         }),
-        None => AttemptError::Transport(cause),
+        None => AttemptError::Transport(cause, failure(error)),
+    }
+}
+
+/// What to make of a request without an answer. A server that ends connections that stand has too many of them.
+fn failure(error: &reqwest::Error) -> Failure {
+    match (error.is_connect(), error.is_timeout()) {
+        (true, true) => Failure::Silent(CONNECT),
+        (true, false) => Failure::Unreachable,
+        (false, _) => Failure::Refused { not_before: None },
     }
 }
 

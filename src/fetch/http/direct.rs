@@ -1,22 +1,30 @@
 //! Connections that the client cannot make: from a certain port, by a certain interface, to the hypervisor.
 
 use super::client::AttemptError;
-use super::connecting;
-use crate::fetch::{FetchError, Route};
+use super::{connecting, trust};
+use crate::fetch::retry::Failure;
+use crate::fetch::{FetchError, Route, shown_url};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, VsockAddr};
-use reqwest::header::{HOST, HeaderMap, HeaderValue};
+use percent_encoding::percent_decode_str;
+use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use reqwest::{Body, Method, Response, Url};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::os::fd::AsRawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// As for any connection.
 const CONNECT: Duration = Duration::from_secs(40);
@@ -34,6 +42,8 @@ pub(in crate::fetch) enum Way {
     Port(Mutex<Port>),
     /// By the interface with this index.
     Interface(u32),
+    /// By the interface that the URL names as the zone of its address; looked up for each attempt, as it may come late.
+    Zone(String),
     /// To a port of the hypervisor, whatever the URL says.
     Hypervisor {
         /// Port of VSOCK.
@@ -55,6 +65,8 @@ pub(super) struct Errand<'a> {
     pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
+    /// What TLS is made with; none without it.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 impl Way {
@@ -76,6 +88,18 @@ impl Way {
                 Way::Interface(index)
             }
         })
+    }
+}
+
+impl Way {
+    /// The way to the place that this one was redirected to.
+    pub(super) fn after_redirect(&self, from: &Url, to: &Url, zone: Option<String>) -> Self {
+        match (zone, self) {
+            (Some(zone), _) => Way::Zone(zone),
+            // The place is behind the same interface.
+            (None, Way::Zone(zone)) if from.host() == to.host() => Way::Zone(zone.clone()),
+            _ => Way::Usual,
+        }
     }
 }
 
@@ -120,13 +144,22 @@ fn address(url: &Url) -> Option<IpAddr> {
 
 /// Sends a request and waits for the response headers.
 pub(super) async fn exchange(errand: Errand<'_>) -> Result<Response, AttemptError> {
-    let transport = |error: io::Error| AttemptError::Transport(error.to_string());
+    let transport =
+        |error: io::Error| AttemptError::Transport(error.to_string(), Failure::Unreachable);
     match errand.way {
-        Way::Usual | Way::Port(_) | Way::Interface(_) => {
-            let connecting = connecting::note(connect(errand.way, errand.url));
+        Way::Usual | Way::Port(_) | Way::Interface(_) | Way::Zone(_) => {
+            let connecting = connecting::note(secured(&errand));
             let stream = timeout(CONNECT, connecting).await;
-            let stream = stream.map_err(|_| transport(ErrorKind::TimedOut.into()))?;
-            talk(stream.map_err(transport)?, errand).await
+            let late = |_| {
+                let cause = io::Error::from(ErrorKind::TimedOut).to_string();
+                AttemptError::Transport(cause, Failure::Silent(CONNECT))
+            };
+            let stream = stream.map_err(late)?;
+            match stream {
+                Ok(Stream::Plain(stream)) => talk(stream, errand).await,
+                Ok(Stream::Tls(stream)) => talk(*stream, errand).await,
+                Err(error) => Err(refused(&error, &errand)),
+            }
         }
         Way::Hypervisor { port } => {
             let stream = hypervisor(*port).map_err(transport)?;
@@ -135,7 +168,52 @@ pub(super) async fn exchange(errand: Errand<'_>) -> Result<Response, AttemptErro
     }
 }
 
-async fn connect(way: &Way, url: &Url) -> io::Result<tokio::net::TcpStream> {
+/// A connection to a server.
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Connects, with TLS if the URL is one of https.
+async fn secured(errand: &Errand<'_>) -> io::Result<Stream> {
+    let stream = connect(errand.way, errand.url).await?;
+    let Some(tls) = &errand.tls else {
+        return Ok(Stream::Plain(stream));
+    };
+    let name = match address(errand.url) {
+        Some(address) => ServerName::from(address),
+        None => return Err(io::Error::other("its host is no address")),
+    };
+    let connector = TlsConnector::from(Arc::clone(tls));
+    let stream = connector.connect(name, stream).await?;
+    Ok(Stream::Tls(Box::new(stream)))
+}
+
+/// Why there is no connection.
+fn refused(error: &io::Error, errand: &Errand<'_>) -> AttemptError {
+    let cause = trust::in_words_of(error).unwrap_or_else(|| error.to_string());
+    match trust::final_problem(error) {
+        Some(problem) => AttemptError::Fatal(FetchError::Tls {
+            method: errand.method.to_string(),
+            url: shown_url(errand.url.as_str()),
+            cause,
+            remedy: problem.remedy,
+        }),
+        None => AttemptError::Transport(cause, Failure::Unreachable),
+    }
+}
+
+/// The index of the interface that a zone names, or is.
+fn zone_index(zone: &str) -> io::Result<u32> {
+    let index = nix::net::if_::if_nametoindex(zone).ok();
+    let index = index.or_else(|| zone.parse().ok());
+    index.ok_or_else(|| {
+        let cause = format!("there is no network interface {zone:?}");
+        io::Error::new(ErrorKind::NotFound, cause)
+    })
+}
+
+async fn connect(way: &Way, url: &Url) -> io::Result<TcpStream> {
     let port = url.port_or_known_default().unwrap_or(80);
     let host = address(url).ok_or_else(|| io::Error::other("its host is no address"))?;
     let socket = match host {
@@ -162,6 +240,9 @@ async fn connect(way: &Way, url: &Url) -> io::Result<tokio::net::TcpStream> {
     let to = match (host, way) {
         (IpAddr::V6(host), Way::Interface(index)) => {
             SocketAddrV6::new(host, port, 0, *index).into()
+        }
+        (IpAddr::V6(host), Way::Zone(zone)) => {
+            SocketAddrV6::new(host, port, 0, zone_index(zone)?).into()
         }
         _ => SocketAddr::new(host, port),
     };
@@ -195,7 +276,9 @@ async fn talk<S>(stream: S, errand: Errand<'_>) -> Result<Response, AttemptError
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let transport = |error: hyper::Error| AttemptError::Transport(in_words(&error));
+    let transport = |error: hyper::Error| {
+        AttemptError::Transport(in_words(&error), Failure::Refused { not_before: None })
+    };
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(transport)?;
     // It moves bytes while the body is read, and ends with the body; what went wrong is seen there.
@@ -229,6 +312,14 @@ fn request(errand: Errand<'_>) -> Result<hyper::Request<Body>, AttemptError> {
     };
     let host = HeaderValue::from_str(&host).map_err(|_| unusable(format!("{url} has no host")))?;
     request.headers_mut().insert(HOST, host);
+    if !url.username().is_empty() || url.password().is_some() {
+        let text = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+        let (user, password) = (text(url.username()), text(url.password().unwrap_or("")));
+        let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+        let value = HeaderValue::from_str(&format!("Basic {encoded}"))
+            .map_err(|_| unusable("user and password cannot be sent".into()))?;
+        request.headers_mut().entry(AUTHORIZATION).or_insert(value);
+    }
     Ok(request)
 }
 

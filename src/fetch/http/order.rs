@@ -3,6 +3,7 @@
 use super::client::Http;
 use super::headers::own_headers;
 use super::{Manner, Way};
+use crate::config::url::percent_decode;
 use crate::fetch::{FetchError, Request};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
@@ -39,10 +40,14 @@ pub(in crate::fetch) enum Headers<'a> {
 impl Order<'static> {
     /// The order for what is asked for with an address of the web.
     pub(super) fn of(request: &Request, http: &Http) -> Result<Self, FetchError> {
-        let url = target(request)?;
+        let (url, zone) = target(request)?;
         let service = &request.service;
+        let way = match zone {
+            Some(zone) => Way::Zone(zone),
+            None => Way::of(&service.route, &url)?,
+        };
         Ok(Order {
-            way: Way::of(&service.route, &url)?,
+            way,
             url,
             shown: request.shown_url(),
             method: service.method.into(),
@@ -68,7 +73,7 @@ impl Headers<'_> {
 
 /// The URL as the client wants it. Its parser repairs what ours leaves alone, e.g. it finds a host
 /// in `http:///h` and takes backslashes for slashes, so such texts are dealt with first.
-fn target(request: &Request) -> Result<Url, FetchError> {
+fn target(request: &Request) -> Result<(Url, Option<String>), FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let parsed = crate::config::url::parse(&request.url).map_err(|e| invalid(&e.to_string()))?;
     if parsed.authority.as_ref().is_none_or(|a| a.host.is_empty()) {
@@ -80,5 +85,66 @@ fn target(request: &Request) -> Result<Url, FetchError> {
         .next()
         .unwrap_or_default()
         .replace('\\', "%5C");
-    Url::parse(&text).map_err(|e| invalid(&e.to_string()))
+    let (text, zone) = without_zone(&text);
+    let url = Url::parse(&text).map_err(|e| invalid(&e.to_string()))?;
+    Ok((url, zone))
+}
+
+/// A URL without the zone of its IPv6 address (`[fe80::1%25eth0]`, RFC 6874), and the zone, unescaped. It says which
+/// interface of this machine leads there, and is for nobody else: neither for the server nor for a proxy.
+pub(super) fn without_zone(url: &str) -> (String, Option<String>) {
+    let split = || {
+        let start = url.find("//")? + 2;
+        let end = url[start..]
+            .find(['/', '?', '#'])
+            .map_or(url.len(), |at| start + at);
+        let authority = &url[start..end];
+        let close = authority.rfind(']')?;
+        let open = authority[..close].rfind('[')?;
+        let zone = authority[open..close].find("%25")? + open;
+        let name = percent_decode(&authority[zone + 3..close]);
+        let rest = format!(
+            "{}{}{}",
+            &url[..start + zone],
+            &authority[close..],
+            &url[end..]
+        );
+        Some((rest, String::from_utf8(name).ok()?))
+    };
+    match split() {
+        Some((rest, zone)) => (rest, Some(zone)),
+        None => (url.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_zone;
+
+    #[test]
+    fn zones_are_taken_from_hosts_only() {
+        for (url, rest, zone) in [
+            (
+                "http://[fe80::1%25eth0]/x",
+                "http://[fe80::1]/x",
+                Some("eth0"),
+            ),
+            (
+                "http://u:p@[fe80::1%25e%2D0]:8/",
+                "http://u:p@[fe80::1]:8/",
+                Some("e-0"),
+            ),
+            (
+                "https://[::1%252]?a=[b%25c]",
+                "https://[::1]?a=[b%25c]",
+                Some("2"),
+            ),
+            ("http://[::1]/[a%25b]", "http://[::1]/[a%25b]", None),
+            ("http://h%25x/", "http://h%25x/", None),
+            ("/a", "/a", None),
+        ] {
+            let expected = (rest.to_owned(), zone.map(str::to_owned));
+            assert_eq!(without_zone(url), expected, "{url}");
+        }
+    }
 }

@@ -9,8 +9,9 @@ use super::body::Body;
 use super::client::Answer;
 use super::handed_on::HandedOn;
 use super::manner::{FIRST_PAUSE, Failures, Precondition};
-use super::{Attempt, By, Fetch, LONGEST_PAUSE, Manner};
+use super::{Attempt, By, Fetch, Manner, REFUSED};
 use crate::fetch::pipeline::BodyError;
+use crate::fetch::retry::{Failure, Retry};
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_RANGE,
     LAST_MODIFIED, RANGE,
@@ -55,12 +56,12 @@ impl<'a> Steady<'a> {
     /// Connects again until there is a body that stands where the old one broke.
     fn reconnect(&mut self, cause: String) -> Result<(), io::Error> {
         self.broke(cause.clone())?;
-        let mut pause = FIRST_PAUSE * 2_u32.pow(self.vain - 1);
-        let mut last = cause;
+        let mut retry = Retry::new(FIRST_PAUSE * 2_u32.pow(self.vain - 1));
+        let mut last = (cause, REFUSED);
         let mut failed = Failures::default();
         loop {
-            self.pause(&last, pause)?;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            let pause = retry.pause(last.1, self.fetch.remaining());
+            self.pause(&last.0, pause)?;
             match self.again()? {
                 Again::Stands(body) => {
                     self.body = *body;
@@ -68,18 +69,13 @@ impl<'a> Steady<'a> {
                 }
                 Again::Broken(why) => {
                     self.broke(why.clone())?;
-                    last = why;
+                    last = (why, REFUSED);
                 }
-                Again::Failed {
-                    cause,
-                    not_before,
-                    by,
-                } => {
+                Again::Failed { cause, failure, by } => {
                     if failed.are_enough(self.fetch.order.manner, by) {
                         return Err(BodyError::Broken(cause).into());
                     }
-                    last = cause;
-                    pause = not_before.map_or(pause, |least| least.max(pause));
+                    last = (cause, failure);
                 }
             }
         }
@@ -111,15 +107,7 @@ impl<'a> Steady<'a> {
         let part = self.part();
         match self.fetch.attempt(&part) {
             Attempt::Success(answer) => self.answered(answer),
-            Attempt::Failed {
-                cause,
-                not_before,
-                by,
-            } => Ok(Again::Failed {
-                cause,
-                not_before,
-                by,
-            }),
+            Attempt::Failed { cause, failure, by } => Ok(Again::Failed { cause, failure, by }),
             Attempt::OutOfTime => Err(self.out_of_time().into()),
             // A server that will not send a part may still send the whole.
             Attempt::Final(error) if !part.is_empty() => Ok(self.without_parts(error.to_string())),
@@ -152,7 +140,7 @@ impl<'a> Steady<'a> {
         self.rest = None;
         Again::Failed {
             cause,
-            not_before: None,
+            failure: REFUSED,
             by: By::Server,
         }
     }
@@ -200,7 +188,7 @@ enum Again<'a> {
     Broken(String),
     Failed {
         cause: String,
-        not_before: Option<Duration>,
+        failure: Failure,
         by: By,
     },
 }

@@ -3,6 +3,7 @@
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, Reply, ask};
 use crate::fetch::pause;
+use crate::fetch::retry::{Failure, Retry};
 use std::time::{Duration, Instant};
 
 /// The service, at an address that needs no name and no route.
@@ -13,7 +14,7 @@ pub(super) const ADDRESS: &str = "http://169.254.169.254";
 pub(super) struct Patience {
     /// Questions in all.
     pub attempts: u32,
-    /// Pause before the second one; doubles.
+    /// The longest pause before the second one; doubles.
     pub first_pause: Duration,
     /// No pause is longer.
     pub longest_pause: Duration,
@@ -53,7 +54,7 @@ impl Metadata<'_> {
         mut attempt: impl FnMut(Duration) -> Tried<T>,
     ) -> Result<T, String> {
         let end = Instant::now() + patience.total;
-        let mut pause = patience.first_pause;
+        let mut retry = Retry::new(patience.first_pause).at_most(patience.longest_pause);
         let mut last = String::from("no time left");
         for number in 1..=patience.attempts {
             let left = end.saturating_duration_since(Instant::now());
@@ -66,8 +67,10 @@ impl Metadata<'_> {
                 Tried::NotNow(cause) => last = cause,
             }
             if number < patience.attempts {
-                self.sleep(pause.min(end.saturating_duration_since(Instant::now())))?;
-                pause = patience.longest_pause.min(pause * 2);
+                let left = end.saturating_duration_since(Instant::now());
+                // These are asked a few times only, and quickly.
+                let pause = retry.pause(Failure::Unreachable, Some(left));
+                self.sleep(pause.min(left))?;
             }
         }
         Err(last)

@@ -3,6 +3,7 @@
 use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, LARGEST_BLOCK_BYTES, Packet};
 use crate::fetch::pause::{self, Cancelled};
 use crate::fetch::pipeline::BodyError;
+use crate::fetch::retry::{Failure, Retry};
 use crate::fetch::{FetchEvent, FetchEvents};
 use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -14,8 +15,8 @@ const WINDOW: Duration = Duration::from_secs(5);
 const MOST_SENDS: u32 = 6;
 /// Of a request, how often it asks for options: a server that cannot read them may say nothing at all.
 const SENDS_WITH_OPTIONS: u32 = 2;
-/// Before a packet is sent again, up to this long is slept, so that many machines do not keep in step.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Before a packet is sent for the second time, up to this long is slept, so that many machines do not keep in step.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait before looking whether the fetch was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(250);
 /// Between two answers to the same block. Servers repeat themselves after a second or more.
@@ -78,11 +79,12 @@ impl<'a> Transfer<'a> {
         let mut last = None;
         let mut with_options = true;
         let mut send = 0;
+        let mut retry = Retry::new(FIRST_PAUSE);
         while send < MOST_SENDS {
             let turn = send as usize % servers.len();
             let server = servers[turn];
             if send > 0 {
-                pause(events, &url, last.as_deref()).map_err(|_| Refusal::Cancelled)?;
+                pause(&mut retry, events, &url, last.as_deref()).map_err(|_| Refusal::Cancelled)?;
             }
             send += 1;
             with_options &= send <= SENDS_WITH_OPTIONS;
@@ -167,9 +169,10 @@ impl<'a> Transfer<'a> {
 
     /// Waits for the next block, and reminds the server of it.
     fn next_block(&mut self) -> Result<(), BodyError> {
+        let mut retry = Retry::new(FIRST_PAUSE);
         for send in 0..MOST_SENDS {
             if send > 0 {
-                let slept = pause(self.events, &self.url, None);
+                let slept = pause(&mut retry, self.events, &self.url, None);
                 slept.map_err(|_| BodyError::Cancelled)?;
                 self.send_again();
             }
@@ -364,8 +367,14 @@ fn turn_away(socket: &UdpSocket, peer: SocketAddr, from: SocketAddr) {
 }
 
 /// Sleeps before a packet is sent again, and says so. The error: the fetch was cancelled.
-fn pause(events: &dyn FetchEvents, url: &str, cause: Option<&str>) -> Result<(), Cancelled> {
-    let pause = LONGEST_PAUSE.mul_f32(fastrand::f32());
+fn pause(
+    retry: &mut Retry,
+    events: &dyn FetchEvents,
+    url: &str,
+    cause: Option<&str>,
+) -> Result<(), Cancelled> {
+    // A packet that was lost is more likely than a server with too many clients, and there are few attempts.
+    let pause = retry.pause(Failure::Unreachable, None);
     let silent = format!("no answer for {} s", WINDOW.as_secs());
     let cause = cause.unwrap_or(&silent);
     events.event(FetchEvent::Retry {
