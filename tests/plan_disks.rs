@@ -770,7 +770,7 @@ fn mkfs_gets_the_options_of_the_config_first() {
         ),
         ("xfs", "mkfs.xfs", format!("-x 1 -f -m uuid={uuid} -L l")),
         ("swap", "mkswap", format!("-x 1 -f -U {uuid} -L l")),
-        ("vfat", "mkfs.fat", "-x 1 -i a1b2c3d4 -n l".to_owned()),
+        ("vfat", "mkfs.fat", "-x 1 -I -i a1b2c3d4 -n l".to_owned()),
     ];
     for (format, program, arguments) in cases {
         let uuid = if format == "vfat" {

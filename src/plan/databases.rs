@@ -6,7 +6,9 @@
 use super::paths::Ground;
 use super::{Draft, Refusal};
 use crate::config::model::{Config, File, NodeOwner};
+use crate::facts::NodeKind;
 use crate::facts::paths::{self, ResolveError, Seen, child, is_at_or_below};
+use crate::facts::root::ContentFacts;
 use std::collections::BTreeSet;
 
 /// Where they are.
@@ -19,7 +21,8 @@ pub(super) const DATABASES: [&str; 4] =
 /// and other names of one: it gets a new inode whenever it is written.
 pub fn check(draft: &mut Draft<'_>) {
     let config = draft.document.config();
-    let (cause, remedy) = if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
+    let keeps_accounts = !(config.passwd.users.is_empty() && config.passwd.groups.is_empty());
+    let (cause, remedy) = if keeps_accounts {
         (
             "users and groups of this config are kept in it",
             "ask for its accounts in passwd.users and passwd.groups, or append to the file",
@@ -35,7 +38,8 @@ pub fn check(draft: &mut Draft<'_>) {
     let ground = Ground::of(draft);
     let databases = Databases::find(draft, &ground);
     for (place, path) in replaced(config, &ground) {
-        if databases.go_with(path, &ground) {
+        let stays_the_same = !keeps_accounts && is_as_wanted(path, &ground);
+        if databases.go_with(path, &ground) && !stays_the_same {
             let origin = draft.origin(&place);
             draft.refuse(Refusal {
                 act: "cannot replace".into(),
@@ -59,6 +63,21 @@ pub fn check(draft: &mut Draft<'_>) {
             });
         }
     }
+}
+
+/// True if a file is there already with the content that the config gives it.
+fn is_as_wanted(path: &str, ground: &Ground<'_>) -> bool {
+    let place = ground.resolve(path).ok();
+    let node = place.and_then(|place| ground.node(&place));
+    node.is_some_and(|node| {
+        matches!(
+            &node.kind,
+            NodeKind::File {
+                content: ContentFacts::AsWanted,
+                ..
+            }
+        )
+    })
 }
 
 /// Where the databases are in the tree as it was found: the nodes at their paths, and what these lead to if they

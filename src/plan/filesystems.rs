@@ -76,7 +76,8 @@ const MAKERS: &[Maker] = &[
         program: "mkfs.fat",
         packages: ("dosfstools", "dosfstools"),
         least_bytes: 32 * KIB,
-        fixed: &[],
+        // It refuses a whole disk otherwise, even a blank one.
+        fixed: &["-I"],
         uuid: Flag::Separate("-i"),
         label: "-n",
     },

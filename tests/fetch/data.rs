@@ -39,7 +39,7 @@ fn files_of_the_vendor() {
         ),
         ("oem://host/a", "an oem URL has no host"),
         ("oem:a", "an oem URL has an absolute path"),
-        ("oem:///a%20b", "Is a directory"),
+        ("oem:///a%20b", "is a directory"),
     ];
     for (url, want) in cases {
         let error = fetch(url).expect_err(url).to_string();

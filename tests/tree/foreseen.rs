@@ -59,7 +59,7 @@ fn what_cannot_be_done_is_refused() {
         (
             tree,
             json!({"storage": {"files": [file("/etc/passwd")], "directories": [owned.clone()]}}),
-            "names of owners in this config are looked up in it",
+            "owners that this config gives by name are looked up in it",
         ),
         (
             tree,
@@ -124,6 +124,21 @@ fn keys_go_into_a_home_that_follows_its_user() {
     ]))}));
     let path = "/var/home/alice/.ssh/authorized_keys.d/ignition";
     assert_eq!(target.owner_and_mode(path), "0600 3001 1000");
+}
+
+/// A home holds more than the config says; that is no reason to empty the directory again.
+#[test]
+fn an_emptied_directory_keeps_the_homes_of_the_config() {
+    let target = tree();
+    target.write("/home/old", "x");
+    let config = json!({
+        "passwd": users(json!([{"name": "bob", "homeDir": "/home/bob"}])),
+        "storage": {"directories": [{"path": "/home", "overwrite": true}]},
+    });
+    target.apply(&config);
+    assert!(!target.exists("/home/old"));
+    target.write("/home/bob/own", "x");
+    assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
 }
 
 #[test]
