@@ -120,6 +120,10 @@ fn serve_all<R: Rule>(shed: Shed, seed: u64, rule: impl Fn(fastrand::Rng) -> R) 
     }
 }
 
+#[allow(
+    clippy::print_stdout,
+    reason = "the figures are the result of this measurement"
+)]
 fn told(name: &str, shed: Shed, figures: &Figures) {
     println!(
         "{name:8} {:16} all served after {:5.1} s, busiest second {:5}, {:6} requests",
