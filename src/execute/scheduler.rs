@@ -141,8 +141,14 @@ pub fn run(
 ) -> Vec<Record> {
     let run = Run::new(plan, width, stop, observer);
     std::thread::scope(|scope| {
-        for _ in 0..width.workers.clamp(1, plan.operations.len().max(1)) {
-            scope.spawn(|| run.work(act));
+        let start = |_: &usize| {
+            let worker = std::thread::Builder::new().spawn_scoped(scope, || run.work(act));
+            worker.is_ok()
+        };
+        let workers = 0..width.workers.clamp(1, plan.operations.len().max(1));
+        // Where there is no room for a thread, this one does all.
+        if workers.filter(start).count() == 0 {
+            run.work(act);
         }
     });
     run.into_records()

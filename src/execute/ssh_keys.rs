@@ -26,10 +26,13 @@ pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
     let user = user.with_context(|| format!("the target has no user named {:?}", act.user))?;
     let place = Place::open(act, &user, context.root)?;
     // The identity for file access belongs to the thread, so the writing gets its own.
-    let written = std::thread::scope(|scope| scope.spawn(|| place.write(act, &user)).join());
-    written
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("the writer panicked")))
-        .with_context(|| format!("cannot write {}/{}", act.home, act.file))?;
+    let written = std::thread::scope(|scope| {
+        let writer = std::thread::Builder::new().spawn_scoped(scope, || place.write(act, &user))?;
+        writer
+            .join()
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the writer panicked")))
+    });
+    written.with_context(|| format!("cannot write {}/{}", act.home, act.file))?;
     Ok(Done {
         bytes: Some(act.text.len() as u64),
         ..Done::default()

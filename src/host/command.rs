@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::sleep;
+use std::thread::{Scope, ScopedJoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 /// How much of each stream is kept unless told otherwise: its last bytes, where tools say what went wrong.
@@ -165,15 +165,18 @@ impl Command {
         let stderr = child.stderr.take();
         // Streams are drained side by side, so that neither blocks the other or the child.
         let (status, output) = std::thread::scope(|scope| {
-            scope.spawn(|| feed(stdin, self.stdin.as_deref()));
-            let output = scope.spawn(|| tail(stdout, self.kept_bytes));
-            let errors = scope.spawn(|| tail(stderr, self.kept_bytes));
+            let start = || -> std::io::Result<_> {
+                start(scope, || feed(stdin, self.stdin.as_deref()))?;
+                let output = start(scope, || tail(stdout, self.kept_bytes))?;
+                Ok((output, start(scope, || tail(stderr, self.kept_bytes))?))
+            };
+            let (output, errors) = start().inspect_err(|_| end(&mut child))?;
             let status = self.wait(&mut child);
             let stdout = output.join().unwrap_or_default();
             let stderr = errors.join().unwrap_or_default();
-            (status, Output { stdout, stderr })
-        });
-        let status = status.with_context(|| format!("cannot wait for {}", self.program))?;
+            status.map(|status| (status, Output { stdout, stderr }))
+        })
+        .with_context(|| format!("cannot wait for {}", self.program))?;
         self.judge(status, output)
     }
 
@@ -233,6 +236,20 @@ impl Command {
         }
         .into())
     }
+}
+
+/// Starts a thread. A machine without room for one more is an error, where `Scope::spawn` panics.
+fn start<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> std::io::Result<ScopedJoinHandle<'s, T>> {
+    std::thread::Builder::new().spawn_scoped(scope, work)
+}
+
+/// Kills a child that nobody can listen to.
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill().and_then(|()| child.wait());
 }
 
 impl Argument {

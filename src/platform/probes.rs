@@ -72,10 +72,15 @@ pub fn first(
         let (sender, answers) = mpsc::channel();
         for probe in probes {
             let sender = sender.clone();
-            scope.spawn(move || {
+            let own = sender.clone();
+            let asking = std::thread::Builder::new().spawn_scoped(scope, move || {
                 // Whoever hears nothing more has an answer already.
-                let _ = sender.send((probe.name.clone(), (probe.ask)(inner)));
+                let _ = own.send((probe.name.clone(), (probe.ask)(inner)));
             });
+            if let Err(error) = asking {
+                let error = anyhow::Error::from(error).context("cannot start a thread");
+                let _ = sender.send((probe.name.clone(), Err(error)));
+            }
         }
         drop(sender);
         let mut failed = Vec::new();

@@ -116,8 +116,12 @@ fn read(place: &Place, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<
         }
         Ok(keys)
     };
-    std::thread::scope(|scope| scope.spawn(reading).join())
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("reading them went wrong")))
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().spawn_scoped(scope, reading)?;
+        reader
+            .join()
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("reading them went wrong")))
+    })
 }
 
 /// A path of the real root as seen from the file system mounted at `point`.

@@ -7,6 +7,7 @@ use crate::fetch::http::{Http, Question, ask};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
+use std::thread::Builder;
 use std::time::Duration;
 
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default/";
@@ -123,8 +124,9 @@ fn is_google(http: &Arc<Http>) -> bool {
     let (sender, answers) = mpsc::channel();
     let own = sender.clone();
     let http = Arc::clone(http);
-    std::thread::spawn(move || own.send(answers_as_google(&http)));
-    std::thread::spawn(move || sender.send(has_name()));
+    // A question that cannot be asked has no answer.
+    let _ = Builder::new().spawn(move || own.send(answers_as_google(&http)));
+    let _ = Builder::new().spawn(move || sender.send(has_name()));
     answers.recv_timeout(PROBE).unwrap_or(false)
 }
 
