@@ -16,6 +16,8 @@ pub mod ovf;
 pub mod packet;
 #[path = "../src/facts/paths.rs"]
 pub mod paths;
+#[path = "../src/text/mod.rs"]
+pub mod text;
 
 /// What is shown to people.
 pub mod cli {
