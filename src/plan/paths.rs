@@ -40,7 +40,7 @@ pub struct Ground<'a> {
     removed: HashSet<String>,
     /// Homes that have been moved, from where to where.
     moved: Vec<(String, String)>,
-    /// Directories that entries with `overwrite` remove with all that is in them, at some time of the run.
+    /// Nodes that entries with `overwrite` remove with all that is in them, at some time of the run.
     emptied: BTreeSet<String>,
 }
 
@@ -71,16 +71,15 @@ impl<'a> Ground<'a> {
         ground
     }
 
-    /// True if an entry with `overwrite` at this path removes a directory with what is in it.
+    /// True if an entry with `overwrite` at this path removes a directory with what is in it, or a node that paths
+    /// below it do not lead through afterwards as they do now.
     fn is_emptied_by_entry(&self, path: &str) -> bool {
         let node = self.facts.nodes.get(path).map(|node| &node.kind);
-        matches!(
-            node,
-            Some(NodeKind::Directory {
-                empty: false,
-                only_wanted: false
-            })
-        )
+        match node {
+            Some(NodeKind::Directory { empty, only_wanted }) => !empty && !only_wanted,
+            Some(NodeKind::Symlink { .. } | NodeKind::File { .. } | NodeKind::Other) => true,
+            None => false,
+        }
     }
 
     fn note(&mut self, kind: &OpKind, claims: &[Claim]) {
