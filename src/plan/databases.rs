@@ -65,6 +65,15 @@ pub fn check(draft: &mut Draft<'_>) {
     }
 }
 
+/// True if account operations write the file at a resolved path.
+pub(super) fn is_one(path: &str, ground: &Ground<'_>) -> bool {
+    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    DATABASES
+        .iter()
+        .filter(|database| name(database) == name(path))
+        .any(|database| ground.resolve(database).as_deref() == Ok(path))
+}
+
 /// True if a file is there already with the content that the config gives it.
 fn is_as_wanted(path: &str, ground: &Ground<'_>) -> bool {
     let place = ground.resolve(path).ok();

@@ -7,7 +7,9 @@
 use super::op::*;
 use super::paths::{DIRECTORY_MODE, Ground, Made, refuse_path};
 use super::permissions::{self, FILE_MODE, Names};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
+use super::{
+    Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, Scope, databases, mounts, units,
+};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::paths::{MAX_PATH, ancestors, clean_target, depth, is_at_or_below, parent};
@@ -635,7 +637,11 @@ impl Planner<'_, '_> {
             return None;
         }
         let mut claims = self.ground.claims(&entry.path);
-        claims.extend(permissions::claims(&entry.wish.permissions()));
+        claims.extend(match databases::is_one(&entry.path, &self.ground) {
+            // After the accounts, which put a new file in its place.
+            true => Some(Claim::new(Access::Change, Resource::Accounts)),
+            false => permissions::claims(&entry.wish.permissions()),
+        });
         if let OpKind::HardLink(act) = &kind {
             claims.push(Claim::use_path(&act.target));
         }

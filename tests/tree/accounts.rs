@@ -533,6 +533,24 @@ fn databases_in_which_owners_are_looked_up_stay() {
     distribution().apply(&owned(same));
 }
 
+/// Accounts put a new file in the place of a database, so what else is done to it comes after them.
+#[test]
+fn the_mode_of_a_database_is_set_after_the_accounts() {
+    let target = distribution();
+    let planned = target.apply(&json!({
+        "passwd": {"users": [{"name": "core"}]},
+        "storage": {"files": [{"path": "/etc/passwd", "mode": 0o600}]},
+    }));
+    assert_eq!(target.owner_and_mode("/etc/passwd"), "0600 0 0");
+    let is = |text: &'static str| {
+        move |operation: &&kindling::plan::Operation| operation.kind.describe().contains(text)
+    };
+    let user = planned.operations.iter().find(is("user core"));
+    let file = planned.operations.iter().find(is("/etc/passwd"));
+    let user = user.expect("a user").id;
+    assert!(file.expect("a file").after.contains(&user));
+}
+
 #[test]
 fn homes_that_stay() {
     // One of somebody else, one with another home in it, and the root directory.
