@@ -17,6 +17,9 @@ const DIRECTORY: &str = "/etc";
 pub(super) const DATABASES: [&str; 4] =
     ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
+/// Says which databases of the image count.
+const NSSWITCH: &str = "/etc/nsswitch.conf";
+
 /// Refuses entries that replace a database in which accounts of the config are kept, or names of owners looked up,
 /// and other names of one: it gets a new inode whenever it is written.
 pub fn check(draft: &mut Draft<'_>) {
@@ -65,11 +68,11 @@ pub fn check(draft: &mut Draft<'_>) {
     }
 }
 
-/// True if account operations write the file at a resolved path.
+/// True if account operations write or read the file at a resolved path.
 pub(super) fn is_one(path: &str, ground: &Ground<'_>) -> bool {
     let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
-    DATABASES
-        .iter()
+    let files = DATABASES.iter().chain([&NSSWITCH]);
+    files
         .filter(|database| name(database) == name(path))
         .any(|database| ground.resolve(database).as_deref() == Ok(path))
 }
