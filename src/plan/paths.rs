@@ -38,6 +38,8 @@ pub struct Ground<'a> {
     made: HashMap<String, MadeNode>,
     mounted: HashSet<String>,
     removed: HashSet<String>,
+    /// Homes that have been deleted with their users.
+    deleted: Vec<String>,
     /// Homes that have been moved, from where to where.
     moved: Vec<(String, String)>,
     /// Nodes that entries with `overwrite` remove with all that is in them, at some time of the run.
@@ -57,6 +59,7 @@ impl<'a> Ground<'a> {
             made: HashMap::new(),
             mounted: HashSet::new(),
             removed: HashSet::new(),
+            deleted: Vec::new(),
             moved: Vec::new(),
             emptied: BTreeSet::new(),
         };
@@ -91,6 +94,9 @@ impl<'a> Ground<'a> {
         if let OpKind::User(act) = kind {
             let vacated = act.home_act.vacated().map(str::to_owned);
             self.removed.extend(vacated);
+            if let HomeAct::Remove { place } = &act.home_act {
+                self.deleted.push(place.clone());
+            }
             if let HomeAct::Move { from, place } = &act.home_act {
                 self.removed.remove(place);
                 self.moved.push((from.clone(), place.clone()));
@@ -144,9 +150,16 @@ impl<'a> Ground<'a> {
     }
 
     fn look(&self, at: &str) -> Result<Seen, ResolveError> {
-        self.overlay.look(at, |at| {
-            Ok(self.facts.look(&paths::before_moves(at, &self.moved)))
+        self.overlay.look(at, |at| match self.is_deleted(at) {
+            true => Ok(Seen::Missing),
+            false => Ok(self.facts.look(&paths::before_moves(at, &self.moved))),
         })
+    }
+
+    /// True if a path is in a home that an earlier operation deletes.
+    fn is_deleted(&self, path: &str) -> bool {
+        let mut homes = self.deleted.iter();
+        homes.any(|home| paths::is_at_or_below(path, home))
     }
 
     /// What was observed at a resolved path, unless an earlier operation removes it, or an entry that empties

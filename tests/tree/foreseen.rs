@@ -141,6 +141,23 @@ fn an_emptied_directory_keeps_the_homes_of_the_config() {
     assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
 }
 
+/// A link in a home that goes with its user leads nowhere afterwards.
+#[test]
+fn what_a_deleted_home_held_is_not_followed() {
+    let target = tree();
+    target
+        .mkdir("/var/home/alice")
+        .link("/var/home/alice/.ssh", "ssh2");
+    std::os::unix::fs::chown(target.at("/var/home/alice"), Some(1000), Some(1000))
+        .expect("an owner");
+    target.apply(&json!({
+        "passwd": users(json!([{"name": "alice", "shouldExist": false}])),
+        "storage": {"files": [{"path": "/home/alice/.ssh/x"}]},
+    }));
+    assert!(target.exists("/var/home/alice/.ssh/x"));
+    assert!(!target.exists("/var/home/alice/ssh2"));
+}
+
 #[test]
 fn names_that_are_not_utf8_do_not_matter() {
     let target = tree();

@@ -111,6 +111,10 @@ impl Planner<'_, '_> {
             let cause = format!("{from} cannot be moved to {to}, which is below it");
             return Err(home_refused(cause, &remedy));
         }
+        if self.draft.observed.root.mounts.contains_key(from) {
+            let cause = format!("{from} cannot be moved, since a file system is mounted there");
+            return Err(home_refused(cause, &remedy));
+        }
         let above = ancestors(to).find_map(|above| self.ground.node(above));
         let above = above.or_else(|| self.ground.node("/"));
         let parent_of_old = parent(from).and_then(|above| self.ground.node(above));
@@ -118,11 +122,21 @@ impl Planner<'_, '_> {
         let same = |other: Option<&crate::facts::NodeFacts>| {
             other.is_none_or(|other| Some(other.inode.0) == device)
         };
-        if !same(above) || !same(parent_of_old) || self.mount_of(from) != self.mount_of(to) {
+        let same_mount = self.mount_of(from) == self.mount_of(to)
+            && self.mounted_now(from) == self.mounted_now(to);
+        if !same(above) || !same(parent_of_old) || !same_mount {
             let cause = format!("{from} cannot be moved to {to}, which is on another file system");
             return Err(home_refused(cause, &remedy));
         }
         Ok(true)
+    }
+
+    /// The innermost mount point that a place lies at or below now.
+    fn mounted_now(&self, place: &str) -> Option<&str> {
+        let points = self.draft.observed.root.mounts.keys().map(String::as_str);
+        points
+            .filter(|point| is_at_or_below(place, point))
+            .max_by_key(|point| point.len())
     }
 
     /// The innermost mount point of the config that a place lies at or below.
