@@ -90,7 +90,9 @@ impl TargetRoot {
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         let file = match self.open_at(path, flags, Mode::empty()) {
             // ENXIO: a socket, or a device node without a device.
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENAMETOOLONG) => {
+            Err(
+                Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENAMETOOLONG | Errno::ELOOP,
+            ) => {
                 return Ok(None);
             }
             other => std::fs::File::from(other?),
