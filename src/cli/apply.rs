@@ -52,14 +52,12 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     let stop = interruptible()?;
     let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
     if args.target.mode() != Mode::Tree {
-        let entered = namespace::enter_private_namespace();
         // What mounts nothing needs no right to mount.
-        entered
-            .or_else(|error| match mounts(&prepared.plan) {
-                true => Err(error),
-                false => Ok(()),
-            })
-            .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+        if let Err(error) = namespace::enter_private_namespace()
+            && mounts(&prepared.plan)
+        {
+            return Err(Failure::new(Exit::CannotObserve, &error));
+        }
     }
     warn(&prepared.plan.warnings);
     let clock = Instant::now();

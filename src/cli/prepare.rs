@@ -19,9 +19,9 @@ use anyhow::Context;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Where file systems of a machine that is being provisioned are mounted by default.
 /// Where a temporary directory can be made when the usual one cannot be written to, as on a read-only root.
 const OTHER_SCRATCH: [&str; 2] = ["/run", "/dev/shm"];
+/// Where file systems of a machine that is being provisioned are mounted by default.
 const DEFAULT_TARGET: &str = "/sysroot";
 
 /// A plan and all that is needed to execute it.

@@ -49,6 +49,7 @@ pub(crate) use lines::Lines as LineStarts;
 pub use model::Config;
 pub use origin::{JsonPath, Origin};
 pub use parse::{ParseError, Parsed, parse, shown_source};
+pub(crate) use rules::lengths::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 pub use stated::{Language, StatedVersion};
 pub use stored::{Origins, StoredError, read_stored};
 pub use version::{LATEST_VERSION, Version};

@@ -1,11 +1,12 @@
 //! Writes and removes records of files that are being created.
 
+use super::tree::{kind, lstat};
 use super::{Context, Done};
 use crate::plan::op::NoteFiles;
 use anyhow::Context as _;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, syncfs, unlinkat};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -78,9 +79,10 @@ pub fn forget(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
 
 /// Leaves anything else that has the record's name.
 fn remove_file(directory: &OwnedFd, name: &str) -> nix::Result<()> {
-    let node = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-    match SFlag::from_bits_truncate(node.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => unlinkat(directory, name, UnlinkatFlags::NoRemoveDir),
+    match lstat(directory, name)? {
+        Some(node) if kind(&node) == SFlag::S_IFREG => {
+            unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)
+        }
         _ => Ok(()),
     }
 }
@@ -92,7 +94,7 @@ fn make_durable(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
     for path in &act.directories {
         let path = if path == "/" { "." } else { path };
         let directory = match context.root.open_at(path, flags, Mode::empty()) {
-            // Something an earlier run was about to create, and nobody asks for any more.
+            // An earlier run was about to create something there that is no longer requested.
             Err(Errno::ENOENT | Errno::ENOTDIR) => continue,
             other => other?,
         };

@@ -5,16 +5,12 @@
 //! places inside the target; `..` never climbs above it.
 
 use crate::config::model::Redirection;
+use crate::config::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
 const MAX_LINKS: usize = 40;
-
-/// The longest name that a directory entry may have, in bytes (NAME_MAX).
-const MAX_NAME: usize = 255;
-/// The longest path that a system call takes, in bytes (PATH_MAX without the final zero).
-pub const MAX_PATH: usize = 4095;
 
 /// What a look at one path found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +41,13 @@ pub enum ResolveError {
         at: String,
     },
     /// A component is longer than a directory entry may be.
-    #[error("the name {name:?} has {} bytes, more than the {MAX_NAME} that a name may have", name.len())]
+    #[error("the name {name:?} has {} bytes, more than the {MAX_NAME_BYTES} that a name may have", name.len())]
     NameTooLong {
         /// The component.
         name: String,
     },
     /// The whole is longer than a system call takes.
-    #[error("the path has more than {MAX_PATH} bytes")]
+    #[error("the path has more than {MAX_PATH_BYTES} bytes")]
     PathTooLong,
     /// Something on the way is no directory.
     #[error("{at} is not a directory")]
@@ -165,7 +161,7 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
 /// Components that do not exist stay as written; whoever writes below them makes them as directories.
 ///
 /// # Errors
-/// A loop of links, something on the way that is no directory, a name that is too long, or whatever `look` fails with.
+/// A loop of links, something on the way that is not a directory, a name that is too long, or whatever `look` fails with.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
     mut look: impl FnMut(&str) -> Result<Seen, E>,
@@ -187,10 +183,10 @@ pub fn resolve<E: From<ResolveError>>(
             continue;
         }
         let at = child(&here, &part);
-        if part.len() > MAX_NAME {
+        if part.len() > MAX_NAME_BYTES {
             return Err(ResolveError::NameTooLong { name: part }.into());
         }
-        if at.len() > MAX_PATH {
+        if at.len() > MAX_PATH_BYTES {
             return Err(ResolveError::PathTooLong.into());
         }
         if todo.is_empty() {

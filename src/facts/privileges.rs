@@ -2,15 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-/// The device that makes loop devices.
-pub const LOOP_CONTROL: &str = "/dev/loop-control";
-
 /// What this process may do to a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Privileges {
     /// Why it may not mount file systems of devices; `None` if it may.
     pub no_mounts: Option<NoMounts>,
-    /// Why it may not attach loop devices, by which file systems inside images are made; `None` if it may.
+    /// Why it may not attach loop devices, by which file systems inside images are made, with the device that it may
+    /// not open; `None` if it may.
     pub no_loops: Option<String>,
     /// Users it may give a node to.
     pub users: Ids,

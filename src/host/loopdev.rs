@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
+/// The device that makes loop devices.
+pub const CONTROL: &str = "/dev/loop-control";
 /// Another process may take the free device we were told of; this often is enough for many at once.
 const ATTEMPTS: u32 = 64;
 
@@ -39,7 +41,7 @@ impl LoopDevice {
         let read_only = if writable { 0 } else { LOOP_READ_ONLY };
         let flags = LOOP_AUTOCLEAR | read_only;
         let config = LoopConfig::new(image, part.offset, part.bytes, part.sector_bytes, flags);
-        let control = open(Path::new("/dev/loop-control"), true)
+        let control = open(Path::new(CONTROL), true)
             .context("no loop devices (is the kernel module `loop` there, and are you root?)")?;
         for attempt in 0..ATTEMPTS {
             let number = sys::loop_free(&control).context("cannot get a free loop device")?;

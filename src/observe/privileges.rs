@@ -1,6 +1,7 @@
 //! Asks the kernel what this process may do.
 
-use crate::facts::privileges::{Ids, LOOP_CONTROL, NoMounts, Privileges};
+use crate::facts::privileges::{Ids, NoMounts, Privileges};
+use crate::host::loopdev::CONTROL;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, faccessat, getegid, geteuid, getgroups};
 use std::fs::read_to_string;
@@ -11,7 +12,7 @@ use std::path::Path;
 const CAP_CHOWN: u32 = 0;
 const CAP_SYS_ADMIN: u32 = 21;
 /// By these names the kernel gives access to open files.
-const OPEN_FILES: &str = "/proc/self/fd";
+pub(super) const OPEN_FILES: &str = "/proc/self/fd";
 
 /// Looks at this process.
 pub fn privileges() -> Privileges {
@@ -55,8 +56,9 @@ fn no_mounts(
 /// Whether the device that makes loop devices can be opened, without opening it: that would load the module.
 fn no_loops() -> Option<String> {
     let wanted = AccessFlags::R_OK | AccessFlags::W_OK;
-    let asked = faccessat(AT_FDCWD, LOOP_CONTROL, wanted, AtFlags::AT_EACCESS);
-    asked.err().map(|error| error.desc().to_lowercase())
+    let asked = faccessat(AT_FDCWD, CONTROL, wanted, AtFlags::AT_EACCESS);
+    let error = asked.err()?;
+    Some(format!("{CONTROL}: {}", error.desc().to_lowercase()))
 }
 
 /// The initial user namespace has every id; one that is made later maps some of them, in general.

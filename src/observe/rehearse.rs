@@ -1,6 +1,7 @@
 //! Runs programs that make file systems on blank files, to hear whether they would make what is asked for: each
 //! version has least sizes and limits of its own, and options change them.
 
+use super::privileges::OPEN_FILES;
 use crate::disk::superblock;
 use crate::facts::rehearsal::{Rehearsal, Request};
 use crate::host::Command;
@@ -13,7 +14,6 @@ use std::time::Duration;
 const GIB: u64 = 1024 * 1024 * 1024;
 /// Longer than any of these takes on a slow machine.
 const REHEARSAL_TIMEOUT: Duration = Duration::from_secs(30);
-const OPEN_FILES: &str = "/proc/self/fd";
 /// Where a file may be made when the usual directory takes none.
 const OTHER_DIRECTORY: &str = "/run";
 

@@ -70,7 +70,9 @@ pub fn check(draft: &mut Draft<'_>) {
 
 /// True if account operations write or read the file at a resolved path.
 pub(super) fn is_one(path: &str, ground: &Ground<'_>) -> bool {
-    let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+    fn name(path: &str) -> Option<&str> {
+        path.rsplit('/').next()
+    }
     let files = DATABASES.iter().chain([&NSSWITCH]);
     files
         .filter(|database| name(database) == name(path))

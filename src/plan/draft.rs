@@ -23,6 +23,19 @@ pub struct Refusal {
     pub remedy: String,
 }
 
+impl Refusal {
+    /// Refuses an operation: `cannot` and what it does.
+    pub fn of(operation: &Operation, cause: String, remedy: &str) -> Self {
+        Self {
+            act: "cannot".into(),
+            object: operation.kind.describe(),
+            cause,
+            origin: operation.origin.clone(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [act, object, cause] = [&self.act, &self.object, &self.cause].map(|part| escaped(part));

@@ -38,11 +38,7 @@ fn refusal(operation: &Operation, kernel: &KernelFacts) -> Option<Refusal> {
         }
         _ => return None,
     };
-    Some(Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause: format!("the kernel of this machine has no {driver}"),
-        origin: operation.origin.clone(),
-        remedy: format!("install its modules {modules}, or boot a kernel that has them"),
-    })
+    let cause = format!("the kernel of this machine has no {driver}");
+    let remedy = format!("install its modules {modules}, or boot a kernel that has them");
+    Some(Refusal::of(operation, cause, &remedy))
 }

@@ -3,23 +3,15 @@
 
 use super::build::{is_idle, paths_of};
 use super::{Draft, Refusal};
-use crate::facts::paths::MAX_PATH as MAX_PATH_BYTES;
-
-/// Bytes of one component of a path (NAME_MAX).
-const MAX_NAME_BYTES: usize = 255;
+use crate::config::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 
 /// Refuses every entry with an operation on such a path.
 pub fn refuse(draft: &mut Draft<'_>) {
     let operations = draft.operations().iter().filter(|op| !is_idle(op));
     let refusals = operations.filter_map(|operation| {
         let cause = paths_of(operation).iter().find_map(|path| cause(path))?;
-        Some(Refusal {
-            act: "cannot".into(),
-            object: operation.kind.describe(),
-            cause,
-            origin: operation.origin.clone(),
-            remedy: "choose a shorter name or path".into(),
-        })
+        let remedy = "choose a shorter name or path";
+        Some(Refusal::of(operation, cause, remedy))
     });
     let mut refusals: Vec<Refusal> = refusals.collect();
     // Directories that one entry needs have the same fault.

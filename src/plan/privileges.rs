@@ -5,7 +5,9 @@ use super::op::{HomeAct, Owner, Permissions};
 use super::permissions::Names;
 use super::{Draft, OpKind, Operation, Refusal, Target};
 use crate::accounts::Space;
-use crate::facts::privileges::{Ids, LOOP_CONTROL, NoMounts, Privileges};
+use crate::facts::privileges::{Ids, NoMounts, Privileges};
+
+const PRIVILEGED: &str = "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have";
 
 /// Refuses the first operation that this process may not carry out.
 pub fn refuse(draft: &mut Draft<'_>) {
@@ -36,13 +38,8 @@ fn uses_loop(kind: &OpKind) -> bool {
 }
 
 fn no_loop_device(operation: &Operation, why: &str) -> Refusal {
-    Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause: format!("a file system in an image needs a loop device, and {LOOP_CONTROL}: {why}"),
-        origin: operation.origin.clone(),
-        remedy: "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have".into(),
-    }
+    let cause = format!("a file system in an image needs a loop device, and {why}");
+    Refusal::of(operation, cause, PRIVILEGED)
 }
 
 fn obstacle(operation: &Operation, privileges: &Privileges, names: &Names) -> Option<Refusal> {
@@ -95,10 +92,7 @@ fn of_permissions(wish: &Permissions, names: &Names) -> Vec<(Space, u32)> {
 
 fn no_mount(operation: &Operation, why: NoMounts) -> Refusal {
     let (cause, remedy) = match why {
-        NoMounts::Capability => (
-            "this process may not mount file systems",
-            "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have",
-        ),
+        NoMounts::Capability => ("this process may not mount file systems", PRIVILEGED),
         NoMounts::UserNamespace => (
             "in a user namespace the kernel mounts no file systems of devices",
             "run kindling as root outside of the namespace",
@@ -108,13 +102,7 @@ fn no_mount(operation: &Operation, why: NoMounts) -> Refusal {
             "mount it first: mount -t proc proc /proc",
         ),
     };
-    Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause: cause.into(),
-        origin: operation.origin.clone(),
-        remedy: remedy.into(),
-    }
+    Refusal::of(operation, cause.into(), remedy)
 }
 
 fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Refusal {
@@ -128,11 +116,5 @@ fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Refusal 
             "run kindling as root",
         ),
     };
-    Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause,
-        origin: operation.origin.clone(),
-        remedy: remedy.into(),
-    }
+    Refusal::of(operation, cause, remedy)
 }

@@ -93,7 +93,7 @@ fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef)
         Some(origin) => format!(" (asked for at {origin})"),
         None => String::new(),
     };
-    refusal(
+    Refusal::of(
         operation,
         format!(
             "{device} already has another use: {}{wanted_by}",
@@ -104,7 +104,7 @@ fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef)
 }
 
 fn refuse_over_table(operation: &Operation, device: &DeviceRef) -> Refusal {
-    refusal(
+    Refusal::of(
         operation,
         format!("it would destroy the partition table that the config asks for on {device}"),
         "name a partition of the disk instead, or leave its partitions out of storage.disks",
@@ -136,21 +136,11 @@ fn on_themselves(draft: &Draft) -> Vec<Refusal> {
     let looped = operations.iter().filter(is_looped);
     looped
         .map(|operation| {
-            refusal(
+            Refusal::of(
                 operation,
                 "it would lie on itself, directly or through other arrays and volumes".into(),
                 "name another device to make it of",
             )
         })
         .collect()
-}
-
-fn refusal(operation: &Operation, cause: String, remedy: &str) -> Refusal {
-    Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause,
-        origin: operation.origin.clone(),
-        remedy: remedy.into(),
-    }
 }

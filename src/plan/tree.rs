@@ -12,7 +12,7 @@ use super::{
 };
 use crate::config::Origin;
 use crate::config::model;
-use crate::facts::paths::{MAX_PATH, ancestors, clean_target, depth, is_at_or_below, parent};
+use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -367,7 +367,8 @@ impl Planner<'_, '_> {
         let kind = OpKind::File(FileAct {
             permissions,
             differs: vec!["only the beginning is there".into()],
-            ..new_content(entry, file, true).finishing()
+            finishes: true,
+            ..new_content(entry, file, true)
         });
         self.push(entry, Effect::Change, kind);
     }
@@ -424,10 +425,6 @@ impl Planner<'_, '_> {
     fn symlink(&mut self, entry: &Entry<'_>, link: &model::Link) {
         let overwrite = entry.wish.overwrite();
         let target = link.target.as_deref().unwrap_or_default();
-        if target.len() > MAX_PATH {
-            let cause = format!("its target has more than {MAX_PATH} bytes");
-            return self.refuse(entry, &cause, "give it a shorter target");
-        }
         match self.ground.node(&entry.path) {
             _ if self.ground.is_made(&entry.path) => {
                 self.in_the_way(entry, "the config writes something else there");

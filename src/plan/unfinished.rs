@@ -1,6 +1,6 @@
 //! Plans the records of files that a run creates, one for each file system.
 
-use super::op::{Base, FileAct, NoteFiles, OpId, OpKind, Operation, Phase};
+use super::op::{Base, NoteFiles, OpId, OpKind, Operation, Phase};
 use super::paths::Ground;
 use super::{Access, Claim, Draft, Effect, Resource, Scope, Target, mounts};
 use crate::facts::paths::{ancestors, parent};
@@ -149,16 +149,5 @@ impl NoteFiles {
     /// Never for paths; the writer of JSON has errors.
     pub fn line(&self) -> serde_json::Result<String> {
         unfinished::line(&self.files)
-    }
-}
-
-impl FileAct {
-    /// The same act on a file that an earlier run left unfinished.
-    #[must_use]
-    pub fn finishing(self) -> Self {
-        Self {
-            finishes: true,
-            ..self
-        }
     }
 }

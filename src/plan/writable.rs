@@ -179,11 +179,5 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Refusal {
             "remove the attribute (chattr -a), or choose another path".to_owned(),
         ),
     };
-    Refusal {
-        act: "cannot".into(),
-        object: operation.kind.describe(),
-        cause,
-        origin: operation.origin.clone(),
-        remedy,
-    }
+    Refusal::of(operation, cause, &remedy)
 }

@@ -5,9 +5,9 @@ use crate::config::model::{Dropin, Passwd, Unit};
 use crate::config::path::Path;
 
 /// Bytes of one component of a path (NAME_MAX).
-const MAX_NAME_BYTES: usize = 255;
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// Bytes of a path or of the target of a link (PATH_MAX without the NUL character that ends it).
-const MAX_PATH_BYTES: usize = 4095;
+pub(crate) const MAX_PATH_BYTES: usize = 4095;
 /// What the directory of the drop-ins of a unit has behind the name of the unit.
 const DROPIN_DIRECTORY_SUFFIX: &str = ".d";
 

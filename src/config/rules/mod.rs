@@ -7,7 +7,7 @@ mod disks;
 mod duplicates;
 mod filesystems;
 mod ignition;
-mod lengths;
+pub(super) mod lengths;
 mod lines;
 mod luks;
 mod nodes;
