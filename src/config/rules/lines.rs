@@ -1,5 +1,5 @@
 //! Values that become a part of a line of some file: an entry of passwd or crypttab, a preset, a kernel argument. What
-//! would end the line or the field, or turn the line into something else, can be written by nobody.
+//! would end the line or the field, or turn the line into something else, cannot be written.
 
 use super::Rules;
 use crate::config::model::{Config, Passwd, Storage};
@@ -213,6 +213,11 @@ mod tests {
                 user(r#""name": "a\u0000", "shouldExist": false"#),
                 "$.passwd.users.0.name",
             ),
+            (
+                user(r#""name": "a", "homeDir": "/h\u0000""#),
+                "$.passwd.users.0.homeDir",
+            ),
+            (unit(r"a\u0000.service"), "$.systemd.units.0.name"),
             (
                 user(r#""name": "a", "gecos": "x\ny""#),
                 "$.passwd.users.0.gecos",
