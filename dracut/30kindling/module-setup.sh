@@ -80,7 +80,7 @@ stage() {
 }
 
 # trusted_keys: the keys that configs must be signed with (docs/security.md). An image without one of them would take
-# configs that nobody signed, so whatever cannot be copied ends it.
+# unsigned configs, so the build fails if a key cannot be copied.
 trusted_keys() {
     local root=${dracutsysrootdir-} keys=/etc/kindling/trusted-keys.d place file
     for place in /etc/kindling "$keys"; do

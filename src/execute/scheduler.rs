@@ -146,7 +146,7 @@ pub fn run(
             worker.is_ok()
         };
         let workers = 0..width.workers.clamp(1, plan.operations.len().max(1));
-        // Where there is no room for a thread, this one does all.
+        // If no thread can be started, this one does all the work.
         if workers.filter(start).count() == 0 {
             run.work(act);
         }

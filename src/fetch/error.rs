@@ -51,9 +51,9 @@ pub enum FetchError {
     /// There will never be a connection by TLS: another attempt would end in the same way.
     #[error("failed to fetch resource: {method} {url}: {cause}")]
     Tls {
-        /// How it was asked for.
+        /// The request method.
         method: String,
-        /// What.
+        /// The URL, without secrets.
         url: String,
         /// Why not.
         cause: String,

@@ -30,7 +30,7 @@ pub enum FetchEvent<'a> {
         /// Where to.
         url: &'a str,
     },
-    /// The server sent us from a place with TLS to one without; told once for each pair of places.
+    /// The server redirected from an https URL to an http URL; reported once for each pair of them.
     Downgrade {
         /// From where.
         from: &'a str,

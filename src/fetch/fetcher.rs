@@ -156,8 +156,8 @@ impl Fetcher {
     /// Servers with TLS that sent us to places without, and what is to be said of each. Fetchers that share what does
     /// not depend on settings share these.
     pub fn downgrades(&self) -> Vec<(String, String)> {
-        let told = |(from, to): (String, String)| (from, events::downgrade(&to));
-        self.http.downgrades().into_iter().map(told).collect()
+        let described = |(from, to): (String, String)| (from, events::downgrade(&to));
+        self.http.downgrades().into_iter().map(described).collect()
     }
 
     /// A fetcher as `config` wants it: its time limits, proxies, and its certificate authorities,

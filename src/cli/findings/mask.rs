@@ -82,7 +82,7 @@ impl<'a> Line<'a> {
             match tokens.next() {
                 Some(Ok(_)) => {}
                 None => return Self { bytes, marks },
-                Some(Err(Endless)) => {
+                Some(Err(Unterminated)) => {
                     return Self {
                         bytes,
                         marks: Vec::new(),
@@ -160,7 +160,7 @@ impl<'a> Line<'a> {
         before.drain(..before.len() - shown);
     }
 
-    /// Points behind the last byte, where a text ends too early or an empty object ends the line.
+    /// Points after the last byte, where a text ends too early or an empty object ends the line.
     fn at_the_end(&self) -> Option<Excerpt> {
         let last = self.bytes.len().checked_sub(1)?;
         let mut excerpt = self.excerpt(last, Secrecy::Strict)?;
@@ -223,9 +223,9 @@ impl Token {
     }
 }
 
-/// A string without an end: where it ends, and with that what is secret, cannot be told.
+/// An unterminated string: where it ends, and therefore what is secret, is unknown.
 #[derive(Debug)]
-struct Endless;
+struct Unterminated;
 
 /// Splits a line into tokens, one after the other.
 struct Tokens<'a> {
@@ -252,12 +252,12 @@ impl<'a> Tokens<'a> {
 }
 
 impl Iterator for Tokens<'_> {
-    type Item = Result<Token, Endless>;
+    type Item = Result<Token, Unterminated>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let first = *self.line.get(self.at)?;
         let Some(end) = token_end(self.line, self.at) else {
-            return Some(Err(Endless));
+            return Some(Err(Unterminated));
         };
         let bytes = self.at..end;
         let is_string = first == b'"';
