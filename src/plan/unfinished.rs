@@ -10,26 +10,62 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Drafts a record for each file system on which files are created, and the end of every record. Comes when all
 /// files are drafted.
 pub fn plan(draft: &mut Draft<'_>) {
-    let points = points(draft);
-    let etc = etc_is_there(draft, &points);
+    let places = Places::of(draft);
     let mut new: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in draft.operations().iter().filter_map(created) {
-        if let Some(record) = place(draft, &points, etc, path) {
-            new.entry(record).or_default().insert(path.to_owned());
+        if let Some(record) = places.record(path) {
+            let files = new.entry(record.to_owned()).or_default();
+            files.insert(path.to_owned());
         }
     }
     let old = &draft.observed.root.unfinished;
-    let records: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let records: Vec<String> = records.into_iter().cloned().collect();
+    let records: BTreeSet<String> = old.keys().chain(new.keys()).cloned().collect();
     for record in records {
         let before = old.get(&record).cloned().unwrap_or_default();
         let files = new.remove(&record).unwrap_or_default();
-        let is_on = |draft: &Draft<'_>, path: &str| {
-            place(draft, &points, etc, path).as_deref() == Some(record.as_str())
-        };
-        let users = users(draft, &|path| is_on(draft, path));
+        let users = users(draft, |path| places.record(path) == Some(&record));
         push(draft, &record, before, files, &users);
     }
+}
+
+/// Where records are.
+struct Places {
+    points: BTreeSet<String>,
+    /// Of each mount point on which one can be written.
+    records: BTreeMap<String, String>,
+}
+
+impl Places {
+    fn of(draft: &Draft<'_>) -> Self {
+        let points = points(draft);
+        let has_etc = etc_is_there(draft, &points);
+        let records = points.iter().filter_map(|point| {
+            let record = match has_etc && point == "/" {
+                true => unfinished::IN_ETC.to_owned(),
+                false => unfinished::at(point),
+            };
+            is_writable(draft, point, &record).then(|| (point.clone(), record))
+        });
+        Self {
+            records: records.collect(),
+            points,
+        }
+    }
+
+    /// The record for a file: on its own file system, where that can be written.
+    fn record(&self, path: &str) -> Option<&String> {
+        self.records.get(mounts::point_of(&self.points, path)?)
+    }
+}
+
+/// False if a record of the file system at `point` would be on one that was mounted read-only before.
+fn is_writable(draft: &Draft<'_>, point: &str, record: &str) -> bool {
+    let mounted = &draft.observed.root.mounts;
+    let holder = ancestors(record)
+        .chain(["/"])
+        .find_map(|at| mounted.get(at));
+    let is_hidden = draft.options.scope == Scope::Everything && point != "/";
+    is_hidden || !holder.is_some_and(|mount| mount.read_only)
 }
 
 /// The mount points of the config that this plan or a stage before it mounts, and a root that is there.
@@ -53,26 +89,6 @@ fn created(operation: &Operation) -> Option<&str> {
     (is_new && operation.phase == Phase::Files).then_some(&act.path)
 }
 
-/// The record for a file: on its own file system, where that can be written.
-fn place(
-    draft: &Draft<'_>,
-    points: &BTreeSet<String>,
-    has_etc: bool,
-    path: &str,
-) -> Option<String> {
-    let point = mounts::point_of(points, path)?;
-    let record = match has_etc && point == "/" {
-        true => unfinished::IN_ETC.to_owned(),
-        false => unfinished::at(point),
-    };
-    let mounted = &draft.observed.root.mounts;
-    let holder = ancestors(&record)
-        .chain(["/"])
-        .find_map(|at| mounted.get(at));
-    let is_hidden = draft.options.scope == Scope::Everything && point != "/";
-    (is_hidden || !holder.is_some_and(|mount| mount.read_only)).then_some(record)
-}
-
 /// True if `/etc` is on the file system of the root, and stays.
 fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
     let node = Ground::of(draft).node("/etc");
@@ -82,7 +98,7 @@ fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
 
 /// What waits for a record: everything that is written on its file system, so that things appear in the order of
 /// the plan. What ends the use of a file system comes after the end of the record.
-fn users(draft: &Draft<'_>, is_on: &dyn Fn(&str) -> bool) -> Vec<OpId> {
+fn users(draft: &Draft<'_>, is_on: impl Fn(&str) -> bool) -> Vec<OpId> {
     let is_user = |operation: &&Operation| {
         let path = match &operation.kind {
             OpKind::File(act) => &act.path,
