@@ -1,6 +1,7 @@
 //! Facts about the account databases of the target root.
 
 use crate::accounts::Databases;
+use crate::config::model::PasswdUser;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Users and groups as the target sees them.
@@ -44,5 +45,11 @@ impl AccountFacts {
     pub fn home(&self, user: &str) -> String {
         let present = self.databases.user(user).map(|present| present.home);
         present.unwrap_or_else(|| self.databases.policy.home(user))
+    }
+
+    /// The home directory that a user of the config will have: the one it asks for, else [`Self::home`].
+    pub fn home_of(&self, user: &PasswdUser) -> String {
+        let wished = user.home_dir.clone().filter(|home| !home.is_empty());
+        wished.unwrap_or_else(|| self.home(&user.name))
     }
 }

@@ -156,8 +156,7 @@ impl<'r> Look<'r> {
             };
         for user in &config.passwd.users {
             let present = facts.accounts.home(&user.name);
-            let wished = user.home_dir.clone().filter(|home| !home.is_empty());
-            let home = wished.unwrap_or_else(|| present.clone());
+            let home = facts.accounts.home_of(user);
             // What is in the directory that a link at the home leads to counts as well.
             for home in [&home, &present] {
                 add(self, home, None)?;
@@ -469,9 +468,7 @@ impl<'r> Look<'r> {
         let mut homes = BTreeSet::new();
         let users = config.passwd.users.iter();
         for user in users.filter(|user| user.should_exist != Some(false)) {
-            let wished = user.home_dir.clone().filter(|home| !home.is_empty());
-            let home = wished.unwrap_or_else(|| facts.accounts.home(&user.name));
-            homes.extend(self.resolve(&home)?);
+            homes.extend(self.resolve(&facts.accounts.home_of(user))?);
         }
         Ok(homes)
     }

@@ -61,8 +61,7 @@ pub(super) fn choose(
         let Some(sources) = sources.get(user.name.as_str()) else {
             return true;
         };
-        let own = user.home_dir.clone().filter(|home| !home.is_empty());
-        let home = own.unwrap_or_else(|| accounts.home(&user.name));
+        let home = accounts.home_of(user);
         let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
         let uid = uid.or_else(|| Some(accounts.databases.user(&user.name)?.uid));
         let reads = |file: KeyFile| sources.reads(file.below_home(), &user.name, uid, &home);

@@ -31,9 +31,7 @@ fn users<'a>(draft: &Draft<'a>) -> impl Iterator<Item = (String, &'a PasswdUser)
 }
 
 fn home(draft: &Draft<'_>, user: &PasswdUser) -> String {
-    let accounts = &draft.observed.root.accounts;
-    let own = user.home_dir.clone().filter(|home| !home.is_empty());
-    clean(&own.unwrap_or_else(|| accounts.home(&user.name)))
+    clean(&draft.observed.root.accounts.home_of(user))
 }
 
 fn shells(draft: &mut Draft<'_>, ground: &Ground<'_>) {

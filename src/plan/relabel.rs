@@ -157,8 +157,7 @@ fn account_paths(draft: &Draft<'_>) -> Vec<String> {
     let users = config.passwd.users.iter();
     let users = users.filter(|u| u.should_exist != Some(false) && u.no_create_home != Some(true));
     let homes = users.filter_map(|user| {
-        let given = user.home_dir.clone().filter(|home| !home.is_empty());
-        let home = given.unwrap_or_else(|| facts.home(&user.name));
+        let home = facts.home_of(user);
         // A home may itself be a link, as /root is where it is kept in /var.
         let below = ground.resolve(&format!("{home}/x")).ok()?;
         parent(&below).map(str::to_owned)
