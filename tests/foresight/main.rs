@@ -41,6 +41,9 @@ const SEED: u64 = 0x14F0_5E51_6874;
 /// Of so many in 100 cases, a plan has to be accepted; a test that only sees refusals shows nothing.
 const ACCEPTED_PERCENT: u32 = 25;
 
+/// From so many rounds on, the share is judged: of ten of a fresh seed, two may well be all that are accepted.
+const MIN_ROUNDS_FOR_SHARE: u32 = 90;
+
 /// One kind of rounds.
 #[derive(Clone, Copy)]
 struct Kind {
@@ -201,7 +204,7 @@ fn rounds(kind: Kind, seed: u64) {
             });
         }
     });
-    conclude(tally, kind, only.is_some());
+    conclude(tally, kind);
 }
 
 /// One round, counted.
@@ -229,7 +232,7 @@ fn one(kind: Kind, seed: u64, round: u32, workshop: &Workshop, tally: &Tally) {
     println!("===== {name}\n{story}");
 }
 
-fn conclude(tally: Tally, kind: Kind, is_one: bool) {
+fn conclude(tally: Tally, kind: Kind) {
     let faults = tally.faults.into_inner().expect("no panic");
     let failed: u32 = faults.values().sum();
     let (nothing, changes, refused) = (
@@ -253,7 +256,7 @@ fn conclude(tally: Tally, kind: Kind, is_one: bool) {
         names.join("\n")
     );
     assert!(
-        is_one || (nothing + changes) * 100 >= all * ACCEPTED_PERCENT,
+        all < MIN_ROUNDS_FOR_SHARE || (nothing + changes) * 100 >= all * ACCEPTED_PERCENT,
         "only {} of {all} plans are accepted",
         nothing + changes
     );
