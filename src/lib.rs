@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | nothing of ours |
 //! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `text` |
+//! | [`language`] | the other languages that configs are written in, brought to the shape of `config`; no I/O | `config`, `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `text` |
@@ -57,6 +58,7 @@ pub mod facts;
 pub mod fetch;
 pub mod host;
 pub mod input;
+pub mod language;
 pub mod log;
 pub mod observe;
 pub mod plan;

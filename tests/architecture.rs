@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("facts", &["accounts", "config", "disk"]),
     ("host", &["accounts", "disk", "text"]),
     ("input", &[]),
+    ("language", &["config", "text"]),
     ("signature", &["config", "input", "text"]),
     ("fetch", &["config", "input", "signature", "text"]),
     (
@@ -49,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "fetch",
             "host",
             "input",
+            "language",
             "log",
             "observe",
             "plan",
@@ -71,6 +73,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "fetch",
             "host",
             "input",
+            "language",
             "log",
             "observe",
             "plan",

@@ -13,6 +13,7 @@ pub mod ignition_validate;
 pub mod images;
 pub mod limit;
 pub mod load;
+pub mod local_files;
 pub mod metadata;
 pub mod names;
 pub mod plan;

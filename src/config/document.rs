@@ -10,6 +10,7 @@ use super::shape::Field;
 use super::stored::Origins;
 use super::tree::{Place, Tree, Value};
 use super::version::LATEST_VERSION;
+use super::written::WrittenPaths;
 use std::sync::Arc;
 
 /// A parsed config, or several merged into one.
@@ -25,10 +26,29 @@ pub struct Document {
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) lines: Lines,
-    /// The places as they stood in that text, to find original paths in.
-    pub(crate) places: Arc<Places>,
+    /// To find the original path of a place in it.
+    pub(crate) paths: Paths,
     /// Where the text itself came from, if it was stored in between.
     pub(crate) origins: Option<Origins>,
+}
+
+/// The paths of one text.
+#[derive(Debug)]
+pub(crate) enum Paths {
+    /// The text is in the language of the table.
+    Table(Arc<Places>),
+    /// It is in another language.
+    Written(WrittenPaths),
+}
+
+impl Paths {
+    /// The path of the value at `offset`, which is a scalar if `leaf`.
+    pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
+        match self {
+            Paths::Table(places) => places.path_to(offset, leaf),
+            Paths::Written(written) => written.path_to(offset, leaf),
+        }
+    }
 }
 
 /// Places of a value and everything in it, without the values.
@@ -92,7 +112,7 @@ impl Places {
         placed
     }
 
-    fn is_leaf(&self) -> bool {
+    pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.inside, Inside::Nothing)
     }
 
@@ -175,7 +195,7 @@ impl Document {
         let source = self.sources.get(usize::try_from(source).ok()?)?;
         let Position { line, column } = source.lines.position(offset);
         let path = source
-            .places
+            .paths
             .path_to(offset, value.is_leaf())
             .unwrap_or_else(JsonPath::root);
         if let Some(origins) = &source.origins {

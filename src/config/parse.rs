@@ -1,6 +1,6 @@
 //! From bytes to a document, with everything there is to say about them.
 
-use super::document::{Document, Places, Source};
+use super::document::{Document, Paths, Places, Source};
 use super::finding::{Finding, Findings, Severity};
 use super::foreign::{self, Foreign};
 use super::json::SyntaxError;
@@ -126,7 +126,7 @@ pub(super) fn document(
     let source = Source {
         name,
         lines,
-        places: Arc::clone(&places),
+        paths: Paths::Table(Arc::clone(&places)),
         origins: None,
     };
     Document {

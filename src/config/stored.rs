@@ -1,7 +1,7 @@
 //! A document on its way through a file: the canonical text other programs read too, and, beside it,
 //! where each part of it came from.
 
-use super::document::{Document, Inside, NOWHERE, Places};
+use super::document::{Document, Inside, NOWHERE, Paths, Places};
 use super::lines::Lines;
 use super::origin::{JsonPath, Origin};
 use super::parse;
@@ -79,8 +79,12 @@ impl Document {
             .filter(|_| places.at != NOWHERE)?;
         let source = self.sources.get(index)?;
         let at = source.lines.position(places.at.offset);
-        // In a document of one text every path is that of the text.
-        let original = match Arc::ptr_eq(&source.places, &self.places) {
+        // In a document of one text of our own language every path is that of the text.
+        let is_same = match &source.paths {
+            Paths::Table(places) => Arc::ptr_eq(places, &self.places),
+            Paths::Written(_) => false,
+        };
+        let original = match is_same {
             true => None,
             false => self
                 .origin(path)

@@ -1,0 +1,130 @@
+//! The paths of a text that is written in another language, by the places of its values.
+
+use super::origin::JsonPath;
+
+/// Every value of a text: its offset, what it is part of, and its name there.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenPaths {
+    values: Vec<Written>,
+    /// Indices into `values` in the order of offsets; of values at one offset, the outer first.
+    by_offset: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Written {
+    offset: u32,
+    parent: u32,
+    part: Part,
+}
+
+#[derive(Debug)]
+enum Part {
+    Root,
+    Key(Box<str>),
+    Index(u32),
+}
+
+/// A value in [`WrittenPaths`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WrittenValue(u32);
+
+impl WrittenPaths {
+    /// Begins with the whole text's value at `offset`.
+    pub(crate) fn begin(offset: u32) -> (Self, WrittenValue) {
+        let mut paths = Self::default();
+        let root = paths.push(offset, 0, Part::Root);
+        (paths, root)
+    }
+
+    /// The member `key` of the mapping `parent`.
+    pub(crate) fn member(&mut self, parent: WrittenValue, key: &str, offset: u32) -> WrittenValue {
+        self.push(offset, parent.0, Part::Key(key.into()))
+    }
+
+    /// The element `index` of the list `parent`.
+    pub(crate) fn element(
+        &mut self,
+        parent: WrittenValue,
+        index: usize,
+        offset: u32,
+    ) -> WrittenValue {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.push(offset, parent.0, Part::Index(index))
+    }
+
+    fn push(&mut self, offset: u32, parent: u32, part: Part) -> WrittenValue {
+        let index = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.values.push(Written {
+            offset,
+            parent,
+            part,
+        });
+        WrittenValue(index)
+    }
+
+    /// To be called when all values are there, and before any is looked for.
+    pub(crate) fn finish(&mut self) {
+        let count = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+        self.by_offset = (0..count).collect();
+        let values = &self.values;
+        self.by_offset.sort_by_key(|i| values[*i as usize].offset);
+    }
+
+    /// The path of the value at `offset`: of the innermost one there if `leaf`, else of the outermost one.
+    pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
+        let at = |i: &u32| self.values[*i as usize].offset;
+        let index = if leaf {
+            let end = self.by_offset.partition_point(|i| at(i) <= offset);
+            end.checked_sub(1)?
+        } else {
+            self.by_offset.partition_point(|i| at(i) < offset)
+        };
+        let value = self.by_offset.get(index).filter(|i| at(i) == offset)?;
+        Some(self.path(*value))
+    }
+
+    fn path(&self, value: u32) -> JsonPath {
+        let mut parts = Vec::new();
+        let mut here = value;
+        while let Some(written) = self.values.get(here as usize) {
+            parts.push(match &written.part {
+                Part::Root => break,
+                Part::Key(key) => key.to_string(),
+                Part::Index(index) => index.to_string(),
+            });
+            here = written.parent;
+        }
+        parts.push("$".into());
+        parts.reverse();
+        JsonPath::new(parts.join("."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_their_offsets() {
+        // [[x], {a: y}] with the outer list and the inner one at the same offset.
+        let (mut paths, root) = WrittenPaths::begin(0);
+        let inner = paths.element(root, 0, 0);
+        paths.element(inner, 0, 2);
+        let mapping = paths.element(root, 1, 5);
+        paths.member(mapping, "a", 9);
+        paths.finish();
+        let cases = [
+            (0, false, Some("$")),
+            (0, true, Some("$.0")),
+            (2, true, Some("$.0.0")),
+            (5, false, Some("$.1")),
+            (9, true, Some("$.1.a")),
+            (3, true, None),
+            (99, false, None),
+        ];
+        for (offset, leaf, want) in cases {
+            let found = paths.path_to(offset, leaf);
+            assert_eq!(found.as_ref().map(JsonPath::as_str), want, "{offset}");
+        }
+    }
+}

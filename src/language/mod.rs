@@ -1,0 +1,22 @@
+//! The languages that configs are written in, apart from Ignition's own of today.
+//!
+//! Each language has a folder. It reads a text as a tree of [`node::Node`]s, judges what is its own, and gives a tree
+//! with the names of an Ignition config, in which every value keeps the place of what it was made from. [`crate::config`]
+//! judges that tree as any config, so findings, plans, reports and failures name the line that a person wrote.
+//! No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
+
+pub mod butane;
+mod detect;
+mod findings;
+mod json;
+mod node;
+mod paths;
+mod shaped;
+mod surroundings;
+mod translation;
+mod write;
+mod yaml;
+
+pub use detect::{Language, Undetected, detect};
+pub use surroundings::{Files, LocalError, LocalKind, LocalNode, Surroundings};
+pub use translation::{Translation, parse, parse_as, translate};

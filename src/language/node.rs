@@ -1,0 +1,182 @@
+//! A text as a tree of values with places, whatever language it is written in.
+//!
+//! What scalars mean is left to the language: `0644` is a text in one member and a number in another. What a language
+//! makes of a document is a tree of the same kind, in which each value keeps the place of what it was made from.
+
+use std::borrow::Cow;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node<'t> {
+    /// Offset of its first byte in the text. For a mapping in block style, that is its first key.
+    pub(crate) at: u32,
+    pub(crate) value: Content<'t>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Content<'t> {
+    Scalar(Scalar<'t>),
+    List(Vec<Node<'t>>),
+    /// In the order of the text. Languages decide what repeated keys mean.
+    Mapping(Vec<Entry<'t>>),
+}
+
+/// A member of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry<'t> {
+    /// The text of the key. Keys that are no scalars are syntax errors.
+    pub(crate) key: Cow<'t, str>,
+    /// Offset of the key.
+    pub(crate) key_at: u32,
+    pub(crate) value: Node<'t>,
+}
+
+/// A scalar as it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Scalar<'t> {
+    /// Without quotes, with escapes and folds resolved.
+    pub(crate) text: Cow<'t, str>,
+    pub(crate) style: Style,
+    /// The part of a tag behind `!!`, or a whole local one.
+    pub(crate) tag: Option<Box<str>>,
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Without quotes: its form decides what it is.
+    Plain,
+    /// In quotes, or as a block: a text.
+    Quoted,
+}
+
+impl<'t> Node<'t> {
+    /// A text, whatever it looks like.
+    pub(crate) fn text(at: u32, text: impl Into<Cow<'t, str>>) -> Self {
+        Self::scalar(at, text.into(), Style::Quoted)
+    }
+
+    /// A number, a flag or null in the words of JSON.
+    pub(crate) fn plain(at: u32, text: impl Into<Cow<'t, str>>) -> Self {
+        Self::scalar(at, text.into(), Style::Plain)
+    }
+
+    /// A number.
+    pub(crate) fn int(at: u32, number: i64) -> Self {
+        Self::plain(at, number.to_string())
+    }
+
+    /// A flag.
+    pub(crate) fn flag(at: u32, value: bool) -> Self {
+        Self::plain(at, if value { "true" } else { "false" })
+    }
+
+    /// A value that is not there.
+    pub(crate) fn null(at: u32) -> Self {
+        Self::plain(at, "null")
+    }
+
+    /// A list of `elements`.
+    pub(crate) fn list(at: u32, elements: Vec<Node<'t>>) -> Self {
+        Node {
+            at,
+            value: Content::List(elements),
+        }
+    }
+
+    /// A mapping without entries; see [`Node::set`].
+    pub(crate) fn mapping(at: u32) -> Self {
+        Node {
+            at,
+            value: Content::Mapping(Vec::new()),
+        }
+    }
+
+    fn scalar(at: u32, text: Cow<'t, str>, style: Style) -> Self {
+        Node {
+            at,
+            value: Content::Scalar(Scalar {
+                text,
+                style,
+                tag: None,
+            }),
+        }
+    }
+
+    /// Appends an entry to a mapping, with the key where its value is. Nothing else is changed.
+    pub(crate) fn set(&mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) {
+        if let Content::Mapping(entries) = &mut self.value {
+            entries.push(Entry {
+                key: key.into(),
+                key_at: value.at,
+                value,
+            });
+        }
+    }
+
+    /// [`Node::set`], as a chain.
+    #[must_use]
+    pub(crate) fn with(mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// The value of `key` in a mapping; of a repeated key, the last one.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node<'t>> {
+        self.entries()
+            .iter()
+            .rev()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
+    }
+
+    /// The entries of a mapping; of anything else, none.
+    pub(crate) fn entries(&self) -> &[Entry<'t>] {
+        match &self.value {
+            Content::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The elements of a list; of anything else, none.
+    pub(crate) fn elements(&self) -> &[Node<'t>] {
+        match &self.value {
+            Content::List(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    /// The scalar, if this is one.
+    pub(crate) fn as_scalar(&self) -> Option<&Scalar<'t>> {
+        match &self.value {
+            Content::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// True for null in its spellings (nothing, `~`, `null`), unquoted.
+    pub(crate) fn is_null(&self) -> bool {
+        self.as_scalar().is_some_and(Scalar::is_null)
+    }
+
+    /// What it is, with an article, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.value {
+            Content::Scalar(_) if self.is_null() => "null",
+            Content::Scalar(_) => "a scalar",
+            Content::List(_) => "a list",
+            Content::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+impl Scalar<'_> {
+    /// True for null in its spellings, unquoted and without a tag that makes it a text.
+    pub(crate) fn is_null(&self) -> bool {
+        let is_text = self.tag.as_deref() == Some("str");
+        self.style == Style::Plain
+            && !is_text
+            && matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL")
+    }
+}

@@ -1,0 +1,92 @@
+//! What a translation needs from outside.
+
+use std::fmt;
+
+/// What is known beside the text. The default is that of a boot: nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Surroundings<'s> {
+    /// Local files that a text may name; none at boot.
+    pub files: Option<&'s dyn Files>,
+    /// The platform that the result is for, by the name that its language has for it.
+    pub platform: Option<&'s str>,
+    /// File systems that a text of Ignition 2 may name besides `root`, with where they are mounted.
+    pub filesystems: &'s [(String, String)],
+    /// The text is translated for a machine that boots now, not at a desk.
+    pub is_boot: bool,
+    /// Plain Ignition, where a variant would be wrapped in something else.
+    pub is_raw: bool,
+}
+
+/// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.
+pub trait Files {
+    /// What is at a path, without following a link there.
+    ///
+    /// # Errors
+    /// It is outside of the folder, is not there, or cannot be looked at.
+    fn look(&self, path: &str) -> Result<LocalNode, LocalError>;
+
+    /// The bytes of a file. Links are followed.
+    ///
+    /// # Errors
+    /// As [`Files::look`], and if it is no file, is too large, or cannot be read.
+    fn read(&self, path: &str) -> Result<Vec<u8>, LocalError>;
+
+    /// Names in a directory, in the order of their bytes.
+    ///
+    /// # Errors
+    /// As [`Files::look`], and if it is no directory or has a name that is not UTF-8.
+    fn list(&self, path: &str) -> Result<Vec<String>, LocalError>;
+}
+
+/// Something in a folder of local files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalNode {
+    /// What it is.
+    pub kind: LocalKind,
+    /// Permission bits, octal 07777 at most.
+    pub mode: u32,
+}
+
+/// What a local node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target as written.
+    Link(String),
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+/// Why a local file cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocalError {
+    /// The path leads out of the folder.
+    #[error("{path} is outside of the files directory")]
+    Outside {
+        /// As written.
+        path: String,
+    },
+    /// Anything the system says.
+    #[error("cannot read {path}: {cause}")]
+    Unreadable {
+        /// As written.
+        path: String,
+        /// The system's words.
+        cause: String,
+    },
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings")
+            .field("has_files", &self.files.is_some())
+            .field("platform", &self.platform)
+            .field("filesystems", &self.filesystems)
+            .field("is_boot", &self.is_boot)
+            .field("is_raw", &self.is_raw)
+            .finish()
+    }
+}

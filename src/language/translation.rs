@@ -1,0 +1,127 @@
+//! From a text in any language to a config.
+
+use super::detect::{Language, Undetected, detect};
+use super::node::Node;
+use super::surroundings::Surroundings;
+use super::{butane, shaped, write};
+use crate::config::tree::Tree;
+use crate::config::{
+    self, Finding, Findings, LineStarts, ParseError, Parsed, Severity, Translated, Version,
+    WrittenPaths,
+};
+
+/// What a language makes of a text.
+pub(crate) struct Outcome<'t> {
+    /// What it has to say. With an error among it, there is no config.
+    pub(crate) findings: Vec<Finding>,
+    /// Paths of the text.
+    pub(crate) paths: WrittenPaths,
+    /// The config with the names of the version, e.g. `sshAuthorizedKeys`.
+    pub(crate) config: Option<(Node<'t>, Version)>,
+    /// What the config is wrapped in when it is printed.
+    pub(crate) wrapper: Option<butane::MachineConfig>,
+}
+
+/// A text in the words of Ignition.
+#[derive(Debug)]
+pub struct Translation {
+    /// Everything there is to say, in the order of the text.
+    pub findings: Findings,
+    /// The translated text without a line end behind it, or why there is none.
+    pub outcome: Result<String, ParseError>,
+}
+
+/// Parses a config in whatever language it is written; `source` is the name shown in origins.
+pub fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
+    match detect(text) {
+        Ok(language) => parse_as(source, text, language, surroundings),
+        Err(Undetected { finding }) => Parsed {
+            findings: Findings(vec![finding]),
+            outcome: Err(ParseError::Decode),
+        },
+    }
+}
+
+/// [`parse`] for a text that is known to be in `language`.
+pub fn parse_as(
+    source: &str,
+    text: &[u8],
+    language: Language,
+    surroundings: &Surroundings<'_>,
+) -> Parsed {
+    if language == Language::Ignition || text.is_empty() {
+        return config::parse(source, text);
+    }
+    let lines = LineStarts::of(text);
+    let outcome = outcome(text, &lines, language, surroundings);
+    let (parsed, _) = finish(source, lines, outcome, |_| ());
+    parsed
+}
+
+/// Translates `text`, which is in `language`, to the version of Ignition that belongs to it.
+pub fn translate(
+    source: &str,
+    text: &[u8],
+    language: Language,
+    surroundings: &Surroundings<'_>,
+    is_pretty: bool,
+) -> Translation {
+    let lines = LineStarts::of(text);
+    let mut outcome = outcome(text, &lines, language, surroundings);
+    let wrapper = outcome.wrapper.take();
+    let (parsed, printed) = finish(source, lines, outcome, |tree| match &wrapper {
+        Some(wrapper) => wrapper.print(tree),
+        None => write::json(tree, is_pretty),
+    });
+    Translation {
+        findings: parsed.findings,
+        outcome: parsed.outcome.map(|_| printed.unwrap_or_default()),
+    }
+}
+
+fn outcome<'t>(
+    text: &'t [u8],
+    lines: &LineStarts,
+    language: Language,
+    surroundings: &Surroundings<'_>,
+) -> Outcome<'t> {
+    match language {
+        Language::Butane => butane::read(text, lines, surroundings),
+        Language::Ignition => Outcome {
+            findings: Vec::new(),
+            paths: WrittenPaths::default(),
+            config: None,
+            wrapper: None,
+        },
+    }
+}
+
+/// Judges what a language made of a text, and prints it before it becomes a config of the latest version.
+fn finish<T>(
+    source: &str,
+    lines: LineStarts,
+    outcome: Outcome<'_>,
+    print: impl FnOnce(&Tree<'_>) -> T,
+) -> (Parsed, Option<T>) {
+    let is_fatal = outcome
+        .findings
+        .iter()
+        .any(|f| f.severity == Severity::Error);
+    let Some((node, version)) = outcome.config.filter(|_| !is_fatal) else {
+        let parsed = Parsed {
+            findings: Findings(outcome.findings),
+            outcome: Err(ParseError::Invalid),
+        };
+        return (parsed, None);
+    };
+    let root = shaped::config(node, version);
+    let printed = print(&root);
+    let translated = Translated {
+        root,
+        version,
+        lines,
+        paths: outcome.paths,
+        findings: outcome.findings,
+    };
+    (config::judge(source, translated), Some(printed))
+}

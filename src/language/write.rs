@@ -1,0 +1,103 @@
+//! A config as JSON: members in the order of the table, empty objects and lists left out.
+
+use crate::config::tree::{Tree, Value};
+use std::fmt::Write as _;
+
+/// `tree` as JSON, in one line or indented by two blanks. Nothing but what is there: `false`, `0` and the empty text stay.
+pub(crate) fn json(tree: &Tree<'_>, is_pretty: bool) -> String {
+    let mut writer = Writer {
+        out: String::new(),
+        indent: is_pretty.then_some(0),
+    };
+    writer.value(tree);
+    writer.out
+}
+
+struct Writer {
+    out: String,
+    /// Levels, if each value has a line of its own.
+    indent: Option<usize>,
+}
+
+impl Writer {
+    fn value(&mut self, tree: &Tree<'_>) {
+        match &tree.value {
+            Value::Null | Value::Alien(_) => self.out.push_str("null"),
+            Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Value::Int(number) => _ = write!(self.out, "{number}"),
+            Value::Text(text) => string(&mut self.out, text),
+            Value::List(elements) => {
+                self.block('[', ']', elements, |writer, element| writer.value(element));
+            }
+            Value::Object(members) => {
+                let shown: Vec<_> = members.iter().filter(|(_, t)| !is_empty(t)).collect();
+                self.block('{', '}', &shown, |writer, (field, tree)| {
+                    string(&mut writer.out, field.name);
+                    writer.out.push(':');
+                    if writer.indent.is_some() {
+                        writer.out.push(' ');
+                    }
+                    writer.value(tree);
+                });
+            }
+        }
+    }
+
+    fn block<T>(
+        &mut self,
+        open: char,
+        close: char,
+        items: &[T],
+        mut item: impl FnMut(&mut Self, &T),
+    ) {
+        self.out.push(open);
+        self.indent = self.indent.map(|levels| levels + 1);
+        for (index, one) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            self.line();
+            item(self, one);
+        }
+        self.indent = self.indent.map(|levels| levels - 1);
+        if !items.is_empty() {
+            self.line();
+        }
+        self.out.push(close);
+    }
+
+    fn line(&mut self) {
+        if let Some(levels) = self.indent {
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n("  ", levels));
+        }
+    }
+}
+
+/// True for what is left out: null, and objects and lists without anything in them.
+fn is_empty(tree: &Tree<'_>) -> bool {
+    match &tree.value {
+        Value::Null | Value::Alien(_) => true,
+        Value::List(elements) => elements.is_empty(),
+        Value::Object(members) => members.iter().all(|(_, tree)| is_empty(tree)),
+        _ => false,
+    }
+}
+
+/// A string with the escapes that encoders of Go make: what has a meaning in HTML is escaped too.
+pub(crate) fn string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c if c < ' ' => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
