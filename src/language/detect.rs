@@ -7,8 +7,18 @@ use crate::config::{Finding, Severity};
 pub enum Language {
     /// Ignition 3, in JSON.
     Ignition,
+    /// Ignition 1 and 2, in JSON.
+    OldIgnition,
     /// Butane, in YAML.
     Butane,
+    /// Container Linux Config, in YAML.
+    ContainerLinux,
+    /// `#cloud-config` as coreos-cloudinit reads it, scripts and MIME included.
+    CoreosCloudinit,
+    /// `#cloud-config` as cloud-init reads it, with its other forms of user data.
+    CloudInit,
+    /// The `config.yaml` of k3OS.
+    K3os,
 }
 
 /// A text that is in no language of ours.
@@ -20,13 +30,26 @@ pub struct Undetected {
 
 impl Language {
     /// All of them.
-    pub const ALL: [Language; 2] = [Language::Ignition, Language::Butane];
+    pub const ALL: [Language; 7] = [
+        Language::Ignition,
+        Language::OldIgnition,
+        Language::Butane,
+        Language::ContainerLinux,
+        Language::CoreosCloudinit,
+        Language::CloudInit,
+        Language::K3os,
+    ];
 
     /// The name that options and kernel arguments have for it.
     pub const fn name(self) -> &'static str {
         match self {
             Language::Ignition => "ignition",
+            Language::OldIgnition => "ignition2",
             Language::Butane => "butane",
+            Language::ContainerLinux => "clc",
+            Language::CoreosCloudinit => "coreos-cloudinit",
+            Language::CloudInit => "cloud-init",
+            Language::K3os => "k3os",
         }
     }
 }

@@ -6,10 +6,15 @@
 //! No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
 
 pub mod butane;
+mod clc;
+mod cloud_init;
+mod coreos_cloudinit;
 mod detect;
 mod findings;
 mod json;
+mod k3os;
 mod node;
+mod old_ignition;
 mod paths;
 mod shaped;
 mod surroundings;

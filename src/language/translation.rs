@@ -3,7 +3,7 @@
 use super::detect::{Language, Undetected, detect};
 use super::node::Node;
 use super::surroundings::Surroundings;
-use super::{butane, shaped, write};
+use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition, shaped, write};
 use crate::config::tree::Tree;
 use crate::config::{
     self, Finding, Findings, LineStarts, ParseError, Parsed, Severity, Translated, Version,
@@ -86,7 +86,12 @@ fn outcome<'t>(
     surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
     match language {
+        Language::OldIgnition => old_ignition::read(text, lines, surroundings),
         Language::Butane => butane::read(text, lines, surroundings),
+        Language::ContainerLinux => clc::read(text, lines, surroundings),
+        Language::CoreosCloudinit => coreos_cloudinit::read(text, lines, surroundings),
+        Language::CloudInit => cloud_init::read(text, lines, surroundings),
+        Language::K3os => k3os::read(text, lines, surroundings),
         Language::Ignition => Outcome {
             findings: Vec::new(),
             paths: WrittenPaths::default(),
