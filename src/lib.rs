@@ -15,7 +15,7 @@
 //! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `text` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `input`, `text` |
-//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `signature`, `text` |
+//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `language`, `signature`, `text` |
 //! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `text` |
 //! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `text` |
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `plan`, `report`, `text` |
@@ -25,7 +25,7 @@
 //! | [`text`] | text for people: what is escaped, points in time; pure | nothing of ours |
 //! | [`terminal`] | the only door to standard output and standard error | `text` |
 //! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `input`, `log`, `text` |
-//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `input`, `log`, `observe`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `input`, `language`, `log`, `observe`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.

@@ -17,7 +17,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("input", &[]),
     ("language", &["config", "text"]),
     ("signature", &["config", "input", "text"]),
-    ("fetch", &["config", "input", "signature", "text"]),
+    (
+        "fetch",
+        &["config", "input", "language", "signature", "text"],
+    ),
     (
         "observe",
         &[

@@ -2,6 +2,7 @@
 
 use super::args::Stage;
 use super::cache;
+use super::command_line::CommandLine;
 use super::engine::Engine;
 use super::findings::log_findings;
 use super::journal::Journal;
@@ -12,6 +13,7 @@ use crate::config::model::{Resource, Verification};
 use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
+use crate::language::{self, Surroundings};
 use std::sync::atomic::AtomicBool;
 
 /// What came of it.
@@ -165,13 +167,25 @@ fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Resu
 }
 
 fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble> {
+    let text = &*language::unpacked(text);
     let shown = config::shown_source(name);
     let source = SourceInfo::of(shown, text, false);
     engine.log.debug(format_args!(
         "parsing config with SHA512: {}",
         source.sha512
     ));
-    let parsed = config::parse(name, text);
+    let surroundings = Surroundings {
+        platform: Some(engine.platform.id()),
+        is_boot: true,
+        ..Surroundings::default()
+    };
+    let stated = CommandLine::read(&engine.environment.command_line)
+        .and_then(|line| line.config_language())
+        .map_err(|error| Trouble::of("read the config", &error))?;
+    let parsed = match stated {
+        Some(language) => language::parse_as(name, text, language, &surroundings),
+        None => language::parse(name, text, &surroundings),
+    };
     log_findings(engine.log, &parsed.findings);
     match parsed.outcome {
         Ok(document) => Ok(First {

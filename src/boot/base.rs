@@ -6,9 +6,10 @@
 
 use super::environment::ConfigDirs;
 use super::findings::log_findings;
-use crate::config::{self, Document};
+use crate::config::Document;
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
+use crate::language::{self, Surroundings};
 use crate::log::{Log, quoted};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -78,7 +79,8 @@ fn read(path: &Path, log: &Log) -> anyhow::Result<Document> {
     log.info(format_args!("reading base config file {}", quoted(&name)));
     let text = input::read(path, BUFFER_LIMIT_BYTES)
         .with_context(|| format!("cannot read base config {name}; repair or remove it"))?;
-    let parsed = config::parse(&name, &text);
+    let text = language::unpacked(&text);
+    let parsed = language::parse(&name, &text, &Surroundings::default());
     log_findings(log, &parsed.findings);
     match parsed.outcome {
         Ok(document) => Ok(document),

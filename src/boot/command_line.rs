@@ -7,6 +7,7 @@ use crate::config::digest::Digest;
 use crate::config::url;
 use crate::fetch::shown_url;
 use crate::input;
+use crate::language::Language;
 use crate::log::Log;
 use crate::signature::{Trust, TrustedKeys};
 use anyhow::{Context, bail};
@@ -31,6 +32,8 @@ const COREOS_FIRST_BOOT: &str = "coreos.first_boot";
 const CONFIG_HASH_KEY: &str = "kindling.config.hash";
 /// The digest of a file with a key that configs may be signed with.
 const CONFIG_KEY_KEY: &str = "kindling.config.key";
+/// The language of the config, where it is not to be guessed.
+const CONFIG_FORMAT_KEY: &str = "kindling.config.format";
 const PLATFORM_KEY: &str = "ignition.platform.id";
 /// Flatcar's word for a platform, and its older one.
 const OEM_KEYS: [&str; 2] = ["flatcar.oem.id", "coreos.oem.id"];
@@ -125,6 +128,23 @@ impl CommandLine {
         let hashes = self.digests(CONFIG_HASH_KEY)?;
         let named = self.digests(CONFIG_KEY_KEY)?;
         Ok(Trust::new(keys, named, hashes.last().copied()))
+    }
+
+    /// The language that the config is in, if the command line says it.
+    ///
+    /// # Errors
+    /// A name that is none of a language.
+    pub fn config_language(&self) -> anyhow::Result<Option<Language>> {
+        let mut words = self.words.iter().rev();
+        let Some((key, name)) = words.find(|(key, _)| key == CONFIG_FORMAT_KEY) else {
+            return Ok(None);
+        };
+        let name = name.as_deref().unwrap_or_default();
+        let language = Language::named(name).with_context(|| {
+            let names = Language::ALL.map(Language::name).join(", ");
+            format!("kernel command line: {key}={name}: the languages are {names}")
+        })?;
+        Ok(Some(language))
     }
 
     fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {

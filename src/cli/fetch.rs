@@ -4,6 +4,7 @@ use super::exit::{Exit, Failure};
 use super::limit::{self, Limit};
 use super::load::{self, Audience};
 use super::platform::unknown;
+use super::reading::ReadingArgs;
 use crate::boot::environment::Environment;
 use crate::boot::source::{self, Outcome};
 use crate::boot::{base, means};
@@ -105,7 +106,9 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
             match args.rendered {
                 false => print(&text),
                 true => {
-                    let user = load::load_text(&name, &text, &fetcher, &person)?.document;
+                    let user =
+                        load::load_text(&name, &text, &fetcher, &ReadingArgs::default(), &person)?
+                            .document;
                     print(&merged(args, &environment, &user, &log).map_err(bad)?)
                 }
             }

@@ -8,6 +8,7 @@ use super::findings::{self, Judged};
 use super::load::{self, Audience, Loaded};
 use super::names;
 use super::prepare::{self, Prepared};
+use super::reading::ReadingArgs;
 use super::target::TargetArgs;
 use crate::boot::args::Stage;
 use crate::boot::findings::log_findings;
@@ -65,6 +66,7 @@ fn wish(given: &Given) -> Option<Wish> {
             ignore_unsupported: given.is_on("ignore-unsupported"),
             target: None,
             offline: given.is_on("offline"),
+            reading: ReadingArgs::default(),
         },
     })
 }
@@ -130,7 +132,7 @@ fn load(wish: &Wish, audience: &dyn Audience) -> Result<Loaded, Failure> {
     let fetcher = Fetcher::new(Settings::default());
     let offline = wish.target.offline;
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    let loaded = load::load_for(&wish.config, &fetcher, audience)?;
+    let loaded = load::load_for(&wish.config, &fetcher, &ReadingArgs::default(), audience)?;
     if offline {
         check_offline(&loaded)?;
     }

@@ -4,7 +4,7 @@
 use super::findings::{self, Judged};
 use super::{names, validate};
 use crate::boot::flags::{Flag, Grammar, Syntax};
-use crate::config;
+use crate::language::{self, Surroundings};
 use crate::terminal;
 use crate::text::escaped;
 use std::ffi::OsString;
@@ -53,7 +53,8 @@ fn unusable(stderr: String) -> Verdict {
 /// A config without findings may still be none, e.g. one of an unknown version: then the reason is no
 /// finding.
 fn judge(name: &str, text: &[u8]) -> Verdict {
-    let parsed = config::parse(name, text);
+    let text = &*language::unpacked(text);
+    let parsed = language::parse(name, text, &Surroundings::default());
     let lines = parsed
         .findings
         .0

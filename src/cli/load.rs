@@ -2,10 +2,12 @@
 
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
+use super::reading::ReadingArgs;
 use super::verify::Distrust;
 use crate::config::{self, Document};
 use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings, top};
+use crate::language;
 use crate::report::Source;
 use crate::terminal;
 use crate::text::escaped;
@@ -64,22 +66,23 @@ pub(crate) fn tell_retry(event: FetchEvent<'_>) {
 }
 
 /// Reads, judges and merges. Findings go to standard error; errors among them end it.
-pub fn load(argument: &str, offline: bool) -> Result<Loaded, Failure> {
+pub fn load(argument: &str, offline: bool, reading: &ReadingArgs) -> Result<Loaded, Failure> {
     let fetcher = Fetcher::new(Settings::desk());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    load_for(argument.as_ref(), &fetcher, &Desk)
+    load_for(argument.as_ref(), &fetcher, reading, &Desk)
 }
 
 /// Reads, judges and merges. `audience` hears of findings; errors among them end it.
 pub fn load_for(
     argument: &OsStr,
     fetcher: &Fetcher,
+    reading: &ReadingArgs,
     audience: &dyn Audience,
 ) -> Result<Loaded, Failure> {
     let bad = |error: anyhow::Error| Failure::new(exit_of(&error), &error);
     let top = top::Top::of(argument);
     let text = top::load(&top, fetcher, audience).map_err(|error| bad(error.into()))?;
-    load_text(&text.name, &text.text, fetcher, audience)
+    load_text(&text.name, &text.text, fetcher, reading, audience)
 }
 
 /// Judges a text and merges what it asks for.
@@ -87,9 +90,10 @@ pub fn load_text(
     name: &str,
     text: &[u8],
     fetcher: &Fetcher,
+    reading: &ReadingArgs,
     audience: &dyn Audience,
 ) -> Result<Loaded, Failure> {
-    let first = judge(name, text, audience)?;
+    let first = judge(name, text, reading, audience)?;
     let rendered = references::render(first, fetcher, audience).map_err(|error| {
         error
             .findings
@@ -127,8 +131,14 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn judge(name: &str, text: &[u8], audience: &dyn Audience) -> Result<First, Failure> {
-    let parsed = config::parse(name, text);
+fn judge(
+    name: &str,
+    text: &[u8],
+    reading: &ReadingArgs,
+    audience: &dyn Audience,
+) -> Result<First, Failure> {
+    let text = &*language::unpacked(text);
+    let parsed = reading.parse(name, text);
     if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
         audience.hear(&Judged::of(name, text, &parsed));
     }

@@ -20,8 +20,10 @@ pub mod plan;
 pub mod platform;
 pub mod prepare;
 pub mod progress;
+pub mod reading;
 pub mod report;
 pub mod target;
+pub mod translate;
 pub mod validate;
 pub mod verify;
 
@@ -56,6 +58,8 @@ pub struct Cli {
 enum Command {
     /// Judge configs: all findings at once, with their places
     Validate(validate::ValidateArgs),
+    /// Translate a config to Ignition or Butane
+    Translate(translate::TranslateArgs),
     /// Tell whether a machine with these keys would trust a config, and those it asks for
     Verify(verify::VerifyArgs),
     /// Plan a config and show every operation; touches nothing
@@ -118,6 +122,7 @@ fn kindling() -> ExitCode {
     };
     ended(match cli.command {
         Command::Validate(args) => validate::run(&args),
+        Command::Translate(args) => translate::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),

@@ -48,7 +48,11 @@ pub struct Prepared {
 
 /// Loads the config, observes the machine, and plans, for a look or for a run.
 pub fn prepare(config: &str, args: &TargetArgs, access: Access) -> Result<Prepared, Failure> {
-    prepare_loaded(load::load(config, args.offline)?, args, access)
+    prepare_loaded(
+        load::load(config, args.offline, &args.reading)?,
+        args,
+        access,
+    )
 }
 
 /// Observes the machine, and plans a config that is loaded.

@@ -1,5 +1,6 @@
 //! Which machine a command is about: images, a tree, or the devices of this machine.
 
+use super::reading::ReadingArgs;
 use clap::Args;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,6 +32,8 @@ pub struct TargetArgs {
     /// Fail instead of using the network
     #[arg(long)]
     pub offline: bool,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
 }
 
 /// Where a plan is carried out.

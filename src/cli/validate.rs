@@ -2,9 +2,10 @@
 
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
-use crate::config;
+use super::reading::ReadingArgs;
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
+use crate::language;
 use crate::terminal;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -19,6 +20,8 @@ pub struct ValidateArgs {
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
     format: Format,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 /// How findings are printed.
@@ -43,7 +46,8 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
             file.to_string_lossy()
         };
         let text = read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
-        let parsed = config::parse(&name, &text);
+        let text = language::unpacked(&text);
+        let parsed = args.reading.parse(&name, &text);
         let judged = Judged::of(&name, &text, &parsed);
         if parsed.outcome.is_err() {
             exit = Exit::NotValid;

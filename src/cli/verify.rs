@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::findings::Judged;
 use super::load::{self, Audience};
+use super::reading::ReadingArgs;
 use crate::boot::environment::TRUSTED_KEYS_DIR;
 use crate::config::digest::{Digest, DigestError};
 use crate::fetch::top::Top;
@@ -39,6 +40,8 @@ pub struct VerifyArgs {
     /// Fetch nothing
     #[arg(long)]
     offline: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
 }
 
 fn digest(text: &str) -> Result<Digest, DigestError> {
@@ -61,12 +64,12 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     };
     let teller = Teller::default();
     let loaded = match Top::of(&args.config) {
-        Top::Url(_) => load::load_for(&args.config, &fetcher, &teller),
+        Top::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &teller),
         top => {
             let bytes = super::validate::read(Path::new(&args.config)).map_err(bad)?;
             let (text, verified) = first(args, &bytes, fetcher.trust()).map_err(bad)?;
             teller.tell(&top.name(), &verified);
-            load::load_text(&top.name(), text, &fetcher, &teller)
+            load::load_text(&top.name(), text, &fetcher, &args.reading, &teller)
         }
     };
     loaded?;

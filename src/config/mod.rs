@@ -18,6 +18,7 @@ pub mod data_url;
 mod de;
 pub mod digest;
 mod document;
+mod express;
 pub mod finding;
 mod foreign;
 pub(crate) mod json;
@@ -43,6 +44,7 @@ pub mod unit;
 mod upward;
 pub mod url;
 mod version;
+pub(crate) mod write;
 mod written;
 
 pub use document::Document;

@@ -26,6 +26,8 @@ pub struct Parsed {
     pub findings: Findings,
     /// The document in the latest version, or why there is none.
     pub outcome: Result<Document, ParseError>,
+    /// The version that the text is written in or was translated to, where it is known.
+    pub version: Option<Version>,
 }
 
 /// Why a text is no config. The findings say more for `Decode` and `Invalid`.
@@ -95,18 +97,21 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
         return Parsed {
             findings,
             outcome: Err(ParseError::Decode),
+            version: Some(version),
         };
     }
     if findings.is_fatal() {
         return Parsed {
             findings,
             outcome: Err(ParseError::Invalid),
+            version: Some(version),
         };
     }
     upward::translate(&mut config, version);
     Parsed {
         findings,
         outcome: Ok(document(source, config, places, lines)),
+        version: Some(version),
     }
 }
 
@@ -181,6 +186,7 @@ fn refusal(error: ParseError, findings: Vec<Finding>) -> Parsed {
     Parsed {
         findings: Findings(findings),
         outcome: Err(error),
+        version: None,
     }
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn judge(source: &str, translated: Translated<'_>) -> Parsed {
         return Parsed {
             findings,
             outcome: Err(ParseError::Invalid),
+            version: Some(version),
         };
     }
     upward::translate(&mut config, version);
@@ -76,6 +77,7 @@ pub(crate) fn judge(source: &str, translated: Translated<'_>) -> Parsed {
             sources: vec![Arc::new(source)],
             places,
         }),
+        version: Some(version),
     }
 }
 
@@ -90,5 +92,6 @@ fn refusal(mut findings: Vec<Finding>, message: String) -> Parsed {
     Parsed {
         findings: Findings(findings),
         outcome: Err(ParseError::Decode),
+        version: None,
     }
 }

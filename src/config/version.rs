@@ -62,6 +62,11 @@ impl Version {
         }
     }
 
+    /// The version with exactly this text.
+    pub fn named(text: &str) -> Option<Version> {
+        Version::ALL.into_iter().find(|v| v.as_str() == text)
+    }
+
     /// Reads a version text. Two texts are the same version when all their parts are, so leading
     /// zeros and empty suffixes do not matter while build metadata does.
     pub(crate) fn parse(text: &str) -> Result<Version, VersionError> {

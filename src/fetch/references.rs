@@ -15,7 +15,8 @@ pub use error::{Reference, RenderError, RenderReason, Role};
 use super::pipeline::hex;
 use super::{FetchEvents, Fetcher, Part, Request};
 use crate::config::model::Resource;
-use crate::config::{self, Document, Findings, JsonPath, ParseError};
+use crate::config::{Document, Findings, JsonPath, ParseError};
+use crate::language::{self, Surroundings};
 use sha2::{Digest as _, Sha512};
 
 /// The most configs one run fetches. Nothing sensible comes near; a config that merges itself
@@ -208,8 +209,9 @@ impl Session<'_> {
         text: Vec<u8>,
         reference: Box<Reference>,
     ) -> Result<Document, RenderReason> {
+        let text = language::unpacked(&text).into_owned();
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
-        let parsed = config::parse(&source.name, &text);
+        let parsed = language::parse(&source.name, &text, &Surroundings::default());
         if !parsed.findings.0.is_empty() {
             let text = Some(text).filter(|_| source.name != "data:");
             let findings = parsed.findings;

@@ -52,6 +52,13 @@ impl Language {
             Language::K3os => "k3os",
         }
     }
+
+    /// The language of a name; see [`Language::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name() == name)
+    }
 }
 
 /// The language of `text`, by what is in it.

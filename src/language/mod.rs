@@ -19,9 +19,10 @@ mod paths;
 mod shaped;
 mod surroundings;
 mod translation;
-mod write;
+mod unpack;
 mod yaml;
 
 pub use detect::{Language, Undetected, detect};
 pub use surroundings::{Files, LocalError, LocalKind, LocalNode, Surroundings};
 pub use translation::{Translation, parse, parse_as, translate};
+pub use unpack::unpacked;

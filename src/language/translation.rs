@@ -3,8 +3,9 @@
 use super::detect::{Language, Undetected, detect};
 use super::node::Node;
 use super::surroundings::Surroundings;
-use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition, shaped, write};
+use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition, shaped};
 use crate::config::tree::Tree;
+use crate::config::write;
 use crate::config::{
     self, Finding, Findings, LineStarts, ParseError, Parsed, Severity, Translated, Version,
     WrittenPaths,
@@ -38,6 +39,7 @@ pub fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Pars
         Err(Undetected { finding }) => Parsed {
             findings: Findings(vec![finding]),
             outcome: Err(ParseError::Decode),
+            version: None,
         },
     }
 }
@@ -116,6 +118,7 @@ fn finish<T>(
         let parsed = Parsed {
             findings: Findings(outcome.findings),
             outcome: Err(ParseError::Invalid),
+            version: None,
         };
         return (parsed, None);
     };

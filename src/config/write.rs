@@ -1,6 +1,6 @@
 //! A config as JSON: members in the order of the table, empty objects and lists left out.
 
-use crate::config::tree::{Tree, Value};
+use super::tree::{Tree, Value};
 use std::fmt::Write as _;
 
 /// `tree` as JSON, in one line or indented by two blanks. Nothing but what is there: `false`, `0` and the empty text stay.

@@ -1,0 +1,285 @@
+//! `kindling translate`: a config in one language as a config in another.
+
+use super::exit::{Exit, Failure};
+use super::findings::{self, Judged};
+use super::reading::ReadingArgs;
+use super::validate::{self, Format};
+use crate::config::{Document, Findings, ParseError, Parsed, Version};
+use crate::language::{self, Language};
+use crate::terminal;
+use anyhow::Context;
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// `kindling translate`
+#[derive(Debug, Args)]
+pub struct TranslateArgs {
+    /// The config to translate; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// The language to translate to: ignition, ignition=VERSION, butane, or butane=VARIANT:VERSION;
+    /// by default ignition in the version that belongs to the config, or butane for a config of ignition
+    #[arg(long, value_name = "LANGUAGE", value_parser = Goal::parse)]
+    to: Option<Goal>,
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// The platform that the result is for, where a config speaks of its addresses, e.g. ec2
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Merge another config over the result; may be repeated
+    #[arg(long = "snippet", value_name = "FILE")]
+    snippets: Vec<PathBuf>,
+    /// Indent the result
+    #[arg(long, short)]
+    pretty: bool,
+    /// Fail on warnings as well
+    #[arg(long, short)]
+    strict: bool,
+    /// Plain Ignition where a variant would be wrapped in a MachineConfig
+    #[arg(long, short)]
+    raw: bool,
+    /// Write nothing; only tell what there is to say
+    #[arg(long, short)]
+    check: bool,
+    /// Write the result to a file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How to print what was found, on standard error
+    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// What a config becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Goal {
+    /// Ignition, in a version or in that which belongs to the config.
+    Ignition(Option<Version>),
+    /// Butane, of a variant and version or of those that belong to the config.
+    Butane(Option<(String, String)>),
+}
+
+impl Goal {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (language, detail) = match text.split_once('=') {
+            Some((language, detail)) => (language, Some(detail)),
+            None => (text, None),
+        };
+        match (language, detail) {
+            ("ignition", None) => Ok(Goal::Ignition(None)),
+            ("ignition", Some(version)) => match Version::named(version) {
+                Some(version) => Ok(Goal::Ignition(Some(version))),
+                None => {
+                    let known = Version::ALL.map(Version::as_str).join(", ");
+                    Err(format!("the versions are {known}"))
+                }
+            },
+            ("butane", None) => Ok(Goal::Butane(None)),
+            ("butane", Some(detail)) => match detail.split_once(':') {
+                Some((variant, version)) => {
+                    Ok(Goal::Butane(Some((variant.into(), version.into()))))
+                }
+                None => Err("write butane=VARIANT:VERSION, e.g. butane=fcos:1.6.0".into()),
+            },
+            _ => Err("the languages to translate to are ignition and butane".into()),
+        }
+    }
+}
+
+/// A config and what was said about it.
+struct Part {
+    name: String,
+    text: Vec<u8>,
+    language: Language,
+}
+
+/// Translates; nothing is written when anything is wrong.
+pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
+    let part = Part::read(&args.file, args.reading.from, args)?;
+    let goal = args.to.clone().unwrap_or(match part.language {
+        Language::Ignition if args.snippets.is_empty() => Goal::Butane(None),
+        _ => Goal::Ignition(None),
+    });
+    let result = match goal {
+        Goal::Ignition(None) if args.snippets.is_empty() && part.language != Language::Ignition => {
+            direct(&part, args)?
+        }
+        Goal::Ignition(version) => expressed(&whole(&part, args)?, version, args)?,
+        Goal::Butane(wanted) => butane(&whole(&part, args)?, wanted, args)?,
+    };
+    if args.check {
+        return Ok(Exit::Done);
+    }
+    match &args.output {
+        None => terminal::write_line(&result)?,
+        Some(path) => write(path, &result)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn write(path: &Path, result: &str) -> Result<(), Failure> {
+    fs::write(path, format!("{result}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))
+        .map_err(|error| Failure::new(Exit::Failed, &error))
+}
+
+impl Part {
+    fn read(file: &Path, from: Option<Language>, args: &TranslateArgs) -> Result<Self, Failure> {
+        let name = match file.as_os_str() == "-" {
+            true => "<stdin>".into(),
+            false => file.to_string_lossy().into_owned(),
+        };
+        let text = validate::read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
+        let text = language::unpacked(&text).into_owned();
+        let detected = from.map_or_else(|| language::detect(&text), Ok);
+        match detected {
+            Ok(language) => Ok(Part {
+                name,
+                text,
+                language,
+            }),
+            Err(unknown) => {
+                let findings = Findings(vec![unknown.finding]);
+                let judged = Judged {
+                    source: &name,
+                    text: &text,
+                    findings: &findings,
+                    error: Some(&ParseError::Decode),
+                };
+                tell(&judged, args);
+                Err(Failure::said(Exit::BadConfig))
+            }
+        }
+    }
+}
+
+/// The translation as the language has it, with what a variant wraps around it.
+fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
+    let files = args.reading.local_files();
+    let surroundings = language::Surroundings {
+        platform: args.platform.as_deref(),
+        is_raw: args.raw,
+        ..args.reading.surroundings(files.as_ref())
+    };
+    let translation = language::translate(
+        &part.name,
+        &part.text,
+        part.language,
+        &surroundings,
+        args.pretty,
+    );
+    let judged = Judged {
+        source: &part.name,
+        text: &part.text,
+        findings: &translation.findings,
+        error: translation.outcome.as_ref().err(),
+    };
+    tell(&judged, args);
+    refuse_warnings(&translation.findings, args)?;
+    translation
+        .outcome
+        .map_err(|_| Failure::said(Exit::BadConfig))
+}
+
+/// The config with its snippets, and the version that says all of it.
+fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
+    let (mut document, mut version) = parsed(part, args)?;
+    for file in &args.snippets {
+        let part = Part::read(file, None, args)?;
+        let (snippet, needed) = parsed(&part, args)?;
+        document = Document::merge(&document, &snippet);
+        version = version.max(needed);
+    }
+    let findings = document.check();
+    if !args.snippets.is_empty() && !findings.0.is_empty() {
+        let judged = Judged {
+            source: "the merged config",
+            text: b"",
+            findings: &findings,
+            error: findings.is_fatal().then_some(&ParseError::Invalid),
+        };
+        tell(&judged, args);
+        refuse_warnings(&findings, args)?;
+        if findings.is_fatal() {
+            return Err(Failure::said(Exit::BadConfig));
+        }
+    }
+    Ok((document, version))
+}
+
+fn parsed(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
+    let files = args.reading.local_files();
+    let surroundings = language::Surroundings {
+        platform: args.platform.as_deref(),
+        is_raw: true,
+        ..args.reading.surroundings(files.as_ref())
+    };
+    let parsed = language::parse_as(&part.name, &part.text, part.language, &surroundings);
+    tell(&Judged::of(&part.name, &part.text, &parsed), args);
+    refuse_warnings(&parsed.findings, args)?;
+    match parsed {
+        Parsed {
+            outcome: Ok(document),
+            version: Some(version),
+            ..
+        } => Ok((document, version)),
+        _ => Err(Failure::said(Exit::BadConfig)),
+    }
+}
+
+/// The config in a version of Ignition.
+fn expressed(
+    (document, natural): &(Document, Version),
+    version: Option<Version>,
+    args: &TranslateArgs,
+) -> Result<String, Failure> {
+    let version = version.unwrap_or(*natural);
+    document
+        .express(version, args.pretty)
+        .map_err(|findings| refused(&findings, &format!("Ignition {version}"), args))
+}
+
+/// The config in Butane.
+fn butane(
+    (document, natural): &(Document, Version),
+    wanted: Option<(String, String)>,
+    args: &TranslateArgs,
+) -> Result<String, Failure> {
+    let wanted = wanted
+        .as_ref()
+        .map(|(variant, version)| (variant.as_str(), version.as_str()));
+    language::butane::from_ignition(document, *natural, wanted)
+        .map(|text| text.trim_end_matches('\n').to_owned())
+        .map_err(|findings| refused(&findings, "Butane", args))
+}
+
+fn refused(findings: &Findings, goal: &str, args: &TranslateArgs) -> Failure {
+    let judged = Judged {
+        source: goal,
+        text: b"",
+        findings,
+        error: Some(&ParseError::Invalid),
+    };
+    tell(&judged, args);
+    Failure::said(Exit::BadConfig)
+}
+
+fn refuse_warnings(findings: &Findings, args: &TranslateArgs) -> Result<(), Failure> {
+    if args.strict && !findings.0.is_empty() {
+        terminal::say("kindling: nothing was written: --strict, and there is something to say\n");
+        return Err(Failure::said(Exit::BadConfig));
+    }
+    Ok(())
+}
+
+/// Says what was found on standard error.
+fn tell(judged: &Judged<'_>, args: &TranslateArgs) {
+    if judged.findings.0.is_empty() && judged.error.is_none() {
+        return;
+    }
+    match args.format {
+        Format::Human => terminal::say(&findings::human(judged, terminal::stderr_has_colours())),
+        Format::Plain => terminal::say(&findings::plain(judged)),
+        Format::Json => terminal::say(&format!("{}\n", findings::json(judged))),
+    }
+}

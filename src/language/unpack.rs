@@ -1,0 +1,53 @@
+//! Configs that are packed with gzip, as some platforms want them.
+
+use flate2::read::MultiGzDecoder;
+use std::borrow::Cow;
+use std::io::Read;
+
+/// What gzip data begins with.
+pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// A config may unpack to this many bytes.
+const MAX_UNPACKED_BYTES: usize = 256 << 20;
+
+/// `text`, unpacked if it is gzip. Data that is damaged or unpacks to more than 256 MiB stays as it is; parsing tells.
+pub fn unpacked(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.starts_with(&GZIP_MAGIC) {
+        return Cow::Borrowed(text);
+    }
+    let mut unpacked = Vec::new();
+    let mut reader = MultiGzDecoder::new(text).take(MAX_UNPACKED_BYTES as u64 + 1);
+    match reader.read_to_end(&mut unpacked) {
+        Ok(length) if length <= MAX_UNPACKED_BYTES => Cow::Owned(unpacked),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    #[test]
+    fn gzip_is_unpacked_and_nothing_else_is() {
+        assert_eq!(&*unpacked(&packed(b"variant: fcos\n")), b"variant: fcos\n");
+        assert_eq!(&*unpacked(b"{}"), b"{}");
+        assert_eq!(&*unpacked(b""), b"");
+        let whole = packed(&[7; 1000]);
+        let cut = &whole[..whole.len() - 3];
+        assert_eq!(&*unpacked(cut), cut);
+    }
+
+    #[test]
+    fn data_that_unpacks_to_too_much_stays() {
+        let bomb = packed(&vec![0; MAX_UNPACKED_BYTES + 1]);
+        assert_eq!(&*unpacked(&bomb), &*bomb);
+    }
+}
