@@ -6,6 +6,7 @@
 use crate::text::escaped_lines;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 /// A result could not be written to standard output.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +54,34 @@ pub fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Colours whatever the terminal and the environment say, once somebody has chosen: true for always, false for never.
+static CHOSEN_COLOURS: OnceLock<bool> = OnceLock::new();
+
+/// Takes the value of an option `--color`: `always` and `never`, also as `yes` and `no`; `auto` leaves it to the
+/// terminal, and any other word means never.
+pub fn choose_colours(word: &str) {
+    let chosen = match word {
+        "auto" => return,
+        "always" | "yes" => true,
+        _ => false,
+    };
+    // The first choice counts.
+    let _ = CHOSEN_COLOURS.set(chosen);
+}
+
 /// True if colours may be written to standard output.
 pub fn stdout_has_colours() -> bool {
-    io::stdout().is_terminal() && colours_are_wanted()
+    has_colours(&io::stdout())
 }
 
 /// True if colours may be written to standard error.
 pub fn stderr_has_colours() -> bool {
-    io::stderr().is_terminal() && colours_are_wanted()
+    has_colours(&io::stderr())
+}
+
+fn has_colours(stream: &impl IsTerminal) -> bool {
+    let chosen = CHOSEN_COLOURS.get().copied();
+    chosen.unwrap_or_else(|| stream.is_terminal() && colours_are_wanted())
 }
 
 fn colours_are_wanted() -> bool {

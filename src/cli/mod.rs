@@ -22,8 +22,10 @@ pub mod prepare;
 pub mod progress;
 pub mod reading;
 pub mod report;
+pub mod schema;
 pub mod target;
 pub mod translate;
+pub mod translators;
 pub mod validate;
 pub mod verify;
 
@@ -60,6 +62,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Translate a config to Ignition or Butane
     Translate(translate::TranslateArgs),
+    /// Print the JSON Schema of a version of a language, for editors
+    Schema(schema::SchemaArgs),
     /// Tell whether a machine with these keys would trust a config, and those it asks for
     Verify(verify::VerifyArgs),
     /// Plan a config and show every operation; touches nothing
@@ -102,6 +106,9 @@ pub fn main() -> ExitCode {
         Name::Validate => ignition_validate::run(&arguments),
         Name::Apply => ignition_apply::run(&arguments),
         Name::Rmcfg => ignition_rmcfg::run(&arguments),
+        Name::Butane => translators::butane(&arguments),
+        Name::Ct => translators::ct(&arguments),
+        Name::IgnConverter => translators::ign_converter(&arguments),
     }
 }
 
@@ -123,6 +130,7 @@ fn kindling() -> ExitCode {
     ended(match cli.command {
         Command::Validate(args) => validate::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Apply(args) => apply::run(&args),

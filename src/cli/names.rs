@@ -1,5 +1,5 @@
-//! The names this program is called by. Distributions install Ignition as one binary with links to it;
-//! under those names kindling reads arguments, prints and ends as Ignition does.
+//! The names this program is called by. Distributions install Ignition as one binary with links to it; translators
+//! have names of their own. Under those names kindling reads arguments, prints and ends as those programs do.
 
 use crate::boot::flags::Asked;
 use crate::platform;
@@ -24,11 +24,17 @@ pub enum Name {
     Apply,
     /// Deletes the config from where the platform keeps it.
     Rmcfg,
+    /// Translates Butane.
+    Butane,
+    /// Translates Container Linux Config.
+    Ct,
+    /// Translates Ignition 2.
+    IgnConverter,
 }
 
 impl Name {
     /// Who the first word of a command line calls: its last path component decides. A name that is none
-    /// of Ignition's, such as that of a copy under test, is ours.
+    /// of these, such as that of a copy under test, is ours.
     pub fn of(program: &OsStr) -> Self {
         let name = Path::new(program).file_name().and_then(OsStr::to_str);
         match name {
@@ -36,6 +42,9 @@ impl Name {
             Some("ignition-validate") => Name::Validate,
             Some("ignition-apply") => Name::Apply,
             Some("ignition-rmcfg") => Name::Rmcfg,
+            Some("butane") => Name::Butane,
+            Some("ct") => Name::Ct,
+            Some("ign-converter") => Name::IgnConverter,
             _ => Name::Kindling,
         }
     }
@@ -85,6 +94,9 @@ mod tests {
             ("./ignition-validate", Name::Validate),
             ("/usr/libexec/ignition-apply", Name::Apply),
             ("ignition-rmcfg", Name::Rmcfg),
+            ("/usr/bin/butane", Name::Butane),
+            ("ct", Name::Ct),
+            ("ign-converter", Name::IgnConverter),
             ("kindling", Name::Kindling),
             ("/ignition/kindling", Name::Kindling),
             ("ignition.old", Name::Kindling),

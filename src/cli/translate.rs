@@ -17,42 +17,61 @@ use std::path::{Path, PathBuf};
 pub struct TranslateArgs {
     /// The config to translate; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// The language to translate to: ignition, ignition=VERSION, butane, or butane=VARIANT:VERSION;
     /// by default ignition in the version that belongs to the config, or butane for a config of ignition
     #[arg(long, value_name = "LANGUAGE", value_parser = Goal::parse)]
-    to: Option<Goal>,
+    pub(super) to: Option<Goal>,
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(super) reading: ReadingArgs,
     /// The platform that the result is for, where a config speaks of its addresses, e.g. ec2
     #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    pub(super) platform: Option<String>,
     /// Merge another config over the result; may be repeated
     #[arg(long = "snippet", value_name = "FILE")]
-    snippets: Vec<PathBuf>,
+    pub(super) snippets: Vec<PathBuf>,
     /// Indent the result
     #[arg(long, short)]
-    pretty: bool,
+    pub(super) pretty: bool,
     /// Fail on warnings as well
     #[arg(long, short)]
-    strict: bool,
+    pub(super) strict: bool,
     /// Plain Ignition where a variant would be wrapped in a MachineConfig
     #[arg(long, short)]
-    raw: bool,
+    pub(super) raw: bool,
     /// Write nothing; only tell what there is to say
     #[arg(long, short)]
-    check: bool,
+    pub(super) check: bool,
     /// Write the result to a file instead of standard output
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// How to print what was found, on standard error
     #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    format: Format,
+    pub(super) format: Format,
+}
+
+impl TranslateArgs {
+    /// The arguments that translate `file` to `to` and ask for nothing else.
+    pub(super) fn of(file: PathBuf, reading: ReadingArgs, to: Goal) -> Self {
+        Self {
+            file,
+            to: Some(to),
+            reading,
+            platform: None,
+            snippets: Vec::new(),
+            pretty: false,
+            strict: false,
+            raw: false,
+            check: false,
+            output: None,
+            format: Format::Human,
+        }
+    }
 }
 
 /// What a config becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Goal {
+pub enum Goal {
     /// Ignition, in a version or in that which belongs to the config.
     Ignition(Option<Version>),
     /// Butane, of a variant and version or of those that belong to the config.

@@ -39,3 +39,11 @@ pub fn from_ignition(
     _ = (document, natural, wanted);
     Ok(String::new())
 }
+
+/// The JSON Schema (2020-12) of a variant and version.
+///
+/// # Errors
+/// A pair that is not known; names those that are.
+pub fn schema(variant: &str, version: &str) -> Result<serde_json::Value, String> {
+    Err(format!("{variant} {version}"))
+}
