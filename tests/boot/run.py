@@ -18,6 +18,7 @@ import scripts  # noqa: F401
 import boots  # noqa: F401
 import failing  # noqa: F401
 import clouds  # noqa: F401
+import languages  # noqa: F401
 import logins  # noqa: F401
 import build
 import extra
