@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod developer;
 pub mod exit;
+pub mod explain_migration;
 pub mod fetch;
 pub mod findings;
 pub mod generate;
@@ -62,6 +63,8 @@ enum Command {
     Validate(validate::ValidateArgs),
     /// Translate a config to Ignition or Butane
     Translate(translate::TranslateArgs),
+    /// Tell what becomes of each line of a config in an old language
+    ExplainMigration(explain_migration::ExplainMigrationArgs),
     /// Print the JSON Schema of a version of a language, for editors
     Schema(schema::SchemaArgs),
     /// Tell whether a machine with these keys would trust a config, and those it asks for
@@ -130,6 +133,7 @@ fn kindling() -> ExitCode {
     ended(match cli.command {
         Command::Validate(args) => validate::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::ExplainMigration(args) => explain_migration::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Plan(args) => plan::run(&args),

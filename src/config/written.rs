@@ -83,6 +83,35 @@ impl WrittenPaths {
         Some(self.path(*value))
     }
 
+    /// Every value that has none in it, in the order of the text: its offset, its path, and the offsets of what it is
+    /// part of, the innermost first.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = (u32, JsonPath, Vec<u32>)> {
+        let mut is_parent = vec![false; self.values.len()];
+        for value in self.values.iter().skip(1) {
+            if let Some(parent) = is_parent.get_mut(value.parent as usize) {
+                *parent = true;
+            }
+        }
+        let mut leaves = self.by_offset.clone();
+        leaves.retain(|i| !is_parent.get(*i as usize).copied().unwrap_or_default());
+        leaves.into_iter().filter_map(|i| {
+            let value = self.values.get(i as usize)?;
+            Some((value.offset, self.path(i), self.above(value)))
+        })
+    }
+
+    fn above(&self, value: &Written) -> Vec<u32> {
+        let mut offsets = Vec::new();
+        let mut here = value;
+        while !matches!(here.part, Part::Root)
+            && let Some(parent) = self.values.get(here.parent as usize)
+        {
+            offsets.push(parent.offset);
+            here = parent;
+        }
+        offsets
+    }
+
     fn path(&self, value: u32) -> JsonPath {
         let mut parts = Vec::new();
         let mut here = value;

@@ -53,6 +53,19 @@ impl Language {
         }
     }
 
+    /// What it is called in a sentence.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Language::Ignition => "Ignition 3",
+            Language::OldIgnition => "Ignition 1 or 2",
+            Language::Butane => "Butane",
+            Language::ContainerLinux => "Container Linux Config",
+            Language::CoreosCloudinit => "cloud-config of coreos-cloudinit",
+            Language::CloudInit => "cloud-config of cloud-init",
+            Language::K3os => "config.yaml of k3OS",
+        }
+    }
+
     /// The language of a name; see [`Language::name`].
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL

@@ -13,6 +13,7 @@ mod detect;
 mod findings;
 mod json;
 mod k3os;
+mod migration;
 mod node;
 mod old_ignition;
 mod paths;
@@ -23,6 +24,7 @@ mod unpack;
 mod yaml;
 
 pub use detect::{Language, Undetected, detect};
+pub use migration::{Migration, Step, explain};
 pub use surroundings::{Files, LocalError, LocalKind, LocalNode, Surroundings};
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;

@@ -81,7 +81,8 @@ pub fn translate(
     }
 }
 
-fn outcome<'t>(
+/// What `language` makes of `text`.
+pub(super) fn outcome<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     language: Language,

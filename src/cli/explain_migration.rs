@@ -1,0 +1,171 @@
+//! `kindling explain-migration`: what becomes of each line of a config in an old language.
+
+use super::exit::{Exit, Failure};
+use super::reading::ReadingArgs;
+use super::validate;
+use crate::config::Severity;
+use crate::language::{self, Language, Migration, Step};
+use crate::terminal;
+use crate::text::escaped;
+use clap::Args;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// `kindling explain-migration`
+#[derive(Debug, Args)]
+pub struct ExplainMigrationArgs {
+    /// The config; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// The platform that the config is for, where it speaks of its addresses, e.g. ec2
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Print it for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints a page about one config. It can be explained even if it cannot be translated.
+pub fn run(args: &ExplainMigrationArgs) -> Result<Exit, Failure> {
+    let bytes = validate::read(&args.file).map_err(|e| Failure::new(Exit::BadConfig, &e))?;
+    let text = language::unpacked(&bytes);
+    let detected = args
+        .reading
+        .from
+        .map_or_else(|| language::detect(&text), Ok)
+        .map_err(|unknown| {
+            Failure::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
+        })?;
+    if detected == Language::Ignition {
+        terminal::print("This is a config of Ignition 3. Nothing has to change.\n")?;
+        return Ok(Exit::Done);
+    }
+    let files = args.reading.local_files();
+    let surroundings = language::Surroundings {
+        platform: args.platform.as_deref(),
+        ..args.reading.surroundings(files.as_ref())
+    };
+    let migration = language::explain(&text, detected, &surroundings);
+    if args.json {
+        terminal::write_line(&format!("{:#}", document(detected, &migration)))?;
+    } else {
+        let name = args.file.display().to_string();
+        terminal::print(&page(&name, detected, &migration))?;
+    }
+    Ok(match migration.is_possible {
+        true => Exit::Done,
+        false => Exit::NotValid,
+    })
+}
+
+/// The page for a person.
+fn page(name: &str, language: Language, migration: &Migration) -> String {
+    let mut out = format!("{}: {}\n\n", escaped(name), language.title());
+    for finding in &migration.remarks {
+        let _ = writeln!(out, "{}", escaped(&finding.to_string()));
+    }
+    let lost: Vec<&Step> = migration.steps.iter().filter(|s| is_lost(s)).collect();
+    section(&mut out, "Has no counterpart", &lost);
+    let told: Vec<&Step> = migration
+        .steps
+        .iter()
+        .filter(|step| !is_lost(step) && !step.remarks.is_empty())
+        .collect();
+    section(
+        &mut out,
+        "Changes its meaning, or has something to be said",
+        &told,
+    );
+    let moved: Vec<&Step> = migration
+        .steps
+        .iter()
+        .filter(|step| !is_lost(step) && step.remarks.is_empty())
+        .collect();
+    section(&mut out, "Is translated", &moved);
+    let _ = match migration.is_possible {
+        true => writeln!(
+            out,
+            "To write the new config: kindling translate --to butane {}",
+            escaped(name)
+        ),
+        false => writeln!(
+            out,
+            "It cannot be translated before the errors above are mended."
+        ),
+    };
+    out
+}
+
+fn is_lost(step: &Step) -> bool {
+    step.new.is_empty() && step.part_of.is_empty()
+}
+
+fn section(out: &mut String, title: &str, steps: &[&Step]) {
+    if steps.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "{title}:");
+    for step in steps {
+        let _ = writeln!(
+            out,
+            "  line {}: {}{}",
+            step.position.line,
+            escaped(step.old.as_str()),
+            goal(step)
+        );
+        for finding in &step.remarks {
+            let word = match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "note",
+            };
+            let _ = writeln!(out, "      {word}: {}", escaped(&finding.message));
+            if let Some(help) = &finding.help {
+                let _ = writeln!(out, "      help: {}", escaped(help));
+            }
+        }
+    }
+    out.push('\n');
+}
+
+/// What a value becomes, in a few words.
+fn goal(step: &Step) -> String {
+    let listed = |paths: &[crate::config::JsonPath]| {
+        let texts: Vec<String> = paths
+            .iter()
+            .map(|p| escaped(p.as_str()).into_owned())
+            .collect();
+        texts.join(", ")
+    };
+    match (&step.new[..], &step.part_of[..]) {
+        ([], []) => String::new(),
+        ([], part_of) => format!(" -> part of {}", listed(part_of)),
+        (new, _) => format!(" -> {}", listed(new)),
+    }
+}
+
+fn document(language: Language, migration: &Migration) -> Value {
+    let steps: Vec<Value> = migration
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "line": step.position.line,
+                "column": step.position.column,
+                "old": step.old,
+                "new": step.new,
+                "partOf": step.part_of,
+                "remarks": step.remarks,
+            })
+        })
+        .collect();
+    json!({
+        "language": language.name(),
+        "possible": migration.is_possible,
+        "remarks": migration.remarks,
+        "steps": steps,
+    })
+}
