@@ -32,9 +32,10 @@ DIRECTORIES = 100
 VALIDATE_TIME = 1 / 8
 VALIDATE_MEMORY = 1 / 2
 FILES_TIME = 1 / 2
+BUTANE_TIME = 1.5
 FETCH_STAGE_TIME = 1 / 8
 FILES_STAGE_TIME = 1 / 2
-BINARY_BYTES = 9_000_000
+BINARY_BYTES = 10_500_000
 
 
 def big_config():
@@ -55,6 +56,20 @@ def big_config():
         for n in range(UNITS)
     ]
     return {"ignition": {"version": "3.3.0"}, "storage": {"files": files}, "systemd": {"units": units}}
+
+
+def as_butane(config):
+    """The same config as a person writes it in Butane: YAML in block style with the texts inline."""
+    lines = ["variant: fcos", "version: 1.4.0", "storage:", "  files:"]
+    for file in config["storage"]["files"]:
+        text = base64.b64decode(file["contents"]["source"].split(",", 1)[1]).decode()
+        lines += [f"    - path: {file['path']}", f"      mode: 0{file['mode']:o}", "      contents:",
+                  f"        inline: {json.dumps(text)}"]
+    lines += ["systemd:", "  units:"]
+    for unit in config["systemd"]["units"]:
+        lines += [f"    - name: {unit['name']}", "      enabled: true", "      contents: |"]
+        lines += [f"        {line}" for line in unit["contents"].splitlines()]
+    return "\n".join(lines) + "\n"
 
 
 def measure(command, environment=None):
@@ -204,6 +219,16 @@ def main():
             line("validate, time", peer[0], ours[0], "s", VALIDATE_TIME),
             line("validate, peak memory", peer[1] / 1024, ours[1] / 1024, "MiB", VALIDATE_MEMORY),
         ]
+
+        butane = work / "big.bu"
+        butane.write_text(as_butane(big_config()))
+        json_alone, ours = in_turns(
+            arguments.runs,
+            lambda: measure([KINDLING, "validate", config]),
+            lambda: measure([KINDLING, "validate", butane]),
+        )
+        print("the same config as JSON and as Butane, both by kindling:")
+        met.append(line("validate Butane, time", json_alone[0], ours[0], "s", BUTANE_TIME))
 
         stage = FilesStage(work, config)
         peer, ours = in_turns(arguments.runs, stage.peer, stage.kindling)
