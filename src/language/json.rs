@@ -57,3 +57,42 @@ fn nested<'t>(cursor: &mut Cursor<'t>, depth: usize) -> Result<Node<'t>, SyntaxE
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scalars_keep_their_places_and_kinds() {
+        let text = br#"{"a": [1, "1", null, true, 1.5, 99999999999999999999]}"#;
+        let root = read(text).expect("JSON");
+        let list = root.get("a").expect("a member");
+        let scalars: Vec<(u32, String, bool)> = list
+            .elements()
+            .iter()
+            .filter_map(|node| {
+                let scalar = node.as_scalar()?;
+                let is_text = scalar.style == super::super::node::Style::Quoted;
+                Some((node.at, scalar.text.to_string(), is_text))
+            })
+            .collect();
+        let want = [
+            (7, "1", false),
+            (10, "1", true),
+            (15, "null", false),
+            (21, "true", false),
+            (27, "0.5", false),
+            (32, "1e999", false),
+        ];
+        let want = want.map(|(at, text, is_text)| (at, text.to_owned(), is_text));
+        assert_eq!(scalars, want);
+    }
+
+    #[test]
+    fn depth_is_bounded_and_syntax_has_a_place() {
+        let deep = "[".repeat(MAX_DEPTH + 2);
+        let error = read(deep.as_bytes()).expect_err("too deep");
+        assert!(error.message.contains("nested deeper"), "{error:?}");
+        assert_eq!(read(b"{\"a\": }").expect_err("broken").offset, 6);
+    }
+}

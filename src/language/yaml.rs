@@ -107,6 +107,15 @@ impl<'t, 'l> Offsets<'t, 'l> {
         u32::try_from(start + column.unwrap_or(rest.len())).unwrap_or(u32::MAX)
     }
 
+    /// Where the header of a block scalar is, whose mark is that of its text at `at`.
+    fn block_header(&self, previous_end: u32, at: u32) -> u32 {
+        let between = self.text.get(previous_end as usize..at as usize);
+        let header = between.and_then(|between| between.find(['|', '>']));
+        header.map_or(at, |header| {
+            previous_end + u32::try_from(header).unwrap_or(0)
+        })
+    }
+
     fn syntax(&self, mark: &Marker, info: &str) -> YamlError {
         let offset = self.of(mark);
         YamlError {
@@ -163,6 +172,8 @@ struct Builder<'t, 'l> {
     document: Option<Node<'t>>,
     is_complete: bool,
     second_document: Option<u32>,
+    /// Where the previous event ended.
+    previous_end: u32,
 }
 
 impl<'t, 'l> Builder<'t, 'l> {
@@ -177,11 +188,16 @@ impl<'t, 'l> Builder<'t, 'l> {
             document: None,
             is_complete: false,
             second_document: None,
+            previous_end: 0,
         }
     }
 
     fn take(&mut self, event: Event<'t>, span: Span) -> Result<Step, YamlError> {
-        let at = self.offsets.of(&span.start);
+        let mut at = self.offsets.of(&span.start);
+        if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
+            at = self.offsets.block_header(self.previous_end, at);
+        }
+        self.previous_end = self.offsets.of(&span.end);
         match event {
             Event::DocumentStart(_) if self.is_complete => {
                 self.second_document = Some(at);
@@ -374,4 +390,119 @@ fn size(node: &Node<'_>) -> (usize, usize) {
         }
     }
     (nodes, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Yaml<'_>, YamlError> {
+        read(text, &LineStarts::of(text.as_bytes()))
+    }
+
+    /// A tree as compact text: scalars with their style, each value with its offset.
+    fn shown(node: &Node<'_>) -> String {
+        let at = node.at;
+        match &node.value {
+            Content::Scalar(scalar) if scalar.style == Style::Plain => {
+                format!("{}@{at}", scalar.text)
+            }
+            Content::Scalar(scalar) => format!("{:?}@{at}", scalar.text),
+            Content::List(elements) => {
+                let elements: Vec<String> = elements.iter().map(shown).collect();
+                format!("[{}]@{at}", elements.join(" "))
+            }
+            Content::Mapping(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|entry| format!("{}@{}:{}", entry.key, entry.key_at, shown(&entry.value)));
+                format!("{{{}}}@{at}", entries.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn documents_become_trees_with_offsets() {
+        let cases = [
+            ("", "@0"),
+            ("# nothing\n", "@0"),
+            ("a: b\n", "{a@0:b@3}@0"),
+            ("a: 'b'\nc: |\n  d\n", "{a@0:\"b\"@3 c@7:\"d\\n\"@10}@0"),
+            ("a:\n- b\n- c: d\n", "{a@0:[b@5 {c@9:d@12}@9]@5}@0"),
+            ("{\"a\": [1, ~]}", "{a@1:[1@7 ~@10]@6}@0"),
+            // After a byte order mark, and behind characters of several bytes.
+            ("\u{feff}a: b\n", "{a@3:b@6}@3"),
+            ("a: ä\nö: [ü, z]\n", "{a@0:ä@3 ö@6:[ü@11 z@15]@10}@0"),
+            ("a: b\r\nc: d\r\n", "{a@0:b@3 c@6:d@9}@0"),
+            ("%YAML 1.2\n---\na: b\n", "{a@14:b@17}@14"),
+        ];
+        for (text, want) in cases {
+            let yaml = parsed(text).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+            assert_eq!(shown(&yaml.root), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn aliases_are_copies_and_merge_keys_add_what_is_missing() {
+        let cases = [
+            (
+                "a: &x {b: c}\nd: *x\n",
+                "{a@0:{b@7:c@10}@3 d@13:{b@7:c@10}@3}@0",
+            ),
+            (
+                "x: &x {b: 1, c: 2}\ny:\n  <<: *x\n  c: 3\n",
+                "{x@0:{b@7:1@10 c@13:2@16}@3 y@19:{c@33:3@36 b@7:1@10}@24}@0",
+            ),
+            (
+                "y:\n  <<: [{a: 1}, {a: 2, b: 3}]\n",
+                "{y@0:{a@11:1@14 b@25:3@28}@5}@0",
+            ),
+        ];
+        for (text, want) in cases {
+            let yaml = parsed(text).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+            assert_eq!(shown(&yaml.root), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn repeated_keys_and_second_documents_are_told() {
+        let yaml = parsed("a: 1\nb: 2\na: 3\n---\nc: d\n").expect("YAML");
+        let repeated = Repeated {
+            key: "a".into(),
+            first: 0,
+            again: 10,
+        };
+        assert_eq!(yaml.repeated, [repeated]);
+        assert_eq!(yaml.second_document, Some(15));
+        // What follows the first document is not read.
+        assert!(parsed("a: 1\n---\n: : {[\n").is_ok());
+    }
+
+    #[test]
+    fn what_is_not_yaml_is_refused_with_its_place() {
+        let deep = "[".repeat(MAX_DEPTH + 1);
+        let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c \
+                    [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e \
+                    [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        let cases = [
+            ("a: [b\n", "not valid YAML", None),
+            ("a:\n\tb: c\n", "not valid YAML", Some("tabs")),
+            ("a: b: c\n", "not valid YAML", Some("in quotes")),
+            ("a: *x\n", "not valid YAML", None),
+            ("[a]: b\n", "a key must be a scalar", None),
+            ("a: {<<: b}\n", "merge key", None),
+            (deep.as_str(), "nested deeper", None),
+            (bomb, "aliases repeat more than", None),
+            ("&a [*a]\n", "an alias inside the value", None),
+        ];
+        for (text, message, help) in cases {
+            let error = parsed(text).expect_err(text);
+            assert!(error.message.contains(message), "{text:?}: {error:?}");
+            assert!(
+                help.is_none_or(|help| error.help.as_ref().is_some_and(|h| h.contains(help))),
+                "{text:?}: {error:?}"
+            );
+            assert!(error.offset as usize <= text.len(), "{text:?}: {error:?}");
+        }
+    }
 }
