@@ -1,8 +1,16 @@
 //! Ignition 1 and 2.
 
+mod version;
+
+use super::findings::Remarks;
+use super::node::Node;
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use crate::config::LineStarts;
+use crate::config::{LineStarts, Version};
+pub(crate) use version::OldVersion;
+
+/// The version that configs before 3 come out in: the first one with all that they need.
+pub(crate) const OUTPUT_VERSION: Version = Version::V3_1;
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
@@ -16,4 +24,17 @@ pub(crate) fn read<'t>(
         config: None,
         wrapper: None,
     }
+}
+
+/// Judges `model`, a tree with the names and types of `version`, and translates it to [`OUTPUT_VERSION`].
+///
+/// Members that are absent or null count as not set; unknown ones are ignored without a word. `None` if remarks have
+/// an error that keeps the config from being translated.
+pub(crate) fn from_model<'t>(
+    _model: Node<'t>,
+    _version: OldVersion,
+    _surroundings: &Surroundings<'_>,
+    _remarks: &mut Remarks,
+) -> Option<Node<'t>> {
+    None
 }
