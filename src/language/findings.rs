@@ -12,6 +12,8 @@ struct Remark {
     at: u32,
     /// Where the path of the value at `at` is not what is meant.
     path: Option<JsonPath>,
+    /// Offset of another value that the message is about as well.
+    other: Option<u32>,
     message: String,
     help: Option<String>,
 }
@@ -62,11 +64,26 @@ impl Remarks {
         }
     }
 
+    /// A remark about the values at offsets `at` and `other`. The message gets the path and the line of `other`.
+    pub(crate) fn about_two(
+        &mut self,
+        severity: Severity,
+        (at, other): (u32, u32),
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(severity, at, message.into(), help);
+        if let Some(last) = self.0.last_mut() {
+            last.other = Some(other);
+        }
+    }
+
     fn push(&mut self, severity: Severity, at: u32, message: String, help: Option<String>) {
         self.0.push(Remark {
             severity,
             at,
             path: None,
+            other: None,
             message,
             help,
         });
@@ -84,13 +101,25 @@ impl Remarks {
             .into_iter()
             .map(|remark| Finding {
                 severity: remark.severity,
+                message: match remark.other {
+                    Some(other) => naming(remark.message, other, lines, paths),
+                    None => remark.message,
+                },
                 path: remark.path.or_else(|| paths.path_to(remark.at, true)),
                 position: Some(lines.position(remark.at)),
-                message: remark.message,
                 help: remark.help,
             })
             .collect();
         findings.sort_by_key(|finding| finding.position);
         findings
+    }
+}
+
+/// `message` with the path and the line of the value at `other`.
+fn naming(message: String, other: u32, lines: &LineStarts, paths: &WrittenPaths) -> String {
+    let line = lines.position(other).line;
+    match paths.path_to(other, true) {
+        Some(path) => format!("{message}; the other one is {path}, line {line}"),
+        None => format!("{message}; the other one is in line {line}"),
     }
 }
