@@ -100,7 +100,7 @@ fn given(text: &Option<String>) -> Option<&str> {
 
 /// A path without empty and `.` components, with `..` taken back where there is something to take
 /// back; the empty path is `.`.
-fn simplify(path: &str) -> String {
+pub(crate) fn simplify(path: &str) -> String {
     let absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

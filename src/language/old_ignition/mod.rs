@@ -1,28 +1,126 @@
 //! Ignition 1 and 2.
+//!
+//! A text is held against the table of its version (`shape`, `decode`); version 1 is put into the words of version 2
+//! (`lift`). Each section then is judged by the rules of its version and translated, in a file of its own. Names of
+//! file systems become paths (`names`), entries that version 3 allows only once are united.
 
+mod accounts;
+mod data;
+mod decode;
+mod disks;
+mod fields;
+mod files;
+mod filesystems;
+mod ignition;
+mod lift;
+mod links;
+mod names;
+mod networkd;
+mod nodes;
+mod raid;
+mod resources;
+mod shape;
+mod step;
+mod units;
 mod version;
 
 use super::findings::Remarks;
+use super::json;
 use super::node::Node;
+use super::paths;
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use crate::config::{LineStarts, Version};
+use crate::config::{Finding, LineStarts, Severity, Version, WrittenPaths};
+use fields::Fields;
+use names::Names;
+use nodes::Nodes;
+use step::Step;
+use units::Claims;
 pub(crate) use version::OldVersion;
+use version::Stated;
 
 /// The version that configs before 3 come out in: the first one with all that they need.
 pub(crate) const OUTPUT_VERSION: Version = Version::V3_1;
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
-    _text: &'t [u8],
-    _lines: &LineStarts,
-    _surroundings: &Surroundings<'_>,
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
+    let root = match json::read(text) {
+        Ok(root) => root,
+        Err(error) => {
+            let at = u32::try_from(error.offset).unwrap_or(u32::MAX);
+            return refusal(Finding {
+                severity: Severity::Error,
+                path: None,
+                position: Some(lines.position(at)),
+                message: error.message,
+                help: error.help,
+            });
+        }
+    };
+    let paths = paths::of(&root);
+    let mut remarks = Remarks::default();
+    let config = config(root, &paths, surroundings, &mut remarks);
     Outcome {
-        findings: Vec::new(),
-        paths: crate::config::WrittenPaths::default(),
+        findings: remarks.placed(lines, &paths),
+        paths,
+        config: config.map(|config| (config, OUTPUT_VERSION)),
+        wrapper: None,
+    }
+}
+
+fn refusal<'t>(finding: Finding) -> Outcome<'t> {
+    Outcome {
+        findings: vec![finding],
+        paths: WrittenPaths::default(),
         config: None,
         wrapper: None,
+    }
+}
+
+fn config<'t>(
+    root: Node<'t>,
+    paths: &WrittenPaths,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Option<Node<'t>> {
+    let (version, at) = match version::stated(&root) {
+        Stated::Old(version, at) => (version, at),
+        Stated::Other { at, message, help } => {
+            remarks.error_with_help(at, message, help);
+            return None;
+        }
+    };
+    announce(version, at, remarks);
+    let decoded = decode::decode(root, version, Some(paths), remarks);
+    if remarks.is_fatal() {
+        return None;
+    }
+    let model = match version {
+        OldVersion::V1 => lift::lifted(&decoded),
+        _ => decoded,
+    };
+    let mut step = Step {
+        version,
+        surroundings,
+        remarks,
+    };
+    translated(&mut step, &model, at)
+}
+
+fn announce(version: OldVersion, at: u32, remarks: &mut Remarks) {
+    let message = format!(
+        "this config is written in version {}, which Ignition no longer reads; it is translated to {OUTPUT_VERSION}",
+        version.name()
+    );
+    let help = "keep the translation instead: kindling translate";
+    remarks.warn_with_help(at, message, help);
+    if version == OldVersion::V2_5Experimental {
+        let message = "version 2.5.0-experimental never became stable; it is read as 2.4.0";
+        remarks.warn_with_help(at, message, "write 2.4.0");
     }
 }
 
@@ -31,10 +129,87 @@ pub(crate) fn read<'t>(
 /// Members that are absent or null count as not set; unknown ones are ignored without a word. `None` if remarks have
 /// an error that keeps the config from being translated.
 pub(crate) fn from_model<'t>(
-    _model: Node<'t>,
-    _version: OldVersion,
-    _surroundings: &Surroundings<'_>,
-    _remarks: &mut Remarks,
+    model: Node<'t>,
+    version: OldVersion,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
-    None
+    let at = model.at;
+    let decoded = decode::decode(model, version, None, remarks);
+    let mut step = Step {
+        version,
+        surroundings,
+        remarks,
+    };
+    translated(&mut step, &decoded, at)
+}
+
+/// The config in version 3, which is stated at `version_at`.
+fn translated<'t>(step: &mut Step<'_>, model: &Node<'t>, version_at: u32) -> Option<Node<'t>> {
+    check_given_names(step, model.at);
+    let stated = Node::text(version_at, OUTPUT_VERSION.as_str());
+    let mut ignition = Node::mapping(model.at_of("ignition")).with("version", stated);
+    ignition::translate(step, model.inner("ignition"), &mut ignition);
+    let passwd = passwd(step, model);
+    let storage = storage(step, model);
+    units::check(step, model);
+    let systemd = model.inner("systemd");
+    let units = units::translate(step, systemd);
+    if step.remarks.is_fatal() {
+        return None;
+    }
+    let mut out = Node::mapping(model.at).with("ignition", ignition);
+    out.set_object("passwd", passwd);
+    out.set_object("storage", storage);
+    let mut section = Node::mapping(model.at_of("systemd"));
+    section.set_list("units", systemd.at_of("units"), units);
+    out.set_object("systemd", section);
+    Some(out)
+}
+
+/// What the operator says about file systems holds for every text, so it has no place in one.
+fn check_given_names(step: &mut Step<'_>, at: u32) {
+    for (name, path) in step.surroundings.filesystems {
+        if !path.starts_with('/') {
+            let message = format!("the path given for the file system `{name}` is not absolute");
+            step.error(at, message);
+        }
+    }
+}
+
+fn passwd<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
+    let passwd = model.inner("passwd");
+    let mut out = Node::mapping(model.at_of("passwd"));
+    let users = accounts::users(step, passwd);
+    out.set_list("users", passwd.at_of("users"), users);
+    let groups = accounts::groups(step, passwd);
+    out.set_list("groups", passwd.at_of("groups"), groups);
+    out
+}
+
+fn storage<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
+    let storage = model.inner("storage");
+    let mut out = Node::mapping(model.at_of("storage"));
+    let disks = disks::translate(step, storage);
+    out.set_list("disks", storage.at_of("disks"), disks);
+    let arrays = raid::translate(step, storage);
+    out.set_list("raid", storage.at_of("raid"), arrays);
+    filesystems::check(step, storage);
+    let names = Names::of(step, storage);
+    let nodes = Nodes::of(step, storage, &names, &Claims::of(model));
+    let filesystems = filesystems::translate(step, &names);
+    out.set_list("filesystems", storage.at_of("filesystems"), filesystems);
+    let directories = links::directories(step, &nodes.directories);
+    out.set_list("directories", storage.at_of("directories"), directories);
+    let links = links::links(step, &nodes.links, &names);
+    out.set_list("links", storage.at_of("links"), links);
+    let mut files = files::translate(step, &nodes.files);
+    let networkd = networkd::files(step, model.inner("networkd"));
+    let files_at = match files.is_empty() {
+        true => model.at_of("networkd"),
+        false => storage.at_of("files"),
+    };
+    files.extend(networkd);
+    out.set_list("files", files_at, files);
+    out
 }

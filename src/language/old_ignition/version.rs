@@ -1,5 +1,7 @@
 //! The versions before 3.
 
+use crate::language::node::{Node, Style};
+
 /// A version of Ignition's language before 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OldVersion {
@@ -42,4 +44,78 @@ impl OldVersion {
         let mut stated = Self::ALL.into_iter().filter(|v| *v != OldVersion::V1);
         stated.find(|version| version.name() == text)
     }
+}
+
+/// What a text says about its version.
+pub(super) enum Stated {
+    /// One of those before 3, and where.
+    Old(OldVersion, u32),
+    /// Something else.
+    Other {
+        at: u32,
+        message: String,
+        help: String,
+    },
+}
+
+/// The version of the config `root`, by its keys and nothing else.
+pub(super) fn stated(root: &Node<'_>) -> Stated {
+    let version = member(root, "ignition").and_then(|section| member(section, "version"));
+    if let Some(version) = version {
+        return named(version);
+    }
+    match member(root, "ignitionVersion") {
+        Some(number) if is_one(number) => Stated::Old(OldVersion::V1, number.at),
+        Some(number) => Stated::Other {
+            at: number.at,
+            message: "`ignitionVersion` is the integer 1 or is not there".into(),
+            help: format!("write 1, or one of {} in ignition.version", accepted()),
+        },
+        None => Stated::Other {
+            at: member(root, "ignition").map_or(root.at, |section| section.at),
+            message: "the config does not say its version".into(),
+            help: format!("ignition.version is one of {}", accepted()),
+        },
+    }
+}
+
+fn is_one(number: &Node<'_>) -> bool {
+    let scalar = number.as_scalar();
+    scalar.is_some_and(|scalar| scalar.style == Style::Plain && scalar.text == "1")
+}
+
+fn named(version: &Node<'_>) -> Stated {
+    let text = version.as_scalar().filter(|s| s.style == Style::Quoted);
+    let Some(text) = text.map(|scalar| &*scalar.text) else {
+        return Stated::Other {
+            at: version.at,
+            message: "the version must be a string".into(),
+            help: format!("write one of {}", accepted()),
+        };
+    };
+    if let Some(old) = OldVersion::stated(text) {
+        return Stated::Old(old, version.at);
+    }
+    let message = match text.starts_with("3.") {
+        true => "this version is not older than 3".into(),
+        false => format!("unknown config version `{}`", text.escape_debug()),
+    };
+    Stated::Other {
+        at: version.at,
+        message,
+        help: format!("accepted here are {}", accepted()),
+    }
+}
+
+fn accepted() -> String {
+    let later = OldVersion::ALL.iter().filter(|v| **v != OldVersion::V1);
+    let names: Vec<&str> = later.map(|version| version.name()).collect();
+    names.join(", ")
+}
+
+/// Member `key` of an object, whatever its letter case; null is no member.
+fn member<'n, 't>(object: &'n Node<'t>, key: &str) -> Option<&'n Node<'t>> {
+    let entries = object.entries().iter().rev();
+    let found = entries.filter(|entry| entry.key.eq_ignore_ascii_case(key));
+    found.map(|entry| &entry.value).find(|node| !node.is_null())
 }

@@ -1,0 +1,106 @@
+//! Users and groups.
+
+use super::fields::{Fields, once};
+use super::step::{Seen, Step};
+use super::version::OldVersion;
+use crate::language::node::{Content, Node};
+use std::collections::HashMap;
+
+/// Members that version 2.1 moved from `create` to the user.
+const TEXTS: [&str; 4] = ["gecos", "homeDir", "primaryGroup", "shell"];
+const FLAGS: [&str; 4] = ["noCreateHome", "noUserGroup", "noLogInit", "system"];
+
+/// Judges the users and translates them; those with one name become one.
+pub(super) fn users<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
+    let mut users: Vec<Node<'t>> = Vec::new();
+    let mut index_of: HashMap<&str, usize> = HashMap::new();
+    for user in passwd.items("users") {
+        check(step, user);
+        let translated = translated(step, user);
+        let name = user.text_of("name");
+        let index = *index_of.entry(name).or_insert(users.len());
+        match users.get_mut(index) {
+            None => users.push(translated),
+            Some(earlier) => {
+                let message = format!("the user {name} is there twice; the entries are one");
+                step.united(user.at, earlier.at, message, "unite the entries");
+                fold(earlier, translated);
+            }
+        }
+    }
+    users
+}
+
+fn check(step: &mut Step<'_>, user: &Node<'_>) {
+    let Some(create) = user.get("create").filter(|_| step.since(OldVersion::V2_1)) else {
+        return;
+    };
+    let is_described = user.get("uid").is_some()
+        || TEXTS.iter().any(|key| !user.text_of(key).is_empty())
+        || FLAGS.iter().any(|key| user.is_true(key))
+        || !user.items("groups").is_empty();
+    if is_described {
+        let message = "`create` and members of the user that replace it exclude each other";
+        step.error_with_help(create.at, message, "move what is in `create` up");
+    } else {
+        let help = "move what is in it up, and leave `create` out";
+        step.warn(create.at, "`create` is deprecated", help);
+    }
+}
+
+fn translated<'t>(step: &Step<'_>, user: &Node<'t>) -> Node<'t> {
+    let mut out = Node::mapping(user.at);
+    out.copy_or_empty(user, "name");
+    match step.since(OldVersion::V2_1) {
+        true => out.copy(user, "passwordHash"),
+        false => out.copy_text(user, "passwordHash"),
+    }
+    let keys = once(user.items("sshAuthorizedKeys"));
+    out.set_list("sshAuthorizedKeys", user.at_of("sshAuthorizedKeys"), keys);
+    let account = user.get("create").unwrap_or(user);
+    out.copy(account, "uid");
+    for key in TEXTS {
+        out.copy_text(account, key);
+    }
+    for key in FLAGS {
+        out.copy_true(account, key);
+    }
+    let groups = once(account.items("groups"));
+    out.set_list("groups", account.at_of("groups"), groups);
+    out
+}
+
+/// Members of a later entry take the place of those of an earlier one.
+fn fold<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
+    if let (Content::Mapping(old), Content::Mapping(new)) = (&mut earlier.value, later.value) {
+        for entry in new {
+            match old.iter_mut().find(|e| e.key == entry.key) {
+                Some(e) => *e = entry,
+                None => old.push(entry),
+            }
+        }
+    }
+}
+
+/// Judges the groups and translates them.
+pub(super) fn groups<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = Seen::new();
+    let mut translated = Vec::new();
+    for group in passwd.items("groups") {
+        if let Some(first) = seen.earlier(group.text_of("name"), group.at) {
+            step.clash(
+                group.at,
+                first,
+                "this group is there twice",
+                "unite the entries",
+            );
+        }
+        let mut out = Node::mapping(group.at);
+        out.copy_or_empty(group, "name");
+        out.copy(group, "gid");
+        out.copy_text(group, "passwordHash");
+        out.copy_true(group, "system");
+        translated.push(out);
+    }
+    translated
+}

@@ -1,0 +1,234 @@
+//! A tree held against the table of its version: names in their right spelling, values of the right types, nothing
+//! unknown, nothing repeated, no null.
+
+use super::shape::{Field, Kind, Shape};
+use super::version::OldVersion;
+use crate::config::{Severity, WrittenPaths};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Entry, Node, Scalar, Style};
+
+/// Unknown names at least this alike to a known one are worth a suggestion.
+const ALIKE: f64 = 0.8;
+
+/// `root` as `version` understands it. `paths` are those of the text, for remarks; without them there are none.
+pub(super) fn decode<'t>(
+    root: Node<'t>,
+    version: OldVersion,
+    paths: Option<&WrittenPaths>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let mut decoder = Decoder {
+        version,
+        paths,
+        remarks,
+    };
+    let at = root.at;
+    let decoded = decoder.value(root, Kind::Object(Shape::of(version)));
+    decoded.unwrap_or_else(|| Node::mapping(at))
+}
+
+struct Decoder<'p> {
+    version: OldVersion,
+    paths: Option<&'p WrittenPaths>,
+    remarks: &'p mut Remarks,
+}
+
+impl Decoder<'_> {
+    /// A value of `kind`; `None` for null, which counts as absent, and for anything of another type.
+    fn value<'t>(&mut self, node: Node<'t>, kind: Kind) -> Option<Node<'t>> {
+        let at = node.at;
+        match (kind, node.value) {
+            (_, Content::Scalar(scalar)) if scalar.is_null() => None,
+            (Kind::Object(shape), Content::Mapping(entries)) => {
+                Some(self.object(at, entries, shape))
+            }
+            (Kind::Objects(shape), Content::List(elements)) => {
+                let objects = elements.into_iter().map(|element| {
+                    let at = element.at;
+                    let object = self.value(element, Kind::Object(shape));
+                    object.unwrap_or_else(|| Node::mapping(at))
+                });
+                Some(Node::list(at, objects.collect()))
+            }
+            (Kind::Texts, Content::List(elements)) => {
+                let texts = elements.into_iter().map(|element| {
+                    let at = element.at;
+                    let text = self.value(element, Kind::Text);
+                    text.unwrap_or_else(|| Node::text(at, ""))
+                });
+                Some(Node::list(at, texts.collect()))
+            }
+            (kind, Content::Scalar(scalar)) if self.fits(kind, &scalar) => Some(Node {
+                at,
+                value: Content::Scalar(scalar),
+            }),
+            (kind, value) => {
+                self.misfit(kind, &Node { at, value });
+                None
+            }
+        }
+    }
+
+    fn fits(&self, kind: Kind, scalar: &Scalar<'_>) -> bool {
+        match (kind, scalar.style) {
+            (Kind::Text, Style::Quoted) => true,
+            (Kind::Flag, Style::Plain) => matches!(&*scalar.text, "true" | "false"),
+            (Kind::Int, Style::Plain) => scalar.text.parse::<i64>().is_ok(),
+            (Kind::Count, Style::Plain) => {
+                let number = scalar.text.parse::<i64>();
+                number.is_ok_and(|n| n >= 0 || self.version > OldVersion::V2_0)
+            }
+            _ => false,
+        }
+    }
+
+    fn misfit(&mut self, kind: Kind, node: &Node<'_>) {
+        if self.paths.is_none() {
+            return;
+        }
+        let wanted = match kind {
+            Kind::Text => "a string",
+            Kind::Int => "an integer",
+            Kind::Count => "an integer that is not negative",
+            Kind::Flag => "true or false",
+            Kind::Texts | Kind::Objects(_) => "a list",
+            Kind::Object(_) => "an object",
+        };
+        let found = found(node);
+        let message = format!("{wanted} belongs here, not {found}");
+        match (kind, found) {
+            (Kind::Int | Kind::Count, "a string") => {
+                let help = "write the number without quotes; modes are decimal, e.g. 420 for 0644";
+                self.remarks.error_with_help(node.at, message, help);
+            }
+            _ => self.remarks.error(node.at, message),
+        }
+    }
+
+    /// Of a repeated key the last value counts; objects are united.
+    fn object<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>, shape: &'static Shape) -> Node<'t> {
+        let mut decoded: Vec<Entry<'t>> = Vec::new();
+        for entry in entries {
+            let Some(field) = self.known(shape, &entry.key) else {
+                self.unknown(shape, &entry);
+                continue;
+            };
+            if field.name != entry.key {
+                self.folded(field, &entry);
+            }
+            let earlier = decoded.iter().position(|e| e.key == field.name);
+            let value = self.value(entry.value, field.kind);
+            match (value, earlier) {
+                (Some(value), Some(index)) => {
+                    if let Some(earlier) = decoded.get_mut(index) {
+                        replace(&mut earlier.value, value);
+                    }
+                }
+                (Some(value), None) => decoded.push(Entry {
+                    key: field.name.into(),
+                    key_at: entry.key_at,
+                    value,
+                }),
+                (None, Some(index)) => _ = decoded.remove(index),
+                (None, None) => {}
+            }
+        }
+        Node {
+            at,
+            value: Content::Mapping(decoded),
+        }
+    }
+
+    /// The member that a key names, whatever its letter case.
+    fn known(&self, shape: &'static Shape, key: &str) -> Option<&'static Field> {
+        let exact = shape.fields_in(self.version).find(|f| f.name == key);
+        exact.or_else(|| {
+            shape
+                .fields_in(self.version)
+                .find(|f| folds_to(key, f.name))
+        })
+    }
+
+    fn folded(&mut self, field: &Field, entry: &Entry<'_>) {
+        let help = format!("it is taken as `{0}`; spell it `{0}`", field.name);
+        self.about_key(entry, "differs from a known key in letter case", Some(help));
+    }
+
+    fn unknown(&mut self, shape: &'static Shape, entry: &Entry<'_>) {
+        let later = shape.field(&entry.key);
+        let help = match later {
+            Some(field) => Some(format!(
+                "`{}` exists since version {}, this config is written in {}",
+                field.name,
+                field.since.name(),
+                self.version.name()
+            )),
+            None => self.alike(shape, &entry.key),
+        };
+        self.about_key(entry, "is unknown and has no effect", help);
+    }
+
+    fn alike(&self, shape: &'static Shape, key: &str) -> Option<String> {
+        let likeness = |name: &str| strsim::jaro_winkler(&key.to_ascii_lowercase(), name);
+        let names = shape.fields_in(self.version).map(|f| f.name);
+        let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(closest) >= ALIKE).then(|| format!("did you mean `{closest}`?"))
+    }
+
+    fn about_key(&mut self, entry: &Entry<'_>, what: &str, help: Option<String>) {
+        let Some(paths) = self.paths else { return };
+        let message = format!("key `{}` {what}", entry.key);
+        match paths.path_to(entry.value.at, true) {
+            Some(path) => {
+                let severity = Severity::Warning;
+                self.remarks
+                    .at_path(severity, entry.key_at, path, message, help);
+            }
+            None => self.remarks.warn(entry.key_at, message),
+        }
+    }
+}
+
+/// What a value is, in the words of JSON.
+pub(super) fn found(node: &Node<'_>) -> &'static str {
+    match &node.value {
+        Content::List(_) => "a list",
+        Content::Mapping(_) => "an object",
+        Content::Scalar(scalar) => match (&*scalar.text, scalar.style) {
+            (_, Style::Quoted) => "a string",
+            ("true" | "false", _) => "true or false",
+            ("null", _) => "null",
+            ("0.5", _) => "a number with a fraction",
+            ("1e999", _) => "a number beyond 64 bits",
+            (text, _) if text.starts_with('-') => "a negative number",
+            _ => "a number",
+        },
+    }
+}
+
+/// Puts `later` into the place of `earlier`, or adds its members if both are objects.
+fn replace<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
+    match (&mut earlier.value, later.value) {
+        (Content::Mapping(old), Content::Mapping(new)) => {
+            for entry in new {
+                match old.iter_mut().find(|e| e.key == entry.key) {
+                    Some(e) => replace(&mut e.value, entry.value),
+                    None => old.push(entry),
+                }
+            }
+        }
+        (_, value) => earlier.value = value,
+    }
+    earlier.at = later.at;
+}
+
+/// True if `key` is `name` but for letter case. Names are ASCII, and the only other characters that fold to ASCII
+/// letters are the long s and the Kelvin sign.
+fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}

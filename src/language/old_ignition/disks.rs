@@ -1,0 +1,262 @@
+//! Disks and their partitions.
+
+use super::fields::Fields;
+use super::step::{Seen, Step};
+use super::version::OldVersion;
+use crate::language::node::Node;
+
+/// Bytes of a logical sector. That of a machine is not known where a config is translated.
+const SECTOR_BYTES: i64 = 512;
+const MIB_BYTES: i64 = 1 << 20;
+const SECTORS_PER_MIB: i64 = MIB_BYTES / SECTOR_BYTES;
+/// Partitions start at multiples of this many sectors.
+const ALIGNMENT_SECTORS: i64 = 2048;
+/// Bytes of UTF-8 that a GPT name may have.
+const MAX_LABEL_BYTES: usize = 36;
+
+/// Judges the disks and translates them.
+pub(super) fn translate<'t>(step: &mut Step<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = Seen::new();
+    let mut translated = Vec::new();
+    for disk in storage.items("disks") {
+        check(step, disk);
+        let device = disk.text_of("device");
+        if let Some(first) = seen.earlier(device, disk.at)
+            && !device.is_empty()
+        {
+            let help = "unite them in one entry";
+            step.clash(disk.at, first, "this disk is there twice", help);
+        }
+        let mut out = Node::mapping(disk.at);
+        out.copy(disk, "device");
+        out.copy_true(disk, "wipeTable");
+        let partitions = disk.items("partitions").iter();
+        let partitions = partitions.map(|p| partition(step, p)).collect();
+        out.set_list("partitions", disk.at_of("partitions"), partitions);
+        translated.push(out);
+    }
+    translated
+}
+
+fn check(step: &mut Step<'_>, disk: &Node<'_>) {
+    step.absolute(disk, "device", "the device of a disk");
+    let partitions = disk.items("partitions");
+    numbers(step, partitions);
+    labels(step, partitions);
+    overlap(step, partitions);
+    if step.since(OldVersion::V2_3) {
+        units(step, partitions);
+        removal(step, partitions);
+    }
+    for partition in partitions {
+        alone(step, partition);
+    }
+}
+
+fn number(partition: &Node<'_>) -> i64 {
+    partition.int_of("number").unwrap_or(0)
+}
+
+fn numbers(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+    let mut seen = Seen::new();
+    for partition in partitions {
+        let number = number(partition);
+        let at = partition.at_of("number");
+        let may_repeat = number == 0 && step.since(OldVersion::V2_0);
+        let earlier = seen.earlier(number, at).filter(|_| !may_repeat);
+        if let Some(first) = earlier {
+            step.clash(at, first, "this partition number is there twice", "");
+        }
+        if number < 0 {
+            step.error(at, "a partition number cannot be negative");
+        }
+    }
+}
+
+/// The label as far as it can be kept: `:` would end it in the tool that writes partition tables.
+fn kept_label(label: &str) -> &str {
+    label.split(':').next().unwrap_or_default()
+}
+
+/// The label, if there is one. Before 2.3 the empty one is none.
+fn label<'n>(step: &Step<'_>, partition: &'n Node<'_>) -> Option<&'n str> {
+    let label = partition.get("label")?.as_text();
+    let is_label = !label.is_empty() || step.since(OldVersion::V2_3);
+    is_label.then(|| kept_label(label))
+}
+
+fn labels(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+    let mut seen = Seen::new();
+    for partition in partitions {
+        let Some(label) = label(step, partition) else {
+            continue;
+        };
+        let at = partition.at_of("label");
+        if let Some(first) = seen.earlier(label, at) {
+            let message = "this partition label is there twice on the disk";
+            step.clash(at, first, message, "give each partition a label of its own");
+        }
+    }
+}
+
+/// First and last sector of a partition whose place is fixed.
+fn extent(step: &Step<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
+    let (start, size) = (partition.int_of("start"), partition.int_of("size"));
+    let size = match step.since(OldVersion::V2_3) {
+        true => size?,
+        false => size.unwrap_or(0),
+    };
+    let start = start.filter(|start| *start != 0)?;
+    let last = start.saturating_add(size.max(1)).saturating_sub(1);
+    Some((start, last))
+}
+
+/// Sectors that belong to two partitions. Entries are compared with the one that reaches farthest before them.
+fn overlap(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+    let extents = partitions.iter().filter_map(|partition| {
+        let (start, last) = extent(step, partition)?;
+        Some((start, last, partition.at))
+    });
+    let mut extents: Vec<(i64, i64, u32)> = extents.collect();
+    extents.sort_unstable();
+    let mut farthest: Option<(i64, u32)> = None;
+    for (start, last, at) in extents {
+        match farthest {
+            Some((end, other)) if start <= end => {
+                step.clash(at, other, "partitions overlap", "");
+            }
+            _ => {}
+        }
+        if farthest.is_none_or(|(end, _)| last > end) {
+            farthest = Some((last, at));
+        }
+    }
+}
+
+/// Sectors and MiB exclude each other on a disk.
+fn units(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+    let has = |keys: [&str; 2]| {
+        partitions
+            .iter()
+            .find_map(|partition| keys.iter().find_map(|key| partition.get(key)))
+    };
+    if let (Some(sectors), Some(mib)) = (has(["size", "start"]), has(["sizeMiB", "startMiB"])) {
+        let message = "a disk cannot have partitions in sectors and in MiB";
+        let help = "use sizeMiB and startMiB only";
+        step.clash(sectors.at, mib.at, message, help);
+    }
+}
+
+fn removal(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+    let unnumbered = partitions.iter().find(|partition| number(partition) == 0);
+    for partition in partitions {
+        let Some(flag) = partition.get("shouldExist") else {
+            continue;
+        };
+        if flag.as_text() == "true" {
+            continue;
+        }
+        let has_text = |key| !partition.text_of(key).is_empty();
+        let has = |key| partition.get(key).is_some();
+        let is_described = has("label")
+            || has_text("typeGuid")
+            || has_text("guid")
+            || ["start", "size", "startMiB", "sizeMiB"]
+                .into_iter()
+                .any(has);
+        if is_described {
+            let message = "a partition that should not exist must have a number and nothing else";
+            step.error(flag.at, message);
+        }
+        if let Some(other) = unnumbered {
+            let message = "partitions cannot be removed from a disk that has one without number";
+            step.clash(flag.at, other.at, message, "give each partition a number");
+        }
+    }
+}
+
+fn alone(step: &mut Step<'_>, partition: &Node<'_>) {
+    for key in ["size", "start", "sizeMiB", "startMiB"] {
+        if partition.int_of(key).is_some_and(|n| n < 0) {
+            step.error(partition.at_of(key), format!("`{key}` cannot be negative"));
+        }
+    }
+    if partition.int_of("start").unwrap_or(0) % ALIGNMENT_SECTORS != 0 {
+        let message = format!("`start` must be a multiple of {ALIGNMENT_SECTORS} sectors");
+        step.error(partition.at_of("start"), message);
+    }
+    let has_label = label(step, partition).is_some();
+    if number(partition) == 0 && !has_label {
+        step.error(partition.at, "a partition needs a number or a label");
+    }
+    let label = partition.text_of("label");
+    if label.len() > MAX_LABEL_BYTES {
+        let message = format!("the label has more than {MAX_LABEL_BYTES} bytes");
+        step.error(partition.at_of("label"), message);
+    }
+    if label.contains(':') {
+        let message = "a partition label ends at its colon; the rest is left out";
+        step.warn(
+            partition.at_of("label"),
+            message,
+            "write it without a colon",
+        );
+    }
+    for key in ["typeGuid", "guid"] {
+        let guid = partition.text_of(key);
+        if !guid.is_empty() && !is_guid(guid) {
+            let help = "write 8-4-4-4-12 hexadecimal digits, without braces";
+            step.error_with_help(partition.at_of(key), "not a GUID", help);
+        }
+    }
+}
+
+fn is_guid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
+}
+
+fn partition<'t>(step: &mut Step<'_>, partition: &Node<'t>) -> Node<'t> {
+    let mut out = Node::mapping(partition.at);
+    if number(partition) != 0 {
+        out.copy(partition, "number");
+    }
+    if let Some(kept) = label(step, partition) {
+        out.set(
+            "label",
+            Node::text(partition.at_of("label"), kept.to_owned()),
+        );
+    }
+    for (sectors, mib) in [("size", "sizeMiB"), ("start", "startMiB")] {
+        match converted(step, partition, sectors) {
+            Some(node) => out.set(mib, node),
+            None => out.copy(partition, mib),
+        }
+    }
+    out.copy_text(partition, "typeGuid");
+    out.copy_text(partition, "guid");
+    out.copy(partition, "shouldExist");
+    out.copy_true(partition, "wipePartitionEntry");
+    out
+}
+
+/// Member `key`, which counts sectors, in MiB. Before 2.3 absent and 0 are the same.
+fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option<Node<'t>> {
+    let at = partition.at_of(key);
+    let Some(sectors) = partition.int_of(key) else {
+        return (!step.since(OldVersion::V2_3)).then(|| Node::int(at, 0));
+    };
+    if sectors % SECTORS_PER_MIB != 0 {
+        let below = sectors / SECTORS_PER_MIB * SECTORS_PER_MIB;
+        let message =
+            format!("{sectors} sectors of {SECTOR_BYTES} bytes are no whole number of MiB");
+        let help = format!("use {below} or {}", below.saturating_add(SECTORS_PER_MIB));
+        step.error_with_help(at, message, help);
+    } else if sectors != 0 || step.since(OldVersion::V2_3) {
+        let message =
+            format!("`{key}` counts sectors, which are taken to have {SECTOR_BYTES} bytes");
+        let help = format!("in version 3, `{key}MiB` is {}", sectors / SECTORS_PER_MIB);
+        step.warn(at, message, help);
+    }
+    Some(Node::int(at, sectors / SECTORS_PER_MIB))
+}

@@ -1,0 +1,111 @@
+//! Files, and what several entries for one file come to.
+
+use super::fields::Fields;
+use super::nodes::{self, Placed};
+use super::resources;
+use super::step::Step;
+use crate::language::node::Node;
+
+/// Translates files; those with one path become one.
+pub(super) fn translate<'t>(step: &mut Step<'_>, files: &[Placed<'_, 't>]) -> Vec<Node<'t>> {
+    let groups = nodes::by_path(files).into_iter();
+    groups.map(|group| united(step, &group)).collect()
+}
+
+/// What entries for one path leave: the last one that is not appended is the base, what is appended after it follows.
+fn united<'t>(step: &mut Step<'_>, group: &[&Placed<'_, 't>]) -> Node<'t> {
+    check_repeated(step, group);
+    let base = group.iter().rposition(|file| !file.node.is_true("append"));
+    let kept = group.get(base.unwrap_or(0)..).unwrap_or_default();
+    let mut out = match kept.first() {
+        Some(first) => nodes::begin(step, first),
+        None => Node::mapping(0),
+    };
+    let last_with = |key: &str| kept.iter().rev().find(|f| f.node.get(key).is_some());
+    for key in ["user", "group"] {
+        let Some(owner) = last_with(key).and_then(|file| nodes::owner(step, file.node, key)) else {
+            continue;
+        };
+        replace(&mut out, key, owner);
+    }
+    let modes = kept.iter().rev().filter_map(|f| nodes::mode(step, f.node));
+    if let Some(mode) = modes.into_iter().next() {
+        out.set("mode", mode);
+    }
+    let fragments = kept.iter().filter(|file| file.node.is_true("append"));
+    let fragments: Vec<Node<'t>> = fragments.map(|file| contents(file.node)).collect();
+    let base = kept.first().filter(|file| !file.node.is_true("append"));
+    overwrite(step, group, base.map(|file| file.node), &mut out);
+    if let Some(base) = base {
+        out.set("contents", contents(base.node));
+    }
+    if let Some(first) = fragments.first() {
+        out.set("append", Node::list(first.at, fragments));
+    }
+    out
+}
+
+fn contents<'t>(file: &Node<'t>) -> Node<'t> {
+    match file.get("contents") {
+        Some(contents) => resources::translated(contents),
+        None => Node::mapping(file.at).with("source", Node::text(file.at, "")),
+    }
+}
+
+fn replace<'t>(out: &mut Node<'t>, key: &'static str, value: Node<'t>) {
+    if let crate::language::node::Content::Mapping(entries) = &mut out.value {
+        entries.retain(|entry| entry.key != key);
+    }
+    out.set(key, value);
+}
+
+/// Files are overwritten unless they say otherwise; what is appended to is not.
+fn overwrite<'t>(
+    step: &mut Step<'_>,
+    group: &[&Placed<'_, 't>],
+    base: Option<&Node<'t>>,
+    out: &mut Node<'t>,
+) {
+    let Some(base) = base else {
+        for file in group {
+            if file.node.flag_of("overwrite") == Some(false) {
+                let at = file.node.at_of("overwrite");
+                let message = "Ignition 2 fails here if the file exists; version 3 appends to it";
+                step.warn(at, message, "");
+            }
+        }
+        let at = group.first().map_or(0, |file| file.node.at_of("append"));
+        out.set("overwrite", Node::flag(at, false));
+        return;
+    };
+    // If an earlier entry replaces whatever is there, the base replaces only that one.
+    let overwrites = group
+        .iter()
+        .any(|file| !file.node.is_true("append") && file.node.flag_of("overwrite") != Some(false));
+    out.set("overwrite", Node::flag(base.at_of("overwrite"), overwrites));
+}
+
+fn check_repeated(step: &mut Step<'_>, group: &[&Placed<'_, '_>]) {
+    let Some((first, rest)) = group.split_first() else {
+        return;
+    };
+    for file in rest {
+        let (at, other) = (file.node.at, first.node.at);
+        if file.node.flag_of("overwrite") == Some(false) {
+            let message = format!("{} is there already and must not be overwritten", file.path);
+            step.clash(
+                at,
+                other,
+                message,
+                "leave `overwrite` out, or remove one entry",
+            );
+        } else if file.node.is_true("append") {
+            let message = format!("this is appended to {}; it is one file", file.path);
+            let help = "in version 3, `append` of a file lists what is appended";
+            step.united(at, other, message, help);
+        } else {
+            let message = format!("this replaces {}, which another entry writes", file.path);
+            step.united(at, other, message, "remove the other entry");
+        }
+    }
+}

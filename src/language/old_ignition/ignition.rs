@@ -1,0 +1,76 @@
+//! The section `ignition`: other configs, certificates, proxies, time limits.
+
+use super::fields::{Fields, once};
+use super::resources;
+use super::step::{Seen, Step};
+use crate::config::url;
+use crate::language::node::Node;
+
+/// Judges `section` and translates it, all but the version.
+pub(super) fn translate<'t>(step: &mut Step<'_>, section: &Node<'t>, out: &mut Node<'t>) {
+    references(step, section.inner("config"), out);
+    proxy(step, section.inner("proxy"), out);
+    let tls = section.inner("security").inner("tls");
+    if let Some(list) = tls.get("certificateAuthorities") {
+        let authorities = fetched_once(step, list);
+        let mut translated = Node::mapping(tls.at);
+        translated.set_list("certificateAuthorities", list.at, authorities);
+        if !translated.entries().is_empty() {
+            let security = Node::mapping(section.at_of("security")).with("tls", translated);
+            out.set("security", security);
+        }
+    }
+    if let Some(timeouts) = section.get("timeouts") {
+        out.set_object("timeouts", timeouts.clone());
+    }
+}
+
+fn references<'t>(step: &mut Step<'_>, config: &Node<'t>, out: &mut Node<'t>) {
+    let mut translated = Node::mapping(config.at);
+    if let Some(list) = config.get("append") {
+        let references = fetched_once(step, list);
+        translated.set_list("merge", list.at, references);
+    }
+    if let Some(replace) = config.get("replace") {
+        resources::check_reference(step, replace);
+        translated.set("replace", resources::translated(replace));
+    }
+    out.set_object("config", translated);
+}
+
+/// Translated references, each source once.
+fn fetched_once<'t>(step: &mut Step<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = Seen::new();
+    let mut translated = Vec::new();
+    for reference in list.elements() {
+        resources::check_reference(step, reference);
+        match seen.earlier(reference.text_of("source"), reference.at) {
+            None => translated.push(resources::translated(reference)),
+            Some(first) => {
+                let message = "this source is there twice and is fetched once";
+                step.united(reference.at, first, message, "remove one of them");
+            }
+        }
+    }
+    translated
+}
+
+fn proxy<'t>(step: &mut Step<'_>, proxy: &Node<'t>, out: &mut Node<'t>) {
+    let mut translated = Node::mapping(proxy.at);
+    for key in ["httpProxy", "httpsProxy"] {
+        let address = proxy.text_of(key);
+        if address.is_empty() {
+            continue;
+        }
+        let scheme = url::parse(address).map(|url| url.scheme);
+        if !scheme.is_ok_and(|scheme| matches!(scheme.as_str(), "http" | "https")) {
+            let help = "write it as http://HOST:PORT; leave it out for no proxy";
+            let message = "a proxy must be an http or https URL";
+            step.error_with_help(proxy.at_of(key), message, help);
+        }
+        translated.copy(proxy, key);
+    }
+    let direct = once(proxy.items("noProxy"));
+    translated.set_list("noProxy", proxy.at_of("noProxy"), direct);
+    out.set_object("proxy", translated);
+}

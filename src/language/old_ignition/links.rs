@@ -1,0 +1,72 @@
+//! Directories and links.
+
+use super::fields::Fields;
+use super::names::{Names, joined};
+use super::nodes::{self, Placed};
+use super::step::Step;
+use crate::language::node::Node;
+
+/// Translates directories; those with one path become one.
+pub(super) fn directories<'t>(step: &mut Step<'_>, list: &[Placed<'_, 't>]) -> Vec<Node<'t>> {
+    let groups = nodes::by_path(list).into_iter();
+    let united = groups.filter_map(|group| {
+        let (last, first) = (group.last()?, group.first()?);
+        for directory in group.iter().skip(1) {
+            let message = format!("the directory {} is there twice; it is one", last.path);
+            let help = "unite the entries; the last mode and owner count";
+            step.united(directory.node.at, first.node.at, message, help);
+        }
+        let mut out = nodes::begin(step, last);
+        if let Some(mode) = nodes::mode(step, last.node) {
+            out.set("mode", mode);
+        }
+        let mut flags = group.iter().filter_map(|d| d.node.get("overwrite"));
+        let overwrites = flags.clone().find(|flag| flag.as_text() == "true");
+        if let Some(flag) = overwrites.or_else(|| flags.next_back()) {
+            out.set("overwrite", flag.clone());
+        }
+        Some(out)
+    });
+    united.collect()
+}
+
+/// Translates links; of those with one path, the last one counts.
+pub(super) fn links<'t>(
+    step: &mut Step<'_>,
+    list: &[Placed<'_, 't>],
+    names: &Names<'_, 't>,
+) -> Vec<Node<'t>> {
+    let groups = nodes::by_path(list).into_iter();
+    let translated = groups.filter_map(|group| {
+        let (last, first) = (group.last()?, group.first()?);
+        for link in group.iter().skip(1) {
+            let (at, other) = (link.node.at, first.node.at);
+            if link.node.is_true("overwrite") {
+                let message = format!("the link {} is there twice; the last one counts", link.path);
+                step.united(at, other, message, "remove one of them");
+            } else {
+                let message = format!("the link {} is there twice", link.path);
+                step.clash(at, other, message, "remove one of them");
+            }
+        }
+        Some(link(step, last, names))
+    });
+    translated.collect()
+}
+
+fn link<'t>(step: &mut Step<'_>, placed: &Placed<'_, 't>, names: &Names<'_, 't>) -> Node<'t> {
+    let node = placed.node;
+    let mut out = nodes::begin(step, placed);
+    out.copy(node, "overwrite");
+    out.copy_true(node, "hard");
+    if !node.is_true("hard") {
+        out.copy(node, "target");
+        return out;
+    }
+    // The target of a hard link is a path on the same file system.
+    if let Some(prefix) = names.prefix(step, node) {
+        let target = joined(&prefix, node.text_of("target"));
+        out.set("target", Node::text(node.at_of("target"), target));
+    }
+    out
+}

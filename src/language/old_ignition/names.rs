@@ -1,0 +1,341 @@
+//! Names of file systems, and where the paths of nodes on them are in the final system.
+
+use super::fields::Fields;
+use super::step::{Step, is_same};
+use crate::config::simplify;
+use crate::language::node::Node;
+use std::collections::{HashMap, HashSet};
+
+/// Where the root file system of the target is while Ignition 2 runs.
+const SYSROOT: &str = "/sysroot";
+const ROOT: &str = "root";
+const OEM: &str = "oem";
+const OEM_PATH: &str = "/oem";
+/// What [`OEM_PATH`] was once; it is a link to it now.
+const OLD_OEM_PATH: &str = "/usr/share/oem";
+const OEM_DEVICE: &str = "/dev/disk/by-label/OEM";
+const ROOT_DEVICES: [&str; 2] = ["/dev/disk/by-label/ROOT", "/dev/disk/by-partlabel/ROOT"];
+
+/// A file system that gets an entry in version 3.
+pub(super) struct Volume<'n, 't> {
+    pub(super) mount: &'n Node<'t>,
+    /// Of the entry.
+    pub(super) at: u32,
+    pub(super) name_at: u32,
+    /// All names that it has.
+    pub(super) names: Vec<&'n str>,
+    /// Where it is mounted while files are written.
+    pub(super) path: Option<String>,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone)]
+enum Prefix {
+    /// A directory of the final system.
+    Directory(String),
+    /// A volume, by index.
+    Volume(usize),
+    /// Something that was refused already.
+    Refused,
+}
+
+/// All names of a config.
+pub(super) struct Names<'n, 't> {
+    volumes: Vec<Volume<'n, 't>>,
+    prefixes: HashMap<&'n str, Prefix>,
+    /// In the order of the text, for messages.
+    defined: Vec<&'n str>,
+}
+
+/// The list of nodes that refer to file systems.
+pub(super) const NODE_LISTS: [&str; 3] = ["files", "directories", "links"];
+
+/// Names of defined file systems that a message lists.
+const MAX_LISTED_NAMES: usize = 8;
+
+impl<'n, 't> Names<'n, 't> {
+    /// Resolves the names of all file systems of `storage`.
+    pub(super) fn of(step: &mut Step<'_>, storage: &'n Node<'t>) -> Self {
+        let mut names = Names {
+            volumes: Vec::new(),
+            prefixes: HashMap::new(),
+            defined: Vec::new(),
+        };
+        let mut devices: HashMap<&str, (usize, &Node<'_>)> = HashMap::new();
+        for filesystem in storage.items("filesystems") {
+            let prefix = match (filesystem.get("mount"), filesystem.get("path")) {
+                (Some(mount), None) => names.volume(step, filesystem, mount, &mut devices),
+                (None, Some(_)) => directory(step, filesystem),
+                _ => Prefix::Refused,
+            };
+            names.define(step, filesystem, prefix);
+        }
+        let used = used_names(storage);
+        names.set_paths(step, &used);
+        names
+    }
+
+    pub(super) fn volumes(&self) -> &[Volume<'n, 't>] {
+        &self.volumes
+    }
+
+    /// Where the path of `node` is in the final system, or nothing if that cannot be told.
+    pub(super) fn resolve(&self, step: &mut Step<'_>, node: &Node<'_>) -> Option<String> {
+        let prefix = self.prefix(step, node)?;
+        Some(joined(&prefix, node.text_of("path")))
+    }
+
+    /// The directory of the final system that the file system of `node` is.
+    pub(super) fn prefix(&self, step: &mut Step<'_>, node: &Node<'_>) -> Option<String> {
+        let name = node.text_of("filesystem");
+        let at = node.at_of("filesystem");
+        match self.prefixes.get(name) {
+            Some(Prefix::Directory(path)) => Some(path.clone()),
+            Some(Prefix::Volume(index)) => {
+                let volume = self.volumes.get(*index)?;
+                if volume.mount.text_of("format") == "swap" {
+                    let message = format!("`{name}` is swap space, which holds no files");
+                    step.error(at, message);
+                    return None;
+                }
+                volume.path.clone()
+            }
+            Some(Prefix::Refused) => None,
+            None => self.undefined(step, name, at),
+        }
+    }
+
+    /// The prefix of a name that no file system of the config has.
+    fn undefined(&self, step: &mut Step<'_>, name: &str, at: u32) -> Option<String> {
+        if name.is_empty() {
+            // The rules for nodes have said so.
+            return None;
+        }
+        if let Some(path) = given_path(step, name) {
+            return Some(path);
+        }
+        match name {
+            ROOT => return Some("/".into()),
+            OEM => return Some(OEM_PATH.into()),
+            _ => {}
+        }
+        let others: Vec<&str> = self
+            .defined
+            .iter()
+            .copied()
+            .take(MAX_LISTED_NAMES)
+            .collect();
+        let known = match others.is_empty() {
+            true => "only `root` is".into(),
+            false => format!("`root` and {} are", in_quotes(&others)),
+        };
+        let message = format!("the file system `{name}` is not defined; {known}");
+        let help =
+            format!("define it in storage.filesystems, or say where it is: --fsmap {name}=PATH");
+        step.error_with_help(at, message, help);
+        None
+    }
+
+    fn volume(
+        &mut self,
+        step: &mut Step<'_>,
+        filesystem: &'n Node<'t>,
+        mount: &'n Node<'t>,
+        devices: &mut HashMap<&'n str, (usize, &'n Node<'t>)>,
+    ) -> Prefix {
+        let device = mount.text_of("device");
+        let name = filesystem.text_of("name");
+        if let Some((index, first)) = devices.get(device) {
+            let index = *index;
+            if !is_same(first.inner("mount"), mount) {
+                let message = "this device has two file systems";
+                step.clash(filesystem.at, first.at, message, "remove one of them");
+                return Prefix::Refused;
+            }
+            let message = "this device is there twice with the same file system; it is one";
+            step.united(filesystem.at, first.at, message, "remove one of them");
+            if let Some(volume) = self.volumes.get_mut(index).filter(|_| !name.is_empty()) {
+                volume.names.push(name);
+            }
+            return Prefix::Volume(index);
+        }
+        let index = self.volumes.len();
+        devices.insert(device, (index, filesystem));
+        self.volumes.push(Volume {
+            mount,
+            at: filesystem.at,
+            name_at: filesystem.at_of("name"),
+            names: Some(name)
+                .filter(|name| !name.is_empty())
+                .into_iter()
+                .collect(),
+            path: None,
+        });
+        Prefix::Volume(index)
+    }
+
+    /// Of two file systems with one name, nodes are on the last.
+    fn define(&mut self, step: &mut Step<'_>, filesystem: &'n Node<'t>, prefix: Prefix) {
+        let name = filesystem.text_of("name");
+        if name.is_empty() {
+            return;
+        }
+        let at = filesystem.at_of("name");
+        let is_again = self.prefixes.insert(name, prefix).is_some();
+        if is_again {
+            let message = format!("another file system is called `{name}`; this one counts");
+            step.warn(at, message, "give each file system a name of its own");
+        } else {
+            self.defined.push(name);
+        }
+        if name == ROOT && given_path(step, ROOT).is_none() {
+            let message =
+                "nodes on `root` are on the root file system, whatever else has that name";
+            step.warn(at, message, "use another name");
+        }
+    }
+
+    /// Decides where volumes are mounted while files are written, and where names lead.
+    fn set_paths(&mut self, step: &mut Step<'_>, used: &HashSet<&str>) {
+        let mut counter = 0;
+        for index in 0..self.volumes.len() {
+            let Some(volume) = self.volumes.get_mut(index) else {
+                continue;
+            };
+            let place = place(step, volume);
+            if matches!(place, Place::Scratch | Place::Oem) {
+                counter += 1;
+            }
+            let (path, prefix) = match place {
+                Place::Given(path) => (Some(path.clone()), Some(path)),
+                Place::Root => (None, Some("/".into())),
+                Place::Oem => (Some(OEM_PATH.into()), Some(OEM_PATH.into())),
+                Place::Scratch => {
+                    let mut names = volume.names.iter();
+                    let mounted = names.find(|name| {
+                        let leads_here =
+                            matches!(self.prefixes.get(**name), Some(Prefix::Volume(i)) if *i == index);
+                        leads_here && used.contains(**name)
+                    });
+                    // Swap space is refused where a node is on it.
+                    let is_mountable = volume.mount.text_of("format") != "swap";
+                    let mounted = mounted.filter(|_| is_mountable);
+                    (mounted.map(|name| scratch(name, counter)), None)
+                }
+            };
+            volume.path = path;
+            if let Some(prefix) = prefix {
+                for name in &volume.names {
+                    if let Some(Prefix::Volume(i)) = self.prefixes.get(name)
+                        && *i == index
+                    {
+                        let prefix = Prefix::Directory(prefix.clone());
+                        self.prefixes.insert(name, prefix);
+                    }
+                }
+            }
+        }
+        if matches!(self.prefixes.get(ROOT), Some(Prefix::Refused)) {
+            self.prefixes.remove(ROOT);
+        }
+    }
+}
+
+/// Where a volume is in the final system.
+enum Place {
+    /// Where the operator said.
+    Given(String),
+    /// It is the root file system, or called so.
+    Root,
+    Oem,
+    /// Nowhere that is known: it is mounted for writing only.
+    Scratch,
+}
+
+fn place(step: &mut Step<'_>, volume: &Volume<'_, '_>) -> Place {
+    let device = volume.mount.text_of("device");
+    let given = volume.names.iter().find_map(|name| given_path(step, name));
+    if let Some(path) = given {
+        return match path == OLD_OEM_PATH && device == OEM_DEVICE {
+            true => Place::Oem,
+            false => Place::Given(path),
+        };
+    }
+    if volume.names.contains(&ROOT) {
+        return Place::Root;
+    }
+    if volume.names.contains(&OEM) {
+        return Place::Oem;
+    }
+    if ROOT_DEVICES.contains(&device) {
+        let at = volume.mount.at_of("device");
+        let message = "this is the root file system; what is on it is written below /";
+        step.warn(
+            at,
+            message,
+            "in version 3, give paths without a file system",
+        );
+        return Place::Root;
+    }
+    Place::Scratch
+}
+
+/// The directory that the operator gave for `name`.
+fn given_path(step: &Step<'_>, name: &str) -> Option<String> {
+    let mut given = step.surroundings.filesystems.iter().rev();
+    let (_, path) = given.find(|(given, path)| given == name && path.starts_with('/'))?;
+    Some(simplify(path))
+}
+
+/// A file system that is mounted already when Ignition 2 runs.
+fn directory(step: &mut Step<'_>, filesystem: &Node<'_>) -> Prefix {
+    let name = filesystem.text_of("name");
+    if let Some(path) = given_path(step, name) {
+        return Prefix::Directory(path);
+    }
+    if name == ROOT {
+        return Prefix::Directory("/".into());
+    }
+    let path = simplify(filesystem.text_of("path"));
+    let below = path.strip_prefix(SYSROOT);
+    match below.filter(|below| below.is_empty() || below.starts_with('/')) {
+        Some(below) => Prefix::Directory(joined("/", below)),
+        None => {
+            let message = "only /sysroot and what is below it is part of the final system";
+            let help = "say where the file system is in it: --fsmap NAME=PATH";
+            step.error_with_help(filesystem.at_of("path"), message, help);
+            Prefix::Refused
+        }
+    }
+}
+
+fn used_names<'n>(storage: &'n Node<'_>) -> HashSet<&'n str> {
+    let lists = NODE_LISTS.iter().map(|list| storage.items(list));
+    lists
+        .flatten()
+        .map(|node| node.text_of("filesystem"))
+        .collect()
+}
+
+/// A mount point that is used for writing only.
+fn scratch(name: &str, counter: usize) -> String {
+    let component: String = name
+        .chars()
+        .map(|c| match c {
+            '/' | '\0' => '_',
+            c => c,
+        })
+        .collect();
+    format!("/tmp/{component}-ign{counter}")
+}
+
+/// A path below a directory, in its simplest form. `..` does not lead out of the directory.
+pub(super) fn joined(directory: &str, path: &str) -> String {
+    let inside = simplify(&format!("/{path}"));
+    simplify(&format!("{directory}{inside}"))
+}
+
+fn in_quotes(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,245 @@
+//! Files, directories and links: judged one by one, and put where they are in the final system.
+
+use super::fields::Fields;
+use super::names::Names;
+use super::resources;
+use super::step::Step;
+use super::units::Claims;
+use super::version::OldVersion;
+use crate::language::node::Node;
+use std::collections::HashMap;
+
+/// Highest mode there is.
+const MAX_MODE: i64 = 0o7777;
+
+/// A node and its path in the final system.
+pub(super) struct Placed<'n, 't> {
+    pub(super) node: &'n Node<'t>,
+    pub(super) path: String,
+}
+
+/// All nodes of a config, without those that a unit of it overwrites.
+pub(super) struct Nodes<'n, 't> {
+    pub(super) files: Vec<Placed<'n, 't>>,
+    pub(super) directories: Vec<Placed<'n, 't>>,
+    pub(super) links: Vec<Placed<'n, 't>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+    Link,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::File => "a file",
+            Kind::Directory => "a directory",
+            Kind::Link => "a link",
+        }
+    }
+}
+
+impl<'n, 't> Nodes<'n, 't> {
+    /// Judges the nodes of `storage` and finds their places.
+    pub(super) fn of(
+        step: &mut Step<'_>,
+        storage: &'n Node<'t>,
+        names: &Names<'_, 't>,
+        claims: &Claims,
+    ) -> Self {
+        let mut list = |key, kind| -> Vec<Placed<'n, 't>> {
+            let mut placed = Vec::new();
+            for node in storage.items(key) {
+                check(step, node, kind);
+                let is_usable = step.absolute(node, "path", "a path");
+                let path = names.resolve(step, node).filter(|_| is_usable);
+                if let Some(path) = path
+                    && !is_claimed(step, node, kind, &path, claims)
+                {
+                    placed.push(Placed { node, path });
+                }
+            }
+            placed
+        };
+        let nodes = Nodes {
+            files: list("files", Kind::File),
+            directories: list("directories", Kind::Directory),
+            links: list("links", Kind::Link),
+        };
+        nodes.conflicts(step);
+        nodes.check_links_above(step);
+        nodes
+    }
+
+    /// A path is that of a file, of a directory or of a link.
+    fn conflicts(&self, step: &mut Step<'_>) {
+        let mut seen: HashMap<&str, (Kind, u32)> = HashMap::new();
+        let all = [
+            (Kind::File, &self.files),
+            (Kind::Directory, &self.directories),
+            (Kind::Link, &self.links),
+        ];
+        for (kind, list) in all {
+            for placed in list {
+                let at = placed.node.at;
+                let (first, other) = *seen.entry(&placed.path).or_insert((kind, at));
+                if first != kind {
+                    let message = format!(
+                        "{} is {} here and {} elsewhere",
+                        placed.path,
+                        kind.name(),
+                        first.name()
+                    );
+                    step.clash(at, other, message, "remove one of them");
+                }
+            }
+        }
+    }
+
+    /// Nothing can be below a link.
+    fn check_links_above(&self, step: &mut Step<'_>) {
+        let links = self.links.iter().map(|l| (l.path.as_str(), l.node.at));
+        let links: HashMap<&str, u32> = links.collect();
+        if links.is_empty() {
+            return;
+        }
+        for placed in self
+            .files
+            .iter()
+            .chain(&self.directories)
+            .chain(&self.links)
+        {
+            let slashes = placed.path.match_indices('/').skip(1);
+            let above = slashes.filter_map(|(slash, _)| placed.path.get(..slash));
+            for (above, link) in above.filter_map(|above| Some((above, links.get(above)?))) {
+                let message = format!("the path leads through the link {above} of this config");
+                let help = "give the path behind the link";
+                step.clash(placed.node.at_of("path"), *link, message, help);
+            }
+        }
+    }
+}
+
+/// What is written for units comes last: a file at such a path has no effect, anything else is in the way.
+fn is_claimed(
+    step: &mut Step<'_>,
+    node: &Node<'_>,
+    kind: Kind,
+    path: &str,
+    claims: &Claims,
+) -> bool {
+    let Some(unit) = claims.by(path) else {
+        return false;
+    };
+    match kind {
+        Kind::File => {
+            let message = format!("a unit of this config is written to {path} after this file");
+            step.united(node.at, unit, message, "remove the file");
+        }
+        _ => {
+            let message = format!("a unit of this config is written to {path}");
+            step.clash(node.at, unit, message, "");
+        }
+    }
+    true
+}
+
+fn check(step: &mut Step<'_>, node: &Node<'_>, kind: Kind) {
+    if node.text_of("filesystem").is_empty() {
+        let help = "write \"filesystem\": \"root\"";
+        step.error_with_help(node.at_of("filesystem"), "a file system is required", help);
+    }
+    if kind != Kind::Link {
+        check_mode(step, node);
+    }
+    if kind == Kind::File {
+        resources::check(step, node.inner("contents"));
+        if node.is_true("append") && node.is_true("overwrite") {
+            let at = node.at_of("append");
+            step.error(at, "`append` and `overwrite` exclude each other");
+        }
+    }
+    if kind == Kind::Link && node.text_of("target").is_empty() {
+        step.error(node.at_of("target"), "the target of a link is required");
+    }
+    for key in ["user", "group"] {
+        let owner = node.inner(key);
+        if owner.get("id").is_some() && !owner.text_of("name").is_empty() {
+            step.error(owner.at, "id and name exclude each other");
+        }
+    }
+}
+
+fn check_mode(step: &mut Step<'_>, node: &Node<'_>) {
+    let at = node.at_of("mode");
+    match node.int_of("mode") {
+        Some(mode) if !(0..=MAX_MODE).contains(&mode) => {
+            let help = format!("modes are decimal numbers from 0 to {MAX_MODE} (octal 07777)");
+            step.error_with_help(at, "illegal file mode", help);
+        }
+        Some(_) => {}
+        // Something else gives it its mode.
+        None if node.is_true("append") => {}
+        None if step.since(OldVersion::V2_2) => {
+            let message =
+                "no mode; Ignition 2 made it 0000, version 3 makes files 0644 and directories 0755";
+            step.warn(at, message, "give a mode, e.g. 420 for 0644");
+        }
+        None => {
+            let message = "no mode, which is 0000 in this version: only root can use it";
+            step.warn(at, message, "give a mode, e.g. 420 for 0644");
+        }
+    }
+}
+
+/// The mode that a node gets; before 2.2 every node has one.
+pub(super) fn mode<'t>(step: &Step<'_>, node: &Node<'t>) -> Option<Node<'t>> {
+    match node.get("mode") {
+        Some(mode) => Some(mode.clone()),
+        None if step.since(OldVersion::V2_2) => None,
+        None => Some(Node::int(node.at, 0)),
+    }
+}
+
+/// Owner `key` of a node; before 2.1 every node has one.
+pub(super) fn owner<'t>(step: &Step<'_>, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
+    let owner = node.inner(key);
+    let mut out = Node::mapping(node.at_of(key));
+    match owner.get("id") {
+        Some(id) => out.set("id", id.clone()),
+        None if step.since(OldVersion::V2_1) => {}
+        None => out.set("id", Node::int(node.at_of(key), 0)),
+    }
+    out.copy_text(owner, "name");
+    (!out.entries().is_empty()).then_some(out)
+}
+
+/// A translated node with its path and owners.
+pub(super) fn begin<'t>(step: &Step<'_>, placed: &Placed<'_, 't>) -> Node<'t> {
+    let node = placed.node;
+    let path = Node::text(node.at_of("path"), placed.path.clone());
+    let mut out = Node::mapping(node.at).with("path", path);
+    for key in ["user", "group"] {
+        if let Some(owner) = owner(step, node, key) {
+            out.set(key, owner);
+        }
+    }
+    out
+}
+
+/// Nodes by path, in the order of the first node of each.
+pub(super) fn by_path<'p, 'n, 't>(list: &'p [Placed<'n, 't>]) -> Vec<Vec<&'p Placed<'n, 't>>> {
+    let mut groups: Vec<Vec<&Placed<'n, 't>>> = Vec::new();
+    let mut index_of: HashMap<&str, usize> = HashMap::new();
+    for placed in list {
+        let index = *index_of.entry(&placed.path).or_insert(groups.len());
+        match groups.get_mut(index) {
+            Some(group) => group.push(placed),
+            None => groups.push(vec![placed]),
+        }
+    }
+    groups
+}

@@ -1,0 +1,111 @@
+//! What every part of the translation needs, and rules that several of them have.
+
+use super::fields::Fields;
+use super::version::OldVersion;
+use crate::config::{MAX_PATH_BYTES, Severity};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+use crate::language::surroundings::Surroundings;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
+
+/// The translation of one config.
+pub(super) struct Step<'s> {
+    pub(super) version: OldVersion,
+    pub(super) surroundings: &'s Surroundings<'s>,
+    pub(super) remarks: &'s mut Remarks,
+}
+
+impl Step<'_> {
+    /// True if the config is written in `version` or a later one.
+    pub(super) fn since(&self, version: OldVersion) -> bool {
+        self.version >= version
+    }
+
+    pub(super) fn error(&mut self, at: u32, message: impl Into<String>) {
+        self.remarks.error(at, message);
+    }
+
+    pub(super) fn error_with_help(
+        &mut self,
+        at: u32,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.remarks.error_with_help(at, message, help);
+    }
+
+    pub(super) fn warn(&mut self, at: u32, message: impl Into<String>, help: impl Into<String>) {
+        self.remarks.warn_with_help(at, message, help);
+    }
+
+    /// The value at `at` cannot be there beside the one at `other`.
+    pub(super) fn clash(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+        let help = Some(help.to_owned()).filter(|help| !help.is_empty());
+        self.remarks
+            .about_two(Severity::Error, (at, other), message, help);
+    }
+
+    /// The value at `at` was united with the one at `other`.
+    pub(super) fn united(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+        let help = Some(help.to_owned()).filter(|help| !help.is_empty());
+        self.remarks
+            .about_two(Severity::Warning, (at, other), message, help);
+    }
+
+    /// Text `key` of `node` must be an absolute path; `what` names it.
+    pub(super) fn absolute(&mut self, node: &Node<'_>, key: &str, what: &str) -> bool {
+        let path = node.text_of(key);
+        let at = node.at_of(key);
+        if path.is_empty() {
+            self.error(at, format!("{what} is required"));
+        } else if !path.starts_with('/') {
+            self.error(at, format!("{what} must be absolute"));
+        } else if path.len() > MAX_PATH_BYTES {
+            let message = format!("{what} has more than {MAX_PATH_BYTES} bytes");
+            self.error(at, message);
+        } else {
+            return true;
+        }
+        false
+    }
+}
+
+/// What was there already, with its place.
+pub(super) struct Seen<K>(HashMap<K, u32>);
+
+impl<K: Hash + Eq> Seen<K> {
+    pub(super) fn new() -> Self {
+        Seen(HashMap::new())
+    }
+
+    /// The place where `key` was first, or `None` if this is the first one.
+    pub(super) fn earlier(&mut self, key: K, at: u32) -> Option<u32> {
+        match self.0.entry(key) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(free) => {
+                free.insert(at);
+                None
+            }
+        }
+    }
+}
+
+/// The part behind the last dot of the last component of a path.
+pub(super) fn extension(name: &str) -> &str {
+    let file = name.rsplit('/').next().unwrap_or_default();
+    file.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+/// True if two values are equal wherever they are.
+pub(super) fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
+    let entries = (a.entries(), b.entries());
+    let elements = (a.elements(), b.elements());
+    let texts = (a.as_scalar(), b.as_scalar());
+    entries.0.len() == entries.1.len()
+        && elements.0.len() == elements.1.len()
+        && texts.0.map(|s| (&s.text, s.style)) == texts.1.map(|s| (&s.text, s.style))
+        && (entries.0.iter()).all(|e| b.get(&e.key).is_some_and(|other| is_same(&e.value, other)))
+        && (elements.0.iter().zip(elements.1)).all(|(x, y)| is_same(x, y))
+}

@@ -1,0 +1,257 @@
+//! Units of systemd.
+
+use super::fields::Fields;
+use super::step::{Step, extension};
+use super::version::OldVersion;
+use crate::config::unit;
+use crate::language::node::{Content, Node};
+use std::collections::HashMap;
+
+const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+/// Where units of systemd-networkd are.
+pub(super) const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
+
+const UNIT_TYPES: [&str; 12] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "snapshot",
+    "slice",
+    "scope",
+];
+const NETWORK_TYPES: [&str; 3] = ["link", "netdev", "network"];
+
+/// Paths that units are written to, with the places of the units.
+pub(super) struct Claims(HashMap<String, u32>);
+
+impl Claims {
+    /// The paths of everything with contents in the units of `root`.
+    pub(super) fn of(root: &Node<'_>) -> Self {
+        let mut claims = HashMap::new();
+        for (section, directory) in [("systemd", UNIT_DIRECTORY), ("networkd", NETWORK_DIRECTORY)] {
+            for unit in root.inner(section).items("units") {
+                let name = unit.text_of("name");
+                if !unit.text_of("contents").is_empty() {
+                    claims.insert(format!("{directory}/{name}"), unit.at);
+                }
+                for dropin in unit.items("dropins") {
+                    if !dropin.text_of("contents").is_empty() {
+                        let path = format!("{directory}/{name}.d/{}", dropin.text_of("name"));
+                        claims.insert(path, dropin.at);
+                    }
+                }
+            }
+        }
+        Claims(claims)
+    }
+
+    /// The unit that is written to `path`.
+    pub(super) fn by(&self, path: &str) -> Option<u32> {
+        self.0.get(path).copied()
+    }
+}
+
+/// Judges the units of systemd and networkd.
+pub(super) fn check(step: &mut Step<'_>, root: &Node<'_>) {
+    for unit in root.inner("systemd").items("units") {
+        if !UNIT_TYPES.contains(&extension(unit.text_of("name"))) {
+            let help = "end it in .service, .socket, .mount, .timer or another unit type";
+            let at = unit.at_of("name");
+            step.error_with_help(at, "the unit name has no valid suffix", help);
+        }
+        check_texts(step, unit);
+        for dropin in unit.items("dropins") {
+            check_dropin_name(step, dropin);
+        }
+    }
+    for unit in root.inner("networkd").items("units") {
+        if !NETWORK_TYPES.contains(&extension(unit.text_of("name"))) {
+            let help = "end it in .network, .netdev or .link";
+            let at = unit.at_of("name");
+            step.error_with_help(at, "the name of a networkd unit has no valid suffix", help);
+        }
+        check_texts(step, unit);
+        for dropin in unit.items("dropins") {
+            check_dropin_name(step, dropin);
+        }
+    }
+}
+
+fn check_dropin_name(step: &mut Step<'_>, dropin: &Node<'_>) {
+    if extension(dropin.text_of("name")) != "conf" {
+        let help = "end it in .conf";
+        let at = dropin.at_of("name");
+        step.error_with_help(at, "the drop-in name has no valid suffix", help);
+    }
+}
+
+/// Version 1 did not parse units; version 3 does so for systemd.
+fn check_texts(step: &mut Step<'_>, unit: &Node<'_>) {
+    if !step.since(OldVersion::V2_0) {
+        return;
+    }
+    for holder in std::iter::once(unit).chain(unit.items("dropins")) {
+        if let Err(problem) = unit::parse(holder.text_of("contents")) {
+            let message = format!("the unit text cannot be parsed: {problem}");
+            step.error(holder.at_of("contents"), message);
+        }
+    }
+}
+
+/// What the entries for one unit come to.
+struct Unit<'n, 't> {
+    first: &'n Node<'t>,
+    contents: Option<&'n Node<'t>>,
+    enabled: Option<Node<'t>>,
+    mask: Option<Node<'t>>,
+    dropins: Vec<Dropin<'n, 't>>,
+    dropin_index: HashMap<&'n str, usize>,
+}
+
+struct Dropin<'n, 't> {
+    node: &'n Node<'t>,
+    contents: Option<&'n Node<'t>>,
+}
+
+/// Translates the units; those with one name become one, at the place of the first.
+pub(super) fn translate<'t>(step: &mut Step<'_>, systemd: &Node<'t>) -> Vec<Node<'t>> {
+    let mut units: Vec<Unit<'_, 't>> = Vec::new();
+    let mut index_of: HashMap<&str, usize> = HashMap::new();
+    for node in systemd.items("units") {
+        let name = node.text_of("name");
+        let index = *index_of.entry(name).or_insert(units.len());
+        if index == units.len() {
+            units.push(Unit::new(node));
+        }
+        let Some(unit) = units.get_mut(index) else {
+            continue;
+        };
+        if !std::ptr::eq(unit.first, node) {
+            let message = format!("the unit {name} is there twice; the entries are one");
+            step.united(node.at, unit.first.at, message, "unite the entries");
+        }
+        unit.add(step, node);
+    }
+    units.into_iter().map(Unit::translated).collect()
+}
+
+impl<'n, 't> Unit<'n, 't> {
+    fn new(first: &'n Node<'t>) -> Self {
+        Unit {
+            first,
+            contents: None,
+            enabled: None,
+            mask: None,
+            dropins: Vec::new(),
+            dropin_index: HashMap::new(),
+        }
+    }
+
+    /// Adds an entry. Contents are written before the unit is masked.
+    fn add(&mut self, step: &mut Step<'_>, node: &'n Node<'t>) {
+        if let Some(contents) = with_text(node) {
+            self.contents = Some(contents);
+            self.mask = None;
+        }
+        if node.is_true("mask") {
+            self.mask = node.get("mask").cloned();
+        }
+        self.enable(step, node);
+        let mut own: HashMap<&str, &Node<'_>> = HashMap::new();
+        for dropin in node.items("dropins") {
+            let name = dropin.text_of("name");
+            if let Some(other) = own.insert(name, dropin) {
+                let is_equal = other.text_of("contents") == dropin.text_of("contents");
+                let message = format!("the drop-in {name} is there twice");
+                if is_equal {
+                    step.united(dropin.at, other.at, message, "remove one of them");
+                } else {
+                    step.clash(dropin.at, other.at, message, "unite them");
+                }
+            }
+            self.add_dropin(dropin);
+        }
+    }
+
+    fn add_dropin(&mut self, dropin: &'n Node<'t>) {
+        let contents = with_text(dropin);
+        let count = self.dropins.len();
+        let index = *self
+            .dropin_index
+            .entry(dropin.text_of("name"))
+            .or_insert(count);
+        match self.dropins.get_mut(index) {
+            Some(earlier) => earlier.contents = contents.or(earlier.contents),
+            None => self.dropins.push(Dropin {
+                node: dropin,
+                contents,
+            }),
+        }
+    }
+
+    fn enable(&mut self, step: &mut Step<'_>, node: &Node<'t>) {
+        let is_enabled = node.is_true("enable");
+        if is_enabled && step.since(OldVersion::V2_1) {
+            let at = node.at_of("enable");
+            if node.flag_of("enabled") == Some(false) {
+                let message = "`enable` contradicts `enabled`, which counts";
+                step.warn(at, message, "remove `enable`");
+            } else {
+                step.warn(at, "`enable` is deprecated", "use `enabled`");
+            }
+        }
+        let enabled = match node.get("enabled") {
+            Some(enabled) => Some(enabled.clone()),
+            None => is_enabled.then(|| Node::flag(node.at_of("enable"), true)),
+        };
+        let Some(enabled) = enabled else { return };
+        if let Some(earlier) = &self.enabled
+            && earlier.as_text() != enabled.as_text()
+        {
+            let message = "one entry enables the unit, another one disables it";
+            step.clash(enabled.at, earlier.at, message, "keep one of them");
+        }
+        self.enabled = Some(enabled);
+    }
+
+    fn translated(self) -> Node<'t> {
+        let mut out = Node::mapping(self.first.at);
+        out.copy(self.first, "name");
+        if let Some(contents) = self.contents {
+            out.set("contents", contents.clone());
+        }
+        let members = [("enabled", self.enabled), ("mask", self.mask)];
+        for (key, value) in members {
+            if let Some(value) = value {
+                out.set(key, value);
+            }
+        }
+        let dropins = self.dropins.iter().map(|dropin| {
+            let mut out = Node::mapping(dropin.node.at);
+            out.copy(dropin.node, "name");
+            if let Some(contents) = dropin.contents {
+                out.set("contents", contents.clone());
+            }
+            out
+        });
+        let dropins: Vec<Node<'t>> = dropins.collect();
+        out.set_list("dropins", self.first.at_of("dropins"), dropins);
+        out
+    }
+}
+
+/// The contents, unless they are empty: then nothing is written.
+fn with_text<'n, 't>(node: &'n Node<'t>) -> Option<&'n Node<'t>> {
+    let contents = node.get("contents")?;
+    let is_empty = match &contents.value {
+        Content::Scalar(scalar) => scalar.text.is_empty(),
+        _ => true,
+    };
+    (!is_empty).then_some(contents)
+}
