@@ -5,6 +5,7 @@
 //! judges that tree as any config, so findings, plans, reports and failures name the line that a person wrote.
 //! No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
 
+mod assembly;
 pub mod butane;
 mod clc;
 mod cloud_init;
@@ -16,9 +17,13 @@ mod k3os;
 mod migration;
 mod node;
 mod old_ignition;
+mod packed;
+mod password;
 mod paths;
+mod quoting;
 mod shaped;
 mod surroundings;
+mod target;
 mod translation;
 mod unpack;
 mod yaml;
@@ -26,5 +31,6 @@ mod yaml;
 pub use detect::{Language, Undetected, detect};
 pub use migration::{Migration, Step, explain};
 pub use surroundings::{Files, LocalError, LocalKind, LocalNode, Surroundings};
+pub use target::{Distribution, NetworkManager, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;

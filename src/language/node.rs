@@ -115,6 +115,18 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Takes all entries of `key` out of a mapping; the last one is what it was.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'t>> {
+        let Content::Mapping(entries) = &mut self.value else {
+            return None;
+        };
+        let mut removed = None;
+        while let Some(index) = entries.iter().position(|entry| entry.key == key) {
+            removed = Some(entries.remove(index).value);
+        }
+        removed
+    }
+
     /// [`Node::set`], as a chain.
     #[must_use]
     pub(crate) fn with(mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) -> Self {

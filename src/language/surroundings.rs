@@ -1,5 +1,6 @@
 //! What a translation needs from outside.
 
+use super::target::Target;
 use std::fmt;
 
 /// What is known beside the text. The default is that of a boot: nothing.
@@ -15,6 +16,8 @@ pub struct Surroundings<'s> {
     pub is_boot: bool,
     /// Plain Ignition, where a variant would be wrapped in something else.
     pub is_raw: bool,
+    /// The system that the result is for.
+    pub target: Target<'s>,
 }
 
 /// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.
@@ -87,6 +90,7 @@ impl fmt::Debug for Surroundings<'_> {
             .field("filesystems", &self.filesystems)
             .field("is_boot", &self.is_boot)
             .field("is_raw", &self.is_raw)
+            .field("target", &self.target)
             .finish()
     }
 }

@@ -1,0 +1,406 @@
+//! A config put together part by part: what languages that describe a machine in words of their own end in.
+//!
+//! Such a language has no list of files, but many keys each of which means a file, a unit or an account. Here the parts
+//! are collected by what they are; a later file takes the place of an earlier one at its path.
+
+use super::node::Node;
+use crate::config::{Version, data_url};
+use std::borrow::Cow;
+
+/// Set user id, set group id, sticky: ignored before version 3.6.0.
+const SPECIAL_BITS: u32 = 0o7000;
+
+/// The parts of a config so far.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly<'t> {
+    /// Offset of the value that the whole config is made from.
+    pub(crate) at: u32,
+    pub(crate) users: Vec<User<'t>>,
+    groups: Vec<Node<'t>>,
+    files: Vec<File<'t>>,
+    directories: Vec<(String, Node<'t>)>,
+    links: Vec<(String, Node<'t>)>,
+    units: Vec<(String, Node<'t>)>,
+    pub(crate) disks: Vec<Node<'t>>,
+    pub(crate) filesystems: Vec<Node<'t>>,
+}
+
+/// An account.
+#[derive(Debug)]
+pub(crate) struct User<'t> {
+    pub(crate) name: String,
+    /// All members but the keys.
+    node: Node<'t>,
+    keys: Vec<(u32, String)>,
+}
+
+/// A file.
+#[derive(Debug)]
+pub(crate) struct File<'t> {
+    pub(crate) at: u32,
+    pub(crate) path: String,
+    /// What it holds, if what is there is to be replaced.
+    pub(crate) body: Option<Body>,
+    /// What is put behind it.
+    pub(crate) append: Vec<Body>,
+    pub(crate) mode: Option<(u32, u32)>,
+    pub(crate) user: Option<Node<'t>>,
+    pub(crate) group: Option<Node<'t>>,
+}
+
+/// Bytes of a file, with the offset of what they are made from.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) at: u32,
+    pub(crate) source: Source,
+}
+
+/// Where bytes come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Bytes(Vec<u8>),
+    Url {
+        url: String,
+        headers: Vec<(String, String)>,
+    },
+}
+
+impl<'t> User<'t> {
+    /// Gives the account `member` unless it has it.
+    pub(crate) fn set(&mut self, member: &'static str, value: Node<'t>) {
+        if self.node.get(member).is_none() {
+            self.node.set(member, value);
+        }
+    }
+
+    /// Gives the account `member` in the place of what it has.
+    pub(crate) fn replace(&mut self, member: &'static str, value: Node<'t>) {
+        self.node.remove(member);
+        self.node.set(member, value);
+    }
+
+    /// The text of `member`.
+    pub(crate) fn text(&self, member: &str) -> Option<&str> {
+        let scalar = self.node.get(member)?.as_scalar()?;
+        Some(&scalar.text)
+    }
+
+    /// A key to log in with; blanks around it and keys that are there already do not matter.
+    pub(crate) fn key(&mut self, at: u32, key: &str) {
+        let key = key.trim();
+        if !key.is_empty() && !self.keys.iter().any(|(_, have)| have == key) {
+            self.keys.push((at, key.to_owned()));
+        }
+    }
+
+    /// True if nothing is asked of the account.
+    fn is_bare(&self) -> bool {
+        self.node.entries().len() <= 1 && self.keys.is_empty()
+    }
+
+    fn into_node(mut self) -> Node<'t> {
+        if let Some((at, _)) = self.keys.first() {
+            let at = *at;
+            let keys = self.keys.into_iter();
+            let keys = keys.map(|(at, key)| Node::text(at, key)).collect();
+            self.node.set("sshAuthorizedKeys", Node::list(at, keys));
+        }
+        self.node
+    }
+}
+
+impl<'t> File<'t> {
+    /// A file that holds `bytes`, in the place of whatever is there.
+    pub(crate) fn new(
+        at: u32,
+        path: impl Into<String>,
+        mode: u32,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        File {
+            at,
+            path: path.into(),
+            body: Some(Body::bytes(at, bytes)),
+            append: Vec::new(),
+            mode: Some((at, mode)),
+            user: None,
+            group: None,
+        }
+    }
+
+    /// `bytes` behind what is there.
+    pub(crate) fn appended(
+        at: u32,
+        path: impl Into<String>,
+        mode: u32,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        File {
+            body: None,
+            append: vec![Body::bytes(at, bytes)],
+            ..File::new(at, path, mode, Vec::new())
+        }
+    }
+
+    fn into_node(self) -> Node<'t> {
+        let mut node = Node::mapping(self.at).with("path", Node::text(self.at, self.path));
+        if let Some(body) = self.body {
+            node.set("overwrite", Node::flag(body.at, true));
+            node.set("contents", body.into_node());
+        }
+        if let Some(first) = self.append.first() {
+            let at = first.at;
+            let append = self.append.into_iter().map(Body::into_node).collect();
+            node.set("append", Node::list(at, append));
+        }
+        if let Some((at, mode)) = self.mode {
+            node.set("mode", Node::int(at, i64::from(mode)));
+        }
+        if let Some(user) = self.user {
+            node.set("user", user);
+        }
+        if let Some(group) = self.group {
+            node.set("group", group);
+        }
+        node
+    }
+}
+
+impl Body {
+    /// These bytes.
+    pub(crate) fn bytes(at: u32, bytes: impl Into<Vec<u8>>) -> Self {
+        let source = Source::Bytes(bytes.into());
+        Body { at, source }
+    }
+
+    /// What is at a URL.
+    pub(crate) fn url(at: u32, url: impl Into<String>) -> Self {
+        let source = Source::Url {
+            url: url.into(),
+            headers: Vec::new(),
+        };
+        Body { at, source }
+    }
+
+    fn into_node<'t>(self) -> Node<'t> {
+        let at = self.at;
+        match self.source {
+            Source::Bytes(bytes) => {
+                let url = match bytes.is_empty() {
+                    true => "data:,".to_owned(),
+                    false => data_url::of(&bytes),
+                };
+                Node::mapping(at).with("source", Node::text(at, url))
+            }
+            Source::Url { url, headers } => {
+                let headers = headers.into_iter().map(|(name, value)| {
+                    Node::mapping(at)
+                        .with("name", Node::text(at, name))
+                        .with("value", Node::text(at, value))
+                });
+                let headers = Node::list(at, headers.collect());
+                Node::mapping(at)
+                    .with("httpHeaders", headers)
+                    .with("source", Node::text(at, url))
+            }
+        }
+    }
+}
+
+impl<'t> Assembly<'t> {
+    /// Nothing yet, for the value at offset `at`.
+    pub(crate) fn new(at: u32) -> Self {
+        Assembly {
+            at,
+            ..Assembly::default()
+        }
+    }
+
+    /// The account called `name`, made if it is not there.
+    pub(crate) fn user(&mut self, at: u32, name: &str) -> &mut User<'t> {
+        let index = self.users.iter().position(|user| user.name == name);
+        let index = index.unwrap_or_else(|| {
+            self.users.push(User {
+                name: name.to_owned(),
+                node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
+                keys: Vec::new(),
+            });
+            self.users.len() - 1
+        });
+        &mut self.users[index]
+    }
+
+    /// True if the group `name` is asked for.
+    pub(crate) fn has_group(&self, name: &str) -> bool {
+        self.groups.iter().any(|group| named(group) == Some(name))
+    }
+
+    /// The group `name`, once.
+    pub(crate) fn group(&mut self, at: u32, name: &str) {
+        if !self.has_group(name) {
+            let node = Node::mapping(at).with("name", Node::text(at, name.to_owned()));
+            self.groups.push(node);
+        }
+    }
+
+    /// A file. One that only appends is added to an earlier file of its path; any other takes its place.
+    /// True if there was an earlier one that is gone now.
+    pub(crate) fn file(&mut self, mut file: File<'t>) -> bool {
+        self.links.retain(|(path, _)| *path != file.path);
+        let index = self
+            .files
+            .iter()
+            .position(|earlier| earlier.path == file.path);
+        let Some(index) = index else {
+            self.files.push(file);
+            return false;
+        };
+        let earlier = &mut self.files[index];
+        if file.body.is_none() {
+            earlier.append.append(&mut file.append);
+            earlier.mode = file.mode.or(earlier.mode);
+            earlier.user = file.user.or(earlier.user.take());
+            earlier.group = file.group.or(earlier.group.take());
+            return false;
+        }
+        *earlier = file;
+        true
+    }
+
+    /// The file at `path`.
+    pub(crate) fn file_at(&self, path: &str) -> Option<&File<'t>> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    /// A directory, once.
+    pub(crate) fn directory(&mut self, at: u32, path: &str, mode: u32, owner: Option<&str>) {
+        if self.directories.iter().any(|(have, _)| have == path) {
+            return;
+        }
+        let mut node = Node::mapping(at)
+            .with("path", Node::text(at, path.to_owned()))
+            .with("mode", Node::int(at, i64::from(mode)));
+        if let Some(owner) = owner {
+            let name = |at| Node::mapping(at).with("name", Node::text(at, owner.to_owned()));
+            node.set("user", name(at));
+        }
+        self.directories.push((path.to_owned(), node));
+    }
+
+    /// A symbolic link in the place of whatever is there.
+    pub(crate) fn link(&mut self, at: u32, path: &str, target: impl Into<Cow<'t, str>>) {
+        self.files.retain(|file| file.path != path);
+        self.links.retain(|(have, _)| have != path);
+        let node = Node::mapping(at)
+            .with("path", Node::text(at, path.to_owned()))
+            .with("overwrite", Node::flag(at, true))
+            .with("target", Node::text(at, target));
+        self.links.push((path.to_owned(), node));
+    }
+
+    /// A unit that is written and enabled.
+    pub(crate) fn unit(&mut self, at: u32, name: &str, contents: impl Into<Cow<'t, str>>) {
+        let node = Node::mapping(at)
+            .with("name", Node::text(at, name.to_owned()))
+            .with("enabled", Node::flag(at, true))
+            .with("contents", Node::text(at, contents));
+        self.units.retain(|(have, _)| have != name);
+        self.units.push((name.to_owned(), node));
+    }
+
+    /// The whole config, in the oldest version from 3.5.0 that has everything that is asked for.
+    pub(crate) fn finish(self) -> (Node<'t>, Version) {
+        let at = self.at;
+        let is_special = |file: &File<'_>| file.mode.is_some_and(|(_, m)| m & SPECIAL_BITS != 0);
+        let version = match self.files.iter().any(is_special) {
+            true => Version::V3_6,
+            false => Version::V3_5,
+        };
+        let ignition = Node::mapping(at).with("version", Node::text(at, version.as_str()));
+        let users = self.users.into_iter().filter(|user| !user.is_bare());
+        let users = users.map(User::into_node).collect();
+        let passwd = Node::mapping(at)
+            .with("groups", Node::list(at, self.groups))
+            .with("users", Node::list(at, users));
+        let files = self.files.into_iter().map(File::into_node).collect();
+        let nodes = |parts: Vec<(String, Node<'t>)>| {
+            Node::list(at, parts.into_iter().map(|(_, node)| node).collect())
+        };
+        let storage = Node::mapping(at)
+            .with("directories", nodes(self.directories))
+            .with("disks", Node::list(at, self.disks))
+            .with("files", Node::list(at, files))
+            .with("filesystems", Node::list(at, self.filesystems))
+            .with("links", nodes(self.links));
+        let systemd = Node::mapping(at).with("units", nodes(self.units));
+        let config = Node::mapping(at)
+            .with("ignition", ignition)
+            .with("passwd", passwd)
+            .with("storage", storage)
+            .with("systemd", systemd);
+        (config, version)
+    }
+}
+
+fn named<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    Some(&node.get("name")?.as_scalar()?.text)
+}
+
+/// An absolute path without `.`, `..`, doubled slashes; a relative one counts from `/`.
+pub(crate) fn clean_path(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// An owner of a file: an id if it is a number, else a name.
+pub(crate) fn owner<'t>(at: u32, owner: &str) -> Node<'t> {
+    let is_number = !owner.is_empty() && owner.bytes().all(|b| b.is_ascii_digit());
+    match owner.parse::<i64>() {
+        Ok(id) if is_number => Node::mapping(at).with("id", Node::int(at, id)),
+        _ => Node::mapping(at).with("name", Node::text(at, owner.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_absolute_and_plain() {
+        let cases = [
+            ("a/../b", "/b"),
+            ("/a//b/./c/", "/a/b/c"),
+            ("../../x", "/x"),
+            ("", "/"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(clean_path(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_later_file_wins_and_fragments_add_up() {
+        let mut assembly = Assembly::new(0);
+        assert!(!assembly.file(File::new(0, "/a", 0o644, "1")));
+        assert!(assembly.file(File::new(1, "/a", 0o600, "2")));
+        assert!(!assembly.file(File::appended(2, "/a", 0o600, "3")));
+        let file = assembly.file_at("/a").unwrap();
+        assert_eq!((file.at, file.append.len()), (1, 1));
+    }
+
+    #[test]
+    fn special_bits_need_a_later_version() {
+        for (mode, want) in [(0o755, Version::V3_5), (0o4755, Version::V3_6)] {
+            let mut assembly = Assembly::new(0);
+            assembly.file(File::new(0, "/a", mode, ""));
+            assert_eq!(assembly.finish().1, want, "{mode:o}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Base64 and gzip around the contents of files.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use flate2::read::MultiGzDecoder;
+use std::io::Read;
+
+/// Unpacked contents may be this large: what a config may hold as a whole.
+const MAX_UNPACKED_BYTES: usize = 256 << 20;
+
+/// Padding that is there must be right, unused bits of the last character need not be zero.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+/// What is around the bytes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Packing {
+    pub(crate) is_base64: bool,
+    pub(crate) is_gzip: bool,
+}
+
+/// Why bytes cannot be unpacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("is not base64 with padding")]
+    Base64,
+    #[error("is not a whole gzip stream")]
+    Gzip,
+    #[error("is larger than {} MiB when it is unpacked", MAX_UNPACKED_BYTES >> 20)]
+    TooLarge,
+}
+
+/// The packing that `encoding` names; none for a name that is unknown.
+pub(crate) fn packing(encoding: &str) -> Option<Packing> {
+    let (is_base64, is_gzip) = match encoding {
+        "" => (false, false),
+        "b64" | "base64" => (true, false),
+        "gz" | "gzip" => (false, true),
+        "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64" => (true, true),
+        _ => return None,
+    };
+    Some(Packing { is_base64, is_gzip })
+}
+
+/// What is in `bytes`. Base64 is outside of gzip.
+pub(crate) fn unpack(bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, Broken> {
+    let bytes = match packing.is_base64 {
+        true => base64(&bytes)?,
+        false => bytes,
+    };
+    match packing.is_gzip {
+        true => gunzip(&bytes),
+        false => Ok(bytes),
+    }
+}
+
+/// What is in base64, in which white space does not matter.
+pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, Broken> {
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    BASE64.decode(text).map_err(|_| Broken::Base64)
+}
+
+/// What is in gzip.
+pub(crate) fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+    let mut out = Vec::new();
+    let limit = MAX_UNPACKED_BYTES as u64 + 1;
+    let read = MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out);
+    if read.is_err() {
+        return Err(Broken::Gzip);
+    }
+    match out.len() > MAX_UNPACKED_BYTES {
+        true => Err(Broken::TooLarge),
+        false => Ok(out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpacks() {
+        let packed = b"H4sIAAAAAAACA0vKyU\n9VyC9KzwEAtJqjvQsAAAA=".to_vec();
+        let text = b"aGVs\nbG8=".to_vec();
+        let plain = packing("b64").unwrap();
+        assert_eq!(unpack(text, plain).unwrap(), b"hello");
+        assert_eq!(
+            unpack(b"a".to_vec(), packing("base64").unwrap()),
+            Err(Broken::Base64)
+        );
+        let both = packing("gzip+b64").unwrap();
+        assert!(matches!(
+            unpack(packed, both),
+            Err(Broken::Gzip | Broken::Base64)
+        ));
+        assert_eq!(packing("nope"), None);
+    }
+}

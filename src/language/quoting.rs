@@ -1,0 +1,86 @@
+//! Texts in the quotes of a shell, of a unit, of an environment file.
+
+use std::fmt::Write as _;
+
+/// `text` as one word of a POSIX shell.
+pub(crate) fn shell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `text` as one argument of a command line in a unit: specifiers and variables in it stay what they are.
+pub(crate) fn unit_argument(text: &str) -> String {
+    let needs_quotes = text.is_empty()
+        || text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\' | ';'));
+    let mut out = String::with_capacity(text.len() + 2);
+    for c in text.chars() {
+        match c {
+            '%' => out.push_str("%%"),
+            '$' => out.push_str("$$"),
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_ascii_control() => _ = write!(out, "\\x{:02x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    match needs_quotes {
+        true => format!("\"{out}\""),
+        false => out,
+    }
+}
+
+/// `KEY="value"` as systemd reads it from an environment file.
+pub(crate) fn environment(key: &str, value: &str) -> String {
+    let mut out = format!("{key}=\"");
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '`' | '$') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
+/// `text` as a string of YAML and JSON.
+pub(crate) fn double_quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => _ = write!(out, "\\u{:04x}", u32::from(c)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes() {
+        assert_eq!(shell("a'b c"), r"'a'\''b c'");
+        let arguments = [
+            ("server", "server"),
+            ("--node-label=a=b", "--node-label=a=b"),
+            ("a b", "\"a b\""),
+            ("100%$X", "100%%$$X"),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("", "\"\""),
+            ("a\nb", "\"a\\nb\""),
+        ];
+        for (text, want) in arguments {
+            assert_eq!(unit_argument(text), want, "{text:?}");
+        }
+        assert_eq!(environment("Q", "a b\"c$"), r#"Q="a b\"c\$""#);
+        assert_eq!(double_quoted("a\"\u{1}"), "\"a\\\"\\u0001\"");
+    }
+}

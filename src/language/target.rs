@@ -1,0 +1,220 @@
+//! What is known of the system that a result is for.
+
+/// The system that the result is for, as far as it is known. The default is that of a desk: nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Target<'s> {
+    /// Whose conventions hold.
+    pub distribution: Distribution,
+    /// The account that keys and passwords without a name are for, where it is not that of the distribution.
+    pub default_user: Option<&'s str>,
+    /// Accounts that the system has, if they could be looked at.
+    pub accounts: Option<&'s [String]>,
+    /// What manages wireless networks.
+    pub wireless: Option<NetworkManager>,
+    /// What sets the clock.
+    pub time_client: Option<TimeClient>,
+    /// False if there is no k3s where its unit looks for it.
+    pub has_k3s: Option<bool>,
+    /// Arguments of the kernel; some languages have settings among them.
+    pub kernel_arguments: Option<&'s str>,
+}
+
+/// A family of systems with conventions of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Distribution {
+    /// Not known: the conventions of Debian hold.
+    #[default]
+    Unknown,
+    /// Debian.
+    Debian,
+    /// Ubuntu.
+    Ubuntu,
+    /// Fedora, not CoreOS.
+    Fedora,
+    /// Red Hat Enterprise Linux and what is made from it.
+    RedHat,
+    /// openSUSE and SUSE Linux Enterprise.
+    Suse,
+    /// Arch Linux.
+    Arch,
+    /// Alpine.
+    Alpine,
+    /// Fedora CoreOS and RHEL CoreOS.
+    CoreOs,
+    /// Flatcar and Container Linux.
+    Flatcar,
+}
+
+/// A program that manages networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkManager {
+    /// ConnMan, what k3OS has.
+    Connman,
+    /// NetworkManager.
+    NetworkManager,
+    /// iwd by itself.
+    Iwd,
+    /// None that is known here.
+    Other,
+}
+
+/// A program that sets the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeClient {
+    /// systemd-timesyncd.
+    Timesyncd,
+    /// chrony.
+    Chrony,
+}
+
+/// The account that a distribution has for who comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DefaultUser {
+    pub(crate) name: &'static str,
+    pub(crate) gecos: &'static str,
+    pub(crate) groups: &'static [&'static str],
+    pub(crate) shell: &'static str,
+    /// The image has it already, so nothing but what is asked for is changed.
+    pub(crate) exists: bool,
+}
+
+/// Accounts that every system has, by the list of Debian.
+const BASE_ACCOUNTS: [&str; 18] = [
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "www-data",
+    "backup",
+    "list",
+    "irc",
+    "nobody",
+    "systemd-network",
+];
+
+const DEBIAN_GROUPS: &[&str] = &[
+    "adm", "dialout", "cdrom", "floppy", "sudo", "audio", "dip", "video", "plugdev", "netdev",
+];
+
+impl Distribution {
+    /// The family by `ID`, `VARIANT_ID` and `ID_LIKE` of an os-release file.
+    pub fn of(id: &str, variant_id: &str, id_like: &str) -> Self {
+        if variant_id == "coreos" || matches!(id, "rhcos" | "scos") {
+            return Distribution::CoreOs;
+        }
+        let like = id_like.split_whitespace();
+        let families = std::iter::once(id).chain(like).map(|name| match name {
+            "debian" | "raspbian" => Distribution::Debian,
+            "ubuntu" => Distribution::Ubuntu,
+            "fedora" if id == "fedora" => Distribution::Fedora,
+            "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "amzn" | "fedora" => {
+                Distribution::RedHat
+            }
+            "suse" | "opensuse" | "sles" | "sled" => Distribution::Suse,
+            name if name.starts_with("opensuse") => Distribution::Suse,
+            "arch" => Distribution::Arch,
+            "alpine" => Distribution::Alpine,
+            "flatcar" | "coreos" => Distribution::Flatcar,
+            _ => Distribution::Unknown,
+        });
+        let mut known = families.filter(|family| *family != Distribution::Unknown);
+        known.next().unwrap_or_default()
+    }
+
+    /// True where the name of a machine is its whole one.
+    pub(crate) fn has_long_hostname(self) -> bool {
+        matches!(
+            self,
+            Distribution::Fedora | Distribution::RedHat | Distribution::Suse | Distribution::CoreOs
+        )
+    }
+
+    /// True for Debian, what is made from it, and where nothing is known.
+    pub(crate) fn is_debian(self) -> bool {
+        matches!(
+            self,
+            Distribution::Unknown | Distribution::Debian | Distribution::Ubuntu
+        )
+    }
+
+    /// The account that its images have by default.
+    pub(crate) fn default_user(self) -> DefaultUser {
+        let user = |name, gecos, groups| DefaultUser {
+            name,
+            gecos,
+            groups,
+            shell: "/bin/bash",
+            exists: false,
+        };
+        match self {
+            Distribution::Unknown | Distribution::Debian => user("debian", "Debian", DEBIAN_GROUPS),
+            Distribution::Ubuntu => {
+                user("ubuntu", "Ubuntu", &["adm", "cdrom", "dip", "lxd", "sudo"])
+            }
+            Distribution::Fedora => user(
+                "fedora",
+                "fedora Cloud User",
+                &["wheel", "adm", "systemd-journal"],
+            ),
+            Distribution::RedHat => user(
+                "cloud-user",
+                "Cloud User",
+                &["wheel", "adm", "systemd-journal"],
+            ),
+            Distribution::Suse => user("opensuse", "openSUSE Cloud User", &["cdrom", "users"]),
+            Distribution::Arch => user("arch", "arch Cloud User", &["wheel", "users"]),
+            Distribution::Alpine => DefaultUser {
+                shell: "/bin/ash",
+                ..user("alpine", "alpine Cloud User", &["adm", "wheel"])
+            },
+            Distribution::CoreOs | Distribution::Flatcar => DefaultUser {
+                exists: true,
+                ..user("core", "", &[])
+            },
+        }
+    }
+}
+
+impl Target<'_> {
+    /// True if the system has the account `name`, as far as is known.
+    pub(crate) fn has_account(&self, name: &str) -> bool {
+        match self.accounts {
+            Some(accounts) => accounts.iter().any(|account| account == name),
+            None => {
+                let default = self.distribution.default_user();
+                BASE_ACCOUNTS.contains(&name) || (default.exists && default.name == name)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families() {
+        let cases = [
+            (("debian", "", ""), Distribution::Debian),
+            (("ubuntu", "", "debian"), Distribution::Ubuntu),
+            (("linuxmint", "", "ubuntu debian"), Distribution::Ubuntu),
+            (("fedora", "coreos", ""), Distribution::CoreOs),
+            (("fedora", "cloud", ""), Distribution::Fedora),
+            (("rocky", "", "rhel centos fedora"), Distribution::RedHat),
+            (("opensuse-leap", "", "suse opensuse"), Distribution::Suse),
+            (("flatcar", "", "coreos"), Distribution::Flatcar),
+            (("void", "", ""), Distribution::Unknown),
+        ];
+        for ((id, variant, like), want) in cases {
+            assert_eq!(Distribution::of(id, variant, like), want, "{id}");
+        }
+    }
+}
