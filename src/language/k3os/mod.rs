@@ -1,18 +1,150 @@
 //! The `config.yaml` of k3OS.
+//!
+//! k3OS applied its config at every boot; here it is applied once, as files, accounts and units that stay. What it did
+//! in its initial ramdisk is done at the head of what it did before services start.
 
+mod accounts;
+mod command_line;
+mod commands;
+mod k3s;
+mod names;
+mod network;
+mod system;
+mod values;
+mod write_files;
+
+use super::assembly::{Assembly, File};
+use super::findings::Remarks;
+use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use crate::config::LineStarts;
+use super::{paths, yaml};
+use crate::config::{Finding, LineStarts, Severity, WrittenPaths};
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
-    _text: &'t [u8],
-    _lines: &LineStarts,
-    _surroundings: &Surroundings<'_>,
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
+    if text.starts_with(b"#!") || text.contains(&0) {
+        return script(text);
+    }
+    let Ok(text) = std::str::from_utf8(text) else {
+        return refused(lines, 0, "the text is not UTF-8", None);
+    };
+    let document = match yaml::read(text, lines) {
+        Ok(document) => document,
+        Err(error) => return refused(lines, error.offset, &error.message, error.help),
+    };
+    let mut remarks = Remarks::default();
+    for repeated in &document.repeated {
+        let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+        remarks.warn(repeated.again, message);
+    }
+    if let Some(at) = document.second_document {
+        remarks.warn(at, "only the first YAML document is read");
+    }
+    let paths = paths::of(&document.root);
+    let assembly = convert(document.root, surroundings, &mut remarks);
+    outcome(assembly, remarks, lines, paths)
+}
+
+fn convert<'t>(
+    root: Node<'t>,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Assembly<'t> {
+    let at = root.at;
+    let mut assembly = Assembly::new(at);
+    let root = match root.value {
+        Content::Mapping(_) => names::canonical(root, names::ROOT, remarks),
+        _ if root.is_null() => Node::mapping(at),
+        _ => {
+            remarks.error(at, format!("a config is a mapping, not {}", root.kind()));
+            return assembly;
+        }
+    };
+    let config = match surroundings.target.kernel_arguments {
+        Some(arguments) => {
+            let base = command_line::read(arguments, at, remarks);
+            names::merge(base, root, names::ROOT)
+        }
+        None => root,
+    };
+    let k3os = object(&config, "k3os", remarks);
+    write_files::convert(&config, &mut assembly, remarks);
+    system::hostname(&config, &mut assembly, remarks);
+    accounts::convert(&config, &k3os, surroundings, &mut assembly, remarks);
+    system::convert(&k3os, surroundings, &mut assembly, remarks);
+    network::convert(&k3os, surroundings, &mut assembly, remarks);
+    commands::convert(&config, &mut assembly, remarks);
+    k3s::convert(&k3os, surroundings, &mut assembly, remarks);
+    assembly
+}
+
+/// The mapping at `key`, an empty one if there is none.
+fn object<'t>(node: &Node<'t>, key: &str, remarks: &mut Remarks) -> Node<'t> {
+    match node.get(key) {
+        Some(value) if matches!(value.value, Content::Mapping(_)) => value.clone(),
+        Some(value) if !value.is_null() => {
+            let message = format!("{key} must be a mapping, not {}", value.kind());
+            remarks.error(value.at, message);
+            Node::mapping(node.at)
+        }
+        _ => Node::mapping(node.at),
+    }
+}
+
+/// Where a script is that is the whole user data. `/run` is empty after a restart, so the copy in `/etc` is what runs.
+const SCRIPT: &str = "/etc/k3os/userdata";
+const SCRIPT_OF_K3OS: &str = "/run/k3os/userdata";
+
+/// User data that is a script, or binary.
+fn script<'t>(text: &[u8]) -> Outcome<'t> {
+    let mut assembly = Assembly::new(0);
+    for path in [SCRIPT_OF_K3OS, SCRIPT] {
+        assembly.file(File::new(0, path, 0o700, text));
+    }
+    commands::source_script(SCRIPT, &mut assembly);
     Outcome {
         findings: Vec::new(),
-        paths: crate::config::WrittenPaths::default(),
+        paths: WrittenPaths::default(),
+        config: Some(assembly.finish()),
+        wrapper: None,
+    }
+}
+
+fn outcome<'t>(
+    assembly: Assembly<'t>,
+    remarks: Remarks,
+    lines: &LineStarts,
+    paths: WrittenPaths,
+) -> Outcome<'t> {
+    let config = (!remarks.is_fatal()).then(|| assembly.finish());
+    Outcome {
+        findings: remarks.placed(lines, &paths),
+        paths,
+        config,
+        wrapper: None,
+    }
+}
+
+fn refused<'t>(
+    lines: &LineStarts,
+    offset: u32,
+    message: &str,
+    help: Option<String>,
+) -> Outcome<'t> {
+    Outcome {
+        findings: vec![Finding {
+            severity: Severity::Error,
+            path: None,
+            position: Some(lines.position(offset)),
+            message: message.to_owned(),
+            help,
+        }],
+        paths: WrittenPaths::default(),
         config: None,
         wrapper: None,
     }

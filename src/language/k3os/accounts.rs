@@ -1,0 +1,114 @@
+//! The account of k3OS: its keys and its password.
+
+use super::values::{self, Text};
+use crate::language::assembly::{Assembly, Body, File};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+use crate::language::password;
+use crate::language::surroundings::Surroundings;
+
+/// The account that k3OS has.
+const USER: &str = "rancher";
+
+/// Adds the account if anything is asked of it.
+pub(super) fn convert<'t>(
+    config: &Node<'t>,
+    k3os: &Node<'t>,
+    surroundings: &Surroundings<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let keys = values::texts(config, "ssh_authorized_keys", remarks).unwrap_or_default();
+    let secret = values::text(k3os, "password", remarks);
+    let secret = secret.filter(|secret| !secret.text.is_empty());
+    let Some(at) = keys.first().or(secret.as_ref()).map(|text| text.at) else {
+        return;
+    };
+    let name = surroundings.target.default_user.unwrap_or(USER);
+    let is_new = !surroundings.target.has_account(name);
+    let user = assembly.user(at, name);
+    if is_new {
+        user.set("shell", Node::text(at, "/bin/bash"));
+    }
+    let mut remote = Vec::new();
+    for key in &keys {
+        match url_of(key) {
+            Some(url) => remote.push(Body::url(key.at, url)),
+            None => user.key(key.at, &key.text),
+        }
+    }
+    if let Some(secret) = secret {
+        let hash = match secret.text.starts_with('$') {
+            true => secret.text,
+            false => {
+                remarks.warn_with_help(
+                    secret.at,
+                    "the password is in clear text; its hash is what is stored",
+                    "write the hash that `mkpasswd -m sha-512` makes",
+                );
+                password::hash(&secret.text)
+            }
+        };
+        user.replace("passwordHash", Node::text(secret.at, hash));
+    }
+    fetched_keys(at, name, remote, assembly);
+    if is_new && name == USER {
+        let rule = format!("{USER} ALL = (ALL) NOPASSWD: ALL\n");
+        assembly.file(File::new(at, "/etc/sudoers.d/rancher", 0o440, rule));
+    }
+}
+
+/// Keys that are fetched: appended to the file of the account, so that failing to get them fails the run.
+fn fetched_keys<'t>(at: u32, name: &str, remote: Vec<Body>, assembly: &mut Assembly<'t>) {
+    if remote.is_empty() {
+        return;
+    }
+    let folder = match name {
+        "root" => "/root/.ssh".to_owned(),
+        name => format!("/home/{name}/.ssh"),
+    };
+    assembly.directory(at, &folder, 0o700, Some(name));
+    assembly.file(File {
+        append: remote,
+        user: Some(Node::mapping(at).with("name", Node::text(at, name.to_owned()))),
+        ..File::appended(at, format!("{folder}/authorized_keys"), 0o600, Vec::new())
+    });
+}
+
+/// The URL that a key stands for: one that begins with a scheme, before any blank.
+fn url_of(key: &Text) -> Option<String> {
+    let (scheme, rest) = key.text.split_once(':')?;
+    let mut characters = scheme.chars();
+    let is_scheme = characters.next()?.is_ascii_alphabetic()
+        && characters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    if !is_scheme {
+        return None;
+    }
+    Some(match scheme {
+        "github" => format!("https://github.com/{}.keys", rest.trim()),
+        "gitlab" => format!("https://gitlab.com/{}.keys", rest.trim()),
+        _ => key.text.trim().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_urls() {
+        let cases = [
+            ("github:someone", Some("https://github.com/someone.keys")),
+            ("gitlab:x", Some("https://gitlab.com/x.keys")),
+            ("https://k/x", Some("https://k/x")),
+            ("ssh-ed25519 AAAA me@x:y", None),
+            ("1a:b", None),
+            ("key", None),
+            (":x", None),
+        ];
+        for (key, want) in cases {
+            let text = key.to_owned();
+            assert_eq!(url_of(&Text { at: 0, text }).as_deref(), want, "{key}");
+        }
+    }
+}

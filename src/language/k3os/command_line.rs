@@ -1,0 +1,196 @@
+//! Settings of k3OS among the arguments of the kernel.
+
+use super::names::{self, Key, Kind};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+
+/// Settings that choose how k3OS boots, which is no business of a config.
+const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
+
+/// The settings among `arguments`, in the shape of a config with canonical names. They have no place in the text:
+/// everything is at `at`, and what is said of them names the argument's key.
+pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<'t> {
+    let mut root = Node::mapping(at);
+    for argument in words(arguments) {
+        let (key, value) = match argument.split_once('=') {
+            Some((key, value)) => (key, unquoted(value)),
+            None => (argument.as_str(), "true"),
+        };
+        if BOOT_MODES.contains(&key) || key == "rescue" {
+            let message =
+                format!("kernel argument {key} chooses how k3OS boots; it does nothing here");
+            remarks.warn(at, message);
+            continue;
+        }
+        if !is_ours(key) {
+            continue;
+        }
+        if !insert(&mut root, &path(key), value, names::ROOT) {
+            let message = format!("kernel argument {key} is no setting of k3OS; it is ignored");
+            remarks.warn(at, message);
+        }
+    }
+    root
+}
+
+/// True for settings, of which only those below `k3os` and known keys at the top are taken: anything else may be
+/// meant for anybody.
+fn is_ours(key: &str) -> bool {
+    let first = key.split(['.', '[']).next().unwrap_or_default();
+    names::find(names::ROOT, first).is_some()
+}
+
+/// Arguments are separated by blanks outside of double quotes.
+fn words(arguments: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut is_quoted) = (String::new(), false);
+    for c in arguments.chars() {
+        match c {
+            '"' => {
+                is_quoted = !is_quoted;
+                word.push(c);
+            }
+            c if c.is_whitespace() && !is_quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    let words = words.iter().map(|word| unquoted(word).to_owned());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+    inner.unwrap_or(text)
+}
+
+/// `a.b[c.d]` as `a`, `b`, `c.d`.
+fn path(key: &str) -> Vec<&str> {
+    let (plain, bracketed) = match key.strip_suffix(']').and_then(|key| key.split_once('[')) {
+        Some((plain, inner)) => (plain, Some(inner)),
+        None => (key, None),
+    };
+    plain.split('.').chain(bracketed).collect()
+}
+
+/// Puts `value` at `path`. False if there is no such setting, or it is one that cannot be given like this.
+fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [Key]) -> bool {
+    let at = into.at;
+    let [first, rest @ ..] = path else {
+        return false;
+    };
+    let Some(key) = names::find(of, first) else {
+        return false;
+    };
+    let text = |value: &str| Node::text(at, value.to_owned());
+    match (&key.kind, rest) {
+        (Kind::Object(of), [_, ..]) => {
+            let mut inner = into.remove(key.name).unwrap_or(Node::mapping(at));
+            let is_known = insert(&mut inner, rest, value, of);
+            into.set(key.name, inner);
+            is_known
+        }
+        (Kind::Map, [_, ..]) => {
+            let mut inner = into.remove(key.name).unwrap_or(Node::mapping(at));
+            inner.set(rest.join("."), text(value));
+            into.set(key.name, inner);
+            true
+        }
+        (Kind::Text | Kind::Flag, []) => {
+            _ = into.remove(key.name);
+            into.set(key.name, text(value));
+            true
+        }
+        (Kind::Texts, []) => {
+            let mut list = into.remove(key.name).unwrap_or(Node::list(at, Vec::new()));
+            if let Content::List(elements) = &mut list.value {
+                elements.push(text(value));
+            }
+            into.set(key.name, list);
+            true
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts at a path, joined by blanks.
+    fn shown(node: &Node<'_>, path: &[&str]) -> Option<String> {
+        let node = path.iter().try_fold(node, |node, key| node.get(key))?;
+        let elements = match &node.value {
+            Content::List(elements) => elements.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let texts = elements
+            .iter()
+            .filter_map(|e| Some(e.as_scalar()?.text.to_string()));
+        Some(texts.collect::<Vec<_>>().join("|"))
+    }
+
+    #[test]
+    fn settings() {
+        let cases: [(&str, &[&str], Option<&str>); 12] = [
+            (
+                "k3os.dns_nameserver=1.1.1.1 k3os.dns_nameserver=8.8.8.8",
+                &["k3os", "dns_nameservers"],
+                Some("1.1.1.1|8.8.8.8"),
+            ),
+            ("hostname=x quiet", &["hostname"], Some("x")),
+            ("hostname=x hostname=y", &["hostname"], Some("y")),
+            (
+                "k3os.sysctl[kernel.printk]=\"4 4 1 7\"",
+                &["k3os", "sysctls", "kernel.printk"],
+                Some("4 4 1 7"),
+            ),
+            (
+                "k3os.sysctls.kernel.printk=4",
+                &["k3os", "sysctls", "kernel.printk"],
+                Some("4"),
+            ),
+            ("k3os.labels.a=b", &["k3os", "labels", "a"], Some("b")),
+            (
+                "run_cmd=\"echo hi there\"",
+                &["run_cmd"],
+                Some("echo hi there"),
+            ),
+            (
+                "\"k3os.server_url=https://s:6443\"",
+                &["k3os", "server_url"],
+                Some("https://s:6443"),
+            ),
+            (
+                "k3os.install.silent",
+                &["k3os", "install", "silent"],
+                Some("true"),
+            ),
+            (
+                "k3os.dns_nameservers=a,b",
+                &["k3os", "dns_nameservers"],
+                Some("a,b"),
+            ),
+            ("root=/dev/x console=ttyS0", &["root"], None),
+            ("k3os.wifi.name=x", &["k3os", "wifi"], None),
+        ];
+        for (arguments, path, want) in cases {
+            let node = read(arguments, 0, &mut Remarks::default());
+            assert_eq!(shown(&node, path).as_deref(), want, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn settings_of_the_wrong_kind_are_ignored() {
+        for arguments in [
+            "k3os=1",
+            "k3os.nope=1",
+            "write_files.path=/a",
+            "k3os.labels=x",
+        ] {
+            let mut remarks = Remarks::default();
+            read(arguments, 0, &mut remarks);
+            assert!(!remarks.is_fatal(), "{arguments}");
+        }
+    }
+}

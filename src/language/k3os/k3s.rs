@@ -1,0 +1,160 @@
+//! k3s: its unit, its arguments, and where its server is.
+
+use super::values::{self, Text};
+use crate::language::assembly::{Assembly, File};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+use crate::language::quoting::{double_quoted, environment, unit_argument};
+use crate::language::surroundings::Surroundings;
+
+/// Keys that ask for the unit.
+const KEYS_OF_UNIT: [&str; 5] = ["server_url", "token", "labels", "k3s_args", "taints"];
+
+/// Where the unit looks for the program.
+const PROGRAM: &str = "/usr/local/bin/k3s";
+
+/// Adds k3s and the environment of services.
+pub(super) fn convert<'t>(
+    k3os: &Node<'t>,
+    surroundings: &Surroundings<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let variables = variables(k3os, remarks);
+    if let Some((at, lines)) = &variables {
+        assembly.file(File::appended(
+            *at,
+            "/etc/environment",
+            0o644,
+            lines.clone(),
+        ));
+    }
+    let asked = KEYS_OF_UNIT.iter().find_map(|key| k3os.get(key));
+    let Some(asked) = asked else { return };
+    let at = asked.at;
+    let server = values::text(k3os, "server_url", remarks).filter(|url| !url.text.is_empty());
+    let token = values::text(k3os, "token", remarks).filter(|token| !token.text.is_empty());
+    let arguments = arguments(k3os, server.as_ref(), at, remarks);
+    let role = arguments.first().map_or("server", String::as_str);
+    assembly.unit(at, "k3s.service", unit(role, &arguments));
+    settings(server.as_ref(), token.as_ref(), assembly);
+    if let Some((at, lines)) = variables {
+        let path = "/etc/systemd/system/k3s.service.env";
+        assembly.file(File::new(at, path, 0o600, lines));
+    }
+    if surroundings.target.has_k3s == Some(false) {
+        remarks.warn_with_help(
+            at,
+            format!("the system has no {PROGRAM}, and the config does not bring it"),
+            "add a file that is fetched with a digest, or a system extension",
+        );
+    }
+}
+
+/// The environment as lines of a file, with its place.
+fn variables(k3os: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
+    let variables = values::map(k3os, "environment", remarks)?;
+    let mut lines = String::new();
+    for (name, value) in &variables {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_valid = !name.is_empty()
+            && name.chars().all(is_name)
+            && !name.starts_with(|c: char| c.is_ascii_digit());
+        if !is_valid {
+            remarks.error(
+                value.at,
+                "the name of a variable is not letters, digits and `_`",
+            );
+        }
+        lines.push_str(&environment(name, &value.text));
+        lines.push('\n');
+    }
+    let (_, first) = variables.first()?;
+    Some((first.at, lines))
+}
+
+/// Role and arguments of the config, then labels by name, then taints in their order.
+fn arguments(
+    k3os: &Node<'_>,
+    server: Option<&Text>,
+    at: u32,
+    remarks: &mut Remarks,
+) -> Vec<String> {
+    let given = values::texts(k3os, "k3s_args", remarks).unwrap_or_default();
+    let mut arguments: Vec<String> = given.iter().map(|text| text.text.clone()).collect();
+    match arguments.first().map(String::as_str) {
+        None if server.is_some() => arguments.push("agent".into()),
+        None => arguments.push("server".into()),
+        Some("server" | "agent") => {}
+        Some(first) => {
+            let message = "the first argument of k3s must be `server` or `agent`";
+            let at = given.first().map_or(at, |text| text.at);
+            let is_one_line = first.starts_with("server ") || first.starts_with("agent ");
+            let help = match is_one_line {
+                true => "write each argument as an element of the list",
+                false => "put `server` or `agent` in front",
+            };
+            remarks.error_with_help(at, message, help);
+        }
+    }
+    let labels = values::map(k3os, "labels", remarks).unwrap_or_default();
+    let labels = labels.iter();
+    arguments.extend(labels.map(|(name, value)| format!("--node-label={name}={}", value.text)));
+    let taints = values::texts(k3os, "taints", remarks).unwrap_or_default();
+    let taints = taints.iter();
+    arguments.extend(taints.map(|taint| format!("--node-taint={}", taint.text)));
+    arguments
+}
+
+/// Server and token, beside the file that users write themselves.
+fn settings(server: Option<&Text>, token: Option<&Text>, assembly: &mut Assembly<'_>) {
+    let Some(first) = server.or(token) else {
+        return;
+    };
+    let mut text = String::new();
+    for (key, value) in [("server", server), ("token", token)] {
+        if let Some(value) = value {
+            text.push_str(&format!("{key}: {}\n", double_quoted(&value.text)));
+        }
+    }
+    let path = "/etc/rancher/k3s/config.yaml.d/50-k3os.yaml";
+    assembly.file(File::new(first.at, path, 0o600, text));
+}
+
+fn unit(role: &str, arguments: &[String]) -> String {
+    let kind = match role {
+        "agent" => "exec",
+        _ => "notify",
+    };
+    let arguments: Vec<String> = arguments.iter().map(|text| unit_argument(text)).collect();
+    let arguments = arguments.join(" ");
+    format!(
+        "\
+[Unit]
+Description=k3s, a small Kubernetes
+Wants=network-online.target
+After=network-online.target
+ConditionFileIsExecutable={PROGRAM}
+
+[Service]
+Type={kind}
+EnvironmentFile=-/etc/environment
+EnvironmentFile=-/etc/systemd/system/k3s.service.env
+KillMode=process
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+TimeoutStartSec=0
+Restart=always
+RestartSec=5s
+ExecStartPre=-/sbin/modprobe br_netfilter
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart={PROGRAM} {arguments}
+
+[Install]
+WantedBy=multi-user.target
+"
+    )
+}

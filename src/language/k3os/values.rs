@@ -1,0 +1,208 @@
+//! What values of a k3OS config mean: the rules of YAML 1.1 as a program in Go reads it, with its conversions.
+
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node, Scalar, Style};
+use crate::language::packed;
+
+/// A text and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    pub(super) at: u32,
+    pub(super) text: String,
+}
+
+/// The text of `key`: a scalar as it is written, a number as well as a word.
+pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    match value.as_scalar() {
+        Some(scalar) => Some(Text {
+            at: value.at,
+            text: scalar.text.clone().into_owned(),
+        }),
+        None => {
+            remarks.error(
+                value.at,
+                format!("{key} must be a text, not {}", value.kind()),
+            );
+            None
+        }
+    }
+}
+
+/// The bytes of `key`; a value tagged as binary is base64.
+pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
+    let tagged = node.get(key).and_then(Node::as_scalar);
+    let text = text(node, key, remarks)?;
+    if tagged.and_then(|scalar| scalar.tag.as_deref()) != Some("binary") {
+        return Some(text.text.into_bytes());
+    }
+    match packed::base64(text.text.as_bytes()) {
+        Ok(bytes) => Some(bytes),
+        Err(broken) => {
+            remarks.error(text.at, format!("{key} {broken}"));
+            None
+        }
+    }
+}
+
+/// The texts of `key`; a single one counts as a list of one.
+pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<Text>> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    let elements = match &value.value {
+        Content::Scalar(_) => std::slice::from_ref(value),
+        Content::List(elements) => elements,
+        Content::Mapping(_) => {
+            remarks.error(
+                value.at,
+                format!("{key} must be a list of texts, not a mapping"),
+            );
+            return None;
+        }
+    };
+    let mut texts = Vec::new();
+    for element in elements {
+        match element.as_scalar() {
+            Some(_) if element.is_null() => {
+                remarks.warn(element.at, format!("an element of {key} has no value"));
+            }
+            Some(scalar) => texts.push(Text {
+                at: element.at,
+                text: scalar.text.clone().into_owned(),
+            }),
+            None => remarks.error_with_help(
+                element.at,
+                format!("an element of {key} must be a text, not {}", element.kind()),
+                "write it in one line",
+            ),
+        }
+    }
+    Some(texts)
+}
+
+/// The texts of `key` by their names, sorted by them.
+pub(super) fn map(
+    node: &Node<'_>,
+    key: &str,
+    remarks: &mut Remarks,
+) -> Option<Vec<(String, Text)>> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    let Content::Mapping(entries) = &value.value else {
+        remarks.error(
+            value.at,
+            format!("{key} must be a mapping, not {}", value.kind()),
+        );
+        return None;
+    };
+    let mut texts: Vec<(String, Text)> = Vec::new();
+    for entry in entries {
+        let Some(scalar) = entry.value.as_scalar() else {
+            remarks.error(
+                entry.value.at,
+                format!(
+                    "a value of {key} must be a text, not {}",
+                    entry.value.kind()
+                ),
+            );
+            continue;
+        };
+        let text = Text {
+            at: entry.value.at,
+            text: converted(scalar),
+        };
+        let name = entry.key.clone().into_owned();
+        match texts.iter_mut().find(|(have, _)| *have == name) {
+            Some((_, earlier)) => *earlier = text,
+            None => texts.push((name, text)),
+        }
+    }
+    texts.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(texts)
+}
+
+/// A scalar as a text in a map: numbers and flags lose their spelling, null is empty.
+fn converted(scalar: &Scalar<'_>) -> String {
+    if scalar.is_null() {
+        return String::new();
+    }
+    if scalar.style == Style::Quoted || scalar.tag.is_some() {
+        return scalar.text.clone().into_owned();
+    }
+    if let Some(value) = flag_of(&scalar.text) {
+        return value.to_string();
+    }
+    number_of(&scalar.text).unwrap_or_else(|| scalar.text.clone().into_owned())
+}
+
+fn flag_of(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
+            Some(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
+/// A number in its shortest decimal form.
+fn number_of(text: &str) -> Option<String> {
+    let plain = text.replace('_', "");
+    let (sign, digits) = match plain.strip_prefix(['-', '+']) {
+        Some(digits) if plain.starts_with('-') => ("-", digits),
+        Some(digits) => ("", digits),
+        None => ("", plain.as_str()),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return None;
+    }
+    let radix = |digits: &str, radix| u64::from_str_radix(digits, radix).ok();
+    let lower = digits.to_ascii_lowercase();
+    let integer = match lower.get(..2) {
+        Some("0x") => radix(&lower[2..], 16),
+        Some("0b") => radix(&lower[2..], 2),
+        Some("0o") => radix(&lower[2..], 8),
+        _ if lower.len() > 1 && lower.starts_with('0') => radix(&lower[1..], 8),
+        _ => radix(&lower, 10),
+    };
+    if let Some(integer) = integer {
+        return Some(format!("{sign}{integer}"));
+    }
+    let is_float = lower
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'+' | b'-'));
+    let float: f64 = lower.parse().ok().filter(|_| is_float)?;
+    float.is_finite().then(|| format!("{sign}{float}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_maps() {
+        let cases = [
+            ("4 4 1 7", "4 4 1 7"),
+            ("1.50", "1.5"),
+            ("0644", "420"),
+            ("0x10", "16"),
+            ("1_000", "1000"),
+            ("1e3", "1000"),
+            ("-5", "-5"),
+            ("yes", "true"),
+            ("N", "false"),
+            ("~", ""),
+            ("1.2.3", "1.2.3"),
+            ("089", "89"),
+            ("abc", "abc"),
+            ("+", "+"),
+            ("é0", "é0"),
+            ("0é", "0é"),
+        ];
+        for (written, want) in cases {
+            let node = Node::plain(0, written);
+            let text = converted(node.as_scalar().unwrap());
+            assert_eq!(text, want, "{written}");
+        }
+    }
+}

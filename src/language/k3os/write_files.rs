@@ -1,0 +1,144 @@
+//! `write_files`.
+
+use super::values::{self, Text};
+use crate::language::assembly::{Assembly, Body, File, clean_path, owner};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use crate::language::packed;
+
+/// Mode of files that have none of their own.
+const DEFAULT_MODE: u32 = 0o644;
+
+/// Below these only k3OS itself looks.
+const ONLY_K3OS_READS: [&str; 2] = ["/k3os/", "/var/lib/rancher/k3os/"];
+
+/// Adds the files of `config`.
+pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let Some(list) = config.get("write_files") else {
+        return;
+    };
+    if !matches!(list.value, Content::List(_)) {
+        let message = format!("write_files must be a list, not {}", list.kind());
+        remarks.error(list.at, message);
+        return;
+    }
+    for entry in list.elements() {
+        if !matches!(entry.value, Content::Mapping(_)) {
+            let message = format!(
+                "an element of write_files must be a mapping, not {}",
+                entry.kind()
+            );
+            remarks.error(entry.at, message);
+        } else if let Some(file) = file(entry, remarks)
+            && assembly.file(file)
+        {
+            remarks.warn(
+                entry.at,
+                "an earlier file of the same path is replaced by this one",
+            );
+        }
+    }
+}
+
+fn file<'t>(entry: &Node<'t>, remarks: &mut Remarks) -> Option<File<'t>> {
+    let path = values::text(entry, "path", remarks).filter(|path| !path.text.is_empty());
+    if path.is_none() {
+        remarks.error_with_help(entry.at, "the file has no path", "add `path`");
+    }
+    let mode = values::text(entry, "permissions", remarks);
+    let mode = mode.filter(|mode| !mode.text.is_empty());
+    let mode = mode.map(|written| (written.at, octal(&written, remarks)));
+    let body = body(entry, remarks);
+    let ids = values::text(entry, "owner", remarks);
+    let (path, body) = (path?, body?);
+    let cleaned = clean_path(&path.text);
+    if cleaned == "/" {
+        remarks.error(path.at, "the path of a file cannot be the root directory");
+        return None;
+    }
+    if ONLY_K3OS_READS
+        .iter()
+        .any(|prefix| cleaned.starts_with(prefix))
+    {
+        remarks.warn(path.at, "nothing but k3OS itself reads this file");
+    }
+    let mut file = File {
+        body: Some(body),
+        ..File::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
+    };
+    if let Some((at, mode)) = mode {
+        file.mode = Some((at, mode?));
+    }
+    if let Some(ids) = ids {
+        own(&mut file, &ids, remarks);
+    }
+    Some(file)
+}
+
+fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+    let at = entry.get("content").map_or(entry.at, |content| content.at);
+    let encoding = values::text(entry, "encoding", remarks);
+    let before = remarks.is_fatal();
+    let bytes = match values::bytes(entry, "content", remarks) {
+        Some(bytes) => bytes,
+        None if !before && remarks.is_fatal() => return None,
+        None => Vec::new(),
+    };
+    let Some(encoding) = encoding else {
+        return Some(Body::bytes(at, bytes));
+    };
+    let Some(packing) = packed::packing(&encoding.text) else {
+        remarks.error_with_help(
+            encoding.at,
+            "unknown encoding",
+            "use b64, gz, or gz+b64, or leave it out",
+        );
+        return None;
+    };
+    match packed::unpack(bytes, packing) {
+        Ok(bytes) => Some(Body::bytes(at, bytes)),
+        Err(broken) => {
+            remarks.error(at, format!("the content {broken}"));
+            None
+        }
+    }
+}
+
+fn octal(written: &Text, remarks: &mut Remarks) -> Option<u32> {
+    let digits = &written.text;
+    let is_octal = digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    let length = digits.strip_prefix('0').unwrap_or(digits).len();
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if is_octal && length <= 4 && digits.len() >= 3 => Some(mode),
+        _ => {
+            remarks.error_with_help(
+                written.at,
+                "the permissions are not three or four octal digits",
+                "write for example \"0644\"",
+            );
+            None
+        }
+    }
+}
+
+/// `user`, `user:group`, `user:` (the login group of the user).
+fn own(file: &mut File<'_>, ids: &Text, remarks: &mut Remarks) {
+    let (user, group) = match ids.text.split_once(':') {
+        Some((user, "")) if !user.is_empty() => {
+            remarks.warn_with_help(
+                ids.at,
+                "the login group of the user is not known yet; the group of the same name is taken",
+                "write the group behind the colon",
+            );
+            (user, user)
+        }
+        Some(both) => both,
+        None => (ids.text.as_str(), ""),
+    };
+    if !user.is_empty() {
+        file.user = Some(owner(ids.at, user));
+    }
+    if !group.is_empty() {
+        file.group = Some(owner(ids.at, group));
+    }
+}
