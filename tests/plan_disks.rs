@@ -128,6 +128,30 @@ fn observed(facts: DiskFacts) -> Observed {
     }
 }
 
+/// With what is checked once all devices have their uses.
+fn plan_whole_storage(storage: &str) -> Planned {
+    let text = format!("{{\"ignition\": {{\"version\": \"3.4.0\"}},\n\"storage\": {storage}}}");
+    let document = config::parse("disks.ign", text.as_bytes()).outcome;
+    let document = document.expect("a valid config");
+    let options = Options {
+        scope: Scope::Everything,
+        mounts: Mounts::All,
+        ignore_unsupported: false,
+        target: Target::Present,
+        first_boot: None,
+    };
+    match kindling::plan::build(&document, &observed(disk()), &options) {
+        Ok(plan) => Planned {
+            operations: plan.operations,
+            refusals: Vec::new(),
+        },
+        Err(refusals) => Planned {
+            operations: Vec::new(),
+            refusals,
+        },
+    }
+}
+
 fn plan_partitions(partitions: &str, facts: DiskFacts) -> Planned {
     let storage =
         format!("{{\"disks\": [{{\"device\": \"{DISK}\",\n\"partitions\": [\n{partitions}]}}]}}");
@@ -239,6 +263,62 @@ fn what_is_lost_is_told() {
         let planned = plan_partitions(partition, disk());
         planned.write();
         assert_eq!(planned.destroys(), *expected, "{partition}");
+    }
+}
+
+/// A run chooses places for what the config leaves open; the next one must not choose others because of them.
+#[test]
+fn places_that_a_run_chose_are_kept_by_the_next() {
+    for partitions in [
+        r#"{"number": 1, "wipePartitionEntry": true}, {"number": 2, "label": "data", "wipePartitionEntry": true}"#,
+        r#"{"number": 1, "wipePartitionEntry": true}, {"number": 2, "label": "twelve-chars"}"#,
+        r#"{"number": 3, "sizeMiB": 40, "wipePartitionEntry": true}, {"label": "data", "sizeMiB": 1}"#,
+    ] {
+        let first = plan_partitions(partitions, blank());
+        let mut table = first.write().table.clone();
+        for (number, entry) in &mut table.entries {
+            entry.guid = GuidChoice::Given(Guid([*number as u8; 16]));
+        }
+        let places = table
+            .entries
+            .keys()
+            .map(|n| (*n, SuperblockFacts::default()));
+        let after = DiskFacts {
+            partitions: places.collect(),
+            table: TableFacts::Gpt {
+                table,
+                health: Default::default(),
+            },
+            ..blank()
+        };
+        let again = plan_partitions(partitions, after);
+        assert!(again.nothing_to_do(), "{partitions}: {:?}", again.refusals);
+    }
+}
+
+/// A file system over a whole disk and a use of its partitions contradict each other.
+#[test]
+fn partitions_that_are_as_wanted_are_not_destroyed() {
+    let filesystem = r#"{"device": "/dev/vda", "format": "ext4", "wipeFilesystem": true}"#;
+    for storage in [
+        format!(
+            r#"{{"filesystems": [{{"device": "/dev/vda5", "format": "none"}}, {filesystem}]}}"#
+        ),
+        format!(
+            r#"{{"filesystems": [{filesystem}, {{"device": "/dev/vda5", "format": "none"}}]}}"#
+        ),
+        format!(
+            r#"{{"disks": [{{"device": "{DISK}", "partitions": [{{"number": 1}}]}}], "filesystems": [{filesystem}]}}"#
+        ),
+    ] {
+        let planned = plan_whole_storage(&storage);
+        let told = planned.refusals.iter().map(ToString::to_string);
+        let told: Vec<String> = told.collect();
+        assert!(
+            told.iter()
+                .any(|text| text.contains("it would destroy a partition of /dev/vda")),
+            "{storage}: {told:#?}"
+        );
     }
 }
 

@@ -283,9 +283,15 @@ fn decide_entries(
     let entries = |problems: Vec<Problem>| -> Vec<Trouble> {
         problems.into_iter().map(Trouble::Entry).collect()
     };
-    let resolved = resolve::resolve(&disk.partitions, &before).map_err(entries)?;
     let held = &facts.partitions_held_by;
-    let decisions = decide::decide(&resolved, &before, held).map_err(entries)?;
+    let decide = || {
+        let resolved = resolve::resolve(&disk.partitions, &before)?;
+        decide::decide(&resolved, &before, held)
+    };
+    let decisions = match decide::nothing_to_do(&disk.partitions, &before) {
+        Some(decisions) => decisions,
+        None => decide().map_err(entries)?,
+    };
     let after = apply(&before, &decisions).map_err(|p| vec![Trouble::Entry(p)])?;
     let kept = decisions
         .iter()

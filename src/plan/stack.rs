@@ -1,8 +1,8 @@
 //! How devices lie on each other: each has one use, and none lies on itself. Checked once arrays, volumes and
 //! file systems are planned, whatever names the config has for the devices.
 
-use super::op::{OpKind, Operation};
-use super::{Access, Draft, Refusal, Resource};
+use super::op::{OpKind, Operation, Subject};
+use super::{Access, Draft, Refusal, Resource, partitions};
 use crate::disk::DeviceRef;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,10 @@ fn used_twice(draft: &Draft) -> Vec<Refusal> {
                 None if holds_new_table(draft, device) => {
                     refusals.push(refuse_over_table(operation, device));
                 }
-                None => {}
+                None => {
+                    let kept = kept_on(draft, device);
+                    refusals.extend(kept.map(|kept| refuse_over_kept(operation, kept, device)));
+                }
             }
             users.entry(identity(draft, device)).or_insert(operation);
         }
@@ -86,6 +89,45 @@ fn holds_new_table(draft: &Draft, device: &DeviceRef) -> bool {
         matches!(&operation.kind, OpKind::WriteTable(write)
             if write.disk == *disk && !write.table.entries.is_empty())
     })
+}
+
+/// A partition of a whole disk that the config has a use for, and that is as wanted already.
+fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
+    let DeviceRef::Disk { disk } = device else {
+        return None;
+    };
+    let table = partitions::resulting_table(draft, disk)?;
+    draft.operations().iter().find(|operation| {
+        let OpKind::AlreadyRight(right) = &operation.kind else {
+            return false;
+        };
+        match &right.subject {
+            Subject::Device(DeviceRef::Partition {
+                disk: other,
+                number,
+            })
+            | Subject::Partition(DeviceRef::Partition {
+                disk: other,
+                number,
+            }) => other == disk && table.entries.contains_key(number),
+            _ => false,
+        }
+    })
+}
+
+fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Refusal {
+    let wanted_by = match &kept.origin {
+        Some(origin) => format!(" (asked for at {origin})"),
+        None => String::new(),
+    };
+    Refusal::of(
+        operation,
+        format!(
+            "it would destroy a partition of {device} that is in use: {}{wanted_by}",
+            kept.kind.describe()
+        ),
+        "name a partition of the disk instead, or leave its partitions out of the config",
+    )
 }
 
 fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Refusal {

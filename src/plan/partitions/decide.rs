@@ -1,7 +1,8 @@
 //! What happens to each slot, by what exists, what is wanted and what may be changed.
 
 use super::Problem;
-use super::resolve::Resolved;
+use super::resolve::{Resolved, resolve_anew};
+use crate::config::model::Partition;
 use crate::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table};
 use crate::disk::size::human;
 use std::collections::BTreeMap;
@@ -51,6 +52,19 @@ pub struct Decision {
     pub number: u32,
     /// What happens.
     pub action: Action,
+}
+
+/// The decisions, if all that the config asks of a disk is there as an earlier run made it.
+pub fn nothing_to_do(partitions: &[Partition], table: &Table) -> Option<Vec<Decision>> {
+    let open = |partition: &Partition| partition.wipe_partition_entry == Some(true);
+    if !partitions.iter().any(open) {
+        return None;
+    }
+    let resolved = resolve_anew(partitions, table).ok()?;
+    let decisions = decide(&resolved, table, &BTreeMap::new()).ok()?;
+    let is_idle =
+        |decision: &Decision| matches!(decision.action, Action::Keep(_) | Action::StayAbsent);
+    decisions.iter().all(is_idle).then_some(decisions)
 }
 
 /// Decides every entry; all problems are reported at once.

@@ -80,6 +80,21 @@ pub fn resolve<'a>(
     Ok(resolved)
 }
 
+/// What the same config makes of a table that lacks its own partitions, as an earlier run will have found it. Where
+/// values are left open, it may choose other ones beside its own partitions, and would never come to rest.
+pub fn resolve_anew<'a>(
+    partitions: &'a [Partition],
+    table: &Table,
+) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
+    let mut wanted = in_sectors(partitions, table)?;
+    adopt(&mut wanted, table);
+    let mut bare = table.clone();
+    for want in wanted.iter().filter(|want| want.should_exist()) {
+        bare.entries.remove(&want.number);
+    }
+    resolve(partitions, &bare)
+}
+
 fn in_sectors<'a>(
     partitions: &'a [Partition],
     table: &Table,
