@@ -12,7 +12,8 @@ pub(super) const NO_GROUP_PASSWORD: &str = "!";
 const LOGIN_DEFS: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
 /// Files with the defaults of new users, the first one found counts.
 const USERADD_DEFAULTS: [&str; 2] = ["/etc/default/useradd", "/usr/etc/default/useradd"];
-const NSSWITCH: &str = "/etc/nsswitch.conf";
+/// Says which files of the image hold accounts besides those in `/etc`.
+pub const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// Which of the two name spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -229,6 +230,40 @@ impl Databases {
             today: 0,
         };
         Ok(databases)
+    }
+
+    /// Paths of the files outside `/etc` that hold accounts of the target.
+    pub fn layer_paths(&self) -> impl Iterator<Item = &'static str> {
+        let layers = self.user_layers.iter().chain(&self.group_layers);
+        layers.map(|layer| layer.path)
+    }
+
+    /// True if the target asks other files, or in another order, when its `nsswitch.conf` has this text.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn layers_differ<S: Source>(
+        &self,
+        source: &S,
+        nsswitch: Option<&str>,
+    ) -> Result<bool, S::Error> {
+        let users = layers(source, nsswitch, Space::User)?;
+        let groups = layers(source, nsswitch, Space::Group)?;
+        Ok(users != self.user_layers || groups != self.group_layers)
+    }
+
+    /// Paths of all files that are read when an account is changed, and of directories whose files are.
+    pub fn sources(&self) -> impl Iterator<Item = &'static str> {
+        let files = File::ALL.into_iter().map(File::path);
+        let settings = [NSSWITCH]
+            .into_iter()
+            .chain(LOGIN_DEFS)
+            .chain(USERADD_DEFAULTS);
+        let directories = super::sysusers::DIRECTORIES.into_iter();
+        files
+            .chain(settings)
+            .chain(self.layer_paths())
+            .chain(directories)
     }
 
     /// One of the files.

@@ -15,7 +15,7 @@ mod sysusers;
 mod table;
 mod users;
 
-pub use databases::{Databases, File, Found, Group, Source, Space, User};
+pub use databases::{Databases, File, Found, Group, NSSWITCH, Source, Space, User};
 pub use policy::Policy;
 pub use request::{Change, GroupRecord, GroupRequest, Refused, UserRecord, UserRequest};
 pub use sysusers::Sysusers;

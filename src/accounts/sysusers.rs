@@ -4,7 +4,7 @@ use super::{Found, Source};
 use std::collections::BTreeMap;
 
 /// Directories with declarations; a file hides files of the same name in later ones.
-const DIRECTORIES: [&str; 4] = [
+pub(super) const DIRECTORIES: [&str; 4] = [
     "/etc/sysusers.d",
     "/run/sysusers.d",
     "/usr/local/lib/sysusers.d",

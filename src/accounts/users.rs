@@ -15,6 +15,10 @@ impl Databases {
     /// # Errors
     /// The reason why it cannot be done; the databases are then half changed and to be thrown away.
     pub fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+        if *request == UserRequest::new(&request.name, Change::Modify) {
+            // Only the home is made or moved: the databases stay as they are.
+            return self.record(&request.name);
+        }
         self.check_files()?;
         check_user(request)?;
         self.check_entry(Space::User, &request.name)?;
@@ -238,10 +242,6 @@ impl Databases {
 
     fn modify_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
         let name = request.name.as_str();
-        if *request == UserRequest::new(name, Change::Modify) {
-            // Only the home is made or moved, which an entry of the image does not stand in the way of.
-            return self.record(name);
-        }
         if self.passwd.entry(name).is_none() {
             return Err(Refused::new(
                 "there is no such user in /etc/passwd",

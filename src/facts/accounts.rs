@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct AccountFacts {
     /// The databases, with the policy for new accounts.
     pub databases: Databases,
+    /// The config gives the target an `nsswitch.conf` with which accounts are looked up in other files.
+    pub layers_change: bool,
     /// Where ssh keys go.
     pub key_file: KeyFile,
     /// Users whose keys the ssh server of the target does not read there, with the places it reads.

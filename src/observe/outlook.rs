@@ -45,11 +45,8 @@ impl<'a> Outlook<'a> {
 
     /// What will be at a path: a file or a link.
     pub(super) fn node(&self, path: &str) -> anyhow::Result<Option<UnitFile>> {
-        if let Some(target) = self.links.get(path) {
-            return Ok(Some(UnitFile::Link((*target).to_owned())));
-        }
-        if let Some(file) = self.files.get(path) {
-            return self.written(path, file).map(Some);
+        if let Some(written) = self.written_node(path) {
+            return written.map(Some);
         }
         if self.is_blank(path) {
             return Ok(None);
@@ -74,6 +71,15 @@ impl<'a> Outlook<'a> {
                 Ok(text.map(UnitFile::Text))
             }
         }
+    }
+
+    /// What the config puts at a path: a file or a link.
+    pub(super) fn written_node(&self, path: &str) -> Option<anyhow::Result<UnitFile>> {
+        if let Some(target) = self.links.get(path) {
+            return Some(Ok(UnitFile::Link((*target).to_owned())));
+        }
+        let file = self.files.get(path)?;
+        Some(self.written(path, file))
     }
 
     /// The text at a path, links followed. What is fetched later counts as what is there now.

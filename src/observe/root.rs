@@ -7,12 +7,13 @@
 use super::content::{self, Wanted};
 use super::outlook::Outlook;
 use super::{barriers, ssh_keys, units};
-use crate::accounts::{Databases, File};
+use crate::accounts::{Databases, File, NSSWITCH};
 use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
 use crate::facts::root::{ContentFacts, WriteBarrier};
+use crate::facts::unit_files::UnitFile;
 use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts, unfinished};
 use crate::fetch::Fetcher;
 use crate::host::TargetRoot;
@@ -82,6 +83,7 @@ pub fn observe(
         }
     }
     let outlook = Outlook::new(config, root, fetcher, view);
+    facts.accounts.layers_change = layers_change(root, &facts.accounts, &outlook)?;
     let choice = ssh_keys::choose(config, &facts.accounts, view.key_file, &outlook);
     facts.accounts.key_file = choice.file;
     facts.accounts.unread_keys = choice.unread.into_iter().collect();
@@ -538,6 +540,24 @@ fn blank_directory() -> NodeFacts {
         inode: (0, 0),
         fixed_permissions: false,
     }
+}
+
+/// True if the config writes an `nsswitch.conf` that names other files with accounts than the present one.
+fn layers_change(
+    root: &TargetRoot,
+    accounts: &AccountFacts,
+    outlook: &Outlook<'_>,
+) -> anyhow::Result<bool> {
+    let text = match outlook.written_node(NSSWITCH).transpose()? {
+        None | Some(UnitFile::Unknown) => return Ok(false),
+        Some(UnitFile::Text(text)) => Some(text),
+        Some(UnitFile::Link(target)) => {
+            let from = if target.starts_with('/') { "/" } else { "/etc" };
+            outlook.text(&clean(&child(from, &target)))
+        }
+    };
+    let databases = &accounts.databases;
+    databases.layers_differ(root, text.as_deref())
 }
 
 /// Shells that the config asks for and nobody provides. A target without accounts of its own is no system whose

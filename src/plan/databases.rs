@@ -4,10 +4,11 @@
 //! same config away again.
 
 use super::paths::Ground;
-use super::{Draft, Refusal};
+use super::{Access, Claim, Draft, Operation, Phase, Refusal, Resource};
+use crate::accounts::NSSWITCH;
 use crate::config::model::{Config, File, NodeOwner};
 use crate::facts::NodeKind;
-use crate::facts::paths::{self, ResolveError, Seen, child, is_at_or_below};
+use crate::facts::paths::{self, ResolveError, Seen, child, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
 use std::collections::BTreeSet;
 
@@ -17,8 +18,8 @@ const DIRECTORY: &str = "/etc";
 pub(super) const DATABASES: [&str; 4] =
     ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
-/// Says which databases of the image count.
-const NSSWITCH: &str = "/etc/nsswitch.conf";
+/// Why a database must stay, and what to do instead.
+type Reason = (&'static str, &'static str);
 
 /// Refuses entries that replace a database in which accounts of the config are kept, or names of owners looked up,
 /// and other names of one: it gets a new inode whenever it is written.
@@ -39,19 +40,19 @@ pub fn check(draft: &mut Draft<'_>) {
         return;
     };
     let ground = Ground::of(draft);
-    let databases = Databases::find(draft, &ground);
+    let databases = Databases::find(draft, &ground, DATABASES.into_iter());
+    let layers = draft.accounts.databases.layer_paths();
+    let layers = Databases::find(draft, &ground, layers);
     for (place, path) in replaced(config, &ground) {
         let stays_the_same = !keeps_accounts && is_as_wanted(path, &ground);
         if databases.go_with(path, &ground) && !stays_the_same {
-            let origin = draft.origin(&place);
-            draft.refuse(Refusal {
-                act: "cannot replace".into(),
-                object: path.into(),
-                cause: cause.into(),
-                origin,
-                remedy: remedy.into(),
-            });
+            refuse(draft, &place, path, (cause, remedy));
+        } else if layers.go_with(path, &ground) && !is_as_wanted(path, &ground) {
+            refuse(draft, &place, path, LAYER);
         }
+    }
+    if draft.observed.root.accounts.layers_change {
+        refuse_other_layers(draft, config);
     }
     for (index, link) in config.storage.links.iter().enumerate() {
         let target = link.target.as_deref().unwrap_or_default();
@@ -68,15 +69,108 @@ pub fn check(draft: &mut Draft<'_>) {
     }
 }
 
-/// True if account operations write or read the file at a resolved path.
-pub(super) fn is_one(path: &str, ground: &Ground<'_>) -> bool {
-    fn name(path: &str) -> Option<&str> {
-        path.rsplit('/').next()
+/// Why a file of the image that holds accounts must stay.
+const LAYER: Reason = (
+    "accounts of the target are looked up in it while this config is applied",
+    "write this file when the image is built, or give its accounts in passwd.users and passwd.groups",
+);
+
+fn refuse(draft: &mut Draft<'_>, place: &str, path: &str, (cause, remedy): Reason) {
+    let origin = draft.origin(place);
+    draft.refuse(Refusal {
+        act: "cannot replace".into(),
+        object: path.into(),
+        cause: cause.into(),
+        origin,
+        remedy: remedy.into(),
+    });
+}
+
+/// Refuses the entry for `nsswitch.conf`: with it, accounts are looked up in other files than while this config is
+/// applied.
+fn refuse_other_layers(draft: &mut Draft<'_>, config: &Config) {
+    let entries = config.storage.files.iter().map(|file| &file.path);
+    let files = entries
+        .enumerate()
+        .map(|(n, path)| (format!("$.storage.files.{n}"), path));
+    let entries = config.storage.links.iter().map(|link| &link.path);
+    let links = entries
+        .enumerate()
+        .map(|(n, path)| (format!("$.storage.links.{n}"), path));
+    let entry = files
+        .chain(links)
+        .find(|(_, path)| paths::clean(path) == NSSWITCH);
+    if let Some((place, path)) = entry {
+        refuse(draft, &place, path, ORDER);
     }
-    let files = DATABASES.iter().chain([&NSSWITCH]);
-    files
-        .filter(|database| name(database) == name(path))
-        .any(|database| ground.resolve(database).as_deref() == Ok(path))
+}
+
+/// Why the order of the files with accounts must stay.
+const ORDER: Reason = (
+    "accounts of the target would then be looked up in other files than while this config is applied",
+    "keep \"files\", \"altfiles\" and \"usrfiles\" of its lines passwd and group, in their order",
+);
+
+/// What is read while accounts are changed, by place: nodes of the config come there after the accounts.
+pub(super) struct Sources {
+    places: BTreeSet<String>,
+    /// Directories in which files count as well.
+    directories: Vec<String>,
+}
+
+impl Sources {
+    /// None if the config changes no accounts.
+    pub(super) fn find(draft: &Draft<'_>, ground: &Ground<'_>) -> Self {
+        if !draft.operations().iter().any(changes) {
+            return Self {
+                places: BTreeSet::new(),
+                directories: Vec::new(),
+            };
+        }
+        let databases = &draft.accounts.databases;
+        let places = databases
+            .sources()
+            .filter_map(|path| ground.resolve(path).ok());
+        let places: BTreeSet<String> = places.collect();
+        let skeleton = ground.resolve(&databases.policy.skeleton()).ok();
+        let is_directory = |path: &&String| path.ends_with(".d");
+        let directories = places.iter().filter(is_directory).cloned();
+        let directories = directories.chain(skeleton).collect();
+        Self {
+            places,
+            directories,
+        }
+    }
+
+    /// The claim of an entry that changes what is at a resolved path, if it has to wait for the accounts.
+    pub(super) fn claim(&self, path: &str) -> Option<Claim> {
+        let is_below = |directory: &String| is_at_or_below(path, directory);
+        let waits = self.places.contains(path) || self.directories.iter().any(is_below);
+        waits.then(changes_accounts)
+    }
+
+    /// The same for one that removes a directory with what is in it, unless accounts wait for the new one.
+    pub(super) fn claim_for_removal(&self, path: &str, draft: &Draft<'_>) -> Option<Claim> {
+        let holds_some = self.places.iter().any(|place| is_at_or_below(place, path));
+        let is_below = |claim: &Claim| match &claim.resource {
+            Resource::Path(at) => is_at_or_below(at, path),
+            _ => false,
+        };
+        let operations = draft.operations().iter();
+        let mut accounts = operations.filter(|op| op.phase == Phase::Accounts && changes(op));
+        let waits = holds_some && !accounts.any(|op| op.claims.iter().any(is_below));
+        waits.then(changes_accounts)
+    }
+}
+
+/// True if an operation changes accounts.
+fn changes(operation: &Operation) -> bool {
+    let mut claims = operation.claims.iter();
+    claims.any(|claim| *claim == changes_accounts())
+}
+
+fn changes_accounts() -> Claim {
+    Claim::new(Access::Change, Resource::Accounts)
 }
 
 /// True if a file is there already with the content that the config gives it.
@@ -103,12 +197,16 @@ struct Databases {
 }
 
 impl Databases {
-    fn find(draft: &Draft<'_>, ground: &Ground<'_>) -> Self {
+    fn find(
+        draft: &Draft<'_>,
+        ground: &Ground<'_>,
+        files: impl Iterator<Item = &'static str>,
+    ) -> Self {
         let facts = &draft.observed.root;
         let look = |at: &str| Ok::<_, ResolveError>(facts.look(at));
         let mut places = BTreeSet::new();
         let mut are_redirected = false;
-        for path in DATABASES {
+        for path in files {
             let Ok(place) = paths::resolve(path, look) else {
                 continue;
             };
@@ -116,7 +214,7 @@ impl Databases {
             if let Seen::Link(target) = facts.look(&place) {
                 let from = match target.starts_with('/') {
                     true => "/",
-                    false => DIRECTORY,
+                    false => parent(&place).unwrap_or("/"),
                 };
                 places.extend(paths::resolve(&child(from, &target), look));
             }
@@ -179,6 +277,6 @@ fn appends(file: &File, ground: &Ground<'_>) -> bool {
     let has_contents = file.contents.source.is_some() || file.overwrite == Some(true);
     let exists = ground
         .resolve(&file.path)
-        .is_ok_and(|path| ground.exists(&path));
+        .is_ok_and(|path| ground.node(&path).is_some());
     exists && !has_contents
 }

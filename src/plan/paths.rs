@@ -3,6 +3,7 @@
 
 use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
+use crate::accounts;
 use crate::config::Origin;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen};
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
@@ -71,7 +72,26 @@ impl<'a> Ground<'a> {
         for op in draft.operations() {
             ground.note(&op.kind, &op.claims);
         }
+        ground.note_databases(draft);
         ground
+    }
+
+    /// Notes the account databases that operations on accounts make.
+    fn note_databases(&mut self, draft: &Draft<'_>) {
+        let (before, after) = (&self.facts.accounts.databases, &draft.accounts.databases);
+        for file in accounts::File::ALL {
+            let is_written = before.table(file) != after.table(file);
+            let Some(place) = is_written.then(|| self.resolve(file.path()).ok()).flatten() else {
+                continue;
+            };
+            if !self.exists(&place) {
+                let node = MadeNode {
+                    what: Made::File,
+                    waits_for: None,
+                };
+                self.made.insert(place, node);
+            }
+        }
     }
 
     /// True if an entry with `overwrite` at this path removes a directory with what is in it, or a node that paths

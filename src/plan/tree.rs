@@ -7,9 +7,7 @@
 use super::op::*;
 use super::paths::{DIRECTORY_MODE, Ground, Made, refuse_path};
 use super::permissions::{self, FILE_MODE, Names};
-use super::{
-    Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, Scope, databases, mounts, units,
-};
+use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
@@ -22,6 +20,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     refuse_unsupported(draft);
     databases::check(draft);
     let ground = Ground::of(draft);
+    let sources = databases::Sources::find(draft, &ground);
     let entries = entries(draft, &ground);
     let units = units::files_written(draft.document.config(), &ground);
     let names = Names::of(draft);
@@ -29,6 +28,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     let mut planner = Planner {
         draft,
         ground,
+        sources,
         names,
         units,
         points,
@@ -198,6 +198,7 @@ fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     ground: Ground<'a>,
+    sources: databases::Sources,
     names: Names,
     /// Files that units write, with the unit: they come later and win.
     units: BTreeMap<String, String>,
@@ -591,7 +592,8 @@ impl Planner<'_, '_> {
         let kind = OpKind::Remove(Remove {
             path: entry.path.clone(),
         });
-        let claims = self.ground.claims(&entry.path);
+        let mut claims = self.ground.claims(&entry.path);
+        claims.extend(self.sources.claim_for_removal(&entry.path, self.draft));
         let origin = entry.origin.clone();
         let id = self.ground.push(
             self.draft,
@@ -634,11 +636,9 @@ impl Planner<'_, '_> {
             return None;
         }
         let mut claims = self.ground.claims(&entry.path);
-        claims.extend(match databases::is_one(&entry.path, &self.ground) {
-            // After the accounts, which put a new file in its place.
-            true => Some(Claim::new(Access::Change, Resource::Accounts)),
-            false => permissions::claims(&entry.wish.permissions()),
-        });
+        // After the accounts, which read what is there, or put a new file in its place.
+        let waits = self.sources.claim(&entry.path);
+        claims.extend(waits.or_else(|| permissions::claims(&entry.wish.permissions())));
         if let OpKind::HardLink(act) = &kind {
             claims.push(Claim::use_path(&act.target));
         }

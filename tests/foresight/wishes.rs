@@ -81,6 +81,8 @@ pub const PATHS: &[&str] = &[
     "/etc/systemd/system/multi-user.target.wants",
     "/etc/systemd/system-preset",
     "/etc/login.defs",
+    "/etc/nsswitch.conf",
+    "/usr/lib/group",
     "/home/core/.ssh/authorized_keys.d",
     "/srv/home/new",
 ];
@@ -93,6 +95,7 @@ pub const CONTENTS: &[&str] = &[
     "kept",
     "0123456789abcdef0123456789abcdef\n",
     "grün\n",
+    "passwd: files altfiles\ngroup: altfiles files\n",
 ];
 
 /// A public key.

@@ -102,6 +102,11 @@ fn what_cannot_be_done_is_refused() {
             "home /root is not the user's to enter",
         ),
     ];
+    assert_refused(cases);
+}
+
+#[track_caller]
+fn assert_refused(cases: Vec<Case<'_>>) {
     for (make, config, words) in cases {
         let told = texts(&make().plan(&config).refusals).join("\n");
         assert!(
@@ -167,4 +172,123 @@ fn names_that_are_not_utf8_do_not_matter() {
     let planned =
         target.plan(&json!({"systemd": {"units": [{"name": "a.service", "enabled": false}]}}));
     assert!(planned.refusals.is_empty());
+}
+
+/// A tree whose accounts are in the image.
+fn layered() -> Target {
+    let target = Target::blank();
+    target
+        .write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+        .write("/etc/group", "root:x:0:\n")
+        .write("/etc/nsswitch.conf", "passwd: files altfiles\n")
+        .write("/usr/lib/passwd", "carol:x:1002:0::/srv/carol:/bin/sh\n");
+    target
+}
+
+#[test]
+fn files_with_accounts_of_the_image_stay() {
+    let carol = || users(json!([{"name": "carol", "passwordHash": "*"}]));
+    let owned = json!([{"path": "/srv/x", "user": {"name": "carol"}}]);
+    let order = json!({"path": "/etc/nsswitch.conf", "overwrite": true,
+                       "contents": {"source": "data:,passwd:%20files%0A"}});
+    let link = json!({"path": "/usr/lib/passwd", "target": "/x", "overwrite": true});
+    let in_the_image = "/usr/lib/passwd: accounts of the target are looked up in it";
+    assert_refused(vec![
+        (
+            layered,
+            json!({"storage": {"files": [file("/usr/lib/passwd")]}, "passwd": carol()}),
+            in_the_image,
+        ),
+        (
+            layered,
+            json!({"storage": {"links": [link.clone()], "directories": owned}}),
+            in_the_image,
+        ),
+        (
+            layered,
+            json!({"storage": {"files": [order]}, "passwd": carol()}),
+            "cannot replace /etc/nsswitch.conf: accounts of the target would then be looked up in other files",
+        ),
+    ]);
+    layered().apply(&json!({"storage": {"links": [link]}}));
+    let same = json!({"path": "/etc/nsswitch.conf", "overwrite": true,
+                      "contents": {"source": "data:,passwd:%20sss%20files%20altfiles%0A"}});
+    let target = layered();
+    target.apply(&json!({"storage": {"files": [same]}, "passwd": carol()}));
+    assert!(target.read("/etc/passwd").contains("carol:x:1002:"));
+}
+
+/// Nothing is drafted for an entry of root where no account changes.
+#[test]
+fn a_home_that_is_made_brings_no_user_back() {
+    let target = tree();
+    target.apply(&json!({"passwd": users(json!([
+        {"name": "root", "shouldExist": false},
+        {"name": "alice"},
+    ]))}));
+    assert!(!target.read("/etc/passwd").contains("root:"));
+    assert!(target.exists("/var/home/alice"));
+}
+
+#[test]
+fn databases_that_accounts_make_are_no_directories() {
+    let groups = json!({"groups": [{"name": "wheel", "gid": 2000}]});
+    assert_refused(vec![(
+        Target::blank,
+        json!({"passwd": groups, "storage": {"directories": [{"path": "/etc/shadow/sub"}]}}),
+        "/etc/shadow is not a directory",
+    )]);
+}
+
+#[test]
+fn a_home_that_follows_new_ids_keeps_its_mode() {
+    let make = || {
+        let target = tree();
+        target.mkdir("/root").chmod("/root", 0o644);
+        target
+            .mkdir("/var/home/alice")
+            .chmod("/var/home/alice", 0o600);
+        std::os::unix::fs::chown(target.at("/var/home/alice"), Some(1000), Some(1000))
+            .expect("an owner");
+        target
+    };
+    let user = |name: &str, more: Value| {
+        let mut user = json!({"name": name, "sshAuthorizedKeys": ["ssh-ed25519 A"]});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            user[key] = value.clone();
+        }
+        json!({"passwd": users(json!([user]))})
+    };
+    assert_refused(vec![
+        (
+            make,
+            user("root", json!({"uid": 999})),
+            "home /root is not the user's to enter",
+        ),
+        (
+            make,
+            user("alice", json!({"homeDir": "/home/new"})),
+            "home /var/home/new is not the user's to enter",
+        ),
+    ]);
+}
+
+/// What says how accounts are made is written when they are.
+#[test]
+fn settings_for_accounts_come_after_the_accounts() {
+    let config = json!({
+        "passwd": {"groups": [{"name": "wheel"}], "users": [{"name": "new"}]},
+        "storage": {"files": [
+            {"path": "/etc/login.defs", "contents": {"source": "data:,UID_MIN%207000%0A"}},
+            {"path": "/etc/default/useradd", "contents": {"source": "data:,SKEL=/gone%0A"}},
+            {"path": "/etc/skel/a", "contents": {"source": "data:,a"}},
+            {"path": "/etc/subuid", "contents": {"source": "data:,new:5000:10%0A"}},
+        ]},
+    });
+    for _ in 0..10 {
+        let target = Target::blank();
+        target.apply(&config);
+        assert!(!target.exists("/home/new/a"));
+        assert_eq!(target.read("/etc/subuid"), "new:5000:10\n");
+    }
 }

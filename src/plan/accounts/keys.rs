@@ -149,9 +149,9 @@ impl Planner<'_, '_> {
                 remedy: "remove or replace what is in the way, or give it to the user".into(),
             })
         };
-        // A home that the config lists, or hands over, gets other permissions before.
-        let is_as_found = !self.directories.contains_key(home) && !self.homes.contains_key(home);
-        if is_as_found && self.ground.node(home).is_some() && !self.may(user, home, SEARCH) {
+        // A home that the config lists gets other permissions before; one that is moved or handed over keeps its mode.
+        let is_as_found = !self.directories.contains_key(home);
+        if is_as_found && !self.may_enter(user, home) {
             return refused(format!("home {home} is not the user's to enter"));
         }
         let mut here = home.to_owned();
@@ -216,12 +216,30 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// True if a user may enter a home; one that is moved has the mode that it has now.
+    fn may_enter(&self, user: &User, home: &str) -> bool {
+        let moved = self.handed_over.get(&user.name);
+        let from = moved.filter(|moved| moved.place == home && moved.from != home);
+        match from {
+            Some(moved) => {
+                let node = self.draft.observed.root.nodes.get(&moved.from);
+                node.is_none_or(|node| self.grants(user, home, node, SEARCH))
+            }
+            None => self.ground.node(home).is_none() || self.may(user, home, SEARCH),
+        }
+    }
+
     /// True if a user has permissions on a directory: by owner, group or for all. What is not there yet is
     /// made by root and open to all but writing.
     fn may(&self, user: &User, path: &str, wanted: u32) -> bool {
         let Some(node) = self.ground.node(path) else {
             return wanted & !0o5 == 0;
         };
+        let is_allowed = parent(path).is_some() || wanted == SEARCH || user.uid == 0;
+        is_allowed && self.grants(user, path, node, wanted)
+    }
+
+    fn grants(&self, user: &User, path: &str, node: &NodeFacts, wanted: u32) -> bool {
         let (uid, gid) = self.owner(user, path, node);
         let granted = match node.mode {
             _ if user.uid == 0 => return true,
@@ -229,6 +247,6 @@ impl Planner<'_, '_> {
             mode if gid == user.gid => mode >> 3,
             mode => mode,
         };
-        granted & wanted == wanted && (parent(path).is_some() || wanted == SEARCH)
+        granted & wanted == wanted
     }
 }

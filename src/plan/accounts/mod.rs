@@ -77,6 +77,8 @@ struct Planner<'d, 'a> {
 /// A home whose content follows a change of ids.
 struct HandedOver {
     place: String,
+    /// Where it is now.
+    from: String,
     uid: u32,
     gid: u32,
 }

@@ -117,9 +117,15 @@ impl Planner<'_, '_> {
         if matches!(home_act, HomeAct::Make { .. }) {
             differs.push("home is missing".into());
         }
-        if let HomeAct::Move { place, .. } | HomeAct::HandOver { place } = &home_act {
+        let follows = match &home_act {
+            HomeAct::Move { from, place } => Some((from, place)),
+            HomeAct::HandOver { place } => Some((place, place)),
+            _ => None,
+        };
+        if let Some((from, place)) = follows {
             let home = HandedOver {
                 place: place.clone(),
+                from: from.clone(),
                 uid: present.uid,
                 gid: present.gid,
             };
