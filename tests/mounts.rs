@@ -239,3 +239,30 @@ fn what_is_mounted_read_only_is_not_written_to() {
         &json!({"files": [{"path": "/usr/there"}, {"path": "/new"}]}),
     );
 }
+
+/// A partition that is made where another one lay holds what that one held.
+#[test]
+fn a_file_system_below_a_new_partition_is_looked_at() {
+    let scene = Scene::new();
+    let old = scene.mkdir("tree");
+    fs::write(old.join("x"), "old").expect("a file");
+    scene.image(&old);
+    let storage = |x: Value| {
+        json!({
+            "disks": [{"device": "/dev/vda", "partitions": [
+                {"number": 1, "shouldExist": false, "wipePartitionEntry": true},
+                {"number": 3, "sizeMiB": 100, "startMiB": 1},
+            ]}],
+            "filesystems": [{"device": "/dev/vda3", "format": "ext4", "path": "/"}],
+            "files": [x],
+        })
+    };
+    let other = storage(json!({"path": "/x", "contents": {"source": "data:,new"}}));
+    for command in ["plan", "apply"] {
+        let (code, told) = scene.run(command, &IMAGE, other.clone());
+        assert_eq!(code, REFUSED, "{command}: {told}");
+        assert!(told.contains("/x"), "{told}");
+    }
+    let same = storage(json!({"path": "/x", "contents": {"source": "data:,old"}}));
+    scene.applied(&IMAGE, &same);
+}

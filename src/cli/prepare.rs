@@ -6,9 +6,10 @@ use super::load::{self, Loaded};
 use super::target::{ImageBinding, Mode, TargetArgs};
 use crate::config::{Config, Document};
 use crate::disk::DeviceRef;
+use crate::disk::layout::Extent;
 use crate::facts::{KernelFacts, Observed};
 use crate::fetch::Fetcher;
-use crate::host::devices::{Access, Image};
+use crate::host::devices::{Access, DeviceHandle, Image};
 use crate::host::image_use::HeldImage;
 use crate::host::{Devices, TargetRoot, mount, namespace};
 use crate::observe;
@@ -219,7 +220,10 @@ fn observe_machine(
         observed.rehearsals = observe::rehearse(requests);
         observed.option_faults = observe::option_faults(config);
     }
-    let kept = plan::mounts::kept(&loaded.document, &observed, options);
+    let kept = Kept {
+        mounts: plan::mounts::kept(&loaded.document, &observed, options),
+        moved: plan::partitions::moved(&loaded.document, &observed, options),
+    };
     let mut view = observe::root::View {
         more_paths: key_paths(config, args.mode()),
         ..observe::root::View::default()
@@ -247,6 +251,23 @@ fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
         .collect()
 }
 
+/// File systems that will be kept.
+struct Kept {
+    mounts: Vec<plan::op::Mount>,
+    /// Partitions that will lie elsewhere than now: what is there is looked at.
+    moved: Vec<(DeviceRef, Extent)>,
+}
+
+impl Kept {
+    fn open(&self, device: &DeviceRef, devices: &Devices) -> anyhow::Result<DeviceHandle> {
+        let moved = self.moved.iter().find(|(other, _)| other == device);
+        match (device.disk(), moved) {
+            (Some(disk), Some((_, place))) => devices.open_place(disk, *place),
+            _ => devices.open(device, Access::Read),
+        }
+    }
+}
+
 /// Mounts file systems that will be kept, read only, so that their trees can be observed; the last one mounted is
 /// the first in the result, so that they are unmounted in that order. Notes in `view` where every mount point is, and
 /// which of them hide what is there now: those of file systems that will be new. One that has never been mounted
@@ -254,25 +275,23 @@ fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
 /// What cannot be mounted now cannot be mounted in the run either: it is refused.
 fn open_views(
     document: &Document,
-    kept: &[plan::op::Mount],
+    kept: &Kept,
     root: &TargetRoot,
     devices: &Devices,
     view: &mut observe::root::View,
 ) -> Result<Vec<mount::View>, Failure> {
     let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
-    if !kept.is_empty() {
+    if !kept.mounts.is_empty() {
         namespace::enter_private_namespace().map_err(unobservable)?;
     }
     let mut opened: Vec<mount::View> = Vec::new();
     for written in plan::mounts::written_points(document.config()) {
         let point = observe::resolve_point(root, view, &written).map_err(unobservable)?;
         if let Ok(point) = &point {
-            let stays = kept.iter().find(|mount| mount.point == written);
+            let stays = kept.mounts.iter().find(|mount| mount.point == written);
             let seen = match stays {
                 Some(mount) => {
-                    let device = devices
-                        .open(&mount.device, Access::Read)
-                        .map_err(unobservable)?;
+                    let device = kept.open(&mount.device, devices).map_err(unobservable)?;
                     let (format, options) = (&mount.format, &mount.options);
                     mount::View::open(device.path(), root, point, format, options).map_err(
                         |cause| {

@@ -6,6 +6,7 @@ use super::{partition_maps, sys};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::gpt::{self, TableFacts};
+use crate::disk::layout::Extent;
 use anyhow::{Context, bail};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::collections::BTreeMap;
@@ -136,6 +137,20 @@ impl Devices {
         }
     }
 
+    /// Opens a part of a disk for looking, as if a partition were there already.
+    ///
+    /// # Errors
+    /// The disk cannot be opened, or has no such part.
+    pub fn open_place(&self, disk: &str, place: Extent) -> anyhow::Result<DeviceHandle> {
+        let disk = self.disk(disk, Access::Read)?;
+        let attached = attach_part(&disk, (place.start, place.sectors), Access::Read)
+            .with_context(|| format!("cannot open a part of {}", disk.path.display()))?;
+        Ok(DeviceHandle {
+            path: attached.path().into(),
+            _attached: Some(attached),
+        })
+    }
+
     /// Locks a whole disk against udev until [`Devices::unlock`]. Nobody looks at an image.
     ///
     /// # Errors
@@ -232,8 +247,7 @@ fn open_disk(path: &Path, access: Access) -> anyhow::Result<Disk> {
 
 /// The loop device over a disk or one of its partitions, as the table says right now.
 fn attach(disk: &Disk, device: &DeviceRef, access: Access) -> anyhow::Result<LoopDevice> {
-    let sector = u64::from(disk.sector_bytes);
-    let (start, sectors) = match device {
+    let place = match device {
         DeviceRef::Partition { number, .. } => {
             let table = gpt::read(&mut &disk.file, disk.sector_bytes, disk.sectors)?;
             let TableFacts::Gpt { table, .. } = table else {
@@ -245,6 +259,16 @@ fn attach(disk: &Disk, device: &DeviceRef, access: Access) -> anyhow::Result<Loo
         }
         _ => (0, disk.sectors),
     };
+    attach_part(disk, place, access)
+}
+
+/// The loop device over a part of a disk: its first sector, and how many.
+fn attach_part(
+    disk: &Disk,
+    (start, sectors): (u64, u64),
+    access: Access,
+) -> anyhow::Result<LoopDevice> {
+    let sector = u64::from(disk.sector_bytes);
     let part = Part {
         offset: start.saturating_mul(sector),
         bytes: sectors.saturating_mul(sector),

@@ -60,6 +60,34 @@ pub fn new_places(
     observed: &Observed,
     options: &Options,
 ) -> Vec<(String, Extent)> {
+    let places = written_places(document, observed, options).into_iter();
+    places.map(|(disk, _, extent)| (disk, extent)).collect()
+}
+
+/// Partitions that will lie elsewhere than now, or for the first time, with their places.
+pub fn moved(
+    document: &Document,
+    observed: &Observed,
+    options: &Options,
+) -> Vec<(DeviceRef, Extent)> {
+    let mut places = written_places(document, observed, options);
+    places.retain(|(disk, number, extent)| {
+        let facts = observed.disks.get(disk);
+        let present = facts.and_then(|facts| facts.table.gpt()?.entries.get(number));
+        present.map(Entry::extent) != Some(*extent)
+    });
+    let moved = places.into_iter();
+    moved
+        .map(|(disk, number, extent)| (DeviceRef::Partition { disk, number }, extent))
+        .collect()
+}
+
+/// Disk, number and place of all partitions in tables that will be written.
+fn written_places(
+    document: &Document,
+    observed: &Observed,
+    options: &Options,
+) -> Vec<(String, u32, Extent)> {
     let mut draft = Draft::new(document, observed, options);
     plan(&mut draft);
     let written = draft.operations().iter().filter_map(|op| match &op.kind {
@@ -68,8 +96,8 @@ pub fn new_places(
     });
     written
         .flat_map(|write| {
-            let entries = write.table.entries.values();
-            entries.map(|entry| (write.disk.clone(), entry.extent()))
+            let entries = write.table.entries.iter();
+            entries.map(|(number, entry)| (write.disk.clone(), *number, entry.extent()))
         })
         .collect()
 }
