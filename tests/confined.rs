@@ -160,7 +160,13 @@ impl Scene {
 
 fn configs(url: &str) -> Vec<(&'static str, serde_json::Value)> {
     let version = json!({"version": "3.4.0"});
-    let files = json!({"files": [{"path": "/etc/a", "contents": {"source": "data:,x"}}]});
+    let files = json!({
+        "directories": [{"path": "/srv/d", "overwrite": true}],
+        "files": [
+            {"path": "/etc/a", "contents": {"source": "data:,x"}},
+            {"path": "/etc/o", "contents": {"source": "data:,x"}, "overwrite": true},
+        ],
+    });
     let disks = json!([{"device": "/dev/vda", "partitions": [{"number": 1, "label": "root"}]}]);
     let filesystems =
         json!([{"device": "/dev/disk/by-partlabel/root", "format": "ext4", "path": "/"}]);

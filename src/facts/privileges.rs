@@ -34,7 +34,7 @@ pub enum Ids {
     All,
     /// Those that a user namespace maps (user_namespaces(7)).
     Mapped(Vec<RangeInclusive<u32>>),
-    /// Its own: it lacks the capability CAP_CHOWN.
+    /// Its own, the one of new nodes first: it lacks the capability CAP_CHOWN.
     Own(Vec<u32>),
 }
 

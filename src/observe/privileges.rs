@@ -21,7 +21,8 @@ pub fn privileges() -> Privileges {
     let groups = ranges("/proc/self/gid_map");
     let own_groups = || {
         let groups = getgroups().unwrap_or_default();
-        let all = groups.into_iter().chain([getegid()]);
+        // New nodes get the first one.
+        let all = [getegid()].into_iter().chain(groups);
         all.map(|group| group.as_raw()).collect()
     };
     Privileges {

@@ -6,6 +6,7 @@ use crate::accounts::Space;
 use crate::config::Origin;
 use crate::config::model::NodeOwner;
 use crate::facts::NodeFacts;
+use crate::facts::privileges::Ids;
 use std::collections::HashMap;
 
 /// Mode of a new file that asks for none.
@@ -31,6 +32,8 @@ pub fn owner(wish: &NodeOwner) -> Owner {
 pub struct Names {
     users: HashMap<String, Option<u32>>,
     groups: HashMap<String, Option<u32>>,
+    /// User and group of nodes that this process makes.
+    maker: (u32, u32),
 }
 
 impl Names {
@@ -39,6 +42,7 @@ impl Names {
         Names {
             users: draft.accounts.names(Space::User),
             groups: draft.accounts.names(Space::Group),
+            maker: maker(draft),
         }
     }
 
@@ -63,8 +67,24 @@ impl Names {
     }
 }
 
+/// User and group of what this process makes: root's, unless it may give nodes to nobody else.
+fn maker(draft: &Draft<'_>) -> (u32, u32) {
+    let own = |ids: &Ids| match ids {
+        Ids::Own(ids) => ids.first().copied().unwrap_or(0),
+        Ids::All | Ids::Mapped(_) => 0,
+    };
+    let privileges = draft.observed.privileges.as_ref();
+    privileges.map_or((0, 0), |p| (own(&p.users), own(&p.groups)))
+}
+
 /// The permissions a new node gets below `above`, all spelt out: what `overwrite` would leave.
-pub fn as_new(wish: Permissions, mode: u32, above: Option<&NodeFacts>) -> Permissions {
+pub fn as_new(
+    names: &Names,
+    wish: Permissions,
+    mode: u32,
+    above: Option<&NodeFacts>,
+) -> Permissions {
+    let (user, own_group) = names.maker;
     let or = |owner, id| match owner {
         Owner::Keep => Owner::Id(id),
         other => other,
@@ -72,9 +92,9 @@ pub fn as_new(wish: Permissions, mode: u32, above: Option<&NodeFacts>) -> Permis
     // New nodes in a directory with setgid get its group.
     let group = above
         .filter(|node| node.mode & 0o2000 != 0)
-        .map_or(0, |node| node.gid);
+        .map_or(own_group, |node| node.gid);
     Permissions {
-        user: or(wish.user, 0),
+        user: or(wish.user, user),
         group: or(wish.group, group),
         mode: wish.mode.or(Some(mode)),
     }

@@ -576,7 +576,7 @@ impl Planner<'_, '_> {
     /// The permissions a node would get if it were made now.
     fn as_new(&self, entry: &Entry<'_>, wish: Permissions, mode: u32) -> Permissions {
         let above = parent(&entry.path).and_then(|above| self.ground.node(above));
-        permissions::as_new(wish, mode, above)
+        permissions::as_new(&self.names, wish, mode, above)
     }
 
     fn remove(&mut self, entry: &Entry<'_>, node: &NodeFacts) {

@@ -218,7 +218,8 @@ impl Planner<'_, '_> {
                 ..
             } => {
                 let above = crate::facts::paths::parent(path).and_then(|up| self.ground.node(up));
-                differences(&self.names, &as_new(new_file(), FILE_MODE, above), node)
+                let wanted = as_new(&self.names, new_file(), FILE_MODE, above);
+                differences(&self.names, &wanted, node)
             }
             _ => vec!["content".into()],
         }
