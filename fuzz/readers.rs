@@ -10,6 +10,8 @@ pub mod config;
 pub mod disk;
 #[path = "../src/cli/findings.rs"]
 pub mod findings;
+#[path = "../src/language/mod.rs"]
+pub mod language;
 #[path = "../src/platform/vmware/ovf.rs"]
 pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]

@@ -19,7 +19,7 @@ limits=(-max_len=4096 -timeout=5 -rss_limit_mb=512 -malloc_limit_mb=256 -print_f
 dictionary() {
     case "$1" in
         gpt | probe) echo fuzz/superblocks.dict ;;
-        config | findings)
+        config | findings | languages)
             # The names and values of the language, as the schemas have them.
             grep -ohE '"[^"\\]{1,40}"' schemas/*.json | sort -u | sed 's/"/\\"/g; s/.*/"&"/' > target/fuzz-config.dict
             echo target/fuzz-config.dict ;;
@@ -30,7 +30,7 @@ dictionary() {
 seconds=$1
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config findings paths accounts data_url pem tftp ovf)
+[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config findings paths accounts data_url pem tftp ovf languages)
 
 for target in "${targets[@]}"; do
     words="-dict=$(dictionary "$target")"

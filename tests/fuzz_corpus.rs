@@ -190,3 +190,16 @@ fn no_database_of_the_corpus_does_harm() {
         }
     }
 }
+
+/// Of the seeds, at least one in each language can be used.
+#[test]
+fn no_config_in_another_language_of_the_corpus_does_harm() {
+    let mut usable = 0;
+    for (name, input) in corpus("languages") {
+        println!("{name}");
+        let is_usable = texts::languages(&input);
+        assert!(is_usable || !name.starts_with("seed-"), "{name} cannot be used");
+        usable += u32::from(is_usable);
+    }
+    assert!(usable >= 8, "only {usable} inputs can be used");
+}

@@ -11,9 +11,45 @@ use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
+use kindling::language::{self, Language, Surroundings};
 use kindling::platform::vmware::ovf;
 use std::collections::HashMap;
 use std::convert::Infallible;
+
+/// Translates a text from the language that its first byte chooses, and explains it. A text that can be used is also
+/// usable as it was printed. Returns true if it can be used.
+pub fn languages(input: &[u8]) -> bool {
+    let Some((first, text)) = input.split_first() else {
+        return false;
+    };
+    let surroundings = Surroundings {
+        platform: Some("ec2"),
+        is_raw: true,
+        ..Surroundings::default()
+    };
+    let language = Language::ALL[usize::from(*first) % Language::ALL.len()];
+    let _ = language::detect(text);
+    let _ = language::explain(text, language, &surroundings);
+    let parsed = language::parse_as("input", text, language, &surroundings);
+    let lines = 1 + text.iter().filter(|b| **b == b'\n').count() as u32;
+    for position in parsed.findings.0.iter().filter_map(|f| f.position) {
+        assert!(
+            (1..=lines).contains(&position.line),
+            "{position:?} of {lines} lines"
+        );
+    }
+    if language == Language::Ignition {
+        return parsed.outcome.is_ok();
+    }
+    let translation = language::translate("input", text, language, &surroundings, false);
+    assert_eq!(parsed.outcome.is_ok(), translation.outcome.is_ok());
+    let Ok(printed) = translation.outcome else {
+        return false;
+    };
+    let again = config::parse("printed", printed.as_bytes());
+    assert!(again.outcome.is_ok(), "{printed}: {:?}", again.findings);
+    true
+}
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
 /// Returns what it is, if it is one.

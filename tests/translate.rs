@@ -1,0 +1,266 @@
+//! `kindling translate` and its other names: what is written where, and when nothing is.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const KINDLING: &str = env!("CARGO_BIN_EXE_kindling");
+
+/// A folder with files, and runs in it.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let desk = Desk(tempfile::tempdir().expect("a temporary directory"));
+        for (name, text) in files {
+            let path = desk.0.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        desk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs under the name `program`, with `input` on standard input.
+    fn run_as(&self, program: &str, arguments: &[&str], input: &str) -> Ended {
+        let mut child = Command::new(KINDLING)
+            .arg0(program)
+            .args(arguments)
+            .current_dir(self.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kindling starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // A program that does not read has its reasons.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        Ended::of(child.wait_with_output().expect("kindling ends"))
+    }
+
+    fn translate(&self, arguments: &[&str]) -> Ended {
+        let all: Vec<&str> = ["translate"].iter().chain(arguments).copied().collect();
+        self.run_as("kindling", &all, "")
+    }
+}
+
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    #[track_caller]
+    fn expect(&self, code: i32, out: &str) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        assert_eq!(self.out, out, "{}", self.err);
+    }
+}
+
+const BUTANE: &str = "variant: fcos\nversion: 1.4.0\nstorage:\n  files:\n    - path: /etc/a\n      contents:\n        inline: a\n";
+const IGNITION: &str = "{\"ignition\":{\"version\":\"3.3.0\"},\"storage\":{\"files\":[{\"path\":\"/etc/a\",\"contents\":{\"compression\":\"\",\"source\":\"data:,a\"}}]}}\n";
+
+#[test]
+fn butane_is_translated_from_a_file_and_from_standard_input() {
+    let desk = Desk::with(&[("a.bu", BUTANE)]);
+    desk.translate(&["a.bu"]).expect(0, IGNITION);
+    desk.run_as("kindling", &["translate"], BUTANE)
+        .expect(0, IGNITION);
+    desk.run_as("kindling", &["translate", "--from", "butane", "-"], BUTANE)
+        .expect(0, IGNITION);
+    let pretty = desk.translate(&["--pretty", "a.bu"]);
+    assert!(
+        pretty.out.starts_with("{\n  \"ignition\": {\n"),
+        "{}",
+        pretty.out
+    );
+}
+
+#[test]
+fn the_output_file_appears_only_when_all_is_well() {
+    let desk = Desk::with(&[
+        ("good.bu", BUTANE),
+        ("bad.bu", &BUTANE.replace("/etc/a", "etc/a")),
+        ("odd.bu", &format!("{BUTANE}odd: 1\n")),
+    ]);
+    let output = desk.path().join("out");
+    desk.translate(&["bad.bu", "-o", "out"]).expect(3, "");
+    desk.translate(&["good.bu", "--check", "-o", "out"])
+        .expect(0, "");
+    desk.translate(&["odd.bu", "--strict", "-o", "out"])
+        .expect(3, "");
+    assert!(!output.exists());
+    desk.translate(&["odd.bu", "-o", "out"]).expect(0, "");
+    assert_eq!(fs::read_to_string(output).expect("written"), IGNITION);
+}
+
+#[test]
+fn findings_name_the_line_and_the_path_of_the_yaml() {
+    let desk = Desk::with(&[("bad.bu", &BUTANE.replace("/etc/a", "etc/a"))]);
+    let plain = desk.translate(&["--format", "plain", "bad.bu"]);
+    let want = "error at $.storage.files.0.path, line 5 col 13: path is not absolute";
+    assert!(plain.err.contains(want), "{}", plain.err);
+    let json = desk.translate(&["--format", "json", "bad.bu"]);
+    let value: serde_json::Value = serde_json::from_str(&json.err).expect("JSON");
+    assert_eq!(value["findings"][0]["line"], 5, "{value}");
+    let human = desk.translate(&["bad.bu"]);
+    assert!(human.err.contains("- path: etc/a"), "{}", human.err);
+}
+
+#[test]
+fn local_files_come_from_the_files_directory() {
+    let text = BUTANE.replace("inline: a", "local: sub/a");
+    let desk = Desk::with(&[
+        ("a.bu", &text),
+        ("out.bu", &BUTANE.replace("inline: a", "local: ../a.bu")),
+        ("files/sub/a", "a"),
+    ]);
+    desk.translate(&["-d", "files", "a.bu"]).expect(0, IGNITION);
+    for arguments in [
+        &["a.bu"][..],
+        &["-d", "nowhere", "a.bu"],
+        &["-d", "files", "out.bu"],
+    ] {
+        let ended = desk.translate(arguments);
+        ended.expect(3, "");
+        assert!(ended.err.contains(":8:"), "{arguments:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn snippets_are_merged_and_the_highest_version_is_written() {
+    let snippet = "variant: fcos\nversion: 1.5.0\nstorage:\n  files:\n    - path: /etc/a\n      mode: 0600\n    - path: /etc/b\n";
+    let json = r#"{"ignition": {"version": "3.0.0"}, "storage": {"files": [{"path": "/etc/c"}]}}"#;
+    let desk = Desk::with(&[("a.bu", BUTANE), ("b.bu", snippet), ("c.ign", json)]);
+    let ended = desk.translate(&["a.bu", "--snippet", "b.bu", "--snippet", "c.ign"]);
+    let value: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    assert_eq!(value["ignition"]["version"], "3.4.0");
+    let files = value["storage"]["files"].as_array().expect("files");
+    let paths: Vec<_> = files.iter().map(|file| file["path"].clone()).collect();
+    assert_eq!(paths, ["/etc/a", "/etc/b", "/etc/c"]);
+    assert_eq!(files[0]["mode"], 0o600);
+    assert_eq!(files[0]["contents"]["source"], "data:,a");
+}
+
+#[test]
+fn an_older_version_is_written_unless_it_lacks_something() {
+    let text = "variant: fcos\nversion: 1.5.0\nstorage:\n  luks:\n    - name: a\n      device: /dev/vda\n      discard: true\n";
+    let desk = Desk::with(&[("a.bu", BUTANE), ("b.bu", text)]);
+    let ended = desk.translate(&["--to", "ignition=3.0.0", "a.bu"]);
+    assert!(
+        ended.out.contains("\"version\":\"3.0.0\""),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    let refused = desk.translate(&["--to", "ignition=3.3.0", "b.bu"]);
+    refused.expect(3, "");
+    for word in [
+        "`discard` exists since version 3.4.0",
+        "b.bu:7:16",
+        "$.storage.luks.0.discard",
+    ] {
+        assert!(refused.err.contains(word), "{word}: {}", refused.err);
+    }
+    desk.translate(&["--to", "ignition=9.9.9", "a.bu"])
+        .expect(64, "");
+}
+
+#[test]
+fn ignition_becomes_butane_and_back() {
+    let desk = Desk::with(&[("a.ign", IGNITION)]);
+    let butane = desk.translate(&["a.ign"]);
+    assert_eq!(butane.code, Some(0), "{}", butane.err);
+    assert!(
+        butane.out.starts_with("variant: fcos\nversion: 1.4.0\n"),
+        "{}",
+        butane.out
+    );
+    assert!(butane.out.contains("inline: a\n"), "{}", butane.out);
+    desk.run_as("kindling", &["translate", "-"], &butane.out)
+        .expect(0, IGNITION);
+}
+
+#[test]
+fn the_names_of_other_translators_take_their_flags() {
+    let desk = Desk::with(&[
+        ("a.bu", BUTANE),
+        ("odd.bu", &format!("{BUTANE}odd: 1\n")),
+        ("a.ign2", r#"{"ignition": {"version": "2.3.0"}}"#),
+        (
+            "a.clc",
+            "storage:\n  files:\n    - path: /etc/a\n      mode: 0644\n      filesystem: root\n      contents: {inline: a}\n",
+        ),
+    ]);
+    desk.run_as("butane", &["a.bu"], "").expect(0, IGNITION);
+    desk.run_as("butane", &[], BUTANE).expect(0, IGNITION);
+    desk.run_as("butane", &["--strict", "odd.bu"], "")
+        .expect(1, "");
+    desk.run_as("butane", &["-c", "a.bu"], "").expect(0, "");
+    desk.run_as("butane", &["a.bu", "b.bu"], "").expect(2, "");
+    desk.run_as("butane", &["nowhere.bu"], "").expect(1, "");
+    let raw = desk.run_as("/usr/bin/butane", &["--raw-errors", "odd.bu"], "");
+    assert!(
+        raw.err.starts_with("warning at $.odd, line 8 col "),
+        "{}",
+        raw.err
+    );
+    let ct = desk.run_as("ct", &["-in-file", "a.clc"], "");
+    assert!(ct.out.contains("\"/etc/a\""), "{}{}", ct.out, ct.err);
+    let converted = desk.run_as("ign-converter", &["-input", "a.ign2"], "");
+    assert!(
+        converted.out.starts_with("{\"ignition\":{\"version\":\"3."),
+        "{}{}",
+        converted.out,
+        converted.err
+    );
+    for (program, arguments) in [("butane", "--version"), ("ct", "-version")] {
+        let ended = desk.run_as(program, &[arguments], "");
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(!ended.out.is_empty());
+    }
+}
+
+#[test]
+fn packed_configs_are_read_in_every_language() {
+    let desk = Desk::with(&[("a.bu", BUTANE)]);
+    let packed = Command::new("gzip")
+        .args(["-k", "a.bu"])
+        .current_dir(desk.path())
+        .status();
+    assert!(packed.expect("gzip").success());
+    desk.translate(&["a.bu.gz"]).expect(0, IGNITION);
+}
+
+#[test]
+fn a_migration_is_explained_line_by_line() {
+    let text = "{\n\"ignition\": {\"version\": \"2.3.0\"},\n\"storage\": {\"files\": [{\"filesystem\": \"root\",\n\"path\": \"/etc/a\",\n\"contents\": {\"source\": \"data:,a\"}}]}\n}\n";
+    let desk = Desk::with(&[("old.ign", text)]);
+    let page = desk.run_as("kindling", &["explain-migration", "old.ign"], "");
+    assert_eq!(page.code, Some(0), "{}{}", page.out, page.err);
+    assert!(
+        page.out
+            .contains("line 4: $.storage.files.0.path -> $.storage.files.0.path"),
+        "{}",
+        page.out
+    );
+    let json = desk.run_as("kindling", &["explain-migration", "--json", "old.ign"], "");
+    let value: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(value["language"], "ignition2");
+    assert_eq!(value["possible"], true);
+}
