@@ -198,7 +198,10 @@ fn no_config_in_another_language_of_the_corpus_does_harm() {
     for (name, input) in corpus("languages") {
         println!("{name}");
         let is_usable = texts::languages(&input);
-        assert!(is_usable || !name.starts_with("seed-"), "{name} cannot be used");
+        assert!(
+            is_usable || !name.starts_with("seed-"),
+            "{name} cannot be used"
+        );
         usable += u32::from(is_usable);
     }
     assert!(usable >= 8, "only {usable} inputs can be used");

@@ -44,10 +44,15 @@ fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
     })
 }
 
-type Members = Vec<(&'static Field, Tree<'static>)>;
+type Members<'a> = Vec<(&'static Field, Tree<'a>)>;
+
+/// Merges two whole configs, the parent first. Nothing is filled in.
+pub(crate) fn trees<'a>(parent: Tree<'a>, child: Tree<'a>) -> Tree<'a> {
+    values(Kind::Object(&ROOT), parent, child)
+}
 
 /// Merges two values that both are there.
-fn values(kind: Kind, parent: Tree<'static>, child: Tree<'static>) -> Tree<'static> {
+fn values<'a>(kind: Kind, parent: Tree<'a>, child: Tree<'a>) -> Tree<'a> {
     let at = if child.at == NOWHERE {
         parent.at
     } else {
@@ -69,9 +74,13 @@ fn values(kind: Kind, parent: Tree<'static>, child: Tree<'static>) -> Tree<'stat
     }
 }
 
-fn objects(of: &'static ObjectType, mut parent: Members, mut child: Members) -> Members {
+fn objects<'a>(
+    of: &'static ObjectType,
+    mut parent: Members<'a>,
+    mut child: Members<'a>,
+) -> Members<'a> {
     let claimed = claimed_keys(&child);
-    let take = |members: &mut Members, field: &Field| {
+    let take = |members: &mut Members<'a>, field: &Field| {
         let i = members.iter().position(|(f, _)| f.name == field.name);
         i.map(|i| members.swap_remove(i).1)
     };
@@ -92,7 +101,7 @@ fn objects(of: &'static ObjectType, mut parent: Members, mut child: Members) -> 
 /// Keys of the child's elements, by the space its lists share.
 type Claimed = HashMap<&'static str, HashSet<Key<String>>>;
 
-fn claimed_keys(child: &Members) -> Claimed {
+fn claimed_keys(child: &Members<'_>) -> Claimed {
     let mut claimed = Claimed::new();
     for (field, tree) in child {
         let (Some(space), Some(by)) = (field.space, field.list_key()) else {
@@ -107,26 +116,26 @@ fn claimed_keys(child: &Members) -> Claimed {
     claimed
 }
 
-fn elements_of<'t>(tree: &'t Tree<'static>) -> &'t [Tree<'static>] {
+fn elements_of<'t, 'a>(tree: &'t Tree<'a>) -> &'t [Tree<'a>] {
     match &tree.value {
         Value::List(elements) => elements,
         _ => &[],
     }
 }
 
-fn lists(
+fn lists<'a>(
     field: &'static Field,
     by: ListKey,
-    parent: Option<Tree<'static>>,
-    child: Option<Tree<'static>>,
+    parent: Option<Tree<'a>>,
+    child: Option<Tree<'a>>,
     claimed: &Claimed,
-) -> Option<Tree<'static>> {
+) -> Option<Tree<'a>> {
     let at = [&child, &parent]
         .into_iter()
         .flatten()
         .map(|t| t.at)
         .find(|at| *at != NOWHERE);
-    let open = |tree: Option<Tree<'static>>| match tree.map(|t| t.value) {
+    let open = |tree: Option<Tree<'a>>| match tree.map(|t| t.value) {
         Some(Value::List(elements)) => elements,
         _ => Vec::new(),
     };
@@ -146,20 +155,20 @@ fn lists(
 
 /// The parent's elements in order, each merged with its partner; then the child's others. An
 /// element whose key the child uses in another list of the same space goes.
-fn keyed(
+fn keyed<'a>(
     field: &'static Field,
     by: ListKey,
-    parent: Vec<Tree<'static>>,
-    child: Vec<Tree<'static>>,
+    parent: Vec<Tree<'a>>,
+    child: Vec<Tree<'a>>,
     claimed: &Claimed,
-) -> Vec<Tree<'static>> {
+) -> Vec<Tree<'a>> {
     let element = field.object_type().map_or(Kind::Text, Kind::Object);
     let keys = child
         .iter()
         .enumerate()
         .filter_map(|(i, e)| Some((key_of(e, by)?.into_owned(), i)));
     let partners: HashMap<Key<String>, usize> = keys.collect();
-    let mut child: Vec<Option<Tree<'static>>> = child.into_iter().map(Some).collect();
+    let mut child: Vec<Option<Tree<'a>>> = child.into_iter().map(Some).collect();
     let elsewhere = field.space.and_then(|space| claimed.get(space));
     let mut merged = Vec::with_capacity(parent.len() + child.len());
     for from_parent in parent {

@@ -12,6 +12,8 @@ struct Remark {
     at: u32,
     /// Where the path of the value at `at` is not what is meant.
     path: Option<JsonPath>,
+    /// What follows the path of the value at `at`, in a text inside this one.
+    below: Option<JsonPath>,
     /// Offset of another value that the message is about as well.
     other: Option<u32>,
     message: String,
@@ -83,10 +85,26 @@ impl Remarks {
             severity,
             at,
             path: None,
+            below: None,
             other: None,
             message,
             help,
         });
+    }
+
+    /// A remark about a text inside this one, which the value at `at` holds or names: `path` is that in the inner text.
+    pub(crate) fn inside(
+        &mut self,
+        severity: Severity,
+        at: u32,
+        path: Option<&JsonPath>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        self.push(severity, at, message.into(), help);
+        if let Some(last) = self.0.last_mut() {
+            last.below = path.cloned();
+        }
     }
 
     /// True if there is an error among them.
@@ -105,7 +123,12 @@ impl Remarks {
                     Some(other) => naming(remark.message, other, lines, paths),
                     None => remark.message,
                 },
-                path: remark.path.or_else(|| paths.path_to(remark.at, true)),
+                path: remark.path.or_else(|| paths.path_to(remark.at, true)).map(
+                    |path| match remark.below {
+                        Some(below) => path.join(below.as_str().trim_start_matches("$.")),
+                        None => path,
+                    },
+                ),
                 position: Some(lines.position(remark.at)),
                 help: remark.help,
             })

@@ -143,6 +143,54 @@ impl<'t> Node<'t> {
             .map(|entry| &entry.value)
     }
 
+    /// [`Node::get`], to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'t>> {
+        match &mut self.value {
+            Content::Mapping(entries) => entries
+                .iter_mut()
+                .rev()
+                .find(|entry| entry.key == key)
+                .map(|entry| &mut entry.value),
+            _ => None,
+        }
+    }
+
+    /// What the keys of `path` lead to, one in the other.
+    pub(crate) fn at_path(&self, path: &[&str]) -> Option<&Node<'t>> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// [`Node::at_path`], to change it.
+    pub(crate) fn at_path_mut(&mut self, path: &[&str]) -> Option<&mut Node<'t>> {
+        path.iter().try_fold(self, |node, key| node.get_mut(key))
+    }
+
+    /// The elements of a list, to change them; of anything else, none.
+    pub(crate) fn elements_mut(&mut self) -> &mut [Node<'t>] {
+        match &mut self.value {
+            Content::List(elements) => elements,
+            _ => &mut [],
+        }
+    }
+
+    /// Gives a mapping the entry `key`, in place of any that it has.
+    pub(crate) fn replace(&mut self, key: &'static str, value: Node<'t>) {
+        match self.get_mut(key) {
+            Some(earlier) => *earlier = value,
+            None => self.set(key, value),
+        }
+    }
+
+    /// The text of a scalar; empty for anything else.
+    pub(crate) fn as_text(&self) -> &str {
+        self.as_scalar().map_or("", |scalar| &scalar.text)
+    }
+
+    /// The text of the scalar at `key`; empty if there is none.
+    pub(crate) fn text_at(&self, key: &str) -> &str {
+        self.get(key).map_or("", Node::as_text)
+    }
+
     /// The entries of a mapping; of anything else, none.
     pub(crate) fn entries(&self) -> &[Entry<'t>] {
         match &self.value {

@@ -10,63 +10,103 @@ use crate::config::tree::{Place, Tree, Value};
 
 /// `node`, which has the names and types of `version`, as a config.
 pub(crate) fn config(node: Node<'_>, version: Version) -> Tree<'_> {
-    object(node, &ROOT, version)
+    let shape = Shape {
+        version,
+        fills: true,
+    };
+    shape.object(node, &ROOT)
 }
 
-fn object<'t>(node: Node<'t>, of: &'static ObjectType, version: Version) -> Tree<'t> {
-    let at = place(node.at);
-    let Content::Mapping(entries) = node.value else {
-        return Tree {
-            at,
-            value: Value::Null,
-        };
+/// [`config`] without the texts that the version gives to absent members, for merging.
+pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
+    let shape = Shape {
+        version,
+        fills: false,
     };
-    let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::new();
-    for entry in entries {
-        let Some(field) = of.fields_in(version).find(|f| f.name == entry.key) else {
-            continue;
-        };
-        let tree = value(entry.value, field.kind, version);
-        match members.iter_mut().find(|(f, _)| f.name == field.name) {
-            Some((_, earlier)) => *earlier = tree,
-            None => members.push((field, tree)),
-        }
+    shape.object(node, &ROOT)
+}
+
+/// The way back: a config as a node.
+pub(crate) fn node(tree: Tree<'_>) -> Node<'_> {
+    let at = tree.at.offset;
+    match tree.value {
+        Value::Null | Value::Alien(_) => Node::null(at),
+        Value::Bool(value) => Node::flag(at, value),
+        Value::Int(number) => Node::int(at, number),
+        Value::Text(text) => Node::text(at, text),
+        Value::List(elements) => Node::list(at, elements.into_iter().map(node).collect()),
+        Value::Object(members) => members
+            .into_iter()
+            .fold(Node::mapping(at), |mapping, (field, tree)| {
+                mapping.with(field.name, node(tree))
+            }),
     }
-    let rank = |name: &str| of.fields.iter().position(|f| f.name == name);
-    members.sort_by_key(|(field, _)| rank(field.name));
-    let mut tree = Tree {
-        at,
-        value: Value::Object(members),
-    };
-    tree.fill_plain_texts(of, version);
-    tree
 }
 
-fn value(node: Node<'_>, kind: Kind, version: Version) -> Tree<'_> {
-    let at = place(node.at);
-    let value = match (kind, node.value) {
-        (Kind::Object(of), value) => {
-            let node = Node { at: node.at, value };
-            return object(node, of, version);
+#[derive(Clone, Copy)]
+struct Shape {
+    version: Version,
+    fills: bool,
+}
+
+impl Shape {
+    fn object<'t>(self, node: Node<'t>, of: &'static ObjectType) -> Tree<'t> {
+        let at = place(node.at);
+        let Content::Mapping(entries) = node.value else {
+            return Tree {
+                at,
+                value: Value::Null,
+            };
+        };
+        let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::new();
+        for entry in entries {
+            let Some(field) = of.fields_in(self.version).find(|f| f.name == entry.key) else {
+                continue;
+            };
+            let tree = self.value(entry.value, field.kind);
+            match members.iter_mut().find(|(f, _)| f.name == field.name) {
+                Some((_, earlier)) => *earlier = tree,
+                None => members.push((field, tree)),
+            }
         }
-        (Kind::Text, Content::Scalar(scalar)) if !scalar.is_null() => Value::Text(scalar.text),
-        (Kind::Int, Content::Scalar(scalar)) => int(&scalar),
-        (Kind::Bool, Content::Scalar(scalar)) => flag(&scalar),
-        (Kind::Texts(_), Content::List(elements)) => Value::List(
-            elements
-                .into_iter()
-                .map(|element| self::value(element, Kind::Text, version))
-                .collect(),
-        ),
-        (Kind::Objects(of, _), Content::List(elements)) => Value::List(
-            elements
-                .into_iter()
-                .map(|element| object(element, of, version))
-                .collect(),
-        ),
-        _ => Value::Null,
-    };
-    Tree { at, value }
+        let rank = |name: &str| of.fields.iter().position(|f| f.name == name);
+        members.sort_by_key(|(field, _)| rank(field.name));
+        let mut tree = Tree {
+            at,
+            value: Value::Object(members),
+        };
+        if self.fills {
+            tree.fill_plain_texts(of, self.version);
+        }
+        tree
+    }
+
+    fn value<'t>(self, node: Node<'t>, kind: Kind) -> Tree<'t> {
+        let at = place(node.at);
+        let value = match (kind, node.value) {
+            (Kind::Object(of), value) => {
+                let node = Node { at: node.at, value };
+                return self.object(node, of);
+            }
+            (Kind::Text, Content::Scalar(scalar)) if !scalar.is_null() => Value::Text(scalar.text),
+            (Kind::Int, Content::Scalar(scalar)) => int(&scalar),
+            (Kind::Bool, Content::Scalar(scalar)) => flag(&scalar),
+            (Kind::Texts(_), Content::List(elements)) => Value::List(
+                elements
+                    .into_iter()
+                    .map(|element| self.value(element, Kind::Text))
+                    .collect(),
+            ),
+            (Kind::Objects(of, _), Content::List(elements)) => Value::List(
+                elements
+                    .into_iter()
+                    .map(|element| self.object(element, of))
+                    .collect(),
+            ),
+            _ => Value::Null,
+        };
+        Tree { at, value }
+    }
 }
 
 fn int(scalar: &Scalar<'_>) -> Value<'static> {

@@ -14,6 +14,8 @@ pub struct Surroundings<'s> {
     pub filesystems: &'s [(String, String)],
     /// The text is translated for a machine that boots now, not at a desk.
     pub is_boot: bool,
+    /// The result is printed, so the shortest form of it is worth some work.
+    pub is_printed: bool,
     /// Plain Ignition, where a variant would be wrapped in something else.
     pub is_raw: bool,
     /// The system that the result is for.

@@ -69,7 +69,11 @@ pub fn translate(
     is_pretty: bool,
 ) -> Translation {
     let lines = LineStarts::of(text);
-    let mut outcome = outcome(text, &lines, language, surroundings);
+    let surroundings = Surroundings {
+        is_printed: true,
+        ..*surroundings
+    };
+    let mut outcome = outcome(text, &lines, language, &surroundings);
     let wrapper = outcome.wrapper.take();
     let (parsed, printed) = finish(source, lines, outcome, |tree| match &wrapper {
         Some(wrapper) => wrapper.print(tree),
@@ -79,6 +83,13 @@ pub fn translate(
         findings: parsed.findings,
         outcome: parsed.outcome.map(|_| printed.unwrap_or_default()),
     }
+}
+
+/// Judges an outcome and prints it in one line, whatever it would be wrapped in.
+pub(super) fn printed(lines: LineStarts, outcome: Outcome<'_>) -> (Findings, Option<String>) {
+    let (parsed, text) = finish("", lines, outcome, |tree| write::json(tree, false));
+    let text = text.filter(|_| parsed.outcome.is_ok());
+    (parsed.findings, text)
 }
 
 /// What `language` makes of `text`.
@@ -105,7 +116,7 @@ pub(super) fn outcome<'t>(
 }
 
 /// Judges what a language made of a text, and prints it before it becomes a config of the latest version.
-fn finish<T>(
+pub(super) fn finish<T>(
     source: &str,
     lines: LineStarts,
     outcome: Outcome<'_>,

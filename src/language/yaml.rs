@@ -265,7 +265,11 @@ impl<'t, 'l> Builder<'t, 'l> {
                 help: None,
             });
         }
-        Ok(node.clone())
+        // What is in it keeps its places; as a whole it stands here.
+        Ok(Node {
+            at,
+            value: node.value.clone(),
+        })
     }
 
     /// Puts a whole value where it belongs.
@@ -447,7 +451,7 @@ mod tests {
         let cases = [
             (
                 "a: &x {b: c}\nd: *x\n",
-                "{a@0:{b@7:c@10}@3 d@13:{b@7:c@10}@3}@0",
+                "{a@0:{b@7:c@10}@3 d@13:{b@7:c@10}@16}@0",
             ),
             (
                 "x: &x {b: 1, c: 2}\ny:\n  <<: *x\n  c: 3\n",

@@ -1,29 +1,234 @@
 //! Butane.
+//!
+//! `variants` lists which versions there are, `fields` which keys they have. `read` holds a document against that table,
+//! `rules` judge what it asks for, `translate` gives what has the same meaning in Ignition, and the files of the sugar
+//! what has not: `mounts`, `trees`, `quadlets`, `boot_device`. `filters` are what a variant forbids in the result.
 
+mod boot_device;
+mod children;
+mod context;
+mod encoding;
+pub(crate) mod fields;
+mod filters;
+mod machine_config;
+mod modes;
+mod mounts;
+mod names;
+mod nodes;
+mod partitions;
+mod quadlets;
+mod read;
+mod rules;
+mod scalars;
+mod sorted_yaml;
+mod translate;
+mod trees;
+pub(crate) mod variants;
+
+pub(crate) use machine_config::MachineConfig;
+
+use super::findings::Remarks;
+use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use crate::config::LineStarts;
+use super::yaml::{self, Yaml};
+use super::{paths, shaped};
 use crate::config::tree::Tree;
+use crate::config::{Finding, LineStarts, Severity, WrittenPaths, merge};
+use context::{Context, text_of};
+use nodes::Nodes;
+use std::borrow::Cow;
+use variants::{Dialect, Variant};
 
-/// A MachineConfig of OpenShift around a config.
-pub(crate) struct MachineConfig;
+/// Reads `text`.
+pub(crate) fn read<'t>(
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
+) -> Outcome<'t> {
+    read_nested(text, lines, surroundings, &[])
+}
 
-impl MachineConfig {
-    pub(crate) fn print(&self, _tree: &Tree<'_>) -> String {
-        String::new()
+/// True for a text that is a mapping with the key `variant`.
+pub(crate) fn is_butane(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
+    let lines = LineStarts::of(text.as_bytes());
+    yaml::read(text, &lines).is_ok_and(|yaml| yaml.root.get("variant").is_some())
+}
+
+/// [`read`] for a text that others, in local files, have led to.
+fn read_nested<'t>(
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
+    nesting: &[String],
+) -> Outcome<'t> {
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = u32::try_from(error.valid_up_to()).unwrap_or(u32::MAX);
+            return refusal(at, "not UTF-8 text", None, lines);
+        }
+    };
+    let yaml = match yaml::read(text, lines) {
+        Ok(yaml) => yaml,
+        Err(error) => return refusal(error.offset, &error.message, error.help, lines),
+    };
+    let paths = paths::of(&yaml.root);
+    let mut remarks = Remarks::default();
+    let made = config(yaml, &paths, surroundings, nesting, &mut remarks);
+    let (config, wrapper) = made.unzip();
+    Outcome {
+        findings: remarks.placed(lines, &paths),
+        paths,
+        config,
+        wrapper: wrapper.flatten(),
     }
 }
 
-pub(crate) fn read<'t>(
-    _text: &'t [u8],
-    _lines: &LineStarts,
-    _surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+fn refusal<'t>(at: u32, message: &str, help: Option<String>, lines: &LineStarts) -> Outcome<'t> {
     Outcome {
-        findings: Vec::new(),
-        paths: crate::config::WrittenPaths::default(),
+        findings: vec![Finding {
+            severity: Severity::Error,
+            path: None,
+            position: Some(lines.position(at)),
+            message: message.into(),
+            help,
+        }],
+        paths: WrittenPaths::default(),
         config: None,
         wrapper: None,
+    }
+}
+
+type Made<'t> = ((Node<'t>, crate::config::Version), Option<MachineConfig>);
+
+/// Step by step. Each one only has a sense if those before found no error.
+fn config<'t>(
+    yaml: Yaml<'t>,
+    paths: &WrittenPaths,
+    surroundings: &Surroundings<'_>,
+    nesting: &[String],
+    remarks: &mut Remarks,
+) -> Option<Made<'t>> {
+    for repeated in &yaml.repeated {
+        remarks.about_two(
+            Severity::Error,
+            (repeated.again, repeated.first),
+            format!("the key `{}` is there twice", repeated.key),
+            None,
+        );
+    }
+    if let Some(at) = yaml.second_document {
+        remarks.warn(at, "only the first document is read; this is another one");
+    }
+    if remarks.is_fatal() {
+        return None;
+    }
+    let dialect = dialect(&yaml.root, remarks)?;
+    let root = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
+    let mut context = Context {
+        dialect,
+        surroundings,
+        remarks,
+        nesting,
+    };
+    if context.remarks.is_fatal() {
+        return None;
+    }
+    rules::check(&root, &mut context);
+    if context.remarks.is_fatal() {
+        return None;
+    }
+    let made = made(&root, &mut context);
+    if context.remarks.is_fatal() {
+        return None;
+    }
+    filters::check(&made, &mut context);
+    partitions::check(&made, dialect, context.remarks);
+    let wrapper = MachineConfig::of(&root, &context);
+    Some(((shaped::node(made), dialect.output), wrapper))
+}
+
+/// The variant and version that a document states.
+fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
+    if !matches!(root.value, Content::Mapping(_)) {
+        remarks.error(
+            root.at,
+            format!("expected a mapping, found {}", root.kind()),
+        );
+        return None;
+    }
+    let stated = |key: &str| root.get(key).filter(|node| !node.is_null());
+    let Some(variant) = stated("variant").filter(|node| !text_of(node).is_empty()) else {
+        let at = stated("variant").map_or(root.at, |node| node.at);
+        remarks.error_with_help(
+            at,
+            "`variant` is missing",
+            "the variants are fcos, flatcar, r4e, fiot and openshift",
+        );
+        return None;
+    };
+    let version = stated("version");
+    let text = version.map(text_of).unwrap_or_default();
+    if !variants::is_semantic_version(text) {
+        let at = version.map_or(root.at, |node| node.at);
+        let message = match version {
+            None => "`version` is missing".into(),
+            Some(_) => format!("`{text}` is not a version with three numbers"),
+        };
+        remarks.error_with_help(at, message, "write it in full, as 1.5.0");
+        return None;
+    }
+    match variants::find(text_of(variant), text) {
+        Ok(dialect) => Some(dialect),
+        Err((message, help)) => {
+            let at = version.map_or(variant.at, |node| node.at);
+            remarks.error_with_help(at, message, help);
+            None
+        }
+    }
+}
+
+/// The config that comes out: the user's own, merged over what sugar makes.
+fn made<'t>(root: &Node<'t>, context: &mut Context<'_, '_>) -> Tree<'t> {
+    let dialect = context.dialect;
+    let mut own = translate::object(root, &fields::ROOT, context);
+    let mut nodes = Nodes::take(&mut own);
+    let storage = root.get("storage");
+    if let Some(storage) = storage {
+        trees::add(storage, &mut nodes, context);
+    }
+    if let Some(systemd) = root.get("systemd") {
+        quadlets::add(systemd, &mut nodes, context);
+    }
+    nodes.put(&mut own);
+    let units = storage.and_then(|storage| mounts::units(storage, context));
+    let boot = root.get("boot_device").and_then(boot_device::storage);
+    let grub = root
+        .get("grub")
+        .and_then(|grub| boot_device::grub(grub, context));
+    let parents = [units, boot, grub].into_iter().flatten();
+    let merged = parents.fold(shaped::part(own, dialect.output), |child, parent| {
+        merge::trees(shaped::part(parent, dialect.output), child)
+    });
+    let mut config = shaped::node(merged);
+    machine_config::fips_options(&mut config, root, context);
+    if dialect.variant == Variant::Openshift && dialect.has(variants::Sugar::V1_7) {
+        boot_device::settle_grub(&mut config);
+    }
+    state_version(&mut config, root.at, dialect);
+    shaped::config(config, dialect.output)
+}
+
+/// Puts `ignition.version` into a config.
+fn state_version(config: &mut Node<'_>, at: u32, dialect: &Dialect) {
+    let version = Node::text(at, Cow::Borrowed(dialect.output.as_str()));
+    match config.get_mut("ignition") {
+        Some(ignition) => ignition.set("version", version),
+        None => config.set("ignition", Node::mapping(at).with("version", version)),
     }
 }
 

@@ -1,0 +1,388 @@
+//! Layout, mirroring and encryption of the boot disk (`boot_device`) and users of the boot loader (`grub`).
+
+use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::mounts::GENERATED;
+use super::variants::Sugar;
+use crate::language::node::Node;
+use std::fmt::Write as _;
+
+/// Types of partitions, by what they hold.
+const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
+const EFI_SYSTEM: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+const RESERVED: &str = "8DA63339-0007-60C0-C436-083AC8230908";
+const PREP: &str = "9E1A2D38-C612-4316-AA26-8B49521E5A8B";
+
+/// Where the boot loader has its users.
+const GRUB_USERS: &str = "/boot/grub2/user.cfg";
+
+const BOOT_MIB: i64 = 384;
+
+/// A kind of boot disk.
+struct Layout {
+    name: &'static str,
+    /// Label, size in MiB and type of the partitions before boot and root, on each disk of a mirror.
+    firmware: [(&'static str, i64, &'static str); 2],
+    /// False if a mirror is not possible.
+    is_mirrored: bool,
+    /// What follows the name of the disk in that of the root partition, where the disk must be named.
+    root_suffix: Option<&'static str>,
+    since: Sugar,
+}
+
+const fn layout(name: &'static str, firmware: [(&'static str, i64, &'static str); 2]) -> Layout {
+    Layout {
+        name,
+        firmware,
+        is_mirrored: true,
+        root_suffix: None,
+        since: Sugar::V1_3,
+    }
+}
+
+const fn s390x(name: &'static str, root_suffix: Option<&'static str>) -> Layout {
+    Layout {
+        is_mirrored: false,
+        root_suffix,
+        since: Sugar::V1_6,
+        ..layout(name, [("", 0, ""), ("", 0, "")])
+    }
+}
+
+static LAYOUTS: [Layout; 6] = [
+    layout("x86_64", [("bios", 1, BIOS_BOOT), ("esp", 127, EFI_SYSTEM)]),
+    layout(
+        "aarch64",
+        [("reserved", 1, RESERVED), ("esp", 127, EFI_SYSTEM)],
+    ),
+    layout("ppc64le", [("prep", 4, PREP), ("reserved", 1, RESERVED)]),
+    s390x("s390x-eckd", Some("2")),
+    s390x("s390x-zfcp", Some("4")),
+    s390x("s390x-virt", None),
+];
+
+/// What a boot device asks for.
+struct Wish<'n, 't> {
+    node: &'n Node<'t>,
+    luks: Option<&'n Node<'t>>,
+    mirrors: &'n [Node<'t>],
+    has_clevis: bool,
+    has_cex: bool,
+}
+
+impl<'n, 't> Wish<'n, 't> {
+    fn of(node: &'n Node<'t>) -> Self {
+        let luks = node.get("luks");
+        let has_clevis =
+            luks.is_some_and(|luks| is_on(luks, "tpm2") || !list(luks, "tang").is_empty());
+        let cex = luks.and_then(|luks| luks.get("cex"));
+        Wish {
+            node,
+            luks,
+            mirrors: at_path(node, &["mirror", "devices"]).map_or(&[], Node::elements),
+            has_clevis,
+            has_cex: cex.is_some_and(|cex| is_on(cex, "enabled")),
+        }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.has_clevis || self.has_cex
+    }
+
+    fn layout(&self) -> Option<&'static Layout> {
+        let name = match member_text(self.node, "layout") {
+            "" => "x86_64",
+            name => name,
+        };
+        LAYOUTS.iter().find(|layout| layout.name == name)
+    }
+}
+
+/// Checks a boot device.
+pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
+    let wish = Wish::of(node);
+    let at = node.get("layout").map_or(node.at, |layout| layout.at);
+    let known = wish.layout().filter(|l| context.dialect.has(l.since));
+    let Some(layout) = known else {
+        let names = LAYOUTS.iter().filter(|l| context.dialect.has(l.since));
+        let names: Vec<&str> = names.map(|layout| layout.name).collect();
+        let help = format!("the layouts are {}", names.join(", "));
+        context.remarks.error_with_help(at, "unknown layout", help);
+        return;
+    };
+    check_mirror(&wish, layout, context);
+    if context.dialect.has(Sugar::V1_6) {
+        check_s390x(&wish, layout, context);
+    }
+}
+
+fn check_mirror(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+    let Some(mirror) = at_path(wish.node, &["mirror", "devices"]) else {
+        return;
+    };
+    if wish.mirrors.len() == 1 {
+        context
+            .remarks
+            .error(mirror.at, "a mirror needs at least two devices");
+    }
+    if wish.mirrors.is_empty() {
+        return;
+    }
+    if !layout.is_mirrored {
+        context
+            .remarks
+            .error(mirror.at, "the boot disk of s390x cannot be mirrored");
+    } else if member_text(wish.node, "layout").is_empty() {
+        let message = "a mirror needs a layout";
+        let help = "set boot_device.layout to the architecture of the machine";
+        match context.dialect.has(Sugar::V1_7) {
+            true => context.remarks.error_with_help(mirror.at, message, help),
+            false => context.remarks.warn_with_help(mirror.at, message, help),
+        }
+    }
+}
+
+fn check_s390x(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+    let Some(luks) = wish.luks else {
+        return;
+    };
+    let device = luks.get("device");
+    let name = device.map(text_of).unwrap_or_default();
+    if let Some(device) = device.filter(|_| !wish.is_encrypted() && !name.is_empty()) {
+        let message = "a device is named, and no way to unlock it";
+        match context.dialect.has(Sugar::V1_7) {
+            true => context.remarks.error(device.at, message),
+            false => context.remarks.warn(device.at, message),
+        }
+    }
+    if let Some(cex) = luks.get("cex").filter(|_| wish.has_cex) {
+        if !layout.name.starts_with("s390x") {
+            context
+                .remarks
+                .error(cex.at, "a Crypto Express card needs a layout of s390x");
+        }
+        if wish.has_clevis {
+            context
+                .remarks
+                .error(cex.at, "a Crypto Express card excludes tang and tpm2");
+        }
+    }
+    if layout.root_suffix.is_none() || !wish.is_encrypted() {
+        return;
+    }
+    let at = device.map_or(luks.at, |device| device.at);
+    if name.is_empty() {
+        let message = format!("layout {} needs luks.device", layout.name);
+        context.remarks.error(at, message);
+    } else if !is_whole_disk(name, layout) {
+        let wanted = match layout.name {
+            "s390x-eckd" => "/dev/dasda",
+            _ => "/dev/sda",
+        };
+        let message = format!("not a whole disk of layout {}, as {wanted}", layout.name);
+        context.remarks.error(at, message);
+    }
+}
+
+/// True if a name ends as that of a whole disk.
+fn is_whole_disk(name: &str, layout: &Layout) -> bool {
+    let beginning = match layout.name {
+        "s390x-eckd" => "/dev/dasd",
+        _ => "/dev/sd",
+    };
+    let mut letters = name.chars();
+    let last = letters.next_back();
+    last.is_some_and(|c| c.is_ascii_lowercase()) && letters.as_str().ends_with(beginning)
+}
+
+/// Disks, arrays, volumes and file systems of a boot device, as a config that the user's own is merged over.
+pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
+    let wish = Wish::of(node);
+    let is_mirrored = !wish.mirrors.is_empty();
+    if !is_mirrored && !wish.is_encrypted() {
+        return None;
+    }
+    let layout = wish.layout()?;
+    let at = node.at;
+    let mut storage = Node::mapping(at);
+    let mut filesystems = Vec::new();
+    if is_mirrored {
+        mirror(&wish, layout, &mut storage, &mut filesystems);
+    }
+    let root = match (&wish.luks, wish.is_encrypted()) {
+        (Some(luks), true) => {
+            let volume = volume(&wish, luks, layout, is_mirrored);
+            storage.set("luks", Node::list(luks.at, vec![volume]));
+            "/dev/mapper/root"
+        }
+        _ => "/dev/md/md-root",
+    };
+    filesystems.push(filesystem(at, root, "xfs", "root"));
+    storage.set("filesystems", Node::list(at, filesystems));
+    Some(Node::mapping(at).with("storage", storage))
+}
+
+fn mirror<'t>(
+    wish: &Wish<'_, 't>,
+    layout: &Layout,
+    storage: &mut Node<'t>,
+    filesystems: &mut Vec<Node<'t>>,
+) {
+    let mut disks = Vec::new();
+    for (index, device) in wish.mirrors.iter().enumerate() {
+        let at = device.at;
+        let number = index + 1;
+        let mut partitions: Vec<Node<'t>> = layout
+            .firmware
+            .iter()
+            .map(|(label, mib, kind)| {
+                partition(at, &format!("{label}-{number}"), Some(*mib))
+                    .with("typeGuid", Node::text(at, *kind))
+            })
+            .collect();
+        partitions.push(partition(at, &format!("boot-{number}"), Some(BOOT_MIB)));
+        partitions.push(partition(at, &format!("root-{number}"), None));
+        disks.push(
+            Node::mapping(at)
+                .with("device", device.clone())
+                .with("partitions", Node::list(at, partitions))
+                .with("wipeTable", Node::flag(at, true)),
+        );
+        if layout.firmware.iter().any(|(label, ..)| *label == "esp") {
+            let label = format!("esp-{number}");
+            let device = format!("/dev/disk/by-partlabel/{label}");
+            filesystems.push(filesystem(at, &device, "vfat", &label));
+        }
+    }
+    let at = wish.node.at;
+    filesystems.push(filesystem(at, "/dev/md/md-boot", "ext4", "boot"));
+    let boot = array(wish, "boot").with(
+        "options",
+        Node::list(at, vec![Node::text(at, "--metadata=1.0")]),
+    );
+    storage.set("disks", Node::list(at, disks));
+    storage.set("raid", Node::list(at, vec![boot, array(wish, "root")]));
+}
+
+fn partition<'t>(at: u32, label: &str, mib: Option<i64>) -> Node<'t> {
+    let mut partition = Node::mapping(at).with("label", Node::text(at, label.to_owned()));
+    if let Some(mib) = mib {
+        partition.set("sizeMiB", Node::int(at, mib));
+    }
+    partition
+}
+
+/// The array over the partitions `label`-1, `label`-2, ...
+fn array<'t>(wish: &Wish<'_, 't>, label: &str) -> Node<'t> {
+    let at = wish.node.at;
+    let devices = wish.mirrors.iter().enumerate().map(|(index, device)| {
+        let name = format!("/dev/disk/by-partlabel/{label}-{}", index + 1);
+        Node::text(device.at, name)
+    });
+    Node::mapping(at)
+        .with("name", Node::text(at, format!("md-{label}")))
+        .with("level", Node::text(at, "raid1"))
+        .with("devices", Node::list(at, devices.collect()))
+}
+
+fn volume<'t>(
+    wish: &Wish<'_, 't>,
+    luks: &Node<'t>,
+    layout: &Layout,
+    is_mirrored: bool,
+) -> Node<'t> {
+    let at = luks.at;
+    let device = match layout.root_suffix {
+        Some(suffix) => format!("{}{suffix}", member_text(luks, "device")),
+        None if is_mirrored => "/dev/md/md-root".into(),
+        None => "/dev/disk/by-partlabel/root".into(),
+    };
+    let mut volume = Node::mapping(at)
+        .with("name", Node::text(at, "root"))
+        .with("label", Node::text(at, "luks-root"))
+        .with("device", Node::text(at, device))
+        .with("wipeVolume", Node::flag(at, true));
+    if let Some(discard) = luks.get("discard") {
+        volume.set("discard", discard.clone());
+    }
+    if wish.has_cex {
+        let cex = Node::mapping(at).with("enabled", Node::flag(at, true));
+        volume.set("cex", cex);
+    } else {
+        let mut clevis = Node::mapping(at);
+        for key in ["tang", "threshold", "tpm2"] {
+            if let Some(value) = luks.get(key) {
+                clevis.set(key, value.clone());
+            }
+        }
+        volume.set("clevis", clevis);
+    }
+    volume
+}
+
+fn filesystem<'t>(at: u32, device: &str, format: &'static str, label: &str) -> Node<'t> {
+    Node::mapping(at)
+        .with("device", Node::text(at, device.to_owned()))
+        .with("format", Node::text(at, format))
+        .with("label", Node::text(at, label.to_owned()))
+        .with("wipeFilesystem", Node::flag(at, true))
+}
+
+/// Checks the users of the boot loader.
+pub(super) fn check_grub(grub: &Node<'_>, context: &mut Context<'_, '_>) {
+    for user in list(grub, "users") {
+        for key in ["name", "password_hash"] {
+            if member_text(user, key).is_empty() {
+                let message = format!("a user of the boot loader needs `{key}`");
+                context.remarks.error(user.at, message);
+            }
+        }
+    }
+}
+
+/// The file with the users of the boot loader and the file system that it is on.
+pub(super) fn grub<'t>(grub: &Node<'t>, context: &Context<'_, '_>) -> Option<Node<'t>> {
+    let users = list(grub, "users");
+    if users.is_empty() {
+        return None;
+    }
+    let at = grub.at;
+    let names: Vec<&str> = users.iter().map(|user| member_text(user, "name")).collect();
+    let mut text = format!("# {GENERATED}\n\nset superusers=\"{}\"\n", names.join(" "));
+    for user in users {
+        let (name, hash) = (
+            member_text(user, "name"),
+            member_text(user, "password_hash"),
+        );
+        let _ = writeln!(text, "password_pbkdf2 {name} {hash}");
+    }
+    let mut addition = Node::mapping(at);
+    for (name, value) in context.encoded(at, text.as_bytes(), None) {
+        addition.set(name, value);
+    }
+    let file = Node::mapping(at)
+        .with("path", Node::text(at, GRUB_USERS))
+        .with("append", Node::list(at, vec![addition]));
+    let filesystem = Node::mapping(at)
+        .with("device", Node::text(at, "/dev/disk/by-label/boot"))
+        .with("format", Node::text(at, "ext4"))
+        .with("path", Node::text(at, "/boot"));
+    let storage = Node::mapping(at)
+        .with("filesystems", Node::list(at, vec![filesystem]))
+        .with("files", Node::list(at, vec![file]));
+    Some(Node::mapping(at).with("storage", storage))
+}
+
+/// OpenShift takes no additions to files: where the file with the users has just one, it becomes its contents.
+pub(super) fn settle_grub(config: &mut Node<'_>) {
+    let files = config.at_path_mut(&["storage", "files"]);
+    for file in files.map_or(&mut [][..], Node::elements_mut) {
+        if member_text(file, "path") != GRUB_USERS || list(file, "append").len() != 1 {
+            continue;
+        }
+        let addition = list(file, "append").first().cloned();
+        if let Some(addition) = addition {
+            file.remove("append");
+            file.set("contents", addition);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Configs inside a config: what `merge` and `replace` have inline or in local files.
+
+use super::context::Context;
+use crate::config::{self, Finding, LineStarts, ParseError};
+use crate::language::surroundings::Surroundings;
+
+/// Configs may be inside each other this deep.
+const MAX_NESTING: usize = 16;
+
+/// `bytes` as they are to be embedded: a Butane config becomes one of Ignition, one of Ignition stays. `at` is what they
+/// are from, `file` the local file if they are from one.
+pub(super) fn embedded(
+    at: u32,
+    bytes: Vec<u8>,
+    file: Option<&str>,
+    context: &mut Context<'_, '_>,
+) -> Vec<u8> {
+    if super::is_butane(&bytes) {
+        return translated(at, &bytes, file, context).unwrap_or(bytes);
+    }
+    judge(at, &bytes, context);
+    bytes
+}
+
+fn translated(
+    at: u32,
+    bytes: &[u8],
+    file: Option<&str>,
+    context: &mut Context<'_, '_>,
+) -> Option<Vec<u8>> {
+    let mut nesting = context.nesting.to_vec();
+    if let Some(file) = file {
+        if nesting.iter().any(|outer| outer == file) {
+            context
+                .remarks
+                .error(at, format!("{file} is merged into itself"));
+            return None;
+        }
+        nesting.push(file.to_owned());
+    } else {
+        nesting.push(String::new());
+    }
+    if nesting.len() > MAX_NESTING {
+        let message = format!("configs inside each other deeper than {MAX_NESTING} levels");
+        context.remarks.error(at, message);
+        return None;
+    }
+    let surroundings = Surroundings {
+        is_raw: true,
+        ..*context.surroundings
+    };
+    let lines = LineStarts::of(bytes);
+    let outcome = super::read_nested(bytes, &lines, &surroundings, &nesting);
+    let (findings, text) = crate::language::translation::printed(lines, outcome);
+    tell(at, &findings.0, context);
+    text.map(String::into_bytes)
+}
+
+/// Judges a config of Ignition.
+fn judge(at: u32, bytes: &[u8], context: &mut Context<'_, '_>) {
+    let parsed = config::parse("", bytes);
+    match parsed.outcome {
+        Err(ParseError::BadVersion(_) | ParseError::Unsupported(_)) => context.remarks.warn(
+            at,
+            "the version of the config here is not known, so it was not checked",
+        ),
+        Err(ParseError::Empty) => context.remarks.error(at, "the config here is empty"),
+        _ => tell(at, &parsed.findings.0, context),
+    }
+}
+
+/// Says what was found in a config inside this one, below the path of what it is from.
+fn tell(at: u32, findings: &[Finding], context: &mut Context<'_, '_>) {
+    for finding in findings {
+        let line = match finding.position {
+            Some(position) => format!("line {} of the config here: ", position.line),
+            None => "in the config here: ".into(),
+        };
+        let message = format!("{line}{}", finding.message);
+        context.remarks.inside(
+            finding.severity,
+            at,
+            finding.path.as_ref(),
+            message,
+            finding.help.clone(),
+        );
+    }
+}

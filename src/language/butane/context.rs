@@ -1,0 +1,123 @@
+//! What the steps of one translation share.
+
+use super::encoding::{self, Encoded, Forms};
+use super::variants::{Base, Dialect};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use crate::language::surroundings::Surroundings;
+use std::borrow::Cow;
+
+/// One translation.
+pub(super) struct Context<'s, 'r> {
+    pub(super) dialect: &'static Dialect,
+    pub(super) surroundings: &'s Surroundings<'s>,
+    pub(super) remarks: &'r mut Remarks,
+    /// Local files that this text was reached by, the outermost first.
+    pub(super) nesting: &'s [String],
+}
+
+impl Context<'_, '_> {
+    /// The bytes of the local file that `node` names, or nothing and a finding.
+    pub(super) fn local(&mut self, node: &Node<'_>) -> Option<Vec<u8>> {
+        let Some(files) = self.surroundings.files else {
+            self.no_files(node.at);
+            return None;
+        };
+        match files.read(text_of(node)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.remarks.error(node.at, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// [`Context::local`] as text.
+    pub(super) fn local_text(&mut self, node: &Node<'_>) -> Option<String> {
+        let bytes = self.local(node)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(_) => {
+                let message = format!("{} is not UTF-8 text", text_of(node));
+                self.remarks.error(node.at, message);
+                None
+            }
+        }
+    }
+
+    /// Says that there is no folder of local files.
+    pub(super) fn no_files(&mut self, at: u32) {
+        self.remarks.error_with_help(
+            at,
+            "a local file is named, and there is no files directory",
+            "translate the config where the files are: kindling translate --files-dir DIR",
+        );
+    }
+
+    /// Bytes as `source` and, where versions have it beside encoded bytes, `compression`. `at` is what they are from.
+    pub(super) fn encoded<'t>(
+        &self,
+        at: u32,
+        bytes: &[u8],
+        compression: Option<&Node<'t>>,
+    ) -> Vec<(&'static str, Node<'t>)> {
+        let stated = compression.map(text_of).unwrap_or_default();
+        let forms = self.forms(stated);
+        let Encoded { url, is_compressed } = encoding::encode(bytes, forms);
+        let mut members = vec![("source", Node::text(at, url))];
+        if self.dialect.base == Base::V0_1 {
+            members.extend(compression.map(|node| ("compression", node.clone())));
+        } else if is_compressed {
+            members.push(("compression", Node::text(at, "gzip")));
+        } else {
+            // Said, so that a config that is merged over another does not get the other's.
+            let node = compression.map_or(at, |node| node.at);
+            members.push(("compression", Node::text(node, stated.to_owned())));
+        }
+        members
+    }
+
+    fn forms(&self, compression: &str) -> Forms {
+        let is_uncompressed = self.dialect.openshift == 8 || self.dialect.openshift == 9;
+        if !self.surroundings.is_printed || self.dialect.base == Base::V0_1 {
+            Forms::Plain
+        } else if !compression.is_empty() || is_uncompressed {
+            Forms::Short
+        } else {
+            Forms::Compressed
+        }
+    }
+}
+
+/// The text of a scalar; of anything else, nothing.
+pub(super) fn text_of<'n>(node: &'n Node<'_>) -> &'n str {
+    node.as_scalar().map_or("", |scalar| &scalar.text)
+}
+
+/// The text of member `name`; empty if it is absent.
+pub(super) fn member_text<'n>(node: &'n Node<'_>, name: &str) -> &'n str {
+    node.get(name).map_or("", text_of)
+}
+
+/// The text of member `name`, of its own.
+pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
+    match &node.value {
+        Content::Scalar(scalar) => scalar.text.clone(),
+        _ => Cow::Borrowed(""),
+    }
+}
+
+/// True if member `name` is there and true.
+pub(super) fn is_on(node: &Node<'_>, name: &str) -> bool {
+    member_text(node, name) == "true"
+}
+
+/// The elements of the list `name`.
+pub(super) fn list<'n, 't>(node: &'n Node<'t>, name: &str) -> &'n [Node<'t>] {
+    node.get(name).map_or(&[], Node::elements)
+}
+
+/// The value at the end of a path of members.
+pub(super) fn at_path<'n, 't>(node: &'n Node<'t>, path: &[&str]) -> Option<&'n Node<'t>> {
+    path.iter().try_fold(node, |node, name| node.get(name))
+}

@@ -1,0 +1,103 @@
+//! Bytes as `data:` URLs: the shortest of three forms.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Compression, GzBuilder};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use std::io::Write;
+
+/// What stays as it is in a URL.
+const BARE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// What is in front of base64.
+const BASE64_MARK: &str = ";base64,";
+
+/// Compressing costs a member `compression: gzip`; so much shorter a text must be for it.
+const COMPRESSION_COST: usize = 4;
+
+/// The system in the header of gzip data: unknown.
+const UNKNOWN_SYSTEM: u8 = 255;
+
+/// How bytes may be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forms {
+    /// Percent-encoded; what needs no thought, for a config that nobody will see.
+    Plain,
+    /// Percent-encoded or base64, whichever is shorter.
+    Short,
+    /// These, or compressed.
+    Compressed,
+}
+
+/// Bytes as a URL.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Encoded {
+    pub(crate) url: String,
+    pub(crate) is_compressed: bool,
+}
+
+/// `bytes` in the shortest form that is allowed.
+pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
+    let mut best = format!(",{}", percent_encode(bytes, BARE));
+    let mut is_compressed = false;
+    if forms != Forms::Plain {
+        let base64_bytes = BASE64_MARK.len() + bytes.len().div_ceil(3) * 4;
+        if base64_bytes < best.len() {
+            best = based(bytes);
+        }
+    }
+    if forms == Forms::Compressed
+        && let Some(packed) = gzip(bytes)
+    {
+        let packed = based(&packed);
+        if packed.len() + COMPRESSION_COST < best.len() {
+            best = packed;
+            is_compressed = true;
+        }
+    }
+    Encoded {
+        url: format!("data:{best}"),
+        is_compressed,
+    }
+}
+
+fn based(bytes: &[u8]) -> String {
+    format!("{BASE64_MARK}{}", STANDARD.encode(bytes))
+}
+
+/// Without name and time, so that equal bytes give equal data.
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzBuilder::new()
+        .operating_system(UNKNOWN_SYSTEM)
+        .write(Vec::new(), Compression::best());
+    // Memory takes whatever is written to it.
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_form_is_taken() {
+        let url = |bytes: &[u8], forms| encode(bytes, forms).url;
+        assert_eq!(url(b"", Forms::Compressed), "data:,");
+        assert_eq!(url(b"xyz", Forms::Compressed), "data:,xyz");
+        let text = "a b<>&\u{e9}\n".as_bytes();
+        assert_eq!(url(text, Forms::Compressed), "data:;base64,YSBiPD4mw6kK");
+        assert_eq!(url(text, Forms::Plain), "data:,a%20b%3C%3E%26%C3%A9%0A");
+        let zeros = encode(&[0; 3000], Forms::Compressed);
+        assert!(zeros.is_compressed && zeros.url.len() < 100, "{zeros:?}");
+        assert!(!encode(&[0; 3000], Forms::Short).is_compressed);
+    }
+}

@@ -1,0 +1,231 @@
+//! What OpenShift wraps around a config: a MachineConfig.
+
+use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::variants::Variant;
+use crate::config::tree::{Tree, Value};
+use crate::language::node::Node;
+use serde_json::{Map, Value as Json, json};
+
+/// The label that says which machines a config is for.
+const ROLE: &str = "machineconfiguration.openshift.io/role";
+const API_VERSION: &str = "machineconfiguration.openshift.io/v1";
+
+/// The argument of the kernel that a key in a Crypto Express card needs.
+const CEX_ARGUMENT: &str = "rd.luks.key=/etc/luks/cex.key";
+
+/// What FIPS mode demanded of volumes before 4.20.
+const FIPS_OPTIONS: [&str; 2] = ["--cipher", "aes-cbc-essiv:sha256"];
+const LAST_MINOR_WITH_FIPS_OPTIONS: u8 = 19;
+
+/// Metadata and settings around a config.
+#[derive(Debug)]
+pub(crate) struct MachineConfig {
+    name: String,
+    labels: Map<String, Json>,
+    kernel_type: Option<String>,
+    kernel_arguments: Vec<String>,
+    extensions: Vec<String>,
+    fips: Option<bool>,
+}
+
+/// Checks what a MachineConfig needs.
+pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
+    if context.dialect.variant != Variant::Openshift {
+        return;
+    }
+    let metadata = root.get("metadata");
+    let at = metadata.map_or(root.at, |metadata| metadata.at);
+    if metadata.is_none_or(|metadata| member_text(metadata, "name").is_empty()) {
+        context.remarks.error(at, "metadata.name is required");
+    }
+    let role = at_path(root, &["metadata", "labels", ROLE]);
+    if role.map_or("", text_of).is_empty() {
+        context
+            .remarks
+            .error(at, format!("metadata.labels needs `{ROLE}`"));
+    }
+    let settings = root.get("openshift");
+    let kind = settings.and_then(|settings| settings.get("kernel_type"));
+    if let Some(kind) = kind.filter(|kind| !matches!(text_of(kind), "" | "default" | "realtime")) {
+        context.remarks.error_with_help(
+            kind.at,
+            "unknown type of kernel",
+            "the types are default and realtime",
+        );
+    }
+    if context.dialect.is_openshift_since(19) {
+        check_cex(root, context);
+    }
+    if context.surroundings.is_raw {
+        warn_of_settings(settings, context);
+    }
+}
+
+fn check_cex(root: &Node<'_>, context: &mut Context<'_, '_>) {
+    let boot = at_path(root, &["boot_device", "luks", "cex"]).filter(|cex| is_on(cex, "enabled"));
+    let volumes = root
+        .get("storage")
+        .map_or(&[][..], |storage| list(storage, "luks"));
+    let own = volumes.iter().find_map(|volume| {
+        let cex = volume.get("cex").filter(|cex| is_on(cex, "enabled"));
+        cex.filter(|_| member_text(volume, "name") == "root")
+    });
+    let Some(cex) = boot.or(own) else {
+        return;
+    };
+    let arguments = at_path(root, &["openshift", "kernel_arguments"]);
+    let mut given = arguments.map_or(&[][..], Node::elements).iter();
+    if !given.any(|argument| text_of(argument) == CEX_ARGUMENT) {
+        context.remarks.error_with_help(
+            cex.at,
+            "a root volume with its key in a Crypto Express card needs an argument of the kernel",
+            format!("add {CEX_ARGUMENT} to openshift.kernel_arguments"),
+        );
+    }
+}
+
+/// A config by itself has no place for the settings.
+fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut Context<'_, '_>) {
+    for entry in settings.map_or(&[][..], Node::entries) {
+        let is_empty = match entry.value.as_scalar() {
+            Some(scalar) => matches!(&*scalar.text, "" | "false"),
+            None => entry.value.elements().is_empty(),
+        };
+        if !is_empty {
+            let message = format!("`{}` has no effect without a MachineConfig", entry.key);
+            context.remarks.warn(entry.value.at, message);
+        }
+    }
+}
+
+/// Options that FIPS mode demands of volumes, put into a config with the names of Ignition.
+pub(super) fn fips_options<'t>(config: &mut Node<'t>, root: &Node<'t>, context: &Context<'_, '_>) {
+    let dialect = context.dialect;
+    let fips = at_path(root, &["openshift", "fips"]).filter(|fips| text_of(fips) == "true");
+    let is_demanded =
+        dialect.is_openshift_since(8) && dialect.openshift <= LAST_MINOR_WITH_FIPS_OPTIONS;
+    let Some(fips) = fips.filter(|_| is_demanded) else {
+        return;
+    };
+    let volumes = config.at_path_mut(&["storage", "luks"]);
+    for volume in volumes.map_or(&mut [][..], Node::elements_mut) {
+        add_cipher(volume, fips.at);
+    }
+}
+
+fn add_cipher(volume: &mut Node<'_>, at: u32) {
+    let mut options = volume
+        .remove("options")
+        .unwrap_or_else(|| Node::list(at, Vec::new()));
+    let names_cipher = |option: &Node<'_>| {
+        let text = text_of(option);
+        text == "--cipher" || text == "-c" || text.starts_with("--cipher=")
+    };
+    let has_cipher = options.elements().iter().any(names_cipher);
+    if let crate::language::node::Content::List(list) = &mut options.value
+        && !has_cipher
+    {
+        list.extend(FIPS_OPTIONS.map(|option| Node::text(at, option)));
+    }
+    if !options.elements().is_empty() {
+        volume.set("options", options);
+    }
+}
+
+impl MachineConfig {
+    /// What a document puts around its config; nothing if it is to be plain, or the variant has no such thing.
+    pub(super) fn of(root: &Node<'_>, context: &Context<'_, '_>) -> Option<Self> {
+        if context.dialect.variant != Variant::Openshift || context.surroundings.is_raw {
+            return None;
+        }
+        let metadata = root.get("metadata")?;
+        let settings = root.get("openshift");
+        let texts = |name: &str| -> Vec<String> {
+            let elements = settings.map_or(&[][..], |settings| list(settings, name));
+            elements
+                .iter()
+                .map(|node| text_of(node).to_owned())
+                .collect()
+        };
+        let labels = metadata.get("labels").map_or(&[][..], Node::entries);
+        Some(MachineConfig {
+            name: member_text(metadata, "name").to_owned(),
+            labels: labels
+                .iter()
+                .map(|entry| (entry.key.to_string(), json!(text_of(&entry.value))))
+                .collect(),
+            kernel_type: settings
+                .and_then(|settings| settings.get("kernel_type"))
+                .map(|kind| text_of(kind).to_owned()),
+            kernel_arguments: texts("kernel_arguments"),
+            extensions: texts("extensions"),
+            fips: settings
+                .and_then(|settings| settings.get("fips"))
+                .map(|fips| text_of(fips) == "true"),
+        })
+    }
+
+    /// The MachineConfig with `config` in it, as YAML with sorted keys and without a line end behind it.
+    pub(crate) fn print(&self, config: &Tree<'_>) -> String {
+        let mut spec = Map::new();
+        let config = json_of(config).unwrap_or_else(|| json!({}));
+        spec.insert("config".into(), config);
+        let lists = [
+            ("extensions", &self.extensions),
+            ("kernelArguments", &self.kernel_arguments),
+        ];
+        for (name, list) in lists {
+            if !list.is_empty() {
+                spec.insert(name.into(), json!(list));
+            }
+        }
+        if let Some(fips) = self.fips {
+            spec.insert("fips".into(), json!(fips));
+        }
+        if let Some(kind) = &self.kernel_type {
+            spec.insert("kernelType".into(), json!(kind));
+        }
+        let mut metadata = Map::new();
+        metadata.insert("name".into(), json!(self.name));
+        if !self.labels.is_empty() {
+            metadata.insert("labels".into(), Json::Object(self.labels.clone()));
+        }
+        let document = json!({
+            "apiVersion": API_VERSION,
+            "kind": "MachineConfig",
+            "metadata": metadata,
+            "spec": spec,
+        });
+        let text = super::sorted_yaml::print(&document);
+        format!(
+            "# {}; do not edit\n{}",
+            super::mounts::GENERATED,
+            text.trim_end()
+        )
+    }
+}
+
+/// A tree as JSON; `None` for what is empty.
+fn json_of(tree: &Tree<'_>) -> Option<Json> {
+    Some(match &tree.value {
+        Value::Null | Value::Alien(_) => return None,
+        Value::Bool(value) => json!(value),
+        Value::Int(number) => json!(number),
+        Value::Text(text) => json!(text),
+        Value::List(elements) if elements.is_empty() => return None,
+        Value::List(elements) => elements
+            .iter()
+            .map(|tree| json_of(tree).unwrap_or_else(|| json!({})))
+            .collect(),
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .filter_map(|(field, tree)| Some((field.name.to_owned(), json_of(tree)?)));
+            let object: Map<String, Json> = members.collect();
+            if object.is_empty() {
+                return None;
+            }
+            Json::Object(object)
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! Files, directories and links of a config by their paths, while trees and quadlets add to them.
+
+use super::context::member_text;
+use crate::language::node::{Content, Node};
+use std::collections::HashMap;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    File,
+    Directory,
+    Link,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::File, Kind::Directory, Kind::Link];
+
+    /// The list of such entries.
+    const fn list(self) -> &'static str {
+        match self {
+            Kind::File => "files",
+            Kind::Directory => "directories",
+            Kind::Link => "links",
+        }
+    }
+}
+
+/// The entries of a config.
+pub(super) struct Nodes<'t> {
+    at: u32,
+    lists: HashMap<Kind, (u32, Vec<Node<'t>>)>,
+    by_path: HashMap<String, (Kind, usize)>,
+}
+
+impl<'t> Nodes<'t> {
+    /// Takes the entries out of the storage of `config`.
+    pub(super) fn take(config: &mut Node<'t>) -> Self {
+        let at = config.get("storage").map_or(config.at, |node| node.at);
+        let mut nodes = Nodes {
+            at,
+            lists: HashMap::new(),
+            by_path: HashMap::new(),
+        };
+        let Some(storage) = storage_of(config) else {
+            return nodes;
+        };
+        for kind in Kind::ALL {
+            let Some(list) = storage.remove(kind.list()) else {
+                continue;
+            };
+            let at = list.at;
+            if let Content::List(elements) = list.value {
+                for (index, node) in elements.iter().enumerate() {
+                    let path = member_text(node, "path").to_owned();
+                    nodes.by_path.entry(path).or_insert((kind, index));
+                }
+                nodes.lists.insert(kind, (at, elements));
+            }
+        }
+        nodes
+    }
+
+    /// What is at a path.
+    pub(super) fn get_mut(&mut self, path: &str) -> Option<(Kind, &mut Node<'t>)> {
+        let (kind, index) = *self.by_path.get(path)?;
+        let (_, list) = self.lists.get_mut(&kind)?;
+        Some((kind, list.get_mut(index)?))
+    }
+
+    /// Adds an entry behind the others.
+    pub(super) fn push(&mut self, kind: Kind, path: String, node: Node<'t>) {
+        let at = node.at;
+        let (_, list) = self.lists.entry(kind).or_insert((at, Vec::new()));
+        self.by_path.insert(path, (kind, list.len()));
+        list.push(node);
+    }
+
+    /// Puts the entries into the storage of `config`.
+    pub(super) fn put(mut self, config: &mut Node<'t>) {
+        if self.lists.is_empty() {
+            return;
+        }
+        if config.get("storage").is_none() {
+            config.set("storage", Node::mapping(self.at));
+        }
+        let Some(storage) = storage_of(config) else {
+            return;
+        };
+        for kind in Kind::ALL {
+            if let Some((at, list)) = self.lists.remove(&kind) {
+                storage.set(kind.list(), Node::list(at, list));
+            }
+        }
+    }
+}
+
+fn storage_of<'n, 't>(config: &'n mut Node<'t>) -> Option<&'n mut Node<'t>> {
+    let Content::Mapping(entries) = &mut config.value else {
+        return None;
+    };
+    entries
+        .iter_mut()
+        .find(|entry| entry.key == "storage")
+        .map(|entry| &mut entry.value)
+}

@@ -1,0 +1,178 @@
+//! A document held against the table of its dialect: known keys with values of the right types, nothing else.
+
+use super::fields::{Field, Kind, Type};
+use super::scalars::{self, Int};
+use super::variants::Dialect;
+use crate::config::{JsonPath, Severity, WrittenPaths};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Entry, Node};
+
+/// Unknown keys at least this alike to a known one are worth a suggestion.
+const ALIKE: f64 = 0.8;
+
+/// Keys at the top level with this beginning only hold anchors.
+const ANCHORS: &str = "x-";
+
+/// What `root` says in `dialect`: numbers and flags in the words of JSON, texts as quoted scalars, no null.
+pub(super) fn read<'t>(
+    root: Node<'t>,
+    of: &'static Type,
+    dialect: &'static Dialect,
+    paths: &WrittenPaths,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let at = root.at;
+    let mut reader = Reader {
+        dialect,
+        paths,
+        remarks,
+    };
+    reader
+        .value(root, Kind::Object(of), 0)
+        .unwrap_or_else(|| Node::mapping(at))
+}
+
+struct Reader<'r> {
+    dialect: &'static Dialect,
+    paths: &'r WrittenPaths,
+    remarks: &'r mut Remarks,
+}
+
+impl Reader<'_> {
+    /// A value of `kind`; `None` if there is none, or one of another type, which is told.
+    fn value<'t>(&mut self, node: Node<'t>, kind: Kind, depth: usize) -> Option<Node<'t>> {
+        if node.is_null() {
+            return None;
+        }
+        let at = node.at;
+        match (kind, node.value) {
+            (Kind::Text, Content::Scalar(scalar)) => {
+                self.told(at, scalars::text(scalar).map(|text| Node::text(at, text)))
+            }
+            (Kind::Int, Content::Scalar(scalar)) => {
+                let number = self.told(at, scalars::int(&scalar))?;
+                Some(Node::int(at, self.whole(at, number)))
+            }
+            (Kind::Bool, Content::Scalar(scalar)) => self.told(
+                at,
+                scalars::flag(&scalar).map(|value| Node::flag(at, value)),
+            ),
+            (Kind::Object(of), Content::Mapping(entries)) => {
+                Some(self.object(at, entries, of, depth))
+            }
+            (Kind::TextMap, Content::Mapping(entries)) => Some(self.texts_by_key(at, entries)),
+            (Kind::Texts, Content::List(elements)) => {
+                let texts = elements
+                    .into_iter()
+                    .filter_map(|element| self.value(element, Kind::Text, depth));
+                Some(Node::list(at, texts.collect()))
+            }
+            (Kind::Objects(of), Content::List(elements)) => {
+                let objects = elements.into_iter().map(|element| {
+                    let at = element.at;
+                    let object = self.value(element, Kind::Object(of), depth);
+                    object.unwrap_or_else(|| Node::mapping(at))
+                });
+                Some(Node::list(at, objects.collect()))
+            }
+            (kind, value) => {
+                let found = Node { at, value };
+                let message = format!("expected {}, found {}", wanted(kind), found.kind());
+                self.remarks.error(at, message);
+                None
+            }
+        }
+    }
+
+    fn whole(&mut self, at: u32, number: Int) -> i64 {
+        match number {
+            Int::Whole(number) => number,
+            Int::Cut(number) => {
+                let message =
+                    format!("expected an integer, found a fraction; it counts as {number}");
+                self.remarks.warn(at, message);
+                number
+            }
+        }
+    }
+
+    fn told<T>(&mut self, at: u32, result: Result<T, &'static str>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.remarks.error(at, message);
+                None
+            }
+        }
+    }
+
+    fn object<'t>(
+        &mut self,
+        at: u32,
+        entries: Vec<Entry<'t>>,
+        of: &'static Type,
+        depth: usize,
+    ) -> Node<'t> {
+        let mut object = Node::mapping(at);
+        for entry in entries {
+            let field = of
+                .fields_in(self.dialect)
+                .find(|field| field.name == entry.key);
+            let Some(field) = field else {
+                let is_anchors = depth == 0 && entry.key.starts_with(ANCHORS);
+                if !is_anchors {
+                    self.unused(&entry, of);
+                }
+                continue;
+            };
+            if let Some(value) = self.value(entry.value, field.kind, depth + 1) {
+                object.set(field.name, value);
+            }
+        }
+        object
+    }
+
+    fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>) -> Node<'t> {
+        let mut object = Node::mapping(at);
+        for entry in entries {
+            if let Some(value) = self.value(entry.value, Kind::Text, 1) {
+                object.set(entry.key, value);
+            }
+        }
+        object
+    }
+
+    fn unused(&mut self, entry: &Entry<'_>, of: &'static Type) {
+        let path = self
+            .paths
+            .path_to(entry.value.at, false)
+            .unwrap_or_else(JsonPath::root);
+        let message = format!("unused key `{}`", entry.key);
+        let help = self.help(&entry.key, of);
+        self.remarks
+            .at_path(Severity::Warning, entry.key_at, path, message, help);
+    }
+
+    fn help(&self, key: &str, of: &'static Type) -> Option<String> {
+        if of.field(key).is_some() {
+            let (variant, version) = (self.dialect.variant.name(), self.dialect.version);
+            return Some(format!("variant {variant} {version} does not have it"));
+        }
+        let likeness = |field: &Field| strsim::jaro_winkler(field.name, key);
+        let closest = of
+            .fields_in(self.dialect)
+            .filter(|field| likeness(field) >= ALIKE)
+            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        Some(format!("did you mean `{}`?", closest.name))
+    }
+}
+
+fn wanted(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "a string",
+        Kind::Int => "an integer",
+        Kind::Bool => "true or false",
+        Kind::Object(_) | Kind::TextMap => "a mapping",
+        Kind::Texts | Kind::Objects(_) => "a list",
+    }
+}

@@ -1,0 +1,114 @@
+//! What the language demands of a document by itself, before anything is made of it.
+
+use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::modes::{self, Of};
+use super::{boot_device, machine_config, mounts, quadlets, trees};
+use crate::language::node::{Content, Node};
+
+/// Checks a document.
+pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
+    sources(root, context);
+    if let Some(storage) = root.get("storage") {
+        for (name, of) in [("files", Of::File), ("directories", Of::Directory)] {
+            for node in list(storage, name) {
+                mode(node, of, context);
+            }
+        }
+        mounts::check(storage, context);
+        trees::check(storage, context);
+    }
+    if let Some(systemd) = root.get("systemd") {
+        for unit in list(systemd, "units") {
+            quadlets::check_texts(unit, context);
+            for dropin in list(unit, "dropins") {
+                quadlets::check_texts(dropin, context);
+            }
+        }
+        quadlets::check(systemd, context);
+    }
+    if let Some(device) = root.get("boot_device") {
+        boot_device::check(device, context);
+    }
+    if let Some(grub) = root.get("grub") {
+        boot_device::check_grub(grub, context);
+    }
+    machine_config::check(root, context);
+    fcos_partitions(root, context);
+}
+
+/// Bytes come from one place.
+fn sources(root: &Node<'_>, context: &mut Context<'_, '_>) {
+    let mut rest = vec![root];
+    while let Some(node) = rest.pop() {
+        match &node.value {
+            Content::Scalar(_) => {}
+            Content::List(elements) => rest.extend(elements),
+            Content::Mapping(entries) => rest.extend(entries.iter().map(|entry| &entry.value)),
+        }
+        let given: Vec<&Node<'_>> = ["source", "inline", "local"]
+            .iter()
+            .filter_map(|key| node.get(key))
+            .collect();
+        if let [_, second, ..] = given[..] {
+            context.remarks.error(
+                second.at,
+                "`source`, `inline` and `local` exclude each other",
+            );
+        }
+    }
+}
+
+fn mode(node: &Node<'_>, of: Of, context: &mut Context<'_, '_>) {
+    let Some(mode) = node.get("mode") else {
+        return;
+    };
+    let number = text_of(mode).parse().unwrap_or_default();
+    if let Some(meant) = modes::meant(number, of) {
+        context.remarks.warn_with_help(
+            mode.at,
+            format!("mode {number} is a decimal number; in octal it is {number:#o}"),
+            format!("write 0{meant:o} if that is meant"),
+        );
+    }
+}
+
+/// A partition with a label and without a number, on a disk whose partitions somebody else has made, goes wherever
+/// there is room.
+fn fcos_partitions(root: &Node<'_>, context: &mut Context<'_, '_>) {
+    use super::variants::{Sugar, Variant};
+    if context.dialect.variant != Variant::Fcos || !context.dialect.has(Sugar::V1_6) {
+        return;
+    }
+    let mirrors = at_path(root, &["boot_device", "mirror", "devices"]);
+    let mirrors: Vec<&str> = mirrors
+        .map_or(&[][..], Node::elements)
+        .iter()
+        .map(text_of)
+        .collect();
+    let disks = root
+        .get("storage")
+        .map_or(&[][..], |storage| list(storage, "disks"));
+    for disk in disks {
+        let device = member_text(disk, "device");
+        let is_known = device == "/dev/disk/by-id/coreos-boot-disk"
+            || is_on(disk, "wipe_table")
+            || mirrors.contains(&device);
+        if is_known {
+            continue;
+        }
+        for partition in list(disk, "partitions") {
+            let number = member_text(partition, "number");
+            let Some(label) = partition
+                .get("label")
+                .filter(|_| matches!(number, "" | "0"))
+            else {
+                continue;
+            };
+            context.remarks.warn_with_help(
+                label.at,
+                "a partition with a label and no number, on a disk whose table is not wiped, may be made anew on each disk that has none with this label",
+                "give it a number, or wipe the table",
+            );
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What a scalar of YAML is where a text, a number or a flag is wanted.
+
+use crate::language::node::{Scalar, Style};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::borrow::Cow;
+
+/// Beyond this, a double does not hold every integer; a number written as one is then no number anybody meant.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The text of any scalar as it is written; `!!binary` is decoded.
+pub(super) fn text<'t>(scalar: Scalar<'t>) -> Result<Cow<'t, str>, &'static str> {
+    if scalar.tag.as_deref() != Some("binary") {
+        return Ok(scalar.text);
+    }
+    let digits: String = scalar.text.split_ascii_whitespace().collect();
+    let bytes = STANDARD
+        .decode(digits)
+        .map_err(|_| "not valid base64, which `!!binary` promises")?;
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| "`!!binary` data that is not UTF-8 text; name it with `source` or `local`")
+}
+
+/// A number that was read for an integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Int {
+    Whole(i64),
+    /// What is left of a fraction. Nobody means that, but configs with it were translated.
+    Cut(i64),
+}
+
+/// An integer in one of the forms of YAML 1.1 and 1.2.
+pub(super) fn int(scalar: &Scalar<'_>) -> Result<Int, &'static str> {
+    let is_number = match scalar.tag.as_deref() {
+        Some("int" | "float") => true,
+        Some(_) => false,
+        None => scalar.style == Style::Plain,
+    };
+    if !is_number {
+        return Err("expected an integer, found a string");
+    }
+    let digits: String = scalar.text.chars().filter(|c| *c != '_').collect();
+    if let Some(number) = integer(&digits) {
+        return Ok(Int::Whole(number));
+    }
+    match float(&digits) {
+        None => Err("expected an integer"),
+        Some(number) if number.abs() > MAX_EXACT => Err("this integer is too large"),
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "it is small enough to be exact"
+        )]
+        Some(number) => Ok(match number.fract() == 0.0 {
+            true => Int::Whole(number as i64),
+            false => Int::Cut(number as i64),
+        }),
+    }
+}
+
+fn integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes().first() {
+        Some(b'-') => ("-", &text[1..]),
+        Some(b'+') => ("", &text[1..]),
+        _ => ("", text),
+    };
+    let prefix = digits.get(..2).map(str::to_ascii_lowercase);
+    let (radix, digits) = match prefix.as_deref() {
+        Some("0x") => (16, &digits[2..]),
+        Some("0o") => (8, &digits[2..]),
+        Some("0b") => (2, &digits[2..]),
+        _ if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_plain
+        .then(|| i64::from_str_radix(&format!("{sign}{digits}"), radix).ok())
+        .flatten()
+}
+
+/// A number in decimal digits, with a fraction or an exponent.
+fn float(text: &str) -> Option<f64> {
+    let is_decimal = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+    is_decimal.then(|| text.parse().ok()).flatten()
+}
+
+/// A flag in one of the words of YAML 1.1.
+pub(super) fn flag(scalar: &Scalar<'_>) -> Result<bool, &'static str> {
+    let is_word = match scalar.tag.as_deref() {
+        Some("bool") => true,
+        Some(_) => false,
+        None => scalar.style == Style::Plain,
+    };
+    match &*scalar.text {
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "y" | "Y" | "on" | "On" | "ON"
+            if is_word =>
+        {
+            Ok(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "n" | "N" | "off" | "Off" | "OFF"
+            if is_word =>
+        {
+            Ok(false)
+        }
+        _ if is_word => Err("expected true or false"),
+        _ => Err("expected true or false, found a string"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scalar(text: &str, style: Style, tag: Option<&str>) -> Scalar<'static> {
+        Scalar {
+            text: Cow::Owned(text.to_owned()),
+            style,
+            tag: tag.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn integers() {
+        let cases = [
+            ("420", Some(420)),
+            ("0644", Some(0o644)),
+            ("0o644", Some(0o644)),
+            ("0x1a4", Some(420)),
+            ("0b110100100", Some(420)),
+            ("4_20", Some(420)),
+            ("-5", Some(-5)),
+            ("+5", Some(5)),
+            ("420.0", Some(420)),
+            ("4.2e2", Some(420)),
+            // Not octal, so a decimal with a zero before it.
+            ("0899", Some(899)),
+            ("0", Some(0)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("abc", None),
+            ("", None),
+            (".inf", None),
+            ("0x", None),
+            ("0o8", None),
+        ];
+        for (text, want) in cases {
+            let found = int(&scalar(text, Style::Plain, None)).ok();
+            assert_eq!(found, want.map(Int::Whole), "{text}");
+        }
+        assert_eq!(int(&scalar("420.7", Style::Plain, None)), Ok(Int::Cut(420)));
+        assert!(int(&scalar("420", Style::Quoted, None)).is_err());
+        assert_eq!(
+            int(&scalar("420", Style::Quoted, Some("int"))),
+            Ok(Int::Whole(420))
+        );
+        assert!(int(&scalar("420", Style::Plain, Some("str"))).is_err());
+    }
+
+    #[test]
+    fn flags() {
+        for text in ["true", "Yes", "ON", "y"] {
+            assert_eq!(flag(&scalar(text, Style::Plain, None)), Ok(true), "{text}");
+        }
+        for text in ["false", "No", "OFF", "n"] {
+            assert_eq!(flag(&scalar(text, Style::Plain, None)), Ok(false), "{text}");
+        }
+        assert!(flag(&scalar("true", Style::Quoted, None)).is_err());
+        assert!(flag(&scalar("1", Style::Plain, None)).is_err());
+        assert!(flag(&scalar("yEs", Style::Plain, None)).is_err());
+    }
+
+    #[test]
+    fn binary_is_decoded() {
+        let decoded = |text: &str| text_of(scalar(text, Style::Plain, Some("binary")));
+        assert_eq!(decoded("aGVsbG8="), Some("hello".into()));
+        assert_eq!(decoded("aGVs\n bG8="), Some("hello".into()));
+        assert_eq!(decoded("%"), None);
+        assert_eq!(decoded("/w=="), None);
+        assert_eq!(
+            text_of(scalar("0644", Style::Plain, None)),
+            Some("0644".into())
+        );
+    }
+
+    fn text_of(scalar: Scalar<'_>) -> Option<String> {
+        super::text(scalar).ok().map(Cow::into_owned)
+    }
+}

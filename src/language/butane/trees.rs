@@ -1,0 +1,259 @@
+//! Local directories that are put into the file system (`storage.trees`).
+
+use super::context::{Context, list, member_text};
+use super::nodes::{Kind, Nodes};
+use crate::language::node::Node;
+use crate::language::surroundings::{Files, LocalKind, LocalNode};
+
+/// Directories may be inside each other this deep; a path of the target is not longer than that many names.
+const MAX_DEPTH: usize = 256;
+
+const EXECUTABLE_MODE: i64 = 0o755;
+const PLAIN_MODE: i64 = 0o644;
+const EXECUTE_BITS: u32 = 0o111;
+
+/// Checks what the trees need.
+pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
+    for tree in list(storage, "trees") {
+        if member_text(tree, "local").is_empty() {
+            context.remarks.error(tree.at, "a tree needs `local`");
+        }
+    }
+}
+
+/// Adds everything in the trees to `nodes`.
+pub(super) fn add<'t>(storage: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
+    for tree in list(storage, "trees") {
+        let at = tree.get("local").map_or(tree.at, |local| local.at);
+        let Some(files) = context.surroundings.files else {
+            context.no_files(at);
+            continue;
+        };
+        let local = member_text(tree, "local").trim_end_matches('/');
+        match files.look(local) {
+            Err(error) => context.remarks.error(at, error.to_string()),
+            Ok(LocalNode {
+                kind: LocalKind::Directory,
+                ..
+            }) => {
+                let path = member_text(tree, "path");
+                let walk = Walk {
+                    tree,
+                    at,
+                    files,
+                    nodes,
+                    context,
+                };
+                walk.whole(local, if path.is_empty() { "/" } else { path });
+            }
+            Ok(_) => context
+                .remarks
+                .error(at, format!("{local} is not a directory")),
+        }
+    }
+}
+
+/// A walk through one tree.
+struct Walk<'w, 't, 's, 'r> {
+    tree: &'w Node<'t>,
+    at: u32,
+    files: &'s dyn Files,
+    nodes: &'w mut Nodes<'t>,
+    context: &'w mut Context<'s, 'r>,
+}
+
+impl<'t> Walk<'_, 't, '_, '_> {
+    /// Depth first, names in the order of their bytes, a directory before what is in it.
+    fn whole(mut self, local: &str, destination: &str) {
+        if !destination.starts_with('/') {
+            let at = self.tree.get("path").map_or(self.at, |path| path.at);
+            self.context
+                .remarks
+                .error(at, "the path of a tree must be absolute");
+            return;
+        }
+        let destination = clean(destination);
+        if destination == "/" && self.makes_directories() {
+            self.context.remarks.warn(
+                self.tree.at,
+                "the tree also sets owner and mode of the root directory; give it a path",
+            );
+        }
+        // Entries to visit, the next one last.
+        let mut rest = vec![(local.to_owned(), destination, 0)];
+        while let Some((local, destination, depth)) = rest.pop() {
+            let looked = self.files.look(&local);
+            match looked {
+                Err(error) => self.context.remarks.error(self.at, error.to_string()),
+                Ok(LocalNode {
+                    kind: LocalKind::Directory,
+                    ..
+                }) => {
+                    self.directory(&destination);
+                    let below = self.below(&local, &destination, depth);
+                    rest.extend(below);
+                }
+                Ok(LocalNode {
+                    kind: LocalKind::File,
+                    mode,
+                }) => self.file(&local, destination, mode),
+                Ok(LocalNode {
+                    kind: LocalKind::Link(target),
+                    ..
+                }) => self.link(&local, destination, target),
+                Ok(LocalNode {
+                    kind: LocalKind::Other,
+                    ..
+                }) => self.context.remarks.error(
+                    self.at,
+                    format!("{local} is neither a file nor a directory nor a link"),
+                ),
+            }
+        }
+    }
+
+    /// What is in a directory, the first name last.
+    fn below(
+        &mut self,
+        local: &str,
+        destination: &str,
+        depth: usize,
+    ) -> Vec<(String, String, usize)> {
+        if depth >= MAX_DEPTH {
+            let message = format!("{local} is deeper than {MAX_DEPTH} directories");
+            self.context.remarks.error(self.at, message);
+            return Vec::new();
+        }
+        match self.files.list(local) {
+            Ok(names) => {
+                let join = |above: &str, name: &str| match above {
+                    "/" => format!("/{name}"),
+                    above => format!("{above}/{name}"),
+                };
+                let below = names.iter().rev();
+                below
+                    .map(|name| (join(local, name), join(destination, name), depth + 1))
+                    .collect()
+            }
+            Err(error) => {
+                self.context.remarks.error(self.at, error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn makes_directories(&self) -> bool {
+        ["dir_mode", "user", "group"]
+            .iter()
+            .any(|key| self.tree.get(key).is_some())
+    }
+
+    fn directory(&mut self, destination: &str) {
+        if !self.makes_directories() {
+            return;
+        }
+        if self.nodes.get_mut(destination).is_some() {
+            self.exists(destination);
+            return;
+        }
+        let mut node = self.node(destination);
+        let mode = self.tree.get("dir_mode").cloned();
+        node.set(
+            "mode",
+            mode.unwrap_or_else(|| Node::int(self.at, EXECUTABLE_MODE)),
+        );
+        self.nodes
+            .push(Kind::Directory, destination.to_owned(), node);
+    }
+
+    fn file(&mut self, local: &str, destination: String, mode: u32) {
+        let stated = self.tree.get("file_mode").cloned();
+        let mode = stated.unwrap_or_else(|| {
+            let is_executable = mode & EXECUTE_BITS != 0;
+            Node::int(
+                self.at,
+                if is_executable {
+                    EXECUTABLE_MODE
+                } else {
+                    PLAIN_MODE
+                },
+            )
+        });
+        match self.nodes.get_mut(&destination) {
+            Some((Kind::File, node)) if !has_source(node) => {
+                if node.get("mode").is_none() {
+                    node.set("mode", mode);
+                }
+            }
+            Some(_) => return self.exists(&destination),
+            None => {
+                let node = self.node(&destination).with("mode", mode);
+                self.nodes.push(Kind::File, destination.clone(), node);
+            }
+        }
+        let bytes = match self.files.read(local) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.context.remarks.error(self.at, error.to_string()),
+        };
+        if let Some((_, node)) = self.nodes.get_mut(&destination) {
+            let mut contents = node
+                .remove("contents")
+                .unwrap_or_else(|| Node::mapping(self.at));
+            let stated = contents.remove("compression");
+            for (name, value) in self.context.encoded(self.at, &bytes, stated.as_ref()) {
+                contents.set(name, value);
+            }
+            node.set("contents", contents);
+        }
+    }
+
+    fn link(&mut self, _local: &str, destination: String, target: String) {
+        let target = Node::text(self.at, target);
+        match self.nodes.get_mut(&destination) {
+            Some((Kind::Link, node)) if member_text(node, "target").is_empty() => {
+                node.remove("target");
+                node.set("target", target);
+            }
+            Some(_) => self.exists(&destination),
+            None => {
+                let node = self.node(&destination).with("target", target);
+                self.nodes.push(Kind::Link, destination, node);
+            }
+        }
+    }
+
+    /// An entry with the owners of the tree.
+    fn node(&self, destination: &str) -> Node<'t> {
+        let mut node =
+            Node::mapping(self.at).with("path", Node::text(self.at, destination.to_owned()));
+        for key in ["user", "group"] {
+            if let Some(owner) = self.tree.get(key) {
+                node.set(key, owner.clone());
+            }
+        }
+        node
+    }
+
+    fn exists(&mut self, destination: &str) {
+        let message = format!("the tree has {destination}, which the config has already");
+        self.context.remarks.error(self.at, message);
+    }
+}
+
+fn has_source(file: &Node<'_>) -> bool {
+    file.get("contents")
+        .is_some_and(|contents| contents.get("source").is_some())
+}
+
+/// A path without what means nothing: doubled slashes, `.`, and `..` with what is before it.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
