@@ -21,6 +21,7 @@ pub(crate) struct Assembly<'t> {
     directories: Vec<(String, Node<'t>)>,
     links: Vec<(String, Node<'t>)>,
     units: Vec<(String, Node<'t>)>,
+    included: Vec<Node<'t>>,
     pub(crate) disks: Vec<Node<'t>>,
     pub(crate) filesystems: Vec<Node<'t>>,
 }
@@ -31,6 +32,7 @@ pub(crate) struct User<'t> {
     pub(crate) name: String,
     /// All members but the keys.
     node: Node<'t>,
+    groups: Vec<(u32, String)>,
     keys: Vec<(u32, String)>,
 }
 
@@ -93,17 +95,20 @@ impl<'t> User<'t> {
         }
     }
 
-    /// True if nothing is asked of the account.
-    fn is_bare(&self) -> bool {
-        self.node.entries().len() <= 1 && self.keys.is_empty()
+    /// Makes the account a member of `group`, once.
+    pub(crate) fn join(&mut self, at: u32, group: &str) {
+        if !self.groups.iter().any(|(_, have)| have == group) {
+            self.groups.push((at, group.to_owned()));
+        }
     }
 
     fn into_node(mut self) -> Node<'t> {
-        if let Some((at, _)) = self.keys.first() {
-            let at = *at;
-            let keys = self.keys.into_iter();
-            let keys = keys.map(|(at, key)| Node::text(at, key)).collect();
-            self.node.set("sshAuthorizedKeys", Node::list(at, keys));
+        for (member, texts) in [("groups", self.groups), ("sshAuthorizedKeys", self.keys)] {
+            if let Some((at, _)) = texts.first() {
+                let at = *at;
+                let texts = texts.into_iter().map(|(at, text)| Node::text(at, text));
+                self.node.set(member, Node::list(at, texts.collect()));
+            }
         }
         self.node
     }
@@ -223,6 +228,7 @@ impl<'t> Assembly<'t> {
             self.users.push(User {
                 name: name.to_owned(),
                 node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
+                groups: Vec::new(),
                 keys: Vec::new(),
             });
             self.users.len() - 1
@@ -308,6 +314,22 @@ impl<'t> Assembly<'t> {
         self.units.push((name.to_owned(), node));
     }
 
+    /// A unit that the system has, to be enabled.
+    pub(crate) fn enable(&mut self, at: u32, name: &str) {
+        if !self.units.iter().any(|(have, _)| have == name) {
+            let node = Node::mapping(at)
+                .with("name", Node::text(at, name.to_owned()))
+                .with("enabled", Node::flag(at, true));
+            self.units.push((name.to_owned(), node));
+        }
+    }
+
+    /// A config at `url` that is merged into this one.
+    pub(crate) fn include(&mut self, at: u32, url: impl Into<Cow<'t, str>>) {
+        let node = Node::mapping(at).with("source", Node::text(at, url));
+        self.included.push(node);
+    }
+
     /// The whole config, in the oldest version from 3.5.0 that has everything that is asked for.
     pub(crate) fn finish(self) -> (Node<'t>, Version) {
         let at = self.at;
@@ -316,9 +338,12 @@ impl<'t> Assembly<'t> {
             true => Version::V3_6,
             false => Version::V3_5,
         };
-        let ignition = Node::mapping(at).with("version", Node::text(at, version.as_str()));
-        let users = self.users.into_iter().filter(|user| !user.is_bare());
-        let users = users.map(User::into_node).collect();
+        let mut ignition = Node::mapping(at).with("version", Node::text(at, version.as_str()));
+        if let Some(first) = self.included.first().map(|node| node.at) {
+            let merge = Node::list(first, self.included);
+            ignition.set("config", Node::mapping(first).with("merge", merge));
+        }
+        let users = self.users.into_iter().map(User::into_node).collect();
         let passwd = Node::mapping(at)
             .with("groups", Node::list(at, self.groups))
             .with("users", Node::list(at, users));

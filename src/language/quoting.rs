@@ -31,6 +31,15 @@ pub(crate) fn unit_argument(text: &str) -> String {
     }
 }
 
+/// `"KEY=value"` as an assignment in a unit: variables are not expanded there.
+pub(crate) fn unit_assignment(key: &str, value: &str) -> String {
+    let quoted = unit_argument(&format!("{key}={value}")).replace("$$", "$");
+    match quoted.starts_with('"') {
+        true => quoted,
+        false => format!("\"{quoted}\""),
+    }
+}
+
 /// `KEY="value"` as systemd reads it from an environment file.
 pub(crate) fn environment(key: &str, value: &str) -> String {
     let mut out = format!("{key}=\"");

@@ -20,6 +20,23 @@ pub struct Surroundings<'s> {
     pub is_raw: bool,
     /// The system that the result is for.
     pub target: Target<'s>,
+    /// What the platform says of the machine.
+    pub instance: Instance<'s>,
+    /// What cannot be done is left out with a warning instead of being refused.
+    pub ignore_unsupported: bool,
+}
+
+/// What a platform says of the machine that it gives a text to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Instance<'s> {
+    /// What tells this machine from the one before it.
+    pub id: Option<&'s str>,
+    /// The name that it is to have unless the text gives one.
+    pub hostname: Option<&'s str>,
+    /// Public keys for the default account.
+    pub keys: &'s [String],
+    /// Facts by the names that templates use, e.g. `v1.instance_id`.
+    pub facts: &'s [(String, String)],
 }
 
 /// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.
@@ -93,6 +110,8 @@ impl fmt::Debug for Surroundings<'_> {
             .field("is_boot", &self.is_boot)
             .field("is_raw", &self.is_raw)
             .field("target", &self.target)
+            .field("instance", &self.instance)
+            .field("ignore_unsupported", &self.ignore_unsupported)
             .finish()
     }
 }

@@ -15,6 +15,8 @@ pub struct Target<'s> {
     pub time_client: Option<TimeClient>,
     /// False if there is no k3s where its unit looks for it.
     pub has_k3s: Option<bool>,
+    /// Bytes of its disks, by their paths.
+    pub disks: &'s [(String, u64)],
     /// Arguments of the kernel; some languages have settings among them.
     pub kernel_arguments: Option<&'s str>,
 }

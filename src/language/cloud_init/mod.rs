@@ -1,19 +1,97 @@
-//! `#cloud-config` as cloud-init reads it.
+//! `#cloud-config` as cloud-init reads it, and its other forms of user data.
+//!
+//! cloud-init works on a system that runs, at each of its boots. Here what can be said as files, accounts, disks and
+//! units is done once, before the first boot; commands run from units. What needs the running system is refused by
+//! name, and what only tunes cloud-init is warned of: nothing is left out without a word.
 
-use super::surroundings::Surroundings;
+mod clock;
+mod commands;
+mod disks;
+mod forms;
+mod host;
+mod keys;
+mod merge;
+pub(super) mod modules;
+mod mounts;
+mod passwords;
+mod services;
+mod template;
+mod users;
+mod values;
+mod write_files;
+
+use super::assembly::Assembly;
+use super::findings::Remarks;
+use super::node::Node;
+use super::paths;
+use super::surroundings::{Instance, Surroundings};
+use super::target::Target;
 use super::translation::Outcome;
 use crate::config::LineStarts;
 
+/// What conversions know besides the config.
+struct Context<'s> {
+    target: Target<'s>,
+    instance: Instance<'s>,
+    ignore_unsupported: bool,
+}
+
 /// Reads `text`.
 pub(crate) fn read<'t>(
-    _text: &'t [u8],
-    _lines: &LineStarts,
-    _surroundings: &Surroundings<'_>,
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
+    let context = Context {
+        target: surroundings.target,
+        instance: surroundings.instance,
+        ignore_unsupported: surroundings.ignore_unsupported,
+    };
+    let mut remarks = Remarks::default();
+    let mut parts = forms::read(text, &context, &mut remarks);
+    let paths = match parts.roots.as_slice() {
+        [root] => paths::of(root),
+        _ => paths::of(&Node::list(0, std::mem::take(&mut parts.roots))),
+    };
+    let root = parts.config.take().unwrap_or(Node::mapping(0));
+    let mut assembly = Assembly::new(root.at);
+    convert(root, &parts.scripts, &context, &mut assembly, &mut remarks);
+    for url in parts.included {
+        assembly.include(url.at, url.text);
+    }
+    let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
-        findings: Vec::new(),
-        paths: crate::config::WrittenPaths::default(),
-        config: None,
+        findings: remarks.placed(lines, &paths),
+        paths,
+        config,
         wrapper: None,
     }
+}
+
+/// Adds everything that `root` asks for. Of two modules with a file of the same path, the later one wins, in the order
+/// in which cloud-init runs them.
+fn convert<'t>(
+    root: Node<'t>,
+    scripts: &[commands::Script],
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let root = modules::known(root, context.ignore_unsupported, remarks);
+    disks::convert(&root, context, assembly, remarks);
+    mounts::convert(&root, assembly, remarks);
+    clock::random_seed(&root, assembly, remarks);
+    let accounts = users::convert(&root, context, assembly, remarks);
+    write_files::convert(&root, context, assembly, remarks);
+    host::convert(&root, context, assembly, remarks);
+    services::convert(&root, context, assembly, remarks);
+    clock::resolver(&root, assembly, remarks);
+    keys::server(&root, assembly, remarks);
+    keys::convert(&root, context, &accounts, assembly, remarks);
+    passwords::convert(&root, &accounts, assembly, remarks);
+    clock::locale(&root, context, assembly, remarks);
+    clock::keyboard(&root, context, assembly, remarks);
+    clock::ntp(&root, context, assembly, remarks);
+    clock::timezone(&root, context, assembly, remarks);
+    commands::convert(&root, scripts, context, assembly, remarks);
 }

@@ -1,0 +1,342 @@
+//! Commands and scripts: `bootcmd`, `runcmd`, scripts and boot hooks among the user data, `power_state`.
+
+use super::Context;
+use super::values::{self, Kind, Text};
+use crate::language::assembly::{Assembly, File};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use crate::language::quoting::shell;
+use std::fmt::Write as _;
+
+/// Where scripts are kept.
+const FOLDER: &str = "/etc/cloud-init-compat";
+
+/// A script that is a part of the user data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) at: u32,
+    /// The name that its part has, without folders.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+    /// It runs at every boot, before anything else.
+    pub(super) is_boothook: bool,
+}
+
+/// Adds the units of commands and scripts.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    scripts: &[Script],
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    hooks(scripts, context, assembly);
+    if let Some((at, text)) = script(root, "bootcmd", context, remarks) {
+        let path = format!("{FOLDER}/bootcmd.sh");
+        assembly.unit(
+            at,
+            "cloud-init-bootcmd.service",
+            boot_unit("Commands of every boot", "", &[&path]),
+        );
+        assembly.file(File::new(at, path, 0o700, text));
+    }
+    let mut paths = Vec::new();
+    let mut at = None;
+    if let Some((place, text)) = script(root, "runcmd", context, remarks) {
+        let path = format!("{FOLDER}/runcmd.sh");
+        assembly.file(File::new(place, path.clone(), 0o700, text));
+        paths.push(path);
+        at = Some(place);
+    }
+    let mut once: Vec<&Script> = scripts
+        .iter()
+        .filter(|script| !script.is_boothook)
+        .collect();
+    once.sort_by(|a, b| a.name.cmp(&b.name));
+    for script in once {
+        let path = format!("{FOLDER}/scripts/{}", script.name);
+        assembly.file(File::new(
+            script.at,
+            path.clone(),
+            0o700,
+            script.bytes.clone(),
+        ));
+        paths.push(path);
+        at = at.or(Some(script.at));
+    }
+    if let Some(at) = at {
+        assembly.unit(at, "cloud-init-runcmd.service", run_unit(&paths));
+    }
+    power(root, assembly, remarks);
+}
+
+/// The commands of `key` as one script, with the place of the first.
+fn script(
+    root: &Node<'_>,
+    key: &str,
+    context: &Context<'_>,
+    remarks: &mut Remarks,
+) -> Option<(u32, String)> {
+    let value = root.get(key).filter(|value| !value.is_null())?;
+    let Content::List(items) = &value.value else {
+        let message = format!("{key} must be a list of commands, not {}", value.kind());
+        remarks.error_with_help(value.at, message, "put `- ` in front of the command");
+        return None;
+    };
+    let first = items.first()?;
+    let mut text = String::from("#!/bin/sh\n");
+    if key == "bootcmd" {
+        text.push_str(&instance_id(context));
+    }
+    for item in items {
+        match command(item, remarks) {
+            Some(line) => {
+                text.push_str(&line);
+                text.push('\n');
+            }
+            None => remarks.error_with_help(
+                item.at,
+                format!(
+                    "a command must be a text or a list of arguments, not {}",
+                    named(item)
+                ),
+                "put it in quotes",
+            ),
+        }
+    }
+    Some((first.at, text))
+}
+
+/// What an item is, for a message.
+fn named(item: &Node<'_>) -> &'static str {
+    match item.as_scalar().map(values::kind) {
+        Some(Kind::Flag(_)) => "true or false",
+        Some(Kind::Int(_) | Kind::Float) => "a number",
+        _ => item.kind(),
+    }
+}
+
+/// A text is for the shell as it is, a list is one command with arguments in quotes.
+fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
+    if let Content::List(arguments) = &item.value {
+        let mut words = Vec::new();
+        for argument in arguments {
+            let Some(scalar) = argument.as_scalar() else {
+                let message = format!("an argument must be a text, not {}", argument.kind());
+                remarks.error(argument.at, message);
+                continue;
+            };
+            if let Kind::Flag(_) | Kind::Null = values::kind(scalar) {
+                let message = "true, false or null without quotes: it is passed as it is written";
+                remarks.warn_with_help(argument.at, message, "put it in quotes");
+            }
+            words.push(shell(&scalar.text));
+        }
+        return Some(words.join(" "));
+    }
+    let scalar = item.as_scalar()?;
+    (values::kind(scalar) == Kind::Text).then(|| scalar.text.clone().into_owned())
+}
+
+/// The identity of the instance, which is that of the machine where the platform gives none.
+fn instance_id(context: &Context<'_>) -> String {
+    match context.instance.id {
+        Some(id) => format!("INSTANCE_ID={}\nexport INSTANCE_ID\n", shell(id)),
+        None => "INSTANCE_ID=$(cat /etc/machine-id)\nexport INSTANCE_ID\n".to_owned(),
+    }
+}
+
+fn hooks(scripts: &[Script], context: &Context<'_>, assembly: &mut Assembly<'_>) {
+    let mut paths = Vec::new();
+    for script in scripts.iter().filter(|script| script.is_boothook) {
+        let path = format!("{FOLDER}/boothooks/{}", script.name);
+        assembly.file(File::new(
+            script.at,
+            path.clone(),
+            0o700,
+            script.bytes.clone(),
+        ));
+        paths.push(path);
+    }
+    let Some(first) = scripts.iter().find(|script| script.is_boothook) else {
+        return;
+    };
+    let variable = context.instance.id.map(|id| {
+        format!(
+            "Environment={}\n",
+            crate::language::quoting::unit_assignment("INSTANCE_ID", id)
+        )
+    });
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let unit = boot_unit(
+        "Boot hooks of the user data",
+        &variable.unwrap_or_default(),
+        &paths,
+    );
+    assembly.unit(first.at, "cloud-init-boothook.service", unit);
+}
+
+/// A unit of every boot, before services.
+fn boot_unit(description: &str, variables: &str, paths: &[&str]) -> String {
+    let order = match description.starts_with("Boot hooks") {
+        true => "Before=cloud-init-bootcmd.service sysinit.target shutdown.target",
+        false => "Before=sysinit.target shutdown.target",
+    };
+    let mut unit = format!(
+        "[Unit]\nDescription={description}\nDefaultDependencies=no\nAfter=local-fs.target\n{order}\n\
+         Conflicts=shutdown.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n{variables}"
+    );
+    for path in paths {
+        _ = writeln!(unit, "ExecStart={}", exec(path, paths.len()));
+    }
+    unit.push_str("\n[Install]\nWantedBy=sysinit.target\n");
+    unit
+}
+
+/// Of several scripts, one that fails does not keep the next from running.
+fn exec(path: &str, count: usize) -> String {
+    let path = crate::language::quoting::unit_argument(path);
+    match count {
+        1 => path,
+        _ => format!("-{path}"),
+    }
+}
+
+fn run_unit(paths: &[String]) -> String {
+    let mut unit = String::from(
+        "\
+[Unit]
+Description=Commands of the first boot
+Wants=network-online.target
+After=network-online.target cloud-init-bootcmd.service
+ConditionPathExists=!/var/lib/cloud-init-compat/runcmd.done
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=0
+StateDirectory=cloud-init-compat
+",
+    );
+    for path in paths {
+        _ = writeln!(
+            unit,
+            "ExecStart=-{}",
+            crate::language::quoting::unit_argument(path)
+        );
+    }
+    unit.push_str(
+        "\
+ExecStartPost=/bin/touch /var/lib/cloud-init-compat/runcmd.done
+
+[Install]
+WantedBy=multi-user.target
+",
+    );
+    unit
+}
+
+const POWER_UNIT: &str = "\
+[Unit]
+Description=Power off or restart after the first boot
+After=multi-user.target cloud-init-runcmd.service
+ConditionPathExists=!/var/lib/cloud-init-compat/power_state.done
+
+[Service]
+Type=oneshot
+StateDirectory=cloud-init-compat
+ExecStartPre=/bin/touch /var/lib/cloud-init-compat/power_state.done
+ExecStart=/etc/cloud-init-compat/power_state.sh
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Adds what ends the first boot.
+fn power<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let known = &["mode", "delay", "message", "timeout", "condition"];
+    let Some(power) = values::mapping(root, "power_state", known, remarks) else {
+        return;
+    };
+    let Some(mode) = values::filled(&power, "mode", remarks) else {
+        remarks.error_with_help(
+            power.at,
+            "power_state has no mode",
+            "use poweroff, reboot or halt",
+        );
+        return;
+    };
+    let option = match &*mode.text {
+        "poweroff" => "-P",
+        "reboot" => "-r",
+        "halt" => "-H",
+        _ => {
+            let help = "use poweroff, reboot or halt";
+            remarks.error_with_help(mode.at, "unknown mode of power_state", help);
+            return;
+        }
+    };
+    let delay = values::filled(&power, "delay", remarks);
+    let delay = delay.map_or("now".to_owned(), |delay| minutes(&delay, remarks));
+    let message = values::filled(&power, "message", remarks);
+    if let Some(timeout) = power.get("timeout").filter(|value| !value.is_null()) {
+        remarks.warn(
+            timeout.at,
+            "timeout does nothing here: the commands are waited for",
+        );
+    }
+    let Some(condition) = condition(&power, remarks) else {
+        return;
+    };
+    let mut shutdown = format!("/sbin/shutdown {option} {}", shell(&delay));
+    if let Some(message) = message {
+        _ = write!(shutdown, " {}", shell(&message.text));
+    }
+    let text = format!("#!/bin/sh\n{condition}exec {shutdown}\n");
+    let path = format!("{FOLDER}/power_state.sh");
+    assembly.file(File::new(mode.at, path, 0o700, text));
+    assembly.unit(mode.at, "cloud-init-power-state.service", POWER_UNIT);
+}
+
+/// `now`, or minutes with or without a sign.
+fn minutes(delay: &Text, remarks: &mut Remarks) -> String {
+    if delay.text == "now" {
+        return "now".into();
+    }
+    let digits = delay.text.strip_prefix('+').unwrap_or(&delay.text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        remarks.error_with_help(
+            delay.at,
+            "not a delay",
+            "use now, or minutes such as \"+5\"",
+        );
+    }
+    format!("+{digits}")
+}
+
+/// The lines that end the script unless the condition holds; none if it never does.
+fn condition(power: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
+    let Some(value) = power.get("condition").filter(|value| !value.is_null()) else {
+        return Some(String::new());
+    };
+    let is_flag = value.as_scalar().map(values::kind);
+    match is_flag {
+        Some(Kind::Flag(true)) => Some(String::new()),
+        Some(Kind::Flag(false)) => {
+            remarks.warn(
+                value.at,
+                "the condition is false, so power_state does nothing",
+            );
+            None
+        }
+        _ => match command(value, remarks) {
+            // A shell of its own, so that an `exit` in it does not end the script.
+            Some(line) => Some(format!("( {line}\n) || exit 0\n")),
+            None => {
+                let message = "the condition must be true, false, a text or a list of arguments";
+                remarks.error(value.at, message);
+                None
+            }
+        },
+    }
+}

@@ -1,0 +1,332 @@
+//! `disk_setup`, `fs_setup`, `device_aliases`, `growpart`.
+
+use super::Context;
+use super::modules;
+use super::values::{self, Kind, Text};
+use crate::language::assembly::Assembly;
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+
+/// Space that a partition table takes at both ends, in MiB.
+const TABLE_MIB: u64 = 2;
+
+/// Kinds of partitions by the two digits that old tables have for them.
+const TYPES: [(&str, &str); 5] = [
+    ("82", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"),
+    ("83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
+    ("8e", "E6D6D379-F507-44C2-A23C-238F2A3DF928"),
+    ("fd", "A19D880F-05FC-4D3B-A006-743F0F84911E"),
+    ("ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
+];
+
+/// Adds disks and file systems.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let aliases = values::mapping_of_texts(root, "device_aliases", remarks);
+    let known = &["table_type", "layout", "overwrite"];
+    let disks = root.get("disk_setup").filter(|value| !value.is_null());
+    if let Some(value) = disks.filter(|value| !matches!(value.value, Content::Mapping(_))) {
+        remarks.error(
+            value.at,
+            format!("disk_setup must be a mapping, not {}", value.kind()),
+        );
+    }
+    for entry in disks.map(Node::entries).unwrap_or_default() {
+        let device = Text {
+            at: entry.key_at,
+            text: aliased(&entry.key, &aliases),
+        };
+        let setup = values::canonical(entry.value.clone(), known, remarks);
+        if let Some(node) = disk(&device, &setup, context, remarks) {
+            assembly.disks.push(node);
+        }
+    }
+    for entry in values::mappings(root, "fs_setup", remarks) {
+        if let Some(node) = filesystem(entry, &aliases, context, remarks) {
+            assembly.filesystems.push(node);
+        }
+    }
+    growth(root, remarks);
+}
+
+/// A device by its path: aliases are resolved, names count from `/dev`.
+fn aliased(name: &str, aliases: &[(String, Text)]) -> String {
+    let (base, part) = match name.rsplit_once('.') {
+        Some((base, part)) if aliases.iter().any(|(alias, _)| alias == base) => (base, part),
+        _ => (name, ""),
+    };
+    let device = aliases.iter().find(|(alias, _)| alias == base);
+    let device = device.map_or(base, |(_, device)| &device.text);
+    let path = match device.starts_with('/') {
+        true => device.to_owned(),
+        false => format!("/dev/{device}"),
+    };
+    match part {
+        "" => path,
+        part => partition_path(&path, part),
+    }
+}
+
+/// The path of a partition of `disk`.
+fn partition_path(disk: &str, number: &str) -> String {
+    if disk.starts_with("/dev/disk/") {
+        return format!("{disk}-part{number}");
+    }
+    match disk.ends_with(|c: char| c.is_ascii_digit()) {
+        true => format!("{disk}p{number}"),
+        false => format!("{disk}{number}"),
+    }
+}
+
+fn disk<'t>(
+    device: &Text,
+    setup: &Node<'t>,
+    context: &Context<'_>,
+    remarks: &mut Remarks,
+) -> Option<Node<'t>> {
+    let kind = values::filled(setup, "table_type", remarks);
+    let layout = setup
+        .get("layout")
+        .filter(|value| !values::is_nothing(value))?;
+    if kind.as_ref().map(|kind| kind.text.as_str()) != Some("gpt") {
+        let at = kind.map_or(setup.at, |kind| kind.at);
+        let help = "use `table_type: gpt`";
+        remarks.error_with_help(at, "only GPT partition tables are made, not MBR", help);
+        return None;
+    }
+    let parts = partitions(device, layout, context, remarks)?;
+    let mut node = Node::mapping(device.at)
+        .with("device", Node::text(device.at, device.text.clone()))
+        .with("partitions", Node::list(layout.at, parts));
+    if values::flag(setup, "overwrite", remarks) == Some(true) {
+        let at = setup.get("overwrite").map_or(setup.at, |value| value.at);
+        node.set("wipeTable", Node::flag(at, true));
+    }
+    Some(node)
+}
+
+/// `true` is one partition; a list has the share of each in percent, or the share and its type.
+fn partitions<'t>(
+    device: &Text,
+    layout: &Node<'t>,
+    context: &Context<'_>,
+    remarks: &mut Remarks,
+) -> Option<Vec<Node<'t>>> {
+    let whole = |at| {
+        Node::mapping(at)
+            .with("number", Node::int(at, 1))
+            .with("sizeMiB", Node::int(at, 0))
+    };
+    let Content::List(shares) = &layout.value else {
+        let is_true = layout.as_scalar().map(values::kind) == Some(Kind::Flag(true));
+        let is_word = layout
+            .as_scalar()
+            .is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
+        if is_true || is_word {
+            return Some(vec![whole(layout.at)]);
+        }
+        let help = "use true, false or a list of sizes in percent";
+        remarks.error_with_help(layout.at, "unknown layout of a disk", help);
+        return None;
+    };
+    let disk_mib = context
+        .target
+        .disks
+        .iter()
+        .find(|(path, _)| *path == device.text);
+    let disk_mib = disk_mib.map(|(_, bytes)| (bytes >> 20).saturating_sub(TABLE_MIB));
+    let mut parts = Vec::new();
+    let mut sum = 0;
+    for (index, share) in shares.iter().enumerate() {
+        let (share, kind) = match share.elements() {
+            [share, kind] => (share, values::as_text(kind)),
+            _ => (share, None),
+        };
+        let percent = share
+            .as_scalar()
+            .and_then(|scalar| scalar.text.parse::<u64>().ok());
+        let Some(percent) = percent.filter(|percent| (1..=100).contains(percent)) else {
+            remarks.error(share.at, "the size of a partition is not 1 to 100 percent");
+            return None;
+        };
+        sum += percent;
+        let is_last = index + 1 == shares.len();
+        let size = match (disk_mib, is_last && sum >= 100) {
+            (_, true) => 0,
+            (Some(mib), false) => mib * percent / 100,
+            (None, false) => {
+                let help = "let one partition have the whole disk: `layout: true`";
+                let message = "a size in percent needs a disk whose size is known";
+                remarks.error_with_help(share.at, message, help);
+                return None;
+            }
+        };
+        let number = i64::try_from(index + 1).unwrap_or(i64::MAX);
+        let mut part = Node::mapping(share.at)
+            .with("number", Node::int(share.at, number))
+            .with("sizeMiB", Node::plain(share.at, size.to_string()));
+        if let Some(kind) = kind {
+            part.set("typeGuid", Node::text(kind.at, type_guid(&kind, remarks)));
+        }
+        parts.push(part);
+    }
+    if sum > 100 {
+        remarks.error(
+            layout.at,
+            "the partitions have more than 100 percent of the disk",
+        );
+    }
+    Some(parts)
+}
+
+fn type_guid(kind: &Text, remarks: &mut Remarks) -> String {
+    let known = TYPES
+        .iter()
+        .find(|(digits, _)| kind.text.eq_ignore_ascii_case(digits));
+    match known {
+        Some((_, guid)) => (*guid).to_owned(),
+        None if kind.text.len() == 36 => kind.text.to_ascii_uppercase(),
+        None => {
+            let help = "use 82, 83, 8e, fd, ef or a GUID";
+            remarks.error_with_help(kind.at, "unknown type of a partition", help);
+            String::new()
+        }
+    }
+}
+
+const FS_KEYS: &[&str] = &[
+    "label",
+    "filesystem",
+    "device",
+    "partition",
+    "overwrite",
+    "replace_fs",
+    "extra_opts",
+    "cmd",
+];
+
+fn filesystem<'t>(
+    entry: &Node<'t>,
+    aliases: &[(String, Text)],
+    context: &Context<'_>,
+    remarks: &mut Remarks,
+) -> Option<Node<'t>> {
+    let entry = values::canonical(entry.clone(), FS_KEYS, remarks);
+    if let Some(command) = entry.get("cmd").filter(|value| !values::is_nothing(value)) {
+        let message =
+            "cmd is not supported: file systems are made by tools that are known".to_owned();
+        modules::unsupported(command.at, message, context.ignore_unsupported, remarks);
+    }
+    if let Some(value) = entry
+        .get("replace_fs")
+        .filter(|value| !values::is_nothing(value))
+    {
+        let help = "`overwrite: true` replaces whatever is there";
+        remarks.warn_with_help(value.at, "replace_fs does nothing here", help);
+    }
+    let device = values::filled(&entry, "device", remarks);
+    let format = values::filled(&entry, "filesystem", remarks);
+    let (Some(device), Some(format)) = (device, format) else {
+        remarks.error(entry.at, "a file system needs `device` and `filesystem`");
+        return None;
+    };
+    let path = aliased(&device.text, aliases);
+    let partition = values::filled(&entry, "partition", remarks);
+    let path = match partition.as_ref().map(|partition| partition.text.as_str()) {
+        None | Some("none") => path,
+        Some("auto" | "any") => {
+            let at = partition.map_or(entry.at, |partition| partition.at);
+            let help = "give the number of the partition";
+            remarks.warn_with_help(
+                at,
+                "the device is taken as it is, no partition is looked for",
+                help,
+            );
+            path
+        }
+        Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => partition_path(&path, number),
+        Some(_) => {
+            let at = partition.map_or(entry.at, |partition| partition.at);
+            remarks.error_with_help(at, "unknown partition", "use a number, auto, any or none");
+            return None;
+        }
+    };
+    let mut node = Node::mapping(entry.at)
+        .with("device", Node::text(device.at, path))
+        .with("format", Node::text(format.at, format.text));
+    if let Some(label) = values::filled(&entry, "label", remarks) {
+        node.set("label", Node::text(label.at, label.text));
+    }
+    let options = values::texts(&entry, "extra_opts", remarks);
+    if let Some(first) = options.first().map(|text| text.at) {
+        let words = options.iter().flat_map(|text| {
+            text.text
+                .split_whitespace()
+                .map(|word| Node::text(text.at, word.to_owned()))
+        });
+        node.set("options", Node::list(first, words.collect()));
+    }
+    if values::flag(&entry, "overwrite", remarks) == Some(true) {
+        let at = entry.get("overwrite").map_or(entry.at, |value| value.at);
+        node.set("wipeFilesystem", Node::flag(at, true));
+    }
+    Some(node)
+}
+
+/// Speaks of the root file system, which is not grown.
+fn growth(root: &Node<'_>, remarks: &mut Remarks) {
+    if let Some(value) = root
+        .get("growpart")
+        .filter(|value| !values::is_nothing(value))
+    {
+        let mode = value.get("mode").and_then(Node::as_scalar);
+        let is_off = mode.is_some_and(|mode| matches!(&*mode.text, "off" | "false" | "False"));
+        if !is_off {
+            remarks.warn(
+                value.at,
+                "growpart does nothing here: the partition is not grown",
+            );
+        }
+    }
+    if let Some(value) = root
+        .get("resize_rootfs")
+        .filter(|value| !values::is_nothing(value))
+    {
+        remarks.warn(
+            value.at,
+            "resize_rootfs does nothing here: the file system is not grown",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_devices() {
+        let alias = Text {
+            at: 0,
+            text: "/dev/nvme0n1".into(),
+        };
+        let aliases = [("data".to_owned(), alias)];
+        let cases = [
+            ("data", "/dev/nvme0n1"),
+            ("data.2", "/dev/nvme0n1p2"),
+            ("sdb", "/dev/sdb"),
+            ("/dev/sdc", "/dev/sdc"),
+        ];
+        for (name, want) in cases {
+            assert_eq!(aliased(name, &aliases), want, "{name}");
+        }
+        assert_eq!(partition_path("/dev/sda", "1"), "/dev/sda1");
+        assert_eq!(
+            partition_path("/dev/disk/by-id/x", "1"),
+            "/dev/disk/by-id/x-part1"
+        );
+    }
+}

@@ -1,0 +1,510 @@
+//! The forms of user data: a cloud-config, a script, a boot hook, URLs, an archive, a MIME message of any of these.
+
+use super::Context;
+use super::commands::Script;
+use super::merge::{self, Rules};
+use super::template::{self, Piece};
+use super::values;
+use crate::config::LineStarts;
+use crate::language::findings::Remarks;
+use crate::language::mime;
+use crate::language::node::{Content, Entry, Node, Scalar};
+use crate::language::packed;
+use crate::language::yaml;
+use std::borrow::Cow;
+
+/// Forms may be inside of each other this deep.
+const MAX_DEPTH: usize = 8;
+
+/// A text may have this many parts in all.
+const MAX_PARTS: usize = 1000;
+
+/// All that a text has.
+#[derive(Default)]
+pub(super) struct Parts {
+    /// Roots of cloud-configs, for their paths.
+    pub(super) roots: Vec<Node<'static>>,
+    /// All cloud-configs as one.
+    pub(super) config: Option<Node<'static>>,
+    pub(super) scripts: Vec<Script>,
+    /// URLs of more parts.
+    pub(super) included: Vec<values::Text>,
+    count: usize,
+}
+
+/// A text or a part of one.
+struct Body<'t> {
+    bytes: Cow<'t, [u8]>,
+    places: Places,
+    /// What it is said to be, in lower case; empty if nothing is said.
+    kind: String,
+    name: Option<String>,
+    /// How it is merged, by its header.
+    rules: Option<Rules>,
+    depth: usize,
+}
+
+/// Where the bytes of a body are in the whole text.
+#[derive(Debug, Clone)]
+enum Places {
+    /// In the text as they are, from this offset on.
+    From(usize),
+    /// Unpacked: all at the offset of what they were packed in.
+    At(usize),
+    /// Pieces of a template that is in the text from this offset on.
+    Pieces(usize, Vec<Piece>),
+}
+
+impl Places {
+    fn of(&self, offset: u32) -> u32 {
+        let offset = offset as usize;
+        let place = match self {
+            Places::From(start) => start + offset,
+            Places::At(place) => *place,
+            Places::Pieces(start, pieces) => {
+                let after = pieces.partition_point(|piece| piece.begin <= offset);
+                let piece = after.checked_sub(1).and_then(|index| pieces.get(index));
+                let place = piece.map_or(0, |piece| match piece.is_literal {
+                    true => piece.was + (offset - piece.begin),
+                    false => piece.was,
+                });
+                start + place
+            }
+        };
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    /// Of what begins at `offset` inside.
+    fn inside(&self, offset: usize) -> Places {
+        match self {
+            Places::From(start) => Places::From(start + offset),
+            _ => Places::At(self.of(u32::try_from(offset).unwrap_or(u32::MAX)) as usize),
+        }
+    }
+}
+
+/// Reads all parts of `text`.
+pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) -> Parts {
+    let mut parts = Parts::default();
+    let (skipped, body) = match text.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => (3, rest),
+        None => (0, text),
+    };
+    let body = Body {
+        bytes: Cow::Borrowed(body),
+        places: Places::From(skipped),
+        kind: String::new(),
+        name: None,
+        rules: None,
+        depth: 0,
+    };
+    parts.take(body, context, remarks);
+    parts
+}
+
+/// What a body is by its first bytes.
+const STARTS: [(&str, &str); 10] = [
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    ("#cloud-config", "text/cloud-config"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#include", "text/x-include-url"),
+    ("#part-handler", "text/part-handler"),
+    ("#upstart-job", "text/upstart-job"),
+    (template::HEADER, "text/jinja2"),
+    ("#!", "text/x-shellscript"),
+];
+
+/// Types that say what a part is; parts of all others are what they begin with.
+fn is_telling(kind: &str) -> bool {
+    STARTS.iter().any(|(_, known)| *known == kind) || kind.starts_with("multipart/")
+}
+
+impl Parts {
+    fn take(&mut self, mut body: Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        self.count += 1;
+        if body.depth > MAX_DEPTH || self.count > MAX_PARTS {
+            remarks.error(
+                at,
+                format!("more than {MAX_PARTS} parts, or parts deeper than {MAX_DEPTH}"),
+            );
+            return;
+        }
+        if body.bytes.starts_with(&[0x1f, 0x8b]) {
+            match packed::gunzip(&body.bytes) {
+                Ok(bytes) => {
+                    (body.bytes, body.places) = (Cow::Owned(bytes), Places::At(at as usize))
+                }
+                Err(broken) => return remarks.error(at, format!("the part {broken}")),
+            }
+        }
+        let kind = match is_telling(&body.kind) {
+            true => body.kind.clone(),
+            false => kind_by_start(&body.bytes, &body.kind, at, remarks),
+        };
+        // A part that says it is a script may be a template of one.
+        let starts_as_template = starts_with(&body.bytes, template::HEADER);
+        match &*kind {
+            _ if starts_as_template => self.template(body, context, remarks),
+            "text/jinja2" => self.template(body, context, remarks),
+            "text/cloud-config" => self.cloud_config(&body, remarks),
+            "text/cloud-config-archive" => self.archive(&body, context, remarks),
+            "text/x-shellscript" => self.script(&body, false, remarks),
+            "text/cloud-boothook" => self.script(&body, true, remarks),
+            "text/x-include-url" | "text/x-include-once-url" => self.include(&body, remarks),
+            kind if kind.starts_with("multipart/") => self.multipart(&body, context, remarks),
+            "" => {}
+            "text/part-handler" | "text/upstart-job" | "text/cloud-config-jsonp" => {
+                remarks.error(at, format!("a part of type {kind} is not supported"));
+            }
+            _ => remarks.error_with_help(
+                at,
+                "not a form of user data that is known",
+                "a cloud-config begins with the line #cloud-config",
+            ),
+        }
+    }
+
+    fn template(&mut self, body: Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        let Ok(text) = std::str::from_utf8(&body.bytes) else {
+            return remarks.error(at, "the template is not UTF-8");
+        };
+        let header = text.find('\n').map_or(text.len(), |end| end + 1);
+        let (_, text) = text.split_at(header);
+        match template::render(text, context.instance.facts) {
+            Ok(rendered) => {
+                let places = match body.places {
+                    Places::From(start) => Places::Pieces(start + header, rendered.pieces),
+                    _ => Places::At(at as usize),
+                };
+                let kind = if body.kind == "text/jinja2" {
+                    String::new()
+                } else {
+                    body.kind
+                };
+                let rendered = Body {
+                    bytes: Cow::Owned(rendered.text.into_bytes()),
+                    places,
+                    kind,
+                    depth: body.depth + 1,
+                    ..body
+                };
+                self.take(rendered, context, remarks);
+            }
+            Err(problem) => {
+                let at = body.places.inside(header + problem.at).of(0);
+                remarks.error_with_help(at, problem.message, "write the value itself");
+            }
+        }
+    }
+
+    fn cloud_config(&mut self, body: &Body<'_>, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        let Ok(text) = std::str::from_utf8(&body.bytes) else {
+            return remarks.error(at, "the cloud-config is not UTF-8");
+        };
+        let document = match yaml::read(text, &LineStarts::of(text.as_bytes())) {
+            Ok(document) => document,
+            Err(error) => {
+                let at = body.places.of(error.offset);
+                return match error.help {
+                    Some(help) => remarks.error_with_help(at, error.message, help),
+                    None => remarks.error(at, error.message),
+                };
+            }
+        };
+        for repeated in &document.repeated {
+            let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+            remarks.warn(body.places.of(repeated.again), message);
+        }
+        if let Some(second) = document.second_document {
+            remarks.error(body.places.of(second), "more than one YAML document");
+        }
+        let root = owned(document.root, &body.places);
+        let config = match root.value {
+            Content::Mapping(_) => last_of_each(root),
+            _ if root.is_null() => Node::mapping(root.at),
+            _ => {
+                let message = format!("a cloud-config is a mapping, not {}", root.kind());
+                return remarks.error(root.at, message);
+            }
+        };
+        let rules = merge::of_config(&config, remarks).or(body.rules);
+        self.roots.push(config.clone());
+        self.config = Some(match self.config.take() {
+            Some(base) => merge::merge(base, config, rules.unwrap_or(Rules::default_rules())),
+            None => config,
+        });
+    }
+
+    fn archive(&mut self, body: &Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        let Ok(text) = std::str::from_utf8(&body.bytes) else {
+            return remarks.error(at, "the archive is not UTF-8");
+        };
+        let root = match yaml::read(text, &LineStarts::of(text.as_bytes())) {
+            Ok(document) => owned(document.root, &body.places),
+            Err(error) => return remarks.error(body.places.of(error.offset), error.message),
+        };
+        if !matches!(root.value, Content::List(_)) {
+            return remarks.error(
+                root.at,
+                format!("an archive is a list, not {}", root.kind()),
+            );
+        }
+        for entry in root.elements() {
+            let (content, kind, name) = match &entry.value {
+                Content::Mapping(_) => {
+                    let text = |key| values::filled(entry, key, &mut Remarks::default());
+                    let content = values::bytes(entry, "content", remarks);
+                    (content, text("type"), text("filename"))
+                }
+                _ => (
+                    values::as_text(entry).map(|text| text.text.into_bytes()),
+                    None,
+                    None,
+                ),
+            };
+            let Some(content) = content else {
+                remarks.error(entry.at, "an element of the archive has no content");
+                continue;
+            };
+            let at = entry.get("content").map_or(entry.at, |content| content.at);
+            let part = Body {
+                bytes: Cow::Owned(content),
+                places: Places::At(at as usize),
+                kind: kind.map_or(String::new(), |kind| kind.text.to_ascii_lowercase()),
+                name: name.map(|name| name.text),
+                rules: None,
+                depth: body.depth + 1,
+            };
+            self.take(part, context, remarks);
+        }
+    }
+
+    fn script(&mut self, body: &Body<'_>, is_boothook: bool, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        let bytes = match is_boothook && starts_with(&body.bytes, "#cloud-boothook") {
+            true => after_line(&body.bytes),
+            false => &body.bytes,
+        };
+        let number = self.scripts.len() + 1;
+        let name = body
+            .name
+            .as_deref()
+            .map(file_name)
+            .filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| format!("part-{number:03}"));
+        if !bytes.starts_with(b"#!") {
+            let help = "begin it with #!/bin/sh";
+            remarks.warn_with_help(at, "the script does not say what runs it", help);
+        }
+        let is_taken = |name: &str| self.scripts.iter().any(|script| script.name == name);
+        let name = match is_taken(&name) {
+            true => format!("{name}-{number:03}"),
+            false => name,
+        };
+        self.scripts.push(Script {
+            at,
+            name,
+            bytes: bytes.to_vec(),
+            is_boothook,
+        });
+    }
+
+    fn include(&mut self, body: &Body<'_>, remarks: &mut Remarks) {
+        let text = String::from_utf8_lossy(&body.bytes).into_owned();
+        let mut offset = 0;
+        for line in text.split_inclusive('\n') {
+            let url = line.trim();
+            let at = body.places.inside(offset).of(0);
+            offset += line.len();
+            let url = url
+                .strip_prefix("#include-once")
+                .or(url.strip_prefix("#include"))
+                .unwrap_or(url);
+            let url = url.trim();
+            if url.is_empty() || url.starts_with('#') {
+                continue;
+            }
+            if url.starts_with("http://") || url.starts_with("https://") {
+                let text = url.to_owned();
+                self.included.push(values::Text { at, text });
+            } else {
+                let help = "use an http or https URL";
+                remarks.error_with_help(at, "only URLs of the web can be included", help);
+            }
+        }
+    }
+
+    fn multipart(&mut self, body: &Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+        let at = body.places.of(0);
+        let text = &*body.bytes;
+        let Some(message) = mime::message(text, 0..text.len()) else {
+            return remarks.error(at, "a multipart message without header fields");
+        };
+        let parts = match message.parts(text) {
+            Ok(parts) => parts,
+            Err(malformed) => return remarks.error(at, malformed.to_string()),
+        };
+        for part in parts {
+            let places = body.places.inside(part.body.start);
+            let at = places.of(0);
+            let index = part.field("launch-index").map(str::trim);
+            if index.is_some_and(|index| index != "0") {
+                remarks.warn(at, "a part for another instance is left out");
+                continue;
+            }
+            let rules = part.field("merge-type").or(part.field("x-merge-type"));
+            let rules = match rules.map(Rules::parse).transpose() {
+                Ok(rules) => rules,
+                Err(problem) => {
+                    remarks.error(at, format!("unknown rules for merging: {problem}"));
+                    continue;
+                }
+            };
+            let bytes = match part.decoded(text) {
+                Ok(bytes) => bytes,
+                Err(broken) => {
+                    remarks.error(at, format!("the part {broken}"));
+                    continue;
+                }
+            };
+            let places = match &bytes {
+                Cow::Borrowed(_) => places,
+                Cow::Owned(_) => Places::At(at as usize),
+            };
+            let kind = part.media_type();
+            // The parts of a message in a message begin with its own header.
+            let is_nested = kind.starts_with("multipart/");
+            let bytes = match is_nested {
+                true => {
+                    let field = part.field("content-type").unwrap_or_default();
+                    let mut whole = format!("Content-Type: {field}\n\n").into_bytes();
+                    whole.extend_from_slice(&bytes);
+                    Cow::Owned(whole)
+                }
+                false => bytes,
+            };
+            let places = if is_nested {
+                Places::At(at as usize)
+            } else {
+                places
+            };
+            let inner = Body {
+                bytes,
+                places,
+                kind,
+                name: part.file_name(),
+                rules,
+                depth: body.depth + 1,
+            };
+            self.take(inner, context, remarks);
+        }
+    }
+}
+
+/// What a body is by how it begins.
+fn kind_by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
+    if mime::is_multipart(bytes) {
+        return "multipart/mixed".into();
+    }
+    let blank = bytes.len() - bytes.trim_ascii_start().len();
+    let trimmed = bytes.trim_ascii();
+    if trimmed.is_empty() {
+        return String::new();
+    }
+    let Some((start, kind)) = STARTS.iter().find(|(start, _)| starts_with(trimmed, start)) else {
+        let is_text = matches!(
+            said,
+            "" | "text/plain" | "application/octet-stream" | "text/x-not-multipart"
+        );
+        return if is_text {
+            "unknown".into()
+        } else {
+            format!("unknown {said}")
+        };
+    };
+    let line = trimmed
+        .split(|b| *b == b'\n')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
+    let is_header = matches!(*kind, "text/cloud-config" | "text/cloud-config-archive");
+    if is_header && (blank > 0 || line.len() != start.len()) {
+        let message =
+            "the header has blanks in front or words behind, which not every program takes";
+        remarks.warn_with_help(at, message, format!("make {start} the whole first line"));
+    }
+    (*kind).to_owned()
+}
+
+fn starts_with(bytes: &[u8], start: &str) -> bool {
+    let head = bytes.get(..start.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+}
+
+/// What follows the first line.
+fn after_line(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+    bytes.get(end..).unwrap_or_default()
+}
+
+/// The last part of a path, without what a file name should not have.
+fn file_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
+    let name: String = name
+        .chars()
+        .map(|c| if is_plain(c) { c } else { '_' })
+        .collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+/// `node` on its own, with its places in the whole text. As deep as a document can be.
+fn owned(node: Node<'_>, places: &Places) -> Node<'static> {
+    let at = places.of(node.at);
+    let value = match node.value {
+        Content::Scalar(scalar) => Content::Scalar(Scalar {
+            text: Cow::Owned(scalar.text.into_owned()),
+            style: scalar.style,
+            tag: scalar.tag,
+        }),
+        Content::List(elements) => {
+            Content::List(elements.into_iter().map(|one| owned(one, places)).collect())
+        }
+        Content::Mapping(entries) => Content::Mapping(
+            entries
+                .into_iter()
+                .map(|entry| Entry {
+                    key: Cow::Owned(entry.key.into_owned()),
+                    key_at: places.of(entry.key_at),
+                    value: owned(entry.value, places),
+                })
+                .collect(),
+        ),
+    };
+    Node { at, value }
+}
+
+/// `root` with the last of repeated keys only, at the place of the first.
+fn last_of_each(root: Node<'static>) -> Node<'static> {
+    let at = root.at;
+    let Content::Mapping(entries) = root.value else {
+        return root;
+    };
+    let mut kept: Vec<Entry<'static>> = Vec::new();
+    for entry in entries {
+        match kept.iter_mut().find(|earlier| earlier.key == entry.key) {
+            Some(earlier) => *earlier = entry,
+            None => kept.push(entry),
+        }
+    }
+    Node {
+        at,
+        value: Content::Mapping(kept),
+    }
+}

@@ -1,0 +1,113 @@
+//! The name of the machine, and `/etc/hosts`.
+
+use super::Context;
+use super::values::{self, Kind, Text};
+use crate::language::assembly::{Assembly, File};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+
+/// The names of a machine.
+struct Names {
+    at: u32,
+    short: String,
+    long: String,
+}
+
+/// Adds the name of the machine.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let prefers_long = values::flag(root, "prefer_fqdn_over_hostname", remarks);
+    let is_preserved = values::flag(root, "preserve_hostname", remarks) == Some(true);
+    let has_no_file = values::flag(root, "create_hostname_file", remarks) == Some(false);
+    let names = names(root, context, remarks);
+    if let Some(names) = &names {
+        let is_long = prefers_long.unwrap_or(context.target.distribution.has_long_hostname());
+        let name = if is_long { &names.long } else { &names.short };
+        if is_preserved || has_no_file {
+            remarks.warn(
+                names.at,
+                "the name is not set, since the config says to leave it alone",
+            );
+        } else {
+            let line = format!("{name}\n");
+            assembly.file(File::new(names.at, "/etc/hostname", 0o644, line));
+        }
+    }
+    hosts(root, names.as_ref(), assembly, remarks);
+}
+
+fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Option<Names> {
+    let hostname = values::filled(root, "hostname", remarks);
+    let fqdn = values::filled(root, "fqdn", remarks);
+    for name in hostname.iter().chain(&fqdn) {
+        if name
+            .text
+            .contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        {
+            remarks.error(
+                name.at,
+                "not a host name: it has a blank, a slash or a control character",
+            );
+        }
+    }
+    let given = context.instance.hostname.map(|name| Text {
+        at: root.at,
+        text: name.to_owned(),
+    });
+    let short = hostname.clone().or(fqdn.clone()).or(given)?;
+    let long = fqdn.map_or_else(|| short.text.clone(), |fqdn| fqdn.text);
+    let (first, _) = short.text.split_once('.').unwrap_or((&short.text, ""));
+    Some(Names {
+        at: short.at,
+        short: first.to_owned(),
+        long,
+    })
+}
+
+fn hosts<'t>(
+    root: &Node<'t>,
+    names: Option<&Names>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let Some(value) = root
+        .get("manage_etc_hosts")
+        .filter(|value| !value.is_null())
+    else {
+        return;
+    };
+    let scalar = value.as_scalar();
+    let is_asked = match scalar.map(|scalar| (values::kind(scalar), &*scalar.text)) {
+        Some((Kind::Flag(flag), _)) => flag,
+        Some((_, "template" | "localhost" | "true" | "True")) => true,
+        Some((_, "false" | "False")) => false,
+        _ => {
+            let help = "use true, false, template or localhost";
+            remarks.warn_with_help(
+                value.at,
+                "an unknown value, so /etc/hosts is left alone",
+                help,
+            );
+            false
+        }
+    };
+    if !is_asked {
+        return;
+    }
+    let Some(names) = names else {
+        let help = "add `hostname` or `fqdn`";
+        remarks.error_with_help(value.at, "/etc/hosts needs the name of the machine", help);
+        return;
+    };
+    let own = format!("{} {}", names.long, names.short);
+    let text = format!(
+        "127.0.1.1 {own}\n127.0.0.1 localhost\n\n\
+         ::1 localhost ip6-localhost ip6-loopback\n\
+         ff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    );
+    assembly.file(File::new(value.at, "/etc/hosts", 0o644, text));
+}

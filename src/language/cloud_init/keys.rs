@@ -1,0 +1,224 @@
+//! SSH: keys of accounts, keys of the host, and whether passwords do.
+
+use super::Context;
+use super::users::Accounts;
+use super::values::{self, Kind, Text};
+use crate::language::assembly::{Assembly, Body, File};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+
+/// The drop-in of the SSH server.
+const SSHD_FILE: &str = "/etc/ssh/sshd_config.d/50-cloud-init.conf";
+
+/// Kinds of keys that a host has.
+const KEY_TYPES: [&str; 4] = ["rsa", "dsa", "ecdsa", "ed25519"];
+
+/// Adds the keys of one account.
+pub(super) fn of_user<'t>(
+    entry: &Node<'t>,
+    name: &Text,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    for key in values::texts(entry, "ssh_authorized_keys", remarks) {
+        assembly.user(name.at, &name.text).key(key.at, &key.text);
+    }
+    let imported = values::names(entry, "ssh_import_id", remarks);
+    let home = values::filled(entry, "homedir", remarks).map(|home| home.text);
+    import(&imported, &name.text, home, assembly, remarks);
+}
+
+/// Keys of accounts elsewhere: fetched and appended to the file, so that failing to get them fails the run.
+fn import<'t>(
+    ids: &[Text],
+    name: &str,
+    home: Option<String>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let Some(first) = ids.first() else { return };
+    let mut bodies = Vec::new();
+    for id in ids {
+        let (kind, account) = id.text.split_once(':').unwrap_or(("lp", &id.text));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        if account.is_empty() || !account.chars().all(is_plain) {
+            remarks.error(id.at, "not the name of an account");
+            continue;
+        }
+        match kind {
+            "gh" => bodies.push(Body::url(
+                id.at,
+                format!("https://github.com/{account}.keys"),
+            )),
+            "lp" => {
+                let url = format!("https://launchpad.net/~{account}/+sshkeys");
+                bodies.push(Body::url(id.at, url));
+            }
+            _ => {
+                let help = "use gh:NAME for GitHub or lp:NAME for Launchpad";
+                remarks.error_with_help(id.at, "unknown place to import keys from", help);
+            }
+        }
+    }
+    let home = home.unwrap_or_else(|| match name {
+        "root" => "/root".to_owned(),
+        name => format!("/home/{name}"),
+    });
+    let folder = format!("{}/.ssh", home.trim_end_matches('/'));
+    assembly.directory(first.at, &folder, 0o700, Some(name));
+    let owner = Node::mapping(first.at).with("name", Node::text(first.at, name.to_owned()));
+    assembly.file(File {
+        append: bodies,
+        user: Some(owner),
+        ..File::appended(first.at, format!("{folder}/authorized_keys"), 0o600, "")
+    });
+}
+
+/// Adds keys that are for the default account, and for root if it may log in.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    accounts: &Accounts,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let keys = values::texts(root, "ssh_authorized_keys", remarks);
+    let imported = values::names(root, "ssh_import_id", remarks);
+    let of_platform = match values::flag(root, "allow_public_ssh_keys", remarks) {
+        Some(false) => &[],
+        _ => context.instance.keys,
+    };
+    let of_platform = of_platform.iter().map(|key| Text {
+        at: root.at,
+        text: key.clone(),
+    });
+    let keys: Vec<Text> = keys.into_iter().chain(of_platform).collect();
+    let is_root_open = values::flag(root, "disable_root", remarks) == Some(false);
+    if is_root_open {
+        for key in &keys {
+            assembly.user(key.at, "root").key(key.at, &key.text);
+        }
+    }
+    if let Some(options) = root
+        .get("disable_root_opts")
+        .filter(|value| !value.is_null())
+    {
+        remarks.warn(
+            options.at,
+            "root has no keys, so there are no options for them",
+        );
+    }
+    let Some(name) = &accounts.default else {
+        for text in keys.iter().chain(&imported).filter(|_| !is_root_open) {
+            let help = "add `default` to `users`";
+            remarks.warn_with_help(
+                text.at,
+                "there is no default account to have these keys",
+                help,
+            );
+        }
+        return;
+    };
+    for key in &keys {
+        assembly.user(key.at, name).key(key.at, &key.text);
+    }
+    let home = assembly.users.iter().find(|user| user.name == *name);
+    let home = home
+        .and_then(|user| user.text("homeDir"))
+        .map(str::to_owned);
+    import(&imported, name, home, assembly, remarks);
+}
+
+/// Adds what the SSH server has.
+pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let mut settings = String::new();
+    let mut at = None;
+    if let Some(value) = root.get("ssh_pwauth").filter(|value| !value.is_null()) {
+        let word = value
+            .as_scalar()
+            .map(|scalar| (values::kind(scalar), scalar.text.to_ascii_lowercase()));
+        let answer = match word.as_ref().map(|(kind, word)| (kind, word.as_str())) {
+            Some((Kind::Flag(true), _) | (_, "true" | "yes" | "1" | "on")) => Some("yes"),
+            Some((Kind::Flag(false), _) | (_, "false" | "no" | "0" | "off")) => Some("no"),
+            Some((_, "unchanged")) => None,
+            _ => {
+                let help = "use true, false or unchanged";
+                remarks.warn_with_help(value.at, "an unknown value, so nothing is changed", help);
+                None
+            }
+        };
+        if let Some(answer) = answer {
+            settings.push_str(&format!("PasswordAuthentication {answer}\n"));
+            at = Some(value.at);
+        }
+    }
+    for path in host_keys(root, assembly, remarks) {
+        settings.push_str(&format!("HostCertificate {}\n", path.text));
+        at = at.or(Some(path.at));
+    }
+    if let Some(at) = at {
+        assembly.file(File::new(at, SSHD_FILE, 0o600, settings));
+    }
+    let keys = [
+        "ssh_deletekeys",
+        "ssh_genkeytypes",
+        "ssh_publish_hostkeys",
+        "ssh",
+    ];
+    for key in keys {
+        if let Some(value) = root.get(key).filter(|value| !value.is_null()) {
+            let message = format!("{key} does nothing here: the system makes keys of its own");
+            remarks.warn(value.at, message);
+        }
+    }
+}
+
+/// Adds the keys of the host and gives the paths of certificates.
+fn host_keys<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) -> Vec<Text> {
+    let mut certificates = Vec::new();
+    let keys = values::mapping_of_texts(root, "ssh_keys", remarks);
+    for (key, value) in &keys {
+        let parts = key
+            .split_once('_')
+            .filter(|(kind, _)| KEY_TYPES.contains(kind));
+        let (suffix, mode) = match parts {
+            Some((_, "private")) => ("", 0o600),
+            Some((_, "public")) => (".pub", 0o644),
+            Some((_, "certificate")) => ("-cert.pub", 0o644),
+            _ => {
+                let help = "use for example ed25519_private, ed25519_public, ed25519_certificate";
+                remarks.warn_with_help(
+                    value.at,
+                    format!("unknown key `{key}`: it does nothing"),
+                    help,
+                );
+                continue;
+            }
+        };
+        let kind = parts.map_or("", |(kind, _)| kind);
+        let path = format!("/etc/ssh/ssh_host_{kind}_key{suffix}");
+        let mut text = value.text.clone();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        assembly.file(File::new(value.at, path.clone(), mode, text));
+        if suffix == "-cert.pub" {
+            certificates.push(Text {
+                at: value.at,
+                text: path,
+            });
+        }
+        let has_public = keys
+            .iter()
+            .any(|(other, _)| *other == format!("{kind}_public"));
+        if suffix.is_empty() && !has_public {
+            let help = format!("add {kind}_public");
+            remarks.warn_with_help(
+                value.at,
+                "the public key is not made from the private one",
+                help,
+            );
+        }
+    }
+    certificates
+}

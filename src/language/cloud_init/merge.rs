@@ -1,0 +1,315 @@
+//! How a later cloud-config is put on top of an earlier one.
+//!
+//! By default a later key replaces the whole earlier value. A part can say otherwise, for lists, mappings and texts.
+
+use super::values::Kind;
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+
+/// How two values become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Rules {
+    list: ListRule,
+    dict: DictRule,
+    /// Texts are put behind each other.
+    appends_texts: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct ListRule {
+    how: List,
+    recurses: Recursion,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum List {
+    #[default]
+    Replace,
+    Append,
+    Prepend,
+    NoReplace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct DictRule {
+    replaces: bool,
+    deletes: bool,
+    recurses: Recursion,
+}
+
+/// Kinds of values inside that are merged as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Recursion {
+    dict: bool,
+    list: bool,
+    str: bool,
+}
+
+impl Rules {
+    /// Nothing said: a later key replaces the earlier one as a whole.
+    pub(super) fn default_rules() -> Self {
+        Rules {
+            dict: DictRule {
+                replaces: true,
+                ..DictRule::default()
+            },
+            ..Rules::default()
+        }
+    }
+
+    /// The rules in a text such as `list(append)+dict(recurse_array)+str()`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut rules = Rules::default();
+        for part in text
+            .split('+')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let (name, options) = match part.split_once('(') {
+                Some((name, rest)) => {
+                    let inner = rest.strip_suffix(')');
+                    let inner = inner.ok_or_else(|| format!("`{part}` has no closing bracket"))?;
+                    (name, inner)
+                }
+                None => (part, ""),
+            };
+            let options: Vec<&str> = options.split(',').map(str::trim).collect();
+            rules.add(name.trim(), &options)?;
+        }
+        Ok(rules)
+    }
+
+    /// The rules of a key: a text, or a list of `{name, settings}`.
+    pub(super) fn of_node(node: &Node<'_>) -> Result<Self, String> {
+        match &node.value {
+            Content::Scalar(scalar) => Rules::parse(&scalar.text),
+            Content::List(elements) => {
+                let mut rules = Rules::default();
+                for element in elements {
+                    let text = |node: &Node<'_>| Some(node.as_scalar()?.text.clone().into_owned());
+                    let name = element.get("name").and_then(text);
+                    let name = name.or_else(|| text(element));
+                    let name = name.ok_or("an element has no name")?;
+                    let settings = element.get("settings").map(Node::elements);
+                    let settings = settings.unwrap_or_default().iter().filter_map(text);
+                    let settings: Vec<String> = settings.collect();
+                    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+                    rules.add(&name, &settings)?;
+                }
+                Ok(rules)
+            }
+            Content::Mapping(_) => Err("neither a text nor a list".into()),
+        }
+    }
+
+    fn add(&mut self, name: &str, options: &[&str]) -> Result<(), String> {
+        let options = || options.iter().copied().filter(|option| !option.is_empty());
+        let unknown = |option: &str| Err(format!("`{option}` is no option of {name}"));
+        match name {
+            "list" => {
+                for option in options() {
+                    match option {
+                        "append" => self.list.how = List::Append,
+                        "prepend" => self.list.how = List::Prepend,
+                        "no_replace" => self.list.how = List::NoReplace,
+                        "replace" => self.list.how = List::Replace,
+                        _ if self.list.recurses.add(option) => {}
+                        _ => return unknown(option),
+                    }
+                }
+            }
+            "dict" => {
+                for option in options() {
+                    match option {
+                        "replace" => self.dict.replaces = true,
+                        "no_replace" => self.dict.replaces = false,
+                        "allow_delete" => self.dict.deletes = true,
+                        _ if self.dict.recurses.add(option) => {}
+                        _ => return unknown(option),
+                    }
+                }
+            }
+            "str" => {
+                for option in options() {
+                    match option {
+                        "append" => self.appends_texts = true,
+                        _ => return unknown(option),
+                    }
+                }
+            }
+            _ => return Err(format!("`{name}` is neither list, dict nor str")),
+        }
+        Ok(())
+    }
+}
+
+impl Recursion {
+    fn add(&mut self, option: &str) -> bool {
+        match option {
+            "recurse_dict" => self.dict = true,
+            "recurse_list" | "recurse_array" => self.list = true,
+            "recurse_str" => self.str = true,
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Values may be merged this deep.
+const MAX_DEPTH: usize = 200;
+
+/// `over` put on top of `base`.
+pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, rules: Rules) -> Node<'t> {
+    values(base, over, rules, 0)
+}
+
+fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node<'t> {
+    let at = base.at;
+    match (base.value, over.value) {
+        (Content::Mapping(mut merged), Content::Mapping(entries)) if depth < MAX_DEPTH => {
+            for entry in entries {
+                let earlier = merged.iter().position(|have| have.key == entry.key);
+                match earlier {
+                    Some(index) if entry.value.is_null() && rules.dict.deletes => {
+                        merged.remove(index);
+                    }
+                    Some(index) => {
+                        let base = std::mem::replace(&mut merged[index].value, Node::null(at));
+                        merged[index].value = inner(base, entry.value, rules, depth);
+                    }
+                    None => merged.push(entry),
+                }
+            }
+            Node {
+                at,
+                value: Content::Mapping(merged),
+            }
+        }
+        (Content::List(base), Content::List(over)) => {
+            let both = |mut first: Vec<Node<'t>>, second: Vec<Node<'t>>| {
+                first.extend(second);
+                Node::list(at, first)
+            };
+            match rules.list.how {
+                List::Append => both(base, over),
+                List::Prepend => both(over, base),
+                List::NoReplace => Node::list(at, base),
+                List::Replace => Node::list(over.first().map_or(at, |node| node.at), over),
+            }
+        }
+        (Content::Scalar(mut base), Content::Scalar(over))
+            if rules.appends_texts && is_text(&base) && is_text(&over) =>
+        {
+            base.text = format!("{}{}", base.text, over.text).into();
+            Node {
+                at,
+                value: Content::Scalar(base),
+            }
+        }
+        // Different kinds, or texts that are not put behind each other: what was there stays.
+        (base, _) => Node { at, value: base },
+    }
+}
+
+fn is_text(scalar: &crate::language::node::Scalar<'_>) -> bool {
+    super::values::kind(scalar) == Kind::Text
+}
+
+/// A value of a mapping that both have.
+fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node<'t> {
+    let recurses = rules.dict.recurses;
+    if rules.dict.replaces {
+        return over;
+    }
+    let is_merged = match &base.value {
+        Content::List(_) => recurses.list || rules.list.how != List::Replace,
+        // Mappings in a mapping are merged in any case.
+        Content::Mapping(_) => true,
+        Content::Scalar(_) => recurses.str,
+    };
+    match is_merged {
+        true => values(base, over, rules, depth + 1),
+        false => base,
+    }
+}
+
+/// The rules that a config asks for itself.
+pub(super) fn of_config(config: &Node<'_>, remarks: &mut Remarks) -> Option<Rules> {
+    let node = config.get("merge_how").or(config.get("merge_type"))?;
+    match Rules::of_node(node) {
+        Ok(rules) => Some(rules),
+        Err(problem) => {
+            remarks.error_with_help(
+                node.at,
+                format!("unknown rules for merging: {problem}"),
+                "use for example list(append)+dict(recurse_array)+str()",
+            );
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LineStarts;
+    use crate::language::yaml;
+
+    fn shown(node: &Node<'_>) -> String {
+        match &node.value {
+            Content::Scalar(scalar) => scalar.text.to_string(),
+            Content::List(list) => {
+                let list: Vec<String> = list.iter().map(shown).collect();
+                format!("[{}]", list.join(","))
+            }
+            Content::Mapping(entries) => {
+                let entries: Vec<String> = entries
+                    .iter()
+                    .map(|e| format!("{}:{}", e.key, shown(&e.value)))
+                    .collect();
+                format!("{{{}}}", entries.join(","))
+            }
+        }
+    }
+
+    #[test]
+    fn rules() {
+        let base = "{a: [1], b: {x: 1}, c: t}";
+        let over = "{a: [2], b: {x: 2, y: 3}, c: u, d: 4}";
+        let cases = [
+            ("", "{a:[2],b:{x:2,y:3},c:u,d:4}"),
+            (
+                "list(append)+dict(recurse_array)+str()",
+                "{a:[1,2],b:{x:1,y:3},c:t,d:4}",
+            ),
+            (
+                "list(prepend)+dict(recurse_list)",
+                "{a:[2,1],b:{x:1,y:3},c:t,d:4}",
+            ),
+            (
+                "dict(no_replace,recurse_list)",
+                "{a:[2],b:{x:1,y:3},c:t,d:4}",
+            ),
+            (
+                "dict(recurse_str)+str(append)",
+                "{a:[1],b:{x:1,y:3},c:tu,d:4}",
+            ),
+            ("dict(replace)", "{a:[2],b:{x:2,y:3},c:u,d:4}"),
+        ];
+        for (text, want) in cases {
+            let read = |text: &'static str| {
+                yaml::read(text, &LineStarts::of(text.as_bytes()))
+                    .unwrap()
+                    .root
+            };
+            let rules = match text {
+                "" => Rules::default_rules(),
+                text => Rules::parse(text).unwrap(),
+            };
+            assert_eq!(shown(&merge(read(base), read(over), rules)), want, "{text}");
+        }
+        for text in ["list(nope)", "set()", "list(append", "dict(append)"] {
+            assert!(Rules::parse(text).is_err(), "{text}");
+        }
+    }
+}

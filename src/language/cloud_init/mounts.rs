@@ -1,0 +1,326 @@
+//! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
+
+use super::values::{self, Text};
+use crate::language::assembly::{Assembly, File};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use crate::language::quoting::shell;
+
+/// The fields of a line, where an entry has none of its own.
+const DEFAULT_FIELDS: [&str; 6] = ["none", "none", "auto", "defaults,nofail", "0", "2"];
+
+/// What marks a line as made from a cloud-config.
+const MARK: &str = "comment=cloudconfig";
+
+/// Adds the lines of `/etc/fstab`.
+pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let defaults = default_fields(root, remarks);
+    let mut lines = String::new();
+    let mut at = None;
+    let entries = root.get("mounts").filter(|value| !value.is_null());
+    if let Some(value) = entries.filter(|value| !matches!(value.value, Content::List(_))) {
+        remarks.error(
+            value.at,
+            format!("mounts must be a list, not {}", value.kind()),
+        );
+    }
+    for entry in entries.map(Node::elements).unwrap_or_default() {
+        let Content::List(fields) = &entry.value else {
+            let message = format!("a mount must be a list of fields, not {}", entry.kind());
+            remarks.error(entry.at, message);
+            continue;
+        };
+        if let Some(fields) = line(entry.at, fields, &defaults, remarks) {
+            if fields[1].starts_with('/') && fields[1] != "/" {
+                assembly.directory(entry.at, &unescaped(&fields[1]), 0o755, None);
+            }
+            lines.push_str(&format!("{}\n", fields.join("\t")));
+            at = at.or(Some(entry.at));
+        }
+    }
+    if let Some((place, file)) = swap(root, assembly, remarks) {
+        lines.push_str(&format!("{file}\tnone\tswap\tsw,{MARK}\t0\t0\n"));
+        at = at.or(Some(place));
+    }
+    if let Some(at) = at {
+        assembly.file(File::appended(at, "/etc/fstab", 0o644, lines));
+    }
+}
+
+fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
+    let mut defaults = DEFAULT_FIELDS.map(str::to_owned);
+    let Some(value) = root
+        .get("mount_default_fields")
+        .filter(|value| !value.is_null())
+    else {
+        return defaults;
+    };
+    if !matches!(value.value, Content::List(_)) || value.elements().len() > defaults.len() {
+        remarks.error(
+            value.at,
+            "mount_default_fields must be a list of six fields",
+        );
+    }
+    for (field, given) in defaults.iter_mut().zip(value.elements()) {
+        if let Some(text) = values::as_text(given) {
+            *field = text.text;
+        }
+    }
+    defaults
+}
+
+/// The six fields of an entry; none if it is left out.
+fn line(
+    at: u32,
+    fields: &[Node<'_>],
+    defaults: &[String; 6],
+    remarks: &mut Remarks,
+) -> Option<[String; 6]> {
+    let mut line = defaults.clone();
+    if fields.len() > line.len() {
+        remarks.error(at, "a mount has six fields at most");
+        return None;
+    }
+    for (index, field) in fields.iter().enumerate() {
+        match values::as_text(field) {
+            Some(text) => line[index] = escaped(&text, remarks),
+            None if field.is_null() && index == 1 => {
+                remarks.warn(
+                    field.at,
+                    "a mount without a mount point removes nothing here",
+                );
+                return None;
+            }
+            None if field.is_null() => {}
+            None => {
+                remarks.error(
+                    field.at,
+                    format!("a field must be a text, not {}", field.kind()),
+                );
+                return None;
+            }
+        }
+    }
+    let Some(device) = fields.first().and_then(values::as_text) else {
+        remarks.error(at, "the mount has no device");
+        return None;
+    };
+    match device_of(&device, remarks) {
+        Some(path) => line[0] = path,
+        None => return None,
+    }
+    if !line[3].split(',').any(|option| option == MARK) {
+        line[3].push(',');
+        line[3].push_str(MARK);
+    }
+    Some(line)
+}
+
+/// The device of a mount; none for what only a platform could name.
+fn device_of(device: &Text, remarks: &mut Remarks) -> Option<String> {
+    let name = device.text.as_str();
+    let is_platforms =
+        name == "ami" || name == "root" || name == "swap" || name.starts_with("ephemeral");
+    if is_platforms {
+        let help = "name the device, for example by LABEL=";
+        remarks.warn_with_help(
+            device.at,
+            "the platform's names of disks are not known: left out",
+            help,
+        );
+        return None;
+    }
+    if !is_short_name(name) {
+        return Some(escaped(device, remarks));
+    }
+    let message = format!("taken as /dev/{name}");
+    remarks.warn_with_help(device.at, message, "write the whole path");
+    Some(format!("/dev/{name}"))
+}
+
+/// `sda`, `xvdb1`, `vdz`, `nvme0n1p2`.
+fn is_short_name(name: &str) -> bool {
+    let kinds = ["xvd", "sd", "hd", "vd"];
+    let rest = kinds.iter().find_map(|kind| name.strip_prefix(kind));
+    if let Some(rest) = rest {
+        let digits = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        return digits.len() < rest.len() && digits.bytes().all(|b| b.is_ascii_digit());
+    }
+    name.strip_prefix("nvme").is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'n' | b'p'))
+    })
+}
+
+/// A field without what separates fields.
+fn escaped(field: &Text, remarks: &mut Remarks) -> String {
+    if field.text.is_empty() || field.text.contains(['\n', '\r', '\0']) {
+        remarks.error(field.at, "a field of a mount is empty or has a line end");
+    }
+    field.text.replace(' ', "\\040").replace('\t', "\\011")
+}
+
+fn unescaped(field: &str) -> String {
+    field.replace("\\040", " ").replace("\\011", "\t")
+}
+
+const SWAP_UNIT: &str = "\
+[Unit]
+Description=Make the swap file
+DefaultDependencies=no
+After=local-fs.target
+Before=swap.target shutdown.target
+Conflicts=shutdown.target
+ConditionPathExists=!{file}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/etc/cloud-init-compat/swap.sh
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Makes the swap file: its size in MiB is the first argument, or chosen by the memory as recommended for Linux.
+const SWAP_SCRIPT: &str = "\
+#!/bin/sh
+set -e
+file={file}
+size={size}
+if [ -z \"$size\" ]; then
+    memory=$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)
+    if [ \"$memory\" -le 1024 ]; then size=$memory
+    elif [ \"$memory\" -le 2048 ]; then size=1024
+    elif [ \"$memory\" -le 6144 ]; then size=2048
+    elif [ \"$memory\" -le 12288 ]; then size=3072
+    elif [ \"$memory\" -le 16384 ]; then size=4096
+    elif [ \"$memory\" -le 24576 ]; then size=5120
+    elif [ \"$memory\" -le 32768 ]; then size=6144
+    elif [ \"$memory\" -le 65536 ]; then size=8192
+    else size=11264
+    fi
+    most={most}
+    if [ -n \"$most\" ] && [ \"$size\" -gt \"$most\" ]; then size=$most; fi
+fi
+umask 077
+mkdir -p \"$(dirname \"$file\")\"
+fallocate -l \"${size}M\" \"$file\" || dd if=/dev/zero of=\"$file\" bs=1M count=\"$size\"
+mkswap \"$file\"
+swapon \"$file\"
+";
+
+/// Adds what makes the swap file; gives its place and its path.
+fn swap<'t>(
+    root: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) -> Option<(u32, String)> {
+    let known = &["filename", "size", "maxsize"];
+    let swap = values::mapping(root, "swap", known, remarks)?;
+    let size = values::filled(&swap, "size", remarks);
+    let most = values::filled(&swap, "maxsize", remarks).and_then(|most| mebibytes(&most, remarks));
+    let file = values::filled(&swap, "filename", remarks);
+    let file = file.map_or("/swap.img".to_owned(), |file| {
+        crate::language::assembly::clean_path(&file.text)
+    });
+    let Some(size) = size.filter(|size| size.text != "0") else {
+        remarks.warn(swap.at, "a swap file without a size is not made");
+        return None;
+    };
+    if file.contains(char::is_whitespace) {
+        remarks.error(size.at, "the path of the swap file has a blank");
+        return None;
+    }
+    let number = match &*size.text {
+        "auto" => None,
+        _ => Some(mebibytes(&size, remarks)?),
+    };
+    let number = match (number, most) {
+        (Some(number), Some(most)) => Some(number.min(most)),
+        (number, _) => number,
+    };
+    let shown = |number: Option<u64>| number.map(|n| n.to_string()).unwrap_or_default();
+    let script = SWAP_SCRIPT
+        .replace("{file}", &shell(&file))
+        .replace("{size}", &shown(number))
+        .replace("{most}", &shown(most));
+    let path = "/etc/cloud-init-compat/swap.sh";
+    assembly.file(File::new(size.at, path, 0o700, script));
+    let unit = SWAP_UNIT.replace("{file}", &file.replace('%', "%%"));
+    assembly.unit(size.at, "cloud-init-swap.service", unit);
+    Some((size.at, file))
+}
+
+/// Bytes, or a number with a unit of 1024, as MiB, rounded up.
+fn mebibytes(size: &Text, remarks: &mut Remarks) -> Option<u64> {
+    let text = size.text.trim();
+    let text = text.strip_suffix('B').unwrap_or(text);
+    let (digits, shift) = match text.chars().last() {
+        Some('K') => (text.get(..text.len() - 1)?, 10),
+        Some('M') => (text.get(..text.len() - 1)?, 20),
+        Some('G') => (text.get(..text.len() - 1)?, 30),
+        Some('T') => (text.get(..text.len() - 1)?, 40),
+        _ => (text, 0),
+    };
+    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| is_plain);
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    if bytes.is_none() {
+        let help = "write bytes, or a number with K, M, G or T";
+        remarks.error_with_help(size.at, "not a size", help);
+    }
+    bytes.map(|bytes| bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_names_of_devices() {
+        for name in ["sda", "sdz1", "xvdb", "vda12", "nvme0n1", "nvme0n1p1"] {
+            assert!(is_short_name(name), "{name}");
+        }
+        for name in [
+            "tmpfs",
+            "sd",
+            "sd1",
+            "LABEL=x",
+            "/dev/sda",
+            "nvme",
+            "server:/x",
+        ] {
+            assert!(!is_short_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let cases = [
+            ("1048576", Some(1)),
+            ("1", Some(1)),
+            ("2G", Some(2048)),
+            ("512M", Some(512)),
+            ("512MB", Some(512)),
+            ("x", None),
+            ("-1", None),
+            ("99999999999999999999", None),
+            ("é", None),
+        ];
+        for (text, want) in cases {
+            let text = Text {
+                at: 0,
+                text: text.to_owned(),
+            };
+            assert_eq!(
+                mebibytes(&text, &mut Remarks::default()),
+                want,
+                "{}",
+                text.text
+            );
+        }
+    }
+}

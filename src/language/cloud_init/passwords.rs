@@ -1,0 +1,180 @@
+//! `password` and `chpasswd`.
+
+use super::users::{Accounts, clear_text};
+use super::values::{self, Text};
+use crate::language::assembly::Assembly;
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use crate::language::password;
+
+/// What hashes begin with.
+const HASH_PREFIXES: [&str; 7] = ["$1$", "$2a$", "$2y$", "$5$", "$6$", "$y$", "$7$"];
+
+/// How a password is given.
+#[derive(PartialEq, Eq)]
+enum Form {
+    Hash,
+    ClearText,
+    Random,
+}
+
+/// Adds passwords to accounts.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    accounts: &Accounts,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let known = &["expire", "list", "users"];
+    let chpasswd = values::mapping(root, "chpasswd", known, remarks);
+    let mut has_clear_text = false;
+    if let Some(password) = values::filled(root, "password", remarks) {
+        match &accounts.default {
+            Some(name) => {
+                let name = Text {
+                    at: password.at,
+                    text: name.clone(),
+                };
+                let form = form_of(&password.text);
+                has_clear_text |= form == Form::ClearText;
+                set(&name, password, form, assembly, remarks);
+            }
+            None => remarks.warn_with_help(
+                password.at,
+                "there is no default account to have the password",
+                "add `default` to `users`",
+            ),
+        }
+    }
+    let listed = chpasswd.as_ref().map(|node| listed(node, remarks));
+    for (name, password, form) in listed.unwrap_or_default() {
+        has_clear_text |= form == Form::ClearText;
+        set(&name, password, form, assembly, remarks);
+    }
+    let expire = chpasswd.as_ref().and_then(|node| {
+        let flag = values::flag(node, "expire", remarks)?;
+        Some((flag, node.get("expire").map_or(node.at, |value| value.at)))
+    });
+    match expire {
+        Some((true, at)) => expiry(at, remarks),
+        None if has_clear_text => {
+            let node = root.get("chpasswd").or(root.get("password"));
+            expiry(node.map_or(root.at, |node| node.at), remarks);
+        }
+        _ => {}
+    }
+}
+
+fn expiry(at: u32, remarks: &mut Remarks) {
+    remarks.warn_with_help(
+        at,
+        "passwords need not be changed at the first login",
+        "`chpasswd: {expire: false}` says so",
+    );
+}
+
+fn form_of(password: &str) -> Form {
+    let is_hash = HASH_PREFIXES
+        .iter()
+        .any(|prefix| password.starts_with(prefix));
+    match password {
+        "R" | "RANDOM" => Form::Random,
+        _ if is_hash => Form::Hash,
+        _ => Form::ClearText,
+    }
+}
+
+/// Accounts and passwords of `chpasswd`.
+fn listed(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
+    let mut found = Vec::new();
+    let lines = match node.get("list").map(|list| &list.value) {
+        Some(Content::Scalar(scalar)) => {
+            let at = node.get("list").map_or(node.at, |list| list.at);
+            let lines = scalar.text.lines().map(|line| Text {
+                at,
+                text: line.to_owned(),
+            });
+            lines.collect()
+        }
+        _ => values::texts(node, "list", remarks),
+    };
+    for line in lines.iter().filter(|line| !line.text.trim().is_empty()) {
+        match line.text.split_once(':') {
+            Some((name, password)) if !name.trim().is_empty() => {
+                let text = |text: &str| Text {
+                    at: line.at,
+                    text: text.to_owned(),
+                };
+                found.push((text(name.trim()), text(password), form_of(password)));
+            }
+            _ => remarks.error(line.at, "not of the form account:password"),
+        }
+    }
+    for entry in values::mappings(node, "users", remarks) {
+        let entry = values::canonical(entry.clone(), &["name", "password", "type"], remarks);
+        let kind = values::filled(&entry, "type", remarks);
+        let form = match kind.as_ref().map(|kind| kind.text.as_str()) {
+            None | Some("hash") => Form::Hash,
+            Some("text") => Form::ClearText,
+            Some("RANDOM") => Form::Random,
+            Some(_) => {
+                let at = kind.as_ref().map_or(entry.at, |kind| kind.at);
+                remarks.error_with_help(at, "unknown type of password", "use hash or text");
+                continue;
+            }
+        };
+        let name = values::filled(&entry, "name", remarks);
+        let password = values::filled(&entry, "password", remarks);
+        match (name, password) {
+            (Some(name), Some(password)) => found.push((name, password, form)),
+            (Some(name), None) if form == Form::Random => {
+                let password = name.clone();
+                found.push((name, password, form));
+            }
+            _ => remarks.error(entry.at, "an account and its password are needed"),
+        }
+    }
+    found
+}
+
+fn set(
+    name: &Text,
+    password: Text,
+    form: Form,
+    assembly: &mut Assembly<'_>,
+    remarks: &mut Remarks,
+) {
+    let hash = match form {
+        Form::Hash => password.text,
+        Form::ClearText => {
+            clear_text(password.at, remarks);
+            password::hash(&password.text)
+        }
+        Form::Random => {
+            remarks.error_with_help(
+                password.at,
+                "random passwords are not supported: nobody would see them",
+                "give a hash",
+            );
+            return;
+        }
+    };
+    if hash.contains([':', '\n']) {
+        remarks.error(password.at, "the hash has a colon or a line end");
+    }
+    let user = assembly.user(name.at, &name.text);
+    user.replace("passwordHash", Node::text(password.at, hash));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        assert!(form_of("$6$s$h") == Form::Hash);
+        assert!(form_of("$x$s$h") == Form::ClearText);
+        assert!(form_of("R") == Form::Random);
+        assert!(form_of("secret") == Form::ClearText);
+    }
+}

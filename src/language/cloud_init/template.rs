@@ -1,0 +1,122 @@
+//! Templates: references to facts of the instance, and nothing else of what Jinja has.
+
+/// The first line of a template, in lower case.
+pub(super) const HEADER: &str = "## template: jinja";
+
+/// A text with its references replaced, and where its pieces were.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rendered {
+    pub(super) text: String,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// A piece of a rendered text, up to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// Where it begins in the rendered text.
+    pub(super) begin: usize,
+    /// Where it was in the template.
+    pub(super) was: usize,
+    /// It is as it was; a replaced one is at one place as a whole.
+    pub(super) is_literal: bool,
+}
+
+/// Why a template cannot be rendered, with the offset of what is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unrendered {
+    pub(super) at: usize,
+    pub(super) message: String,
+}
+
+/// Replaces the references in `text` by `facts`.
+pub(super) fn render(text: &str, facts: &[(String, String)]) -> Result<Rendered, Unrendered> {
+    let mut rendered = Rendered {
+        text: String::with_capacity(text.len()),
+        pieces: Vec::new(),
+    };
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let opening = ["{{", "{%", "{#"].iter().filter_map(|o| rest.find(o)).min();
+        let literal = opening.unwrap_or(rest.len());
+        rendered.piece(&rest[..literal], at, true);
+        at += literal;
+        let Some(inner) = rest.get(literal..).filter(|inner| !inner.is_empty()) else {
+            break;
+        };
+        let wrong = |message: String| Unrendered { at, message };
+        let Some(inner) = inner.strip_prefix("{{") else {
+            return Err(wrong(
+                "templates with statements or comments are not supported".into(),
+            ));
+        };
+        let Some((name, _)) = inner.split_once("}}") else {
+            return Err(wrong("a reference without its end, `}}`".into()));
+        };
+        let length = name.len() + 4;
+        let name = name.trim_matches('-').trim();
+        if !is_reference(name) {
+            let message = "only plain references such as {{ v1.instance_id }} are supported";
+            return Err(wrong(message.into()));
+        }
+        let Some(value) = value_of(name, facts) else {
+            return Err(wrong(format!("{name} is not known")));
+        };
+        rendered.piece(value, at, false);
+        at += length;
+    }
+    Ok(rendered)
+}
+
+impl Rendered {
+    fn piece(&mut self, text: &str, was: usize, is_literal: bool) {
+        self.pieces.push(Piece {
+            begin: self.text.len(),
+            was,
+            is_literal,
+        });
+        self.text.push_str(text);
+    }
+}
+
+fn is_reference(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    (name.starts_with("v1.") || name.starts_with("ds.")) && name.chars().all(is_part)
+}
+
+/// Names of facts have underscores for dashes in references.
+fn value_of<'f>(name: &str, facts: &'f [(String, String)]) -> Option<&'f str> {
+    let fact = facts
+        .iter()
+        .find(|(fact, _)| fact == name || fact.replace('-', "_") == name);
+    fact.map(|(_, value)| value.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references() {
+        let facts = [("v1.local-hostname".to_owned(), "h".to_owned())];
+        let rendered = render("a {{ v1.local_hostname }} b", &facts).unwrap();
+        assert_eq!(rendered.text, "a h b");
+        let last = rendered.pieces.last().copied();
+        let want = Piece {
+            begin: 3,
+            was: 25,
+            is_literal: true,
+        };
+        assert_eq!(last, Some(want));
+        for (text, at) in [
+            ("{{ v1.nope }}", 0),
+            ("x{% if a %}", 1),
+            ("{{ v1.a | upper }}", 0),
+            ("{{ v1", 0),
+            ("{{ 1 + 1 }}", 0),
+            ("{# c #}", 0),
+            ("{{é}}", 0),
+        ] {
+            assert_eq!(render(text, &facts).map_err(|e| e.at), Err(at), "{text}");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! What values of a cloud-config mean: the rules of YAML 1.1 as cloud-init's loader has them, with its conversions.
+
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node, Scalar, Style};
+use crate::language::packed;
+
+/// A text and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text {
+    pub(super) at: u32,
+    pub(super) text: String,
+}
+
+/// What a scalar is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Null,
+    Flag(bool),
+    Int(i64),
+    Float,
+    Text,
+}
+
+/// What `scalar` is by its form.
+pub(super) fn kind(scalar: &Scalar<'_>) -> Kind {
+    if scalar.is_null() {
+        return Kind::Null;
+    }
+    let tag = scalar.tag.as_deref();
+    if (scalar.style == Style::Quoted && tag.is_none()) || matches!(tag, Some("str" | "binary")) {
+        return Kind::Text;
+    }
+    match &*scalar.text {
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Kind::Flag(true),
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Kind::Flag(false)
+        }
+        text => match int(text) {
+            Some(number) => Kind::Int(number),
+            None if is_float(text) => Kind::Float,
+            None => Kind::Text,
+        },
+    }
+}
+
+/// A number of YAML 1.1: binary, octal with a leading zero, decimal, hexadecimal, base 60; `_` anywhere in it.
+fn int(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes().first()? {
+        b'-' => (-1, text.get(1..)?),
+        b'+' => (1, text.get(1..)?),
+        _ => (1, text),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let digits = digits.replace('_', "");
+    let radix = |digits: &str, radix| {
+        let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
+        i64::from_str_radix(digits, radix).ok().filter(|_| is_plain)
+    };
+    let number = match digits.as_bytes() {
+        [b'0', b'x', ..] => radix(digits.get(2..)?, 16),
+        [b'0', b'b', ..] => radix(digits.get(2..)?, 2),
+        [b'0', _, ..] => radix(digits.get(1..)?, 8),
+        _ if digits.contains(':') => base_60(&digits),
+        _ => radix(&digits, 10),
+    };
+    number.map(|number| sign * number)
+}
+
+fn base_60(digits: &str) -> Option<i64> {
+    let mut total: i64 = 0;
+    for (index, part) in digits.split(':').enumerate() {
+        let part: i64 = part.parse().ok()?;
+        if !(0..60).contains(&part) && index > 0 {
+            return None;
+        }
+        total = total.checked_mul(60)?.checked_add(part)?;
+    }
+    Some(total)
+}
+
+fn is_float(text: &str) -> bool {
+    let is_form = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-' | b'_'));
+    is_form && text.contains('.') && text.replace('_', "").parse::<f64>().is_ok()
+}
+
+/// True for what asks for nothing: null, false, an empty list, an empty mapping, an empty text.
+pub(super) fn is_nothing(node: &Node<'_>) -> bool {
+    match &node.value {
+        Content::Scalar(scalar) => {
+            matches!(kind(scalar), Kind::Null | Kind::Flag(false)) || scalar.text.is_empty()
+        }
+        Content::List(elements) => elements.is_empty(),
+        Content::Mapping(entries) => entries.is_empty(),
+    }
+}
+
+/// A scalar as a text, as it is written.
+pub(super) fn as_text(node: &Node<'_>) -> Option<Text> {
+    let scalar = node.as_scalar().filter(|scalar| !scalar.is_null())?;
+    let text = scalar.text.clone().into_owned();
+    Some(Text { at: node.at, text })
+}
+
+/// The text of `key`, as it is written, a number as well as a word.
+pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    let text = as_text(value);
+    if text.is_none() {
+        let message = format!("{key} must be a text, not {}", value.kind());
+        remarks.error(value.at, message);
+    }
+    text
+}
+
+/// [`text`], with an empty one as if it were not there.
+pub(super) fn filled(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
+    text(node, key, remarks).filter(|text| !text.text.is_empty())
+}
+
+/// The flag of `key`: what is no word for true is false.
+pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<bool> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    let Some(scalar) = value.as_scalar() else {
+        let message = format!("{key} must be true or false, not {}", value.kind());
+        remarks.error(value.at, message);
+        return None;
+    };
+    if let Kind::Flag(flag) = kind(scalar) {
+        return Some(flag);
+    }
+    let word = scalar.text.trim().to_ascii_lowercase();
+    let is_true = matches!(&*word, "true" | "1" | "on" | "yes");
+    if !is_true && !matches!(&*word, "false" | "0" | "off" | "no") {
+        remarks.warn(
+            value.at,
+            format!("{key} is no word for true, so it is false"),
+        );
+    }
+    Some(is_true)
+}
+
+/// The texts of `key`; a single one counts as a list of one.
+pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    match node.get(key) {
+        Some(value) if !value.is_null() => texts_of(value, key, remarks),
+        _ => Vec::new(),
+    }
+}
+
+/// The texts in `value`, which is called `key`.
+pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    let elements = match &value.value {
+        Content::Scalar(_) => std::slice::from_ref(value),
+        Content::List(elements) => elements,
+        Content::Mapping(_) => {
+            remarks.error(
+                value.at,
+                format!("{key} must be a list of texts, not a mapping"),
+            );
+            return Vec::new();
+        }
+    };
+    let mut texts = Vec::new();
+    for element in elements {
+        match as_text(element) {
+            Some(text) => texts.push(text),
+            None => {
+                let message = format!("an element of {key} must be a text, not {}", element.kind());
+                remarks.error(element.at, message);
+            }
+        }
+    }
+    texts
+}
+
+/// Names in a list or in a text with commas between them.
+pub(super) fn names(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    let mut names = Vec::new();
+    for text in texts(node, key, remarks) {
+        for name in text.text.split(',').map(str::trim) {
+            if !name.is_empty() {
+                names.push(Text {
+                    at: text.at,
+                    text: name.to_owned(),
+                });
+            }
+        }
+    }
+    names
+}
+
+/// The bytes of `key`; a value tagged as binary is base64.
+pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
+    let tagged = node.get(key).and_then(Node::as_scalar);
+    let text = text(node, key, remarks)?;
+    if tagged.and_then(|scalar| scalar.tag.as_deref()) != Some("binary") {
+        return Some(text.text.into_bytes());
+    }
+    match packed::base64(text.text.as_bytes()) {
+        Ok(bytes) => Some(bytes),
+        Err(broken) => {
+            remarks.error(text.at, format!("{key} {broken}"));
+            None
+        }
+    }
+}
+
+/// The elements of the list `key`; anything but a list of mappings is an error.
+pub(super) fn mappings<'n, 't>(
+    node: &'n Node<'t>,
+    key: &str,
+    remarks: &mut Remarks,
+) -> Vec<&'n Node<'t>> {
+    let Some(value) = node.get(key).filter(|value| !value.is_null()) else {
+        return Vec::new();
+    };
+    if !matches!(value.value, Content::List(_)) {
+        remarks.error(
+            value.at,
+            format!("{key} must be a list, not {}", value.kind()),
+        );
+    }
+    let mut found = Vec::new();
+    for element in value.elements() {
+        match element.value {
+            Content::Mapping(_) => found.push(element),
+            _ => {
+                let message = format!(
+                    "an element of {key} must be a mapping, not {}",
+                    element.kind()
+                );
+                remarks.error(element.at, message);
+            }
+        }
+    }
+    found
+}
+
+/// The mapping at `key` with its keys as `known` has them; none if there is none.
+pub(super) fn mapping<'t>(
+    node: &Node<'t>,
+    key: &str,
+    known: &[&'static str],
+    remarks: &mut Remarks,
+) -> Option<Node<'t>> {
+    let value = node.get(key).filter(|value| !value.is_null())?;
+    if !matches!(value.value, Content::Mapping(_)) {
+        remarks.error(
+            value.at,
+            format!("{key} must be a mapping, not {}", value.kind()),
+        );
+        return None;
+    }
+    Some(canonical(value.clone(), known, remarks))
+}
+
+/// The texts of the mapping `key` by their names, in the order of the text.
+pub(super) fn mapping_of_texts(
+    node: &Node<'_>,
+    key: &str,
+    remarks: &mut Remarks,
+) -> Vec<(String, Text)> {
+    let Some(value) = node.get(key).filter(|value| !value.is_null()) else {
+        return Vec::new();
+    };
+    if !matches!(value.value, Content::Mapping(_)) {
+        remarks.error(
+            value.at,
+            format!("{key} must be a mapping, not {}", value.kind()),
+        );
+    }
+    let mut texts = Vec::new();
+    for entry in value.entries() {
+        match as_text(&entry.value) {
+            Some(text) => texts.push((entry.key.clone().into_owned(), text)),
+            None => {
+                let message = format!(
+                    "a value of {key} must be a text, not {}",
+                    entry.value.kind()
+                );
+                remarks.error(entry.value.at, message);
+            }
+        }
+    }
+    texts
+}
+
+/// `node` with dashes in keys as the underscores that they stand for. What is not `known` is warned of and left out.
+pub(super) fn canonical<'t>(
+    node: Node<'t>,
+    known: &[&'static str],
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let at = node.at;
+    let Content::Mapping(entries) = node.value else {
+        return node;
+    };
+    let mut kept = Vec::new();
+    for mut entry in entries {
+        if !known.contains(&&*entry.key) {
+            let underscored = entry.key.replace('-', "_");
+            if !known.contains(&&*underscored) {
+                unknown(&entry.key, entry.value.at, known, remarks);
+                continue;
+            }
+            let message = format!("`{}` is the old spelling of `{underscored}`", entry.key);
+            remarks.warn(entry.value.at, message);
+            entry.key = underscored.into();
+        }
+        kept.push(entry);
+    }
+    Node {
+        at,
+        value: Content::Mapping(kept),
+    }
+}
+
+/// Warns of a key that does nothing.
+pub(super) fn unknown(key: &str, at: u32, known: &[&'static str], remarks: &mut Remarks) {
+    /// Names at least this alike are worth a suggestion.
+    const ALIKE: f64 = 0.8;
+    let message = format!("unknown key `{key}`: it does nothing");
+    let likeness = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
+    let best = known
+        .iter()
+        .map(|name| likeness(name))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match best.filter(|(likeness, _)| *likeness >= ALIKE) {
+        Some((_, name)) => remarks.warn_with_help(at, message, format!("did you mean `{name}`?")),
+        None => remarks.warn(at, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        let cases = [
+            ("0644", Kind::Int(420)),
+            ("416", Kind::Int(416)),
+            ("0o644", Kind::Text),
+            ("0x1F", Kind::Int(31)),
+            ("1:30", Kind::Int(90)),
+            ("1_000", Kind::Int(1000)),
+            ("-5", Kind::Int(-5)),
+            ("yes", Kind::Flag(true)),
+            ("y", Kind::Text),
+            ("Off", Kind::Flag(false)),
+            ("~", Kind::Null),
+            ("1.5", Kind::Float),
+            ("1e3", Kind::Text),
+            ("089", Kind::Text),
+            ("2001-01-01", Kind::Text),
+            ("--5", Kind::Text),
+            ("é", Kind::Text),
+            ("+", Kind::Text),
+        ];
+        for (written, want) in cases {
+            let node = Node::plain(0, written);
+            assert_eq!(node.as_scalar().map(kind), Some(want), "{written}");
+        }
+    }
+}

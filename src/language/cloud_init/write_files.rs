@@ -1,0 +1,210 @@
+//! `write_files`.
+
+use super::Context;
+use super::values::{self, Kind, Text};
+use crate::language::assembly::{Assembly, Body, File, Source, clean_path, owner};
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+use crate::language::packed;
+
+/// Mode of files that have none of their own.
+const DEFAULT_MODE: u32 = 0o644;
+
+/// Permission bits.
+const MODE_MAX: u32 = 0o7777;
+
+const KEYS: &[&str] = &[
+    "path",
+    "content",
+    "encoding",
+    "permissions",
+    "owner",
+    "append",
+    "defer",
+    "source",
+];
+
+/// Adds the files.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    for entry in values::mappings(root, "write_files", remarks) {
+        let entry = values::canonical(entry.clone(), KEYS, remarks);
+        if let Some(file) = file(&entry, context, assembly, remarks)
+            && assembly.file(file)
+        {
+            let message = "an earlier file of the same path is replaced by this one";
+            remarks.warn(entry.at, message);
+        }
+    }
+}
+
+fn file<'t>(
+    entry: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &Assembly<'t>,
+    remarks: &mut Remarks,
+) -> Option<File<'t>> {
+    let Some(path) = values::filled(entry, "path", remarks) else {
+        remarks.error_with_help(entry.at, "the file has no path", "add `path`");
+        return None;
+    };
+    let cleaned = clean_path(&path.text);
+    if cleaned == "/" {
+        remarks.error(path.at, "the path of a file cannot be the root directory");
+        return None;
+    }
+    let body = body(entry, remarks)?;
+    let is_appended = values::flag(entry, "append", remarks) == Some(true);
+    // After the accounts, which is when everything is written.
+    _ = values::flag(entry, "defer", remarks);
+    let mode = mode(entry, remarks);
+    let mut file = File {
+        mode: Some(mode.unwrap_or((path.at, DEFAULT_MODE))),
+        ..File::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
+    };
+    match is_appended {
+        true => (file.body, file.append) = (None, vec![body]),
+        false => file.body = Some(body),
+    }
+    if let Some(ids) = values::filled(entry, "owner", remarks) {
+        own(&mut file, &ids, context, assembly, remarks);
+    }
+    Some(file)
+}
+
+fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+    let at = entry.get("content").map_or(entry.at, |content| content.at);
+    if let Some(body) = fetched(entry, remarks) {
+        if entry.get("content").is_some() {
+            remarks.warn(
+                at,
+                "the content does not take the place of a source that cannot be had",
+            );
+        }
+        return Some(body);
+    }
+    let bytes = match entry.get("content") {
+        Some(content) if !content.is_null() => values::bytes(entry, "content", remarks)?,
+        _ => Vec::new(),
+    };
+    let encoding = values::filled(entry, "encoding", remarks);
+    let Some(encoding) = encoding.filter(|encoding| encoding.text != "text/plain") else {
+        return Some(Body::bytes(at, bytes));
+    };
+    let Some(packing) = packed::packing(encoding.text.trim().to_ascii_lowercase().as_str()) else {
+        remarks.warn_with_help(
+            encoding.at,
+            "unknown encoding: the content is written as it is",
+            "use b64, gz, gz+b64 or text/plain",
+        );
+        return Some(Body::bytes(at, bytes));
+    };
+    match packed::unpack(bytes, packing) {
+        Ok(bytes) => Some(Body::bytes(at, bytes)),
+        Err(broken) => {
+            remarks.error(at, format!("the content {broken}"));
+            None
+        }
+    }
+}
+
+/// The body that is at a URL.
+fn fetched(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+    let source = values::mapping(entry, "source", &["uri", "headers"], remarks)?;
+    let uri = values::filled(&source, "uri", remarks)?;
+    let headers = values::mapping_of_texts(&source, "headers", remarks);
+    let headers = headers.into_iter().map(|(name, value)| (name, value.text));
+    let source = Source::Url {
+        url: uri.text,
+        headers: headers.collect(),
+    };
+    Some(Body { at: uri.at, source })
+}
+
+/// A text is octal digits, a number is the mode itself: in YAML, `0644` without quotes is octal already.
+fn mode(entry: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, u32)> {
+    let written = values::filled(entry, "permissions", remarks)?;
+    let scalar = entry.get("permissions").and_then(Node::as_scalar)?;
+    let mode = match values::kind(scalar) {
+        Kind::Int(number) => {
+            remarks.warn_with_help(
+                written.at,
+                "a number that is taken as the mode itself",
+                "write a text of octal digits, for example \"0644\"",
+            );
+            u32::try_from(number).ok()
+        }
+        // `0o644` is no number in YAML 1.1, but one for the program that reads the text.
+        _ => octal(&written.text),
+    };
+    match mode.filter(|mode| *mode <= MODE_MAX) {
+        Some(mode) => Some((written.at, mode)),
+        None => {
+            let help = "write a text of octal digits, for example \"0644\"";
+            remarks.warn_with_help(written.at, "unusable permissions: 0644 is taken", help);
+            None
+        }
+    }
+}
+
+fn octal(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let text = text
+        .strip_prefix("0o")
+        .or(text.strip_prefix("0O"))
+        .unwrap_or(text);
+    let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+    u32::from_str_radix(text, 8).ok().filter(|_| is_plain)
+}
+
+/// `user`, or `user:group`. Without a group, the one of root.
+fn own<'t>(
+    file: &mut File<'t>,
+    ids: &Text,
+    context: &Context<'_>,
+    assembly: &Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let (user, group) = ids.text.split_once(':').unwrap_or((&ids.text, ""));
+    let (user, group) = (user.trim(), group.trim());
+    if !user.is_empty() && user != "-1" {
+        let is_number = user.bytes().all(|b| b.is_ascii_digit());
+        let is_made = assembly.users.iter().any(|have| have.name == user);
+        let is_known_absent = context.target.accounts.is_some()
+            && !is_number
+            && !is_made
+            && !context.target.has_account(user);
+        if is_known_absent {
+            let help = "add the account to `users`";
+            remarks.error_with_help(ids.at, format!("there is no account {user}"), help);
+        }
+        file.user = Some(owner(ids.at, user));
+    }
+    if !group.is_empty() && group != "-1" {
+        file.group = Some(owner(ids.at, group));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octal_texts() {
+        let cases = [
+            ("0600", Some(0o600)),
+            ("640", Some(0o640)),
+            ("0o755", Some(0o755)),
+            ("u+x", None),
+            ("+7", None),
+            ("9", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(octal(text), want, "{text}");
+        }
+    }
+}

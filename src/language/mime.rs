@@ -1,0 +1,234 @@
+//! MIME messages, as far as user data has them: header fields, parts behind a boundary, base64.
+
+use super::packed;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// A message may have this many parts.
+const MAX_PARTS: usize = 1000;
+
+/// Header fields and what follows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// Names in lower case.
+    fields: Vec<(String, String)>,
+    /// Where the body is in the text.
+    pub(crate) body: Range<usize>,
+}
+
+/// Why a text has no parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("the Content-Type has no boundary")]
+    NoBoundary,
+    #[error("the boundary is nowhere in the text")]
+    NoParts,
+    #[error("more than {MAX_PARTS} parts")]
+    TooMany,
+}
+
+/// True for a text that begins with header fields of a multipart message.
+pub(crate) fn is_multipart(text: &[u8]) -> bool {
+    let message = message(text, 0..text.len());
+    message.is_some_and(|message| message.media_type().starts_with("multipart/"))
+}
+
+/// The message at `range` of `text`; none if it does not begin with a header field.
+pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<Message> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let next = line_end(text, at, range.end);
+        let line = trimmed(text.get(at..next)?);
+        if line.is_empty() {
+            at = next;
+            break;
+        }
+        let line = String::from_utf8_lossy(line);
+        if line.starts_with([' ', '\t']) {
+            let (_, value) = fields.last_mut()?;
+            value.push(' ');
+            value.push_str(line.trim());
+        } else if let Some((name, value)) = line.split_once(':')
+            && is_field_name(name)
+        {
+            fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        } else if fields.is_empty() && line.starts_with("From ") {
+            // The line that mailboxes have in front.
+        } else {
+            return None;
+        }
+        at = next;
+    }
+    (!fields.is_empty()).then_some(Message {
+        fields,
+        body: at..range.end,
+    })
+}
+
+fn is_field_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// The offset behind the line at `at`.
+fn line_end(text: &[u8], at: usize, end: usize) -> usize {
+    let rest = text.get(at..end).unwrap_or_default();
+    memchr::memchr(b'\n', rest).map_or(end, |length| at + length + 1)
+}
+
+/// A line without its end.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+impl Message {
+    /// The field called `name`, which is in lower case.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|(have, _)| have == name);
+        field.map(|(_, value)| value.as_str())
+    }
+
+    /// The type in lower case without parameters; empty if there is none.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.field("content-type").unwrap_or_default();
+        let kind = value.split(';').next().unwrap_or_default();
+        kind.trim().to_ascii_lowercase()
+    }
+
+    /// The name that the part has as a file.
+    pub(crate) fn file_name(&self) -> Option<String> {
+        let disposition = self.field("content-disposition");
+        let name = disposition.and_then(|value| parameter(value, "filename"));
+        let kind = self.field("content-type");
+        name.or_else(|| kind.and_then(|value| parameter(value, "name")))
+    }
+
+    /// The bytes of the body, out of base64 if that is what they are in.
+    pub(crate) fn decoded<'t>(&self, text: &'t [u8]) -> Result<Cow<'t, [u8]>, packed::Broken> {
+        let body = text.get(self.body.clone()).unwrap_or_default();
+        let encoding = self.field("content-transfer-encoding").unwrap_or_default();
+        match encoding.trim().eq_ignore_ascii_case("base64") {
+            true => packed::base64(body).map(Cow::Owned),
+            false => Ok(Cow::Borrowed(body)),
+        }
+    }
+
+    /// The parts of a multipart message. A part without fields has the whole of itself as its body.
+    pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<Message>, Malformed> {
+        let kind = self.field("content-type").unwrap_or_default();
+        let boundary = parameter(kind, "boundary").filter(|boundary| !boundary.is_empty());
+        let delimiter = format!("--{}", boundary.ok_or(Malformed::NoBoundary)?);
+        let mut parts = Vec::new();
+        let mut begin: Option<usize> = None;
+        let mut at = self.body.start;
+        while at < self.body.end {
+            let next = line_end(text, at, self.body.end);
+            let line = trimmed(text.get(at..next).unwrap_or_default()).trim_ascii_end();
+            let rest = line.strip_prefix(delimiter.as_bytes());
+            if let Some(rest) = rest.filter(|rest| rest.is_empty() || *rest == b"--") {
+                if let Some(begin) = begin {
+                    parts.push(part(text, begin..without_line_end(text, begin, at)));
+                }
+                if parts.len() > MAX_PARTS {
+                    return Err(Malformed::TooMany);
+                }
+                begin = Some(next);
+                if rest == b"--" {
+                    return Ok(parts);
+                }
+            }
+            at = next;
+        }
+        // The last boundary is missing: what is there counts.
+        let begin = begin.ok_or(Malformed::NoParts)?;
+        parts.push(part(text, begin..self.body.end));
+        Ok(parts)
+    }
+}
+
+fn part(text: &[u8], range: Range<usize>) -> Message {
+    let first = text.get(range.start).copied();
+    // An empty line at once: no fields.
+    let has_fields = !matches!(first, Some(b'\n' | b'\r') | None);
+    let found = message(text, range.clone()).filter(|_| has_fields);
+    found.unwrap_or_else(|| {
+        let end = line_end(text, range.start, range.end);
+        let is_empty_line = trimmed(text.get(range.start..end).unwrap_or_default()).is_empty();
+        Message {
+            fields: Vec::new(),
+            body: if is_empty_line { end..range.end } else { range },
+        }
+    })
+}
+
+/// The line end in front of a boundary belongs to the boundary.
+fn without_line_end(text: &[u8], begin: usize, end: usize) -> usize {
+    let body = text.get(begin..end).unwrap_or_default();
+    begin + trimmed(body).len()
+}
+
+/// The parameter `name` of a field.
+fn parameter(value: &str, name: &str) -> Option<String> {
+    let mut rest = value.split_once(';')?.1;
+    loop {
+        let (key, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (found, tail) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => {
+                let end = after.find(';').unwrap_or(after.len());
+                after.split_at(end)
+            }
+        };
+        if key.trim().eq_ignore_ascii_case(name) {
+            return Some(found.trim().to_owned());
+        }
+        rest = tail.split_once(';')?.1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_have_bodies_and_places() {
+        let text = b"Content-Type: multipart/mixed;\n boundary=\"X Y\"\nMIME-Version: 1.0\n\n\
+            preamble\n--X Y\nContent-Type: text/x-shellscript; charset=\"utf-8\"\n\
+            Content-Disposition: attachment; filename=\"s.sh\"\n\n#!/bin/sh\n\n--X Y\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\naGk=\r\n--X Y\n\nplain\n--X Y--\nrest\n";
+        assert!(is_multipart(text));
+        let whole = message(text, 0..text.len()).unwrap();
+        let parts = whole.parts(text).unwrap();
+        let bodies: Vec<_> = parts.iter().map(|p| p.decoded(text).unwrap()).collect();
+        assert_eq!(bodies, [&b"#!/bin/sh\n"[..], b"hi", b"plain"]);
+        assert_eq!(parts[0].media_type(), "text/x-shellscript");
+        assert_eq!(parts[0].file_name().as_deref(), Some("s.sh"));
+        assert!(text[parts[0].body.start..].starts_with(b"#!/bin/sh"));
+    }
+
+    #[test]
+    fn what_is_no_message() {
+        for text in [
+            &b"hostname: a\n- b\n"[..],
+            b"#cloud-config\n",
+            b"",
+            b"\n",
+            b"a",
+        ] {
+            assert!(!is_multipart(text), "{text:?}");
+        }
+        let whole = |text: &[u8]| message(text, 0..text.len()).unwrap().parts(text);
+        assert_eq!(
+            whole(b"content-type: multipart/mixed\n\n"),
+            Err(Malformed::NoBoundary)
+        );
+        assert_eq!(
+            whole(b"content-type: multipart/mixed; boundary=x\n\nabc"),
+            Err(Malformed::NoParts)
+        );
+        let open = b"content-type: multipart/mixed; boundary=x\n\n--x\n\nabc";
+        assert_eq!(whole(open).map(|parts| parts.len()), Ok(1));
+    }
+}
