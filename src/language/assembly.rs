@@ -278,14 +278,21 @@ impl<'t> Assembly<'t> {
         self.files.iter().find(|file| file.path == path)
     }
 
-    /// A directory, once.
-    pub(crate) fn directory(&mut self, at: u32, path: &str, mode: u32, owner: Option<&str>) {
+    /// A directory, once. Without a mode, one that is there keeps its own.
+    pub(crate) fn directory(
+        &mut self,
+        at: u32,
+        path: &str,
+        mode: Option<u32>,
+        owner: Option<&str>,
+    ) {
         if self.directories.iter().any(|(have, _)| have == path) {
             return;
         }
-        let mut node = Node::mapping(at)
-            .with("path", Node::text(at, path.to_owned()))
-            .with("mode", Node::int(at, i64::from(mode)));
+        let mut node = Node::mapping(at).with("path", Node::text(at, path.to_owned()));
+        if let Some(mode) = mode {
+            node.set("mode", Node::int(at, i64::from(mode)));
+        }
         if let Some(owner) = owner {
             let name = |at| Node::mapping(at).with("name", Node::text(at, owner.to_owned()));
             node.set("user", name(at));

@@ -239,7 +239,7 @@ WantedBy=multi-user.target
 const POWER_UNIT: &str = "\
 [Unit]
 Description=Power off or restart after the first boot
-After=multi-user.target cloud-init-runcmd.service
+After=network-online.target cloud-init-runcmd.service
 ConditionPathExists=!/var/lib/cloud-init-compat/power_state.done
 
 [Service]

@@ -65,7 +65,7 @@ fn import<'t>(
         name => format!("/home/{name}"),
     });
     let folder = format!("{}/.ssh", home.trim_end_matches('/'));
-    assembly.directory(first.at, &folder, 0o700, Some(name));
+    assembly.directory(first.at, &folder, Some(0o700), Some(name));
     let owner = Node::mapping(first.at).with("name", Node::text(first.at, name.to_owned()));
     assembly.file(File {
         append: bodies,

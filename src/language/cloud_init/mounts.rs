@@ -32,7 +32,7 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
         };
         if let Some(fields) = line(entry.at, fields, &defaults, remarks) {
             if fields[1].starts_with('/') && fields[1] != "/" {
-                assembly.directory(entry.at, &unescaped(&fields[1]), 0o755, None);
+                assembly.directory(entry.at, &unescaped(&fields[1]), None, None);
             }
             lines.push_str(&format!("{}\n", fields.join("\t")));
             at = at.or(Some(entry.at));
@@ -207,7 +207,7 @@ if [ -z \"$size\" ]; then
 fi
 umask 077
 mkdir -p \"$(dirname \"$file\")\"
-fallocate -l \"${size}M\" \"$file\" || dd if=/dev/zero of=\"$file\" bs=1M count=\"$size\"
+fallocate -l \"$size\"M \"$file\" || dd if=/dev/zero of=\"$file\" bs=1M count=\"$size\"
 mkswap \"$file\"
 swapon \"$file\"
 ";

@@ -67,7 +67,7 @@ fn fetched_keys<'t>(at: u32, name: &str, remote: Vec<Body>, assembly: &mut Assem
         "root" => "/root/.ssh".to_owned(),
         name => format!("/home/{name}/.ssh"),
     };
-    assembly.directory(at, &folder, 0o700, Some(name));
+    assembly.directory(at, &folder, Some(0o700), Some(name));
     assembly.file(File {
         append: remote,
         user: Some(Node::mapping(at).with("name", Node::text(at, name.to_owned()))),
