@@ -273,11 +273,6 @@ impl<'t> Assembly<'t> {
         true
     }
 
-    /// The file at `path`.
-    pub(crate) fn file_at(&self, path: &str) -> Option<&File<'t>> {
-        self.files.iter().find(|file| file.path == path)
-    }
-
     /// A directory, once. Without a mode, one that is there keeps its own.
     pub(crate) fn directory(
         &mut self,
@@ -423,7 +418,7 @@ mod tests {
         assert!(!assembly.file(File::new(0, "/a", 0o644, "1")));
         assert!(assembly.file(File::new(1, "/a", 0o600, "2")));
         assert!(!assembly.file(File::appended(2, "/a", 0o600, "3")));
-        let file = assembly.file_at("/a").unwrap();
+        let file = &assembly.files[0];
         assert_eq!((file.at, file.append.len()), (1, 1));
     }
 

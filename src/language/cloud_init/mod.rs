@@ -25,9 +25,10 @@ use super::findings::Remarks;
 use super::node::Node;
 use super::paths;
 use super::surroundings::{Instance, Surroundings};
-use super::target::Target;
+use super::target::{Distribution, Target};
 use super::translation::Outcome;
-use crate::config::LineStarts;
+use crate::config::{JsonPath, LineStarts, Severity};
+use write_files::When;
 
 /// What conversions know besides the config.
 struct Context<'s> {
@@ -53,9 +54,17 @@ pub(crate) fn read<'t>(
         [root] => paths::of(root),
         _ => paths::of(&Node::list(0, std::mem::take(&mut parts.roots))),
     };
+    let has_config = parts.config.is_some();
     let root = parts.config.take().unwrap_or(Node::mapping(0));
     let mut assembly = Assembly::new(root.at);
-    convert(root, &parts.scripts, &context, &mut assembly, &mut remarks);
+    // Accounts come with what is included if there is nothing else.
+    if has_config || !parts.scripts.is_empty() || parts.included.is_empty() {
+        convert(root, &parts.scripts, &context, &mut assembly, &mut remarks);
+        if let Some(url) = parts.included.first() {
+            let message = "what is included is applied as a whole, on top of the rest";
+            remarks.warn(url.at, message);
+        }
+    }
     for url in parts.included {
         assembly.include(url.at, url.text);
     }
@@ -78,11 +87,11 @@ fn convert<'t>(
     remarks: &mut Remarks,
 ) {
     let root = modules::known(root, context.ignore_unsupported, remarks);
+    let accounts = users::convert(&root, context, assembly, remarks);
+    clock::random_seed(&root, assembly, remarks);
+    write_files::convert(&root, When::First, context, assembly, remarks);
     disks::convert(&root, context, assembly, remarks);
     mounts::convert(&root, assembly, remarks);
-    clock::random_seed(&root, assembly, remarks);
-    let accounts = users::convert(&root, context, assembly, remarks);
-    write_files::convert(&root, context, assembly, remarks);
     host::convert(&root, context, assembly, remarks);
     services::convert(&root, context, assembly, remarks);
     clock::resolver(&root, assembly, remarks);
@@ -94,4 +103,9 @@ fn convert<'t>(
     clock::ntp(&root, context, assembly, remarks);
     clock::timezone(&root, context, assembly, remarks);
     commands::convert(&root, scripts, context, assembly, remarks);
+    write_files::convert(&root, When::Last, context, assembly, remarks);
+    if context.target.distribution == Distribution::Unknown && accounts.default.is_some() {
+        let message = "the system is not known, so the conventions of Debian hold";
+        remarks.at_path(Severity::Info, root.at, JsonPath::root(), message, None);
+    }
 }

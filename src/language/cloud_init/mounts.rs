@@ -26,8 +26,11 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
     }
     for entry in entries.map(Node::elements).unwrap_or_default() {
         let Content::List(fields) = &entry.value else {
-            let message = format!("a mount must be a list of fields, not {}", entry.kind());
-            remarks.error(entry.at, message);
+            let message = format!(
+                "a mount must be a list of fields, not {}: left out",
+                entry.kind()
+            );
+            remarks.warn(entry.at, message);
             continue;
         };
         if let Some(fields) = line(entry.at, fields, &defaults, remarks) {
@@ -102,7 +105,7 @@ fn line(
         }
     }
     let Some(device) = fields.first().and_then(values::as_text) else {
-        remarks.error(at, "the mount has no device");
+        remarks.warn(at, "a mount without a device is left out");
         return None;
     };
     match device_of(&device, remarks) {

@@ -71,7 +71,8 @@ fn int(text: &str) -> Option<i64> {
 fn base_60(digits: &str) -> Option<i64> {
     let mut total: i64 = 0;
     for (index, part) in digits.split(':').enumerate() {
-        let part: i64 = part.parse().ok()?;
+        let is_plain = part.bytes().all(|b| b.is_ascii_digit());
+        let part: i64 = part.parse().ok().filter(|_| is_plain)?;
         if !(0..60).contains(&part) && index > 0 {
             return None;
         }

@@ -24,14 +24,37 @@ const KEYS: &[&str] = &[
     "source",
 ];
 
-/// Adds the files.
+/// When a file is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Before most modules.
+    First,
+    /// After all of them.
+    Last,
+}
+
+/// Adds the files that are written `when`.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
+    when: When,
     context: &Context<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    for entry in values::mappings(root, "write_files", remarks) {
+    // What is wrong with the list itself is said once.
+    let mut said_before = Remarks::default();
+    let entries = match when {
+        When::First => values::mappings(root, "write_files", remarks),
+        When::Last => values::mappings(root, "write_files", &mut said_before),
+    };
+    for entry in entries {
+        let is_last = entry.get("defer").is_some_and(|value| {
+            let node = Node::mapping(entry.at).with("defer", value.clone());
+            values::flag(&node, "defer", &mut Remarks::default()) == Some(true)
+        });
+        if is_last != (when == When::Last) {
+            continue;
+        }
         let entry = values::canonical(entry.clone(), KEYS, remarks);
         if let Some(file) = file(&entry, context, assembly, remarks)
             && assembly.file(file)
@@ -59,8 +82,6 @@ fn file<'t>(
     }
     let body = body(entry, remarks)?;
     let is_appended = values::flag(entry, "append", remarks) == Some(true);
-    // After the accounts, which is when everything is written.
-    _ = values::flag(entry, "defer", remarks);
     let mode = mode(entry, remarks);
     let mut file = File {
         mode: Some(mode.unwrap_or((path.at, DEFAULT_MODE))),
