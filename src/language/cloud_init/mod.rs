@@ -97,14 +97,15 @@ fn convert<'t>(
     clock::resolver(&root, assembly, remarks);
     keys::server(&root, assembly, remarks);
     keys::convert(&root, context, &accounts, assembly, remarks);
-    passwords::convert(&root, &accounts, assembly, remarks);
+    passwords::convert(&root, context, &accounts, assembly, remarks);
     clock::locale(&root, context, assembly, remarks);
     clock::keyboard(&root, context, assembly, remarks);
     clock::ntp(&root, context, assembly, remarks);
     clock::timezone(&root, context, assembly, remarks);
     commands::convert(&root, scripts, context, assembly, remarks);
     write_files::convert(&root, When::Last, context, assembly, remarks);
-    if context.target.distribution == Distribution::Unknown && accounts.default.is_some() {
+    let is_unknown = context.target.distribution == Distribution::Unknown;
+    if is_unknown && accounts.default.is_some() && !remarks.is_fatal() {
         let message = "the system is not known, so the conventions of Debian hold";
         remarks.at_path(Severity::Info, root.at, JsonPath::root(), message, None);
     }

@@ -174,7 +174,7 @@ const SWAP_UNIT: &str = "\
 Description=Make the swap file
 DefaultDependencies=no
 After=local-fs.target
-Before=swap.target shutdown.target
+Before={unit} swap.target shutdown.target
 Conflicts=shutdown.target
 ConditionPathExists=!{file}
 
@@ -184,7 +184,7 @@ RemainAfterExit=yes
 ExecStart=/etc/cloud-init-compat/swap.sh
 
 [Install]
-WantedBy=multi-user.target
+WantedBy=swap.target
 ";
 
 /// Makes the swap file: its size in MiB is the first argument, or chosen by the memory as recommended for Linux.
@@ -212,7 +212,6 @@ umask 077
 mkdir -p \"$(dirname \"$file\")\"
 fallocate -l \"$size\"M \"$file\" || dd if=/dev/zero of=\"$file\" bs=1M count=\"$size\"
 mkswap \"$file\"
-swapon \"$file\"
 ";
 
 /// Adds what makes the swap file; gives its place and its path.
@@ -252,9 +251,26 @@ fn swap<'t>(
         .replace("{most}", &shown(most));
     let path = "/etc/cloud-init-compat/swap.sh";
     assembly.file(File::new(size.at, path, 0o700, script));
-    let unit = SWAP_UNIT.replace("{file}", &file.replace('%', "%%"));
+    let unit = SWAP_UNIT
+        .replace("{file}", &file.replace('%', "%%"))
+        .replace("{unit}", &swap_unit(&file));
     assembly.unit(size.at, "cloud-init-swap.service", unit);
     Some((size.at, file))
+}
+
+/// The unit that systemd makes for the swap file at `path`.
+fn swap_unit(path: &str) -> String {
+    let mut name = String::new();
+    for (index, byte) in path.trim_start_matches('/').bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if index == 0 => name.push_str("\\x2e"),
+            b':' | b'_' | b'.' => name.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => name.push(char::from(byte)),
+            byte => name.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    name + ".swap"
 }
 
 /// Bytes, or a number with a unit of 1024, as MiB, rounded up.
@@ -298,6 +314,12 @@ mod tests {
         ] {
             assert!(!is_short_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn names_of_swap_units() {
+        assert_eq!(swap_unit("/swap.img"), "swap.img.swap");
+        assert_eq!(swap_unit("/var/my-swap"), "var-my\\x2dswap.swap");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `password` and `chpasswd`.
 
+use super::Context;
 use super::users::{Accounts, clear_text};
 use super::values::{self, Text};
 use crate::language::assembly::Assembly;
@@ -21,6 +22,7 @@ enum Form {
 /// Adds passwords to accounts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
+    context: &Context<'_>,
     accounts: &Accounts,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
@@ -49,6 +51,7 @@ pub(super) fn convert<'t>(
     let listed = chpasswd.as_ref().map(|node| listed(node, remarks));
     for (name, password, form) in listed.unwrap_or_default() {
         has_clear_text |= form == Form::ClearText;
+        missing(&name, context, assembly, remarks);
         set(&name, password, form, assembly, remarks);
     }
     let expire = chpasswd.as_ref().and_then(|node| {
@@ -62,6 +65,25 @@ pub(super) fn convert<'t>(
             expiry(node.map_or(root.at, |node| node.at), remarks);
         }
         _ => {}
+    }
+}
+
+/// Speaks of an account that nothing else makes.
+fn missing(name: &Text, context: &Context<'_>, assembly: &Assembly<'_>, remarks: &mut Remarks) {
+    let is_made = assembly.users.iter().any(|user| user.name == name.text);
+    if is_made || context.target.has_account(&name.text) {
+        return;
+    }
+    let help = "add the account to `users`";
+    if context.target.accounts.is_some() {
+        let message = format!("there is no account {} to have the password", name.text);
+        remarks.error_with_help(name.at, message, help);
+    } else {
+        let message = format!(
+            "the account {} is made if the system does not have it",
+            name.text
+        );
+        remarks.warn_with_help(name.at, message, help);
     }
 }
 

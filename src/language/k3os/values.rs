@@ -109,6 +109,11 @@ pub(super) fn map(
             at: entry.value.at,
             text: converted(scalar),
         };
+        let is_flag = matches!(&*text.text, "true" | "false");
+        if is_flag && !scalar.text.eq_ignore_ascii_case(&text.text) {
+            let message = format!("{} without quotes means {}", scalar.text, text.text);
+            remarks.warn_with_help(text.at, message, "put it in quotes if the word is meant");
+        }
         let name = entry.key.clone().into_owned();
         match texts.iter_mut().find(|(have, _)| *have == name) {
             Some((_, earlier)) => *earlier = text,

@@ -1,0 +1,181 @@
+//! `#cloud-config` of cloud-init, and its other forms of user data.
+
+use crate::view::{check, shown};
+use kindling::language::{
+    Distribution, Instance, Language, MODULES, Support, Surroundings, Target, TimeClient,
+};
+
+#[test]
+fn cases() {
+    check("cloud_init", Language::CloudInit, &Surroundings::default());
+}
+
+fn translated(text: &str, surroundings: &Surroundings<'_>) -> String {
+    shown(text.as_bytes(), Language::CloudInit, surroundings)
+}
+
+fn target(target: Target<'_>) -> Surroundings<'_> {
+    Surroundings {
+        target,
+        ..Surroundings::default()
+    }
+}
+
+#[test]
+fn conventions_are_those_of_the_system() {
+    let text = "#cloud-config\nfqdn: h.example.com\nlocale: C.UTF-8\nkeyboard: {layout: de}\n\
+        timezone: UTC\nca_certs: {trusted: [x]}\nntp: {servers: [n], allow: [a]}\n";
+    let cases: [(_, &[&str], &[&str]); 4] = [
+        (
+            Distribution::Debian,
+            &[
+                "user debian ",
+                "file /etc/default/locale ",
+                "file /etc/timezone ",
+                "  |h",
+            ],
+            &["file /etc/locale.conf "],
+        ),
+        (
+            Distribution::Fedora,
+            &[
+                "user fedora ",
+                "file /etc/locale.conf ",
+                "file /etc/vconsole.conf ",
+                "  |h.example.com",
+            ],
+            &["file /etc/timezone ", "info "],
+        ),
+        (
+            Distribution::CoreOs,
+            &[
+                "user core",
+                "file /etc/pki/ca-trust/source/anchors/cloud-init-1.crt ",
+            ],
+            &["user core ", "file /etc/sudoers.d"],
+        ),
+        (
+            Distribution::Suse,
+            &[
+                "user opensuse ",
+                "file /etc/chrony.d/cloud-init.conf ",
+                "  |allow a",
+            ],
+            &["file /etc/systemd/timesyncd"],
+        ),
+    ];
+    for (distribution, present, absent) in cases {
+        let out = translated(
+            text,
+            &target(Target {
+                distribution,
+                time_client: Some(TimeClient::Chrony),
+                ..Target::default()
+            }),
+        );
+        for start in present {
+            let found = out.lines().any(|line| line.starts_with(start));
+            assert!(found, "{distribution:?}: no {start}\n{out}");
+        }
+        for start in absent {
+            let found = out.lines().any(|line| line.starts_with(start));
+            assert!(!found, "{distribution:?}: {start}\n{out}");
+        }
+    }
+}
+
+#[test]
+fn what_the_platform_says_counts_where_the_config_says_nothing() {
+    let keys = ["ssh-ed25519 AAAA platform".to_owned()];
+    let facts = [("v1.region".to_owned(), "north".to_owned())];
+    let surroundings = Surroundings {
+        instance: Instance {
+            id: Some("i-1"),
+            hostname: Some("given.example.com"),
+            keys: &keys,
+            facts: &facts,
+        },
+        ..Surroundings::default()
+    };
+    let text = "## template: jinja\n#cloud-config\nbootcmd: [\"echo {{ v1.region }}\"]\n\
+        ssh_authorized_keys: [own]\nbad_key: 1\n";
+    let out = translated(text, &surroundings);
+    for line in [
+        "  |given",
+        "  |echo north",
+        "  |INSTANCE_ID='i-1'",
+        "warning at $.bad_key, line 5 col 10: unknown key `bad_key`: it does nothing",
+    ] {
+        assert!(out.lines().any(|have| have == line), "{line}\n{out}");
+    }
+    assert!(
+        out.contains(r#"["own","ssh-ed25519 AAAA platform"]"#),
+        "{out}"
+    );
+    let out = translated("#cloud-config\nhostname: own\n", &surroundings);
+    assert!(out.contains("  |own\n"), "{out}");
+}
+
+#[test]
+fn sizes_in_percent_are_those_of_the_disk() {
+    let disks = [("/dev/sdb".to_owned(), 10_u64 << 30)];
+    let surroundings = target(Target {
+        disks: &disks,
+        ..Target::default()
+    });
+    let text = "#cloud-config\ndisk_setup:\n  /dev/sdb: {table_type: gpt, layout: [25, 75]}\n";
+    let out = translated(text, &surroundings);
+    assert!(
+        out.contains(r#"[{"number":1,"sizeMiB":2559},{"number":2,"sizeMiB":0}]"#),
+        "{out}"
+    );
+}
+
+#[test]
+fn unsupported_modules_can_be_ignored() {
+    let surroundings = Surroundings {
+        ignore_unsupported: true,
+        ..Surroundings::default()
+    };
+    for module in MODULES
+        .iter()
+        .filter(|module| module.support == Support::Refused)
+    {
+        for key in module.keys {
+            let text = format!("#cloud-config\n{key}: {{a: b}}\n");
+            let refused = translated(&text, &Surroundings::default());
+            assert!(refused.ends_with("refused\n"), "{key}\n{refused}");
+            let ignored = translated(&text, &surroundings);
+            assert!(ignored.contains("warning at $."), "{ignored}");
+            assert!(!ignored.ends_with("refused\n"), "{key}\n{ignored}");
+        }
+    }
+}
+
+#[test]
+fn accounts_that_are_known_to_be_there_are_not_made() {
+    let accounts = ["root".to_owned(), "alice".to_owned()];
+    let surroundings = target(Target {
+        accounts: Some(&accounts),
+        ..Target::default()
+    });
+    let text = "#cloud-config\nusers:\n- {name: alice, gecos: x, lock_passwd: false}\n\
+        write_files:\n- {path: /a, owner: bob}\n";
+    let out = translated(text, &surroundings);
+    assert!(out.contains("gecos does nothing for alice"), "{out}");
+    assert!(out.contains("there is no account bob"), "{out}");
+}
+
+#[test]
+fn parts_are_bounded() {
+    let many = format!(
+        "#cloud-config-archive\n{}",
+        "- \"#!/bin/sh\"\n".repeat(2000)
+    );
+    assert!(translated(&many, &Surroundings::default()).ends_with("refused\n"));
+    let mut deep = "#!/bin/sh".to_owned();
+    for _ in 0..12 {
+        deep = format!("## template: jinja\n{deep}");
+    }
+    assert!(translated(&deep, &Surroundings::default()).ends_with("refused\n"));
+}

@@ -1,0 +1,5 @@
+//! Configs in other languages, and what becomes of them.
+
+mod cloud_init;
+mod k3os;
+mod view;
