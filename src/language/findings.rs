@@ -142,7 +142,7 @@ impl Remarks {
 fn naming(message: String, other: u32, lines: &LineStarts, paths: &WrittenPaths) -> String {
     let line = lines.position(other).line;
     match paths.path_to(other, true) {
-        Some(path) => format!("{message}; the other one is {path}, line {line}"),
-        None => format!("{message}; the other one is in line {line}"),
+        Some(path) => format!("{message} (the other one: {path}, line {line})"),
+        None => format!("{message} (the other one: line {line})"),
     }
 }

@@ -2,4 +2,5 @@
 
 mod cloud_init;
 mod k3os;
+mod old_ignition;
 mod view;

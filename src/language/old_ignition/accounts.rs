@@ -22,7 +22,7 @@ pub(super) fn users<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>>
         match users.get_mut(index) {
             None => users.push(translated),
             Some(earlier) => {
-                let message = format!("the user {name} is there twice; the entries are one");
+                let message = format!("the user {name} is there twice; the entries are united");
                 step.united(user.at, earlier.at, message, "unite the entries");
                 fold(earlier, translated);
             }

@@ -168,7 +168,7 @@ fn removal(step: &mut Step<'_>, partitions: &[Node<'_>]) {
             let message = "a partition that should not exist must have a number and nothing else";
             step.error(flag.at, message);
         }
-        if let Some(other) = unnumbered {
+        if let Some(other) = unnumbered.filter(|_| number(partition) != 0) {
             let message = "partitions cannot be removed from a disk that has one without number";
             step.clash(flag.at, other.at, message, "give each partition a number");
         }
@@ -247,6 +247,10 @@ fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option
         return (!step.since(OldVersion::V2_3)).then(|| Node::int(at, 0));
     };
     if sectors % SECTORS_PER_MIB != 0 {
+        if key == "start" {
+            // The rule for its alignment is the same one.
+            return None;
+        }
         let below = sectors / SECTORS_PER_MIB * SECTORS_PER_MIB;
         let message =
             format!("{sectors} sectors of {SECTOR_BYTES} bytes are no whole number of MiB");

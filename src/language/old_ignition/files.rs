@@ -78,10 +78,7 @@ fn overwrite<'t>(
         out.set("overwrite", Node::flag(at, false));
         return;
     };
-    // If an earlier entry replaces whatever is there, the base replaces only that one.
-    let overwrites = group
-        .iter()
-        .any(|file| !file.node.is_true("append") && file.node.flag_of("overwrite") != Some(false));
+    let overwrites = base.flag_of("overwrite") != Some(false);
     out.set("overwrite", Node::flag(base.at_of("overwrite"), overwrites));
 }
 
@@ -100,7 +97,10 @@ fn check_repeated(step: &mut Step<'_>, group: &[&Placed<'_, '_>]) {
                 "leave `overwrite` out, or remove one entry",
             );
         } else if file.node.is_true("append") {
-            let message = format!("this is appended to {}; it is one file", file.path);
+            let message = format!(
+                "this is appended to {}, which another entry is about",
+                file.path
+            );
             let help = "in version 3, `append` of a file lists what is appended";
             step.united(at, other, message, help);
         } else {

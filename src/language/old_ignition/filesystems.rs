@@ -114,12 +114,12 @@ fn translated<'t>(step: &mut Step<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
     out
 }
 
-/// True for the file system that Flatcar calls OEM, unless it is made anew.
+/// True for the file system that Flatcar knows as `oem`, unless it is made anew. Its converter does not take `OEM` for
+/// that, though the label of the file system is spelled so.
 fn is_oem(volume: &Volume<'_, '_>) -> bool {
     let mount = volume.mount;
     let is_wiped = mount.is_true("wipeFilesystem") || mount.inner("create").is_true("force");
-    let mut names = volume.names.iter();
-    !is_wiped && names.any(|name| name.eq_ignore_ascii_case("oem"))
+    !is_wiped && volume.names.contains(&"oem")
 }
 
 fn wipe<'t>(step: &mut Step<'_>, mount: &Node<'t>, out: &mut Node<'t>) {

@@ -12,7 +12,10 @@ pub(super) fn directories<'t>(step: &mut Step<'_>, list: &[Placed<'_, 't>]) -> V
     let united = groups.filter_map(|group| {
         let (last, first) = (group.last()?, group.first()?);
         for directory in group.iter().skip(1) {
-            let message = format!("the directory {} is there twice; it is one", last.path);
+            let message = format!(
+                "the directory {} is there twice; the entries are united",
+                last.path
+            );
             let help = "unite the entries; the last mode and owner count";
             step.united(directory.node.at, first.node.at, message, help);
         }

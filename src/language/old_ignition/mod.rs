@@ -113,11 +113,10 @@ fn config<'t>(
 
 fn announce(version: OldVersion, at: u32, remarks: &mut Remarks) {
     let message = format!(
-        "this config is written in version {}, which Ignition no longer reads; it is translated to {OUTPUT_VERSION}",
+        "this config is in version {}, which is no longer maintained; `kindling translate` writes it in version 3",
         version.name()
     );
-    let help = "keep the translation instead: kindling translate";
-    remarks.warn_with_help(at, message, help);
+    remarks.warn(at, message);
     if version == OldVersion::V2_5Experimental {
         let message = "version 2.5.0-experimental never became stable; it is read as 2.4.0";
         remarks.warn_with_help(at, message, "write 2.4.0");

@@ -133,7 +133,7 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, systemd: &Node<'t>) -> Vec<Node
             continue;
         };
         if !std::ptr::eq(unit.first, node) {
-            let message = format!("the unit {name} is there twice; the entries are one");
+            let message = format!("the unit {name} is there twice; the entries are united");
             step.united(node.at, unit.first.at, message, "unite the entries");
         }
         unit.add(step, node);
