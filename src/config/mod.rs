@@ -54,7 +54,7 @@ pub use model::Config;
 pub use origin::{JsonPath, Origin};
 pub use parse::{ParseError, Parsed, parse, shown_source};
 pub(crate) use rules::lengths::{MAX_NAME_BYTES, MAX_PATH_BYTES};
-pub(crate) use rules::simplify;
+pub(crate) use rules::{each_below, simplify};
 pub use stated::{Language, StatedVersion};
 pub use stored::{Origins, StoredError, read_stored};
 pub(crate) use translated::{Translated, judge};

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 /// Bytes of UTF-8 a GPT name may have here.
 const LABEL_MAX_BYTES: usize = 36;
+/// So many partitions that overlap others are compared with all. Of more, some are duplicate entries.
+const MAX_SUSPECTS: usize = 1000;
 
 pub(super) fn check(rules: &mut Rules, disk: &Disk, path: &Path<'_>) {
     let device = path.member("device");
@@ -68,7 +70,7 @@ fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
             || (one.number == other.number && !both_unnumbered)
             || (both_unnumbered && one.label.is_some() && one.label == other.label)
     };
-    for (i, a) in &extents {
+    for (i, a) in suspects(&extents).iter().take(MAX_SUSPECTS) {
         let partner = extents
             .iter()
             .find(|(j, b)| !is_one(*i, *j) && overlap(*a, *b));
@@ -77,6 +79,28 @@ fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
         }
     }
     None
+}
+
+/// Those of `extents` that overlap another one, in the order of the list. Unlike looking at all pairs this takes no
+/// time for many of them.
+fn suspects(extents: &[(usize, (i64, i64))]) -> Vec<(usize, (i64, i64))> {
+    let mut sorted: Vec<usize> = (0..extents.len()).collect();
+    sorted.sort_unstable_by_key(|i| extents[*i].1);
+    let mut found: Vec<usize> = Vec::new();
+    let mut farthest: Option<i64> = None;
+    for (rank, i) in sorted.iter().enumerate() {
+        let (start, last) = extents[*i].1;
+        let next = sorted.get(rank + 1).map(|next| extents[*next].1.0);
+        // A size that is negative or too large makes the end come before the start.
+        let is_odd = last < start;
+        let overlaps = farthest.is_some_and(|end| start <= end) || next.is_some_and(|n| n <= last);
+        if is_odd || overlaps {
+            found.push(*i);
+        }
+        farthest = farthest.max(Some(last));
+    }
+    found.sort_unstable();
+    found.into_iter().map(|i| extents[i]).collect()
 }
 
 fn overlap(a: (i64, i64), b: (i64, i64)) -> bool {

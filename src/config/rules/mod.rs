@@ -3,6 +3,7 @@
 //! One file per area. Findings come in the order of the members in the table, an object's own rules
 //! before those of its members. Rules that differ between versions ask [`Rules::version`].
 
+mod below;
 mod disks;
 mod duplicates;
 mod filesystems;
@@ -16,6 +17,7 @@ mod resource;
 mod storage;
 mod systemd;
 
+pub(crate) use below::each_below;
 pub(super) use duplicates::{duplicates, not_judged};
 
 use super::finding::{Finding, Severity};

@@ -1,6 +1,6 @@
 //! `storage`: what its members mean to each other.
 
-use super::{Rules, disks, filesystems, luks, nodes, raid, simplify};
+use super::{Rules, disks, each_below, filesystems, luks, nodes, raid, simplify};
 use crate::config::model::{Disk, Filesystem, Link, Storage};
 use crate::config::path::Path;
 use crate::config::version::Version;
@@ -39,21 +39,11 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
 }
 
 fn together(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
-    let links = LinkPaths::of(&storage.links);
-    let member = path.member("directories");
-    for (i, directory) in storage.directories.iter().enumerate() {
-        links.check(rules, &directory.path, &member.index(i));
-    }
-    let member = path.member("files");
-    for (i, file) in storage.files.iter().enumerate() {
-        links.check(rules, &file.path, &member.index(i));
-    }
+    through_links(rules, storage, path);
     let directories: HashSet<&str> = storage.directories.iter().map(|d| &*d.path).collect();
     let member = path.member("links");
     for (i, link) in storage.links.iter().enumerate() {
-        let path = member.index(i);
-        links.check(rules, &link.path, &path);
-        link_alone(rules, link, &directories, &path);
+        link_alone(rules, link, &directories, &member.index(i));
     }
     let disks: HashMap<&str, &Disk> = storage.disks.iter().map(|d| (&*d.device, d)).collect();
     let member = path.member("filesystems");
@@ -64,27 +54,30 @@ fn together(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
 }
 
-/// Paths of all links.
-struct LinkPaths<'c>(HashSet<&'c str>);
-
-impl<'c> LinkPaths<'c> {
-    fn of(links: &'c [Link]) -> Self {
-        LinkPaths(links.iter().map(|link| link.path.as_str()).collect())
-    }
-
-    /// Nothing may lie below a link.
-    fn check(&self, rules: &mut Rules, node: &str, path: &Path<'_>) {
-        if self.0.is_empty() {
-            return;
-        }
-        for (slash, _) in node.match_indices('/') {
-            let above = &node[..slash];
-            if self.0.contains(above) {
-                rules.error(
-                    path,
-                    format!("the path leads through the configured link {above}"),
-                );
-            }
+/// Nothing may lie below a link.
+fn through_links(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
+    let links: Vec<&str> = storage.links.iter().map(|l| l.path.as_str()).collect();
+    let directories = storage
+        .directories
+        .iter()
+        .map(|d| d.path.as_str())
+        .collect();
+    let files = storage.files.iter().map(|f| f.path.as_str()).collect();
+    let lists: [(&str, Vec<&str>); 3] = [
+        ("directories", directories),
+        ("files", files),
+        ("links", links.clone()),
+    ];
+    for (name, paths) in lists {
+        let member = path.member(name);
+        let mut found: Vec<(usize, &str)> = Vec::new();
+        each_below(&links, &paths, |node, above| {
+            found.extend(above.iter().map(|link| (node, links[*link])));
+        });
+        found.sort_by_key(|(node, _)| *node);
+        for (node, link) in found {
+            let message = format!("the path leads through the configured link {link}");
+            rules.error(&member.index(node), message);
         }
     }
 }
