@@ -6,6 +6,7 @@ use super::resources;
 use super::step::Step;
 use super::units::Claims;
 use super::version::OldVersion;
+use crate::config::each_below;
 use crate::language::node::Node;
 use std::collections::HashMap;
 
@@ -101,25 +102,22 @@ impl<'n, 't> Nodes<'n, 't> {
 
     /// Nothing can be below a link.
     fn check_links_above(&self, step: &mut Step<'_>) {
-        let links = self.links.iter().map(|l| (l.path.as_str(), l.node.at));
-        let links: HashMap<&str, u32> = links.collect();
-        if links.is_empty() {
-            return;
-        }
-        for placed in self
-            .files
-            .iter()
-            .chain(&self.directories)
-            .chain(&self.links)
-        {
-            let slashes = placed.path.match_indices('/').skip(1);
-            let above = slashes.filter_map(|(slash, _)| placed.path.get(..slash));
-            for (above, link) in above.filter_map(|above| Some((above, links.get(above)?))) {
-                let message = format!("the path leads through the link {above} of this config");
+        let links: Vec<&str> = self.links.iter().map(|l| l.path.as_str()).collect();
+        let lists = [&self.files, &self.directories, &self.links];
+        let nodes: Vec<&Placed<'_, '_>> = lists.into_iter().flatten().collect();
+        let paths: Vec<&str> = nodes.iter().map(|node| node.path.as_str()).collect();
+        each_below(&links, &paths, |node, above| {
+            // The innermost one is enough.
+            let link = above.last().and_then(|link| self.links.get(*link));
+            if let (Some(placed), Some(link)) = (nodes.get(node), link) {
+                let message = format!(
+                    "the path leads through the link {} of this config",
+                    link.path
+                );
                 let help = "give the path behind the link";
-                step.clash(placed.node.at_of("path"), *link, message, help);
+                step.clash(placed.node.at_of("path"), link.node.at, message, help);
             }
-        }
+        });
     }
 }
 
