@@ -18,3 +18,22 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) fn url(text: &str) -> String {
     format!("data:,{}", utf8_percent_encode(text, ESCAPED))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_as_urls() {
+        let cases = [
+            ("", "data:,"),
+            ("hi x", "data:,hi%20x"),
+            ("aZ09-_.!~*'()", "data:,aZ09-_.!~*'()"),
+            ("=+&$:@/%\n", "data:,%3D%2B%26%24%3A%40%2F%25%0A"),
+            ("é", "data:,%C3%A9"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(url(text), expected);
+        }
+    }
+}

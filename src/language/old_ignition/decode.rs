@@ -232,3 +232,65 @@ fn folds_to(key: &str, name: &str) -> bool {
     };
     key.chars().map(fold).eq(name.chars().map(fold))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::old_ignition::fields::Fields;
+    use crate::language::{json, paths};
+
+    fn decoded(text: &str, version: OldVersion) -> (Node<'_>, bool) {
+        let root = json::read(text.as_bytes()).expect(text);
+        let paths = paths::of(&root);
+        let mut remarks = Remarks::default();
+        let decoded = decode(root, version, Some(&paths), &mut remarks);
+        (decoded, remarks.is_fatal())
+    }
+
+    #[test]
+    fn the_last_of_repeated_keys_counts_and_objects_are_united() {
+        let cases = [
+            (r#"{"passwd":{"users":[{"name":"a","name":"b"}]}}"#, "b"),
+            (r#"{"passwd":{"users":[{"name":"a","NAME":"b"}]}}"#, "b"),
+            (r#"{"passwd":{"users":[{"name":"a","name":null}]}}"#, ""),
+            (r#"{"passwd":{"users":[{"name":"a"}]},"passwd":{}}"#, "a"),
+            (
+                r#"{"passwd":{"users":[{"name":"a"}]},"Passwd":{"users":[{"name":"b"}]}}"#,
+                "b",
+            ),
+            (r#"{"passwd":{"u\u017fers":[{"name":"a"}]}}"#, "a"),
+        ];
+        for (text, expected) in cases {
+            let (root, is_fatal) = decoded(text, OldVersion::V2_3);
+            let users = root.inner("passwd").items("users");
+            let name = users.first().map(|user| user.text_of("name"));
+            assert_eq!((name, is_fatal), (Some(expected), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn types_are_those_of_the_version() {
+        use OldVersion::{V1, V2_0, V2_1};
+        let group = |gid: &str| format!(r#"{{"passwd":{{"groups":[{{"gid":{gid}}}]}}}}"#);
+        let cases = [
+            (group("5"), V2_0, true),
+            (group("-5"), V1, false),
+            (group("-5"), V2_0, false),
+            (group("-5"), V2_1, true),
+            (group("420.0"), V2_1, false),
+            (group("9223372036854775808"), V2_1, false),
+            (group("\"5\""), V2_1, false),
+            (group("null"), V2_1, true),
+            (r#"{"passwd":[]}"#.into(), V2_1, false),
+            (r#"{"passwd":{"users":[null]}}"#.into(), V2_1, true),
+            (r#"{"passwd":{"users":[1]}}"#.into(), V2_1, false),
+            // Members that only a later version has are not looked at.
+            (r#"{"storage":{"links":1}}"#.into(), V2_0, true),
+            (r#"{"storage":{"links":1}}"#.into(), V2_1, false),
+        ];
+        for (text, version, is_fine) in cases {
+            let (_, is_fatal) = decoded(&text, version);
+            assert_eq!(!is_fatal, is_fine, "{text} {}", version.name());
+        }
+    }
+}

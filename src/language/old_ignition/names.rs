@@ -340,3 +340,29 @@ fn in_quotes(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_in_their_directory() {
+        let cases = [
+            ("/", "/a", "/a"),
+            ("/", "/x/../y", "/y"),
+            ("/var/", "/a/", "/var/a"),
+            ("/var", "/../../a", "/var/a"),
+            ("/var", "", "/var"),
+            ("/", "/", "/"),
+        ];
+        for (directory, path, expected) in cases {
+            assert_eq!(joined(directory, path), expected, "{directory} {path}");
+        }
+    }
+
+    #[test]
+    fn names_make_one_component() {
+        assert_eq!(scratch("data", 1), "/tmp/data-ign1");
+        assert_eq!(scratch("a/../b\0", 12), "/tmp/a_.._b_-ign12");
+    }
+}

@@ -108,3 +108,35 @@ pub(super) fn translated<'t>(resource: &Node<'t>) -> Node<'t> {
     out.copy_list(resource, "httpHeaders");
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemes_by_version() {
+        use OldVersion::{V2_0, V2_1};
+        let cases = [
+            ("http://h/x", V2_0, true),
+            ("https://h/x", V2_0, true),
+            ("data:,x", V2_0, true),
+            ("data:x", V2_0, false),
+            ("oem:///x", V2_0, true),
+            ("oem://x", V2_0, false),
+            ("oem:x", V2_0, false),
+            ("tftp://h/x", V2_0, false),
+            ("tftp://h/x", V2_1, true),
+            ("s3://b/k", V2_0, false),
+            ("s3://b/k", V2_1, true),
+            ("s3://b/k?versionId=", V2_1, false),
+            ("gs://b/k", V2_1, false),
+            ("ftp://h/x", V2_1, false),
+            ("nope", V2_1, false),
+            ("http://h/%", V2_1, false),
+        ];
+        for (source, version, is_fine) in cases {
+            let problem = source_problem(source, version);
+            assert_eq!(problem.is_none(), is_fine, "{source}: {problem:?}");
+        }
+    }
+}

@@ -109,3 +109,24 @@ pub(super) fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
         && (entries.0.iter()).all(|e| b.get(&e.key).is_some_and(|other| is_same(&e.value, other)))
         && (elements.0.iter().zip(elements.1)).all(|(x, y)| is_same(x, y))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extensions() {
+        let cases = [
+            ("a.service", "service"),
+            ("a.b.conf", "conf"),
+            ("a", ""),
+            ("", ""),
+            (".conf", "conf"),
+            ("a.service/b", ""),
+            ("a.", ""),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(extension(name), expected, "{name}");
+        }
+    }
+}

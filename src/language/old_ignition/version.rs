@@ -119,3 +119,66 @@ fn member<'n, 't>(object: &'n Node<'t>, key: &str) -> Option<&'n Node<'t>> {
     let found = entries.filter(|entry| entry.key.eq_ignore_ascii_case(key));
     found.map(|entry| &entry.value).find(|node| !node.is_null())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::json;
+
+    #[test]
+    fn versions_are_told_by_two_keys() {
+        let cases = [
+            (
+                r#"{"ignition":{"version":"2.0.0"}}"#,
+                Some(OldVersion::V2_0),
+            ),
+            (
+                r#"{"ignition":{"version":"2.4.0"}}"#,
+                Some(OldVersion::V2_4),
+            ),
+            (
+                r#"{"ignition":{"version":"2.5.0-experimental"}}"#,
+                Some(OldVersion::V2_5Experimental),
+            ),
+            (
+                r#"{"Ignition":{"VERSION":"2.1.0"}}"#,
+                Some(OldVersion::V2_1),
+            ),
+            (r#"{"ignitionVersion":1}"#, Some(OldVersion::V1)),
+            (
+                r#"{"ignitionVersion":1,"ignition":{"version":"2.2.0"}}"#,
+                Some(OldVersion::V2_2),
+            ),
+            (
+                r#"{"ignitionVersion":1,"ignition":{"version":null}}"#,
+                Some(OldVersion::V1),
+            ),
+            (
+                r#"{"ignition":{"version":"2.2.0"},"ignition":{"version":"2.3.0"}}"#,
+                Some(OldVersion::V2_3),
+            ),
+            (r#"{"ignition":{"version":"2.0.1"}}"#, None),
+            (r#"{"ignition":{"version":"2.1.0-dev"}}"#, None),
+            (r#"{"ignition":{"version":"2.5.0"}}"#, None),
+            (r#"{"ignition":{"version":"2"}}"#, None),
+            (r#"{"ignition":{"version":"1"}}"#, None),
+            (r#"{"ignition":{"version":"3.0.0"}}"#, None),
+            (r#"{"ignition":{"version":2}}"#, None),
+            (r#"{"ignition":{"version":""}}"#, None),
+            (r#"{"ignitionVersion":1,"ignition":{"version":"9"}}"#, None),
+            (r#"{"ignitionVersion":"1"}"#, None),
+            (r#"{"ignitionVersion":1.0}"#, None),
+            (r#"{"ignitionVersion":2}"#, None),
+            ("{}", None),
+            ("[]", None),
+        ];
+        for (text, expected) in cases {
+            let root = json::read(text.as_bytes()).expect(text);
+            let version = match stated(&root) {
+                Stated::Old(version, _) => Some(version),
+                Stated::Other { .. } => None,
+            };
+            assert_eq!(version, expected, "{text}");
+        }
+    }
+}
