@@ -20,7 +20,7 @@ use kindling::fetch::Fetcher;
 use kindling::host::{Devices, TargetRoot};
 use kindling::observe;
 use kindling::plan::op::{Effect, OpKind, Operation, Plan};
-use kindling::plan::{Draft, Mounts, Options, Refusal, Scope, order};
+use kindling::plan::{Draft, Mounts, Options, Refusal, Scope, Warning, order};
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ struct Target {
 struct Planned {
     operations: Vec<Operation>,
     refusals: Vec<Refusal>,
+    warnings: Vec<Warning>,
 }
 
 struct Silent;
@@ -141,6 +142,7 @@ impl Target {
         Planned {
             operations,
             refusals: draft.refusals().to_vec(),
+            warnings: draft.warnings().to_vec(),
         }
     }
 

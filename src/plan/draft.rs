@@ -125,6 +125,10 @@ impl<'a> Draft<'a> {
     pub fn refusals(&self) -> &[Refusal] {
         &self.refusals
     }
+    /// The warnings so far.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
     /// The operations so far.
     pub fn operations(&self) -> &[Operation] {
         &self.operations

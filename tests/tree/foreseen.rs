@@ -292,3 +292,30 @@ fn settings_for_accounts_come_after_the_accounts() {
         assert_eq!(target.read("/etc/subuid"), "new:5000:10\n");
     }
 }
+
+/// Nothing of it is in `/etc`, and nobody can take it out of the image.
+#[test]
+fn accounts_of_the_image_that_shall_not_exist_stay_with_a_warning() {
+    let target = layered();
+    target
+        .write(
+            "/etc/nsswitch.conf",
+            "passwd: files altfiles\ngroup: files altfiles\n",
+        )
+        .write("/usr/lib/group", "staff:x:50:\n");
+    let planned = target.plan(&json!({"passwd": {
+        "users": [{"name": "carol", "shouldExist": false}],
+        "groups": [{"name": "staff", "shouldExist": false}],
+    }}));
+    assert_eq!(texts(&planned.refusals), Vec::<String>::new());
+    assert_eq!(planned.changes(), Vec::<String>::new());
+    let warnings: Vec<String> = planned.warnings.iter().map(|w| w.line()).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    for name in ["user carol", "group staff"] {
+        let said = format!("{name}: it stays, since the image has it in /usr/lib/");
+        assert!(
+            warnings.iter().any(|line| line.starts_with(&said)),
+            "{warnings:#?}"
+        );
+    }
+}

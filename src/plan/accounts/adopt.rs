@@ -6,8 +6,27 @@ use super::compare::{compare_group, compare_user};
 use crate::accounts::{Change, GroupRequest, Refused, Space, UserRequest};
 use crate::config::Origin;
 use crate::config::model::{NodeOwner, PasswdUser};
+use crate::plan::Warning;
+use crate::plan::op::Subject;
 
 impl Planner<'_, '_> {
+    /// An account that shall not exist, and is only in a file of the image: nothing of it is in `/etc`, as asked for.
+    pub(super) fn stays_in_image(&mut self, subject: Subject, layer: &str, origin: Option<Origin>) {
+        let hint = match &subject {
+            Subject::User(_) => {
+                "lock it instead: \"passwordHash\": \"\" and \"shell\": \"/sbin/nologin\""
+            }
+            _ => "",
+        };
+        self.draft.warn(Warning {
+            what: subject.to_string(),
+            cause: format!("it stays, since the image has it in {layer}"),
+            origin: origin.clone(),
+            hint: hint.into(),
+        });
+        self.right(subject, "not in /etc, as asked for", origin);
+    }
+
     /// Copies a group to `/etc` if it is not there. False if that is refused.
     pub(super) fn adopt_group(&mut self, name: &str, origin: &Option<Origin>) -> bool {
         let databases = &self.draft.accounts.databases;
@@ -100,6 +119,7 @@ impl Planner<'_, '_> {
             let mut scratch = GroupRequest::new(&wish.name, Change::Modify);
             let differs = match (wish.should_exist, present) {
                 (Some(false), None) => continue,
+                (Some(false), Some(present)) if present.layer.is_some() => continue,
                 (Some(false), Some(_)) => vec!["it exists".to_owned()],
                 (_, Some(present)) => compare_group(wish, &present, &mut scratch),
                 (_, None) => vec!["it is gone".to_owned()],
@@ -117,6 +137,7 @@ impl Planner<'_, '_> {
         let mut scratch = UserRequest::new(&wish.name, Change::Modify);
         match (wish.should_exist, databases.user(&wish.name)) {
             (Some(false), None) => Vec::new(),
+            (Some(false), Some(present)) if present.layer.is_some() => Vec::new(),
             (Some(false), Some(_)) => vec!["it exists".to_owned()],
             (_, Some(present)) => compare_user(wish, &present, databases, &mut scratch),
             (_, None) => vec!["it is gone".to_owned()],

@@ -17,7 +17,10 @@ impl Planner<'_, '_> {
                 let subject = Subject::Group(wish.name.clone());
                 self.right(subject, "there is none", origin);
             }
-            (Some(false), Some(_)) => {
+            (Some(false), Some(present)) => {
+                if let Some(layer) = present.layer {
+                    return self.stays_in_image(Subject::Group(present.name), layer, origin);
+                }
                 let request = GroupRequest::new(&wish.name, Change::Delete);
                 self.push_group(request, Vec::new(), None, origin);
             }

@@ -18,7 +18,12 @@ impl Planner<'_, '_> {
                 let subject = Subject::User(wish.name.clone());
                 return self.right(subject, "there is none", origin);
             }
-            (Some(false), Some(present)) => return self.delete_user(&present, origin),
+            (Some(false), Some(present)) => {
+                return match present.layer {
+                    Some(layer) => self.stays_in_image(Subject::User(present.name), layer, origin),
+                    None => self.delete_user(&present, origin),
+                };
+            }
             (_, None) => self.create_user(wish, &origin),
             (_, Some(present)) => self.modify_user(wish, &present, &origin),
         }
