@@ -13,7 +13,7 @@
 //! | [`language`] | the other languages that configs are written in, brought to the shape of `config`; no I/O | `config`, `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk` |
-//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `text` |
+//! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `input`, `text` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `input`, `text` |
 //! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `language`, `signature`, `text` |
 //! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `text` |

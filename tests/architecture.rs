@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config", &["text"]),
     ("disk", &[]),
     ("facts", &["accounts", "config", "disk"]),
-    ("host", &["accounts", "disk", "text"]),
+    ("host", &["accounts", "disk", "input", "text"]),
     ("input", &[]),
     ("language", &["config", "text"]),
     ("signature", &["config", "input", "text"]),

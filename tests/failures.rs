@@ -354,3 +354,27 @@ fn every_conflict_is_told_and_nothing_is_touched() {
     );
     assert_eq!(tree(&scene.root()), before);
 }
+
+/// A report that cannot be kept is told before anything is done.
+#[test]
+fn a_place_for_the_report_is_looked_for_before_the_run() {
+    let scene =
+        Scene::new(r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/a"}]}}"#);
+    let root = scene.path("root");
+    for (report, cause) in [
+        (scene.path("gone/report.json"), "No such file or directory"),
+        (scene.path("root"), "it is a directory"),
+    ] {
+        let output = scene.apply(&["--root", &root, "--report", &report]);
+        let object = format!("cannot write the report to {report}");
+        check(&output, FAILED, &[&object, cause]);
+        assert_eq!(fs::read_dir(&root).expect("the root").count(), 0);
+    }
+    let report = scene.path("report.json");
+    check(
+        &scene.apply(&["--root", &root, "--report", &report]),
+        0,
+        &[],
+    );
+    assert!(Path::new(&report).is_file());
+}

@@ -49,6 +49,9 @@ pub struct ApplyArgs {
 /// Executes the plan and reports.
 pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     check_target(&args.target)?;
+    if let Some(path) = &args.report {
+        Report::check_place(path).map_err(|error| Failure::new(Exit::Failed, &error))?;
+    }
     let stop = interruptible()?;
     let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
     if args.target.mode() != Mode::Tree {

@@ -7,7 +7,9 @@ use anyhow::Context as _;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstatat};
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// Labels paths and everything below them.
 ///
@@ -21,30 +23,48 @@ pub fn relabel(act: &RelabelAct, context: &Context) -> anyhow::Result<Done> {
     let mut list = Vec::new();
     for path in &act.paths {
         for found in expand(root, path)? {
-            list.extend_from_slice(outside(root, &found).to_string_lossy().as_bytes());
+            list.extend_from_slice(place(root, &found)?.as_os_str().as_bytes());
             list.push(0);
         }
     }
     if list.is_empty() {
         return Ok(Done::default());
     }
-    command(act, root, list).run()?;
+    let policy = opened(root, &act.file_contexts)?;
+    command(&opened(root, "/")?, &policy, list).run()?;
     Ok(Done::default())
 }
 
 /// Paths go through standard input, each ended by a zero byte.
-fn command(act: &RelabelAct, root: &TargetRoot, list: Vec<u8>) -> Command {
+fn command(root: &Path, policy: &Path, list: Vec<u8>) -> Command {
     Command::new("setfiles")
         .args(["-vF0", "-r"])
-        .arg(root.path().to_string_lossy())
-        .arg(outside(root, &act.file_contexts).to_string_lossy())
+        .arg(root.to_string_lossy())
+        .arg(policy.to_string_lossy())
         .args(["-f", "-"])
         .stdin(list)
 }
 
-/// A clean path inside the root as one of the host.
-fn outside(root: &TargetRoot, path: &str) -> PathBuf {
-    root.path().join(path.trim_start_matches('/'))
+/// Where the kernel finds a path inside the root, as a path of the host without links; a link at its end stays one.
+fn place(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
+    if path == "/" {
+        return opened(root, path);
+    }
+    let (directory, name) = root.open_parent(path)?;
+    Ok(name_of(&directory, path)?.join(name))
+}
+
+/// The same of what is at a path, links followed.
+fn opened(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
+    let node = root.open_at(path, OFlag::O_PATH, Mode::empty());
+    name_of(&node.with_context(|| format!("cannot open {path}"))?, path)
+}
+
+/// What the kernel calls an open file.
+fn name_of(node: &OwnedFd, path: &str) -> anyhow::Result<PathBuf> {
+    let link = format!("/proc/self/fd/{}", node.as_raw_fd());
+    let name = std::fs::read_link(link);
+    name.with_context(|| format!("cannot tell where {path} is"))
 }
 
 /// What exists of a path, or of all that a path with `*` at its end stands for.
@@ -108,20 +128,33 @@ mod tests {
 
     #[test]
     fn the_command_names_policy_and_root() {
-        let act = RelabelAct {
-            paths: vec!["/etc".into()],
-            file_contexts: "/etc/selinux/t/contexts/files/file_contexts".into(),
-            only_if_empty: false,
-        };
-        let command = command(
-            &act,
-            &TargetRoot::new("/sysroot"),
-            b"/sysroot/etc\0".to_vec(),
-        );
+        let policy = Path::new("/sysroot/etc/selinux/t/contexts/files/file_contexts");
+        let command = command(Path::new("/sysroot"), policy, b"/sysroot/etc\0".to_vec());
         assert_eq!(
             command.to_string(),
             "setfiles -vF0 -r /sysroot /sysroot/etc/selinux/t/contexts/files/file_contexts -f -"
         );
+    }
+
+    #[test]
+    fn links_lead_inside_the_root() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("usr/etc")).expect("a directory");
+        std::fs::write(at("usr/etc/f"), "").expect("a file");
+        std::os::unix::fs::symlink("/usr/etc", at("etc")).expect("a link");
+        std::os::unix::fs::symlink("/usr/etc/f", at("usr/etc/l")).expect("a link");
+        let root = TargetRoot::new(dir.path());
+        let real = dir.path().canonicalize().expect("a path");
+        assert_eq!(
+            place(&root, "/etc/l").expect("a place"),
+            real.join("usr/etc/l")
+        );
+        assert_eq!(
+            opened(&root, "/etc/l").expect("a file"),
+            real.join("usr/etc/f")
+        );
+        assert_eq!(place(&root, "/").expect("the root"), real);
     }
 
     #[test]

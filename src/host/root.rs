@@ -1,6 +1,7 @@
 //! The target root: every path below it is resolved by the kernel inside it.
 
 use super::accounts::Names;
+use crate::input;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
@@ -16,14 +17,8 @@ const MAX_TEXT_BYTES: u64 = 16 << 20;
 ///
 /// # Errors
 /// It is larger than any such text is, or cannot be read.
-pub fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        let cause = format!("it is larger than {} MiB", MAX_TEXT_BYTES >> 20);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
-    }
-    Ok(bytes)
+pub fn read_bounded(mut file: impl Read) -> io::Result<Vec<u8>> {
+    input::read_all(&mut file, MAX_TEXT_BYTES)
 }
 
 /// A directory that will be `/` of the provisioned machine. Links in it, absolute ones and `..`

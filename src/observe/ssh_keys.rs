@@ -5,8 +5,9 @@ use crate::config::Config;
 use crate::config::model::PasswdUser;
 use crate::facts::AccountFacts;
 use crate::facts::accounts::KeyFile;
-use crate::facts::sshd::{CONFIG_FILES, KeySources, Login};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::facts::sshd::{self, CONFIG_FILES, Files as _, KeySources, Login};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Where the server may be.
 const SERVERS: [&str; 4] = [
@@ -28,6 +29,38 @@ pub(super) struct Choice {
     pub undecided: Vec<(String, String)>,
 }
 
+/// Reads each file once for all users.
+struct ReadOnce<'o, 'a> {
+    outlook: &'o Outlook<'a>,
+    texts: RefCell<HashMap<String, Option<String>>>,
+    names: RefCell<HashMap<String, Vec<String>>>,
+}
+
+impl<'o, 'a> ReadOnce<'o, 'a> {
+    fn new(outlook: &'o Outlook<'a>) -> Self {
+        Self {
+            outlook,
+            texts: RefCell::default(),
+            names: RefCell::default(),
+        }
+    }
+}
+
+impl sshd::Files for ReadOnce<'_, '_> {
+    fn read(&self, path: &str) -> Option<String> {
+        let mut texts = self.texts.borrow_mut();
+        let text = texts.entry(path.to_owned());
+        text.or_insert_with(|| self.outlook.read(path)).clone()
+    }
+    fn names(&self, directory: &str) -> Vec<String> {
+        let mut names = self.names.borrow_mut();
+        let found = names.entry(directory.to_owned());
+        found
+            .or_insert_with(|| sshd::Files::names(self.outlook, directory))
+            .clone()
+    }
+}
+
 /// Chooses the file: the one that was demanded, else one that the server reads. A target without a server
 /// keeps the fragment, as the reference does.
 pub(super) fn choose(
@@ -47,13 +80,12 @@ pub(super) fn choose(
             undecided: Vec::new(),
         };
     }
+    let files = ReadOnce::new(outlook);
     let sources: BTreeMap<&str, KeySources> = users
         .iter()
         .map(|user| {
-            (
-                user.name.as_str(),
-                KeySources::of(outlook, &login(user, accounts)),
-            )
+            let sources = KeySources::of(&files, &login(user, accounts));
+            (user.name.as_str(), sources)
         })
         .collect();
     let assembles = ASSEMBLERS.iter().any(is_there);

@@ -19,17 +19,36 @@ pub fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     {
         return write_into(path, text).with_context(act);
     }
-    let directory = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory).with_context(act)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory_of(path)).with_context(act)?;
     file.as_file()
         .set_permissions(PermissionsExt::from_mode(0o600))
         .with_context(act)?;
     file.write_all(text).with_context(act)?;
     file.persist(path).with_context(act)?;
     Ok(())
+}
+
+/// Whether [`write`] will have somewhere to write to: asked before a run, since a report that cannot be kept is known too
+/// late after it. A device or a pipe is left alone.
+///
+/// # Errors
+/// Names the file.
+pub fn check(path: &Path, what: &str) -> anyhow::Result<()> {
+    let act = || format!("cannot write {what} to {}", path.display());
+    let about = std::fs::metadata(path);
+    if about.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
+        return Err(anyhow::anyhow!("it is a directory")).with_context(act);
+    }
+    if about.is_ok_and(|about| !about.is_file()) {
+        return Ok(());
+    }
+    tempfile::NamedTempFile::new_in(directory_of(path)).with_context(act)?;
+    Ok(())
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let above = path.parent().filter(|p| !p.as_os_str().is_empty());
+    above.unwrap_or(Path::new("."))
 }
 
 /// Writes into what is there, e.g. `/dev/stdout`; a pipe without a reader is an error.

@@ -127,6 +127,14 @@ impl Report {
         file::write(path, what, &text)
     }
 
+    /// Whether a report can be written to `path`, before there is one.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn check_place(path: &Path) -> anyhow::Result<()> {
+        file::check(path, "the report")
+    }
+
     /// Reads a report.
     ///
     /// # Errors
