@@ -1,6 +1,7 @@
 //! What unlocks encrypted volumes on later boots: key files in the target root and lines of crypttab; and the
 //! moment a new volume is handed over, which is when its key is there.
 
+use super::lines::{self, Words};
 use super::op::*;
 use super::paths::Ground;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, luks};
@@ -269,7 +270,10 @@ impl Planner<'_, '_> {
             .iter()
             .filter(|volume| !volume.is_in(text))
             .collect();
-        if missing.is_empty() {
+        let names = missing.iter().map(|volume| volume.name.as_str());
+        if missing.is_empty()
+            || lines::refuse_broken(self.draft, CRYPTTAB, Words::Plain, names, origin.as_ref())
+        {
             return;
         }
         let kept: Vec<&str> = text

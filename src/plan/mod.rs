@@ -41,6 +41,7 @@ pub mod writable;
 
 mod build;
 mod draft;
+mod lines;
 
 pub use build::build;
 pub use claims::{Access, Claim, Resource};

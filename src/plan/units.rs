@@ -4,6 +4,7 @@
 //! [`super::enable`] makes the links. A unit to disable that is not enabled in the target gets neither a line nor an
 //! operation.
 
+use super::lines::{self, Words};
 use super::op::*;
 use super::paths::Ground;
 use super::permissions::{FILE_MODE, Names, as_new, differences};
@@ -341,6 +342,16 @@ impl Planner<'_, '_> {
                 .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
             return;
         }
+        let words = records.values().flat_map(Record::words);
+        if lines::refuse_broken(
+            self.draft,
+            PRESET_FILE,
+            Words::Plain,
+            words,
+            origin.as_ref(),
+        ) {
+            return;
+        }
         let glue = if present.is_empty() || present.ends_with('\n') {
             ""
         } else {
@@ -467,16 +478,15 @@ struct Record {
 
 impl Record {
     fn line(&self) -> String {
-        let word = if self.enable { "enable" } else { "disable" };
-        let instances = self
-            .instances
-            .iter()
-            .filter(|instance| !instance.is_empty());
-        let words: Vec<&str> = [word, &self.name]
-            .into_iter()
-            .chain(instances.map(String::as_str))
-            .collect();
+        let words: Vec<&str> = self.words().collect();
         words.join(" ")
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let word = if self.enable { "enable" } else { "disable" };
+        let instances = self.instances.iter().map(String::as_str);
+        let instances = instances.filter(|instance| !instance.is_empty());
+        [word, &self.name].into_iter().chain(instances)
     }
 
     /// The full unit names the record stands for.

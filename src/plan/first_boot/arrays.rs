@@ -3,6 +3,7 @@
 //! Only a first boot writes them: the UUID of an array is known once it was made, and on a desk the plan that
 //! makes it also writes the tree. Without a line an array keeps its name too, as long as no other has it.
 
+use super::super::lines::{self, Words};
 use super::super::op::{Base, Content, FileAct, Owner, Permissions};
 use super::super::{Effect, OpKind, Phase};
 use super::Planner;
@@ -50,14 +51,15 @@ impl Planner<'_, '_> {
             return;
         };
         let present = self.draft.observed.root.mdadm_conf_texts.get(wanted);
-        let missing: String = arrays
-            .iter()
-            .filter(|array| !present.is_some_and(|text| array.is_in(text)))
-            .map(Array::line)
-            .collect();
-        if missing.is_empty() {
+        let is_missing = |array: &&Array| !present.is_some_and(|text| array.is_in(text));
+        let missing: Vec<&Array> = arrays.iter().filter(is_missing).collect();
+        let words = missing.iter().flat_map(|array| array.words());
+        if missing.is_empty()
+            || lines::refuse_broken(self.draft, wanted, Words::Quoted, words, origin.as_ref())
+        {
             return;
         }
+        let missing: String = missing.into_iter().map(Array::line).collect();
         let gap = present.is_some_and(|text| !text.is_empty() && !text.ends_with('\n'));
         let text = if gap { format!("\n{missing}") } else { missing };
         let (base, effect) = match present {
@@ -83,6 +85,13 @@ impl Planner<'_, '_> {
 }
 
 impl Array {
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let name = self.name.iter().map(String::as_str);
+        [self.node.as_str(), &self.metadata, &self.uuid]
+            .into_iter()
+            .chain(name)
+    }
+
     fn line(&self) -> String {
         let name = self
             .name
