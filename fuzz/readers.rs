@@ -12,12 +12,16 @@ pub mod disk;
 pub mod findings;
 #[path = "../src/language/mod.rs"]
 pub mod language;
+#[path = "../src/input.rs"]
+pub mod input;
 #[path = "../src/platform/vmware/ovf.rs"]
 pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]
 pub mod packet;
 #[path = "../src/facts/paths.rs"]
 pub mod paths;
+#[path = "../src/signature/mod.rs"]
+pub mod signature;
 #[path = "../src/text/mod.rs"]
 pub mod text;
 

@@ -30,7 +30,7 @@ dictionary() {
 seconds=$1
 shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config findings paths accounts data_url pem tftp ovf languages)
+[ ${#targets[@]} -gt 0 ] || targets=(gpt probe config findings paths accounts keys data_url pem tftp ovf languages)
 
 for target in "${targets[@]}"; do
     words="-dict=$(dictionary "$target")"

@@ -206,3 +206,17 @@ fn no_config_in_another_language_of_the_corpus_does_harm() {
     }
     assert!(usable >= 8, "only {usable} inputs can be used");
 }
+
+#[test]
+fn no_key_of_the_corpus_does_harm() {
+    for (name, input) in corpus("keys") {
+        println!("{name}");
+        let verdict = texts::keys(&input);
+        let Some(seed) = name.strip_prefix("seed-") else {
+            continue;
+        };
+        let verdict = verdict.unwrap_or_else(|| panic!("{name} holds no keys"));
+        let is_trusted = !seed.contains("revoked");
+        assert_eq!(verdict.is_ok(), is_trusted, "{name}: {verdict:?}");
+    }
+}

@@ -13,8 +13,10 @@ use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
 use kindling::language::{self, Language, Surroundings};
 use kindling::platform::vmware::ovf;
+use kindling::signature::{SignatureError, TrustedKeys, Verified};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::{Duration, SystemTime};
 
 /// Translates a text from the language that its first byte chooses, and explains it. A text that can be used is also
 /// usable as it was printed. Returns true if it can be used.
@@ -312,4 +314,46 @@ fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> boo
         );
     }
     is_accepted
+}
+
+/// What signatures of the corpus are over.
+const SIGNED: &[u8] = b"signed\n";
+/// Behind everything of the corpus, so that nothing in it is from the future.
+const NOW_SECONDS: u64 = 2_000_000_000;
+
+/// A part of an input behind its length in two bytes, and the rest.
+fn part(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = input.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
+}
+
+/// Reads two files with keys, merges them in both orders and asks all for a signature. Returns what they say, if both
+/// hold keys.
+pub fn keys(input: &[u8]) -> Option<Result<Verified, SignatureError>> {
+    let (first, rest) = part(input)?;
+    let (second, signature) = part(rest)?;
+    let read = |files: &[&[u8]]| {
+        let mut keys = TrustedKeys::default();
+        files.iter().try_for_each(|file| keys.add("keys", file))?;
+        Ok::<_, kindling::signature::KeyError>(keys)
+    };
+    let (one, other) = (read(&[first]).ok()?, read(&[second]).ok()?);
+    let merged = read(&[first, second]).expect("both were read alone");
+    let turned = read(&[second, first]).expect("both were read alone");
+    assert_eq!(merged.len(), turned.len(), "it depends on the order");
+    assert!(merged.len() <= one.len() + other.len());
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_SECONDS);
+    let verdict = |keys: &TrustedKeys| keys.verify(SIGNED, signature, now);
+    let said = verdict(&merged);
+    assert_eq!(
+        said.is_ok(),
+        verdict(&turned).is_ok(),
+        "it depends on the order"
+    );
+    for alone in [verdict(&one), verdict(&other)] {
+        let is_revoked = matches!(&alone, Err(SignatureError::NotAccepted { why, .. })
+            if why.ends_with("was revoked"));
+        assert!(!is_revoked || said.is_err(), "a revocation was lost");
+    }
+    Some(said)
 }

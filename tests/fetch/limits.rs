@@ -145,12 +145,12 @@ fn the_header_limit_does_not_hold_for_the_body() {
     let server = Server::start(|_, stream| {
         announce(stream, 3);
         for byte in b"abc" {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(800));
             let _ = stream.write_all(&[*byte]).and_then(|()| stream.flush());
         }
     });
     let settings = Settings {
-        response_headers: Some(Duration::from_millis(500)),
+        response_headers: Some(Duration::from_secs(2)),
         ..impatient()
     };
     let settings = Settings {

@@ -61,7 +61,7 @@ fn a_lease_may_come_late() {
         running.end()
     });
     ended.assert(0, &["the DHCP server is 10.1.1.1"]);
-    assert!(ended.took >= late && ended.took < late * 3, "{ended:?}");
+    assert!(ended.took >= late && ended.took < late * 30, "{ended:?}");
     assert_asked(&world, &server);
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// After it began, a stage must wait so long for a service.
 const ABSENT: Duration = Duration::from_secs(5);
-/// As long as the longest pause between two attempts, and some for a busy machine.
-const LATER: Duration = Duration::from_secs(12);
+/// Longer than the longest pause between two attempts by all that a busy machine needs, and far from giving up.
+const LATER: Duration = Duration::from_secs(60);
 
 #[track_caller]
 fn assert_found(cloud: &Cloud, world: &World) {
