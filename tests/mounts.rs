@@ -38,7 +38,12 @@ impl Scene {
 
     /// Runs a command with a storage section; its exit code and all it printed.
     fn run(&self, command: &str, target: &[&str], storage: Value) -> (i32, String) {
-        let config = json!({"ignition": {"version": "3.4.0"}, "storage": storage});
+        self.run_all(command, target, json!({ "storage": storage }))
+    }
+
+    /// The same with any sections.
+    fn run_all(&self, command: &str, target: &[&str], mut config: Value) -> (i32, String) {
+        config["ignition"] = json!({"version": "3.4.0"});
         fs::write(self.path("config.ign"), config.to_string()).expect("a config");
         let mut kindling = kindling();
         kindling.arg(command).args(target).arg("config.ign");
@@ -265,4 +270,60 @@ fn a_file_system_below_a_new_partition_is_looked_at() {
     }
     let same = storage(json!({"path": "/x", "contents": {"source": "data:,old"}}));
     scene.applied(&IMAGE, &same);
+}
+
+/// A home that is a file system of its own cannot be moved; it is emptied with its user, and stays a mount point.
+#[test]
+fn a_home_that_is_a_mount_point_stays_one() {
+    let scene = Scene::new();
+    scene.mkdir("root/etc");
+    let passwd = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n";
+    fs::write(scene.path("root/etc/passwd"), passwd).expect("accounts");
+    fs::write(scene.path("root/etc/group"), "root:x:0:\nalice:x:1000:\n").expect("accounts");
+    let home = scene.mkdir("root/home/alice").display().to_string();
+    let _home = Mounted::new(&["-t", "tmpfs", "-o", "uid=1000", "tmpfs", &home]);
+    fs::write(Path::new(&home).join("own"), "").expect("a file");
+    let moved = json!({"users": [{"name": "alice", "homeDir": "/home/new"}]});
+    let (code, told) = scene.run_all("plan", &ROOT, json!({ "passwd": moved }));
+    assert_eq!(code, REFUSED, "{told}");
+    assert!(told.contains("a file system is mounted there"), "{told}");
+    let deleted = json!({"passwd": {"users": [{"name": "alice", "shouldExist": false}]}});
+    for (command, ends) in [("plan", 2), ("apply", 0), ("plan", 0)] {
+        let (code, told) = scene.run_all(command, &ROOT, deleted.clone());
+        assert_eq!(code, ends, "{command}: {told}");
+    }
+    assert_eq!(fs::read_dir(&home).expect("it is there").count(), 0);
+}
+
+/// A subvolume is another tree than the one that is mounted without options.
+#[test]
+fn a_kept_file_system_is_looked_at_with_its_own_options() {
+    let scene = Scene::new();
+    let image = scene.path("disk.img");
+    let name = image.display().to_string();
+    must("truncate", &["-s", "300M", &name]);
+    must("mkfs.btrfs", &["-q", &name]);
+    {
+        let size = fs::metadata(&image).expect("an image").len();
+        let device = Loop::over(&image, 0, size);
+        let at = scene.mkdir("at").display().to_string();
+        let _mounted = Mounted::new(&[&device.0, &at]);
+        must(
+            "btrfs",
+            &["-q", "subvolume", "create", &format!("{at}/sub")],
+        );
+        fs::write(scene.path("at/sub/x"), "old").expect("a file");
+    }
+    let storage = |options: Value| {
+        json!({
+            "filesystems": [{"device": "/dev/vda", "format": "btrfs", "path": "/", "mountOptions": options}],
+            "files": [{"path": "/x", "contents": {"source": "data:,old"}}],
+        })
+    };
+    let (code, told) = scene.run("plan", &IMAGE, storage(json!(["subvol=sub"])));
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = scene.run("plan", &IMAGE, storage(json!([])));
+    assert_eq!(code, 2, "{told}");
+    let (code, told) = scene.run("plan", &IMAGE, storage(json!(["subvol=gone"])));
+    assert_eq!(code, REFUSED, "{told}");
 }

@@ -319,3 +319,34 @@ fn accounts_of_the_image_that_shall_not_exist_stay_with_a_warning() {
         );
     }
 }
+
+/// A loop of links leads to no text, wherever one is looked for; a database that is one cannot be written.
+#[test]
+fn loops_of_links_hold_nothing() {
+    let looped = |path: &'static str| {
+        let target = tree();
+        let at = target.at(path);
+        let _ = std::fs::remove_file(at);
+        let name = path.rsplit('/').next().expect("a name");
+        target.link(path, name);
+        target
+    };
+    for path in [
+        "/etc/nsswitch.conf",
+        "/etc/login.defs",
+        "/etc/default/useradd",
+        "/etc/ssh/sshd_config",
+    ] {
+        let config = json!({"passwd": users(json!([
+            {"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]},
+        ]))});
+        looped(path).apply(&config);
+    }
+    let told = texts(
+        &looped("/etc/group")
+            .plan(&json!({"passwd": users(json!([{"name": "core"}]))}))
+            .refusals,
+    );
+    let cause = "/etc/group of the target is not a regular file";
+    assert!(told.join("\n").contains(cause), "{told:#?}");
+}

@@ -96,6 +96,23 @@ fn enabled_units_are_disabled() {
     );
 }
 
+/// `systemctl disable` leaves the links of a masked unit, which start nothing: there would be something to do in every run.
+#[test]
+fn masked_units_are_not_disabled() {
+    let target = Target::blank();
+    let link = format!("{UNITS}/multi-user.target.wants/masked.service");
+    target
+        .link(&format!("{UNITS}/masked.service"), "/dev/null")
+        .link(&link, "/usr/lib/systemd/system/masked.service");
+    let planned = target.apply(&units(
+        json!([{"name": "masked.service", "enabled": false}]),
+    ));
+    let changes = planned.changes();
+    let mut disables = changes.iter().filter(|c| c.contains("disable unit"));
+    assert_eq!(disables.next(), None, "{changes:?}");
+    assert!(target.exists(&link));
+}
+
 /// `systemctl disable` removes links only: a file there would be something to do in every run.
 #[test]
 fn files_where_links_belong_enable_nothing() {
