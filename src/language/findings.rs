@@ -51,6 +51,16 @@ impl Remarks {
         self.push(Severity::Warning, at, message.into(), Some(help.into()));
     }
 
+    /// The value at offset `at` does what its author may know already; with what to do about it.
+    pub(crate) fn info_with_help(
+        &mut self,
+        at: u32,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.push(Severity::Info, at, message.into(), Some(help.into()));
+    }
+
     /// A remark at offset `at` about `path`, e.g. a key that has no value of its own or stands elsewhere.
     pub(crate) fn at_path(
         &mut self,

@@ -1,19 +1,206 @@
 //! Container Linux Config.
+//!
+//! Its sections for storage, units and accounts are those of Ignition 2.3 in other spelling; the sections for services
+//! become units and a file. The result is judged and translated as a config of that version.
 
+mod dimension;
+mod dynamic;
+mod options;
+mod services;
+mod shape;
+mod storage;
+mod update;
+mod version;
+
+use super::findings::Remarks;
+use super::node::{Content, Node};
+use super::old_ignition::{self, OldVersion};
 use super::surroundings::Surroundings;
+use super::target::Distribution;
 use super::translation::Outcome;
-use crate::config::LineStarts;
+use super::typed::{self, Decoder};
+use super::{document, paths};
+use crate::config::{LineStarts, WrittenPaths};
+use dynamic::{Agent, Platform};
+use services::Sections;
+use std::borrow::Cow;
+
+/// Where the update client and locksmith look for what they are told.
+const UPDATE_FILE: &str = "/etc/coreos/update.conf";
+const UPDATE_FILE_MODE: i64 = 0o644;
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
-    _text: &'t [u8],
-    _lines: &LineStarts,
-    _surroundings: &Surroundings<'_>,
+    text: &'t [u8],
+    lines: &LineStarts,
+    surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
+    let document = match document::read(text, lines) {
+        Ok(document) => document,
+        Err(outcome) => return outcome,
+    };
+    let mut remarks = Remarks::default();
+    document::check(&document, &mut remarks);
+    let paths = paths::of(&document.root);
+    let model = model(document.root, &paths, surroundings, &mut remarks);
+    let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
     Outcome {
-        findings: Vec::new(),
-        paths: crate::config::WrittenPaths::default(),
-        config: None,
+        findings: remarks.placed(lines, &paths),
+        paths,
+        config: config.map(|config| (config, old_ignition::OUTPUT_VERSION)),
         wrapper: None,
     }
+}
+
+/// The config in the names of Ignition 2.3.
+fn model<'t>(
+    root: Node<'t>,
+    paths: &WrittenPaths,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let at = root.at;
+    if root.is_null() || (root.entries().is_empty() && matches!(root.value, Content::Mapping(_))) {
+        remarks.warn(at, "the config is empty");
+        return Node::mapping(at);
+    }
+    let mut decoder = Decoder {
+        has_dashes: false,
+        paths,
+        remarks,
+    };
+    let mut root = decoder.root(root, &shape::ROOT);
+    if let Some(version) = root.remove("version")
+        && version.as_scalar().is_some_and(|scalar| scalar.text != "0")
+    {
+        let help = "remove it; a Butane config needs `variant` beside it";
+        remarks.error_with_help(version.at, "a Container Linux Config has no version", help);
+    }
+    warn_of_create(&root, remarks);
+    let platform = platform(at, surroundings, remarks);
+    let agent = Agent::of(surroundings);
+    let mut sections = Sections {
+        platform,
+        agent,
+        paths,
+        remarks,
+    };
+    let units = sections.units(&root);
+    let update = update::file(&root, remarks);
+    for section in ["docker", "etcd", "flannel", "update", "locksmith"] {
+        root.remove(section);
+    }
+    let mut storage = root.remove("storage").unwrap_or_else(|| Node::mapping(at));
+    storage::convert(&mut storage, surroundings, remarks);
+    if let Some((at, text)) = update {
+        add_update_file(&mut storage, at, &text);
+        warn_of_no_consumer(at, surroundings, remarks);
+    }
+    root.set("storage", storage);
+    add_units(&mut root, units);
+    storage::join_hashes(&mut root);
+    renamed(&mut root);
+    root
+}
+
+fn platform(
+    at: u32,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Option<&'static Platform> {
+    let name = surroundings.platform.filter(|name| !name.is_empty())?;
+    match dynamic::platform(name) {
+        Ok(platform) => Some(platform),
+        // What the machine boots on may have no dynamic data; that matters only where a config asks for it.
+        Err(_) if surroundings.is_boot => None,
+        Err(help) => {
+            let message = format!("unknown platform `{}`", name.escape_debug());
+            remarks.error_with_help(at, message, help);
+            None
+        }
+    }
+}
+
+fn warn_of_create(root: &Node<'_>, remarks: &mut Remarks) {
+    let users = root
+        .get("passwd")
+        .map(|passwd| typed::elements(passwd, "users"));
+    for user in users.unwrap_or_default() {
+        if let Some(create) = user.get("create") {
+            let message = "`create` is deprecated";
+            let help = "write what is in it into the user itself";
+            remarks.warn_with_help(create.at, message, help);
+        }
+    }
+}
+
+/// Puts the file of the update client behind the others.
+fn add_update_file<'t>(storage: &mut Node<'t>, at: u32, text: &str) {
+    let source = Node::text(at, storage::data_url(text.as_bytes()));
+    let file = Node::mapping(at)
+        .with("filesystem", Node::text(at, "root"))
+        .with("path", Node::text(at, UPDATE_FILE))
+        .with("mode", Node::int(at, UPDATE_FILE_MODE))
+        .with("contents", Node::mapping(at).with("source", source));
+    let files = storage.remove("files");
+    let mut files = files.unwrap_or_else(|| Node::list(at, Vec::new()));
+    if let Content::List(elements) = &mut files.value {
+        elements.push(file);
+    }
+    storage.set("files", files);
+}
+
+fn warn_of_no_consumer(at: u32, surroundings: &Surroundings<'_>, remarks: &mut Remarks) {
+    let distribution = surroundings.target.distribution;
+    if !matches!(distribution, Distribution::Unknown | Distribution::Flatcar) {
+        let message = "the system has neither update_engine nor locksmith, which read this";
+        remarks.warn(at, message);
+    }
+}
+
+/// Puts `units` before those that the config has itself.
+fn add_units<'t>(root: &mut Node<'t>, mut units: Vec<Node<'t>>) {
+    let mut systemd = root
+        .remove("systemd")
+        .unwrap_or_else(|| Node::mapping(root.at));
+    let own = systemd
+        .remove("units")
+        .unwrap_or_else(|| Node::list(systemd.at, Vec::new()));
+    let at = own.at;
+    if let Content::List(own) = own.value {
+        units.extend(own);
+    }
+    systemd.set("units", Node::list(at, units));
+    root.set("systemd", systemd);
+}
+
+/// Gives every key below `node` the spelling of Ignition. The table bounds the depth.
+fn renamed(node: &mut Node<'_>) {
+    match &mut node.value {
+        Content::Scalar(_) => {}
+        Content::List(elements) => elements.iter_mut().for_each(renamed),
+        Content::Mapping(entries) => {
+            for entry in entries {
+                if entry.key.contains('_') {
+                    entry.key = Cow::Owned(camel_case(&entry.key));
+                }
+                renamed(&mut entry.value);
+            }
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for (index, part) in name.split('_').enumerate() {
+        let mut characters = part.chars();
+        match characters.next() {
+            Some(first) if index > 0 => {
+                out.push(first.to_ascii_uppercase());
+                out.push_str(characters.as_str());
+            }
+            _ => out.push_str(part),
+        }
+    }
+    out
 }

@@ -1,0 +1,317 @@
+//! Data that is known only on the machine: `{PRIVATE_IPV4}` and its like, and what writes it down there.
+
+use crate::language::surroundings::Surroundings;
+use crate::language::target::Distribution;
+
+/// Names of fields, in the order of [`Platform::variables`].
+const FIELDS: [&str; 5] = [
+    "HOSTNAME",
+    "PRIVATE_IPV4",
+    "PUBLIC_IPV4",
+    "PRIVATE_IPV6",
+    "PUBLIC_IPV6",
+];
+
+/// A platform and the variables that its metadata agent writes, without the prefix of the agent.
+#[derive(Debug)]
+pub(super) struct Platform {
+    pub(super) name: &'static str,
+    variables: [Option<&'static str>; 5],
+    /// The original has a provider of this name only on request, so units must ask for it.
+    pub(super) needs_override: bool,
+}
+
+macro_rules! platform {
+    ($name:literal, $override:literal, $($variable:expr),*) => {
+        Platform { name: $name, variables: [$($variable),*], needs_override: $override }
+    };
+}
+
+static PLATFORMS: [Platform; 9] = [
+    platform!(
+        "azure",
+        false,
+        None,
+        Some("AZURE_IPV4_DYNAMIC"),
+        Some("AZURE_IPV4_VIRTUAL"),
+        None,
+        None
+    ),
+    platform!(
+        "digitalocean",
+        false,
+        Some("DIGITALOCEAN_HOSTNAME"),
+        Some("DIGITALOCEAN_IPV4_PRIVATE_0"),
+        Some("DIGITALOCEAN_IPV4_PUBLIC_0"),
+        Some("DIGITALOCEAN_IPV6_PRIVATE_0"),
+        Some("DIGITALOCEAN_IPV6_PUBLIC_0")
+    ),
+    platform!(
+        "ec2",
+        false,
+        Some("EC2_HOSTNAME"),
+        Some("EC2_IPV4_LOCAL"),
+        Some("EC2_IPV4_PUBLIC"),
+        None,
+        None
+    ),
+    platform!(
+        "gce",
+        false,
+        Some("GCE_HOSTNAME"),
+        Some("GCE_IP_LOCAL_0"),
+        Some("GCE_IP_EXTERNAL_0"),
+        None,
+        None
+    ),
+    platform!(
+        "packet",
+        false,
+        Some("PACKET_HOSTNAME"),
+        Some("PACKET_IPV4_PRIVATE_0"),
+        Some("PACKET_IPV4_PUBLIC_0"),
+        None,
+        Some("PACKET_IPV6_PUBLIC_0")
+    ),
+    platform!(
+        "openstack-metadata",
+        true,
+        Some("OPENSTACK_HOSTNAME"),
+        Some("OPENSTACK_IPV4_LOCAL"),
+        Some("OPENSTACK_IPV4_PUBLIC"),
+        None,
+        None
+    ),
+    platform!(
+        "vagrant-virtualbox",
+        false,
+        Some("VAGRANT_VIRTUALBOX_HOSTNAME"),
+        Some("VAGRANT_VIRTUALBOX_PRIVATE_IPV4"),
+        None,
+        None,
+        None
+    ),
+    platform!(
+        "cloudstack-configdrive",
+        true,
+        Some("CLOUDSTACK_LOCAL_HOSTNAME"),
+        None,
+        None,
+        None,
+        None
+    ),
+    platform!(
+        "custom",
+        false,
+        Some("CUSTOM_HOSTNAME"),
+        Some("CUSTOM_PRIVATE_IPV4"),
+        Some("CUSTOM_PUBLIC_IPV4"),
+        Some("CUSTOM_PRIVATE_IPV6"),
+        Some("CUSTOM_PUBLIC_IPV6")
+    ),
+];
+
+/// The program that writes metadata into a file for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Agent {
+    /// coreos-metadata, and its names in Flatcar.
+    CoreosMetadata,
+    Afterburn,
+}
+
+impl Agent {
+    /// The one that the target has. A desk does not know: what the language was made for.
+    pub(super) fn of(surroundings: &Surroundings<'_>) -> Self {
+        match surroundings.target.distribution {
+            Distribution::Unknown | Distribution::Flatcar => Agent::CoreosMetadata,
+            _ => Agent::Afterburn,
+        }
+    }
+
+    pub(super) fn service(self) -> &'static str {
+        match self {
+            Agent::CoreosMetadata => "coreos-metadata.service",
+            Agent::Afterburn => "afterburn.service",
+        }
+    }
+
+    pub(super) fn key_service(self) -> &'static str {
+        match self {
+            Agent::CoreosMetadata => "coreos-metadata-sshkeys@.service",
+            Agent::Afterburn => "afterburn-sshkeys@.service",
+        }
+    }
+
+    pub(super) fn file(self) -> &'static str {
+        match self {
+            Agent::CoreosMetadata => "/run/metadata/coreos",
+            Agent::Afterburn => "/run/metadata/afterburn",
+        }
+    }
+
+    pub(super) fn provider_variable(self) -> &'static str {
+        match self {
+            Agent::CoreosMetadata => "COREOS_METADATA_OPT_PROVIDER",
+            Agent::Afterburn => "AFTERBURN_OPT_PROVIDER",
+        }
+    }
+
+    fn variable(self, name: &str) -> String {
+        match (self, name.split_once('_')) {
+            (Agent::CoreosMetadata, Some(("CLOUDSTACK", _))) => name.to_owned(),
+            (Agent::CoreosMetadata, _) => format!("COREOS_{name}"),
+            (Agent::Afterburn, Some(("EC2", rest))) => format!("AFTERBURN_AWS_{rest}"),
+            (Agent::Afterburn, Some(("GCE", rest))) => format!("AFTERBURN_GCP_{rest}"),
+            (Agent::Afterburn, _) => format!("AFTERBURN_{name}"),
+        }
+    }
+}
+
+/// The platform called `name`.
+///
+/// # Errors
+/// There is none; what there is.
+pub(super) fn platform(name: &str) -> Result<&'static Platform, String> {
+    let found = PLATFORMS.iter().find(|platform| platform.name == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = PLATFORMS.iter().map(|platform| platform.name).collect();
+        format!("use one of {}", names.join(", "))
+    })
+}
+
+/// Why a field has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoField {
+    #[error("what `{{{0}}}` stands for depends on the platform, which is not known")]
+    NoPlatform(String),
+    #[error("the platform {platform} has no `{{{field}}}`")]
+    NotOffered {
+        field: String,
+        platform: &'static str,
+    },
+}
+
+/// A text in which fields have become variables.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) text: String,
+    /// A field was there, or, for a known platform, a brace: the original waits for metadata then.
+    pub(super) is_dynamic: bool,
+}
+
+/// `text` with its fields as variables of `platform`. A brace that begins no field in capitals stays as it is.
+pub(super) fn fill(
+    text: &str,
+    platform: Option<&'static Platform>,
+    agent: Agent,
+) -> Result<Filled, NoField> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut is_dynamic = platform.is_some() && text.contains(['{', '}']);
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let field = after.split_once('}').filter(|(name, _)| is_field(name));
+        let Some((name, behind)) = field else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        let Some(platform) = platform else {
+            return Err(NoField::NoPlatform(name.to_owned()));
+        };
+        let index = FIELDS.iter().position(|field| *field == name);
+        let variable = index.and_then(|index| platform.variables.get(index).copied().flatten());
+        let Some(variable) = variable else {
+            return Err(NoField::NotOffered {
+                field: name.to_owned(),
+                platform: platform.name,
+            });
+        };
+        out.push_str("${");
+        out.push_str(&agent.variable(variable));
+        out.push('}');
+        is_dynamic = true;
+        rest = behind;
+    }
+    out.push_str(rest);
+    Ok(Filled {
+        text: out,
+        is_dynamic,
+    })
+}
+
+fn is_field(name: &str) -> bool {
+    let is_capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    !name.is_empty() && name.bytes().all(is_capital)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, name: &str) -> Result<String, NoField> {
+        let platform = (!name.is_empty()).then(|| platform(name).unwrap());
+        fill(text, platform, Agent::CoreosMetadata).map(|filled| filled.text)
+    }
+
+    #[test]
+    fn fields_become_variables() {
+        let cases = [
+            ("{HOSTNAME}", "ec2", "${COREOS_EC2_HOSTNAME}"),
+            (
+                "http://{PRIVATE_IPV4}:1,{PUBLIC_IPV4}",
+                "gce",
+                "http://${COREOS_GCE_IP_LOCAL_0}:1,${COREOS_GCE_IP_EXTERNAL_0}",
+            ),
+            (
+                "{HOSTNAME}",
+                "cloudstack-configdrive",
+                "${CLOUDSTACK_LOCAL_HOSTNAME}",
+            ),
+            ("a{b", "ec2", "a{b"),
+            ("a{b", "", "a{b"),
+            ("{\"a\": 1}", "", "{\"a\": 1}"),
+            ("{{HOSTNAME}}", "ec2", "{${COREOS_EC2_HOSTNAME}}"),
+            ("$X", "", "$X"),
+        ];
+        for (text, platform, want) in cases {
+            assert_eq!(filled(text, platform).as_deref(), Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_there() {
+        assert_eq!(
+            filled("{HOSTNAME}", ""),
+            Err(NoField::NoPlatform("HOSTNAME".into()))
+        );
+        for (text, platform) in [
+            ("{PUBLIC_IPV6}", "ec2"),
+            ("{NOPE}", "custom"),
+            ("{HOSTNAME}", "azure"),
+        ] {
+            assert!(
+                matches!(filled(text, platform), Err(NoField::NotOffered { .. })),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_afterburn() {
+        let cases = [
+            ("ec2", "${AFTERBURN_AWS_HOSTNAME}"),
+            ("gce", "${AFTERBURN_GCP_HOSTNAME}"),
+            (
+                "cloudstack-configdrive",
+                "${AFTERBURN_CLOUDSTACK_LOCAL_HOSTNAME}",
+            ),
+            ("packet", "${AFTERBURN_PACKET_HOSTNAME}"),
+        ];
+        for (name, want) in cases {
+            let filled = fill("{HOSTNAME}", platform(name).ok(), Agent::Afterburn).unwrap();
+            assert_eq!(filled.text, want);
+            assert!(filled.is_dynamic);
+        }
+    }
+}

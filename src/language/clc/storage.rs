@@ -1,0 +1,210 @@
+//! What files, directories and partitions have that Ignition 2 writes differently.
+
+use super::dimension;
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Entry, Node};
+use crate::language::surroundings::Surroundings;
+use crate::language::typed::{self, is_set};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+const DEFAULT_FILE_MODE: i64 = 0o644;
+const DEFAULT_DIRECTORY_MODE: i64 = 0o755;
+
+/// Everything but ASCII letters, digits and `-_.!~*'()`.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// Types of partitions that have names.
+const PARTITION_TYPES: [(&str, &str); 4] = [
+    (
+        "raid_containing_root",
+        "be9067b9-ea49-4f15-b4f6-f36f8c9e1818",
+    ),
+    (
+        "linux_filesystem_data",
+        "0fc63daf-8483-4772-8e79-3d69d8477de4",
+    ),
+    ("swap_partition", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"),
+    ("raid_partition", "a19d880f-05fc-4d3b-a006-743f0f84911e"),
+];
+
+/// `bytes` as a data URL.
+pub(super) fn data_url(bytes: &[u8]) -> String {
+    format!("data:,{}", percent_encode(bytes, ESCAPED))
+}
+
+/// Puts what is in `storage` into the words of Ignition 2, but for the spelling of names.
+pub(super) fn convert(
+    storage: &mut Node<'_>,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) {
+    each(storage, "disks", |disk| {
+        each(disk, "partitions", |partition| {
+            convert_partition(partition, remarks)
+        });
+    });
+    each(storage, "files", |file| {
+        let at = file.at;
+        default_filesystem(file);
+        if file.get("mode").is_none() {
+            file_without_mode(file, remarks);
+        }
+        let contents = file.remove("contents").unwrap_or_else(|| Node::mapping(at));
+        let contents = convert_contents(&contents, surroundings, remarks);
+        file.set("contents", contents);
+    });
+    each(storage, "directories", |directory| {
+        default_filesystem(directory);
+        if directory.get("mode").is_none() {
+            let message = "no mode is given; it will be 0755";
+            remarks.warn_with_help(directory.at, message, "write `mode: 0755`");
+            directory.set("mode", Node::int(directory.at, DEFAULT_DIRECTORY_MODE));
+        }
+    });
+    each(storage, "links", default_filesystem);
+}
+
+/// Does something with each element of the list `key`.
+fn each<'t>(object: &mut Node<'t>, key: &str, mut convert: impl FnMut(&mut Node<'t>)) {
+    let Content::Mapping(entries) = &mut object.value else {
+        return;
+    };
+    let lists = entries.iter_mut().filter(|entry| entry.key == key);
+    for Entry { value, .. } in lists {
+        if let Content::List(elements) = &mut value.value {
+            elements.iter_mut().for_each(&mut convert);
+        }
+    }
+}
+
+fn default_filesystem(node: &mut Node<'_>) {
+    if typed::text(node, "filesystem").is_none() {
+        node.remove("filesystem");
+        node.set("filesystem", Node::text(node.at, "root"));
+    }
+}
+
+fn file_without_mode(file: &mut Node<'_>, remarks: &mut Remarks) {
+    let message = "no mode is given; it will be 0644";
+    let help = "write `mode: 0644`";
+    match is_set(file, "append") {
+        true => remarks.info_with_help(file.at, message, help),
+        false => remarks.warn_with_help(file.at, message, help),
+    }
+    file.set("mode", Node::int(file.at, DEFAULT_FILE_MODE));
+}
+
+fn convert_partition(partition: &mut Node<'_>, remarks: &mut Remarks) {
+    for (key, name) in [("size", "sizeMiB"), ("start", "startMiB")] {
+        let written = typed::text(partition, key).map(|(at, text)| (at, text.to_owned()));
+        partition.remove(key);
+        let Some((at, text)) = written else { continue };
+        match dimension::mebibytes(&text) {
+            Ok(mebibytes) => partition.set(name, Node::int(at, mebibytes)),
+            Err(error) => {
+                let help = "write for example 1MiB, 512MiB or 10GiB";
+                let message = format!("the {key} of the partition {error}");
+                remarks.error_with_help(at, message, help);
+            }
+        }
+    }
+    let alias = typed::text(partition, "type_guid").and_then(|(at, name)| {
+        let (_, guid) = PARTITION_TYPES.iter().find(|(alias, _)| *alias == name)?;
+        Some((at, *guid))
+    });
+    if let Some((at, guid)) = alias {
+        partition.remove("type_guid");
+        partition.set("type_guid", Node::text(at, guid));
+    }
+}
+
+fn convert_contents<'t>(
+    contents: &Node<'t>,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let inline = typed::text(contents, "inline");
+    let local = typed::text(contents, "local");
+    let remote = contents.get("remote");
+    let url = remote.and_then(|remote| typed::text(remote, "url"));
+    let given = [inline, local, url];
+    let mut given = given.iter().flatten();
+    let first = given.next();
+    if let Some((at, _)) = given.next() {
+        let message = "only one of inline, local and remote can be the contents";
+        remarks.error(*at, message);
+    }
+    let at = first.map_or(contents.at, |(at, _)| *at);
+    let source = match (inline, local, url) {
+        (Some((_, text)), _, _) => data_url(text.as_bytes()),
+        (_, Some((at, path)), _) => local_source(at, path, surroundings, remarks),
+        (_, _, Some((_, url))) => url.to_owned(),
+        _ => "data:,".to_owned(),
+    };
+    let mut out = Node::mapping(contents.at).with("source", Node::text(at, source));
+    if let Some(remote) = remote {
+        for key in ["compression", "verification"] {
+            if let Some(value) = remote.get(key) {
+                out.set(key, value.clone());
+            }
+        }
+    }
+    out
+}
+
+fn local_source(
+    at: u32,
+    path: &str,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> String {
+    let Some(files) = surroundings.files else {
+        let message = "a local file is named, but there is no directory of local files";
+        remarks.error_with_help(at, message, "name it with --files-dir");
+        return String::new();
+    };
+    match files.read(path) {
+        Ok(bytes) => data_url(&bytes),
+        Err(error) => {
+            remarks.error(at, error.to_string());
+            String::new()
+        }
+    }
+}
+
+/// Puts every hash below `node` into one text. The table bounds the depth.
+pub(super) fn join_hashes(node: &mut Node<'_>) {
+    match &mut node.value {
+        Content::Scalar(_) => {}
+        Content::List(elements) => elements.iter_mut().for_each(join_hashes),
+        Content::Mapping(entries) => {
+            for entry in entries {
+                match &*entry.key {
+                    "verification" => join_hash(&mut entry.value),
+                    _ => join_hashes(&mut entry.value),
+                }
+            }
+        }
+    }
+}
+
+fn join_hash(verification: &mut Node<'_>) {
+    let Some(hash) = verification.remove("hash") else {
+        return;
+    };
+    let function = typed::text(&hash, "function");
+    let sum = typed::text(&hash, "sum");
+    if let (Some((at, function)), Some((_, sum))) = (function, sum) {
+        let text = format!("{function}-{sum}");
+        verification.set("hash", Node::text(at, text));
+    }
+}

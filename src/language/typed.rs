@@ -1,0 +1,205 @@
+//! A tree held against a table of what a language knows: names in one spelling, values of the right types, nothing
+//! unknown, no null.
+
+use super::findings::Remarks;
+use super::node::{Content, Entry, Node, Scalar};
+use super::scalars;
+use crate::config::{Severity, WrittenPaths};
+use std::borrow::Cow;
+
+/// Unknown keys at least this alike to a known one are worth a suggestion.
+const ALIKE: f64 = 0.8;
+
+/// An object type: its members.
+#[derive(Debug)]
+pub(crate) struct Shape(pub(crate) &'static [Field]);
+
+/// A member: its name and what it holds.
+#[derive(Debug)]
+pub(crate) struct Field(pub(crate) &'static str, pub(crate) Kind);
+
+/// What a member holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    /// A scalar, as it is written.
+    Text,
+    /// A scalar that may be tagged as binary; left as it is.
+    Bytes,
+    Int,
+    /// A number that is not negative.
+    Count,
+    Flag,
+    Texts,
+    Object(&'static Shape),
+    Objects(&'static Shape),
+    /// A mapping that is looked at elsewhere.
+    Mapping,
+    /// Anything; looked at elsewhere.
+    Any,
+}
+
+/// Holds trees against tables.
+pub(crate) struct Decoder<'p> {
+    /// `-` in a key means `_`.
+    pub(crate) has_dashes: bool,
+    /// Paths of the text.
+    pub(crate) paths: &'p WrittenPaths,
+    pub(crate) remarks: &'p mut Remarks,
+}
+
+impl Decoder<'_> {
+    /// `node` as an object of `shape`; an empty one if it is none.
+    pub(crate) fn root<'t>(&mut self, node: Node<'t>, shape: &'static Shape) -> Node<'t> {
+        let at = node.at;
+        let decoded = self.value(node, Kind::Object(shape), "a config");
+        decoded.unwrap_or_else(|| Node::mapping(at))
+    }
+
+    /// A value of `kind`; `None` for null, which counts as absent, and for anything of another type.
+    fn value<'t>(&mut self, node: Node<'t>, kind: Kind, name: &str) -> Option<Node<'t>> {
+        let at = node.at;
+        if node.is_null() {
+            return None;
+        }
+        match (kind, node.value) {
+            (Kind::Any, value) => Some(Node { at, value }),
+            (Kind::Mapping, value @ Content::Mapping(_)) => Some(Node { at, value }),
+            (Kind::Object(shape), Content::Mapping(entries)) => {
+                Some(self.object(at, entries, shape))
+            }
+            (Kind::Objects(shape), Content::List(elements)) => {
+                let objects = elements.into_iter().map(|element| {
+                    let at = element.at;
+                    let object = self.value(element, Kind::Object(shape), name);
+                    object.unwrap_or_else(|| Node::mapping(at))
+                });
+                Some(Node::list(at, objects.collect()))
+            }
+            (Kind::Texts, Content::List(elements)) => {
+                let texts = elements.into_iter().map(|element| {
+                    let at = element.at;
+                    let text = self.value(element, Kind::Text, name);
+                    text.unwrap_or_else(|| Node::text(at, ""))
+                });
+                Some(Node::list(at, texts.collect()))
+            }
+            (kind, Content::Scalar(scalar)) => match scalar_of(at, kind, scalar) {
+                Ok(node) => Some(node),
+                Err(scalar) => {
+                    let value = Content::Scalar(scalar);
+                    self.misfit(kind, &Node { at, value }, name)
+                }
+            },
+            (kind, value) => self.misfit(kind, &Node { at, value }, name),
+        }
+    }
+
+    fn misfit<'t>(&mut self, kind: Kind, node: &Node<'_>, name: &str) -> Option<Node<'t>> {
+        let wanted = match kind {
+            Kind::Text | Kind::Bytes => "a text",
+            Kind::Int => "a whole number",
+            Kind::Count => "a whole number that is not negative",
+            Kind::Flag => "true or false",
+            Kind::Texts | Kind::Objects(_) => "a list",
+            Kind::Object(_) | Kind::Mapping | Kind::Any => "a mapping",
+        };
+        let is_negative = node.as_scalar().and_then(scalars::int);
+        let found = match is_negative {
+            Some(number) if number < 0 => "a negative number",
+            Some(_) => "a number",
+            None => node.kind(),
+        };
+        let message = format!("`{name}` must be {wanted}, not {found}");
+        self.remarks.error(node.at, message);
+        None
+    }
+
+    /// Of a repeated key the last value counts.
+    fn object<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>, shape: &'static Shape) -> Node<'t> {
+        let mut decoded: Vec<Entry<'t>> = Vec::new();
+        for entry in entries {
+            let key: Cow<'_, str> = match self.has_dashes && entry.key.contains('-') {
+                true => entry.key.replace('-', "_").into(),
+                false => Cow::Borrowed(&entry.key),
+            };
+            let Some(Field(name, kind)) = shape.0.iter().find(|field| field.0 == key) else {
+                let names = shape.0.iter().map(|field| field.0);
+                self.unknown(&entry, names);
+                continue;
+            };
+            decoded.retain(|earlier| earlier.key != *name);
+            if let Some(value) = self.value(entry.value, *kind, name) {
+                decoded.push(Entry {
+                    key: Cow::Borrowed(name),
+                    key_at: entry.key_at,
+                    value,
+                });
+            }
+        }
+        Node {
+            at,
+            value: Content::Mapping(decoded),
+        }
+    }
+
+    /// Says that the key of `entry` is none of `names`.
+    pub(crate) fn unknown(&mut self, entry: &Entry<'_>, names: impl Iterator<Item = &'static str>) {
+        let message = format!("key `{}` is unknown and has no effect", entry.key);
+        let likeness = |name: &str| strsim::jaro_winkler(&entry.key.to_ascii_lowercase(), name);
+        let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let closest = closest.filter(|name| likeness(name) >= ALIKE);
+        let help = closest.map(|name| format!("did you mean `{name}`?"));
+        self.about_key(entry, message, help);
+    }
+
+    /// A warning about a key.
+    pub(crate) fn about_key(&mut self, entry: &Entry<'_>, message: String, help: Option<String>) {
+        let severity = Severity::Warning;
+        match (self.paths.path_to(entry.value.at, true), help) {
+            (Some(path), help) => {
+                let at = entry.key_at;
+                self.remarks.at_path(severity, at, path, message, help);
+            }
+            (None, Some(help)) => self.remarks.warn_with_help(entry.key_at, message, help),
+            (None, None) => self.remarks.warn(entry.key_at, message),
+        }
+    }
+}
+
+fn scalar_of<'t>(at: u32, kind: Kind, scalar: Scalar<'t>) -> Result<Node<'t>, Scalar<'t>> {
+    match kind {
+        Kind::Text => Ok(Node::text(at, scalar.text)),
+        Kind::Bytes => Ok(Node {
+            at,
+            value: Content::Scalar(scalar),
+        }),
+        Kind::Int | Kind::Count => match (scalars::int(&scalar), kind) {
+            (Some(number), Kind::Int) => Ok(Node::int(at, number)),
+            (Some(number), _) if number >= 0 => Ok(Node::int(at, number)),
+            _ => Err(scalar),
+        },
+        Kind::Flag => match scalars::flag(&scalar) {
+            Some(flag) => Ok(Node::flag(at, flag)),
+            None => Err(scalar),
+        },
+        _ => Err(scalar),
+    }
+}
+
+/// The text of member `key`, if it has one that is not empty, and its place.
+pub(crate) fn text<'n>(object: &'n Node<'_>, key: &str) -> Option<(u32, &'n str)> {
+    let node = object.get(key)?;
+    let text = &*node.as_scalar()?.text;
+    (!text.is_empty()).then_some((node.at, text))
+}
+
+/// True if member `key` is a flag that is set.
+pub(crate) fn is_set(object: &Node<'_>, key: &str) -> bool {
+    let scalar = object.get(key).and_then(Node::as_scalar);
+    scalar.is_some_and(|scalar| scalar.text == "true")
+}
+
+/// The elements of member `key`; none if there is no such list.
+pub(crate) fn elements<'n, 't>(object: &'n Node<'t>, key: &str) -> &'n [Node<'t>] {
+    object.get(key).map(Node::elements).unwrap_or_default()
+}
