@@ -268,7 +268,7 @@ fn butane(
         .as_ref()
         .map(|(variant, version)| (variant.as_str(), version.as_str()));
     language::butane::from_ignition(document, *natural, wanted)
-        .map(|text| text.trim_end_matches('\n').to_owned())
+        .map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned())
         .map_err(|findings| refused(&findings, "Butane", args))
 }
 

@@ -18,14 +18,17 @@ mod nodes;
 mod partitions;
 mod quadlets;
 mod read;
+mod reverse;
 mod rules;
 mod scalars;
 mod sorted_yaml;
 mod translate;
 mod trees;
 pub(crate) mod variants;
+mod yaml_text;
 
 pub(crate) use machine_config::MachineConfig;
+pub use reverse::from_ignition;
 
 use super::findings::Remarks;
 use super::node::{Content, Node};
@@ -230,19 +233,6 @@ fn state_version(config: &mut Node<'_>, at: u32, dialect: &Dialect) {
         Some(ignition) => ignition.set("version", version),
         None => config.set("ignition", Node::mapping(at).with("version", version)),
     }
-}
-
-/// `document` in Butane: of the variant and version `wanted`, or of those that belong to version `natural`.
-///
-/// # Errors
-/// What Butane, or that variant and version of it, cannot say.
-pub fn from_ignition(
-    document: &crate::config::Document,
-    natural: crate::config::Version,
-    wanted: Option<(&str, &str)>,
-) -> Result<String, crate::config::Findings> {
-    _ = (document, natural, wanted);
-    Ok(String::new())
 }
 
 /// The JSON Schema (2020-12) of a variant and version.
