@@ -135,6 +135,11 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
     ),
 ];
 
+/// What a text is that is in no language, and what to do about it.
+pub(crate) fn hint(text: &[u8]) -> Option<(&'static str, &'static str)> {
+    recognize(text).map(|foreign| (foreign.what, foreign.help))
+}
+
 /// Recognises a text that is no JSON.
 pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
     if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {

@@ -49,6 +49,7 @@ mod written;
 
 pub use document::Document;
 pub use finding::{Finding, Findings, Position, Severity};
+pub(crate) use foreign::hint as foreign;
 pub(crate) use lines::Lines as LineStarts;
 pub use model::Config;
 pub use origin::{JsonPath, Origin};

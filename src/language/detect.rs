@@ -1,6 +1,13 @@
 //! Which language a text is in.
 
-use crate::config::{Finding, Severity};
+use super::family::{self, Family};
+use super::mime;
+use super::node::{Content, Node};
+use super::old_ignition::OldVersion;
+use super::target::{Distribution, Target};
+use super::yaml;
+use crate::config::json::{Cursor, Start, SyntaxError};
+use crate::config::{self, Finding, LineStarts, Severity};
 
 /// A language that configs are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,12 +81,450 @@ impl Language {
     }
 }
 
-/// The language of `text`, by what is in it.
+/// What a text begins with that only cloud-init takes. The header of a cloud-config counts for it with more behind it
+/// and blanks before it too.
+const CLOUD_INIT_STARTS: [&str; 7] = [
+    "#cloud-config",
+    "#cloud-boothook",
+    "#include",
+    "#part-handler",
+    "#upstart-job",
+    "## template:",
+    "##template:",
+];
+
+/// Types of parts that only cloud-init takes.
+const CLOUD_INIT_TYPES: [&str; 8] = [
+    "text/x-include-url",
+    "text/x-include-once-url",
+    "text/cloud-config-archive",
+    "text/cloud-config-jsonp",
+    "text/cloud-boothook",
+    "text/part-handler",
+    "text/upstart-job",
+    "text/jinja2",
+];
+
+/// All that a Container Linux Config may have at its top.
+const CONTAINER_LINUX_KEYS: [&str; 11] = [
+    "version",
+    "ignition",
+    "storage",
+    "systemd",
+    "networkd",
+    "passwd",
+    "etcd",
+    "flannel",
+    "update",
+    "docker",
+    "locksmith",
+];
+
+const LANGUAGES: &str = "a config is in JSON with `ignition`, in YAML with `variant`, begins with #cloud-config, or is a \
+                         Container Linux Config or a config of k3OS";
+
+/// Messages may be inside of each other this deep.
+const MAX_DEPTH: usize = 8;
+
+/// Characters of a key that are shown.
+const MAX_SHOWN: usize = 40;
+
+/// [`detect_for`] a system that is not known.
+///
+/// # Errors
+/// As there.
+pub fn detect(text: &[u8]) -> Result<Language, Undetected> {
+    detect_for(text, &Target::default())
+}
+
+/// The language of `text`, by what is in it, and by the system that it is for where it can be in two.
 ///
 /// # Errors
 /// It is none that is known.
-pub fn detect(text: &[u8]) -> Result<Language, Undetected> {
-    _ = Severity::Error;
-    _ = text;
-    Ok(Language::Ignition)
+pub fn detect_for(text: &[u8], target: &Target<'_>) -> Result<Language, Undetected> {
+    part(text, target, 0)
+}
+
+fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Undetected> {
+    let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let start = body.trim_ascii_start();
+    if start.is_empty() {
+        return Ok(Language::Ignition);
+    }
+    if start.starts_with(b"{")
+        && let Some(language) = json(body)
+    {
+        return Ok(language);
+    }
+    if body.starts_with(b"#!") {
+        return Ok(match target.distribution {
+            Distribution::Unknown | Distribution::CoreOs | Distribution::Flatcar => {
+                Language::CoreosCloudinit
+            }
+            _ => Language::CloudInit,
+        });
+    }
+    let first_line = body.split(|b| *b == b'\n').next().unwrap_or_default();
+    if first_line.trim_ascii_end() == b"#cloud-config" {
+        return cloud_config(text, target);
+    }
+    let is_for_cloud_init = |beginning: &&str| {
+        let head = start.get(..beginning.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(beginning.as_bytes()))
+    };
+    if CLOUD_INIT_STARTS
+        .iter()
+        .any(|beginning| is_for_cloud_init(&beginning))
+    {
+        return Ok(Language::CloudInit);
+    }
+    if mime::is_multipart(body) {
+        return message(body, target, depth);
+    }
+    other(text)
+}
+
+/// A cloud-config with its header, or what says that it is one.
+fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, Undetected> {
+    match yaml_root(text, |root| family::of(root)) {
+        Some(Family::Of(language)) => Ok(language),
+        Some(Family::Mixed) => {
+            let message = "keys of coreos-cloudinit (`coreos`) and of k3OS are in one config";
+            Err(undetected(
+                message.into(),
+                "name the language that it is in",
+            ))
+        }
+        Some(Family::Shared) => Ok(family::of_target(target)),
+        // Whoever reads it says what is wrong with it.
+        None => Ok(match has_line(text, "coreos:") {
+            true => Language::CoreosCloudinit,
+            false => family::of_target(target),
+        }),
+    }
+}
+
+fn yaml_root<T>(text: &[u8], look: impl FnOnce(&Node<'_>) -> T) -> Option<T> {
+    let text = std::str::from_utf8(text).ok()?;
+    let lines = LineStarts::of(text.as_bytes());
+    let document = yaml::read(text, &lines).ok()?;
+    Some(look(&document.root))
+}
+
+fn has_line(text: &[u8], line: &str) -> bool {
+    let mut lines = text.split(|b| *b == b'\n');
+    lines.any(|have| have.trim_ascii_end() == line.as_bytes())
+}
+
+/// A message: what one of its parts is that is in one language only.
+fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Undetected> {
+    let Some(whole) = mime::message(text, 0..text.len()) else {
+        return Ok(Language::CloudInit);
+    };
+    let parts = whole.parts(text).unwrap_or_default();
+    if whole.media_type() != "multipart/mixed" || depth > MAX_DEPTH {
+        return Ok(Language::CloudInit);
+    }
+    let mut is_for_cloud_init = false;
+    for one in parts {
+        let kind = one.media_type();
+        let Ok(bytes) = one.decoded(text) else {
+            continue;
+        };
+        let bytes: &[u8] = &bytes;
+        let family = match &*kind {
+            "text/cloud-config" => yaml_root(bytes, family::of),
+            "text/x-shellscript" => None,
+            kind if CLOUD_INIT_TYPES.contains(&kind) => Some(Family::Of(Language::CloudInit)),
+            _ if bytes.starts_with(b"#!") => None,
+            _ if bytes.trim_ascii_end().is_empty() => None,
+            _ if bytes.starts_with(b"#cloud-config") => yaml_root(bytes, family::of),
+            _ => part(bytes, target, depth + 1).ok().map(Family::Of),
+        };
+        match family {
+            Some(Family::Of(Language::CoreosCloudinit)) => return Ok(Language::CoreosCloudinit),
+            Some(Family::Of(Language::CloudInit)) => is_for_cloud_init = true,
+            _ => {}
+        }
+    }
+    Ok(match is_for_cloud_init {
+        true => Language::CloudInit,
+        false => family::of_target(target),
+    })
+}
+
+/// An object of JSON. `None` for what is none, or only in YAML.
+fn json(text: &[u8]) -> Option<Language> {
+    let mut seen = Seen::default();
+    let end = seen.look(text);
+    match (seen, end) {
+        (Seen { old: true, .. }, _) => Some(Language::OldIgnition),
+        (Seen { ignition: true, .. }, _) => Some(Language::Ignition),
+        (Seen { variant: true, .. }, _) => Some(Language::Butane),
+        // YAML has the same form without quotes around keys, so this may be some; else it is broken JSON.
+        _ => match yaml_root(text, by_keys) {
+            Some(Some(language)) => Some(language),
+            _ => Some(Language::Ignition),
+        },
+    }
+}
+
+/// Keys at the top of an object.
+#[derive(Debug, Default)]
+struct Seen {
+    ignition: bool,
+    /// A version before 3.
+    old: bool,
+    variant: bool,
+}
+
+impl Seen {
+    /// Looks until a version is found.
+    fn look(&mut self, text: &[u8]) -> Result<(), SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        let Start::Object = cursor.start()? else {
+            return Ok(());
+        };
+        let mut is_first = true;
+        while let Some((_, key)) = cursor.key(is_first)? {
+            is_first = false;
+            let is_ignition = key.eq_ignore_ascii_case("ignition");
+            self.ignition |= is_ignition;
+            self.variant |= key == "variant";
+            if key.eq_ignore_ascii_case("ignitionVersion") {
+                self.old = true;
+                return Ok(());
+            }
+            match cursor.start()? {
+                Start::Object if is_ignition => {
+                    if self.version(&mut cursor)? {
+                        return Ok(());
+                    }
+                }
+                container => cursor.skip_rest(&container)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the version in the object just entered.
+    fn version(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, SyntaxError> {
+        let mut is_first = true;
+        while let Some((_, key)) = cursor.key(is_first)? {
+            is_first = false;
+            match cursor.start()? {
+                Start::Text(version) if key.eq_ignore_ascii_case("version") => {
+                    let is_old = OldVersion::stated(&version).is_some();
+                    self.old = is_old || version.starts_with("1.") || version.starts_with("2.");
+                    return Ok(true);
+                }
+                value => cursor.skip_rest(&value)?,
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The language of a mapping by its keys.
+fn by_keys(root: &Node<'_>) -> Option<Language> {
+    let entries = root.entries();
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    if has("variant") {
+        return Some(Language::Butane);
+    }
+    if entries.iter().any(|entry| family::is_k3os_key(&entry.key)) {
+        return Some(Language::K3os);
+    }
+    let is_of_ignition = root
+        .get("ignition")
+        .is_some_and(|ignition| ignition.get("version").is_some());
+    let is_known = entries
+        .iter()
+        .all(|e| CONTAINER_LINUX_KEYS.contains(&&*e.key));
+    (is_known && !entries.is_empty() && !is_of_ignition).then_some(Language::ContainerLinux)
+}
+
+/// YAML without a header, or nothing that is known.
+fn other(text: &[u8]) -> Result<Language, Undetected> {
+    let found = yaml_root(text, |root| match &root.value {
+        Content::Mapping(entries) if !entries.is_empty() => match by_keys(root) {
+            Some(language) => Ok(language),
+            None => Err(unknown_mapping(root, text)),
+        },
+        _ => Err(unknown(text)),
+    });
+    match found {
+        Some(found) => found,
+        // Broken YAML: who it is for says what is wrong with it.
+        None if has_key_line(text, &["variant"]) => Ok(Language::Butane),
+        None if has_key_line(text, &["k3os", "run_cmd", "boot_cmd", "init_cmd"]) => {
+            Ok(Language::K3os)
+        }
+        None if has_key_line(text, &CONTAINER_LINUX_KEYS[2..]) => Ok(Language::ContainerLinux),
+        None => Err(unknown(text)),
+    }
+}
+
+fn has_key_line(text: &[u8], keys: &[&str]) -> bool {
+    let mut lines = text.split(|b| *b == b'\n');
+    lines.any(|line| {
+        let mut rest = keys
+            .iter()
+            .filter_map(|key| line.strip_prefix(key.as_bytes()));
+        rest.any(|rest| rest.starts_with(b":"))
+    })
+}
+
+fn unknown_mapping(root: &Node<'_>, text: &[u8]) -> Undetected {
+    let entries = root.entries();
+    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
+    if root
+        .get("ignition")
+        .is_some_and(|ignition| ignition.get("version").is_some())
+    {
+        let message = "this is an Ignition config in YAML; Ignition configs are JSON";
+        let help = "give the JSON; a Butane config needs `variant` and `version` at its top";
+        return undetected(message.into(), help);
+    }
+    if has("kind") && has("apiVersion") {
+        return unknown(text);
+    }
+    let is_known = |key: &str| CONTAINER_LINUX_KEYS.contains(&key);
+    let odd = entries.iter().find(|entry| !is_known(&entry.key));
+    let message = match odd {
+        Some(odd) => format!(
+            "unrecognised format: YAML with the key `{}`",
+            shown(&odd.key)
+        ),
+        None => "unrecognised format: YAML".into(),
+    };
+    undetected(message, LANGUAGES)
+}
+
+fn shown(key: &str) -> String {
+    let shown: String = key.escape_debug().take(MAX_SHOWN).collect();
+    match key.chars().count() > MAX_SHOWN {
+        true => format!("{shown}..."),
+        false => shown,
+    }
+}
+
+/// What a text is that is in no language.
+fn unknown(text: &[u8]) -> Undetected {
+    match config::foreign(text) {
+        Some((what, help)) => undetected(format!("unrecognised format: {what}"), help),
+        None => {
+            let is_text = std::str::from_utf8(text).is_ok();
+            let what = match is_text {
+                true => "a text in no language that is known",
+                false => "bytes that are no text",
+            };
+            undetected(format!("unrecognised format: {what}"), LANGUAGES)
+        }
+    }
+}
+
+fn undetected(message: String, help: &str) -> Undetected {
+    Undetected {
+        finding: Finding {
+            severity: Severity::Error,
+            path: None,
+            position: None,
+            message,
+            help: Some(help.to_owned()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn languages() {
+        use Language::*;
+        let cases = [
+            ("", Ignition),
+            (" \n", Ignition),
+            (r#"{"ignition": {"version": "3.4.0"}}"#, Ignition),
+            (
+                r#"{"storage": {"a": []}, "ignition": {"x": [1], "version": "2.3.0"}}"#,
+                OldIgnition,
+            ),
+            (r#"{"ignition": {"version": "2.9.0"}}"#, OldIgnition),
+            (r#"{"ignitionVersion": 1}"#, OldIgnition),
+            (r#"{"Ignition": {"Version": "2.0.0"}}"#, OldIgnition),
+            (r#"{"variant": "fcos"}"#, Butane),
+            (r#"{"a": 1,}"#, Ignition),
+            ("{variant: fcos}", Butane),
+            (r#"{"etcd": {}}"#, ContainerLinux),
+            ("variant: fcos\n", Butane),
+            ("\u{feff}variant: fcos\n", Butane),
+            ("k3os: {}\n", K3os),
+            ("runCmd: []\n", K3os),
+            ("etcd:\n", ContainerLinux),
+            ("storage: {}\nsystemd: {}\n", ContainerLinux),
+            ("storage: [\n", ContainerLinux),
+            ("#!/bin/sh\n", CoreosCloudinit),
+            ("#cloud-config\ncoreos: {}\n", CoreosCloudinit),
+            ("#cloud-config \r\ncoreos: {}\n", CoreosCloudinit),
+            ("#cloud-config\ncoreos:\n\t- x\n", CoreosCloudinit),
+            ("#cloud-config\nrun_cmd: []\n", K3os),
+            ("#cloud-config\nruncmd: [[sh, -c, x]]\n", CloudInit),
+            ("#cloud-config\nruncmd: []\nk3os: {}\n", K3os),
+            ("#cloud-config\nca-certs: {}\n", CloudInit),
+            ("#cloud-config\nhostname: a\n", CloudInit),
+            ("#cloud-config\nusers: [default]\n", CloudInit),
+            ("#cloud-config\nusers: [{name: a, uid: 1}]\n", CloudInit),
+            (
+                "#cloud-config\nusers: [{name: a, coreos-ssh-import-url: x}]\n",
+                CoreosCloudinit,
+            ),
+            ("#cloud-config x\ncoreos: {}\n", CloudInit),
+            (" #cloud-config\n", CloudInit),
+            ("#include\nhttps://x\n", CloudInit),
+            ("## template: jinja\n#cloud-config\n", CloudInit),
+            (
+                "Content-Type: multipart/alternative; boundary=x\n\n--x\n",
+                CloudInit,
+            ),
+            (
+                "Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain\n\n#cloud-config\n\
+                 coreos: {}\n--x--\n",
+                CoreosCloudinit,
+            ),
+        ];
+        for (text, want) in cases {
+            let found = detect(text.as_bytes()).map_err(|e| e.finding.message);
+            assert_eq!(found, Ok(want), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_target_decides_where_keys_do_not() {
+        let flatcar = Target {
+            distribution: Distribution::Flatcar,
+            ..Target::default()
+        };
+        let text = b"#cloud-config\nhostname: a\n";
+        let found = detect_for(text, &flatcar).map_err(|e| e.finding.message);
+        assert_eq!(found, Ok(Language::CoreosCloudinit));
+    }
+
+    #[test]
+    fn what_is_unknown() {
+        let cases: [(&[u8], &str); 7] = [
+            (b"hello: 1\n", "`hello`"),
+            (b"storage: {}\nfoo: 1\n", "`foo`"),
+            (b"ignition: {version: 3.0.0}\n", "JSON"),
+            (b"#cloud-config\ncoreos: {}\nk3os: {}\n", "k3OS"),
+            (b"text", "no language"),
+            (b"<html>", "HTML"),
+            (b"\x7fELF", "program"),
+        ];
+        for (text, word) in cases {
+            let message = detect(text).map_err(|e| e.finding.message).unwrap_err();
+            assert!(message.contains(word), "{message}");
+        }
+    }
 }

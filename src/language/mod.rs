@@ -12,6 +12,7 @@ mod cloud_init;
 mod coreos_cloudinit;
 mod detect;
 mod document;
+mod family;
 mod findings;
 mod json;
 mod k3os;
@@ -33,7 +34,7 @@ mod unpack;
 mod yaml;
 
 pub use cloud_init::modules::{MODULES, Module, Support};
-pub use detect::{Language, Undetected, detect};
+pub use detect::{Language, Undetected, detect, detect_for};
 pub use migration::{Migration, Step, explain};
 pub use surroundings::{Files, Instance, LocalError, LocalKind, LocalNode, Surroundings};
 pub use target::{Distribution, NetworkManager, Target, TimeClient};

@@ -1,6 +1,6 @@
 //! From a text in any language to a config.
 
-use super::detect::{Language, Undetected, detect};
+use super::detect::{Language, Undetected, detect_for};
 use super::node::Node;
 use super::surroundings::Surroundings;
 use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition, shaped};
@@ -34,7 +34,7 @@ pub struct Translation {
 
 /// Parses a config in whatever language it is written; `source` is the name shown in origins.
 pub fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
-    match detect(text) {
+    match detect_for(text, &surroundings.target) {
         Ok(language) => parse_as(source, text, language, surroundings),
         Err(Undetected { finding }) => Parsed {
             findings: Findings(vec![finding]),

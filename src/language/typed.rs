@@ -42,6 +42,8 @@ pub(crate) enum Kind {
 pub(crate) struct Decoder<'p> {
     /// `-` in a key means `_`.
     pub(crate) has_dashes: bool,
+    /// Values of a wrong type are left out with a warning.
+    pub(crate) is_lenient: bool,
     /// Paths of the text.
     pub(crate) paths: &'p WrittenPaths,
     pub(crate) remarks: &'p mut Remarks,
@@ -110,7 +112,13 @@ impl Decoder<'_> {
             None => node.kind(),
         };
         let message = format!("`{name}` must be {wanted}, not {found}");
-        self.remarks.error(node.at, message);
+        match self.is_lenient {
+            true => {
+                let help = "the value has no effect; correct or remove it";
+                self.remarks.warn_with_help(node.at, message, help);
+            }
+            false => self.remarks.error(node.at, message),
+        }
         None
     }
 

@@ -22,6 +22,7 @@ use super::typed::{self, Decoder};
 use super::{document, paths};
 use crate::config::{LineStarts, WrittenPaths};
 use dynamic::{Agent, Platform};
+pub(super) use options::ETCD_2;
 use services::Sections;
 use std::borrow::Cow;
 
@@ -66,6 +67,7 @@ fn model<'t>(
     }
     let mut decoder = Decoder {
         has_dashes: false,
+        is_lenient: false,
         paths,
         remarks,
     };

@@ -4,10 +4,10 @@ use crate::language::typed::Kind;
 
 /// An option.
 #[derive(Debug)]
-pub(super) struct Opt {
+pub(in crate::language) struct Opt {
     /// As the config has it.
-    pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(in crate::language) name: &'static str,
+    pub(in crate::language) kind: Kind,
     /// The first minor version that has it.
     since: u64,
     /// The last one.
@@ -53,7 +53,7 @@ const fn flag(name: &'static str) -> Opt {
 }
 
 /// etcd 2.3.
-pub(super) static ETCD_2: &[Opt] = &[
+pub(in crate::language) static ETCD_2: &[Opt] = &[
     text("advertise_client_urls"),
     text("ca_file"),
     text("cert_file"),

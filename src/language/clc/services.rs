@@ -204,6 +204,7 @@ impl Sections<'_> {
             if !is_known {
                 let mut decoder = Decoder {
                     has_dashes: false,
+                    is_lenient: false,
                     paths: self.paths,
                     remarks: self.remarks,
                 };

@@ -1,0 +1,258 @@
+//! The parts of user data: a cloud-config, a script, a MIME message of these.
+
+use super::substitution::{self, Substituted};
+use crate::config::LineStarts;
+use crate::language::detect::{Language, detect};
+use crate::language::findings::Remarks;
+use crate::language::mime::{self, Message};
+use crate::language::node::{Content, Node};
+use crate::language::packed;
+use crate::language::unpack::GZIP_MAGIC;
+use crate::language::yaml;
+use std::borrow::Cow;
+
+/// Messages may be inside of each other this deep.
+const MAX_DEPTH: usize = 8;
+
+/// A text may have this many parts in all.
+const MAX_PARTS: usize = 1000;
+
+/// What a cloud-config begins with.
+const HEADER: &[u8] = b"#cloud-config";
+
+/// All that a text has, in its order.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) configs: Vec<Node<'static>>,
+    pub(super) scripts: Vec<Script>,
+    /// Ignition configs and their places.
+    pub(super) ignition: Vec<(u32, Vec<u8>)>,
+    count: usize,
+}
+
+/// A script.
+pub(super) struct Script {
+    pub(super) at: u32,
+    /// The name that its part has.
+    pub(super) name: Option<String>,
+    pub(super) text: String,
+}
+
+/// A text, or the body of a part.
+struct Body<'b> {
+    bytes: Cow<'b, [u8]>,
+    /// Where it is in the whole text, if it is there as it is.
+    start: usize,
+    is_packed: bool,
+    name: Option<String>,
+    depth: usize,
+}
+
+impl Body<'_> {
+    /// The offset in the whole text of what is at `offset` here.
+    fn place(&self, offset: usize) -> u32 {
+        let place = match self.is_packed {
+            true => self.start,
+            false => self.start + offset,
+        };
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+}
+
+/// Reads all parts of `text`, with variables replaced by what `facts` say.
+pub(super) fn read(text: &[u8], facts: &[(String, String)], remarks: &mut Remarks) -> Parts {
+    let (start, bytes) = match text.strip_prefix(b"\xef\xbb\xbf") {
+        Some(rest) => (3, rest),
+        None => (0, text),
+    };
+    let body = Body {
+        bytes: Cow::Borrowed(bytes),
+        start,
+        is_packed: false,
+        name: None,
+        depth: 0,
+    };
+    let mut reader = Reader {
+        parts: Parts::default(),
+        facts,
+        remarks,
+    };
+    reader.by_content(body);
+    reader.parts
+}
+
+struct Reader<'r> {
+    parts: Parts,
+    facts: &'r [(String, String)],
+    remarks: &'r mut Remarks,
+}
+
+impl Reader<'_> {
+    /// A body that is what it begins with.
+    fn by_content(&mut self, body: Body<'_>) {
+        let at = body.place(0);
+        self.parts.count += 1;
+        if body.depth > MAX_DEPTH || self.parts.count > MAX_PARTS {
+            let message = format!("more than {MAX_PARTS} parts, or parts deeper than {MAX_DEPTH}");
+            self.remarks.error(at, message);
+            return;
+        }
+        let bytes = &*body.bytes;
+        let first_line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
+        if bytes.starts_with(&GZIP_MAGIC) {
+            self.unpacked(&body);
+        } else if first_line.trim_ascii_end() == HEADER {
+            self.config(&body);
+        } else if bytes.starts_with(b"#!") {
+            self.script(body);
+        } else if mime::is_multipart(bytes) {
+            self.message(&body);
+        } else if matches!(
+            detect(bytes),
+            Ok(Language::Ignition | Language::OldIgnition)
+        ) {
+            self.parts.ignition.push((at, body.bytes.into_owned()));
+        } else {
+            let message = "this is no cloud-config, script or MIME message";
+            let help = "begin it with the line #cloud-config, or with #!";
+            self.remarks.error_with_help(at, message, help);
+        }
+    }
+
+    fn unpacked(&mut self, body: &Body<'_>) {
+        match packed::gunzip(&body.bytes) {
+            Ok(bytes) => self.by_content(Body {
+                bytes: Cow::Owned(bytes),
+                start: body.place(0) as usize,
+                is_packed: true,
+                name: body.name.clone(),
+                depth: body.depth + 1,
+            }),
+            Err(broken) => {
+                self.remarks
+                    .error(body.place(0), format!("the part {broken}"));
+            }
+        }
+    }
+
+    fn message(&mut self, body: &Body<'_>) {
+        let at = body.place(0);
+        let bytes = &*body.bytes;
+        let Some(whole) = mime::message(bytes, 0..bytes.len()) else {
+            return;
+        };
+        if whole.media_type() != "multipart/mixed" {
+            let message = format!(
+                "a MIME message must be multipart/mixed, not {}",
+                whole.media_type()
+            );
+            self.remarks.error(at, message);
+            return;
+        }
+        match whole.parts(bytes) {
+            Ok(parts) => {
+                for part in parts {
+                    self.part(body, &part);
+                }
+            }
+            Err(malformed) => self.remarks.error(at, malformed.to_string()),
+        }
+    }
+
+    fn part(&mut self, whole: &Body<'_>, part: &Message) {
+        let bytes = &*whole.bytes;
+        let at = whole.place(part.body.start);
+        if part.field("content-type").is_none() {
+            let help = "add for example Content-Type: text/cloud-config";
+            self.remarks
+                .error_with_help(at, "a part has no Content-Type", help);
+            return;
+        }
+        let decoded = match part.decoded(bytes) {
+            Ok(decoded) => decoded,
+            Err(broken) => return self.remarks.error(at, format!("the part {broken}")),
+        };
+        let body = Body {
+            is_packed: whole.is_packed || matches!(decoded, Cow::Owned(_)),
+            bytes: decoded,
+            start: at as usize,
+            name: part.file_name(),
+            depth: whole.depth + 1,
+        };
+        match part.media_type().as_str() {
+            "text/cloud-config" => self.config(&body),
+            "text/x-shellscript" if !body.bytes.starts_with(b"#!") => {
+                let help = "let it begin with #!/bin/bash";
+                self.remarks
+                    .error_with_help(at, "a script must begin with #!", help);
+            }
+            "text/x-shellscript" => self.script(body),
+            _ => self.by_content(body),
+        }
+    }
+
+    /// The text of a body, with its variables replaced.
+    fn text(&mut self, body: &Body<'_>) -> Option<Substituted> {
+        match std::str::from_utf8(&body.bytes) {
+            Ok(text) => Some(substitution::substitute(text, self.facts)),
+            Err(error) => {
+                let at = body.place(error.valid_up_to());
+                self.remarks
+                    .error_with_help(at, "the text is not UTF-8", "save it as UTF-8");
+                None
+            }
+        }
+    }
+
+    fn config(&mut self, body: &Body<'_>) {
+        let Some(done) = self.text(body) else { return };
+        let place = |offset: u32| body.place(done.was(offset as usize));
+        let lines = LineStarts::of(done.text.as_bytes());
+        let document = match yaml::read(&done.text, &lines) {
+            Ok(document) => document,
+            Err(error) => {
+                let at = place(error.offset);
+                match error.help {
+                    Some(help) => self.remarks.error_with_help(at, error.message, help),
+                    None => self.remarks.error(at, error.message),
+                }
+                return;
+            }
+        };
+        for repeated in &document.repeated {
+            let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+            self.remarks.warn(place(repeated.again), message);
+        }
+        if let Some(at) = document.second_document {
+            self.remarks
+                .warn(place(at), "only the first YAML document is read");
+        }
+        let root = substitution::moved(document.root, &place);
+        match root.value {
+            Content::Mapping(_) => self.parts.configs.push(root),
+            _ if root.is_null() => self.parts.configs.push(Node::mapping(root.at)),
+            _ => {
+                let message = format!("a cloud-config is a mapping, not {}", root.kind());
+                self.remarks.error(root.at, message);
+            }
+        }
+    }
+
+    fn script(&mut self, body: Body<'_>) {
+        let at = body.place(0);
+        let first_line = body.bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+        if first_line.starts_with(b"#!ipxe") {
+            let message = "a script of iPXE is nothing for a system that runs; it is ignored";
+            self.remarks.warn(at, message);
+            return;
+        }
+        if let Some(done) = self.text(&body) {
+            let text = super::resolved(at, &done.text, self.remarks);
+            let name = body.name;
+            self.parts.scripts.push(Script { at, name, text });
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! Sections of `coreos` that configure a service, and files that the system's own programs read.
+
+use super::resolved;
+use super::substitution;
+use super::units::{METADATA_FILE, METADATA_UNIT, Units};
+use crate::config::WrittenPaths;
+use crate::language::assembly::{Assembly, File};
+use crate::language::clc::ETCD_2;
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+use crate::language::scalars;
+use crate::language::typed::{self, Decoder, Kind};
+use std::fmt::Write as _;
+
+const UPDATE_FILE: &str = "/etc/coreos/update.conf";
+const OEM_FILE: &str = "/etc/oem-release";
+const STRATEGIES: [&str; 3] = ["etcd-lock", "reboot", "off"];
+
+/// A section and the service that it configures.
+struct Section {
+    name: &'static str,
+    unit: &'static str,
+    prefix: &'static str,
+    /// Nothing has the service any more.
+    is_gone: bool,
+    options: Vec<Opt>,
+}
+
+/// An option: its key, its variable if that is not the prefix and the key, what it holds, and whether it belongs to a
+/// later version of the service.
+struct Opt {
+    name: &'static str,
+    variable: Option<&'static str>,
+    kind: Kind,
+    is_later: bool,
+}
+
+/// Options of etcd 0.4. Those that end in `+` belong to etcd 2.
+const ETCD: [&str; 42] = [
+    "addr",
+    "advertise_client_urls+",
+    "bind_addr",
+    "ca_file",
+    "cert_file",
+    "cluster_active_size",
+    "cluster_remove_delay",
+    "cluster_sync_interval",
+    "cors",
+    "data_dir",
+    "discovery",
+    "discovery_fallback+",
+    "discovery_srv+",
+    "discovery_proxy+",
+    "election_timeout+",
+    "force_new_cluster+",
+    "graphite_host",
+    "heartbeat_interval+",
+    "http_read_timeout",
+    "http_write_timeout",
+    "initial_advertise_peer_urls+",
+    "initial_cluster+",
+    "initial_cluster_state+",
+    "initial_cluster_token+",
+    "key_file",
+    "listen_client_urls+",
+    "listen_peer_urls+",
+    "max_result_buffer",
+    "max_retry_attempts",
+    "max_snapshots+",
+    "max_wals+",
+    "name",
+    "peer_addr",
+    "peer_bind_addr",
+    "peer_ca_file",
+    "peer_cert_file",
+    "peer_election_timeout",
+    "peer_heartbeat_interval",
+    "peer_key_file",
+    "peers",
+    "peers_file",
+    "proxy+",
+];
+const ETCD_REST: [&str; 7] = [
+    "retry_interval",
+    "snapshot",
+    "snapshot_count",
+    "trace",
+    "verbose",
+    "very_verbose",
+    "very_very_verbose",
+];
+
+const FLEET: [&str; 17] = [
+    "agent_ttl",
+    "authorized_keys_file",
+    "disable_engine",
+    "engine_reconcile_interval",
+    "etcd_cafile",
+    "etcd_certfile",
+    "etcd_keyfile",
+    "etcd_key_prefix",
+    "etcd_request_timeout",
+    "etcd_servers",
+    "etcd_username",
+    "etcd_password",
+    "metadata",
+    "public_ip",
+    "token_limit",
+    "verbosity",
+    "verify_units",
+];
+
+const FLANNEL: [&str; 11] = [
+    "etcd_endpoints",
+    "etcd_cafile",
+    "etcd_certfile",
+    "etcd_keyfile",
+    "etcd_prefix",
+    "etcd_username",
+    "etcd_password",
+    "ip_masq",
+    "subnet_file",
+    "interface",
+    "public_ip",
+];
+
+const LOCKSMITH: [&str; 9] = [
+    "endpoint",
+    "etcd_cafile",
+    "etcd_certfile",
+    "etcd_keyfile",
+    "etcd_username",
+    "etcd_password",
+    "group",
+    "window_start",
+    "window_length",
+];
+
+/// Options that are flags in the sections with a list of names.
+const FLAGS: [&str; 8] = [
+    "force_new_cluster",
+    "snapshot",
+    "trace",
+    "verbose",
+    "very_verbose",
+    "very_very_verbose",
+    "disable_engine",
+    "verify_units",
+];
+
+/// Options whose zero is not worth a word, as it is what there is without them.
+const NUMBERS: [&str; 19] = [
+    "cluster_active_size",
+    "cluster_remove_delay",
+    "cluster_sync_interval",
+    "election_timeout",
+    "heartbeat_interval",
+    "http_read_timeout",
+    "http_write_timeout",
+    "max_result_buffer",
+    "max_retry_attempts",
+    "max_snapshots",
+    "max_wals",
+    "peer_election_timeout",
+    "peer_heartbeat_interval",
+    "retry_interval",
+    "snapshot_count",
+    "engine_reconcile_interval",
+    "etcd_request_timeout",
+    "token_limit",
+    "verbosity",
+];
+
+/// Variables that are not the prefix and the key.
+const VARIABLES: [(&str, &str, &str); 4] = [
+    ("etcd", "snapshot_count", "ETCD_SNAPSHOTCOUNT"),
+    ("flannel", "interface", "FLANNELD_IFACE"),
+    ("locksmith", "window_start", "REBOOT_WINDOW_START"),
+    ("locksmith", "window_length", "REBOOT_WINDOW_LENGTH"),
+];
+
+fn sections() -> [Section; 5] {
+    let etcd: Vec<&str> = ETCD.iter().chain(&ETCD_REST).copied().collect();
+    let etcd2 = ETCD_2.iter().map(|option| Opt {
+        name: option.name,
+        variable: None,
+        kind: option.kind,
+        is_later: false,
+    });
+    [
+        section("etcd", "etcd.service", "ETCD_", true, &etcd),
+        Section {
+            options: etcd2.collect(),
+            ..section("etcd2", "etcd2.service", "ETCD_", true, &[])
+        },
+        section("fleet", "fleet.service", "FLEET_", true, &FLEET),
+        section("flannel", "flanneld.service", "FLANNELD_", false, &FLANNEL),
+        section(
+            "locksmith",
+            "locksmithd.service",
+            "LOCKSMITHD_",
+            false,
+            &LOCKSMITH,
+        ),
+    ]
+}
+
+fn section(
+    name: &'static str,
+    unit: &'static str,
+    prefix: &'static str,
+    is_gone: bool,
+    options: &[&'static str],
+) -> Section {
+    let options = options.iter().map(|written| {
+        let option = written.strip_suffix('+').unwrap_or(written);
+        let variable = VARIABLES
+            .iter()
+            .find(|(section, key, _)| *section == name && *key == option);
+        let kind = match option {
+            _ if FLAGS.contains(&option) => Kind::Flag,
+            _ if NUMBERS.contains(&option) => Kind::Any,
+            _ => Kind::Text,
+        };
+        Opt {
+            name: option,
+            variable: variable.map(|(_, _, variable)| *variable),
+            kind,
+            is_later: written.ends_with('+'),
+        }
+    });
+    Section {
+        name,
+        unit,
+        prefix,
+        is_gone,
+        options: options.collect(),
+    }
+}
+
+/// Adds drop-ins for the services that `coreos` configures.
+pub(super) fn convert(
+    coreos: &Node<'_>,
+    paths: &WrittenPaths,
+    units: &mut Units,
+    remarks: &mut Remarks,
+) {
+    for section in sections() {
+        let Some(node) = coreos.get(section.name) else {
+            continue;
+        };
+        let mut decoder = Decoder {
+            has_dashes: true,
+            is_lenient: true,
+            paths,
+            remarks,
+        };
+        let variables = section.variables(node, &mut decoder);
+        if section.is_gone {
+            let message = format!(
+                "no system has {} any more; only its settings are written",
+                section.name
+            );
+            remarks.warn(node.at, message);
+        }
+        if !variables.is_empty() {
+            let text = drop_in(section.name, &variables);
+            units
+                .unit(node.at, section.unit)
+                .drop_in(node.at, "20-cloudinit.conf", text);
+        }
+    }
+}
+
+impl Section {
+    /// `VARIABLE=value` of all options that are set, in the order of the table.
+    fn variables(&self, node: &Node<'_>, decoder: &mut Decoder<'_>) -> Vec<String> {
+        let mut values: Vec<Option<String>> = self.options.iter().map(|_| None).collect();
+        for entry in node.entries() {
+            let key = entry.key.replace('-', "_");
+            let index = self.options.iter().position(|option| option.name == key);
+            let Some((option, slot)) =
+                index.and_then(|index| Some((self.options.get(index)?, values.get_mut(index)?)))
+            else {
+                decoder.unknown(entry, self.options.iter().map(|option| option.name));
+                continue;
+            };
+            if entry.value.is_null() {
+                continue;
+            }
+            if option.is_later {
+                let message = format!("`{}` is an option of etcd 2, not of 0.4", option.name);
+                decoder
+                    .remarks
+                    .warn_with_help(entry.value.at, message, "write it below `etcd2`");
+            }
+            match value(option, &entry.value) {
+                Some(value) => *slot = Some(value),
+                None => {
+                    let message = format!("`{}` has a value of a wrong type", option.name);
+                    let help = "the value has no effect; correct or remove it";
+                    decoder
+                        .remarks
+                        .warn_with_help(entry.value.at, message, help);
+                }
+            }
+        }
+        let set = self.options.iter().zip(values);
+        let set = set.filter_map(|(option, value)| {
+            let value = value.filter(|value| !value.is_empty())?;
+            let variable = match option.variable {
+                Some(variable) => variable.to_owned(),
+                None => format!("{}{}", self.prefix, option.name.to_ascii_uppercase()),
+            };
+            Some(format!("{variable}={value}"))
+        });
+        set.collect()
+    }
+}
+
+/// The value of an option; empty if that is what there is without it.
+fn value(option: &Opt, node: &Node<'_>) -> Option<String> {
+    let scalar = node.as_scalar()?;
+    Some(match option.kind {
+        Kind::Flag => match scalars::flag(scalar)? {
+            true => "true".to_owned(),
+            false => String::new(),
+        },
+        Kind::Int => match scalars::int(scalar)? {
+            0 => String::new(),
+            number => number.to_string(),
+        },
+        Kind::Any => match scalars::int(scalar) {
+            Some(0) => String::new(),
+            Some(number) => number.to_string(),
+            // A number with a fraction.
+            None => scalar.text.parse::<f64>().ok()?.to_string(),
+        },
+        _ => scalar.text.clone().into_owned(),
+    })
+}
+
+/// A drop-in that sets `variables`. What is known only on the machine is written by the service before it starts, as
+/// variables in a list of variables stay as they are.
+fn drop_in(section: &str, variables: &[String]) -> String {
+    let is_dynamic = |variable: &&String| substitution::is_unresolved(variable);
+    let (dynamic, plain): (Vec<&String>, Vec<&String>) = variables.iter().partition(is_dynamic);
+    let mut text = String::new();
+    if !dynamic.is_empty() {
+        _ = writeln!(text, "{METADATA_UNIT}");
+    }
+    text.push_str("[Service]\n");
+    for variable in plain {
+        _ = writeln!(text, "Environment=\"{}\"", escaped(variable));
+    }
+    if !dynamic.is_empty() {
+        let file = format!("/run/coreos-cloudinit/{section}.env");
+        _ = writeln!(
+            text,
+            "EnvironmentFile={METADATA_FILE}\nEnvironmentFile=-{file}"
+        );
+        _ = write!(
+            text,
+            "ExecStartPre=+/bin/sh -c 'mkdir -p /run/coreos-cloudinit && printf \"%%s\\\\n\" \"$$@\" > {file}' sh"
+        );
+        for variable in dynamic {
+            let variable = substitution::with_agent_variables(&escaped(variable));
+            _ = write!(text, " \"{variable}\"");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Adds the file that the update client reads.
+pub(super) fn update(
+    coreos: &Node<'_>,
+    assembly: &mut Assembly<'static>,
+    units: &mut Units,
+    remarks: &mut Remarks,
+) {
+    let Some(update) = coreos.get("update") else {
+        return;
+    };
+    let mut lines = String::new();
+    for (key, variable) in [
+        ("group", "GROUP"),
+        ("reboot_strategy", "REBOOT_STRATEGY"),
+        ("server", "SERVER"),
+    ] {
+        let Some((at, value)) = typed::text(update, key) else {
+            continue;
+        };
+        if key == "reboot_strategy" && !STRATEGIES.contains(&value) {
+            let help = format!("use {}", STRATEGIES.join(", "));
+            remarks.error_with_help(at, "unknown reboot strategy", help);
+        }
+        if key == "reboot_strategy" && value == "off" {
+            units.unit(at, "locksmithd.service").mask(at);
+        }
+        if value.contains(['\n', '\r', '\0']) {
+            remarks.error(at, format!("`{key}` must be in one line"));
+        }
+        _ = writeln!(lines, "{variable}={}", resolved(at, value, remarks));
+    }
+    if !lines.is_empty() {
+        assembly.file(File::new(update.at, UPDATE_FILE, 0o644, lines));
+    }
+}
+
+/// Adds the file that says who made the image.
+pub(super) fn oem(coreos: &Node<'_>, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
+    let Some(oem) = coreos.get("oem") else {
+        return;
+    };
+    if typed::text(oem, "id").is_none() {
+        let message = "without `id` nothing is written";
+        remarks.warn_with_help(oem.at, message, "add `id`");
+        return;
+    }
+    let mut text = |key| match typed::text(oem, key) {
+        Some((at, text)) => resolved(at, text, remarks),
+        None => String::new(),
+    };
+    let text = format!(
+        "ID={}\nVERSION_ID={}\nNAME=\"{}\"\nHOME_URL=\"{}\"\nBUG_REPORT_URL=\"{}\"\n",
+        text("id"),
+        text("version_id"),
+        text("name"),
+        text("home_url"),
+        text("bug_report_url")
+    );
+    assembly.file(File::new(oem.at, OEM_FILE, 0o644, text));
+}

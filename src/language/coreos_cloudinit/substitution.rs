@@ -1,0 +1,136 @@
+//! Addresses of the machine in the text: `$private_ipv4` and its like, which are replaced before anything is read.
+
+use crate::language::node::{Content, Entry, Node, Scalar};
+use std::borrow::Cow;
+
+/// The variables, without `$`, and what stands for one whose value is not known: a character that texts do not have.
+const VARIABLES: [(&str, char); 4] = [
+    ("public_ipv4", '\u{f8a0}'),
+    ("private_ipv4", '\u{f8a1}'),
+    ("public_ipv6", '\u{f8a2}'),
+    ("private_ipv6", '\u{f8a3}'),
+];
+
+/// A text with its variables replaced.
+#[derive(Debug)]
+pub(super) struct Substituted {
+    pub(super) text: String,
+    /// Where replaced parts begin and end in the result, and where they begin and end in the original.
+    jumps: Vec<[usize; 4]>,
+}
+
+/// Replaces variables in `text` by what `facts` say. `\$name` becomes `$name`.
+pub(super) fn substitute(text: &str, facts: &[(String, String)]) -> Substituted {
+    let mut out = String::with_capacity(text.len());
+    let mut jumps = Vec::new();
+    let mut done = 0;
+    for (at, _) in text.match_indices('$') {
+        let rest = &text[at + 1..];
+        let Some((name, mark)) = VARIABLES.iter().find(|(name, _)| rest.starts_with(name)) else {
+            continue;
+        };
+        let is_escaped = text[done..at].ends_with('\\');
+        let begin = if is_escaped { at - 1 } else { at };
+        let end = at + 1 + name.len();
+        out.push_str(&text[done..begin]);
+        let begin_out = out.len();
+        if is_escaped {
+            out.push_str(&text[at..end]);
+        } else {
+            let known = facts.iter().find(|(fact, _)| fact == name);
+            match known
+                .map(|(_, value)| value)
+                .filter(|value| !value.is_empty())
+            {
+                Some(value) => out.push_str(value),
+                None => out.push(*mark),
+            }
+        }
+        jumps.push([begin_out, out.len(), begin, end]);
+        done = end;
+    }
+    out.push_str(&text[done..]);
+    Substituted { text: out, jumps }
+}
+
+impl Substituted {
+    /// Where what is at `offset` of the result was.
+    pub(super) fn was(&self, offset: usize) -> usize {
+        let after = self.jumps.partition_point(|[begin, ..]| *begin <= offset);
+        match after.checked_sub(1).and_then(|index| self.jumps.get(index)) {
+            Some([_, end_out, begin, _]) if offset < *end_out => *begin,
+            Some([_, end_out, _, end]) => end + (offset - end_out),
+            None => offset,
+        }
+    }
+}
+
+/// True if `text` has a variable whose value is not known.
+pub(super) fn is_unresolved(text: &str) -> bool {
+    text.contains(|c| VARIABLES.iter().any(|(_, mark)| *mark == c))
+}
+
+/// `text` with unknown variables as those of the metadata agent, e.g. `${COREOS_PRIVATE_IPV4}`.
+pub(super) fn with_agent_variables(text: &str) -> String {
+    let mut out = text.to_owned();
+    for (name, mark) in VARIABLES {
+        if out.contains(mark) {
+            out = out.replace(mark, &format!("${{COREOS_{}}}", name.to_ascii_uppercase()));
+        }
+    }
+    out
+}
+
+/// Names of the unknown variables in `text`, as they are written.
+pub(super) fn unresolved(text: &str) -> String {
+    let names = VARIABLES.iter().filter(|(_, mark)| text.contains(*mark));
+    let names: Vec<String> = names.map(|(name, _)| format!("${name}")).collect();
+    names.join(", ")
+}
+
+/// `node` on its own, with its places moved by `place`. As deep as a document can be.
+pub(super) fn moved(node: Node<'_>, place: &dyn Fn(u32) -> u32) -> Node<'static> {
+    let at = place(node.at);
+    let value = match node.value {
+        Content::Scalar(scalar) => Content::Scalar(Scalar {
+            text: Cow::Owned(scalar.text.into_owned()),
+            style: scalar.style,
+            tag: scalar.tag,
+        }),
+        Content::List(elements) => {
+            Content::List(elements.into_iter().map(|one| moved(one, place)).collect())
+        }
+        Content::Mapping(entries) => {
+            let entries = entries.into_iter().map(|entry| Entry {
+                key: Cow::Owned(entry.key.into_owned()),
+                key_at: place(entry.key_at),
+                value: moved(entry.value, place),
+            });
+            Content::Mapping(entries.collect())
+        }
+    };
+    Node { at, value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_replaced_and_places_kept() {
+        let facts = [("public_ipv4".to_owned(), "192.0.2.1".to_owned())];
+        let text = "a: $public_ipv4 \\$private_ipv4 $private_ipv4x $other\nb: 1";
+        let done = substitute(text, &facts);
+        assert_eq!(
+            done.text,
+            "a: 192.0.2.1 $private_ipv4 \u{f8a1}x $other\nb: 1"
+        );
+        let was = done.was(done.text.find("b:").unwrap());
+        assert_eq!(text[was..].get(..2), Some("b:"));
+        assert_eq!(done.was(0), 0);
+        assert_eq!(done.was(4), 3);
+        let variable = with_agent_variables(&done.text);
+        assert!(variable.contains("${COREOS_PRIVATE_IPV4}x"), "{variable}");
+        assert_eq!(unresolved(&done.text), "$private_ipv4");
+    }
+}
