@@ -105,26 +105,31 @@ pub(super) fn keyboard<'t>(
         assembly.file(File::new(at, "/etc/default/keyboard", 0o644, text));
         return;
     }
-    let mut text = String::from("Section \"InputClass\"\n");
-    text.push_str("    Identifier \"system-keyboard\"\n    MatchIsKeyboard \"on\"\n");
     let parts = [
         ("XkbLayout", &layout),
         ("XkbModel", &model),
         ("XkbVariant", &variant),
         ("XkbOptions", &options),
     ];
-    for (name, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
-        _ = writeln!(text, "    Option \"{name}\" \"{value}\"");
-    }
-    text.push_str("EndSection\n");
     let path = "/etc/X11/xorg.conf.d/00-keyboard.conf";
-    assembly.file(File::new(at, path, 0o644, text));
+    assembly.file(File::new(at, path, 0o644, input_class(&parts)));
     let map = match variant.is_empty() {
         true => layout,
         false => format!("{layout}-{variant}"),
     };
     let line = format!("KEYMAP={map}\n");
     assembly.file(File::new(at, "/etc/vconsole.conf", 0o644, line));
+}
+
+/// The options of a keyboard as the X server reads them.
+fn input_class(options: &[(&str, &String)]) -> String {
+    let mut text = String::from("Section \"InputClass\"\n");
+    text.push_str("    Identifier \"system-keyboard\"\n    MatchIsKeyboard \"on\"\n");
+    for (name, value) in options.iter().filter(|(_, value)| !value.is_empty()) {
+        _ = writeln!(text, "    Option \"{name}\" \"{value}\"");
+    }
+    text.push_str("EndSection\n");
+    text
 }
 
 const NTP_KEYS: &[&str] = &[

@@ -146,19 +146,13 @@ fn partitions<'t>(
             [share, kind] => (share, values::as_text(kind)),
             _ => (share, None),
         };
-        let percent = share
-            .as_scalar()
-            .and_then(|scalar| scalar.text.parse::<u64>().ok());
-        let Some(percent) = percent.filter(|percent| (1..=100).contains(percent)) else {
-            remarks.error(share.at, "the size of a partition is not 1 to 100 percent");
-            return None;
-        };
+        let percent = percent(share, remarks)?;
         sum += percent;
-        let is_last = index + 1 == shares.len();
-        let size = match (disk_mib, is_last && sum >= 100) {
-            (_, true) => 0,
-            (Some(mib), false) => mib * percent / 100,
-            (None, false) => {
+        let has_rest = sum >= 100 && index + 1 == shares.len();
+        let size = match disk_mib {
+            _ if has_rest => 0,
+            Some(mib) => mib * percent / 100,
+            None => {
                 let help = "let one partition have the whole disk: `layout: true`";
                 let message = "a size in percent needs a disk whose size is known";
                 remarks.error_with_help(share.at, message, help);
@@ -175,12 +169,23 @@ fn partitions<'t>(
         parts.push(part);
     }
     if sum > 100 {
-        remarks.error(
-            layout.at,
-            "the partitions have more than 100 percent of the disk",
-        );
+        let message = "the partitions have more than 100 percent of the disk";
+        remarks.error(layout.at, message);
     }
     Some(parts)
+}
+
+/// The share of a partition.
+fn percent(share: &Node<'_>, remarks: &mut Remarks) -> Option<u64> {
+    let number = share
+        .as_scalar()
+        .and_then(|scalar| scalar.text.parse().ok());
+    let percent = number.filter(|percent| (1..=100).contains(percent));
+    if percent.is_none() {
+        let message = "the size of a partition is not 1 to 100 percent";
+        remarks.error(share.at, message);
+    }
+    percent
 }
 
 fn type_guid(kind: &Text, remarks: &mut Remarks) -> String {
@@ -236,24 +241,9 @@ fn filesystem<'t>(
     };
     let path = aliased(&device.text, aliases);
     let partition = values::filled(&entry, "partition", remarks);
-    let path = match partition.as_ref().map(|partition| partition.text.as_str()) {
-        None | Some("none") => path,
-        Some("auto" | "any") => {
-            let at = partition.map_or(entry.at, |partition| partition.at);
-            let help = "give the number of the partition";
-            remarks.warn_with_help(
-                at,
-                "the device is taken as it is, no partition is looked for",
-                help,
-            );
-            path
-        }
-        Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => partition_path(&path, number),
-        Some(_) => {
-            let at = partition.map_or(entry.at, |partition| partition.at);
-            remarks.error_with_help(at, "unknown partition", "use a number, auto, any or none");
-            return None;
-        }
+    let path = match partition {
+        Some(partition) => part_of(path, &partition, remarks)?,
+        None => path,
     };
     let mut node = Node::mapping(entry.at)
         .with("device", Node::text(device.at, path))
@@ -275,6 +265,24 @@ fn filesystem<'t>(
         node.set("wipeFilesystem", Node::flag(at, true));
     }
     Some(node)
+}
+
+/// The partition of the device at `path`.
+fn part_of(path: String, partition: &Text, remarks: &mut Remarks) -> Option<String> {
+    match partition.text.as_str() {
+        "none" => Some(path),
+        "auto" | "any" => {
+            let message = "the device is taken as it is, no partition is looked for";
+            remarks.warn_with_help(partition.at, message, "give the number of the partition");
+            Some(path)
+        }
+        number if number.bytes().all(|b| b.is_ascii_digit()) => Some(partition_path(&path, number)),
+        _ => {
+            let help = "use a number, auto, any or none";
+            remarks.error_with_help(partition.at, "unknown partition", help);
+            None
+        }
+    }
 }
 
 /// Speaks of the root file system, which is not grown.

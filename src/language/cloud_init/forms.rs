@@ -2,13 +2,15 @@
 
 use super::Context;
 use super::commands::Script;
+use super::kinds::{self, starts_with};
 use super::merge::{self, Rules};
-use super::template::{self, Piece};
+use super::places::{Places, owned};
+use super::template;
 use super::values;
 use crate::config::LineStarts;
 use crate::language::findings::Remarks;
 use crate::language::mime;
-use crate::language::node::{Content, Entry, Node, Scalar};
+use crate::language::node::{Content, Entry, Node};
 use crate::language::packed;
 use crate::language::yaml;
 use std::borrow::Cow;
@@ -44,45 +46,6 @@ struct Body<'t> {
     depth: usize,
 }
 
-/// Where the bytes of a body are in the whole text.
-#[derive(Debug, Clone)]
-enum Places {
-    /// In the text as they are, from this offset on.
-    From(usize),
-    /// Unpacked: all at the offset of what they were packed in.
-    At(usize),
-    /// Pieces of a template that is in the text from this offset on.
-    Pieces(usize, Vec<Piece>),
-}
-
-impl Places {
-    fn of(&self, offset: u32) -> u32 {
-        let offset = offset as usize;
-        let place = match self {
-            Places::From(start) => start + offset,
-            Places::At(place) => *place,
-            Places::Pieces(start, pieces) => {
-                let after = pieces.partition_point(|piece| piece.begin <= offset);
-                let piece = after.checked_sub(1).and_then(|index| pieces.get(index));
-                let place = piece.map_or(0, |piece| match piece.is_literal {
-                    true => piece.was + (offset - piece.begin),
-                    false => piece.was,
-                });
-                start + place
-            }
-        };
-        u32::try_from(place).unwrap_or(u32::MAX)
-    }
-
-    /// Of what begins at `offset` inside.
-    fn inside(&self, offset: usize) -> Places {
-        match self {
-            Places::From(start) => Places::From(start + offset),
-            _ => Places::At(self.of(u32::try_from(offset).unwrap_or(u32::MAX)) as usize),
-        }
-    }
-}
-
 /// Reads all parts of `text`.
 pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) -> Parts {
     let mut parts = Parts::default();
@@ -100,25 +63,6 @@ pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) ->
     };
     parts.take(body, context, remarks);
     parts
-}
-
-/// What a body is by its first bytes.
-const STARTS: [(&str, &str); 10] = [
-    ("#cloud-config-archive", "text/cloud-config-archive"),
-    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
-    ("#cloud-config", "text/cloud-config"),
-    ("#cloud-boothook", "text/cloud-boothook"),
-    ("#include-once", "text/x-include-once-url"),
-    ("#include", "text/x-include-url"),
-    ("#part-handler", "text/part-handler"),
-    ("#upstart-job", "text/upstart-job"),
-    (template::HEADER, "text/jinja2"),
-    ("#!", "text/x-shellscript"),
-];
-
-/// Types that say what a part is; parts of all others are what they begin with.
-fn is_telling(kind: &str) -> bool {
-    STARTS.iter().any(|(_, known)| *known == kind) || kind.starts_with("multipart/")
 }
 
 impl Parts {
@@ -140,9 +84,9 @@ impl Parts {
                 Err(broken) => return remarks.error(at, format!("the part {broken}")),
             }
         }
-        let kind = match is_telling(&body.kind) {
+        let kind = match kinds::is_telling(&body.kind) {
             true => body.kind.clone(),
-            false => kind_by_start(&body.bytes, &body.kind, at, remarks),
+            false => kinds::by_start(&body.bytes, &body.kind, at, remarks),
         };
         // A part that says it is a script may be a template of one.
         let starts_as_template = starts_with(&body.bytes, template::HEADER);
@@ -351,100 +295,62 @@ impl Parts {
             Err(malformed) => return remarks.error(at, malformed.to_string()),
         };
         for part in parts {
-            let places = body.places.inside(part.body.start);
-            let at = places.of(0);
-            let index = part.field("launch-index").map(str::trim);
-            if index.is_some_and(|index| index != "0") {
-                remarks.warn(at, "a part for another instance is left out");
-                continue;
+            if let Some(inner) = inner(&part, text, body, remarks) {
+                self.take(inner, context, remarks);
             }
-            let rules = part.field("merge-type").or(part.field("x-merge-type"));
-            let rules = match rules.map(Rules::parse).transpose() {
-                Ok(rules) => rules,
-                Err(problem) => {
-                    remarks.error(at, format!("unknown rules for merging: {problem}"));
-                    continue;
-                }
-            };
-            let bytes = match part.decoded(text) {
-                Ok(bytes) => bytes,
-                Err(broken) => {
-                    remarks.error(at, format!("the part {broken}"));
-                    continue;
-                }
-            };
-            let places = match &bytes {
-                Cow::Borrowed(_) => places,
-                Cow::Owned(_) => Places::At(at as usize),
-            };
-            let kind = part.media_type();
-            // The parts of a message in a message begin with its own header.
-            let is_nested = kind.starts_with("multipart/");
-            let bytes = match is_nested {
-                true => {
-                    let field = part.field("content-type").unwrap_or_default();
-                    let mut whole = format!("Content-Type: {field}\n\n").into_bytes();
-                    whole.extend_from_slice(&bytes);
-                    Cow::Owned(whole)
-                }
-                false => bytes,
-            };
-            let places = if is_nested {
-                Places::At(at as usize)
-            } else {
-                places
-            };
-            let inner = Body {
-                bytes,
-                places,
-                kind,
-                name: part.file_name(),
-                rules,
-                depth: body.depth + 1,
-            };
-            self.take(inner, context, remarks);
         }
     }
 }
 
-/// What a body is by how it begins.
-fn kind_by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
-    if mime::is_multipart(bytes) {
-        return "multipart/mixed".into();
+/// A part of a message; none if it is left out.
+fn inner<'t>(
+    part: &mime::Message,
+    text: &'t [u8],
+    outer: &Body<'_>,
+    remarks: &mut Remarks,
+) -> Option<Body<'t>> {
+    let places = outer.places.inside(part.body.start);
+    let at = places.of(0);
+    let index = part.field("launch-index").map(str::trim);
+    if index.is_some_and(|index| index != "0") {
+        remarks.warn(at, "a part for another instance is left out");
+        return None;
     }
-    let blank = bytes.len() - bytes.trim_ascii_start().len();
-    let trimmed = bytes.trim_ascii();
-    if trimmed.is_empty() {
-        return String::new();
-    }
-    let Some((start, kind)) = STARTS.iter().find(|(start, _)| starts_with(trimmed, start)) else {
-        let is_text = matches!(
-            said,
-            "" | "text/plain" | "application/octet-stream" | "text/x-not-multipart"
-        );
-        return if is_text {
-            "unknown".into()
-        } else {
-            format!("unknown {said}")
-        };
+    let rules = part.field("merge-type").or(part.field("x-merge-type"));
+    let rules = match rules.map(Rules::parse).transpose() {
+        Ok(rules) => rules,
+        Err(problem) => {
+            remarks.error(at, format!("unknown rules for merging: {problem}"));
+            return None;
+        }
     };
-    let line = trimmed
-        .split(|b| *b == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
-    let is_header = matches!(*kind, "text/cloud-config" | "text/cloud-config-archive");
-    if is_header && (blank > 0 || line.len() != start.len()) {
-        let message =
-            "the header has blanks in front or words behind, which not every program takes";
-        remarks.warn_with_help(at, message, format!("make {start} the whole first line"));
+    let mut bytes = match part.decoded(text) {
+        Ok(bytes) => bytes,
+        Err(broken) => {
+            remarks.error(at, format!("the part {broken}"));
+            return None;
+        }
+    };
+    let kind = part.media_type();
+    if kind.starts_with("multipart/") {
+        // What reads it wants to see the boundary.
+        let field = part.field("content-type").unwrap_or_default();
+        let mut whole = format!("Content-Type: {field}\n\n").into_bytes();
+        whole.extend_from_slice(&bytes);
+        bytes = Cow::Owned(whole);
     }
-    (*kind).to_owned()
-}
-
-fn starts_with(bytes: &[u8], start: &str) -> bool {
-    let head = bytes.get(..start.len());
-    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    let places = match &bytes {
+        Cow::Borrowed(_) => places,
+        Cow::Owned(_) => Places::At(at as usize),
+    };
+    Some(Body {
+        bytes,
+        places,
+        kind,
+        name: part.file_name(),
+        rules,
+        depth: outer.depth + 1,
+    })
 }
 
 /// What follows the first line.
@@ -462,32 +368,6 @@ fn file_name(name: &str) -> String {
         .map(|c| if is_plain(c) { c } else { '_' })
         .collect();
     name.trim_start_matches('.').to_owned()
-}
-
-/// `node` on its own, with its places in the whole text. As deep as a document can be.
-fn owned(node: Node<'_>, places: &Places) -> Node<'static> {
-    let at = places.of(node.at);
-    let value = match node.value {
-        Content::Scalar(scalar) => Content::Scalar(Scalar {
-            text: Cow::Owned(scalar.text.into_owned()),
-            style: scalar.style,
-            tag: scalar.tag,
-        }),
-        Content::List(elements) => {
-            Content::List(elements.into_iter().map(|one| owned(one, places)).collect())
-        }
-        Content::Mapping(entries) => Content::Mapping(
-            entries
-                .into_iter()
-                .map(|entry| Entry {
-                    key: Cow::Owned(entry.key.into_owned()),
-                    key_at: places.of(entry.key_at),
-                    value: owned(entry.value, places),
-                })
-                .collect(),
-        ),
-    };
-    Node { at, value }
 }
 
 /// `root` with the last of repeated keys only, at the place of the first.

@@ -4,16 +4,20 @@
 //! units is done once, before the first boot; commands run from units. What needs the running system is refused by
 //! name, and what only tunes cloud-init is warned of: nothing is left out without a word.
 
+mod account;
 mod clock;
 mod commands;
 mod disks;
 mod forms;
 mod host;
 mod keys;
+mod kinds;
 mod merge;
 pub(super) mod modules;
 mod mounts;
 mod passwords;
+mod places;
+mod repositories;
 mod services;
 mod template;
 mod users;
@@ -94,6 +98,7 @@ fn convert<'t>(
     mounts::convert(&root, assembly, remarks);
     host::convert(&root, context, assembly, remarks);
     services::convert(&root, context, assembly, remarks);
+    repositories::convert(&root, context, assembly, remarks);
     clock::resolver(&root, assembly, remarks);
     keys::server(&root, assembly, remarks);
     keys::convert(&root, context, &accounts, assembly, remarks);

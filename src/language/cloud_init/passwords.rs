@@ -1,7 +1,8 @@
 //! `password` and `chpasswd`.
 
 use super::Context;
-use super::users::{Accounts, clear_text};
+use super::account::clear_text;
+use super::users::Accounts;
 use super::values::{self, Text};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;

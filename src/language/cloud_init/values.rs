@@ -328,7 +328,7 @@ pub(super) fn unknown(key: &str, at: u32, known: &[&'static str], remarks: &mut 
     let likeness = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
     let best = known
         .iter()
-        .map(|name| likeness(name))
+        .map(likeness)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match best.filter(|(likeness, _)| *likeness >= ALIKE) {
         Some((_, name)) => remarks.warn_with_help(at, message, format!("did you mean `{name}`?")),

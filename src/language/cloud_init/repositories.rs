@@ -1,0 +1,206 @@
+//! Repositories of packages: `yum_repos`, `zypper`, `apt.sources`.
+
+use super::Context;
+use super::modules;
+use super::services::{ended, is_file_name};
+use super::values::{self, Kind};
+use crate::language::assembly::{Assembly, File, clean_path};
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Node};
+use std::fmt::Write as _;
+
+/// Adds the files of all repositories.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    yum(root, assembly, remarks);
+    zypper(root, context, assembly, remarks);
+    apt(root, context, assembly, remarks);
+}
+
+fn yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let folder = values::filled(root, "yum_repo_dir", remarks);
+    let folder = folder.map_or("/etc/yum.repos.d".to_owned(), |text| clean_path(&text.text));
+    let Some(repos) = root.get("yum_repos").filter(|value| !value.is_null()) else {
+        return;
+    };
+    if !matches!(repos.value, Content::Mapping(_)) {
+        remarks.error(
+            repos.at,
+            format!("yum_repos must be a mapping, not {}", repos.kind()),
+        );
+    }
+    for entry in repos.entries() {
+        let id: String = entry
+            .key
+            .chars()
+            .map(|c| if c == ' ' || c == '/' { '_' } else { c })
+            .collect();
+        repository(&folder, &id, &entry.value, assembly, remarks);
+    }
+}
+
+fn zypper<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let Some(zypper) = values::mapping(root, "zypper", &["repos", "config"], remarks) else {
+        return;
+    };
+    if let Some(config) = zypper
+        .get("config")
+        .filter(|value| !values::is_nothing(value))
+    {
+        let message =
+            "zypper.config is not supported: it changes a file that the system has".to_owned();
+        modules::unsupported(config.at, message, context.ignore_unsupported, remarks);
+    }
+    for repo in values::mappings(&zypper, "repos", remarks) {
+        match values::filled(repo, "id", remarks) {
+            Some(id) => repository("/etc/zypp/repos.d", &id.text, repo, assembly, remarks),
+            None => remarks.error(repo.at, "a repository needs an `id`"),
+        }
+    }
+}
+
+/// A file of one repository, in the form that yum and zypper share.
+fn repository<'t>(
+    folder: &str,
+    id: &str,
+    options: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    if !is_file_name(id) {
+        remarks.error(options.at, "the id of a repository is not a file name");
+        return;
+    }
+    if options.get("baseurl").is_none()
+        && options.get("mirrorlist").is_none()
+        && options.get("metalink").is_none()
+    {
+        remarks.error_with_help(options.at, "the repository has no address", "add `baseurl`");
+        return;
+    }
+    let mut text = format!("[{id}]\n");
+    for entry in options.entries().iter().filter(|entry| entry.key != "id") {
+        let value = match &entry.value.value {
+            Content::Scalar(scalar) => match values::kind(scalar) {
+                Kind::Null => continue,
+                Kind::Flag(flag) => u8::from(flag).to_string(),
+                _ => scalar.text.clone().into_owned(),
+            },
+            Content::List(_) => {
+                let texts = values::texts_of(&entry.value, &entry.key, remarks);
+                let texts: Vec<String> = texts.into_iter().map(|text| text.text).collect();
+                texts.join("\n    ")
+            }
+            Content::Mapping(_) => {
+                remarks.error(
+                    entry.value.at,
+                    "an option of a repository cannot be a mapping",
+                );
+                continue;
+            }
+        };
+        let is_one_line = !matches!(entry.value.value, Content::Scalar(_)) || !value.contains('\n');
+        if !is_one_line || entry.key.contains(['\n', '=']) {
+            remarks.error(entry.value.at, "an option of a repository must be one line");
+        }
+        _ = writeln!(text, "{} = {value}", entry.key);
+    }
+    assembly.file(File::new(
+        options.at,
+        format!("{folder}/{id}.repo"),
+        0o644,
+        text,
+    ));
+}
+
+fn apt<'t>(
+    root: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let Some(apt) = root.get("apt").filter(|value| !value.is_null()) else {
+        return;
+    };
+    if !matches!(apt.value, Content::Mapping(_)) {
+        remarks.error(apt.at, format!("apt must be a mapping, not {}", apt.kind()));
+    }
+    for entry in apt.entries() {
+        let is_nothing = values::is_nothing(&entry.value);
+        match &*entry.key {
+            "sources" => {
+                for source in entry.value.entries() {
+                    apt_source(&source.key, &source.value, context, assembly, remarks);
+                }
+            }
+            "preserve_sources_list" => {}
+            _ if is_nothing => {}
+            key => {
+                let message =
+                    format!("apt.{key} is not supported: it needs the running package manager");
+                modules::unsupported(entry.value.at, message, context.ignore_unsupported, remarks);
+            }
+        }
+    }
+}
+
+fn apt_source<'t>(
+    name: &str,
+    source: &Node<'t>,
+    context: &Context<'_>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
+    let known = &["source", "keyid", "keyserver", "key", "filename", "append"];
+    let source = values::canonical(source.clone(), known, remarks);
+    if let Some(id) = values::filled(&source, "keyid", remarks) {
+        let has_key = values::filled(&source, "key", remarks).is_some();
+        if !has_key {
+            let message =
+                "keyid is not supported: the key would be fetched from a key server".to_owned();
+            modules::unsupported(id.at, message, context.ignore_unsupported, remarks);
+        }
+    }
+    let file =
+        values::filled(&source, "filename", remarks).map_or(name.to_owned(), |text| text.text);
+    let file = match file.ends_with(".list") {
+        true => file,
+        false => format!("{file}.list"),
+    };
+    let path = match file.starts_with('/') {
+        true => clean_path(&file),
+        false if is_file_name(&file) => format!("/etc/apt/sources.list.d/{file}"),
+        false => {
+            remarks.error(source.at, "the name of a source is not a file name");
+            return;
+        }
+    };
+    if let Some(key) = values::filled(&source, "key", remarks) {
+        let stem = path
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".list");
+        let path = format!("/etc/apt/trusted.gpg.d/{stem}.asc");
+        assembly.file(File::new(key.at, path, 0o644, ended(&key.text)));
+    }
+    let Some(line) = values::filled(&source, "source", remarks) else {
+        return;
+    };
+    if line.text.starts_with("ppa:") || line.text.contains('$') {
+        let message =
+            "this source is not supported: it has to be looked up on the running system".to_owned();
+        modules::unsupported(line.at, message, context.ignore_unsupported, remarks);
+        return;
+    }
+    assembly.file(File::new(line.at, path, 0o644, ended(&line.text)));
+}
