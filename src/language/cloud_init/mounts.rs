@@ -6,8 +6,8 @@ use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
 use crate::language::quoting::shell;
 
-/// The fields of a line, where an entry has none of its own.
-const DEFAULT_FIELDS: [&str; 6] = ["none", "none", "auto", "defaults,nofail", "0", "2"];
+/// The fields of a line, where an entry has none of its own. For the device and the mount point there are none.
+const DEFAULT_FIELDS: [&str; 6] = ["", "", "auto", "defaults,nofail", "0", "2"];
 
 /// What marks a line as made from a cloud-config.
 const MARK: &str = "comment=cloudconfig";
@@ -111,6 +111,10 @@ fn line(
     match device_of(&device, remarks) {
         Some(path) => line[0] = path,
         None => return None,
+    }
+    if line[1].is_empty() {
+        remarks.warn(at, "a mount without a mount point is left out");
+        return None;
     }
     if !line[3].split(',').any(|option| option == MARK) {
         line[3].push(',');

@@ -84,7 +84,11 @@ fn repository<'t>(
         && options.get("mirrorlist").is_none()
         && options.get("metalink").is_none()
     {
-        remarks.error_with_help(options.at, "the repository has no address", "add `baseurl`");
+        remarks.warn_with_help(
+            options.at,
+            "a repository without an address is left out",
+            "add `baseurl`",
+        );
         return;
     }
     let mut text = format!("[{id}]\n");
@@ -143,6 +147,12 @@ fn apt<'t>(
                 }
             }
             "preserve_sources_list" => {}
+            "conf" => {
+                if let Some(text) = values::filled(apt, "conf", remarks) {
+                    let path = "/etc/apt/apt.conf.d/94cloud-init-config";
+                    assembly.file(File::new(text.at, path, 0o644, ended(&text.text)));
+                }
+            }
             _ if is_nothing => {}
             key => {
                 let message =

@@ -72,7 +72,7 @@ fn file<'t>(
     remarks: &mut Remarks,
 ) -> Option<File<'t>> {
     let Some(path) = values::filled(entry, "path", remarks) else {
-        remarks.error_with_help(entry.at, "the file has no path", "add `path`");
+        remarks.warn_with_help(entry.at, "a file without a path is left out", "add `path`");
         return None;
     };
     let cleaned = clean_path(&path.text);
@@ -124,6 +124,10 @@ fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
         );
         return Some(Body::bytes(at, bytes));
     };
+    let bytes = match packing.is_base64 {
+        true => alphabet_of(at, bytes, remarks),
+        false => bytes,
+    };
     match packed::unpack(bytes, packing) {
         Ok(bytes) => Some(Body::bytes(at, bytes)),
         Err(broken) => {
@@ -131,6 +135,15 @@ fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
             None
         }
     }
+}
+
+/// The characters of base64 in `bytes`; the original does not mind others.
+fn alphabet_of(at: u32, bytes: Vec<u8>, remarks: &mut Remarks) -> Vec<u8> {
+    let is_known = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    if !bytes.iter().all(|b| is_known(b) || b.is_ascii_whitespace()) {
+        remarks.warn(at, "characters that are not of base64 are left out");
+    }
+    bytes.into_iter().filter(is_known).collect()
 }
 
 /// The body that is at a URL.

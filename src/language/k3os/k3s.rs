@@ -57,14 +57,11 @@ fn variables(k3os: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
     let mut lines = String::new();
     for (name, value) in &variables {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let is_valid = !name.is_empty()
-            && name.chars().all(is_name)
-            && !name.starts_with(|c: char| c.is_ascii_digit());
-        if !is_valid {
-            remarks.error(
-                value.at,
-                "the name of a variable is not letters, digits and `_`",
-            );
+        let begins_well = !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty();
+        if !begins_well || !name.chars().all(is_name) {
+            let message = "the name of a variable is not letters, digits and `_`: left out";
+            remarks.warn(value.at, message);
+            continue;
         }
         lines.push_str(&environment(name, &value.text));
         lines.push('\n');

@@ -25,14 +25,8 @@ pub(super) fn convert<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    let dns = values::texts(k3os, "dns_nameservers", remarks).unwrap_or_default();
-    let ntp = values::texts(k3os, "ntp_servers", remarks).unwrap_or_default();
-    for text in dns.iter().chain(&ntp) {
-        if text.text.contains(['\n', ' ', ',']) {
-            let help = "write each server as an element of the list";
-            remarks.error_with_help(text.at, "not one server: it has a blank or a comma", help);
-        }
-    }
+    let dns = servers(k3os, "dns_nameservers", remarks);
+    let ntp = servers(k3os, "ntp_servers", remarks);
     let wifi = networks(k3os, remarks);
     if surroundings.target.wireless == Some(NetworkManager::Connman) {
         connman(&dns, &ntp, &wifi, assembly);
@@ -56,6 +50,20 @@ pub(super) fn convert<'t>(
     }
 }
 
+/// The servers of `key`. ConnMan has a list with commas, so a text with commas always was several servers.
+fn servers(k3os: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    let texts = values::texts(k3os, key, remarks).unwrap_or_default();
+    let servers = texts.iter().flat_map(|text| {
+        let names = text.text.split(|c: char| c == ',' || c.is_whitespace());
+        let names = names.filter(|name| !name.is_empty());
+        names.map(|name| Text {
+            at: text.at,
+            text: name.to_owned(),
+        })
+    });
+    servers.collect()
+}
+
 fn joined(texts: &[Text], separator: &str) -> String {
     let texts: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
     texts.join(separator)
@@ -74,7 +82,7 @@ fn networks(k3os: &Node<'_>, remarks: &mut Remarks) -> Vec<Wifi> {
         let passphrase = values::text(entry, "passphrase", remarks);
         let passphrase = passphrase.filter(|text| !text.text.is_empty());
         let Some(name) = name else {
-            remarks.error(entry.at, "the wireless network has no name");
+            remarks.warn(entry.at, "a wireless network without a name is left out");
             continue;
         };
         let texts = std::iter::once(&name).chain(&passphrase);

@@ -10,11 +10,12 @@ use crate::language::surroundings::Surroundings;
 pub(super) fn hostname<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let name = values::text(config, "hostname", remarks);
     if let Some(name) = name.filter(|name| !name.text.is_empty()) {
-        if name.text.contains(['\n', '/', ' ']) {
-            remarks.error(
-                name.at,
-                "not a host name: it has a blank, a slash or a line end",
-            );
+        let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        if name.text.contains(char::is_control) {
+            remarks.error(name.at, "the host name has a line end or another control character");
+        } else if !name.text.chars().all(is_valid) {
+            let message = "not only letters, digits, `-` and `.`: systemd may not take this name";
+            remarks.warn(name.at, message);
         }
         let line = format!("{}\n", name.text);
         assembly.file(File::new(name.at, "/etc/hostname", 0o644, line));
