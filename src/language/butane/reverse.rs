@@ -11,7 +11,7 @@ use super::yaml_text::{self, Entry, Value};
 use crate::config::shape;
 use crate::config::tree::{self, Tree};
 use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version, data_url, parse};
-use crate::language::packed;
+use crate::language::{self, Language, Surroundings, packed};
 
 /// Members of Ignition that have no spelling, since other members say the same.
 const STATED_BY_VARIANT: &str = "$.ignition.version";
@@ -47,12 +47,39 @@ pub fn from_ignition(
     entries.extend(writer.object(&tree, &ROOT, &JsonPath::root()));
     let mut findings = writer.findings;
     if findings.is_empty() {
-        return Ok(yaml_text::document(&entries));
+        let text = yaml_text::document(&entries);
+        findings = forbidden(&text);
+        if findings.is_empty() {
+            return Ok(text);
+        }
     }
     for finding in &mut findings {
         name_origin(document, finding);
     }
     Err(Findings(findings))
+}
+
+/// Errors of a config that was made here, with paths of Ignition: what the variant forbids.
+fn forbidden(text: &str) -> Vec<Finding> {
+    let surroundings = Surroundings {
+        is_raw: true,
+        ..Surroundings::default()
+    };
+    let parsed = language::parse_as("", text.as_bytes(), Language::Butane, &surroundings);
+    let is_error = |finding: &Finding| finding.severity == Severity::Error;
+    let mut findings: Vec<Finding> = parsed.findings.0.into_iter().filter(is_error).collect();
+    for finding in &mut findings {
+        finding.path = finding.path.as_ref().map(path_in_ignition);
+    }
+    findings
+}
+
+fn path_in_ignition(path: &JsonPath) -> JsonPath {
+    path.parts()
+        .fold(JsonPath::root(), |path, part| match part {
+            "inline" => path.join("source"),
+            part => path.join(names::in_ignition(part)),
+        })
 }
 
 /// The newest version of fcos that is translated to `version`.
@@ -160,14 +187,12 @@ impl Writer {
 
     /// False for members whose absence means the same.
     fn is_said(&self, (field, tree): &(&'static shape::Field, Tree<'_>)) -> bool {
-        let is_empty = match &tree.value {
-            tree::Value::Null | tree::Value::Alien(_) => return false,
-            tree::Value::Int(number) => *number == 0,
-            tree::Value::Text(text) => text.is_empty(),
-            tree::Value::List(elements) => return !elements.is_empty(),
-            _ => false,
-        };
-        !(is_empty && field.class_in(self.dialect.output) == shape::Class::Plain)
+        match &tree.value {
+            tree::Value::Null | tree::Value::Alien(_) => false,
+            tree::Value::Int(0) => field.class_in(self.dialect.output) != shape::Class::Plain,
+            tree::Value::List(elements) => !elements.is_empty(),
+            _ => true,
+        }
     }
 
     /// Members that the table of the dialect does not have.

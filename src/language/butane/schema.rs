@@ -1,0 +1,270 @@
+//! The JSON Schemas (2020-12) of all variants and versions, made from the table, for editors.
+//!
+//! They speak of structure: which keys exist in a version and what they hold. Scalars are as the language reads them, so
+//! a text may be any of them, and null is as good as absent. Keys that a version does not have are ignored by it, which
+//! nobody wants, so here they are errors. The files under `schemas/` are generated; a test fails when they are stale,
+//! and writes them anew when `KINDLING_WRITE_SCHEMAS` is set.
+
+use super::fields::{Field, Kind, ROOT, Type};
+use super::names;
+use super::variants::{self, Dialect};
+use crate::config::shape::{self, ObjectType};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Types of Ignition by name.
+type Shapes = BTreeMap<&'static str, &'static ObjectType>;
+
+/// A type of the language, and the one of Ignition with another name that it is.
+const RENAMED: (&str, &str) = ("ignitionConfig", "references");
+
+/// Keys that are written in another way than in Ignition.
+const WRITTEN_DIFFERENTLY: &[(&str, &str)] = &[("mode", "Permission bits, e.g. 0644")];
+
+/// The JSON Schema (2020-12) of a variant and version.
+///
+/// # Errors
+/// A pair that is not known; names those that are.
+pub fn schema(variant: &str, version: &str) -> Result<Value, String> {
+    variants::find(variant, version)
+        .map(generate)
+        .map_err(|(message, help)| format!("{message}: {help}"))
+}
+
+fn generate(dialect: &'static Dialect) -> Value {
+    let (variant, version) = (dialect.variant.name(), dialect.version);
+    let mut shapes = Shapes::new();
+    collect(&shape::ROOT, &mut shapes);
+    let mut definitions = Map::new();
+    define(&ROOT, dialect, &shapes, &mut definitions);
+    let root = definitions.remove(ROOT.name).unwrap_or_default();
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": format!("urn:kindling:butane:{variant}:{version}"),
+        "title": format!("Butane config, variant {variant}, version {version}"),
+        "$defs": definitions,
+    });
+    let (Some(members), Value::Object(root)) = (schema.as_object_mut(), root) else {
+        return schema;
+    };
+    members.extend(root);
+    members.insert("type".into(), json!("object"));
+    members.insert("required".into(), json!(["variant", "version"]));
+    // A place for anchors.
+    members.insert("patternProperties".into(), json!({"^x-": true}));
+    for (key, value) in [("variant", variant), ("version", version)] {
+        let pointer = format!("/properties/{key}");
+        if let Some(Value::Object(property)) = schema.pointer_mut(&pointer) {
+            property.remove("type");
+            property.insert("const".into(), json!(value));
+        }
+    }
+    schema
+}
+
+/// As deep as the table of Ignition is.
+fn collect(of: &'static ObjectType, shapes: &mut Shapes) {
+    if shapes.insert(of.name, of).is_none() {
+        for inner in of.fields.iter().filter_map(shape::Field::object_type) {
+            collect(inner, shapes);
+        }
+    }
+}
+
+/// As deep as the table is.
+fn define(
+    of: &'static Type,
+    dialect: &Dialect,
+    shapes: &Shapes,
+    definitions: &mut Map<String, Value>,
+) {
+    if definitions.contains_key(of.name) {
+        return;
+    }
+    let name = if of.name == RENAMED.0 {
+        RENAMED.1
+    } else {
+        of.name
+    };
+    let shape = shapes.get(name).copied();
+    let properties: Map<String, Value> = of
+        .fields_in(dialect)
+        .map(|field| (field.name.to_owned(), property(field, shape)))
+        .collect();
+    let definition = json!({
+        "type": ["object", "null"],
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    definitions.insert(of.name.to_owned(), definition);
+    for inner in of.fields_in(dialect).filter_map(Field::object) {
+        define(inner, dialect, shapes, definitions);
+    }
+}
+
+fn property(field: &Field, shape: Option<&ObjectType>) -> Value {
+    let reference = |of: &Type| json!({"$ref": format!("#/$defs/{}", of.name)});
+    let text = json!({"type": ["string", "number", "boolean", "null"]});
+    let mut schema = match field.kind {
+        Kind::Text => text,
+        Kind::Int => json!({"type": ["integer", "null"]}),
+        Kind::Bool => json!({"type": ["boolean", "null"]}),
+        Kind::Object(of) => reference(of),
+        Kind::Texts => json!({"type": ["array", "null"], "items": text}),
+        Kind::Objects(of) => json!({"type": ["array", "null"], "items": reference(of)}),
+        Kind::TextMap => json!({"type": ["object", "null"], "additionalProperties": text}),
+    };
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("description".into(), json!(description(field, shape)));
+    }
+    schema
+}
+
+fn description(field: &Field, shape: Option<&ObjectType>) -> &'static str {
+    let differently = WRITTEN_DIFFERENTLY
+        .iter()
+        .find(|(name, _)| *name == field.name);
+    if !field.about.is_empty() {
+        return field.about;
+    }
+    if let Some((_, about)) = differently {
+        return about;
+    }
+    let name = names::in_ignition(field.name);
+    shape
+        .and_then(|shape| shape.field(&name))
+        .map_or("", |field| field.about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LineStarts;
+    use crate::language::butane::scalars;
+    use crate::language::butane::variants::DIALECTS;
+    use crate::language::node::{Content, Node, Style};
+    use crate::language::yaml;
+
+    /// A document as editors see it.
+    fn as_json(node: &Node<'_>) -> Value {
+        match &node.value {
+            Content::List(elements) => elements.iter().map(as_json).collect(),
+            Content::Mapping(entries) => entries
+                .iter()
+                .map(|entry| (entry.key.to_string(), as_json(&entry.value)))
+                .collect::<Map<_, _>>()
+                .into(),
+            Content::Scalar(scalar) if scalar.style == Style::Quoted => json!(scalar.text),
+            Content::Scalar(_) if node.is_null() => Value::Null,
+            Content::Scalar(scalar) => match (&*scalar.text, scalars::int(scalar)) {
+                ("true", _) => json!(true),
+                ("false", _) => json!(false),
+                (_, Ok(number)) => json!(number),
+                (text, _) => json!(text),
+            },
+        }
+    }
+
+    fn complaints(text: &str) -> Vec<String> {
+        let yaml = yaml::read(text, &LineStarts::of(text.as_bytes())).expect(text);
+        let config = as_json(&yaml.root);
+        let stated = |key: &str| config[key].as_str().expect(key).to_owned();
+        let schema = schema(&stated("variant"), &stated("version")).expect(text);
+        let validator = jsonschema::draft202012::new(&schema).expect("a schema");
+        let errors = validator.iter_errors(&config);
+        errors
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
+    }
+
+    #[test]
+    fn schemas_are_fresh() {
+        for dialect in DIALECTS.iter().filter(|d| !d.version.contains('-')) {
+            let made = format!("{:#}\n", generate(dialect));
+            let name = format!("butane-{}-{}.json", dialect.variant.name(), dialect.version);
+            let path = format!("{}/schemas/{name}", env!("CARGO_MANIFEST_DIR"));
+            if std::env::var_os("KINDLING_WRITE_SCHEMAS").is_some() {
+                std::fs::write(path, &made).expect("writing the schema");
+            } else {
+                let there = std::fs::read_to_string(path).unwrap_or_default();
+                assert!(
+                    there == made,
+                    "{name} is stale: set KINDLING_WRITE_SCHEMAS=1 and test again"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        for dialect in DIALECTS {
+            let schema = generate(dialect);
+            let definitions = schema["$defs"].as_object().expect("definitions");
+            for definition in definitions.values().chain([&schema]) {
+                for (key, property) in definition["properties"].as_object().expect("properties") {
+                    let about = property["description"].as_str().unwrap_or_default();
+                    assert!(
+                        !about.is_empty(),
+                        "{} {}: {key}",
+                        dialect.variant.name(),
+                        dialect.version
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_pairs_are_refused() {
+        let error = schema("fcos", "9.0.0").expect_err("unknown");
+        assert!(error.contains("1.6.0"), "{error}");
+    }
+
+    #[test]
+    fn structure_is_judged() {
+        let config = |rest: &str| format!("variant: fcos\nversion: 1.6.0\n{rest}");
+        let fine = [
+            "",
+            "x-anchors: [&a {b: c}]\n",
+            "storage: ~\n",
+            "storage: {files: [{path: /a, mode: 0644, contents: {inline: 12}}]}\n",
+            "passwd: {users: [{name: core, ssh_authorized_keys: [a, ~]}]}\n",
+            "boot_device: {luks: {tpm2: true}}\n",
+        ];
+        for rest in fine {
+            assert_eq!(complaints(&config(rest)), Vec::<String>::new(), "{rest}");
+        }
+        let wrong = [
+            "storge: {}\n",
+            "storage: {files: {path: /a}}\n",
+            "storage: {files: [{path: [/a]}]}\n",
+            "storage: {files: [{path: /a, mode: \"0644\"}]}\n",
+            "storage: {files: [{path: /a, contents: text}]}\n",
+            "systemd: {units: [{name: a.service, enabled: \"true\"}]}\n",
+            "systemd: {quadlets: []}\n",
+            "openshift: {fips: true}\n",
+        ];
+        for rest in wrong {
+            assert_eq!(complaints(&config(rest)).len(), 1, "{rest}");
+        }
+        assert!(complaints("variant: flatcar\nversion: 1.0.0\nboot_device: {}\n").len() == 1);
+        let labels = "variant: openshift\nversion: 4.14.0\nmetadata: {name: a, labels: {b/c: d}}\n";
+        assert!(complaints(labels).is_empty());
+    }
+
+    #[test]
+    fn examples_fit_their_schemas() {
+        let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).expect("examples") {
+            let path = entry.expect("an example").path();
+            if path.extension().is_some_and(|extension| extension == "bu") {
+                let text = std::fs::read_to_string(&path).expect("an example");
+                let found = complaints(&text);
+                assert!(found.is_empty(), "{}: {found:#?}", path.display());
+                count += 1;
+            }
+        }
+        assert!(count > 0, "there are examples in this language");
+    }
+}
