@@ -13,7 +13,7 @@ use crate::config::model::{Resource, Verification};
 use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
-use crate::language::{self, Surroundings};
+use crate::language::{self, Distribution, Surroundings, Target};
 use std::sync::atomic::AtomicBool;
 
 /// What came of it.
@@ -176,6 +176,13 @@ fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble>
     ));
     let surroundings = Surroundings {
         platform: Some(engine.platform.id()),
+        target: Target {
+            distribution: match engine.flatcar {
+                true => Distribution::Flatcar,
+                false => Distribution::Unknown,
+            },
+            ..Target::default()
+        },
         is_boot: true,
         ..Surroundings::default()
     };

@@ -32,13 +32,9 @@ pub struct ExplainMigrationArgs {
 pub fn run(args: &ExplainMigrationArgs) -> Result<Exit, Failure> {
     let bytes = validate::read(&args.file).map_err(|e| Failure::new(Exit::BadConfig, &e))?;
     let text = language::unpacked(&bytes);
-    let detected = args
-        .reading
-        .from
-        .map_or_else(|| language::detect(&text), Ok)
-        .map_err(|unknown| {
-            Failure::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
-        })?;
+    let detected = args.reading.language(&text).map_err(|unknown| {
+        Failure::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
+    })?;
     if detected == Language::Ignition {
         terminal::print("This is a config of Ignition 3. Nothing has to change.\n")?;
         return Ok(Exit::Done);

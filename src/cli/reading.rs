@@ -2,17 +2,17 @@
 
 use super::local_files::LocalFiles;
 use crate::config::Parsed;
-use crate::language::{self, Files, Language, Surroundings};
+use crate::language::{self, Files, Language, Surroundings, Undetected};
 use clap::Args;
 use std::path::PathBuf;
 
 /// How a config is read. The default goes by what the text looks like, and offers no local files.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadingArgs {
-    /// The language of the config: ignition, ignition2, butane, clc, coreos-cloudinit, cloud-init, k3os;
-    /// guessed from the text by default
-    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
-    pub from: Option<Language>,
+    /// The language of the config: ignition, ignition2, butane, clc, coreos-cloudinit, cloud-init, k3os, or
+    /// cloud-config for whichever of the last three it is; guessed from the text by default
+    #[arg(long, value_name = "LANGUAGE", value_parser = stated)]
+    pub from: Option<Stated>,
     /// The folder of the local files that the config names
     #[arg(long, short = 'd', value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
@@ -27,8 +27,21 @@ impl ReadingArgs {
         let files = self.local_files();
         let surroundings = self.surroundings(files.as_ref());
         match self.from {
-            Some(language) => language::parse_as(name, text, language, &surroundings),
-            None => language::parse(name, text, &surroundings),
+            Some(Stated::Language(language)) => {
+                language::parse_as(name, text, language, &surroundings)
+            }
+            Some(Stated::CloudConfig) | None => language::parse(name, text, &surroundings),
+        }
+    }
+
+    /// The language of a text that is not packed.
+    ///
+    /// # Errors
+    /// None was stated, and it looks like none that is known.
+    pub fn language(&self, text: &[u8]) -> Result<Language, Undetected> {
+        match self.from {
+            Some(Stated::Language(language)) => Ok(language),
+            Some(Stated::CloudConfig) | None => language::detect(text),
         }
     }
 
@@ -47,10 +60,25 @@ impl ReadingArgs {
     }
 }
 
-fn language(name: &str) -> Result<Language, String> {
-    Language::named(name).ok_or_else(|| {
+/// A language as an option states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stated {
+    /// This one.
+    Language(Language),
+    /// A cloud-config: its keys tell whose.
+    CloudConfig,
+}
+
+/// The word for any kind of cloud-config.
+const CLOUD_CONFIG: &str = "cloud-config";
+
+fn stated(name: &str) -> Result<Stated, String> {
+    if name == CLOUD_CONFIG {
+        return Ok(Stated::CloudConfig);
+    }
+    Language::named(name).map(Stated::Language).ok_or_else(|| {
         let names = Language::ALL.map(Language::name);
-        format!("the languages are {}", names.join(", "))
+        format!("the languages are {}, {CLOUD_CONFIG}", names.join(", "))
     })
 }
 

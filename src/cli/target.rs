@@ -32,6 +32,7 @@ pub struct TargetArgs {
     /// Fail instead of using the network
     #[arg(long)]
     pub offline: bool,
+    /// How the config is read
     #[command(flatten)]
     pub reading: ReadingArgs,
 }

@@ -114,7 +114,7 @@ struct Part {
 
 /// Translates; nothing is written when anything is wrong.
 pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
-    let part = Part::read(&args.file, args.reading.from, args)?;
+    let part = Part::read(&args.file, &args.reading, args)?;
     let goal = args.to.clone().unwrap_or(match part.language {
         Language::Ignition if args.snippets.is_empty() => Goal::Butane(None),
         _ => Goal::Ignition(None),
@@ -143,15 +143,14 @@ fn write(path: &Path, result: &str) -> Result<(), Failure> {
 }
 
 impl Part {
-    fn read(file: &Path, from: Option<Language>, args: &TranslateArgs) -> Result<Self, Failure> {
+    fn read(file: &Path, reading: &ReadingArgs, args: &TranslateArgs) -> Result<Self, Failure> {
         let name = match file.as_os_str() == "-" {
             true => "<stdin>".into(),
             false => file.to_string_lossy().into_owned(),
         };
         let text = validate::read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
         let text = language::unpacked(&text).into_owned();
-        let detected = from.map_or_else(|| language::detect(&text), Ok);
-        match detected {
+        match reading.language(&text) {
             Ok(language) => Ok(Part {
                 name,
                 text,
@@ -204,7 +203,7 @@ fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
 fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
     let (mut document, mut version) = parsed(part, args)?;
     for file in &args.snippets {
-        let part = Part::read(file, None, args)?;
+        let part = Part::read(file, &ReadingArgs::default(), args)?;
         let (snippet, needed) = parsed(&part, args)?;
         document = Document::merge(&document, &snippet);
         version = version.max(needed);

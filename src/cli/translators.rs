@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::names;
-use super::reading::ReadingArgs;
+use super::reading::{ReadingArgs, Stated};
 use super::translate::{self, Goal, TranslateArgs};
 use super::validate::Format;
 use crate::boot::flags::{Flag, Given, Grammar, Syntax};
@@ -81,7 +81,7 @@ pub fn butane(arguments: &[OsString]) -> ExitCode {
         ..TranslateArgs::of(
             file.unwrap_or_else(|| "-".into()),
             ReadingArgs {
-                from: Some(Language::Butane),
+                from: Some(Stated::Language(Language::Butane)),
                 files_dir: args.files_dir,
                 ..ReadingArgs::default()
             },
@@ -129,7 +129,7 @@ const CT: Syntax<'static> = Syntax {
 pub fn ct(arguments: &[OsString]) -> ExitCode {
     names::answer(CT.ask(arguments, no_positionals), |given| {
         let reading = ReadingArgs {
-            from: Some(Language::ContainerLinux),
+            from: Some(Stated::Language(Language::ContainerLinux)),
             files_dir: path(&given, "files-dir"),
             ..ReadingArgs::default()
         };
@@ -182,7 +182,7 @@ pub fn ign_converter(arguments: &[OsString]) -> ExitCode {
     });
     names::answer(asked, |(given, file_systems)| {
         let reading = ReadingArgs {
-            from: Some(Language::OldIgnition),
+            from: Some(Stated::Language(Language::OldIgnition)),
             file_systems,
             ..ReadingArgs::default()
         };

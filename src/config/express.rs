@@ -8,7 +8,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::origin::JsonPath;
 use super::parse::parse;
 use super::ser;
-use super::shape::{Kind, ObjectType, ROOT};
+use super::shape::{Kind, ROOT};
 use super::tree::{Tree, Value};
 use super::version::Version;
 use std::borrow::Cow;
@@ -49,7 +49,7 @@ impl Document {
             stated.value = Value::Text(Cow::Borrowed(version.as_str()));
         }
         let mut findings = Vec::new();
-        object(&mut tree, &ROOT, version, &JsonPath::root(), &mut findings);
+        object(&mut tree, version, &JsonPath::root(), &mut findings);
         if findings.is_empty() {
             return Ok(tree);
         }
@@ -75,7 +75,6 @@ impl Document {
 /// Takes out of an object what says nothing, and finds what `version` does not know.
 fn object(
     tree: &mut Tree<'static>,
-    of: &'static ObjectType,
     version: Version,
     path: &JsonPath,
     findings: &mut Vec<Finding>,
@@ -99,10 +98,10 @@ fn object(
             return false;
         }
         match (field.kind, &mut tree.value) {
-            (Kind::Object(of), Value::Object(_)) => object(tree, of, version, &path, findings),
-            (Kind::Objects(of, _), Value::List(elements)) => {
+            (Kind::Object(_), Value::Object(_)) => object(tree, version, &path, findings),
+            (Kind::Objects(..), Value::List(elements)) => {
                 for (index, element) in elements.iter_mut().enumerate() {
-                    object(element, of, version, &path.join(index), findings);
+                    object(element, version, &path.join(index), findings);
                 }
             }
             _ => {}

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::config::model::PasswdUser;
 use crate::facts::AccountFacts;
 use crate::facts::accounts::KeyFile;
-use crate::facts::sshd::{self, CONFIG_FILES, Files as _, KeySources, Login};
+use crate::facts::sshd::{self, CONFIG_FILES, KeySources, Login};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -14,7 +14,9 @@ use kindling::config::{Document, Parsed, parse};
 
 /// The document a text gives.
 fn document(source: &str, text: &str) -> Document {
-    let Parsed { findings, outcome } = parse(source, text.as_bytes());
+    let Parsed {
+        findings, outcome, ..
+    } = parse(source, text.as_bytes());
     outcome.unwrap_or_else(|e| panic!("{e}: {findings:#?}\n{text}"))
 }
 

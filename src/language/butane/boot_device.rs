@@ -1,6 +1,6 @@
 //! Layout, mirroring and encryption of the boot disk (`boot_device`) and users of the boot loader (`grub`).
 
-use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::context::{Context, is_on, list};
 use super::mounts::GENERATED;
 use super::variants::Sugar;
 use crate::language::node::Node;
@@ -78,7 +78,9 @@ impl<'n, 't> Wish<'n, 't> {
         Wish {
             node,
             luks,
-            mirrors: at_path(node, &["mirror", "devices"]).map_or(&[], Node::elements),
+            mirrors: node
+                .at_path(&["mirror", "devices"])
+                .map_or(&[], Node::elements),
             has_clevis,
             has_cex: cex.is_some_and(|cex| is_on(cex, "enabled")),
         }
@@ -89,7 +91,7 @@ impl<'n, 't> Wish<'n, 't> {
     }
 
     fn layout(&self) -> Option<&'static Layout> {
-        let name = match member_text(self.node, "layout") {
+        let name = match self.node.text_at("layout") {
             "" => "x86_64",
             name => name,
         };
@@ -116,7 +118,7 @@ pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 fn check_mirror(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
-    let Some(mirror) = at_path(wish.node, &["mirror", "devices"]) else {
+    let Some(mirror) = wish.node.at_path(&["mirror", "devices"]) else {
         return;
     };
     if wish.mirrors.len() == 1 {
@@ -131,7 +133,7 @@ fn check_mirror(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, 
         context
             .remarks
             .error(mirror.at, "the boot disk of s390x cannot be mirrored");
-    } else if member_text(wish.node, "layout").is_empty() {
+    } else if wish.node.text_at("layout").is_empty() {
         let message = "a mirror needs a layout";
         let help = "set boot_device.layout to the architecture of the machine";
         match context.dialect.has(Sugar::V1_7) {
@@ -146,7 +148,7 @@ fn check_s390x(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '
         return;
     };
     let device = luks.get("device");
-    let name = device.map(text_of).unwrap_or_default();
+    let name = device.map(Node::as_text).unwrap_or_default();
     if let Some(device) = device.filter(|_| !wish.is_encrypted() && !name.is_empty()) {
         let message = "a device is named, and no way to unlock it";
         match context.dialect.has(Sugar::V1_7) {
@@ -292,7 +294,7 @@ fn volume<'t>(
 ) -> Node<'t> {
     let at = luks.at;
     let device = match layout.root_suffix {
-        Some(suffix) => format!("{}{suffix}", member_text(luks, "device")),
+        Some(suffix) => format!("{}{suffix}", luks.text_at("device")),
         None if is_mirrored => "/dev/md/md-root".into(),
         None => "/dev/disk/by-partlabel/root".into(),
     };
@@ -331,7 +333,7 @@ fn filesystem<'t>(at: u32, device: &str, format: &'static str, label: &str) -> N
 pub(super) fn check_grub(grub: &Node<'_>, context: &mut Context<'_, '_>) {
     for user in list(grub, "users") {
         for key in ["name", "password_hash"] {
-            if member_text(user, key).is_empty() {
+            if user.text_at(key).is_empty() {
                 let message = format!("a user of the boot loader needs `{key}`");
                 context.remarks.error(user.at, message);
             }
@@ -346,13 +348,10 @@ pub(super) fn grub<'t>(grub: &Node<'t>, context: &Context<'_, '_>) -> Option<Nod
         return None;
     }
     let at = grub.at;
-    let names: Vec<&str> = users.iter().map(|user| member_text(user, "name")).collect();
+    let names: Vec<&str> = users.iter().map(|user| user.text_at("name")).collect();
     let mut text = format!("# {GENERATED}\n\nset superusers=\"{}\"\n", names.join(" "));
     for user in users {
-        let (name, hash) = (
-            member_text(user, "name"),
-            member_text(user, "password_hash"),
-        );
+        let (name, hash) = (user.text_at("name"), user.text_at("password_hash"));
         let _ = writeln!(text, "password_pbkdf2 {name} {hash}");
     }
     let mut addition = Node::mapping(at);
@@ -376,7 +375,7 @@ pub(super) fn grub<'t>(grub: &Node<'t>, context: &Context<'_, '_>) -> Option<Nod
 pub(super) fn settle_grub(config: &mut Node<'_>) {
     let files = config.at_path_mut(&["storage", "files"]);
     for file in files.map_or(&mut [][..], Node::elements_mut) {
-        if member_text(file, "path") != GRUB_USERS || list(file, "append").len() != 1 {
+        if file.text_at("path") != GRUB_USERS || list(file, "append").len() != 1 {
             continue;
         }
         let addition = list(file, "append").first().cloned();

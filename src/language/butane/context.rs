@@ -23,7 +23,7 @@ impl Context<'_, '_> {
             self.no_files(node.at);
             return None;
         };
-        match files.read(text_of(node)) {
+        match files.read(node.as_text()) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.remarks.error(node.at, error.to_string());
@@ -38,7 +38,7 @@ impl Context<'_, '_> {
         match String::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(_) => {
-                let message = format!("{} is not UTF-8 text", text_of(node));
+                let message = format!("{} is not UTF-8 text", node.as_text());
                 self.remarks.error(node.at, message);
                 None
             }
@@ -61,7 +61,7 @@ impl Context<'_, '_> {
         bytes: &[u8],
         compression: Option<&Node<'t>>,
     ) -> Vec<(&'static str, Node<'t>)> {
-        let stated = compression.map(text_of).unwrap_or_default();
+        let stated = compression.map(Node::as_text).unwrap_or_default();
         let forms = self.forms(stated);
         let Encoded { url, is_compressed } = encoding::encode(bytes, forms);
         let mut members = vec![("source", Node::text(at, url))];
@@ -89,17 +89,7 @@ impl Context<'_, '_> {
     }
 }
 
-/// The text of a scalar; of anything else, nothing.
-pub(super) fn text_of<'n>(node: &'n Node<'_>) -> &'n str {
-    node.as_scalar().map_or("", |scalar| &scalar.text)
-}
-
-/// The text of member `name`; empty if it is absent.
-pub(super) fn member_text<'n>(node: &'n Node<'_>, name: &str) -> &'n str {
-    node.get(name).map_or("", text_of)
-}
-
-/// The text of member `name`, of its own.
+/// The text of a scalar, of its own.
 pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
     match &node.value {
         Content::Scalar(scalar) => scalar.text.clone(),
@@ -109,15 +99,10 @@ pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
 
 /// True if member `name` is there and true.
 pub(super) fn is_on(node: &Node<'_>, name: &str) -> bool {
-    member_text(node, name) == "true"
+    node.text_at(name) == "true"
 }
 
 /// The elements of the list `name`.
 pub(super) fn list<'n, 't>(node: &'n Node<'t>, name: &str) -> &'n [Node<'t>] {
     node.get(name).map_or(&[], Node::elements)
-}
-
-/// The value at the end of a path of members.
-pub(super) fn at_path<'n, 't>(node: &'n Node<'t>, path: &[&str]) -> Option<&'n Node<'t>> {
-    path.iter().try_fold(node, |node, name| node.get(name))
 }

@@ -1,6 +1,6 @@
 //! What OpenShift wraps around a config: a MachineConfig.
 
-use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::context::{Context, is_on, list};
 use super::variants::Variant;
 use crate::config::tree::{Tree, Value};
 use crate::language::node::Node;
@@ -35,18 +35,18 @@ pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
     }
     let metadata = root.get("metadata");
     let at = metadata.map_or(root.at, |metadata| metadata.at);
-    if metadata.is_none_or(|metadata| member_text(metadata, "name").is_empty()) {
+    if metadata.is_none_or(|metadata| metadata.text_at("name").is_empty()) {
         context.remarks.error(at, "metadata.name is required");
     }
-    let role = at_path(root, &["metadata", "labels", ROLE]);
-    if role.map_or("", text_of).is_empty() {
+    let role = root.at_path(&["metadata", "labels", ROLE]);
+    if role.map_or("", Node::as_text).is_empty() {
         context
             .remarks
             .error(at, format!("metadata.labels needs `{ROLE}`"));
     }
     let settings = root.get("openshift");
     let kind = settings.and_then(|settings| settings.get("kernel_type"));
-    if let Some(kind) = kind.filter(|kind| !matches!(text_of(kind), "" | "default" | "realtime")) {
+    if let Some(kind) = kind.filter(|kind| !matches!(kind.as_text(), "" | "default" | "realtime")) {
         context.remarks.error_with_help(
             kind.at,
             "unknown type of kernel",
@@ -62,20 +62,22 @@ pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 fn check_cex(root: &Node<'_>, context: &mut Context<'_, '_>) {
-    let boot = at_path(root, &["boot_device", "luks", "cex"]).filter(|cex| is_on(cex, "enabled"));
+    let boot = root
+        .at_path(&["boot_device", "luks", "cex"])
+        .filter(|cex| is_on(cex, "enabled"));
     let volumes = root
         .get("storage")
         .map_or(&[][..], |storage| list(storage, "luks"));
     let own = volumes.iter().find_map(|volume| {
         let cex = volume.get("cex").filter(|cex| is_on(cex, "enabled"));
-        cex.filter(|_| member_text(volume, "name") == "root")
+        cex.filter(|_| volume.text_at("name") == "root")
     });
     let Some(cex) = boot.or(own) else {
         return;
     };
-    let arguments = at_path(root, &["openshift", "kernel_arguments"]);
+    let arguments = root.at_path(&["openshift", "kernel_arguments"]);
     let mut given = arguments.map_or(&[][..], Node::elements).iter();
-    if !given.any(|argument| text_of(argument) == CEX_ARGUMENT) {
+    if !given.any(|argument| argument.as_text() == CEX_ARGUMENT) {
         context.remarks.error_with_help(
             cex.at,
             "a root volume with its key in a Crypto Express card needs an argument of the kernel",
@@ -101,7 +103,9 @@ fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut Context<'_, '_>) 
 /// Options that FIPS mode demands of volumes, put into a config with the names of Ignition.
 pub(super) fn fips_options<'t>(config: &mut Node<'t>, root: &Node<'t>, context: &Context<'_, '_>) {
     let dialect = context.dialect;
-    let fips = at_path(root, &["openshift", "fips"]).filter(|fips| text_of(fips) == "true");
+    let fips = root
+        .at_path(&["openshift", "fips"])
+        .filter(|fips| fips.as_text() == "true");
     let is_demanded =
         dialect.is_openshift_since(8) && dialect.openshift <= LAST_MINOR_WITH_FIPS_OPTIONS;
     let Some(fips) = fips.filter(|_| is_demanded) else {
@@ -118,7 +122,7 @@ fn add_cipher(volume: &mut Node<'_>, at: u32) {
         .remove("options")
         .unwrap_or_else(|| Node::list(at, Vec::new()));
     let names_cipher = |option: &Node<'_>| {
-        let text = text_of(option);
+        let text = option.as_text();
         text == "--cipher" || text == "-c" || text.starts_with("--cipher=")
     };
     let has_cipher = options.elements().iter().any(names_cipher);
@@ -144,24 +148,24 @@ impl MachineConfig {
             let elements = settings.map_or(&[][..], |settings| list(settings, name));
             elements
                 .iter()
-                .map(|node| text_of(node).to_owned())
+                .map(|node| node.as_text().to_owned())
                 .collect()
         };
         let labels = metadata.get("labels").map_or(&[][..], Node::entries);
         Some(MachineConfig {
-            name: member_text(metadata, "name").to_owned(),
+            name: metadata.text_at("name").to_owned(),
             labels: labels
                 .iter()
-                .map(|entry| (entry.key.to_string(), json!(text_of(&entry.value))))
+                .map(|entry| (entry.key.to_string(), json!(&entry.value.as_text())))
                 .collect(),
             kernel_type: settings
                 .and_then(|settings| settings.get("kernel_type"))
-                .map(|kind| text_of(kind).to_owned()),
+                .map(|kind| kind.as_text().to_owned()),
             kernel_arguments: texts("kernel_arguments"),
             extensions: texts("extensions"),
             fips: settings
                 .and_then(|settings| settings.get("fips"))
-                .map(|fips| text_of(fips) == "true"),
+                .map(|fips| fips.as_text() == "true"),
         })
     }
 

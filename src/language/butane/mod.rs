@@ -21,6 +21,7 @@ mod read;
 mod reverse;
 mod rules;
 mod scalars;
+mod schema;
 mod sorted_yaml;
 mod translate;
 mod trees;
@@ -29,6 +30,7 @@ mod yaml_text;
 
 pub(crate) use machine_config::MachineConfig;
 pub use reverse::from_ignition;
+pub use schema::schema;
 
 use super::findings::Remarks;
 use super::node::{Content, Node};
@@ -38,7 +40,7 @@ use super::yaml::{self, Yaml};
 use super::{paths, shaped};
 use crate::config::tree::Tree;
 use crate::config::{Finding, LineStarts, Severity, WrittenPaths, merge};
-use context::{Context, text_of};
+use context::Context;
 use nodes::Nodes;
 use std::borrow::Cow;
 use variants::{Dialect, Variant};
@@ -165,7 +167,7 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
         return None;
     }
     let stated = |key: &str| root.get(key).filter(|node| !node.is_null());
-    let Some(variant) = stated("variant").filter(|node| !text_of(node).is_empty()) else {
+    let Some(variant) = stated("variant").filter(|node| !node.as_text().is_empty()) else {
         let at = stated("variant").map_or(root.at, |node| node.at);
         remarks.error_with_help(
             at,
@@ -175,7 +177,7 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
         return None;
     };
     let version = stated("version");
-    let text = version.map(text_of).unwrap_or_default();
+    let text = version.map(Node::as_text).unwrap_or_default();
     if !variants::is_semantic_version(text) {
         let at = version.map_or(root.at, |node| node.at);
         let message = match version {
@@ -185,7 +187,7 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
         remarks.error_with_help(at, message, "write it in full, as 1.5.0");
         return None;
     }
-    match variants::find(text_of(variant), text) {
+    match variants::find(variant.as_text(), text) {
         Ok(dialect) => Some(dialect),
         Err((message, help)) => {
             let at = version.map_or(variant.at, |node| node.at);
@@ -233,12 +235,4 @@ fn state_version(config: &mut Node<'_>, at: u32, dialect: &Dialect) {
         Some(ignition) => ignition.set("version", version),
         None => config.set("ignition", Node::mapping(at).with("version", version)),
     }
-}
-
-/// The JSON Schema (2020-12) of a variant and version.
-///
-/// # Errors
-/// A pair that is not known; names those that are.
-pub fn schema(variant: &str, version: &str) -> Result<serde_json::Value, String> {
-    Err(format!("{variant} {version}"))
 }

@@ -1,6 +1,6 @@
 //! Units for file systems and swap areas (`with_mount_unit`).
 
-use super::context::{Context, is_on, list, member_text, owned_text};
+use super::context::{Context, is_on, list, owned_text};
 use super::variants::{Base, Sugar, Variant};
 use crate::language::node::Node;
 use std::collections::HashSet;
@@ -24,9 +24,9 @@ pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
         else {
             continue;
         };
-        let is_swap = member_text(filesystem, "format") == SWAP && has_swap_units(context);
-        let path = member_text(filesystem, "path");
-        if member_text(filesystem, "format").is_empty() {
+        let is_swap = filesystem.text_at("format") == SWAP && has_swap_units(context);
+        let path = filesystem.text_at("path");
+        if filesystem.text_at("format").is_empty() {
             context
                 .remarks
                 .error(wish.at, "with_mount_unit needs a format");
@@ -93,7 +93,7 @@ fn remote_volumes(storage: &Node<'_>, context: &Context<'_, '_>) -> HashSet<Stri
             .get("custom")
             .is_some_and(|pin| is_on(pin, "needs_network"));
         if !list(clevis, "tang").is_empty() || pin_needs_network {
-            let name = member_text(volume, "name");
+            let name = volume.text_at("name");
             devices.insert(format!("/dev/mapper/{name}"));
             devices.insert(format!("/dev/disk/by-id/dm-name-{name}"));
         }
@@ -113,20 +113,20 @@ fn unit<'t>(
     let is_remote = remote.contains(&*device);
     let mut options: Vec<&str> = list(filesystem, "mount_options")
         .iter()
-        .map(super::context::text_of)
+        .map(Node::as_text)
         .collect();
     if is_remote {
         options.push("_netdev");
     }
     let options = options.join(",");
-    let format = member_text(filesystem, "format");
+    let format = filesystem.text_at("format");
     let (name, text) = if format == SWAP && has_swap_units(context) {
         (
             format!("{}.swap", escaped(&device)),
             swap_unit(&device, &options),
         )
     } else {
-        let path = member_text(filesystem, "path");
+        let path = filesystem.text_at("path");
         let text = mount_unit(&device, path, format, &options, is_remote);
         (format!("{}.mount", escaped(path)), text)
     };

@@ -1,6 +1,5 @@
 //! Files, directories and links of a config by their paths, while trees and quadlets add to them.
 
-use super::context::member_text;
 use crate::language::node::{Content, Node};
 use std::collections::HashMap;
 
@@ -51,7 +50,7 @@ impl<'t> Nodes<'t> {
             let at = list.at;
             if let Content::List(elements) = list.value {
                 for (index, node) in elements.iter().enumerate() {
-                    let path = member_text(node, "path").to_owned();
+                    let path = node.text_at("path").to_owned();
                     nodes.by_path.entry(path).or_insert((kind, index));
                 }
                 nodes.lists.insert(kind, (at, elements));

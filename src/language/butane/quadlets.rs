@@ -1,6 +1,6 @@
 //! Units of Podman (`systemd.quadlets`).
 
-use super::context::{Context, is_on, list, member_text, text_of};
+use super::context::{Context, is_on, list};
 use super::nodes::{Kind, Nodes};
 use crate::language::node::Node;
 
@@ -23,7 +23,7 @@ const EXTENSIONS: [&str; 8] = [
 /// Checks what the units need.
 pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
     for quadlet in list(systemd, "quadlets") {
-        let name = member_text(quadlet, "name");
+        let name = quadlet.text_at("name");
         let at = quadlet.get("name").map_or(quadlet.at, |node| node.at);
         let extension = name.rsplit_once('.').map(|(_, extension)| extension);
         if !extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
@@ -43,7 +43,7 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
         check_texts(quadlet, context);
         let given = ["contents", "contents_local"]
             .iter()
-            .find_map(|key| quadlet.get(key).filter(|node| !text_of(node).is_empty()));
+            .find_map(|key| quadlet.get(key).filter(|node| !node.as_text().is_empty()));
         if let (Some(_), Some(given)) = (template_of(name), given) {
             context.remarks.error(
                 given.at,
@@ -52,7 +52,7 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
         }
         for dropin in list(quadlet, "dropins") {
             check_texts(dropin, context);
-            if !member_text(dropin, "name").ends_with(".conf") {
+            if !dropin.text_at("name").ends_with(".conf") {
                 let at = dropin.get("name").map_or(dropin.at, |node| node.at);
                 context.remarks.warn(
                     at,
@@ -67,10 +67,10 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
 pub(super) fn check_texts(node: &Node<'_>, context: &mut Context<'_, '_>) {
     let text = node
         .get("contents")
-        .filter(|node| !text_of(node).is_empty());
+        .filter(|node| !node.as_text().is_empty());
     let local = node
         .get("contents_local")
-        .filter(|node| !text_of(node).is_empty());
+        .filter(|node| !node.as_text().is_empty());
     if let (Some(_), Some(local)) = (text, local) {
         context.remarks.error(
             local.at,
@@ -82,7 +82,7 @@ pub(super) fn check_texts(node: &Node<'_>, context: &mut Context<'_, '_>) {
 /// Adds the units to `nodes`.
 pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
     for quadlet in list(systemd, "quadlets") {
-        let name = member_text(quadlet, "name");
+        let name = quadlet.text_at("name");
         let directory = match is_on(quadlet, "rootful") {
             true => ROOTFUL,
             false => ROOTLESS,
@@ -99,7 +99,7 @@ pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
             None => file(quadlet, path.clone(), nodes, context),
         }
         for dropin in list(quadlet, "dropins") {
-            let path = format!("{path}.d/{}", member_text(dropin, "name"));
+            let path = format!("{path}.d/{}", dropin.text_at("name"));
             file(dropin, path, nodes, context);
         }
     }
@@ -108,10 +108,10 @@ pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
 fn file<'t>(node: &Node<'t>, path: String, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
     let local = node
         .get("contents_local")
-        .filter(|node| !text_of(node).is_empty());
+        .filter(|node| !node.as_text().is_empty());
     let (at, bytes) = match (node.get("contents"), local) {
         (_, Some(local)) => (local.at, context.local(local).unwrap_or_default()),
-        (Some(text), None) => (text.at, text_of(text).as_bytes().to_vec()),
+        (Some(text), None) => (text.at, text.as_text().as_bytes().to_vec()),
         (None, None) => (node.at, Vec::new()),
     };
     let mut contents = Node::mapping(at);

@@ -1,6 +1,6 @@
 //! What the language demands of a document by itself, before anything is made of it.
 
-use super::context::{Context, at_path, is_on, list, member_text, text_of};
+use super::context::{Context, is_on, list};
 use super::modes::{self, Of};
 use super::{boot_device, machine_config, mounts, quadlets, trees};
 use crate::language::node::{Content, Node};
@@ -62,7 +62,7 @@ fn mode(node: &Node<'_>, of: Of, context: &mut Context<'_, '_>) {
     let Some(mode) = node.get("mode") else {
         return;
     };
-    let number = text_of(mode).parse().unwrap_or_default();
+    let number = mode.as_text().parse().unwrap_or_default();
     if let Some(meant) = modes::meant(number, of) {
         context.remarks.warn_with_help(
             mode.at,
@@ -79,17 +79,17 @@ fn fcos_partitions(root: &Node<'_>, context: &mut Context<'_, '_>) {
     if context.dialect.variant != Variant::Fcos || !context.dialect.has(Sugar::V1_6) {
         return;
     }
-    let mirrors = at_path(root, &["boot_device", "mirror", "devices"]);
+    let mirrors = root.at_path(&["boot_device", "mirror", "devices"]);
     let mirrors: Vec<&str> = mirrors
         .map_or(&[][..], Node::elements)
         .iter()
-        .map(text_of)
+        .map(Node::as_text)
         .collect();
     let disks = root
         .get("storage")
         .map_or(&[][..], |storage| list(storage, "disks"));
     for disk in disks {
-        let device = member_text(disk, "device");
+        let device = disk.text_at("device");
         let is_known = device == "/dev/disk/by-id/coreos-boot-disk"
             || is_on(disk, "wipe_table")
             || mirrors.contains(&device);
@@ -97,7 +97,7 @@ fn fcos_partitions(root: &Node<'_>, context: &mut Context<'_, '_>) {
             continue;
         }
         for partition in list(disk, "partitions") {
-            let number = member_text(partition, "number");
+            let number = partition.text_at("number");
             let Some(label) = partition
                 .get("label")
                 .filter(|_| matches!(number, "" | "0"))

@@ -1,7 +1,7 @@
 //! What has the same meaning in Ignition: names change, texts and local files become URLs. Sugar is left out here.
 
 use super::children;
-use super::context::{Context, list, text_of};
+use super::context::{Context, list};
 use super::fields::{AUTHORITY, Kind, REFERENCE, RESOURCE, Type};
 use super::names;
 use crate::language::node::Node;
@@ -23,7 +23,7 @@ pub(super) fn object<'t>(
         return resource(node, of, context);
     }
     let mut object = members(node, of, context);
-    if let Some(local) = node.get(CONTENTS_LOCAL).filter(|n| !text_of(n).is_empty())
+    if let Some(local) = node.get(CONTENTS_LOCAL).filter(|n| !n.as_text().is_empty())
         && let Some(text) = context.local_text(local)
     {
         object.set("contents", Node::text(local.at, text));
@@ -65,16 +65,16 @@ fn members<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>
 fn resource<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
     let mut resource = members(node, of, context);
     let bytes = match (node.get("inline"), node.get("local")) {
-        (Some(inline), _) => Some((inline.at, text_of(inline).as_bytes().to_vec())),
+        (Some(inline), _) => Some((inline.at, inline.as_text().as_bytes().to_vec())),
         (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes)),
         (None, None) => None,
     };
     if let Some((at, mut bytes)) = bytes {
         let is_packed = node
             .get("compression")
-            .is_some_and(|n| !text_of(n).is_empty());
+            .is_some_and(|n| !n.as_text().is_empty());
         if is(of, &REFERENCE) && !is_packed {
-            let file = node.get("local").map(text_of);
+            let file = node.get("local").map(Node::as_text);
             bytes = children::embedded(at, bytes, file, context);
         }
         for (name, value) in context.encoded(at, &bytes, node.get("compression")) {

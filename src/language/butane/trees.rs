@@ -1,6 +1,6 @@
 //! Local directories that are put into the file system (`storage.trees`).
 
-use super::context::{Context, list, member_text};
+use super::context::{Context, list};
 use super::nodes::{Kind, Nodes};
 use crate::language::node::Node;
 use crate::language::surroundings::{Files, LocalKind, LocalNode};
@@ -15,7 +15,7 @@ const EXECUTE_BITS: u32 = 0o111;
 /// Checks what the trees need.
 pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
     for tree in list(storage, "trees") {
-        if member_text(tree, "local").is_empty() {
+        if tree.text_at("local").is_empty() {
             context.remarks.error(tree.at, "a tree needs `local`");
         }
     }
@@ -29,14 +29,14 @@ pub(super) fn add<'t>(storage: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
             context.no_files(at);
             continue;
         };
-        let local = member_text(tree, "local").trim_end_matches('/');
+        let local = tree.text_at("local").trim_end_matches('/');
         match files.look(local) {
             Err(error) => context.remarks.error(at, error.to_string()),
             Ok(LocalNode {
                 kind: LocalKind::Directory,
                 ..
             }) => {
-                let path = member_text(tree, "path");
+                let path = tree.text_at("path");
                 let walk = Walk {
                     tree,
                     at,
@@ -210,7 +210,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
     fn link(&mut self, _local: &str, destination: String, target: String) {
         let target = Node::text(self.at, target);
         match self.nodes.get_mut(&destination) {
-            Some((Kind::Link, node)) if member_text(node, "target").is_empty() => {
+            Some((Kind::Link, node)) if node.text_at("target").is_empty() => {
                 node.remove("target");
                 node.set("target", target);
             }

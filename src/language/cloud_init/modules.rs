@@ -211,11 +211,7 @@ pub static MODULES: &[Module] = &[
     ),
     refused(
         "packages",
-        &[
-            "packages",
-            "package_update",
-            "package_upgrade",
-        ],
+        &["packages", "package_update", "package_upgrade"],
         "needs the package manager of the running system",
     ),
     refused(

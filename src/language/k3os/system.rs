@@ -12,7 +12,10 @@ pub(super) fn hostname<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remar
     if let Some(name) = name.filter(|name| !name.text.is_empty()) {
         let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
         if name.text.contains(char::is_control) {
-            remarks.error(name.at, "the host name has a line end or another control character");
+            remarks.error(
+                name.at,
+                "the host name has a line end or another control character",
+            );
         } else if !name.text.chars().all(is_valid) {
             let message = "not only letters, digits, `-` and `.`: systemd may not take this name";
             remarks.warn(name.at, message);
