@@ -3,9 +3,11 @@
 //! Such a language has no list of files, but many keys each of which means a file, a unit or an account. Here the parts
 //! are collected by what they are; a later file takes the place of an earlier one at its path.
 
+use super::keyed::Keyed;
 use super::node::Node;
 use crate::config::{Version, data_url};
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Set user id, set group id, sticky: ignored before version 3.6.0.
 const SPECIAL_BITS: u32 = 0o7000;
@@ -15,12 +17,12 @@ const SPECIAL_BITS: u32 = 0o7000;
 pub(crate) struct Assembly<'t> {
     /// Offset of the value that the whole config is made from.
     pub(crate) at: u32,
-    pub(crate) users: Vec<User<'t>>,
-    groups: Vec<Node<'t>>,
-    files: Vec<File<'t>>,
-    directories: Vec<(String, Node<'t>)>,
-    links: Vec<(String, Node<'t>)>,
-    units: Vec<(String, Node<'t>)>,
+    users: Keyed<User<'t>>,
+    groups: Keyed<Node<'t>>,
+    files: Keyed<File<'t>>,
+    directories: Keyed<Node<'t>>,
+    links: Keyed<Node<'t>>,
+    units: Keyed<Node<'t>>,
     included: Vec<Node<'t>>,
     pub(crate) disks: Vec<Node<'t>>,
     pub(crate) filesystems: Vec<Node<'t>>,
@@ -29,8 +31,7 @@ pub(crate) struct Assembly<'t> {
 /// An account.
 #[derive(Debug)]
 pub(crate) struct User<'t> {
-    pub(crate) name: String,
-    /// All members but the keys.
+    /// All members but the groups and the keys.
     node: Node<'t>,
     groups: Vec<(u32, String)>,
     keys: Vec<(u32, String)>,
@@ -90,25 +91,26 @@ impl<'t> User<'t> {
     /// A key to log in with; blanks around it and keys that are there already do not matter.
     pub(crate) fn key(&mut self, at: u32, key: &str) {
         let key = key.trim();
-        if !key.is_empty() && !self.keys.iter().any(|(_, have)| have == key) {
+        if !key.is_empty() {
             self.keys.push((at, key.to_owned()));
         }
     }
 
     /// Makes the account a member of `group`, once.
     pub(crate) fn join(&mut self, at: u32, group: &str) {
-        if !self.groups.iter().any(|(_, have)| have == group) {
-            self.groups.push((at, group.to_owned()));
-        }
+        self.groups.push((at, group.to_owned()));
     }
 
     fn into_node(mut self) -> Node<'t> {
         for (member, texts) in [("groups", self.groups), ("sshAuthorizedKeys", self.keys)] {
-            if let Some((at, _)) = texts.first() {
-                let at = *at;
-                let texts = texts.into_iter().map(|(at, text)| Node::text(at, text));
-                self.node.set(member, Node::list(at, texts.collect()));
-            }
+            let Some((at, _)) = texts.first() else {
+                continue;
+            };
+            let (at, mut seen) = (*at, HashSet::new());
+            let texts = texts.into_iter();
+            let once = texts.filter(|(_, text)| seen.insert(text.clone()));
+            let once = once.map(|(at, text)| Node::text(at, text)).collect();
+            self.node.set(member, Node::list(at, once));
         }
         self.node
     }
@@ -223,54 +225,44 @@ impl<'t> Assembly<'t> {
 
     /// The account called `name`, made if it is not there.
     pub(crate) fn user(&mut self, at: u32, name: &str) -> &mut User<'t> {
-        let index = self.users.iter().position(|user| user.name == name);
-        let index = index.unwrap_or_else(|| {
-            self.users.push(User {
-                name: name.to_owned(),
-                node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
-                groups: Vec::new(),
-                keys: Vec::new(),
-            });
-            self.users.len() - 1
-        });
-        &mut self.users[index]
+        self.users.or_insert_with(name, || User {
+            node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
+            groups: Vec::new(),
+            keys: Vec::new(),
+        })
+    }
+
+    /// The account called `name`, if it is asked for.
+    pub(crate) fn user_named(&self, name: &str) -> Option<&User<'t>> {
+        self.users.get(name)
     }
 
     /// True if the group `name` is asked for.
     pub(crate) fn has_group(&self, name: &str) -> bool {
-        self.groups.iter().any(|group| named(group) == Some(name))
+        self.groups.contains(name)
     }
 
     /// The group `name`, once.
     pub(crate) fn group(&mut self, at: u32, name: &str) {
-        if !self.has_group(name) {
-            let node = Node::mapping(at).with("name", Node::text(at, name.to_owned()));
-            self.groups.push(node);
-        }
+        self.groups.or_insert_with(name, || {
+            Node::mapping(at).with("name", Node::text(at, name.to_owned()))
+        });
     }
 
     /// A file. One that only appends is added to an earlier file of its path; any other takes its place.
     /// True if there was an earlier one that is gone now.
     pub(crate) fn file(&mut self, mut file: File<'t>) -> bool {
-        self.links.retain(|(path, _)| *path != file.path);
-        let index = self
-            .files
-            .iter()
-            .position(|earlier| earlier.path == file.path);
-        let Some(index) = index else {
-            self.files.push(file);
-            return false;
-        };
-        let earlier = &mut self.files[index];
-        if file.body.is_none() {
+        self.links.remove(&file.path);
+        let earlier = self.files.get_mut(&file.path);
+        if let Some(earlier) = earlier.filter(|_| file.body.is_none()) {
             earlier.append.append(&mut file.append);
             earlier.mode = file.mode.or(earlier.mode);
             earlier.user = file.user.or(earlier.user.take());
             earlier.group = file.group.or(earlier.group.take());
             return false;
         }
-        *earlier = file;
-        true
+        let path = file.path.clone();
+        self.files.insert(&path, file).is_some()
     }
 
     /// A directory, once. Without a mode, one that is there keeps its own.
@@ -281,29 +273,27 @@ impl<'t> Assembly<'t> {
         mode: Option<u32>,
         owner: Option<&str>,
     ) {
-        if self.directories.iter().any(|(have, _)| have == path) {
-            return;
-        }
-        let mut node = Node::mapping(at).with("path", Node::text(at, path.to_owned()));
-        if let Some(mode) = mode {
-            node.set("mode", Node::int(at, i64::from(mode)));
-        }
-        if let Some(owner) = owner {
-            let name = |at| Node::mapping(at).with("name", Node::text(at, owner.to_owned()));
-            node.set("user", name(at));
-        }
-        self.directories.push((path.to_owned(), node));
+        self.directories.or_insert_with(path, || {
+            let mut node = Node::mapping(at).with("path", Node::text(at, path.to_owned()));
+            if let Some(mode) = mode {
+                node.set("mode", Node::int(at, i64::from(mode)));
+            }
+            if let Some(owner) = owner {
+                let name = Node::text(at, owner.to_owned());
+                node.set("user", Node::mapping(at).with("name", name));
+            }
+            node
+        });
     }
 
     /// A symbolic link in the place of whatever is there.
     pub(crate) fn link(&mut self, at: u32, path: &str, target: impl Into<Cow<'t, str>>) {
-        self.files.retain(|file| file.path != path);
-        self.links.retain(|(have, _)| have != path);
+        self.files.remove(path);
         let node = Node::mapping(at)
             .with("path", Node::text(at, path.to_owned()))
             .with("overwrite", Node::flag(at, true))
             .with("target", Node::text(at, target));
-        self.links.push((path.to_owned(), node));
+        self.links.insert(path, node);
     }
 
     /// A unit that is written and enabled.
@@ -312,8 +302,7 @@ impl<'t> Assembly<'t> {
             .with("name", Node::text(at, name.to_owned()))
             .with("enabled", Node::flag(at, true))
             .with("contents", Node::text(at, contents));
-        self.units.retain(|(have, _)| have != name);
-        self.units.push((name.to_owned(), node));
+        self.units.insert(name, node);
     }
 
     /// A unit as `node` says.
@@ -336,12 +325,11 @@ impl<'t> Assembly<'t> {
 
     /// A unit that the system has, to be enabled.
     pub(crate) fn enable(&mut self, at: u32, name: &str) {
-        if !self.units.iter().any(|(have, _)| have == name) {
-            let node = Node::mapping(at)
+        self.units.or_insert_with(name, || {
+            Node::mapping(at)
                 .with("name", Node::text(at, name.to_owned()))
-                .with("enabled", Node::flag(at, true));
-            self.units.push((name.to_owned(), node));
-        }
+                .with("enabled", Node::flag(at, true))
+        });
     }
 
     /// A config at `url` that is merged into this one.
@@ -363,14 +351,12 @@ impl<'t> Assembly<'t> {
             let merge = Node::list(first, self.included);
             ignition.set("config", Node::mapping(first).with("merge", merge));
         }
-        let users = self.users.into_iter().map(User::into_node).collect();
+        let users = self.users.into_values().map(User::into_node).collect();
+        let nodes = |parts: Keyed<Node<'t>>| Node::list(at, parts.into_values().collect());
         let passwd = Node::mapping(at)
-            .with("groups", Node::list(at, self.groups))
+            .with("groups", nodes(self.groups))
             .with("users", Node::list(at, users));
-        let files = self.files.into_iter().map(File::into_node).collect();
-        let nodes = |parts: Vec<(String, Node<'t>)>| {
-            Node::list(at, parts.into_iter().map(|(_, node)| node).collect())
-        };
+        let files = self.files.into_values().map(File::into_node).collect();
         let storage = Node::mapping(at)
             .with("directories", nodes(self.directories))
             .with("disks", Node::list(at, self.disks))
@@ -385,10 +371,6 @@ impl<'t> Assembly<'t> {
             .with("systemd", systemd);
         (config, version)
     }
-}
-
-fn named<'n>(node: &'n Node<'_>) -> Option<&'n str> {
-    Some(&node.get("name")?.as_scalar()?.text)
 }
 
 /// An absolute path without `.`, `..`, doubled slashes; a relative one counts from `/`.
@@ -436,7 +418,7 @@ mod tests {
         assert!(!assembly.file(File::new(0, "/a", 0o644, "1")));
         assert!(assembly.file(File::new(1, "/a", 0o600, "2")));
         assert!(!assembly.file(File::appended(2, "/a", 0o600, "3")));
-        let file = &assembly.files[0];
+        let file = assembly.files.get("/a").unwrap();
         assert_eq!((file.at, file.append.len()), (1, 1));
     }
 

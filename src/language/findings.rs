@@ -117,6 +117,11 @@ impl Remarks {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// True if there is an error among them.
     pub(crate) fn is_fatal(&self) -> bool {
         self.0.iter().any(|r| r.severity == Severity::Error)

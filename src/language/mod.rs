@@ -16,6 +16,7 @@ mod family;
 mod findings;
 mod json;
 mod k3os;
+mod keyed;
 mod migration;
 mod mime;
 mod node;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use flate2::read::MultiGzDecoder;
+use std::cell::Cell;
 use std::io::Read;
 
 /// Unpacked contents may be this large: what a config may hold as a whole.
@@ -31,7 +32,7 @@ pub(crate) enum Broken {
     Base64,
     #[error("is not a whole gzip stream")]
     Gzip,
-    #[error("is larger than {} MiB when it is unpacked", MAX_UNPACKED_BYTES >> 20)]
+    #[error("makes the config larger than {} MiB when it is unpacked", MAX_UNPACKED_BYTES >> 20)]
     TooLarge,
 }
 
@@ -47,16 +48,46 @@ pub(crate) fn packing(encoding: &str) -> Option<Packing> {
     Some(Packing { is_base64, is_gzip })
 }
 
+/// How many bytes may still come out of gzip, for all contents of a config together.
+#[derive(Debug)]
+pub(crate) struct Budget(Cell<usize>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget(Cell::new(MAX_UNPACKED_BYTES))
+    }
+}
+
+impl Budget {
+    /// [`unpack`], within what is left.
+    pub(crate) fn unpack(&self, bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, Broken> {
+        let bytes = match packing.is_base64 {
+            true => base64(&bytes)?,
+            false => bytes,
+        };
+        match packing.is_gzip {
+            true => self.gunzip(&bytes),
+            false => Ok(bytes),
+        }
+    }
+
+    /// [`gunzip`], within what is left.
+    pub(crate) fn gunzip(&self, bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+        let left = self.0.get();
+        let unpacked = gunzip_within(bytes, left);
+        let used = match &unpacked {
+            Ok(bytes) => bytes.len(),
+            Err(Broken::TooLarge) => left,
+            Err(_) => 0,
+        };
+        self.0.set(left - used);
+        unpacked
+    }
+}
+
 /// What is in `bytes`. Base64 is outside of gzip.
 pub(crate) fn unpack(bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, Broken> {
-    let bytes = match packing.is_base64 {
-        true => base64(&bytes)?,
-        false => bytes,
-    };
-    match packing.is_gzip {
-        true => gunzip(&bytes),
-        false => Ok(bytes),
-    }
+    Budget::default().unpack(bytes, packing)
 }
 
 /// What is in base64, in which white space does not matter.
@@ -71,21 +102,39 @@ pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, Broken> {
 
 /// What is in gzip.
 pub(crate) fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+    Budget::default().gunzip(bytes)
+}
+
+fn gunzip_within(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Broken> {
     let mut out = Vec::new();
-    let limit = MAX_UNPACKED_BYTES as u64 + 1;
-    let read = MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut out);
-    if read.is_err() {
-        return Err(Broken::Gzip);
-    }
-    match out.len() > MAX_UNPACKED_BYTES {
+    let mut reader = MultiGzDecoder::new(bytes).take(limit as u64 + 1);
+    let read = reader.read_to_end(&mut out);
+    match out.len() > limit {
         true => Err(Broken::TooLarge),
-        false => Ok(out),
+        false => read.map(|_| out).map_err(|_| Broken::Gzip),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_unpacked_is_bounded_in_all() {
+        use flate2::{Compression, write::GzEncoder};
+        use std::io::Write;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&[7; 600]).unwrap();
+        let packed = encoder.finish().unwrap();
+        let budget = Budget(Cell::new(1000));
+        assert_eq!(budget.gunzip(&packed), Ok(vec![7; 600]));
+        assert_eq!(
+            budget.gunzip(&packed[..packed.len() - 9]),
+            Err(Broken::TooLarge)
+        );
+        assert_eq!(budget.gunzip(&packed), Err(Broken::TooLarge));
+        assert_eq!(budget.gunzip(b"text"), Err(Broken::Gzip));
+    }
 
     #[test]
     fn unpacks() {

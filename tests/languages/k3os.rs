@@ -113,3 +113,17 @@ fn the_account_is_the_one_that_is_named() {
     assert!(lines(&out, "file /etc/sudoers.d").is_empty(), "{out}");
     assert_eq!(lines(&out, "warning ").len(), 1, "{out}");
 }
+
+#[test]
+fn long_command_lines_are_broken() {
+    let labels: String = (0..100)
+        .map(|i| format!("    label{i}: value{i}\n"))
+        .collect();
+    let text = format!("k3os:\n  labels:\n{labels}");
+    let out = shown(text.as_bytes(), Language::K3os, &Surroundings::default());
+    assert!(
+        out.contains("k3s server \\\n  |    --node-label=label0=value0 \\\n"),
+        "{out}"
+    );
+    assert!(!out.contains("refused"), "{out}");
+}

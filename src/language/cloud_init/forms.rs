@@ -9,9 +9,9 @@ use super::template;
 use super::values;
 use crate::config::LineStarts;
 use crate::language::findings::Remarks;
+use crate::language::keyed::Keyed;
 use crate::language::mime;
 use crate::language::node::{Content, Entry, Node};
-use crate::language::packed;
 use crate::language::yaml;
 use std::borrow::Cow;
 
@@ -77,7 +77,7 @@ impl Parts {
             return;
         }
         if body.bytes.starts_with(&[0x1f, 0x8b]) {
-            match packed::gunzip(&body.bytes) {
+            match context.budget.gunzip(&body.bytes) {
                 Ok(bytes) => {
                     (body.bytes, body.places) = (Cow::Owned(bytes), Places::At(at as usize))
                 }
@@ -376,13 +376,12 @@ fn last_of_each(root: Node<'static>) -> Node<'static> {
     let Content::Mapping(entries) = root.value else {
         return root;
     };
-    let mut kept: Vec<Entry<'static>> = Vec::new();
+    let mut kept = Keyed::default();
     for entry in entries {
-        match kept.iter_mut().find(|earlier| earlier.key == entry.key) {
-            Some(earlier) => *earlier = entry,
-            None => kept.push(entry),
-        }
+        let key = entry.key.clone();
+        kept.insert(&key, entry);
     }
+    let kept: Vec<Entry<'static>> = kept.into_values().collect();
     Node {
         at,
         value: Content::Mapping(kept),

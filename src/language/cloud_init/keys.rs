@@ -122,7 +122,7 @@ pub(super) fn convert<'t>(
     for key in &keys {
         assembly.user(key.at, name).key(key.at, &key.text);
     }
-    let home = assembly.users.iter().find(|user| user.name == *name);
+    let home = assembly.user_named(name);
     let home = home
         .and_then(|user| user.text("homeDir"))
         .map(str::to_owned);

@@ -4,6 +4,7 @@
 
 use super::values::Kind;
 use crate::language::findings::Remarks;
+use crate::language::keyed::Keyed;
 use crate::language::node::{Content, Node};
 
 /// How two values become one.
@@ -166,23 +167,26 @@ pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, rules: Rules) -> Node<'t
 fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node<'t> {
     let at = base.at;
     match (base.value, over.value) {
-        (Content::Mapping(mut merged), Content::Mapping(entries)) if depth < MAX_DEPTH => {
+        (Content::Mapping(base), Content::Mapping(entries)) if depth < MAX_DEPTH => {
+            let mut merged = Keyed::default();
+            for entry in base {
+                let key = entry.key.clone();
+                merged.insert(&key, Some(entry));
+            }
             for entry in entries {
-                let earlier = merged.iter().position(|have| have.key == entry.key);
-                match earlier {
-                    Some(index) if entry.value.is_null() && rules.dict.deletes => {
-                        merged.remove(index);
+                let key = entry.key.clone();
+                match merged.get_mut(&key) {
+                    Some(earlier) if entry.value.is_null() && rules.dict.deletes => *earlier = None,
+                    Some(Some(earlier)) => {
+                        let base = std::mem::replace(&mut earlier.value, Node::null(at));
+                        earlier.value = inner(base, entry.value, rules, depth);
                     }
-                    Some(index) => {
-                        let base = std::mem::replace(&mut merged[index].value, Node::null(at));
-                        merged[index].value = inner(base, entry.value, rules, depth);
-                    }
-                    None => merged.push(entry),
+                    _ => _ = merged.insert(&key, Some(entry)),
                 }
             }
             Node {
                 at,
-                value: Content::Mapping(merged),
+                value: Content::Mapping(merged.into_values().flatten().collect()),
             }
         }
         (Content::List(base), Content::List(over)) => {

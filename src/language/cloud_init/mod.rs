@@ -27,6 +27,7 @@ mod write_files;
 use super::assembly::Assembly;
 use super::findings::Remarks;
 use super::node::Node;
+use super::packed::Budget;
 use super::paths;
 use super::surroundings::{Instance, Surroundings};
 use super::target::{Distribution, Target};
@@ -39,6 +40,7 @@ struct Context<'s> {
     target: Target<'s>,
     instance: Instance<'s>,
     ignore_unsupported: bool,
+    budget: Budget,
 }
 
 /// Reads `text`.
@@ -51,6 +53,7 @@ pub(crate) fn read<'t>(
         target: surroundings.target,
         instance: surroundings.instance,
         ignore_unsupported: surroundings.ignore_unsupported,
+        budget: Budget::default(),
     };
     let mut remarks = Remarks::default();
     let mut parts = forms::read(text, &context, &mut remarks);

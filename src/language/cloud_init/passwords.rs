@@ -71,7 +71,7 @@ pub(super) fn convert<'t>(
 
 /// Speaks of an account that nothing else makes.
 fn missing(name: &Text, context: &Context<'_>, assembly: &Assembly<'_>, remarks: &mut Remarks) {
-    let is_made = assembly.users.iter().any(|user| user.name == name.text);
+    let is_made = assembly.user_named(&name.text).is_some();
     if is_made || context.target.has_account(&name.text) {
         return;
     }

@@ -4,6 +4,7 @@ use super::Context;
 use super::values::{self, Text};
 use crate::language::assembly::{Assembly, File, clean_path};
 use crate::language::findings::Remarks;
+use crate::language::keyed::Keyed;
 use crate::language::node::{Content, Node};
 use crate::language::target::Distribution;
 
@@ -156,13 +157,11 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
         true => clean_path(name),
         false => clean_path(&format!("{folder}/{name}")),
     };
-    let mut files: Vec<(Text, String)> = Vec::new();
-    let mut add = |at: u32, text: String, contents: &str| match files
-        .iter_mut()
-        .find(|(file, _)| file.text == text)
-    {
-        Some((_, earlier)) => earlier.push_str(contents),
-        None => files.push((Text { at, text }, contents.to_owned())),
+    let mut files: Keyed<(Text, String)> = Keyed::default();
+    let mut add = |at: u32, text: String, contents: &str| {
+        let path = text.clone();
+        let (_, all) = files.or_insert_with(&path, || (Text { at, text }, String::new()));
+        all.push_str(contents);
     };
     let configs = settings.get("configs").map(Node::elements);
     for entry in configs.unwrap_or_default() {
@@ -189,7 +188,7 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
         };
         add(address.at, path(&name), &format!("{rule} # {remote}\n"));
     }
-    files
+    files.into_values().collect()
 }
 
 fn wireguard<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {

@@ -36,8 +36,7 @@ pub(super) fn render(text: &str, facts: &[(String, String)]) -> Result<Rendered,
     };
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let opening = ["{{", "{%", "{#"].iter().filter_map(|o| rest.find(o)).min();
-        let literal = opening.unwrap_or(rest.len());
+        let literal = opening(rest).unwrap_or(rest.len());
         rendered.piece(&rest[..literal], at, true);
         at += literal;
         let Some(inner) = rest.get(literal..).filter(|inner| !inner.is_empty()) else {
@@ -65,6 +64,15 @@ pub(super) fn render(text: &str, facts: &[(String, String)]) -> Result<Rendered,
         at += length;
     }
     Ok(rendered)
+}
+
+/// Where the next of `{{`, `{%` and `{#` is.
+fn opening(text: &str) -> Option<usize> {
+    let mut braces = memchr::memchr_iter(b'{', text.as_bytes());
+    braces.find(|at| {
+        let next = text.as_bytes().get(at + 1);
+        matches!(next, Some(b'{' | b'%' | b'#'))
+    })
 }
 
 impl Rendered {

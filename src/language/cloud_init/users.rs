@@ -67,8 +67,8 @@ pub(super) fn convert<'t>(
         );
     }
     for (member, group) in memberships {
-        let is_there = assembly.users.iter().any(|user| user.name == member.text)
-            || context.target.has_account(&member.text);
+        let is_there =
+            assembly.user_named(&member.text).is_some() || context.target.has_account(&member.text);
         if !is_there {
             let message = format!(
                 "there is no account {} to be in the group {group}",

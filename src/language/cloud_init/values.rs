@@ -324,8 +324,14 @@ pub(super) fn canonical<'t>(
 pub(super) fn unknown(key: &str, at: u32, known: &[&'static str], remarks: &mut Remarks) {
     /// Names at least this alike are worth a suggestion.
     const ALIKE: f64 = 0.8;
+    /// No key is longer than this, and comparing long ones takes time.
+    const MAX_BYTES: usize = 40;
+    /// Who has this many findings has other problems than a misspelling.
+    const MAX_FINDINGS: usize = 200;
     let message = format!("unknown key `{key}`: it does nothing");
     let likeness = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
+    let is_comparable = key.len() <= MAX_BYTES && remarks.count() < MAX_FINDINGS;
+    let known = if is_comparable { known } else { &[] };
     let best = known
         .iter()
         .map(likeness)

@@ -80,7 +80,7 @@ fn file<'t>(
         remarks.error(path.at, "the path of a file cannot be the root directory");
         return None;
     }
-    let body = body(entry, remarks)?;
+    let body = body(entry, context, remarks)?;
     let is_appended = values::flag(entry, "append", remarks) == Some(true);
     let mode = mode(entry, remarks);
     let mut file = File {
@@ -97,7 +97,7 @@ fn file<'t>(
     Some(file)
 }
 
-fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+fn body(entry: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Option<Body> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
     if let Some(body) = fetched(entry, remarks) {
         if entry.get("content").is_some() {
@@ -128,7 +128,7 @@ fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
         true => alphabet_of(at, bytes, remarks),
         false => bytes,
     };
-    match packed::unpack(bytes, packing) {
+    match context.budget.unpack(bytes, packing) {
         Ok(bytes) => Some(Body::bytes(at, bytes)),
         Err(broken) => {
             remarks.error(at, format!("the content {broken}"));
@@ -207,7 +207,7 @@ fn own<'t>(
     let (user, group) = (user.trim(), group.trim());
     if !user.is_empty() && user != "-1" {
         let is_number = user.bytes().all(|b| b.is_ascii_digit());
-        let is_made = assembly.users.iter().any(|have| have.name == user);
+        let is_made = assembly.user_named(user).is_some();
         let is_known_absent = context.target.accounts.is_some()
             && !is_number
             && !is_made

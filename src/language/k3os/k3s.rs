@@ -13,6 +13,9 @@ const KEYS_OF_UNIT: [&str; 5] = ["server_url", "token", "labels", "k3s_args", "t
 /// Where the unit looks for the program.
 const PROGRAM: &str = "/usr/local/bin/k3s";
 
+/// A longer command line is broken into one line for each argument.
+const MAX_LINE_BYTES: usize = 1000;
+
 /// Adds k3s and the environment of services.
 pub(super) fn convert<'t>(
     k3os: &Node<'t>,
@@ -66,7 +69,7 @@ fn variables(k3os: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
         lines.push_str(&environment(name, &value.text));
         lines.push('\n');
     }
-    let (_, first) = variables.first()?;
+    let (_, first) = variables.first().filter(|_| !lines.is_empty())?;
     Some((first.at, lines))
 }
 
@@ -124,7 +127,16 @@ fn unit(role: &str, arguments: &[String]) -> String {
         _ => "notify",
     };
     let arguments: Vec<String> = arguments.iter().map(|text| unit_argument(text)).collect();
-    let arguments = arguments.join(" ");
+    let bytes = arguments
+        .iter()
+        .map(|argument| argument.len() + 1)
+        .sum::<usize>();
+    // Lines of a unit may have 2048 bytes.
+    let separator = match bytes > MAX_LINE_BYTES {
+        true => " \\\n    ",
+        false => " ",
+    };
+    let arguments = arguments.join(separator);
     format!(
         "\
 [Unit]

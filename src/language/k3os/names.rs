@@ -109,6 +109,11 @@ fn squash(name: &str) -> String {
 pub(super) fn closest(keys: &'static [Key], written: &str) -> Option<&'static str> {
     /// Names at least this alike are worth a suggestion.
     const ALIKE: f64 = 0.8;
+    /// No key is longer than this, and comparing long ones takes time.
+    const MAX_BYTES: usize = 40;
+    if written.len() > MAX_BYTES {
+        return None;
+    }
     let written = squash(&written.replace('-', "_").to_ascii_lowercase());
     let names = keys.iter().map(|key| key.name);
     let ranked = names.map(|name| (strsim::jaro_winkler(&squash(name), &written), name));
@@ -168,7 +173,10 @@ pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Re
 
 fn unknown(entry: &Entry<'_>, of: &'static [Key], remarks: &mut Remarks) {
     let message = format!("unknown key `{}`: it does nothing", entry.key);
-    match closest(of, &entry.key) {
+    /// Who has this many findings has other problems than a misspelling.
+    const MAX_FINDINGS: usize = 200;
+    let best = closest(of, &entry.key).filter(|_| remarks.count() < MAX_FINDINGS);
+    match best {
         Some(name) => {
             remarks.warn_with_help(entry.value.at, message, format!("did you mean `{name}`?"));
         }

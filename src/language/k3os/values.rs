@@ -3,6 +3,7 @@
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node, Scalar, Style};
 use crate::language::packed;
+use std::collections::BTreeMap;
 
 /// A text and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +94,7 @@ pub(super) fn map(
         );
         return None;
     };
-    let mut texts: Vec<(String, Text)> = Vec::new();
+    let mut texts = BTreeMap::new();
     for entry in entries {
         let Some(scalar) = entry.value.as_scalar() else {
             remarks.error(
@@ -114,14 +115,9 @@ pub(super) fn map(
             let message = format!("{} without quotes means {}", scalar.text, text.text);
             remarks.warn_with_help(text.at, message, "put it in quotes if the word is meant");
         }
-        let name = entry.key.clone().into_owned();
-        match texts.iter_mut().find(|(have, _)| *have == name) {
-            Some((_, earlier)) => *earlier = text,
-            None => texts.push((name, text)),
-        }
+        texts.insert(entry.key.clone().into_owned(), text);
     }
-    texts.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Some(texts)
+    Some(texts.into_iter().collect())
 }
 
 /// A scalar as a text in a map: numbers and flags lose their spelling, null is empty.

@@ -4,7 +4,7 @@ use super::values::{self, Text};
 use crate::language::assembly::{Assembly, Body, File, clean_path, owner};
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
-use crate::language::packed;
+use crate::language::packed::{self, Budget};
 
 /// Mode of files that have none of their own.
 const DEFAULT_MODE: u32 = 0o644;
@@ -22,6 +22,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
         remarks.error(list.at, message);
         return;
     }
+    let budget = Budget::default();
     for entry in list.elements() {
         if !matches!(entry.value, Content::Mapping(_)) {
             let message = format!(
@@ -29,7 +30,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
                 entry.kind()
             );
             remarks.error(entry.at, message);
-        } else if let Some(file) = file(entry, remarks)
+        } else if let Some(file) = file(entry, &budget, remarks)
             && assembly.file(file)
         {
             remarks.warn(
@@ -40,7 +41,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     }
 }
 
-fn file<'t>(entry: &Node<'t>, remarks: &mut Remarks) -> Option<File<'t>> {
+fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<File<'t>> {
     let path = values::text(entry, "path", remarks).filter(|path| !path.text.is_empty());
     if path.is_none() {
         remarks.error_with_help(entry.at, "the file has no path", "add `path`");
@@ -48,7 +49,7 @@ fn file<'t>(entry: &Node<'t>, remarks: &mut Remarks) -> Option<File<'t>> {
     let mode = values::text(entry, "permissions", remarks);
     let mode = mode.filter(|mode| !mode.text.is_empty());
     let mode = mode.map(|written| (written.at, octal(&written, remarks)));
-    let body = body(entry, remarks);
+    let body = body(entry, budget, remarks);
     let ids = values::text(entry, "owner", remarks);
     let (path, body) = (path?, body?);
     let cleaned = clean_path(&path.text);
@@ -75,7 +76,7 @@ fn file<'t>(entry: &Node<'t>, remarks: &mut Remarks) -> Option<File<'t>> {
     Some(file)
 }
 
-fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<Body> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
     let encoding = values::text(entry, "encoding", remarks);
     let before = remarks.is_fatal();
@@ -95,7 +96,7 @@ fn body(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
         );
         return None;
     };
-    match packed::unpack(bytes, packing) {
+    match budget.unpack(bytes, packing) {
         Ok(bytes) => Some(Body::bytes(at, bytes)),
         Err(broken) => {
             remarks.error(at, format!("the content {broken}"));
