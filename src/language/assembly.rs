@@ -307,20 +307,17 @@ impl<'t> Assembly<'t> {
 
     /// A unit as `node` says.
     pub(crate) fn whole_unit(&mut self, name: &str, node: Node<'t>) {
-        self.units.retain(|(have, _)| have != name);
-        self.units.push((name.to_owned(), node));
+        self.units.insert(name, node);
     }
 
     /// True if there is a file at `path`.
     pub(crate) fn has_file(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path == path)
+        self.files.contains(path)
     }
 
     /// Drops the file at `path`. True if there was one.
     pub(crate) fn drop_file(&mut self, path: &str) -> bool {
-        let before = self.files.len();
-        self.files.retain(|file| file.path != path);
-        self.files.len() < before
+        self.files.remove(path).is_some()
     }
 
     /// A unit that the system has, to be enabled.
