@@ -199,6 +199,7 @@ fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble>
             document,
             source,
             findings: parsed.findings,
+            filesystems: language::named_filesystems(text, &surroundings),
         }),
         Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
     }

@@ -147,6 +147,7 @@ fn judge(
             document,
             source: SourceInfo::of(config::shown_source(name), text, false),
             findings: parsed.findings,
+            filesystems: reading.named_filesystems(text),
         }),
         Err(_) => Err(Failure::said(Exit::BadConfig)),
     }

@@ -45,6 +45,11 @@ impl ReadingArgs {
         }
     }
 
+    /// File systems that configs which `text` refers to may use.
+    pub fn named_filesystems(&self, text: &[u8]) -> Vec<(String, String)> {
+        language::named_filesystems(text, &self.surroundings(None))
+    }
+
     /// The folder of local files, if one is named.
     pub fn local_files(&self) -> Option<LocalFiles> {
         self.files_dir.as_ref().map(LocalFiles::new)

@@ -59,6 +59,8 @@ pub struct First {
     pub source: SourceInfo,
     /// What parsing said. It is not said again.
     pub findings: Findings,
+    /// What [`language::named_filesystems`] says of its text.
+    pub filesystems: Vec<(String, String)>,
 }
 
 /// All configs in one.
@@ -97,6 +99,7 @@ pub fn render(
         events,
         sources: vec![first.source],
         findings: Vec::new(),
+        filesystems: first.filesystems,
     };
     match session.whole(first.document, &first.findings) {
         Ok(document) => Ok(Rendered {
@@ -117,6 +120,8 @@ struct Session<'a> {
     events: &'a dyn FetchEvents,
     sources: Vec<SourceInfo>,
     findings: Vec<SourceFindings>,
+    /// File systems that configs of Ignition 2 name, for those that they append. Of one name, the last counts.
+    filesystems: Vec<(String, String)>,
 }
 
 impl Session<'_> {
@@ -211,7 +216,13 @@ impl Session<'_> {
     ) -> Result<Document, RenderReason> {
         let text = language::unpacked(&text).into_owned();
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
-        let parsed = language::parse(&source.name, &text, &Surroundings::default());
+        let surroundings = Surroundings {
+            inherited_filesystems: &self.filesystems,
+            ..Surroundings::default()
+        };
+        let parsed = language::parse(&source.name, &text, &surroundings);
+        let named = language::named_filesystems(&text, &surroundings);
+        self.filesystems.extend(named);
         if !parsed.findings.0.is_empty() {
             let text = Some(text).filter(|_| source.name != "data:");
             let findings = parsed.findings;

@@ -37,6 +37,7 @@ mod yaml;
 pub use cloud_init::modules::{MODULES, Module, Support};
 pub use detect::{Language, Undetected, detect, detect_for};
 pub use migration::{Migration, Step, explain};
+pub use old_ignition::named_filesystems;
 pub use surroundings::{Files, Instance, LocalError, LocalKind, LocalNode, Surroundings};
 pub use target::{Distribution, NetworkManager, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};

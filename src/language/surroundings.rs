@@ -12,6 +12,9 @@ pub struct Surroundings<'s> {
     pub platform: Option<&'s str>,
     /// File systems that a text of Ignition 2 may name besides `root`, with where they are mounted.
     pub filesystems: &'s [(String, String)],
+    /// File systems that configs which refer to this one name, with where they are mounted; those that this one
+    /// names itself come first.
+    pub inherited_filesystems: &'s [(String, String)],
     /// The text is translated for a machine that boots now, not at a desk.
     pub is_boot: bool,
     /// The result is printed, so the shortest form of it is worth some work.
@@ -107,6 +110,7 @@ impl fmt::Debug for Surroundings<'_> {
             .field("has_files", &self.files.is_some())
             .field("platform", &self.platform)
             .field("filesystems", &self.filesystems)
+            .field("inherited_filesystems", &self.inherited_filesystems)
             .field("is_boot", &self.is_boot)
             .field("is_raw", &self.is_raw)
             .field("target", &self.target)

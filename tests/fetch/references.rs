@@ -16,6 +16,7 @@ fn first(text: &str) -> First {
             .unwrap_or_else(|e| panic!("{e}: {:?}\n{text}", parsed.findings)),
         source: SourceInfo::of("first.ign", text.as_bytes(), false),
         findings: parsed.findings,
+        filesystems: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ mod step;
 mod units;
 mod version;
 
+use super::detect::{Language, detect};
 use super::findings::Remarks;
 use super::json;
 use super::node::Node;
@@ -176,6 +177,39 @@ fn check_given_names(step: &mut Step<'_>, at: u32) {
     }
 }
 
+/// True if configs that this one refers to may use its file systems.
+fn has_references(model: &Node<'_>) -> bool {
+    let section = model.inner("ignition").inner("config");
+    !section.items("append").is_empty()
+}
+
+/// The file systems that `text` names, with their paths in the final system, if it is a config of Ignition 2: those
+/// that it appends may have nodes on them.
+pub fn named_filesystems(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String)> {
+    match detect(text) {
+        Ok(Language::OldIgnition) => names_in(text, surroundings),
+        _ => Vec::new(),
+    }
+}
+
+fn names_in(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String)> {
+    let Ok(root) = json::read(text) else {
+        return Vec::new();
+    };
+    let Stated::Old(version, _) = version::stated(&root) else {
+        return Vec::new();
+    };
+    let mut remarks = Remarks::default();
+    let model = decode::decode(root, version, None, &mut remarks);
+    let mut step = Step {
+        version,
+        surroundings,
+        remarks: &mut remarks,
+    };
+    let are_shared = has_references(&model);
+    Names::of(&mut step, model.inner("storage"), are_shared).paths()
+}
+
 fn passwd<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
     let passwd = model.inner("passwd");
     let mut out = Node::mapping(model.at_of("passwd"));
@@ -194,7 +228,7 @@ fn storage<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
     let arrays = raid::translate(step, storage);
     out.set_list("raid", storage.at_of("raid"), arrays);
     filesystems::check(step, storage);
-    let names = Names::of(step, storage);
+    let names = Names::of(step, storage, has_references(model));
     let nodes = Nodes::of(step, storage, &names, &Claims::of(model));
     let filesystems = filesystems::translate(step, &names);
     out.set_list("filesystems", storage.at_of("filesystems"), filesystems);
@@ -211,4 +245,58 @@ fn storage<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
     files.extend(networkd);
     out.set_list("files", files_at, files);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = r#"{
+        "ignition": {"version": "2.3.0", "config": {"append": [{"source": "http://h/child"}]}},
+        "storage": {"filesystems": [
+            {"name": "a", "mount": {"device": "/dev/a", "format": "ext4"}},
+            {"name": "b", "mount": {"device": "/dev/b", "format": "ext4"}},
+            {"name": "c", "path": "/sysroot/c"}
+        ]}
+    }"#;
+    const CHILD: &str = r#"{
+        "ignition": {"version": "2.0.0"},
+        "storage": {
+            "filesystems": [{"name": "b", "mount": {"device": "/dev/c", "format": "xfs"}}],
+            "files": [
+                {"filesystem": "a", "path": "/x", "mode": 420},
+                {"filesystem": "b", "path": "/y", "mode": 420},
+                {"filesystem": "c", "path": "/z", "mode": 420}
+            ]
+        }
+    }"#;
+
+    #[test]
+    fn appended_configs_know_the_file_systems_of_their_parent() {
+        let names = names_in(PARENT.as_bytes(), &Surroundings::default());
+        let pair = |name: &str, path: &str| (name.to_owned(), path.to_owned());
+        let expected = [
+            pair("a", "/tmp/a-ign1"),
+            pair("b", "/tmp/b-ign2"),
+            pair("c", "/c"),
+        ];
+        assert_eq!(names, expected);
+        let paths = |names: &[(String, String)]| -> Option<Vec<String>> {
+            let surroundings = Surroundings {
+                inherited_filesystems: names,
+                ..Surroundings::default()
+            };
+            let lines = LineStarts::of(CHILD.as_bytes());
+            let (config, _) = read(CHILD.as_bytes(), &lines, &surroundings).config?;
+            let files = config.inner("storage").items("files").iter();
+            Some(files.map(|file| file.text_of("path").to_owned()).collect())
+        };
+        let expected = ["/tmp/a-ign1/x", "/tmp/b-ign1/y", "/c/z"].map(String::from);
+        assert_eq!(paths(&names), Some(expected.to_vec()));
+        // The mount point of another file system is not used again.
+        let names = [pair("a", "/tmp/a-ign1"), pair("c", "/tmp/b-ign1")];
+        let expected = ["/tmp/a-ign1/x", "/tmp/b-ign2/y", "/tmp/b-ign1/z"].map(String::from);
+        assert_eq!(paths(&names), Some(expected.to_vec()));
+        assert_eq!(paths(&[]), None);
+    }
 }

@@ -45,6 +45,8 @@ pub(super) struct Names<'n, 't> {
     prefixes: HashMap<&'n str, Prefix>,
     /// In the order of the text, for messages.
     defined: Vec<&'n str>,
+    /// What the configs that refer to this one name. Of one name, the last counts.
+    inherited: HashMap<String, String>,
 }
 
 /// The list of nodes that refer to file systems.
@@ -54,12 +56,18 @@ pub(super) const NODE_LISTS: [&str; 3] = ["files", "directories", "links"];
 const MAX_LISTED_NAMES: usize = 8;
 
 impl<'n, 't> Names<'n, 't> {
-    /// Resolves the names of all file systems of `storage`.
-    pub(super) fn of(step: &mut Step<'_>, storage: &'n Node<'t>) -> Self {
+    /// Resolves the names of all file systems of `storage`; `are_shared` if other configs may use them too.
+    pub(super) fn of(step: &mut Step<'_>, storage: &'n Node<'t>, are_shared: bool) -> Self {
         let mut names = Names {
             volumes: Vec::new(),
             prefixes: HashMap::new(),
             defined: Vec::new(),
+            inherited: step
+                .surroundings
+                .inherited_filesystems
+                .iter()
+                .cloned()
+                .collect(),
         };
         let mut devices: HashMap<&str, (usize, &Node<'_>)> = HashMap::new();
         for filesystem in storage.items("filesystems") {
@@ -70,9 +78,25 @@ impl<'n, 't> Names<'n, 't> {
             };
             names.define(step, filesystem, prefix);
         }
-        let used = used_names(storage);
+        let used = match are_shared {
+            true => names.defined.iter().copied().collect(),
+            false => used_names(storage),
+        };
         names.set_paths(step, &used);
         names
+    }
+
+    /// Every name with its path in the final system, if it has one.
+    pub(super) fn paths(&self) -> Vec<(String, String)> {
+        let named = self.defined.iter().filter_map(|name| {
+            let path = match self.prefixes.get(name)? {
+                Prefix::Directory(path) => path.clone(),
+                Prefix::Volume(index) => self.volumes.get(*index)?.path.clone()?,
+                Prefix::Refused => return None,
+            };
+            Some(((*name).to_owned(), path))
+        });
+        named.collect()
     }
 
     pub(super) fn volumes(&self) -> &[Volume<'n, 't>] {
@@ -114,10 +138,13 @@ impl<'n, 't> Names<'n, 't> {
         if let Some(path) = given_path(step, name) {
             return Some(path);
         }
-        match name {
-            ROOT => return Some("/".into()),
-            OEM => return Some(OEM_PATH.into()),
-            _ => {}
+        let known = match name {
+            ROOT => Some("/".into()),
+            OEM => Some(OEM_PATH.into()),
+            _ => self.inherited.get(name).cloned(),
+        };
+        if known.is_some() {
+            return known;
         }
         let others: Vec<&str> = self
             .defined
@@ -199,6 +226,7 @@ impl<'n, 't> Names<'n, 't> {
     /// Decides where volumes are mounted while files are written, and where names lead.
     fn set_paths(&mut self, step: &mut Step<'_>, used: &HashSet<&str>) {
         let mut counter = 0;
+        let taken: HashSet<&str> = self.inherited.values().map(String::as_str).collect();
         for index in 0..self.volumes.len() {
             let Some(volume) = self.volumes.get_mut(index) else {
                 continue;
@@ -221,6 +249,11 @@ impl<'n, 't> Names<'n, 't> {
                     // Swap space is refused where a node is on it.
                     let is_mountable = volume.mount.text_of("format") != "swap";
                     let mounted = mounted.filter(|_| is_mountable);
+                    if let Some(name) = mounted {
+                        while taken.contains(scratch(name, counter).as_str()) {
+                            counter += 1;
+                        }
+                    }
                     (mounted.map(|name| scratch(name, counter)), None)
                 }
             };
