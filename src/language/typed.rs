@@ -53,8 +53,15 @@ impl Decoder<'_> {
     /// `node` as an object of `shape`; an empty one if it is none.
     pub(crate) fn root<'t>(&mut self, node: Node<'t>, shape: &'static Shape) -> Node<'t> {
         let at = node.at;
-        let decoded = self.value(node, Kind::Object(shape), "a config");
-        decoded.unwrap_or_else(|| Node::mapping(at))
+        match node.value {
+            Content::Mapping(entries) => self.object(at, entries, shape),
+            value => {
+                let found = found(&Node { at, value });
+                let message = format!("a config is a mapping, not {found}");
+                self.remarks.error(at, message);
+                Node::mapping(at)
+            }
+        }
     }
 
     /// A value of `kind`; `None` for null, which counts as absent, and for anything of another type.
@@ -70,18 +77,24 @@ impl Decoder<'_> {
                 Some(self.object(at, entries, shape))
             }
             (Kind::Objects(shape), Content::List(elements)) => {
-                let objects = elements.into_iter().map(|element| {
+                let name = format!("an element of `{name}`");
+                let objects = elements.into_iter().filter_map(|element| {
                     let at = element.at;
-                    let object = self.value(element, Kind::Object(shape), name);
-                    object.unwrap_or_else(|| Node::mapping(at))
+                    match element.is_null() {
+                        true => Some(Node::mapping(at)),
+                        false => self.value(element, Kind::Object(shape), &name),
+                    }
                 });
                 Some(Node::list(at, objects.collect()))
             }
             (Kind::Texts, Content::List(elements)) => {
-                let texts = elements.into_iter().map(|element| {
+                let name = format!("an element of `{name}`");
+                let texts = elements.into_iter().filter_map(|element| {
                     let at = element.at;
-                    let text = self.value(element, Kind::Text, name);
-                    text.unwrap_or_else(|| Node::text(at, ""))
+                    match element.is_null() {
+                        true => Some(Node::text(at, "")),
+                        false => self.value(element, Kind::Text, &name),
+                    }
                 });
                 Some(Node::list(at, texts.collect()))
             }
@@ -105,13 +118,11 @@ impl Decoder<'_> {
             Kind::Texts | Kind::Objects(_) => "a list",
             Kind::Object(_) | Kind::Mapping | Kind::Any => "a mapping",
         };
-        let is_negative = node.as_scalar().and_then(scalars::int);
-        let found = match is_negative {
-            Some(number) if number < 0 => "a negative number",
-            Some(_) => "a number",
-            None => node.kind(),
+        let name = match name.contains('`') {
+            true => name.to_owned(),
+            false => format!("`{name}`"),
         };
-        let message = format!("`{name}` must be {wanted}, not {found}");
+        let message = format!("{name} must be {wanted}, not {}", found(node));
         match self.is_lenient {
             true => {
                 let help = "the value has no effect; correct or remove it";
@@ -171,6 +182,20 @@ impl Decoder<'_> {
             (None, Some(help)) => self.remarks.warn_with_help(entry.key_at, message, help),
             (None, None) => self.remarks.warn(entry.key_at, message),
         }
+    }
+}
+
+/// What a value is, with an article, for messages.
+pub(crate) fn found(node: &Node<'_>) -> &'static str {
+    let Some(scalar) = node.as_scalar() else {
+        return node.kind();
+    };
+    match (scalars::int(scalar), scalars::flag(scalar)) {
+        _ if scalar.is_null() => "null",
+        (Some(number), _) if number < 0 => "a negative number",
+        (Some(_), _) => "a number",
+        (_, Some(_)) => "true or false",
+        _ => "a text",
     }
 }
 

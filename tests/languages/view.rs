@@ -57,6 +57,12 @@ pub(crate) fn shown(text: &[u8], language: Language, surroundings: &Surroundings
 /// A config in lines: what it is, its members, its text.
 fn config(config: &Value, out: &mut String) {
     _ = writeln!(out, "version {}", text(&config["ignition"]["version"]));
+    for member in ["timeouts", "security"] {
+        let value = &config["ignition"][member];
+        if !value.is_null() {
+            _ = writeln!(out, "{member} {value}");
+        }
+    }
     each(&config["ignition"]["config"]["merge"], |one| {
         _ = writeln!(out, "merge {}", text(&one["source"]));
     });
@@ -65,7 +71,11 @@ fn config(config: &Value, out: &mut String) {
             members(kind, "name", one, out)
         });
     }
-    for (kind, list) in [("disk", "disks"), ("filesystem", "filesystems")] {
+    for (kind, list) in [
+        ("disk", "disks"),
+        ("raid", "raid"),
+        ("filesystem", "filesystems"),
+    ] {
         each(&config["storage"][list], |one| {
             members(kind, "device", one, out)
         });
@@ -77,13 +87,22 @@ fn config(config: &Value, out: &mut String) {
     }
     each(&config["storage"]["files"], |one| file(one, out));
     each(&config["systemd"]["units"], |one| {
-        let enabled = if one["enabled"] == true {
-            " enabled"
-        } else {
-            ""
-        };
-        _ = writeln!(out, "unit {}{enabled}", text(&one["name"]));
+        _ = write!(out, "unit {}", text(&one["name"]));
+        for (member, value, word) in [
+            ("enabled", true, " enabled"),
+            ("enabled", false, " disabled"),
+            ("mask", true, " masked"),
+        ] {
+            if one[member] == value {
+                out.push_str(word);
+            }
+        }
+        out.push('\n');
         lines(&text(&one["contents"]), out);
+        each(&one["dropins"], |dropin| {
+            _ = writeln!(out, "  drop-in {}", text(&dropin["name"]));
+            lines(&text(&dropin["contents"]), out);
+        });
     });
 }
 

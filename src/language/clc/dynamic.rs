@@ -113,7 +113,7 @@ static PLATFORMS: [Platform; 9] = [
 
 /// The program that writes metadata into a file for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Agent {
+pub(in crate::language) enum Agent {
     /// coreos-metadata, and its names in Flatcar.
     CoreosMetadata,
     Afterburn,
@@ -121,14 +121,14 @@ pub(super) enum Agent {
 
 impl Agent {
     /// The one that the target has. A desk does not know: what the language was made for.
-    pub(super) fn of(surroundings: &Surroundings<'_>) -> Self {
+    pub(in crate::language) fn of(surroundings: &Surroundings<'_>) -> Self {
         match surroundings.target.distribution {
             Distribution::Unknown | Distribution::Flatcar => Agent::CoreosMetadata,
             _ => Agent::Afterburn,
         }
     }
 
-    pub(super) fn service(self) -> &'static str {
+    pub(in crate::language) fn service(self) -> &'static str {
         match self {
             Agent::CoreosMetadata => "coreos-metadata.service",
             Agent::Afterburn => "afterburn.service",
@@ -142,7 +142,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn file(self) -> &'static str {
+    pub(in crate::language) fn file(self) -> &'static str {
         match self {
             Agent::CoreosMetadata => "/run/metadata/coreos",
             Agent::Afterburn => "/run/metadata/afterburn",
@@ -177,6 +177,18 @@ pub(super) fn platform(name: &str) -> Result<&'static Platform, String> {
         let names: Vec<&str> = PLATFORMS.iter().map(|platform| platform.name).collect();
         format!("use one of {}", names.join(", "))
     })
+}
+
+/// The variable of the agent that has `field` on the platform called `name`.
+pub(in crate::language) fn variable(
+    name: &str,
+    field: &str,
+    surroundings: &Surroundings<'_>,
+) -> Option<String> {
+    let platform = PLATFORMS.iter().find(|platform| platform.name == name)?;
+    let index = FIELDS.iter().position(|have| *have == field)?;
+    let variable = platform.variables.get(index).copied().flatten()?;
+    Some(Agent::of(surroundings).variable(variable))
 }
 
 /// Why a field has no value.

@@ -4,7 +4,7 @@
 //! become units and a file. The result is judged and translated as a config of that version.
 
 mod dimension;
-mod dynamic;
+pub(super) mod dynamic;
 mod options;
 mod services;
 mod shape;
@@ -18,7 +18,7 @@ use super::old_ignition::{self, OldVersion};
 use super::surroundings::Surroundings;
 use super::target::Distribution;
 use super::translation::Outcome;
-use super::typed::{self, Decoder};
+use super::typed::Decoder;
 use super::{document, paths};
 use crate::config::{LineStarts, WrittenPaths};
 use dynamic::{Agent, Platform};
@@ -78,7 +78,6 @@ fn model<'t>(
         let help = "remove it; a Butane config needs `variant` beside it";
         remarks.error_with_help(version.at, "a Container Linux Config has no version", help);
     }
-    warn_of_create(&root, remarks);
     let platform = platform(at, surroundings, remarks);
     let agent = Agent::of(surroundings);
     let mut sections = Sections {
@@ -119,19 +118,6 @@ fn platform(
             let message = format!("unknown platform `{}`", name.escape_debug());
             remarks.error_with_help(at, message, help);
             None
-        }
-    }
-}
-
-fn warn_of_create(root: &Node<'_>, remarks: &mut Remarks) {
-    let users = root
-        .get("passwd")
-        .map(|passwd| typed::elements(passwd, "users"));
-    for user in users.unwrap_or_default() {
-        if let Some(create) = user.get("create") {
-            let message = "`create` is deprecated";
-            let help = "write what is in it into the user itself";
-            remarks.warn_with_help(create.at, message, help);
         }
     }
 }

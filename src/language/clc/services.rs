@@ -253,7 +253,11 @@ impl Sections<'_> {
             },
         };
         if written.is_none() {
-            let message = format!("`{}` must be {wanted}", option.name);
+            let message = format!(
+                "`{}` must be {wanted}, not {}",
+                option.name,
+                typed::found(node)
+            );
             self.remarks.error(node.at, message);
         }
         written

@@ -229,7 +229,7 @@ import() {
     home=$(getent passwd "$1" | cut -d: -f6)
     group=$(id -gn "$1")
     test -d "$home/.ssh" || install -d -m 0700 -o "$1" -g "$group" "$home/.ssh"
-    tr '{,' '\n\n' < "$2" | sed -n 's/.*"key"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' >> "$home/.ssh/authorized_keys"
+    tr '{' '\n' < "$2" | sed -n 's/.*"key"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' >> "$home/.ssh/authorized_keys"
     chown "$1:$group" "$home/.ssh/authorized_keys"
     chmod 0600 "$home/.ssh/authorized_keys"
 }

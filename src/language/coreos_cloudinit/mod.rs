@@ -103,9 +103,15 @@ fn convert(
             remarks.warn_with_help(files.at, message, "put it at the top, beside `coreos`");
         }
         services::oem(coreos, &mut assembly, remarks);
-        services::update(coreos, &mut assembly, &mut units, remarks);
-        services::convert(coreos, paths, &mut units, remarks);
-        units::convert(coreos, &mut units, &mut assembly, remarks);
+        services::update(
+            coreos,
+            &mut assembly,
+            &mut units,
+            target.distribution,
+            remarks,
+        );
+        services::convert(coreos, paths, &mut units, surroundings, remarks);
+        units::convert(coreos, &mut units, &mut assembly, surroundings, remarks);
     }
     units.finish(&mut assembly, remarks);
     ignition(&parts, !configs.is_empty(), &mut assembly, remarks);

@@ -2,13 +2,15 @@
 
 use super::resolved;
 use super::substitution;
-use super::units::{METADATA_FILE, METADATA_UNIT, Units};
+use super::units::{Units, metadata_file, metadata_unit, warn_of_late_addresses};
 use crate::config::WrittenPaths;
 use crate::language::assembly::{Assembly, File};
 use crate::language::clc::ETCD_2;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::scalars;
+use crate::language::surroundings::Surroundings;
+use crate::language::target::Distribution;
 use crate::language::typed::{self, Decoder, Kind};
 use std::fmt::Write as _;
 
@@ -243,6 +245,7 @@ pub(super) fn convert(
     coreos: &Node<'_>,
     paths: &WrittenPaths,
     units: &mut Units,
+    surroundings: &Surroundings<'_>,
     remarks: &mut Remarks,
 ) {
     for section in sections() {
@@ -264,7 +267,10 @@ pub(super) fn convert(
             remarks.warn(node.at, message);
         }
         if !variables.is_empty() {
-            let text = drop_in(section.name, &variables);
+            for variable in variables.iter().filter(|v| substitution::is_unresolved(v)) {
+                warn_of_late_addresses(node.at, variable, remarks);
+            }
+            let text = drop_in(section.name, &variables, surroundings);
             units
                 .unit(node.at, section.unit)
                 .drop_in(node.at, "20-cloudinit.conf", text);
@@ -342,12 +348,13 @@ fn value(option: &Opt, node: &Node<'_>) -> Option<String> {
 
 /// A drop-in that sets `variables`. What is known only on the machine is written by the service before it starts, as
 /// variables in a list of variables stay as they are.
-fn drop_in(section: &str, variables: &[String]) -> String {
+fn drop_in(section: &str, variables: &[String], surroundings: &Surroundings<'_>) -> String {
     let is_dynamic = |variable: &&String| substitution::is_unresolved(variable);
     let (dynamic, plain): (Vec<&String>, Vec<&String>) = variables.iter().partition(is_dynamic);
     let mut text = String::new();
     if !dynamic.is_empty() {
-        _ = writeln!(text, "{METADATA_UNIT}");
+        text.push_str(&metadata_unit(surroundings));
+        text.push('\n');
     }
     text.push_str("[Service]\n");
     for variable in plain {
@@ -355,16 +362,14 @@ fn drop_in(section: &str, variables: &[String]) -> String {
     }
     if !dynamic.is_empty() {
         let file = format!("/run/coreos-cloudinit/{section}.env");
-        _ = writeln!(
-            text,
-            "EnvironmentFile={METADATA_FILE}\nEnvironmentFile=-{file}"
-        );
+        text.push_str(&metadata_file(surroundings));
+        _ = writeln!(text, "EnvironmentFile=-{file}");
         _ = write!(
             text,
             "ExecStartPre=+/bin/sh -c 'mkdir -p /run/coreos-cloudinit && printf \"%%s\\\\n\" \"$$@\" > {file}' sh"
         );
         for variable in dynamic {
-            let variable = substitution::with_agent_variables(&escaped(variable));
+            let variable = substitution::with_agent_variables(&escaped(variable), surroundings);
             _ = write!(text, " \"{variable}\"");
         }
         text.push('\n');
@@ -390,6 +395,7 @@ pub(super) fn update(
     coreos: &Node<'_>,
     assembly: &mut Assembly<'static>,
     units: &mut Units,
+    distribution: Distribution,
     remarks: &mut Remarks,
 ) {
     let Some(update) = coreos.get("update") else {
@@ -417,6 +423,10 @@ pub(super) fn update(
         _ = writeln!(lines, "{variable}={}", resolved(at, value, remarks));
     }
     if !lines.is_empty() {
+        if !matches!(distribution, Distribution::Unknown | Distribution::Flatcar) {
+            let message = "the system has neither update_engine nor locksmith, which read this";
+            remarks.warn(update.at, message);
+        }
         assembly.file(File::new(update.at, UPDATE_FILE, 0o644, lines));
     }
 }

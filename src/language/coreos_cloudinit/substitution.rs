@@ -1,6 +1,8 @@
 //! Addresses of the machine in the text: `$private_ipv4` and its like, which are replaced before anything is read.
 
+use crate::language::clc::dynamic;
 use crate::language::node::{Content, Entry, Node, Scalar};
+use crate::language::surroundings::Surroundings;
 use std::borrow::Cow;
 
 /// The variables, without `$`, and what stands for one whose value is not known: a character that texts do not have.
@@ -70,12 +72,17 @@ pub(super) fn is_unresolved(text: &str) -> bool {
     text.contains(|c| VARIABLES.iter().any(|(_, mark)| *mark == c))
 }
 
-/// `text` with unknown variables as those of the metadata agent, e.g. `${COREOS_PRIVATE_IPV4}`.
-pub(super) fn with_agent_variables(text: &str) -> String {
+/// `text` with unknown variables as those of the metadata agent, e.g. `${COREOS_EC2_IPV4_LOCAL}`. Where the platform
+/// is not known, they have the names that they had for coreos-cloudinit.
+pub(super) fn with_agent_variables(text: &str, surroundings: &Surroundings<'_>) -> String {
     let mut out = text.to_owned();
     for (name, mark) in VARIABLES {
         if out.contains(mark) {
-            out = out.replace(mark, &format!("${{COREOS_{}}}", name.to_ascii_uppercase()));
+            let field = name.to_ascii_uppercase();
+            let platform = surroundings.platform.unwrap_or_default();
+            let variable = dynamic::variable(platform, &field, surroundings);
+            let variable = variable.unwrap_or_else(|| format!("COREOS_{field}"));
+            out = out.replace(mark, &format!("${{{variable}}}"));
         }
     }
     out
@@ -129,8 +136,14 @@ mod tests {
         assert_eq!(text[was..].get(..2), Some("b:"));
         assert_eq!(done.was(0), 0);
         assert_eq!(done.was(4), 3);
-        let variable = with_agent_variables(&done.text);
+        let variable = with_agent_variables(&done.text, &Surroundings::default());
         assert!(variable.contains("${COREOS_PRIVATE_IPV4}x"), "{variable}");
+        let ec2 = Surroundings {
+            platform: Some("ec2"),
+            ..Surroundings::default()
+        };
+        let variable = with_agent_variables(&done.text, &ec2);
+        assert!(variable.contains("${COREOS_EC2_IPV4_LOCAL}x"), "{variable}");
         assert_eq!(unresolved(&done.text), "$private_ipv4");
     }
 }

@@ -2,8 +2,10 @@
 
 use super::substitution;
 use crate::language::assembly::{Assembly, File};
+use crate::language::clc::dynamic::Agent;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
 
 /// Where networks are configured.
@@ -28,11 +30,6 @@ const UNIT_EXTENSIONS: [&str; 11] = [
     "snapshot",
     "slice",
 ];
-
-/// What a unit with addresses in it that are not known yet needs.
-pub(super) const METADATA_UNIT: &str =
-    "[Unit]\nRequires=coreos-metadata.service\nAfter=coreos-metadata.service\n";
-pub(super) const METADATA_FILE: &str = "/run/metadata/coreos";
 
 /// A unit so far.
 #[derive(Debug)]
@@ -160,6 +157,7 @@ pub(super) fn convert(
     coreos: &Node<'_>,
     units: &mut Units,
     assembly: &mut Assembly<'static>,
+    surroundings: &Surroundings<'_>,
     remarks: &mut Remarks,
 ) {
     for entry in typed::elements(coreos, "units") {
@@ -179,7 +177,7 @@ pub(super) fn convert(
         } else if is_network {
             network(entry, at, name, assembly, remarks);
         } else {
-            unit(entry, units.unit(at, name), remarks);
+            unit(entry, units.unit(at, name), surroundings, remarks);
         }
     }
 }
@@ -246,17 +244,15 @@ fn drop_ins<'n>(entry: &'n Node<'_>, remarks: &mut Remarks) -> Vec<(u32, &'n str
     found
 }
 
-fn unit(entry: &Node<'_>, unit: &mut Unit, remarks: &mut Remarks) {
+fn unit(entry: &Node<'_>, unit: &mut Unit, surroundings: &Surroundings<'_>, remarks: &mut Remarks) {
     if let Some((at, text)) = typed::text(entry, "content") {
-        let is_dynamic = substitution::is_unresolved(text);
-        unit.contents = Some((at, substitution::with_agent_variables(text)));
+        let text = with_addresses(unit, at, text, surroundings, remarks);
+        unit.contents = Some((at, text));
         unit.masked = unit.masked.map(|(at, _)| (at, false));
-        wait_for_metadata(unit, at, is_dynamic);
     }
     for (at, name, text) in drop_ins(entry, remarks) {
-        let is_dynamic = substitution::is_unresolved(text);
-        unit.drop_in(at, name, substitution::with_agent_variables(text));
-        wait_for_metadata(unit, at, is_dynamic);
+        let text = with_addresses(unit, at, text, surroundings, remarks);
+        unit.drop_in(at, name, text);
     }
     let place = |key| entry.get(key).map_or(entry.at, |value| value.at);
     if is_set(entry, "mask") {
@@ -265,9 +261,13 @@ fn unit(entry: &Node<'_>, unit: &mut Unit, remarks: &mut Remarks) {
     if is_set(entry, "enable") {
         unit.enabled = Some((place("enable"), true));
     }
-    let Some((at, command)) = typed::text(entry, "command") else {
-        return;
-    };
+    if let Some((at, command)) = typed::text(entry, "command") {
+        obey(unit, at, command, remarks);
+    }
+}
+
+/// What a command becomes that ran at every boot.
+fn obey(unit: &mut Unit, at: u32, command: &str, remarks: &mut Remarks) {
     match command {
         "start" | "restart" | "reload-or-restart" => unit.started = Some(at),
         "stop" => {
@@ -278,18 +278,56 @@ fn unit(entry: &Node<'_>, unit: &mut Unit, remarks: &mut Remarks) {
             let message = "the unit was stopped at every boot; here it is not started at boot";
             remarks.warn(at, message);
         }
-        _ => {
+        _ if COMMANDS.contains(&command) => {
             let message = format!("`{command}` does nothing before the first boot");
             remarks.warn(at, message);
         }
+        _ => {}
     }
 }
 
-/// Gives a unit the file with the addresses that it uses.
-fn wait_for_metadata(unit: &mut Unit, at: u32, is_dynamic: bool) {
-    let has_service = unit.name.ends_with(".service");
-    if is_dynamic && has_service {
-        let text = format!("{METADATA_UNIT}\n[Service]\nEnvironmentFile={METADATA_FILE}\n");
-        unit.drop_in(at, "10-coreos-metadata.conf", text);
+/// `text` of a unit with addresses as variables, which the unit is given. Only services take variables.
+fn with_addresses(
+    unit: &mut Unit,
+    at: u32,
+    text: &str,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> String {
+    if !substitution::is_unresolved(text) {
+        return text.to_owned();
     }
+    if !unit.name.ends_with(".service") {
+        return super::resolved(at, text, remarks);
+    }
+    warn_of_late_addresses(at, text, remarks);
+    let dropin = format!(
+        "{}\n[Service]\n{}",
+        metadata_unit(surroundings),
+        metadata_file(surroundings)
+    );
+    unit.drop_in(at, "10-coreos-metadata.conf", dropin);
+    substitution::with_agent_variables(text, surroundings)
+}
+
+/// Addresses come late, and only where there is an agent.
+pub(super) fn warn_of_late_addresses(at: u32, text: &str, remarks: &mut Remarks) {
+    let names = substitution::unresolved(text);
+    let message = format!("the metadata agent tells {names} when the service starts");
+    remarks.warn_with_help(
+        at,
+        message,
+        "write the address itself if there is no such agent",
+    );
+}
+
+/// The section of a unit that waits for addresses.
+pub(super) fn metadata_unit(surroundings: &Surroundings<'_>) -> String {
+    let service = Agent::of(surroundings).service();
+    format!("[Unit]\nRequires={service}\nAfter={service}\n")
+}
+
+/// The line of a unit that reads addresses.
+pub(super) fn metadata_file(surroundings: &Surroundings<'_>) -> String {
+    format!("EnvironmentFile={}\n", Agent::of(surroundings).file())
 }
