@@ -388,9 +388,9 @@ static FILE: Type = Type {
         OWNER,
         OWNING_GROUP,
         flag("overwrite"),
+        int("mode"),
         object("contents", &RESOURCE),
         objects("append", &RESOURCE),
-        int("mode"),
     ],
 };
 

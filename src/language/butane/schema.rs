@@ -140,7 +140,7 @@ fn description(field: &Field, shape: Option<&ObjectType>) -> &'static str {
 mod tests {
     use super::*;
     use crate::config::LineStarts;
-    use crate::language::butane::scalars::{self, Int};
+    use crate::language::butane::scalars;
     use crate::language::butane::variants::DIALECTS;
     use crate::language::node::{Content, Node, Style};
     use crate::language::yaml;
@@ -159,7 +159,8 @@ mod tests {
             Content::Scalar(scalar) => match (&*scalar.text, scalars::int(scalar)) {
                 ("true", _) => json!(true),
                 ("false", _) => json!(false),
-                (_, Ok(Int::Whole(number) | Int::Cut(number))) => json!(number),
+                (_, Ok(scalars::Int::Whole(number))) => json!(number),
+                (_, Ok(scalars::Int::Cut(number))) => json!(number as f64 + 0.5),
                 (text, _) => json!(text),
             },
         }
