@@ -1,7 +1,12 @@
-//! Every config of `examples/` validates without findings and plans as its README says.
+//! Every config of `examples/` validates without findings, plans as its README says, and is the same in both spellings.
 
+use flate2::read::GzDecoder;
+use kindling::config::{Document, Version, data_url};
+use kindling::language::{self, Surroundings, butane};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -62,7 +67,7 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         file: "full.ign",
-        images: &[("/dev/vda", "4G"), ("/dev/vdb", "1G"), ("/dev/vdc", "1G")],
+        images: &[("/dev/vda", "12G"), ("/dev/vdb", "1G"), ("/dev/vdc", "1G")],
         mentions: &[],
     },
     Example {
@@ -103,6 +108,13 @@ const SECRETS: &[&str] = &[
     "correct%20horse",
     "correct horse",
 ];
+
+impl Example {
+    /// The same config in Butane.
+    fn butane(&self) -> String {
+        self.file.replace(".ign", ".bu")
+    }
+}
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -163,16 +175,21 @@ fn place(example: &Example, dir: &Path) -> Vec<String> {
 
 #[test]
 fn every_file_is_listed_and_described() {
-    let on_disk: BTreeSet<String> = fs::read_dir(examples())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".ign"))
-        .collect();
+    let in_folder = |ending: &str| -> BTreeSet<String> {
+        fs::read_dir(examples())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(ending))
+            .collect()
+    };
+    let on_disk = in_folder(".ign");
     let listed: BTreeSet<String> = EXAMPLES
         .iter()
         .map(|example| example.file.to_string())
         .collect();
     assert_eq!(on_disk, listed);
+    let listed: BTreeSet<String> = EXAMPLES.iter().map(Example::butane).collect();
+    assert_eq!(in_folder(".bu"), listed);
     let readme = fs::read_to_string(examples().join("README.md")).unwrap();
     for file in on_disk {
         assert!(
@@ -184,20 +201,17 @@ fn every_file_is_listed_and_described() {
 
 #[test]
 fn every_example_validates_without_findings() {
-    for example in EXAMPLES {
+    let both = |example: &Example| [example.file.to_string(), example.butane()];
+    for file in EXAMPLES.iter().flat_map(both) {
         let arguments = vec![
             "validate".to_string(),
-            examples().join(example.file).display().to_string(),
+            examples().join(&file).display().to_string(),
         ];
         let output = kindling(&arguments);
         let told = told(&arguments, &output);
         assert_eq!(output.status.code(), Some(NOTHING_WRONG), "{told}");
         for word in ["warning", "error"] {
-            assert!(
-                !told.contains(word),
-                "a {word} about {}:\n{told}",
-                example.file
-            );
+            assert!(!told.contains(word), "a {word} about {file}:\n{told}");
         }
     }
 }
@@ -278,5 +292,71 @@ fn the_readme_names_the_devices_of_each_example() {
             example.images.is_empty(),
             "{command}"
         );
+    }
+}
+
+/// A config, whatever its language is, and the version that says all of it.
+fn parsed(name: &str, text: &[u8]) -> (Document, Version) {
+    let parsed = language::parse(name, text, &Surroundings::default());
+    let findings = parsed.findings;
+    let document = parsed
+        .outcome
+        .unwrap_or_else(|error| panic!("{name}: {error}: {findings:?}"));
+    (document, parsed.version.expect("a version"))
+}
+
+/// What a config says, without the ways there are to say it: `data:` URLs are what they stand for.
+fn meaning(document: &Document) -> Value {
+    resolved(serde_json::to_value(document.config()).unwrap())
+}
+
+fn resolved(value: Value) -> Value {
+    match value {
+        Value::Array(elements) => elements.into_iter().map(resolved).collect(),
+        Value::Object(mut members) => {
+            let source = members.get("source").and_then(Value::as_str);
+            let bytes = source.and_then(|source| data_url::decode(source).ok());
+            if let Some(mut bytes) = bytes {
+                let compression = members.remove("compression");
+                if compression.as_ref().and_then(Value::as_str) == Some("gzip") {
+                    let packed = std::mem::take(&mut bytes);
+                    GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+                }
+                let inner = match bytes.starts_with(b"{\"ignition\"") {
+                    true => meaning(&parsed("a config inside", &bytes).0),
+                    false => String::from_utf8_lossy(&bytes).into(),
+                };
+                members.insert("source".into(), inner);
+            }
+            let members = members
+                .into_iter()
+                .map(|(name, value)| (name, resolved(value)));
+            Value::Object(members.collect())
+        }
+        value => value,
+    }
+}
+
+#[test]
+fn both_spellings_are_the_same_config() {
+    for example in EXAMPLES {
+        let read = |file: &str| fs::read(examples().join(file)).unwrap();
+        let (ignition, version) = parsed(example.file, &read(example.file));
+        let file = example.butane();
+        let (butane, of_butane) = parsed(&file, &read(&file));
+        assert_eq!(of_butane, version, "{file}");
+        assert_eq!(meaning(&butane), meaning(&ignition), "{file}");
+    }
+}
+
+#[test]
+fn butane_made_from_ignition_is_the_same_config() {
+    for example in EXAMPLES {
+        let text = fs::read(examples().join(example.file)).unwrap();
+        let (ignition, version) = parsed(example.file, &text);
+        let butane = butane::from_ignition(&ignition, version, None).unwrap();
+        let (back, of_butane) = parsed(example.file, butane.as_bytes());
+        assert_eq!(of_butane, version, "{butane}");
+        assert_eq!(meaning(&back), meaning(&ignition), "{butane}");
     }
 }

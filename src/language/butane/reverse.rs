@@ -145,7 +145,7 @@ impl Writer {
             return Vec::new();
         };
         self.find_unknown(members, of, path);
-        if matches!(of.name, "resource" | "reference") {
+        if of.field("inline").is_some() {
             return self.resource(tree, of, path);
         }
         let mut entries = Vec::new();
@@ -223,7 +223,12 @@ impl Writer {
             _ => None,
         };
         let compression = text("compression");
-        let inline = text("source").map(|source| self.inline_text(source, compression, path));
+        let has_inline = of
+            .fields_in(self.dialect)
+            .any(|field| field.name == "inline");
+        let inline = text("source")
+            .filter(|_| has_inline)
+            .map(|source| self.inline_text(source, compression, path));
         let mut entries = Vec::new();
         for field in of.fields_in(self.dialect).filter(|f| f.is_ignition) {
             let name = names::in_ignition(field.name);
