@@ -3,7 +3,7 @@
 use super::root::{View, names};
 use crate::config::Config;
 use crate::config::model::{File, Resource};
-use crate::facts::paths::{ancestors, clean};
+use crate::facts::paths::{ancestors, child, clean, parent};
 use crate::facts::sshd;
 use crate::facts::unit_files::UnitFile;
 use crate::fetch::{Fetcher, Request, Silent};
@@ -11,8 +11,11 @@ use crate::host::TargetRoot;
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, SFlag, fstat};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Links of a config that are followed, one to the next.
+const MAX_LINKS: usize = 8;
 
 /// The target and what a config puts into it.
 pub(super) struct Outlook<'a> {
@@ -21,6 +24,7 @@ pub(super) struct Outlook<'a> {
     fetcher: &'a Fetcher,
     files: BTreeMap<String, &'a File>,
     links: BTreeMap<String, &'a str>,
+    directories: BTreeSet<String>,
 }
 
 impl<'a> Outlook<'a> {
@@ -32,6 +36,7 @@ impl<'a> Outlook<'a> {
     ) -> Self {
         let files = config.storage.files.iter();
         let links = config.storage.links.iter();
+        let directories = config.storage.directories.iter();
         Self {
             root,
             view,
@@ -40,6 +45,7 @@ impl<'a> Outlook<'a> {
             links: links
                 .filter_map(|link| Some((clean(&link.path), link.target.as_deref()?)))
                 .collect(),
+            directories: directories.map(|node| clean(&node.path)).collect(),
         }
     }
 
@@ -101,6 +107,34 @@ impl<'a> Outlook<'a> {
                     .root
                     .open_at(path, OFlag::O_PATH, Mode::empty())
                     .is_ok())
+    }
+
+    /// True if something other than a directory is at a path, links followed.
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Some(target) = self.links.get(&path) else {
+                return self.files.contains_key(&path)
+                    || (!self.directories.contains(&path) && self.has_present_file(&path));
+            };
+            let from = match target.starts_with('/') {
+                true => "/",
+                false => parent(&path).unwrap_or("/"),
+            };
+            path = clean(&child(from, target));
+        }
+        false
+    }
+
+    fn has_present_file(&self, path: &str) -> bool {
+        if self.is_blank(path) {
+            return false;
+        }
+        let node = self.root.open_at(path, OFlag::O_PATH, Mode::empty());
+        let stat = node.and_then(|node| fstat(&node));
+        stat.is_ok_and(|stat| {
+            SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFDIR
+        })
     }
 
     /// Names in a directory.

@@ -71,7 +71,7 @@ pub(super) fn choose(
 ) -> Choice {
     let has_keys = |user: &&PasswdUser| !user.ssh_authorized_keys.is_empty();
     let users: Vec<_> = config.passwd.users.iter().filter(has_keys).collect();
-    let is_there = |path: &&str| outlook.exists(path);
+    let is_there = |path: &&str| outlook.has_file(path);
     let has_server = SERVERS.iter().chain(&CONFIG_FILES).any(is_there);
     if users.is_empty() || !has_server {
         return Choice {

@@ -350,3 +350,24 @@ fn loops_of_links_hold_nothing() {
     let cause = "/etc/group of the target is not a regular file";
     assert!(told.join("\n").contains(cause), "{told:#?}");
 }
+
+/// Whether there is an ssh server is asked of the target as the config leaves it, so the next run says the same.
+#[test]
+fn what_is_no_configuration_of_a_server_chooses_no_file_for_keys() {
+    let core = users(json!([{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]}]));
+    let path = "/etc/ssh/sshd_config";
+    for (storage, is_server) in [
+        (json!({"directories": [{"path": path}]}), false),
+        (json!({"links": [{"path": path, "target": "/gone"}]}), false),
+        (
+            json!({"links": [{"path": path, "target": "../c"}], "files": [{"path": "/etc/c"}]}),
+            true,
+        ),
+        (json!({"files": [{"path": path}]}), true),
+    ] {
+        let target = tree();
+        target.apply(&json!({"passwd": core, "storage": storage}));
+        let fragment = target.exists("/var/home/core/.ssh/authorized_keys.d");
+        assert_eq!(fragment, !is_server, "{storage}");
+    }
+}
