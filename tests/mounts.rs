@@ -327,3 +327,37 @@ fn a_kept_file_system_is_looked_at_with_its_own_options() {
     let (code, told) = scene.run("plan", &IMAGE, storage(json!(["subvol=gone"])));
     assert_eq!(code, REFUSED, "{told}");
 }
+
+/// What cannot fit is known before anything is written.
+#[test]
+fn what_a_file_system_has_no_room_for_is_refused() {
+    let scene = Scene::new();
+    let root = scene.mkdir("root").display().to_string();
+    let options = "size=64k,nr_inodes=10";
+    let _root = Mounted::new(&["-t", "tmpfs", "-o", options, "tmpfs", &root]);
+    let file = |path: String, bytes: usize| {
+        let source = format!("data:,{}", "x".repeat(bytes));
+        json!({"path": path, "contents": {"source": source}})
+    };
+    let large: Vec<Value> = (0..3).map(|n| file(format!("/f{n}"), 30_000)).collect();
+    let words = "87.8 KiB of contents for its file system, which has 64 KiB left";
+    scene.refused(&ROOT, &json!({"files": large}), words);
+    let many: Vec<Value> = (0..20).map(|n| file(format!("/f{n}"), 0)).collect();
+    let words = "its file system can hold 9 more files and directories";
+    scene.refused(&ROOT, &json!({"files": many}), words);
+    scene.applied(&ROOT, &json!({"files": large[..1]}));
+    // The file system of an image, below a directory that is not there yet.
+    let image = scene.path("disk.img").display().to_string();
+    must("truncate", &["-s", "4M", &image]);
+    must("mkfs.ext4", &["-q", "-F", &image]);
+    let storage = |bytes| {
+        json!({
+            "filesystems": [{"device": "/dev/vda", "format": "ext4", "path": "/"}],
+            "files": [file("/a/b/c".into(), bytes)],
+        })
+    };
+    let (code, told) = scene.run("plan", &IMAGE, storage(5 << 20));
+    assert_eq!(code, REFUSED, "{told}");
+    assert!(told.contains("5 MiB of contents"), "{told}");
+    scene.applied(&IMAGE, &storage(1 << 20));
+}

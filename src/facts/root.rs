@@ -20,6 +20,8 @@ pub struct RootFacts {
     /// Why the kernel lets this process not write to an existing node, by path: to directories for any reason, to
     /// others if they are immutable.
     pub unwritable: BTreeMap<String, WriteBarrier>,
+    /// How much can be put on the file systems of existing nodes, by device number, where that is known for sure.
+    pub room: BTreeMap<u64, Room>,
     /// Account databases of the target.
     pub accounts: super::AccountFacts,
     /// Units among those the config disables that are enabled in the target: a link in a
@@ -38,6 +40,15 @@ pub struct RootFacts {
     pub unfinished: BTreeMap<String, BTreeSet<String>>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
+}
+
+/// What a file system has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of files.
+    pub bytes: u64,
+    /// Nodes, where their number is limited.
+    pub nodes: Option<u64>,
 }
 
 /// A file system that is mounted in the target tree.

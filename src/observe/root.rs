@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::accounts::KeyFile;
 use crate::facts::paths::{self, Overlay, ResolveError, Seen, child, clean, parent};
-use crate::facts::root::{ContentFacts, WriteBarrier};
+use crate::facts::root::{ContentFacts, Room, WriteBarrier};
 use crate::facts::unit_files::UnitFile;
 use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts, unfinished};
 use crate::fetch::Fetcher;
@@ -21,7 +21,9 @@ use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{
+    EXT4_SUPER_MAGIC, FsType, MSDOS_SUPER_MAGIC, Statfs, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::OwnedFd;
 
@@ -97,6 +99,7 @@ pub fn observe(
     look.compare(&wishes, &facts, fetcher)?;
     look.judge_overwritten(config, &wishes, &facts)?;
     facts.unwritable = std::mem::take(&mut look.unwritable);
+    facts.room = std::mem::take(&mut look.room);
     facts.nodes = look.into_nodes();
     Ok(facts)
 }
@@ -112,6 +115,8 @@ pub(super) struct Look<'r> {
     seen: HashMap<String, Option<NodeFacts>>,
     /// Whether the file system with this device number keeps owners and modes.
     fixed_permissions: HashMap<u64, bool>,
+    /// What file systems have left, by device number.
+    room: BTreeMap<u64, Room>,
     /// What keeps this process from writing, by path.
     unwritable: BTreeMap<String, WriteBarrier>,
     overlay: Overlay,
@@ -126,6 +131,7 @@ impl<'r> Look<'r> {
             view,
             seen: HashMap::new(),
             fixed_permissions: HashMap::new(),
+            room: BTreeMap::new(),
             unwritable: BTreeMap::new(),
             overlay: Overlay::default(),
             moved: Vec::new(),
@@ -380,7 +386,9 @@ impl<'r> Look<'r> {
         if let Some(fixed) = self.fixed_permissions.get(&device) {
             return Ok(*fixed);
         }
-        let kind = fstatfs(node)?.filesystem_type();
+        let about = fstatfs(node)?;
+        let kind = about.filesystem_type();
+        self.room.extend(room(&about).map(|room| (device, room)));
         let fixed = kind == MSDOS_SUPER_MAGIC || kind == EXFAT_SUPER_MAGIC;
         self.fixed_permissions.insert(device, fixed);
         Ok(fixed)
@@ -540,6 +548,21 @@ fn blank_directory() -> NodeFacts {
         inode: (0, 0),
         fixed_permissions: false,
     }
+}
+
+/// What is left of a file system that keeps every byte of a file: nothing is compressed or shared there.
+fn room(about: &Statfs) -> Option<Room> {
+    let kind = about.filesystem_type();
+    let has_table = kind == EXT4_SUPER_MAGIC || kind == TMPFS_MAGIC;
+    if !has_table && kind != XFS_SUPER_MAGIC && kind != MSDOS_SUPER_MAGIC {
+        return None;
+    }
+    let is_limited = about.blocks() > 0;
+    let block_bytes = u64::try_from(about.block_size()).ok()?;
+    is_limited.then(|| Room {
+        bytes: about.blocks_free().saturating_mul(block_bytes),
+        nodes: (has_table && about.files() > 0).then(|| about.files_free()),
+    })
 }
 
 /// True if the config writes an `nsswitch.conf` that names other files with accounts than the present one.

@@ -4,8 +4,8 @@ use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     bodies, effects, enable, filesystems, first_boot, keys, lengths, luks, mounts, order,
-    partitions, privileges, raid, relabel, settle, sharing, spindles, stack, tree, unfinished,
-    units, writable,
+    partitions, privileges, raid, relabel, room, settle, sharing, spindles, stack, tree,
+    unfinished, units, writable,
 };
 use crate::config::Document;
 use crate::facts::Observed;
@@ -33,6 +33,7 @@ pub fn build(
     lengths::refuse(&mut draft);
     writable::refuse(&mut draft);
     privileges::refuse(&mut draft);
+    room::refuse(&mut draft);
     finish(draft, &points)
 }
 

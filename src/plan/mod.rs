@@ -42,6 +42,7 @@ pub mod writable;
 mod build;
 mod draft;
 mod lines;
+mod room;
 
 pub use build::build;
 pub use claims::{Access, Claim, Resource};
