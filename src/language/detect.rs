@@ -168,13 +168,13 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Unde
     if first_line.trim_ascii_end() == b"#cloud-config" {
         return cloud_config(text, target);
     }
-    let is_for_cloud_init = |beginning: &&str| {
+    let is_for_cloud_init = |beginning: &str| {
         let head = start.get(..beginning.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(beginning.as_bytes()))
     };
     if CLOUD_INIT_STARTS
         .iter()
-        .any(|beginning| is_for_cloud_init(&beginning))
+        .any(|beginning| is_for_cloud_init(beginning))
     {
         return Ok(Language::CloudInit);
     }
@@ -186,7 +186,7 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Unde
 
 /// A cloud-config with its header, or what says that it is one.
 fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, Undetected> {
-    match yaml_root(text, |root| family::of(root)) {
+    match yaml_root(text, family::of) {
         Some(Family::Of(language)) => Ok(language),
         Some(Family::Mixed) => {
             let message = "keys of coreos-cloudinit (`coreos`) and of k3OS are in one config";

@@ -6,23 +6,32 @@ use super::yaml::{self, Yaml};
 use crate::config::{Finding, LineStarts, Severity, WrittenPaths};
 
 /// Reads `text`.
-pub(crate) fn read<'t>(text: &'t [u8], lines: &LineStarts) -> Result<Yaml<'t>, Outcome<'t>> {
+pub(crate) fn read<'t>(text: &'t [u8], lines: &LineStarts) -> Result<Yaml<'t>, Box<Outcome<'t>>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
             let at = u32::try_from(error.valid_up_to()).unwrap_or(u32::MAX);
             let help = "save it as UTF-8".to_owned();
-            return Err(refused(lines, at, "the text is not UTF-8", Some(help)));
+            return Err(Box::new(refused(
+                lines,
+                at,
+                "the text is not UTF-8",
+                Some(help),
+            )));
         }
     };
-    yaml::read(text, lines).map_err(|e| refused(lines, e.offset, &e.message, e.help))
+    yaml::read(text, lines).map_err(|e| Box::new(refused(lines, e.offset, &e.message, e.help)))
 }
 
 /// Refuses keys that a mapping has twice, as the originals do, and warns of what else of a document does not count.
 pub(crate) fn check(document: &Yaml<'_>, remarks: &mut Remarks) {
     for repeated in &document.repeated {
-        let message = format!("key `{}` is there twice", repeated.key);
-        remarks.error_with_help(repeated.again, message, "remove one of them");
+        remarks.about_two(
+            Severity::Error,
+            (repeated.again, repeated.first),
+            format!("key `{}` is there twice", repeated.key),
+            Some("remove one of them".into()),
+        );
     }
     if let Some(at) = document.second_document {
         remarks.warn(at, "only the first YAML document is read");

@@ -173,14 +173,6 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Gives a mapping the entry `key`, in place of any that it has.
-    pub(crate) fn replace(&mut self, key: &'static str, value: Node<'t>) {
-        match self.get_mut(key) {
-            Some(earlier) => *earlier = value,
-            None => self.set(key, value),
-        }
-    }
-
     /// The text of a scalar; empty for anything else.
     pub(crate) fn as_text(&self) -> &str {
         self.as_scalar().map_or("", |scalar| &scalar.text)

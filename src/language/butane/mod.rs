@@ -37,9 +37,9 @@ use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
 use super::yaml::{self, Yaml};
-use super::{paths, shaped};
+use super::{document, paths, shaped};
 use crate::config::tree::Tree;
-use crate::config::{Finding, LineStarts, Severity, WrittenPaths, merge};
+use crate::config::{LineStarts, WrittenPaths, merge};
 use context::Context;
 use nodes::Nodes;
 use std::borrow::Cow;
@@ -70,16 +70,9 @@ fn read_nested<'t>(
     surroundings: &Surroundings<'_>,
     nesting: &[String],
 ) -> Outcome<'t> {
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = u32::try_from(error.valid_up_to()).unwrap_or(u32::MAX);
-            return refusal(at, "not UTF-8 text", None, lines);
-        }
-    };
-    let yaml = match yaml::read(text, lines) {
+    let yaml = match document::read(text, lines) {
         Ok(yaml) => yaml,
-        Err(error) => return refusal(error.offset, &error.message, error.help, lines),
+        Err(refused) => return *refused,
     };
     let paths = paths::of(&yaml.root);
     let mut remarks = Remarks::default();
@@ -93,21 +86,6 @@ fn read_nested<'t>(
     }
 }
 
-fn refusal<'t>(at: u32, message: &str, help: Option<String>, lines: &LineStarts) -> Outcome<'t> {
-    Outcome {
-        findings: vec![Finding {
-            severity: Severity::Error,
-            path: None,
-            position: Some(lines.position(at)),
-            message: message.into(),
-            help,
-        }],
-        paths: WrittenPaths::default(),
-        config: None,
-        wrapper: None,
-    }
-}
-
 type Made<'t> = ((Node<'t>, crate::config::Version), Option<MachineConfig>);
 
 /// Step by step. Each one only has a sense if those before found no error.
@@ -118,17 +96,7 @@ fn config<'t>(
     nesting: &[String],
     remarks: &mut Remarks,
 ) -> Option<Made<'t>> {
-    for repeated in &yaml.repeated {
-        remarks.about_two(
-            Severity::Error,
-            (repeated.again, repeated.first),
-            format!("the key `{}` is there twice", repeated.key),
-            None,
-        );
-    }
-    if let Some(at) = yaml.second_document {
-        remarks.warn(at, "only the first document is read; this is another one");
-    }
+    document::check(&yaml, remarks);
     if remarks.is_fatal() {
         return None;
     }

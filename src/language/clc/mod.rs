@@ -38,7 +38,7 @@ pub(crate) fn read<'t>(
 ) -> Outcome<'t> {
     let document = match document::read(text, lines) {
         Ok(document) => document,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     let mut remarks = Remarks::default();
     document::check(&document, &mut remarks);

@@ -25,13 +25,14 @@ mod units;
 mod version;
 
 use super::detect::{Language, detect};
+use super::document;
 use super::findings::Remarks;
 use super::json;
 use super::node::Node;
 use super::paths;
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use crate::config::{Finding, LineStarts, Severity, Version, WrittenPaths};
+use crate::config::{LineStarts, Version, WrittenPaths};
 use fields::Fields;
 use names::Names;
 use nodes::Nodes;
@@ -53,13 +54,7 @@ pub(crate) fn read<'t>(
         Ok(root) => root,
         Err(error) => {
             let at = u32::try_from(error.offset).unwrap_or(u32::MAX);
-            return refusal(Finding {
-                severity: Severity::Error,
-                path: None,
-                position: Some(lines.position(at)),
-                message: error.message,
-                help: error.help,
-            });
+            return document::refused(lines, at, &error.message, error.help);
         }
     };
     let paths = paths::of(&root);
@@ -69,15 +64,6 @@ pub(crate) fn read<'t>(
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(|config| (config, OUTPUT_VERSION)),
-        wrapper: None,
-    }
-}
-
-fn refusal<'t>(finding: Finding) -> Outcome<'t> {
-    Outcome {
-        findings: vec![finding],
-        paths: WrittenPaths::default(),
-        config: None,
         wrapper: None,
     }
 }
