@@ -13,6 +13,7 @@ mod coreos_cloudinit;
 mod detect;
 mod document;
 mod family;
+mod fetched_keys;
 mod findings;
 mod json;
 mod k3os;

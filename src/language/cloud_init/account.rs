@@ -149,13 +149,13 @@ fn member_of<'t>(
     groups.extend(values::filled(entry, "primary_group", remarks));
     for group in groups {
         let is_number = group.text.bytes().all(|b| b.is_ascii_digit());
-        let is_there = BASE_GROUPS.contains(&&*group.text) || assembly.has_group(&group.text);
-        if is_number || is_there {
+        if is_number || assembly.has_group(&group.text) {
             continue;
         }
         if makes_groups {
+            // One that is there already stays as it is.
             assembly.group(group.at, &group.text);
-        } else {
+        } else if !BASE_GROUPS.contains(&&*group.text) {
             let message = format!("the group {} is not made and not known", group.text);
             let help = "add it to `groups`, or leave `create_groups` out";
             remarks.error_with_help(group.at, message, help);

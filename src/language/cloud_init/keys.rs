@@ -4,6 +4,7 @@ use super::Context;
 use super::users::Accounts;
 use super::values::{self, Kind, Text};
 use crate::language::assembly::{Assembly, Body, File};
+use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 
@@ -28,7 +29,7 @@ pub(super) fn of_user<'t>(
     import(&imported, &name.text, home, assembly, remarks);
 }
 
-/// Keys of accounts elsewhere: fetched and appended to the file, so that failing to get them fails the run.
+/// Keys of accounts elsewhere.
 fn import<'t>(
     ids: &[Text],
     name: &str,
@@ -60,18 +61,7 @@ fn import<'t>(
             }
         }
     }
-    let home = home.unwrap_or_else(|| match name {
-        "root" => "/root".to_owned(),
-        name => format!("/home/{name}"),
-    });
-    let folder = format!("{}/.ssh", home.trim_end_matches('/'));
-    assembly.directory(first.at, &folder, Some(0o700), Some(name));
-    let owner = Node::mapping(first.at).with("name", Node::text(first.at, name.to_owned()));
-    assembly.file(File {
-        append: bodies,
-        user: Some(owner),
-        ..File::appended(first.at, format!("{folder}/authorized_keys"), 0o600, "")
-    });
+    fetched_keys::add(first.at, name, home.as_deref(), bodies, assembly);
 }
 
 /// Adds keys that are for the default account, and for root if it may log in.

@@ -2,6 +2,7 @@
 
 use super::values::{self, Text};
 use crate::language::assembly::{Assembly, Body, File};
+use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::password;
@@ -51,28 +52,11 @@ pub(super) fn convert<'t>(
         };
         user.replace("passwordHash", Node::text(secret.at, hash));
     }
-    fetched_keys(at, name, remote, assembly);
+    fetched_keys::add(at, name, None, remote, assembly);
     if is_new && name == USER {
         let rule = format!("{USER} ALL = (ALL) NOPASSWD: ALL\n");
         assembly.file(File::new(at, "/etc/sudoers.d/rancher", 0o440, rule));
     }
-}
-
-/// Keys that are fetched: appended to the file of the account, so that failing to get them fails the run.
-fn fetched_keys<'t>(at: u32, name: &str, remote: Vec<Body>, assembly: &mut Assembly<'t>) {
-    if remote.is_empty() {
-        return;
-    }
-    let folder = match name {
-        "root" => "/root/.ssh".to_owned(),
-        name => format!("/home/{name}/.ssh"),
-    };
-    assembly.directory(at, &folder, Some(0o700), Some(name));
-    assembly.file(File {
-        append: remote,
-        user: Some(Node::mapping(at).with("name", Node::text(at, name.to_owned()))),
-        ..File::appended(at, format!("{folder}/authorized_keys"), 0o600, Vec::new())
-    });
 }
 
 /// The URL that a key stands for: one that begins with a scheme, before any blank.
