@@ -19,6 +19,9 @@ pub struct ReadingArgs {
     /// Where a file system is mounted that a config of Ignition 2 has by name; may be repeated
     #[arg(long = "fsmap", value_name = "NAME=PATH", value_parser = file_system)]
     pub file_systems: Vec<(String, String)>,
+    /// Accept of Ignition 1 and 2 only what older converters translate
+    #[arg(long)]
+    pub strict_legacy: bool,
 }
 
 impl ReadingArgs {
@@ -60,6 +63,7 @@ impl ReadingArgs {
         Surroundings {
             files: files.map(|files| files as &dyn Files),
             filesystems: &self.file_systems,
+            is_strict: self.strict_legacy,
             ..Surroundings::default()
         }
     }

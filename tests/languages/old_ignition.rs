@@ -82,3 +82,43 @@ fn what_is_no_json_is_told() {
         assert_eq!(lines, [line], "{text}");
     }
 }
+
+/// What goes further than the converters of old can be refused.
+#[test]
+fn extensions_can_be_refused() {
+    let extended = [
+        "spec1_root_device",
+        "partition_in_sectors",
+        "file_appended_to",
+        "file_replaced_by_unit",
+        "filesystem_root_redefined",
+        "filesystem_twice",
+        "filesystem_scratch",
+        "users_folded",
+        "version_experimental",
+        "keys",
+    ];
+    let plain = [
+        "references",
+        "units_folded",
+        "filesystem_oem",
+        "unit_enable_2_1",
+    ];
+    let surroundings = Surroundings {
+        is_strict: true,
+        ..Surroundings::default()
+    };
+    let is_accepted = |name: &str| {
+        let path = Path::new(FOLDER).join(name).with_extension("ign");
+        let text = fs::read(path).expect(name);
+        let old = Language::OldIgnition;
+        let translation = translate(name, &text, old, &surroundings, false);
+        translation.outcome.is_ok()
+    };
+    for name in extended {
+        assert!(!is_accepted(name), "{name}");
+    }
+    for name in plain {
+        assert!(is_accepted(name), "{name}");
+    }
+}

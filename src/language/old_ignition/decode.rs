@@ -15,11 +15,13 @@ pub(super) fn decode<'t>(
     root: Node<'t>,
     version: OldVersion,
     paths: Option<&WrittenPaths>,
+    is_strict: bool,
     remarks: &mut Remarks,
 ) -> Node<'t> {
     let mut decoder = Decoder {
         version,
         paths,
+        is_strict,
         remarks,
     };
     let at = root.at;
@@ -30,6 +32,8 @@ pub(super) fn decode<'t>(
 struct Decoder<'p> {
     version: OldVersion,
     paths: Option<&'p WrittenPaths>,
+    /// Keys in another letter case are refused.
+    is_strict: bool,
     remarks: &'p mut Remarks,
 }
 
@@ -151,7 +155,12 @@ impl Decoder<'_> {
 
     fn folded(&mut self, field: &Field, entry: &Entry<'_>) {
         let help = format!("it is taken as `{0}`; spell it `{0}`", field.name);
-        self.about_key(entry, "differs from a known key in letter case", Some(help));
+        let severity = match self.is_strict {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let what = "differs from a known key in letter case";
+        self.about_key(severity, entry, what, Some(help));
     }
 
     fn unknown(&mut self, shape: &'static Shape, entry: &Entry<'_>) {
@@ -165,7 +174,8 @@ impl Decoder<'_> {
             )),
             None => self.alike(shape, &entry.key),
         };
-        self.about_key(entry, "is unknown and has no effect", help);
+        let what = "is unknown and has no effect";
+        self.about_key(Severity::Warning, entry, what, help);
     }
 
     fn alike(&self, shape: &'static Shape, key: &str) -> Option<String> {
@@ -175,15 +185,19 @@ impl Decoder<'_> {
         (likeness(closest) >= ALIKE).then(|| format!("did you mean `{closest}`?"))
     }
 
-    fn about_key(&mut self, entry: &Entry<'_>, what: &str, help: Option<String>) {
+    fn about_key(
+        &mut self,
+        severity: Severity,
+        entry: &Entry<'_>,
+        what: &str,
+        help: Option<String>,
+    ) {
         let Some(paths) = self.paths else { return };
         let message = format!("key `{}` {what}", entry.key);
         match paths.path_to(entry.value.at, true) {
-            Some(path) => {
-                let severity = Severity::Warning;
-                self.remarks
-                    .at_path(severity, entry.key_at, path, message, help);
-            }
+            Some(path) => self
+                .remarks
+                .at_path(severity, entry.key_at, path, message, help),
             None => self.remarks.warn(entry.key_at, message),
         }
     }
@@ -243,7 +257,7 @@ mod tests {
         let root = json::read(text.as_bytes()).expect(text);
         let paths = paths::of(&root);
         let mut remarks = Remarks::default();
-        let decoded = decode(root, version, Some(&paths), &mut remarks);
+        let decoded = decode(root, version, Some(&paths), false, &mut remarks);
         (decoded, remarks.is_fatal())
     }
 

@@ -196,7 +196,7 @@ fn alone(step: &mut Step<'_>, partition: &Node<'_>) {
     }
     if label.contains(':') {
         let message = "a partition label ends at its colon; the rest is left out";
-        step.warn(
+        step.extended(
             partition.at_of("label"),
             message,
             "write it without a colon",
@@ -260,7 +260,7 @@ fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option
         let message =
             format!("`{key}` counts sectors, which are taken to have {SECTOR_BYTES} bytes");
         let help = format!("in version 3, `{key}MiB` is {}", sectors / SECTORS_PER_MIB);
-        step.warn(at, message, help);
+        step.extended(at, message, help);
     }
     Some(Node::int(at, sectors / SECTORS_PER_MIB))
 }

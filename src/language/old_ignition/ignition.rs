@@ -48,7 +48,7 @@ fn fetched_once<'t>(step: &mut Step<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
             None => translated.push(resources::translated(reference)),
             Some(first) => {
                 let message = "this source is there twice and is fetched once";
-                step.united(reference.at, first, message, "remove one of them");
+                step.repeated(reference.at, first, message, "remove one of them");
             }
         }
     }

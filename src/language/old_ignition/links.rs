@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::names::{Names, joined};
 use super::nodes::{self, Placed};
-use super::step::Step;
+use super::step::{Step, strictly};
 use crate::language::node::Node;
 
 /// Translates directories; those with one path become one.
@@ -68,6 +68,10 @@ fn link<'t>(step: &mut Step<'_>, placed: &Placed<'_, 't>, names: &Names<'_, 't>)
     }
     // The target of a hard link is a path on the same file system.
     if let Some(prefix) = names.prefix(step, node) {
+        if prefix != "/" && step.surroundings.is_strict {
+            let message = strictly("the target is a path on the file system of the link");
+            step.error(node.at_of("target"), message);
+        }
         let target = joined(&prefix, node.text_of("target"));
         out.set("target", Node::text(node.at_of("target"), target));
     }

@@ -81,8 +81,8 @@ fn config<'t>(
             return None;
         }
     };
-    announce(version, at, remarks);
-    let decoded = decode::decode(root, version, Some(paths), remarks);
+    announce(version, at, surroundings.is_strict, remarks);
+    let decoded = decode::decode(root, version, Some(paths), surroundings.is_strict, remarks);
     if remarks.is_fatal() {
         return None;
     }
@@ -98,7 +98,7 @@ fn config<'t>(
     translated(&mut step, &model, at)
 }
 
-fn announce(version: OldVersion, at: u32, remarks: &mut Remarks) {
+fn announce(version: OldVersion, at: u32, is_strict: bool, remarks: &mut Remarks) {
     let message = format!(
         "this config is in version {}, which is no longer maintained; `kindling translate` writes it in version 3",
         version.name()
@@ -106,7 +106,10 @@ fn announce(version: OldVersion, at: u32, remarks: &mut Remarks) {
     remarks.warn(at, message);
     if version == OldVersion::V2_5Experimental {
         let message = "version 2.5.0-experimental never became stable; it is read as 2.4.0";
-        remarks.warn_with_help(at, message, "write 2.4.0");
+        match is_strict {
+            true => remarks.error_with_help(at, step::strictly(message), "write 2.4.0"),
+            false => remarks.warn_with_help(at, message, "write 2.4.0"),
+        }
     }
 }
 
@@ -121,7 +124,7 @@ pub(crate) fn from_model<'t>(
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
     let at = model.at;
-    let decoded = decode::decode(model, version, None, remarks);
+    let decoded = decode::decode(model, version, None, false, remarks);
     let mut step = Step {
         version,
         surroundings,
@@ -186,7 +189,7 @@ fn names_in(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String
         return Vec::new();
     };
     let mut remarks = Remarks::default();
-    let model = decode::decode(root, version, None, &mut remarks);
+    let model = decode::decode(root, version, None, false, &mut remarks);
     let mut step = Step {
         version,
         surroundings,

@@ -219,7 +219,7 @@ impl<'n, 't> Names<'n, 't> {
         if name == ROOT && given_path(step, ROOT).is_none() {
             let message =
                 "nodes on `root` are on the root file system, whatever else has that name";
-            step.warn(at, message, "use another name");
+            step.extended(at, message, "use another name");
         }
     }
 
@@ -304,7 +304,7 @@ fn place(step: &mut Step<'_>, volume: &Volume<'_, '_>) -> Place {
     if ROOT_DEVICES.contains(&device) {
         let at = volume.mount.at_of("device");
         let message = "this is the root file system; what is on it is written below /";
-        step.warn(
+        step.extended(
             at,
             message,
             "in version 3, give paths without a file system",

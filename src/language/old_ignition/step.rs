@@ -40,6 +40,19 @@ impl Step<'_> {
         self.remarks.warn_with_help(at, message, help);
     }
 
+    /// [`Step::warn`] about something that the converters of old refuse or get wrong.
+    pub(super) fn extended(
+        &mut self,
+        at: u32,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        match self.surroundings.is_strict {
+            true => self.remarks.error_with_help(at, strictly(message), help),
+            false => self.remarks.warn_with_help(at, message, help),
+        }
+    }
+
     /// The value at `at` cannot be there beside the one at `other`.
     pub(super) fn clash(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
         let help = Some(help.to_owned()).filter(|help| !help.is_empty());
@@ -47,8 +60,16 @@ impl Step<'_> {
             .about_two(Severity::Error, (at, other), message, help);
     }
 
-    /// The value at `at` was united with the one at `other`.
+    /// The value at `at` was united with the one at `other`, which the converters of old do not do.
     pub(super) fn united(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+        match self.surroundings.is_strict {
+            true => self.clash(at, other, strictly(message), help),
+            false => self.repeated(at, other, message, help),
+        }
+    }
+
+    /// The value at `at` is there beside the one at `other`, which is the same.
+    pub(super) fn repeated(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
         let help = Some(help.to_owned()).filter(|help| !help.is_empty());
         self.remarks
             .about_two(Severity::Warning, (at, other), message, help);
@@ -70,6 +91,11 @@ impl Step<'_> {
         }
         false
     }
+}
+
+/// A message about what is refused only where extensions are.
+pub(super) fn strictly(message: impl Into<String>) -> String {
+    format!("{}; this is refused, as extensions are off", message.into())
 }
 
 /// What was there already, with its place.

@@ -134,7 +134,7 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, systemd: &Node<'t>) -> Vec<Node
         };
         if !std::ptr::eq(unit.first, node) {
             let message = format!("the unit {name} is there twice; the entries are united");
-            step.united(node.at, unit.first.at, message, "unite the entries");
+            step.repeated(node.at, unit.first.at, message, "unite the entries");
         }
         unit.add(step, node);
     }
@@ -170,7 +170,7 @@ impl<'n, 't> Unit<'n, 't> {
                 let is_equal = other.text_of("contents") == dropin.text_of("contents");
                 let message = format!("the drop-in {name} is there twice");
                 if is_equal {
-                    step.united(dropin.at, other.at, message, "remove one of them");
+                    step.repeated(dropin.at, other.at, message, "remove one of them");
                 } else {
                     step.clash(dropin.at, other.at, message, "unite them");
                 }
