@@ -168,14 +168,11 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Unde
     if first_line.trim_ascii_end() == b"#cloud-config" {
         return cloud_config(text, target);
     }
-    let is_for_cloud_init = |beginning: &str| {
+    let is_for_cloud_init = |beginning: &&str| {
         let head = start.get(..beginning.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(beginning.as_bytes()))
     };
-    if CLOUD_INIT_STARTS
-        .iter()
-        .any(|beginning| is_for_cloud_init(beginning))
-    {
+    if CLOUD_INIT_STARTS.iter().any(is_for_cloud_init) {
         return Ok(Language::CloudInit);
     }
     if mime::is_multipart(body) {
