@@ -27,6 +27,7 @@ mod password;
 mod paths;
 mod quoting;
 mod scalars;
+mod seen;
 mod shaped;
 mod surroundings;
 mod target;

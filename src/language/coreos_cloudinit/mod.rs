@@ -5,6 +5,7 @@
 //! the older one left it out, which is done here with a warning.
 
 mod accounts;
+mod options;
 mod parts;
 mod services;
 mod shape;
