@@ -10,6 +10,7 @@ mod context;
 mod encoding;
 pub(crate) mod fields;
 mod filters;
+mod inline;
 mod machine_config;
 mod modes;
 mod mounts;

@@ -1,23 +1,20 @@
 //! From Ignition to Butane, as a person would have written it.
 //!
 //! Each member has one spelling, so only the contents of resources need decisions: text becomes `inline` where
-//! translating it gives the same bytes again. See `Writer::inline_text` for when it does not.
+//! translating it gives the same bytes again. See [`Inlining`] for when it does not.
 
-use super::encoding::{self, Forms};
-use super::fields::{ROOT, Type};
+use super::fields::{Field, ROOT, Type};
+use super::inline::{Inline, Inlining};
 use super::names;
 use super::variants::{self, Base, DIALECTS, Dialect, Variant};
 use super::yaml_text::{self, Entry, Value};
 use crate::config::shape;
 use crate::config::tree::{self, Tree};
-use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version, data_url, parse};
-use crate::language::{self, Language, Surroundings, packed};
+use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version};
+use crate::language::{self, Language, Surroundings};
 
 /// Members of Ignition that have no spelling, since other members say the same.
 const STATED_BY_VARIANT: &str = "$.ignition.version";
-
-/// Where other configs are referred to.
-const REFERENCES: &str = "$.ignition.config.";
 
 const CHOOSE_METADATA: &str = "Ignition has neither a name nor a role: choose both";
 
@@ -39,8 +36,10 @@ pub fn from_ignition(
     document.express(dialect.output, false)?;
     let tree = document.tree_in(dialect.output)?;
     let mut writer = Writer {
-        dialect,
-        has_children: !document.config().ignition.config.merge.is_empty(),
+        inlining: Inlining {
+            dialect,
+            has_children: !document.config().ignition.config.merge.is_empty(),
+        },
         findings: Vec::new(),
     };
     let mut entries = head(dialect);
@@ -132,46 +131,74 @@ fn name_origin(document: &Document, finding: &mut Finding) {
 }
 
 struct Writer {
-    dialect: &'static Dialect,
-    /// Other configs are merged into this one.
-    has_children: bool,
+    inlining: Inlining,
     findings: Vec<Finding>,
 }
 
 impl Writer {
+    fn dialect(&self) -> &'static Dialect {
+        self.inlining.dialect
+    }
+
     /// The members of an object in the order of the table; as deep as the table is.
     fn object(&mut self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Vec<Entry> {
         let tree::Value::Object(members) = &tree.value else {
             return Vec::new();
         };
         self.find_unknown(members, of, path);
-        if of.field("inline").is_some() {
-            return self.resource(tree, of, path);
-        }
+        let inline = self.inline(tree, of, path);
         let mut entries = Vec::new();
-        for field in of.fields_in(self.dialect).filter(|f| f.is_ignition) {
+        for field in of.fields_in(self.dialect()).filter(|f| f.is_ignition) {
             let name = names::in_ignition(field.name);
             let member = members.iter().find(|(f, _)| f.name == name);
-            let Some((shape, tree)) = member.filter(|m| self.is_said(m)) else {
-                continue;
-            };
-            let value = match (&tree.value, field.object()) {
-                (tree::Value::Object(_), Some(of)) => {
-                    let inside = self.object(tree, of, &path.join(shape.name));
-                    if inside.is_empty() {
-                        continue;
-                    }
-                    Value::Mapping(inside)
-                }
-                (tree::Value::List(elements), of) => {
-                    self.list(elements, of, &path.join(shape.name))
-                }
-                (tree::Value::Int(number), _) if field.name == "mode" => octal(*number),
-                _ => leaf(tree),
-            };
-            entries.push(Entry::new(field.name, value));
+            if let Some((_, tree)) = member.filter(|member| self.is_said(member)) {
+                entries.extend(self.entry(field, tree, &inline, &path.join(name)));
+            }
         }
         entries
+    }
+
+    /// What becomes of the bytes in an object, if there are any.
+    fn inline(&self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Inline {
+        let text = |name: &str| match tree.member(name).map(|tree| &tree.value) {
+            Some(tree::Value::Text(text)) => Some(&**text),
+            _ => None,
+        };
+        let mut fields = of.fields_in(self.dialect());
+        match text("source") {
+            Some(source) if fields.any(|field| field.name == "inline") => {
+                self.inlining.text_of(source, text("compression"), path)
+            }
+            _ => Inline::Elsewhere,
+        }
+    }
+
+    /// A member, unless it says nothing.
+    fn entry(
+        &mut self,
+        field: &Field,
+        tree: &Tree<'_>,
+        inline: &Inline,
+        path: &JsonPath,
+    ) -> Option<Entry> {
+        let value = match (field.name, inline, &tree.value) {
+            ("source", Inline::Text(text), _) => {
+                return Some(Entry::new("inline", Value::Text(text.clone())));
+            }
+            ("source", Inline::Kept(reason), _) => {
+                return Some(Entry::new(field.name, leaf(tree)).explained(reason));
+            }
+            // Translating inline text states its compression, except in base 0.1.
+            ("compression", Inline::Text(_), _) if self.dialect().base > Base::V0_1 => return None,
+            (_, _, tree::Value::Object(_)) => {
+                let inside = self.object(tree, field.object()?, path);
+                Value::Mapping((!inside.is_empty()).then_some(inside)?)
+            }
+            (_, _, tree::Value::List(elements)) => self.list(elements, field.object(), path),
+            ("mode", _, tree::Value::Int(number)) => octal(*number),
+            _ => leaf(tree),
+        };
+        Some(Entry::new(field.name, value))
     }
 
     fn list(&mut self, elements: &[Tree<'_>], of: Option<&'static Type>, path: &JsonPath) -> Value {
@@ -189,7 +216,7 @@ impl Writer {
     fn is_said(&self, (field, tree): &(&'static shape::Field, Tree<'_>)) -> bool {
         match &tree.value {
             tree::Value::Null | tree::Value::Alien(_) => false,
-            tree::Value::Int(0) => field.class_in(self.dialect.output) != shape::Class::Plain,
+            tree::Value::Int(0) => field.class_in(self.dialect().output) != shape::Class::Plain,
             tree::Value::List(elements) => !elements.is_empty(),
             _ => true,
         }
@@ -206,120 +233,15 @@ impl Writer {
         let unknown: Vec<Finding> = said
             .map(|(shape, _)| (path.join(shape.name), names::in_butane(shape.name)))
             .filter(|(path, _)| path.as_str() != STATED_BY_VARIANT)
-            .filter(|(_, name)| of.fields_in(self.dialect).all(|field| field.name != name))
+            .filter(|(_, name)| of.fields_in(self.dialect()).all(|field| field.name != name))
             .map(|(path, name)| {
-                let (variant, version) = (self.dialect.variant.name(), self.dialect.version);
+                let (variant, version) = (self.dialect().variant.name(), self.dialect().version);
                 let message = format!("variant {variant} {version} has no `{name}` here");
                 error(message, Some(path), None)
             })
             .collect();
         self.findings.extend(unknown);
     }
-
-    /// Bytes: as text where that is what they are.
-    fn resource(&mut self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Vec<Entry> {
-        let text = |name: &str| match tree.member(name).map(|tree| &tree.value) {
-            Some(tree::Value::Text(text)) => Some(&**text),
-            _ => None,
-        };
-        let compression = text("compression");
-        let has_inline = of
-            .fields_in(self.dialect)
-            .any(|field| field.name == "inline");
-        let inline = text("source")
-            .filter(|_| has_inline)
-            .map(|source| self.inline_text(source, compression, path));
-        let mut entries = Vec::new();
-        for field in of.fields_in(self.dialect).filter(|f| f.is_ignition) {
-            let name = names::in_ignition(field.name);
-            let Some(member) = tree.member(&name) else {
-                continue;
-            };
-            let path = path.join(&name);
-            match (field.name, &inline, &member.value) {
-                (_, _, tree::Value::Null | tree::Value::Alien(_)) => {}
-                ("source", Some(Inline::Text(text)), _) => {
-                    entries.push(Entry::new("inline", Value::Text(text.clone())));
-                }
-                ("source", Some(Inline::Kept(reason)), _) => {
-                    entries.push(Entry::new(field.name, leaf(member)).explained(reason));
-                }
-                // Text that is inline is given its compression when it is translated, except in base 0.1.
-                ("compression", Some(Inline::Text(_)), _) if self.dialect.base > Base::V0_1 => {}
-                (_, _, tree::Value::Object(_)) => {
-                    if let Some(of) = field.object() {
-                        let value = Value::Mapping(self.object(member, of, &path));
-                        entries.push(Entry::new(field.name, value));
-                    }
-                }
-                (_, _, tree::Value::List(elements)) => {
-                    let value = self.list(elements, field.object(), &path);
-                    entries.push(Entry::new(field.name, value));
-                }
-                _ => entries.push(Entry::new(field.name, leaf(member))),
-            }
-        }
-        entries
-    }
-
-    /// The text that `source`, part of the resource at `path`, stands for, if `inline` with this text means the same.
-    ///
-    /// The bytes are always those of `source`, but `inline` also states a compression: `gzip` if that is shorter, else
-    /// none (`""`). Stating none where nothing was stated changes nothing that works: it matters only when this config is
-    /// merged over one that compresses the same file, and then text would not have been gzip. Another compression changes
-    /// nothing in this config either, but one that is merged into it may give a new source and rely on the compression
-    /// it finds. So a config that merges others keeps the compressions that they can see.
-    fn inline_text(&self, source: &str, compression: Option<&str>, path: &JsonPath) -> Inline {
-        if !source.starts_with("data:") {
-            return Inline::Elsewhere;
-        }
-        let is_packed = compression == Some("gzip");
-        let bytes = data_url::decode(source).ok();
-        let bytes = match is_packed {
-            true => bytes.and_then(|bytes| packed::gunzip(&bytes).ok()),
-            false => bytes,
-        };
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-        let Some(text) = text.filter(|text| !text.contains(is_control)) else {
-            return Inline::Kept("no text, so it stays a URL");
-        };
-        if self.dialect.base == Base::V0_1 {
-            return match is_packed {
-                true => Inline::Kept("compressed, which inline text is not in this version"),
-                false => Inline::Text(text),
-            };
-        }
-        // Inline configs are judged, and those in Butane are translated.
-        if path.as_str().starts_with(REFERENCES) && parse("", text.as_bytes()).outcome.is_err() {
-            return Inline::Kept("no config of Ignition 3, so it stays a URL");
-        }
-        // Other resources are equal by their source, so that none gets another one.
-        let is_merged_by_member =
-            path.as_str().ends_with(".contents") || path.as_str().ends_with(".keyFile");
-        if self.has_children && is_merged_by_member && self.would_compress(&text) != is_packed {
-            return Inline::Kept(
-                "inline text would have another compression, which merged configs may rely on",
-            );
-        }
-        Inline::Text(text)
-    }
-
-    fn would_compress(&self, text: &str) -> bool {
-        let is_allowed =
-            self.dialect.variant != Variant::Openshift || self.dialect.is_openshift_since(10);
-        is_allowed && encoding::encode(text.as_bytes(), Forms::Compressed).is_compressed
-    }
-}
-
-/// What becomes of a source.
-enum Inline {
-    /// It stands for this text.
-    Text(String),
-    /// It is a URL of bytes elsewhere.
-    Elsewhere,
-    /// It stays, and why.
-    Kept(&'static str),
 }
 
 /// Permission bits as they are read everywhere else.
@@ -336,5 +258,157 @@ fn leaf(tree: &Tree<'_>) -> Value {
         tree::Value::Int(number) => Value::Plain(number.to_string()),
         tree::Value::Text(text) => Value::Text(text.to_string()),
         _ => Value::Text(String::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse;
+    use crate::language::butane::encoding::{self, Forms};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    fn reverse(
+        version: &str,
+        rest: &str,
+        wanted: Option<(&str, &str)>,
+    ) -> Result<String, Findings> {
+        let text = format!(r#"{{"ignition": {{"version": "{version}"}}{rest}}}"#);
+        let parsed = parse("config.ign", text.as_bytes());
+        let document = parsed.outcome.expect(&text);
+        from_ignition(&document, parsed.version.expect(&text), wanted)
+    }
+
+    /// What is made of a file with these contents, behind its path.
+    fn contents(version: &str, resource: &str) -> String {
+        let rest =
+            format!(r#", "storage": {{"files": [{{"path": "/a", "contents": {resource}}}]}}"#);
+        let text = reverse(version, &rest, None).expect(resource);
+        let (_, contents) = text.split_once("contents:\n").expect(resource);
+        contents.to_owned()
+    }
+
+    fn packed(text: &str) -> String {
+        let whole = encoding::encode(text.repeat(100).as_bytes(), Forms::Compressed);
+        assert!(whole.is_compressed);
+        whole.url
+    }
+
+    #[test]
+    fn text_is_inline() {
+        let long = "text ".repeat(100);
+        let cases = [
+            (r#"{"source": "data:,a%0Ab%0A"}"#.to_owned(), "        inline: |\n          a\n          b\n".to_owned()),
+            (r#"{"source": "data:text/plain;base64,YQ==", "compression": ""}"#.into(), "        inline: a\n".into()),
+            (r#"{"source": "data:,"}"#.into(), "        inline: \"\"\n".into()),
+            (
+                format!(r#"{{"source": "{}", "compression": "gzip"}}"#, packed("text ")),
+                format!("        inline: \"{long}\"\n"),
+            ),
+            (r#"{"source": "https://a/b"}"#.into(), "        source: https://a/b\n".into()),
+            (
+                r#"{"source": "data:,%00"}"#.into(),
+                "        # no text, so it stays a URL\n        source: data:,%00\n".into(),
+            ),
+            (
+                r#"{"source": "data:,a", "compression": "gzip"}"#.into(),
+                "        # no text, so it stays a URL\n        source: data:,a\n        compression: gzip\n".into(),
+            ),
+        ];
+        for (resource, want) in cases {
+            assert_eq!(contents("3.4.0", &resource), want);
+        }
+    }
+
+    #[test]
+    fn the_first_version_has_no_compression() {
+        let url = packed("a");
+        assert_eq!(
+            contents("3.0.0", r#"{"source": "data:,a"}"#),
+            "        inline: a\n"
+        );
+        let kept = contents(
+            "3.0.0",
+            &format!(r#"{{"source": "{url}", "compression": "gzip"}}"#),
+        );
+        assert!(kept.contains("source: data:;base64"), "{kept}");
+        let rest = r#", "security": {"tls": {"certificateAuthorities": [{"source": "data:,a"}]}}"#;
+        let text = format!(r#"{{"ignition": {{"version": "3.0.0"{rest}}}}}"#);
+        let document = parse("a", text.as_bytes()).outcome.expect("a config");
+        let text = from_ignition(&document, Version::V3_0, None).expect("Butane");
+        assert!(text.contains("- source: data:,a\n"), "{text}");
+    }
+
+    #[test]
+    fn configs_that_merge_others_keep_compressions() {
+        let child = STANDARD.encode(r#"{"ignition": {"version": "3.4.0"}}"#);
+        let file = |path: &str, text: &str| {
+            format!(
+                r#"{{"path": "{path}", "contents": {{"source": "data:,{}"}}}}"#,
+                text.repeat(200)
+            )
+        };
+        let text = format!(
+            r#"{{"ignition": {{"version": "3.4.0", "config": {{"merge": [{{"source": "data:;base64,{child}"}},
+            {{"source": "data:,variant:%20fcos"}}]}}}}, "storage": {{"files": [{}, {}]}}}}"#,
+            file("/a", "b"),
+            file("/b", "")
+        );
+        let document = parse("a", text.as_bytes()).outcome.expect("a config");
+        let text = from_ignition(&document, Version::V3_4, None).expect("Butane");
+        assert!(
+            text.contains("source: data:,bbbb") && text.contains("inline: \"\""),
+            "{text}"
+        );
+        assert!(text.contains(r#"- inline: '{"ignition""#), "{text}");
+        assert!(text.contains("- source: data:,variant"), "{text}");
+    }
+
+    #[test]
+    fn values_have_the_form_people_write() {
+        let rest = r#", "storage": {"directories": [{"path": "/a", "mode": 493, "user": {"id": 0}}, {"path": "/b", "mode": 0}],
+            "disks": [{"device": "/dev/a", "partitions": [{"number": 0, "label": "b", "sizeMiB": 0}]}]}"#;
+        let want = "variant: fcos\nversion: 1.3.0\nstorage:\n  disks:\n    - device: /dev/a\n      partitions:\n        \
+                    - label: b\n          size_mib: 0\n  directories:\n    - path: /a\n      user:\n        id: 0\n      \
+                    mode: 0755\n    - path: /b\n      mode: 0\n";
+        assert_eq!(reverse("3.2.0", rest, None).expect("Butane"), want);
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_told_with_its_origin() {
+        let luks = r#", "storage": {"luks": [{"name": "a", "device": "/dev/a", "clevis": {"tpm2": true}}]}"#;
+        let cases = [
+            (("fcos", "1.1.0"), "`luks` exists since", "$.storage.luks"),
+            (("flatcar", "1.0.0"), "Clevis", "$.storage.luks.0.clevis"),
+            (("r4e", "1.1.0"), "encrypted volumes", "$.storage.luks"),
+        ];
+        for (pair, message, path) in cases {
+            let Findings(findings) = reverse("3.2.0", luks, Some(pair)).expect_err(path);
+            let [finding] = &findings[..] else {
+                panic!("{findings:#?}");
+            };
+            assert!(finding.message.contains(message), "{finding:?}");
+            assert_eq!(finding.path.as_ref().map(JsonPath::as_str), Some(path));
+            let help = finding.help.as_deref().unwrap_or_default();
+            assert!(help.starts_with("from config.ign:1:"), "{help}");
+        }
+        let Findings(findings) =
+            reverse("3.2.0", "", Some(("fcos", "9.0.0"))).expect_err("unknown");
+        assert!(
+            findings[0]
+                .help
+                .as_deref()
+                .is_some_and(|help| help.contains("1.5.0"))
+        );
+    }
+
+    #[test]
+    fn metadata_are_made_up_where_they_are_demanded() {
+        let text = reverse("3.4.0", "", Some(("openshift", "4.14.0"))).expect("Butane");
+        assert!(
+            text.contains("# Ignition has neither") && text.contains("role: worker\n"),
+            "{text}"
+        );
     }
 }

@@ -1,0 +1,82 @@
+//! Which contents are given as text in a config that is translated to Butane.
+
+use super::encoding::{self, Forms};
+use super::variants::{Base, Dialect, Variant};
+use crate::config::{JsonPath, data_url, parse};
+use crate::language::packed;
+
+/// Where other configs are referred to.
+const REFERENCES: &str = "$.ignition.config.";
+
+/// What becomes of a source.
+pub(super) enum Inline {
+    /// It stands for this text.
+    Text(String),
+    /// It is a URL of bytes elsewhere.
+    Elsewhere,
+    /// It stays, and why.
+    Kept(&'static str),
+}
+
+/// What decides about contents.
+pub(super) struct Inlining {
+    pub(super) dialect: &'static Dialect,
+    /// Other configs are merged into this one.
+    pub(super) has_children: bool,
+}
+
+impl Inlining {
+    /// The text that `source`, part of the resource at `path`, stands for, if `inline` with this text means the same.
+    ///
+    /// The bytes are always those of `source`, but `inline` also states a compression: `gzip` if that is shorter, else
+    /// none (`""`). Stating none where nothing was stated changes nothing that works: it matters only when this config is
+    /// merged over one that compresses the same file, and then text would not have been gzip. Another compression changes
+    /// nothing in this config either, but one that is merged into it may give a new source and rely on the compression
+    /// it finds. So a config that merges others keeps the compressions that they can see.
+    pub(super) fn text_of(
+        &self,
+        source: &str,
+        compression: Option<&str>,
+        path: &JsonPath,
+    ) -> Inline {
+        if !source.starts_with("data:") {
+            return Inline::Elsewhere;
+        }
+        let is_packed = compression == Some("gzip");
+        let bytes = data_url::decode(source).ok();
+        let bytes = match is_packed {
+            true => bytes.and_then(|bytes| packed::gunzip(&bytes).ok()),
+            false => bytes,
+        };
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+        let Some(text) = text.filter(|text| !text.contains(is_control)) else {
+            return Inline::Kept("no text, so it stays a URL");
+        };
+        if self.dialect.base == Base::V0_1 {
+            return match is_packed {
+                true => Inline::Kept("compressed, which inline text is not in this version"),
+                false => Inline::Text(text),
+            };
+        }
+        // Inline configs are judged, and those in Butane are translated.
+        if path.as_str().starts_with(REFERENCES) && parse("", text.as_bytes()).outcome.is_err() {
+            return Inline::Kept("no config of Ignition 3, so it stays a URL");
+        }
+        // Other resources are equal by their source, so that none gets another one.
+        let is_merged_by_member =
+            path.as_str().ends_with(".contents") || path.as_str().ends_with(".keyFile");
+        if self.has_children && is_merged_by_member && self.would_compress(&text) != is_packed {
+            return Inline::Kept(
+                "inline text would have another compression, which merged configs may rely on",
+            );
+        }
+        Inline::Text(text)
+    }
+
+    fn would_compress(&self, text: &str) -> bool {
+        let is_allowed =
+            self.dialect.variant != Variant::Openshift || self.dialect.is_openshift_since(10);
+        is_allowed && encoding::encode(text.as_bytes(), Forms::Compressed).is_compressed
+    }
+}
