@@ -1,8 +1,10 @@
 //! Configs in other languages, and what becomes of them.
 
+mod butane_and_back;
 mod clc;
 mod cloud_init;
 mod coreos_cloudinit;
 mod k3os;
+mod meaning;
 mod old_ignition;
 mod view;
