@@ -7,6 +7,7 @@ use super::node::{Content, Entry, Node, Scalar, Style};
 use crate::config::{LineStarts, Position};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// Lists and mappings may be nested this deep.
@@ -76,6 +77,16 @@ struct Offsets<'t, 'l> {
     /// Bytes before the text that the parser sees: a byte order mark.
     skipped: u32,
     is_ascii: bool,
+    /// The mark that was looked for last. The next one is near, so a long line is not searched from its start.
+    last: Cell<Found>,
+}
+
+/// A column and the byte in its line that it is.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    line: usize,
+    column: usize,
+    byte: usize,
 }
 
 impl<'t, 'l> Offsets<'t, 'l> {
@@ -85,6 +96,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
             lines,
             skipped: u32::try_from(text.len() - body.len()).unwrap_or(0),
             is_ascii: body.is_ascii(),
+            last: Cell::default(),
         }
     }
 
@@ -103,8 +115,39 @@ impl<'t, 'l> Offsets<'t, 'l> {
         let skipped = if mark.line() == 1 { self.skipped } else { 0 };
         let start = line.start + skipped as usize;
         let rest = self.text.get(start..line.end).unwrap_or_default();
-        let column = rest.char_indices().nth(mark.col()).map(|(at, _)| at);
-        u32::try_from(start + column.unwrap_or(rest.len())).unwrap_or(u32::MAX)
+        let byte = self.byte_of(rest, mark);
+        u32::try_from(start + byte).unwrap_or(u32::MAX)
+    }
+
+    /// The byte of a mark in the text of its line.
+    fn byte_of(&self, rest: &str, mark: &Marker) -> usize {
+        let last = self.last.get();
+        let from = match last.line == mark.line() {
+            true => last,
+            false => Found::default(),
+        };
+        let before = rest.get(..from.byte).unwrap_or_default();
+        let behind = rest.get(from.byte..).unwrap_or_default();
+        let byte = match mark.col().checked_sub(from.column) {
+            Some(ahead) => {
+                let found = behind.char_indices().nth(ahead);
+                found.map_or(rest.len(), |(at, _)| from.byte + at)
+            }
+            None => {
+                let back = from.column - mark.col() - 1;
+                let found = before.char_indices().rev().nth(back);
+                found.map_or(0, |(at, _)| at)
+            }
+        };
+        // Behind the end of a line, columns and bytes do not belong together.
+        if byte < rest.len() {
+            self.last.set(Found {
+                line: mark.line(),
+                column: mark.col(),
+                byte,
+            });
+        }
+        byte
     }
 
     /// Where the header of a block scalar is, whose mark is that of its text at `at`.
@@ -508,5 +551,40 @@ mod tests {
             );
             assert!(error.offset as usize <= text.len(), "{text:?}: {error:?}");
         }
+    }
+
+    #[test]
+    fn places_behind_other_letters_are_right_in_long_lines() {
+        let text = format!("é: [{}]\nü: {{ä: é, b: ö}}\n", "{k: xé}, ".repeat(50));
+        let mut rest = vec![parsed(&text).expect("YAML").root];
+        let mut scalars = 0;
+        while let Some(node) = rest.pop() {
+            match node.value {
+                Content::Scalar(scalar) => {
+                    scalars += 1;
+                    let here = text.get(node.at as usize..).unwrap_or_default();
+                    assert!(
+                        here.starts_with(&*scalar.text),
+                        "{} at {}",
+                        scalar.text,
+                        node.at
+                    );
+                }
+                Content::List(elements) => rest.extend(elements),
+                Content::Mapping(entries) => {
+                    for entry in entries {
+                        let here = text.get(entry.key_at as usize..).unwrap_or_default();
+                        assert!(
+                            here.starts_with(&*entry.key),
+                            "{} at {}",
+                            entry.key,
+                            entry.key_at
+                        );
+                        rest.push(entry.value);
+                    }
+                }
+            }
+        }
+        assert_eq!(scalars, 52);
     }
 }
