@@ -1,5 +1,6 @@
 //! Configs in other languages, and what becomes of them.
 
+mod butane;
 mod butane_and_back;
 mod clc;
 mod cloud_init;
