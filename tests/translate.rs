@@ -138,7 +138,7 @@ fn local_files_come_from_the_files_directory() {
     ] {
         let ended = desk.translate(arguments);
         ended.expect(3, "");
-        assert!(ended.err.contains(":8:"), "{arguments:?}: {}", ended.err);
+        assert!(ended.err.contains(":7:"), "{arguments:?}: {}", ended.err);
     }
 }
 

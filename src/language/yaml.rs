@@ -30,7 +30,7 @@ pub(crate) struct Yaml<'t> {
     pub(crate) second_document: Option<u32>,
 }
 
-/// A key that was there before in the same mapping.
+/// A key that was there before in the same mapping, with the offsets of the two values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repeated {
     pub(crate) key: String,
@@ -199,7 +199,7 @@ struct Open<'t> {
     anchor: usize,
     /// The key whose value comes next, and where it is.
     key: Option<(Cow<'t, str>, u32)>,
-    /// Keys that were there, and where.
+    /// Keys that were there, and the offsets of their values.
     keys: HashMap<String, u32>,
     /// Values of merge keys.
     merged: Vec<Node<'t>>,
@@ -339,9 +339,9 @@ impl<'t, 'l> Builder<'t, 'l> {
             Some(first) => self.repeated.push(Repeated {
                 key: key.clone().into_owned(),
                 first: *first,
-                again: key_at,
+                again: node.at,
             }),
-            None => drop(open.keys.insert(key.clone().into_owned(), key_at)),
+            None => drop(open.keys.insert(key.clone().into_owned(), node.at)),
         }
         if let Content::Mapping(entries) = &mut open.node.value {
             entries.push(Entry {
@@ -516,8 +516,8 @@ mod tests {
         let yaml = parsed("a: 1\nb: 2\na: 3\n---\nc: d\n").expect("YAML");
         let repeated = Repeated {
             key: "a".into(),
-            first: 0,
-            again: 10,
+            first: 3,
+            again: 13,
         };
         assert_eq!(yaml.repeated, [repeated]);
         assert_eq!(yaml.second_document, Some(15));

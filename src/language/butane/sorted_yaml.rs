@@ -135,7 +135,7 @@ mod tests {
             "a": "one\ntwo\n",
             "c": {"d": "x\ny", "e": true, "f": [], "g": "0644"},
         });
-        let want = "a: |\n  one\n  two\nb:\n  - x: \"n\"\n    y: 1\n  - plain\n  - \"\"\nc:\n  d: |-\n    x\n    y\n  e: true\n  f: []\n  g: \"0644\"\n";
+        let want = "a: |\n  one\n  two\nb:\n  - x: \"n\"\n    \"y\": 1\n  - plain\n  - \"\"\nc:\n  d: |-\n    x\n    y\n  e: true\n  f: []\n  g: \"0644\"\n";
         assert_eq!(print(&value), want);
     }
 }
