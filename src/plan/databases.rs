@@ -43,11 +43,11 @@ pub fn check(draft: &mut Draft<'_>) {
     let databases = Databases::find(draft, &ground, DATABASES.into_iter());
     let layers = draft.accounts.databases.layer_paths();
     let layers = Databases::find(draft, &ground, layers);
-    for (place, path) in replaced(config, &ground) {
+    for (place, path, ends_way) in replaced(config, &ground) {
         let stays_the_same = !keeps_accounts && is_as_wanted(path, &ground);
-        if databases.go_with(path, &ground) && !stays_the_same {
+        if databases.go_with(path, ends_way, &ground) && !stays_the_same {
             refuse(draft, &place, path, (cause, remedy));
-        } else if layers.go_with(path, &ground) && !is_as_wanted(path, &ground) {
+        } else if layers.go_with(path, ends_way, &ground) && !is_as_wanted(path, &ground) {
             refuse(draft, &place, path, LAYER);
         }
     }
@@ -232,14 +232,14 @@ impl Databases {
             .is_ok_and(|place| self.places.contains(&place))
     }
 
-    /// True if they are lost when an entry replaces what is at its path.
-    fn go_with(&self, path: &str, ground: &Ground<'_>) -> bool {
+    /// True if they are lost when an entry replaces what is at its path; `ends_way` if there is no directory then.
+    fn go_with(&self, path: &str, ends_way: bool, ground: &Ground<'_>) -> bool {
         let Ok(place) = ground.resolve(path) else {
             return false;
         };
         let mut below = self.places.iter().filter(|at| is_at_or_below(at, &place));
         self.places.contains(&place)
-            || (ground.is_emptied(&place) && below.next().is_some())
+            || ((ends_way || ground.is_emptied(&place)) && below.next().is_some())
             || (self.are_redirected && place == DIRECTORY)
     }
 }
@@ -258,17 +258,21 @@ fn names_owners(config: &Config) -> bool {
     owners.into_iter().any(by_name)
 }
 
-/// Entries of `storage` after which a path holds nothing of what it held before, with their places in the config.
-fn replaced<'c>(config: &'c Config, ground: &Ground<'_>) -> Vec<(String, &'c str)> {
+/// Entries of `storage` after which a path holds nothing of what it held before: their places in the config, their paths,
+/// and whether no directory is there then.
+fn replaced<'c>(config: &'c Config, ground: &Ground<'_>) -> Vec<(String, &'c str, bool)> {
     let storage = &config.storage;
     let files = storage.files.iter().enumerate();
     let files = files.filter(|(_, file)| !appends(file, ground));
-    let files = files.map(|(n, file)| (format!("$.storage.files.{n}"), file.path.as_str()));
+    let files = files.map(|(n, file)| (format!("$.storage.files.{n}"), &*file.path, true));
     let links = storage.links.iter().enumerate();
-    let links = links.map(|(n, link)| (format!("$.storage.links.{n}"), link.path.as_str()));
+    let links = links.map(|(n, link)| {
+        let is_hard = link.hard == Some(true);
+        (format!("$.storage.links.{n}"), &*link.path, is_hard)
+    });
     let directories = storage.directories.iter().enumerate();
     let directories =
-        directories.map(|(n, node)| (format!("$.storage.directories.{n}"), node.path.as_str()));
+        directories.map(|(n, node)| (format!("$.storage.directories.{n}"), &*node.path, false));
     files.chain(links).chain(directories).collect()
 }
 

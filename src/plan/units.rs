@@ -6,7 +6,7 @@
 
 use super::lines::{self, Words};
 use super::op::*;
-use super::paths::Ground;
+use super::paths::{Ground, Made};
 use super::permissions::{FILE_MODE, Names, as_new, differences};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
@@ -230,6 +230,12 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
+        let is_made = matches!(self.ground.made(&path), Some(Made::Directory | Made::File));
+        if is_made || self.is_directory_of_config(&path) {
+            let cause =
+                "the config has something else there, and a masked unit is a link to /dev/null";
+            return self.refuse(unit, &path, cause, origin);
+        }
         let node = self.ground.node(&path);
         match node.map(|node| &node.kind) {
             Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
@@ -251,6 +257,11 @@ impl Planner<'_, '_> {
             unit: Some(unit.name.clone()),
         });
         self.push(&path, effect(present), kind, origin);
+    }
+
+    fn is_directory_of_config(&self, path: &str) -> bool {
+        let mut directories = self.draft.document.config().storage.directories.iter();
+        directories.any(|node| self.ground.resolve(&node.path).as_deref() == Ok(path))
     }
 
     fn unmask(&mut self, unit: &Unit, path: &str, origin: Option<Origin>) {

@@ -233,11 +233,38 @@ fn a_home_that_is_made_brings_no_user_back() {
 #[test]
 fn databases_that_accounts_make_are_no_directories() {
     let groups = json!({"groups": [{"name": "wheel", "gid": 2000}]});
-    assert_refused(vec![(
-        Target::blank,
-        json!({"passwd": groups, "storage": {"directories": [{"path": "/etc/shadow/sub"}]}}),
-        "/etc/shadow is not a directory",
-    )]);
+    assert_refused(vec![
+        (
+            Target::blank,
+            json!({"passwd": groups.clone(), "storage": {"directories": [{"path": "/etc/shadow/sub"}]}}),
+            "/etc/shadow is not a directory",
+        ),
+        (
+            Target::blank,
+            json!({"passwd": groups, "storage": {"files": [{"path": "/etc"}]}}),
+            "cannot replace /etc",
+        ),
+    ]);
+}
+
+/// A masked unit is a link, whatever else the config has at its path.
+#[test]
+fn masked_units_and_directories_contradict_each_other() {
+    let unit = "/etc/systemd/system/b.service";
+    let config = json!({
+        "storage": {"directories": [{"path": unit}]},
+        "systemd": {"units": [{"name": "b.service", "mask": true}]},
+    });
+    let present = || {
+        let target = Target::blank();
+        target.mkdir("/etc/systemd/system/b.service");
+        target
+    };
+    let words = "the config has something else there";
+    assert_refused(vec![
+        (Target::blank, config.clone(), words),
+        (present, config, words),
+    ]);
 }
 
 #[test]
