@@ -158,6 +158,22 @@ fn snippets_are_merged_and_the_highest_version_is_written() {
 }
 
 #[test]
+fn local_configs_are_merged_when_it_is_asked_for() {
+    let parent = "variant: fcos\nversion: 1.4.0\nignition:\n  config:\n    merge:\n      - local: child.bu\n      - source: https://h/c\n      - inline: '{\"ignition\": {\"version\": \"3.3.0\"}, \"storage\": {\"files\": [{\"path\": \"/etc/b\"}]}}'\n";
+    let desk = Desk::with(&[("a.bu", parent), ("files/child.bu", BUTANE)]);
+    let ended = desk.translate(&["-d", "files", "--merge-local", "a.bu"]);
+    let value: serde_json::Value = serde_json::from_str(&ended.out).expect(&ended.err);
+    let files = value["storage"]["files"].as_array().expect("files");
+    let paths: Vec<_> = files.iter().map(|file| file["path"].clone()).collect();
+    assert_eq!(paths, ["/etc/a", "/etc/b"]);
+    let merged = value["ignition"]["config"]["merge"]
+        .as_array()
+        .expect("references");
+    assert_eq!(merged.len(), 1);
+    assert_eq!(merged[0]["source"], "https://h/c");
+}
+
+#[test]
 fn an_older_version_is_written_unless_it_lacks_something() {
     let text = "variant: fcos\nversion: 1.5.0\nstorage:\n  luks:\n    - name: a\n      device: /dev/vda\n      discard: true\n";
     let desk = Desk::with(&[("a.bu", BUTANE), ("b.bu", text)]);

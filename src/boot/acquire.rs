@@ -13,8 +13,16 @@ use crate::config::model::{Resource, Verification};
 use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
+use crate::input;
 use crate::language::{self, Distribution, Surroundings, Target};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
+
+/// Where an initramfs says which system it belongs to.
+const OS_RELEASE: &str = "/etc/os-release";
+
+/// Such a file has some hundred bytes.
+const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
 
 /// What came of it.
 pub enum Acquired {
@@ -177,10 +185,7 @@ fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble>
     let surroundings = Surroundings {
         platform: Some(engine.platform.id()),
         target: Target {
-            distribution: match engine.flatcar {
-                true => Distribution::Flatcar,
-                false => Distribution::Unknown,
-            },
+            distribution: distribution(engine),
             ..Target::default()
         },
         is_boot: true,
@@ -203,6 +208,15 @@ fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble>
         }),
         Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
     }
+}
+
+/// The system that boots. Its initramfs says what it is; where that is not known, the conventions of none hold.
+fn distribution(engine: &Engine<'_>) -> Distribution {
+    if engine.flatcar {
+        return Distribution::Flatcar;
+    }
+    let text = input::read(Path::new(OS_RELEASE), MAX_OS_RELEASE_BYTES).unwrap_or_default();
+    Distribution::of_os_release(&String::from_utf8_lossy(&text))
 }
 
 /// Notes every referenced config by the path of its URL; the rest of a URL may hold secrets.

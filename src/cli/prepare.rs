@@ -49,11 +49,10 @@ pub struct Prepared {
 
 /// Loads the config, observes the machine, and plans, for a look or for a run.
 pub fn prepare(config: &str, args: &TargetArgs, access: Access) -> Result<Prepared, Failure> {
-    prepare_loaded(
-        load::load(config, args.offline, &args.reading)?,
-        args,
-        access,
-    )
+    let reading = args
+        .reading
+        .for_root(args.root.as_deref(), args.ignore_unsupported);
+    prepare_loaded(load::load(config, args.offline, &reading)?, args, access)
 }
 
 /// Observes the machine, and plans a config that is loaded.

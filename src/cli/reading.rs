@@ -2,9 +2,10 @@
 
 use super::local_files::LocalFiles;
 use crate::config::Parsed;
-use crate::language::{self, Files, Language, Surroundings, Undetected};
+use crate::input;
+use crate::language::{self, Distribution, Files, Language, Surroundings, Target, Undetected};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a config is read. The default goes by what the text looks like, and offers no local files.
 #[derive(Debug, Clone, Default, Args)]
@@ -22,9 +23,36 @@ pub struct ReadingArgs {
     /// Accept of Ignition 1 and 2 only what older converters translate
     #[arg(long)]
     pub strict_legacy: bool,
+    /// The system that the config is for.
+    #[arg(skip)]
+    pub distribution: Distribution,
+    /// What a language has and cannot be done is left out.
+    #[arg(skip)]
+    pub ignores_unsupported: bool,
 }
 
+/// Where a system says what it is; the first one that is there counts.
+const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+/// Such files have some hundred bytes.
+const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
+
 impl ReadingArgs {
+    /// The same for the system in `root`, as far as it says what it is.
+    #[must_use]
+    pub fn for_root(&self, root: Option<&Path>, ignores_unsupported: bool) -> Self {
+        let text = root.and_then(|root| {
+            let mut paths = OS_RELEASE.iter().map(|path| root.join(path));
+            paths.find_map(|path| input::read(&path, MAX_OS_RELEASE_BYTES).ok())
+        });
+        let text = text.unwrap_or_default();
+        Self {
+            distribution: Distribution::of_os_release(&String::from_utf8_lossy(&text)),
+            ignores_unsupported,
+            ..self.clone()
+        }
+    }
+
     /// Parses a text that is not packed.
     pub fn parse(&self, name: &str, text: &[u8]) -> Parsed {
         let files = self.local_files();
@@ -44,7 +72,9 @@ impl ReadingArgs {
     pub fn language(&self, text: &[u8]) -> Result<Language, Undetected> {
         match self.from {
             Some(Stated::Language(language)) => Ok(language),
-            Some(Stated::CloudConfig) | None => language::detect(text),
+            Some(Stated::CloudConfig) | None => {
+                language::detect_for(text, &self.surroundings(None).target)
+            }
         }
     }
 
@@ -64,6 +94,11 @@ impl ReadingArgs {
             files: files.map(|files| files as &dyn Files),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
+            target: Target {
+                distribution: self.distribution,
+                ..Target::default()
+            },
+            ignore_unsupported: self.ignores_unsupported,
             ..Surroundings::default()
         }
     }

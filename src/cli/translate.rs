@@ -4,7 +4,8 @@ use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
 use super::reading::ReadingArgs;
 use super::validate::{self, Format};
-use crate::config::{Document, Findings, ParseError, Parsed, Version};
+use crate::config::model::Resource;
+use crate::config::{Document, Findings, ParseError, Parsed, Version, data_url};
 use crate::language::{self, Language};
 use crate::terminal;
 use anyhow::Context;
@@ -30,6 +31,9 @@ pub struct TranslateArgs {
     /// Merge another config over the result; may be repeated
     #[arg(long = "snippet", value_name = "FILE")]
     pub(super) snippets: Vec<PathBuf>,
+    /// Apply the configs that are merged from local files or inline, and leave their references out
+    #[arg(long)]
+    pub(super) merge_local: bool,
     /// Indent the result
     #[arg(long, short)]
     pub(super) pretty: bool,
@@ -59,6 +63,7 @@ impl TranslateArgs {
             reading,
             platform: None,
             snippets: Vec::new(),
+            merge_local: false,
             pretty: false,
             strict: false,
             raw: false,
@@ -115,12 +120,13 @@ struct Part {
 /// Translates; nothing is written when anything is wrong.
 pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
     let part = Part::read(&args.file, &args.reading, args)?;
+    let is_merged = args.merge_local || !args.snippets.is_empty();
     let goal = args.to.clone().unwrap_or(match part.language {
-        Language::Ignition if args.snippets.is_empty() => Goal::Butane(None),
+        Language::Ignition if !is_merged => Goal::Butane(None),
         _ => Goal::Ignition(None),
     });
     let result = match goal {
-        Goal::Ignition(None) if args.snippets.is_empty() && part.language != Language::Ignition => {
+        Goal::Ignition(None) if !is_merged && part.language != Language::Ignition => {
             direct(&part, args)?
         }
         Goal::Ignition(version) => expressed(&whole(&part, args)?, version, args)?,
@@ -171,6 +177,24 @@ impl Part {
     }
 }
 
+impl Part {
+    /// A config in a `data:` URL, packed or not.
+    fn embedded(resource: &Resource) -> Result<Self, Failure> {
+        let bad = |error: anyhow::Error| Failure::new(Exit::BadConfig, &error);
+        let bytes = data_url::decode(resource.source.as_deref().unwrap_or_default())
+            .context("cannot decode a config that is merged")
+            .map_err(bad)?;
+        let text = language::unpacked(&bytes).into_owned();
+        let language = language::detect(&text)
+            .map_err(|unknown| bad(anyhow::anyhow!("{}", unknown.finding)))?;
+        Ok(Part {
+            name: "data:".into(),
+            text,
+            language,
+        })
+    }
+}
+
 /// The translation as the language has it, with what a variant wraps around it.
 fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
     let files = args.reading.local_files();
@@ -208,8 +232,12 @@ fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failu
         document = Document::merge(&document, &snippet);
         version = version.max(needed);
     }
+    if args.merge_local {
+        (document, version) = applied(document, version, 0, args)?;
+    }
     let findings = document.check();
-    if !args.snippets.is_empty() && !findings.0.is_empty() {
+    let is_merged = args.merge_local || !args.snippets.is_empty();
+    if is_merged && !findings.0.is_empty() {
         let judged = Judged {
             source: "the merged config",
             text: b"",
@@ -221,6 +249,31 @@ fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failu
         if findings.is_fatal() {
             return Err(Failure::said(Exit::BadConfig));
         }
+    }
+    Ok((document, version))
+}
+
+/// Configs may be inside each other this deep.
+const MAX_NESTING: usize = 16;
+
+/// The config with those merged over it that it holds itself, in their order.
+fn applied(
+    document: Document,
+    mut version: Version,
+    depth: usize,
+    args: &TranslateArgs,
+) -> Result<(Document, Version), Failure> {
+    let (mut document, embedded) = document.split_embedded();
+    if depth > MAX_NESTING && !embedded.is_empty() {
+        let message = format!("configs are inside each other deeper than {MAX_NESTING} levels");
+        return Err(Failure::new(Exit::BadConfig, &anyhow::anyhow!(message)));
+    }
+    for resource in embedded {
+        let part = Part::embedded(&resource)?;
+        let (inner, needed) = parsed(&part, args)?;
+        let (inner, needed) = applied(inner, version.max(needed), depth + 1, args)?;
+        document = Document::merge(&document, &inner);
+        version = version.max(needed);
     }
     Ok((document, version))
 }

@@ -18,6 +18,7 @@ pub mod data_url;
 mod de;
 pub mod digest;
 mod document;
+mod embedded;
 mod express;
 pub mod finding;
 mod foreign;

@@ -1,7 +1,6 @@
 //! Hashes of passwords that a config has in clear text.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use sha2::{Digest, Sha512};
 
 /// The alphabet of crypt(5), in the order of its values.
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -9,23 +8,22 @@ const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 /// Characters of a salt: the most that this kind of hash takes.
 const SALT_CHARACTERS: usize = 16;
 
-/// Six bits of a character.
-const SIX_BITS: u64 = 0x3f;
-
-/// The hash of `password` as crypt(5) writes it: SHA-512 in 5000 rounds with a salt of its own.
-pub(crate) fn hash(password: &str) -> String {
-    hash_with(password, &salt())
+/// The hash of the password of `account` as crypt(5) writes it: SHA-512 in 5000 rounds.
+///
+/// The same account and password give the same hash, so that a config that is applied twice changes nothing. The salt
+/// is part of another hash of the password: it tells nothing that could be tried faster than the result itself.
+pub(crate) fn hash(account: &str, password: &str) -> String {
+    let first = hash_with(password, &salt_of(Sha512::digest(account).as_ref()));
+    let salt = first.rsplit('$').next().unwrap_or_default();
+    hash_with(password, salt.get(..SALT_CHARACTERS).unwrap_or(salt))
 }
 
-/// A salt needs to be different each time; nothing is secret about it.
-fn salt() -> String {
-    // Each state has keys of its own, which come from the system's random numbers.
-    let words = [0_u8, 1].map(|i| RandomState::new().hash_one(i));
-    let characters = (0..SALT_CHARACTERS).map(|i| {
-        let word = words[i % 2] >> (6 * (i / 2));
-        char::from(ALPHABET[(word & SIX_BITS) as usize])
-    });
-    characters.collect()
+/// A character for each of the first bytes.
+fn salt_of(bytes: &[u8]) -> String {
+    let bytes = bytes.iter().take(SALT_CHARACTERS);
+    bytes
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 0x3f)]))
+        .collect()
 }
 
 fn hash_with(password: &str, salt: &str) -> String {
@@ -67,8 +65,17 @@ mod tests {
     }
 
     #[test]
-    fn salts_differ() {
-        assert_ne!(salt(), salt());
-        assert_eq!(salt().len(), SALT_CHARACTERS);
+    fn hashes_are_those_of_an_account() {
+        assert_eq!(hash("core", "secret"), hash("core", "secret"));
+        let salt = |account: &str, password: &str| {
+            let hash = hash(account, password);
+            hash.split('$').nth(2).map(str::to_owned)
+        };
+        assert_ne!(salt("core", "secret"), salt("ops", "secret"));
+        assert_ne!(salt("core", "secret"), salt("core", "other"));
+        assert_eq!(
+            salt("core", "secret").map(|salt| salt.len()),
+            Some(SALT_CHARACTERS)
+        );
     }
 }

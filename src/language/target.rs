@@ -131,6 +131,16 @@ impl Distribution {
         known.next().unwrap_or_default()
     }
 
+    /// [`Distribution::of`] the text of an os-release file.
+    pub fn of_os_release(text: &str) -> Self {
+        let value = |wanted: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
+            let value = lines.find(|(key, _)| key.trim() == wanted);
+            value.map_or("", |(_, value)| value.trim().trim_matches(['"', '\'']))
+        };
+        Self::of(value("ID"), value("VARIANT_ID"), value("ID_LIKE"))
+    }
+
     /// True where the name of a machine is its whole one.
     pub(crate) fn has_long_hostname(self) -> bool {
         matches!(

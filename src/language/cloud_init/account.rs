@@ -178,7 +178,7 @@ fn secret<'t>(
         clear_text(plain.at, remarks);
     }
     let plain = plain.map(|plain| Text {
-        text: password::hash(&plain.text),
+        text: password::hash(&name.text, &plain.text),
         ..plain
     });
     let given = plain.or(hashed).or(passwd);

@@ -171,7 +171,7 @@ fn set(
         Form::Hash => password.text,
         Form::ClearText => {
             clear_text(password.at, remarks);
-            password::hash(&password.text)
+            password::hash(&name.text, &password.text)
         }
         Form::Random => {
             remarks.error_with_help(

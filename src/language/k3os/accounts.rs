@@ -47,7 +47,7 @@ pub(super) fn convert<'t>(
                     "the password is in clear text; its hash is what is stored",
                     "write the hash that `mkpasswd -m sha-512` makes",
                 );
-                password::hash(&secret.text)
+                password::hash(name, &secret.text)
             }
         };
         user.replace("passwordHash", Node::text(secret.at, hash));
