@@ -39,7 +39,7 @@ impl Layout {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     fields: Vec<String>,
-    /// The bytes of a line that is not UTF-8; it is kept as it is, or removed.
+    /// The bytes of a line that is not UTF-8 or has a NUL; it is kept as it is, or removed.
     raw: Option<Vec<u8>>,
 }
 
@@ -150,8 +150,10 @@ impl Table {
             .iter()
             .filter(|line| self.is_entry(line) && line.fields[0] == name);
         let line = lines.next()?;
-        if line.raw.is_some() {
-            return Some("is not UTF-8");
+        match &line.raw {
+            Some(raw) if raw.contains(&0) => return Some("has a NUL character"),
+            Some(_) => return Some("is not UTF-8"),
+            None => {}
         }
         if line.fields.len() > self.layout.fields {
             return Some("has too many fields");
@@ -253,9 +255,8 @@ impl Line {
         let text = String::from_utf8_lossy(bytes);
         Self {
             fields: text.split(':').map(str::to_owned).collect(),
-            raw: std::str::from_utf8(bytes)
-                .is_err()
-                .then(|| bytes.to_owned()),
+            raw: (bytes.contains(&0) || std::str::from_utf8(bytes).is_err())
+                .then(|| bytes.to_vec()),
         }
     }
 }
@@ -324,6 +325,7 @@ mod tests {
                 Some("is not the only one of that name"),
             ),
             ("a:x:1\n", None),
+            ("a:x:1:1:\0:/:\n", Some("has a NUL character")),
         ] {
             let table = Table::parse(Layout::PASSWD, Some(text.as_bytes()));
             assert_eq!(table.damage("a"), want, "{text}");

@@ -296,12 +296,16 @@ impl PgpKey {
         if of_type(SignatureType::SubkeyRevocation).next().is_some() {
             return Err(format!("its subkey {REVOKED}"));
         }
-        let binding = of_type(SignatureType::SubkeyBinding).max_by_key(|s| recency(s));
+        let confirms = |binding: &Signature| {
+            let back = binding.embedded_signature();
+            back.is_some_and(|s| s.verify_primary_key_binding(&subkey.key, primary).is_ok())
+        };
+        // The subkey's own word may stand where no signature protects it: a copy that lost it takes nothing from another.
+        let bindings = of_type(SignatureType::SubkeyBinding);
+        let binding = bindings.max_by_key(|s| (recency(s), confirms(s)));
         let binding = binding.ok_or("its subkey does not belong to it")?;
         check_flags(Some(binding.key_flags()))?;
-        let back = binding.embedded_signature();
-        let confirms = |s: &Signature| s.verify_primary_key_binding(&subkey.key, primary).is_ok();
-        if back.is_none_or(|back| !confirms(back)) {
+        if !confirms(binding) {
             return Err("its subkey does not confirm that it belongs to it".into());
         }
         check_end(

@@ -398,3 +398,19 @@ fn what_is_no_configuration_of_a_server_chooses_no_file_for_keys() {
         assert_eq!(fragment, !is_server, "{storage}");
     }
 }
+
+/// A NUL in the line of an account that nobody asks for is none of our business; it stays.
+#[test]
+fn lines_with_a_nul_stay_as_they_are() {
+    let target = tree();
+    let odd = "odd:x:7:7:\0:/:/bin/sh\n";
+    target.write("/etc/passwd", &format!("{ACCOUNTS}{odd}"));
+    target.apply(&json!({"passwd": users(json!([{"name": "core"}]))}));
+    assert!(target.read("/etc/passwd").contains(odd));
+    let told = texts(
+        &target
+            .plan(&json!({"passwd": users(json!([{"name": "odd", "shell": "/bin/a"}]))}))
+            .refusals,
+    );
+    assert!(told.join("\n").contains("has a NUL character"), "{told:#?}");
+}
