@@ -577,3 +577,34 @@ fn links_that_presets_will_remove_are_warned_of() {
     fs::remove_file(root.join("etc/machine-id")).expect("removed");
     assert!(is_warned(&root));
 }
+
+/// What the config wants to be off stays off, whatever units are enabled along with others.
+#[test]
+fn a_disabled_unit_is_not_enabled_along() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let root = directory.path();
+    let also = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=m.target\nAlso=b.service\n";
+    let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=m.target\n";
+    plant(
+        root,
+        &[
+            ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+            ("usr/lib/systemd/system/a.service", also),
+            ("usr/lib/systemd/system/b.service", text),
+        ],
+    );
+    let config = json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": [
+        {"name": "a.service", "enabled": true},
+        {"name": "b.service", "enabled": false},
+    ]}});
+    apply(root, &config);
+    let links = links(root);
+    assert!(
+        links.keys().any(|path| path.ends_with("a.service")),
+        "{links:?}"
+    );
+    assert!(
+        !links.keys().any(|path| path.ends_with("b.service")),
+        "{links:?}"
+    );
+}

@@ -124,6 +124,9 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
             continue;
         }
         let is_auxiliary = name != unit;
+        if is_auxiliary && facts.switched_off.contains(&name) {
+            continue;
+        }
         let problem = match facts.files.find(&name) {
             Found::Unit { name, path, texts } => match texts {
                 Some(texts) => {

@@ -22,6 +22,8 @@ const MAX_ALIASES: usize = 8;
 pub struct UnitFacts {
     /// The target has a directory of units, so that a unit that is in none of them is missing.
     pub has_systemd: bool,
+    /// Units that the config wants to be off: another unit does not enable them along.
+    pub switched_off: std::collections::BTreeSet<String>,
     /// systemd will take the next boot for the first one and apply its presets: there is no
     /// `/etc/machine-id`, or it reads `uninitialized` (see machine-id(5)).
     pub is_first_boot: bool,

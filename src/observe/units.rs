@@ -36,6 +36,8 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
         facts.machine_id = is_id.then(|| text.to_owned());
     }
     let units = &config.systemd.units;
+    let off = units.iter().filter(|unit| unit.enabled == Some(false));
+    facts.switched_off = off.map(|unit| unit.name.clone()).collect();
     let enabled = units.iter().filter(|unit| unit.enabled == Some(true));
     let mut todo: Vec<String> = enabled.map(|unit| unit.name.clone()).collect();
     let mut done = BTreeSet::new();
