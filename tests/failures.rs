@@ -185,29 +185,50 @@ fn a_body_and_its_compression_from_two_documents() {
     no_files(&scene.root());
 }
 
+/// A root with room for 64 KiB.
+fn small_root(scene: &Scene) -> Mounted {
+    let root = scene.path("root");
+    Mounted::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", &root])
+}
+
+/// How large a body is that only comes with the run cannot be known before.
 #[test]
 fn a_full_disk() {
+    require_root();
+    let body = vec![b'x'; 200_000];
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n".to_vec();
+    answer.extend(body);
+    let url = server(answer);
+    let scene = Scene::new(&format!(
+        r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [
+  {{"path": "/etc/big", "contents": {{"source": "{url}"}}}}]}}}}"#
+    ));
+    let _small = small_root(&scene);
+    let output = scene.apply_to_root();
+    let told = [
+        "/etc/big",
+        "No space left",
+        "config.ign:2",
+        "to do: check the free space",
+    ];
+    check(&output, FAILED, &told);
+    no_files(&scene.root());
+}
+
+#[test]
+fn contents_that_will_not_fit() {
     require_root();
     let body = "x".repeat(200_000);
     let scene = Scene::new(&format!(
         r#"{{"ignition": {{"version": "3.4.0"}}, "storage": {{"files": [
   {{"path": "/etc/big", "contents": {{"source": "data:,{body}"}}}}]}}}}"#
     ));
-    let root = scene.path("root");
-    let _small = Mounted::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", &root]);
+    let _small = small_root(&scene);
     let output = scene.apply_to_root();
-    check(
-        &output,
-        FAILED,
-        &[
-            "/etc/big",
-            "No space left",
-            "config.ign:2",
-            "to do: check the free space",
-        ],
-    );
+    let told = ["/etc/big", "64 KiB", "config.ign:2", "to do: make room"];
+    check(&output, REFUSED, &told);
     assert!(
-        !told(&output).contains("xxxxxxxx"),
+        !self::told(&output).contains("xxxxxxxx"),
         "the error shows the content of the file"
     );
     no_files(&scene.root());

@@ -84,6 +84,12 @@ REPORT_CHECKS = [
 ]
 
 
+# Runs that script when all else has started.
+REPORT_UNIT = ("[Unit]\nAfter=multi-user.target\n"
+               "[Service]\nType=oneshot\nExecStart=/usr/local/bin/boot-report\n"
+               "[Install]\nWantedBy=multi-user.target\n")
+
+
 def report_script(checks, power_off=True):
     """A script that answers every check on the second serial port, and switches the machine off."""
     out = ["#!/bin/bash", "exec >/dev/ttyS1 2>&1 </dev/null", "stty -F /dev/ttyS1 raw"]
@@ -153,10 +159,7 @@ def full(checks, power_off=True):
                 {"path": "/etc/localtime", "target": "/usr/share/zoneinfo/Etc/UTC", "overwrite": True},
                 {"path": "/srv/shared/same", "target": "/srv/shared/unpacked", "hard": True}]},
         systemd={"units": [
-            {"name": "boot-report.service", "enabled": True, "contents":
-                "[Unit]\nAfter=multi-user.target\n"
-                "[Service]\nType=oneshot\nExecStart=/usr/local/bin/boot-report\n"
-                "[Install]\nWantedBy=multi-user.target\n"},
+            {"name": "boot-report.service", "enabled": True, "contents": REPORT_UNIT},
             {"name": "var-lib-data.mount", "enabled": True, "contents":
                 "[Unit]\nRequires=systemd-fsck@dev-disk-by\\x2dpartlabel-data.service\n"
                 "After=systemd-fsck@dev-disk-by\\x2dpartlabel-data.service\n"

@@ -90,3 +90,56 @@ def fails_butane(lab):
     failing(lab, text, [
         ("operation", "operation "), ("cause", "cause .*(path|relative)"),
         ("where", rf"\S*:{line}\b.*files.1.path"), ("what to do", "to do ")])
+
+
+CHECKS_OF_2 = [
+    ("text of a file", "cat /etc/motd", "of version 2\n"),
+    ("user", "getent passwd core | cut -d: -f1,6", "core:/home/core\n"),
+    ("groups of the user", "id -nG core | tr ' ' '\\n' | sort | tr '\\n' ' '", "core sudo "),
+]
+
+
+@scenario
+def ignition_2_appends(lab):
+    """Ignition 2.3 through QEMU's firmware, with a referenced config of Ignition 3"""
+    other = configs.config(storage={"files": [configs.file("/etc/from-3", "three\n")]})
+    server = Server({"/other.ign": configs.text(other).encode()})
+    checks = CHECKS_OF_2 + [("file of the config that is appended", "cat /etc/from-3", "three\n")]
+    script = configs.report_script(checks)
+    document = {
+        "ignition": {"version": "2.3.0", "config": {"append": [{"source": server.url + "/other.ign"}]}},
+        "storage": {"files": [
+            {"filesystem": "root", "path": "/etc/motd", "mode": 0o644,
+             "contents": {"source": configs.data("of version 2\n")}},
+            {"filesystem": "root", "path": "/usr/local/bin/boot-report", "mode": 0o755,
+             "contents": {"source": configs.data(script)}}]},
+        "systemd": {"units": [{"name": "boot-report.service", "enable": True, "contents": configs.REPORT_UNIT}]},
+        "passwd": {"users": [{"name": "core", "create": {"groups": ["sudo"]}}]},
+    }
+    machine = lab.start(lab.system(), network=True, document=document)
+    lab.judge(machine, checks)
+    assert "/other.ign" in server.asked, f"asked for: {server.asked}"
+
+
+@scenario
+def clc_flatcar_url(lab):
+    """a Container Linux Config from the URL among the kernel arguments of Flatcar"""
+    checks = [("text of a file", "cat /etc/motd", "of Container Linux\n"),
+              ("settings of updates", "cat /etc/coreos/update.conf", 'GROUP=beta\nREBOOT_STRATEGY="off"'),
+              ("drop-in of the unit", "systemctl show -p Environment --value demo.service", "WHAT=dropped\n")]
+    report = [
+        {"path": "/usr/local/bin/boot-report", "filesystem": "root", "mode": 0o755,
+         "contents": {"inline": configs.report_script(checks)}},
+        {"path": "/etc/motd", "filesystem": "root", "mode": 0o644, "contents": {"inline": "of Container Linux\n"}}]
+    units = [
+        {"name": "boot-report.service", "enabled": True, "contents": configs.REPORT_UNIT},
+        {"name": "demo.service", "enabled": True, "dropins": [
+            {"name": "10-what.conf", "contents": "[Service]\nEnvironment=WHAT=dropped\n"}],
+         "contents": "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"}]
+    document = {"storage": {"files": report}, "systemd": {"units": units},
+                "update": {"group": "beta"}, "locksmith": {"reboot_strategy": "off"}}
+    server = Server({"/config.yaml": ("\n".join(lines(document)) + "\n").encode()})
+    machine = lab.start(lab.system(), network=True, platform="metal",
+                        args=f"flatcar.config.url={server.url}/config.yaml")
+    lab.judge(machine, checks)
+    assert "/config.yaml" in server.asked, f"asked for: {server.asked}"

@@ -179,3 +179,39 @@ fn parts_are_bounded() {
     }
     assert!(translated(&deep, &Surroundings::default()).ends_with("refused\n"));
 }
+
+/// The table of the documentation is made from that of the code; `KINDLING_WRITE_SCHEMAS=1` writes it.
+#[test]
+fn the_documentation_has_the_table_of_modules() {
+    use kindling::language::{MODULES, Support};
+    let row = |module: &kindling::language::Module| {
+        let keys: Vec<String> = module.keys.iter().map(|key| format!("`{key}`")).collect();
+        let support = match module.support {
+            Support::Done => "done",
+            Support::Differently => "differently",
+            Support::Refused => "refused",
+            Support::NothingToDo => "nothing to do",
+        };
+        format!(
+            "| {} | {} | {support} | {} |\n",
+            module.name,
+            keys.join(", "),
+            module.note
+        )
+    };
+    let rows: String = MODULES.iter().map(row).collect();
+    let table =
+        format!("| module | keys | what is done | how, or why not |\n|---|---|---|---|\n{rows}");
+    let path = format!("{}/docs/cloud-init.md", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the documentation");
+    let (head, _) = text.split_once("| module |").unwrap_or((&text, ""));
+    let want = format!("{head}{table}");
+    if std::env::var_os("KINDLING_WRITE_SCHEMAS").is_some() {
+        std::fs::write(&path, want).expect("the documentation is written");
+    } else {
+        assert!(
+            text == want,
+            "docs/cloud-init.md is stale: set KINDLING_WRITE_SCHEMAS=1 and test again"
+        );
+    }
+}
