@@ -78,7 +78,7 @@ fn plans_of_examples_match_the_schema() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let bind = |disk| {
         format!(
-            "/dev/{disk}={}/{disk}.img,size=8G",
+            "/dev/{disk}={}/{disk}.img,size=16G",
             directory.path().display()
         )
     };

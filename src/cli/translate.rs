@@ -282,6 +282,7 @@ fn parsed(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Fail
     let files = args.reading.local_files();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
+        is_printed: true,
         is_raw: true,
         ..args.reading.surroundings(files.as_ref())
     };

@@ -286,6 +286,10 @@ fn by_keys(root: &Node<'_>) -> Option<Language> {
 
 /// YAML without a header, or nothing that is known.
 fn other(text: &[u8]) -> Result<Language, Undetected> {
+    // The one key that decides by itself: a large config need not be read twice to find it.
+    if has_key_line(text, &["variant"]) {
+        return Ok(Language::Butane);
+    }
     let found = yaml_root(text, |root| match &root.value {
         Content::Mapping(entries) if !entries.is_empty() => match by_keys(root) {
             Some(language) => Ok(language),
@@ -296,7 +300,6 @@ fn other(text: &[u8]) -> Result<Language, Undetected> {
     match found {
         Some(found) => found,
         // Broken YAML: who it is for says what is wrong with it.
-        None if has_key_line(text, &["variant"]) => Ok(Language::Butane),
         None if has_key_line(text, &["k3os", "run_cmd", "boot_cmd", "init_cmd"]) => {
             Ok(Language::K3os)
         }

@@ -79,7 +79,9 @@ impl Context<'_, '_> {
 
     fn forms(&self, compression: &str) -> Forms {
         let is_uncompressed = self.dialect.openshift == 8 || self.dialect.openshift == 9;
-        if !self.surroundings.is_printed || self.dialect.base == Base::V0_1 {
+        if !self.surroundings.is_printed {
+            Forms::Fast
+        } else if self.dialect.base == Base::V0_1 {
             Forms::Plain
         } else if !compression.is_empty() || is_uncompressed {
             Forms::Short

@@ -184,11 +184,15 @@ fn made<'t>(root: &Node<'t>, context: &mut Context<'_, '_>) -> Tree<'t> {
     let grub = root
         .get("grub")
         .and_then(|grub| boot_device::grub(grub, context));
-    let parents = [units, boot, grub].into_iter().flatten();
-    let merged = parents.fold(shaped::part(own, dialect.output), |child, parent| {
-        merge::trees(shaped::part(parent, dialect.output), child)
-    });
-    let mut config = shaped::node(merged);
+    let mut parents = [units, boot, grub].into_iter().flatten().peekable();
+    let mut config = match parents.peek() {
+        None => own,
+        Some(_) => shaped::node(
+            parents.fold(shaped::part(own, dialect.output), |child, parent| {
+                merge::trees(shaped::part(parent, dialect.output), child)
+            }),
+        ),
+    };
     machine_config::fips_options(&mut config, root, context);
     if dialect.variant == Variant::Openshift && dialect.has(variants::Sugar::V1_7) {
         boot_device::settle_grub(&mut config);
