@@ -84,7 +84,7 @@ fn object(
     };
     members.retain_mut(|(field, tree)| {
         let path = path.join(field.name);
-        let kept = says_something(tree);
+        let kept = tree.says_something();
         if kept && field.since() > version {
             findings.push(unsayable(
                 format!("`{}` exists since version {}", field.name, field.since()),
@@ -108,15 +108,6 @@ fn object(
         }
         kept
     });
-}
-
-fn says_something(tree: &Tree<'_>) -> bool {
-    match &tree.value {
-        Value::Null | Value::Alien(_) => false,
-        Value::List(elements) => !elements.is_empty(),
-        Value::Object(members) => members.iter().any(|(_, tree)| says_something(tree)),
-        _ => true,
-    }
 }
 
 fn has_special_bits(tree: &Tree<'_>) -> bool {

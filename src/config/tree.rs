@@ -71,6 +71,16 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// False for null, and for objects and lists without anything in them.
+    pub(crate) fn says_something(&self) -> bool {
+        match &self.value {
+            Value::Null | Value::Alien(_) => false,
+            Value::List(elements) => !elements.is_empty(),
+            Value::Object(members) => members.iter().any(|(_, tree)| tree.says_something()),
+            _ => true,
+        }
+    }
+
     /// The text, or the empty one.
     pub(crate) fn text(&self) -> &str {
         match &self.value {

@@ -30,7 +30,7 @@ impl Writer {
                 self.block('[', ']', elements, |writer, element| writer.value(element));
             }
             Value::Object(members) => {
-                let shown: Vec<_> = members.iter().filter(|(_, t)| !is_empty(t)).collect();
+                let shown: Vec<_> = members.iter().filter(|(_, t)| t.says_something()).collect();
                 self.block('{', '}', &shown, |writer, (field, tree)| {
                     string(&mut writer.out, field.name);
                     writer.out.push(':');
@@ -71,16 +71,6 @@ impl Writer {
             self.out.push('\n');
             self.out.extend(std::iter::repeat_n("  ", levels));
         }
-    }
-}
-
-/// True for what is left out: null, and objects and lists without anything in them.
-fn is_empty(tree: &Tree<'_>) -> bool {
-    match &tree.value {
-        Value::Null | Value::Alien(_) => true,
-        Value::List(elements) => elements.is_empty(),
-        Value::Object(members) => members.iter().all(|(_, tree)| is_empty(tree)),
-        _ => false,
     }
 }
 

@@ -41,7 +41,7 @@ impl Filter<'_> {
 
     /// A value that must not be there.
     fn refuse(&mut self, tree: Option<&Tree<'_>>, what: &str) {
-        if let Some(tree) = tree.filter(|tree| says_something(tree)) {
+        if let Some(tree) = tree.filter(|tree| tree.says_something()) {
             let message = format!(
                 "variant {} does not support {what}",
                 self.dialect.variant.name()
@@ -79,7 +79,7 @@ impl Filter<'_> {
             && !self.allows_members
             && let Some(arguments) = config
                 .member("kernelArguments")
-                .filter(|t| says_something(t))
+                .filter(|t| t.says_something())
         {
             self.remarks.error_with_help(
                 arguments.at.offset,
@@ -156,16 +156,6 @@ impl Filter<'_> {
         {
             self.refuse(mode, "special bits in modes");
         }
-    }
-}
-
-/// False for what is not there and for what is empty.
-fn says_something(tree: &Tree<'_>) -> bool {
-    match &tree.value {
-        Value::Null | Value::Alien(_) => false,
-        Value::List(elements) => !elements.is_empty(),
-        Value::Object(members) => members.iter().any(|(_, tree)| says_something(tree)),
-        _ => true,
     }
 }
 
