@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use crate::config::{self, Finding, LineStarts, ParseError};
+use crate::language::detect::{Language, detect};
 use crate::language::surroundings::Surroundings;
 
 /// Configs may be inside each other this deep.
@@ -15,7 +16,7 @@ pub(super) fn embedded(
     file: Option<&str>,
     context: &mut Context<'_, '_>,
 ) -> Vec<u8> {
-    if super::is_butane(&bytes) {
+    if matches!(detect(&bytes), Ok(Language::Butane)) {
         return translated(at, &bytes, file, context).unwrap_or(bytes);
     }
     judge(at, &bytes, context);

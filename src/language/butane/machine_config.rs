@@ -2,6 +2,7 @@
 
 use super::context::{Context, is_on, list};
 use super::variants::Variant;
+use super::yaml_text::{self, Entry};
 use crate::config::tree::{Tree, Value};
 use crate::language::node::Node;
 use serde_json::{Map, Value as Json, json};
@@ -200,12 +201,29 @@ impl MachineConfig {
             "metadata": metadata,
             "spec": spec,
         });
-        let text = super::sorted_yaml::print(&document);
+        let text = yaml_text::document(&entries(&document));
         format!(
             "# {}; do not edit\n{}",
             super::mounts::GENERATED,
             text.trim_end()
         )
+    }
+}
+
+/// The members of an object, sorted as the objects of `serde_json` are.
+fn entries(value: &Json) -> Vec<Entry> {
+    let members = value.as_object().into_iter().flatten();
+    members
+        .map(|(key, value)| Entry::new(key.as_str(), yaml_of(value)))
+        .collect()
+}
+
+fn yaml_of(value: &Json) -> yaml_text::Value {
+    match value {
+        Json::String(text) => yaml_text::Value::Text(text.clone()),
+        Json::Array(elements) => yaml_text::Value::List(elements.iter().map(yaml_of).collect()),
+        Json::Object(_) => yaml_text::Value::Mapping(entries(value)),
+        other => yaml_text::Value::Plain(other.to_string()),
     }
 }
 
@@ -232,4 +250,20 @@ fn json_of(tree: &Tree<'_>) -> Option<Json> {
             Json::Object(object)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_printed_in_blocks() {
+        let value = json!({
+            "b": [{"y": 1, "x": "n"}, "plain", ""],
+            "a": "one\ntwo\n",
+            "c": {"d": "x\ny", "e": true, "f": [], "g": "0644"},
+        });
+        let want = "a: |\n  one\n  two\nb:\n  - x: \"n\"\n    \"y\": 1\n  - plain\n  - \"\"\nc:\n  d: |-\n    x\n    y\n  e: true\n  f: []\n  g: \"0644\"\n";
+        assert_eq!(yaml_text::document(&entries(&value)), want);
+    }
 }

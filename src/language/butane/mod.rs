@@ -23,7 +23,6 @@ mod reverse;
 mod rules;
 mod scalars;
 mod schema;
-mod sorted_yaml;
 mod translate;
 mod trees;
 pub(crate) mod variants;
@@ -37,7 +36,7 @@ use super::findings::Remarks;
 use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use super::yaml::{self, Yaml};
+use super::yaml::Yaml;
 use super::{document, paths, shaped};
 use crate::config::tree::Tree;
 use crate::config::{LineStarts, WrittenPaths, merge};
@@ -53,15 +52,6 @@ pub(crate) fn read<'t>(
     surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
     read_nested(text, lines, surroundings, &[])
-}
-
-/// True for a text that is a mapping with the key `variant`.
-pub(crate) fn is_butane(text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else {
-        return false;
-    };
-    let lines = LineStarts::of(text.as_bytes());
-    yaml::read(text, &lines).is_ok_and(|yaml| yaml.root.get("variant").is_some())
 }
 
 /// [`read`] for a text that others, in local files, have led to.
