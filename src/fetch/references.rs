@@ -18,6 +18,7 @@ use crate::config::model::Resource;
 use crate::config::{Document, Findings, JsonPath, ParseError};
 use crate::language::{self, Surroundings};
 use sha2::{Digest as _, Sha512};
+use std::borrow::Cow;
 
 /// The most configs one run fetches. Nothing sensible comes near; a config that merges itself
 /// twice does.
@@ -214,7 +215,10 @@ impl Session<'_> {
         text: Vec<u8>,
         reference: Box<Reference>,
     ) -> Result<Document, RenderReason> {
-        let text = language::unpacked(&text).into_owned();
+        let text = match language::unpacked(&text) {
+            Cow::Owned(unpacked) => unpacked,
+            Cow::Borrowed(_) => text,
+        };
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
         let surroundings = Surroundings {
             inherited_filesystems: &self.filesystems,

@@ -5,7 +5,7 @@
 
 use super::keyed::Keyed;
 use super::node::Node;
-use crate::config::{Version, data_url};
+use crate::config::{Version, data_url, simplify};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -372,15 +372,7 @@ impl<'t> Assembly<'t> {
 
 /// An absolute path without `.`, `..`, doubled slashes; a relative one counts from `/`.
 pub(crate) fn clean_path(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => _ = parts.pop(),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
+    simplify(&format!("/{path}"))
 }
 
 /// An owner of a file: an id if it is a number, else a name.

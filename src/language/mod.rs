@@ -25,6 +25,7 @@ mod old_ignition;
 mod packed;
 mod password;
 mod paths;
+mod percent;
 mod quoting;
 mod scalars;
 mod seen;

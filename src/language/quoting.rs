@@ -40,6 +40,25 @@ pub(crate) fn unit_assignment(key: &str, value: &str) -> String {
     }
 }
 
+/// `path` as part of a unit's name, as `systemd-escape --path` makes it.
+pub(crate) fn unit_path(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return "-".into();
+    }
+    let mut out = String::new();
+    for (index, byte) in parts.join("/").bytes().enumerate() {
+        match byte {
+            b'/' => out.push('-'),
+            b'.' if index == 0 => out.push_str("\\x2e"),
+            b':' | b'_' | b'.' => out.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            byte => _ = write!(out, "\\x{byte:02x}"),
+        }
+    }
+    out
+}
+
 /// `KEY="value"` as systemd reads it from an environment file.
 pub(crate) fn environment(key: &str, value: &str) -> String {
     let mut out = format!("{key}=\"");
@@ -73,6 +92,21 @@ pub(crate) fn double_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_escaped_as_systemd_does_it() {
+        for (path, want) in [
+            ("/", "-"),
+            ("/etc/x-y", "etc-x\\x2dy"),
+            ("/dev/md/md-var", "dev-md-md\\x2dvar"),
+            ("//var//lib/", "var-lib"),
+            ("/.hidden", "\\x2ehidden"),
+            ("/a.b:c_d", "a.b:c_d"),
+            ("/\u{e9}\t", "\\xc3\\xa9\\x09"),
+        ] {
+            assert_eq!(unit_path(path), want, "{path}");
+        }
+    }
 
     #[test]
     fn quotes() {

@@ -7,7 +7,12 @@ pub(crate) fn flag(scalar: &Scalar<'_>) -> Option<bool> {
     if scalar.style != Style::Plain || scalar.tag.as_deref() == Some("str") {
         return None;
     }
-    match &*scalar.text {
+    word(&scalar.text)
+}
+
+/// The flag that a word means.
+pub(crate) fn word(text: &str) -> Option<bool> {
+    match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
             Some(true)
         }
@@ -23,7 +28,12 @@ pub(crate) fn int(scalar: &Scalar<'_>) -> Option<i64> {
     if scalar.style != Style::Plain || scalar.tag.as_deref() == Some("str") {
         return None;
     }
-    let text = scalar.text.replace('_', "");
+    number(&scalar.text)
+}
+
+/// The whole number that a text means; see [`int`].
+pub(crate) fn number(text: &str) -> Option<i64> {
+    let text = text.replace('_', "");
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(&text)),

@@ -1,25 +1,13 @@
 //! Bytes as `data:` URLs: the shortest of three forms.
 
+use crate::language::percent;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::io::Write;
 
-/// What stays as it is in a URL.
-const BARE: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
-
 /// What is in front of base64.
-const BASE64_MARK: &str = ";base64,";
+const BASE64_MARK: &str = "data:;base64,";
 
 /// Compressing costs a member `compression: gzip`; so much shorter a text must be for it.
 const COMPRESSION_COST: usize = 4;
@@ -51,11 +39,11 @@ pub(crate) struct Encoded {
 pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
     if forms == Forms::Fast {
         return Encoded {
-            url: format!("data:{}", based(bytes)),
+            url: based(bytes),
             is_compressed: false,
         };
     }
-    let mut best = format!(",{}", percent_encode(bytes, BARE));
+    let mut best = percent::data_url(bytes);
     let mut is_compressed = false;
     if forms != Forms::Plain {
         let base64_bytes = BASE64_MARK.len() + bytes.len().div_ceil(3) * 4;
@@ -73,7 +61,7 @@ pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
         }
     }
     Encoded {
-        url: format!("data:{best}"),
+        url: best,
         is_compressed,
     }
 }

@@ -3,6 +3,7 @@
 use super::context::{Context, is_on, list, owned_text};
 use super::variants::{Base, Sugar, Variant};
 use crate::language::node::Node;
+use crate::language::quoting::unit_path;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
@@ -122,13 +123,13 @@ fn unit<'t>(
     let format = filesystem.text_at("format");
     let (name, text) = if format == SWAP && has_swap_units(context) {
         (
-            format!("{}.swap", escaped(&device)),
+            format!("{}.swap", unit_path(&device)),
             swap_unit(&device, &options),
         )
     } else {
         let path = filesystem.text_at("path");
         let text = mount_unit(&device, path, format, &options, is_remote);
-        (format!("{}.mount", escaped(path)), text)
+        (format!("{}.mount", unit_path(path)), text)
     };
     Node::mapping(at)
         .with("name", Node::text(at, name))
@@ -137,7 +138,7 @@ fn unit<'t>(
 }
 
 fn mount_unit(device: &str, path: &str, format: &str, options: &str, is_remote: bool) -> String {
-    let check = format!("systemd-fsck@{}.service", escaped(device));
+    let check = format!("systemd-fsck@{}.service", unit_path(device));
     let target = if is_remote { "remote-fs" } else { "local-fs" };
     let mut text = format!(
         "# {GENERATED}\n[Unit]\nRequires={check}\nAfter={check}\n\n[Mount]\nWhere={path}\nWhat={device}\nType={format}\n"
@@ -158,44 +159,9 @@ fn swap_unit(device: &str, options: &str) -> String {
     text
 }
 
-/// A path as part of a unit's name, as `systemd-escape --path` makes it.
-fn escaped(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() {
-        return "-".into();
-    }
-    let mut out = String::new();
-    for (index, byte) in parts.join("/").bytes().enumerate() {
-        match byte {
-            b'/' => out.push('-'),
-            b'.' if index == 0 => out.push_str("\\x2e"),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b':' | b'_' | b'.' => {
-                out.push(char::from(byte));
-            }
-            _ => _ = write!(out, "\\x{byte:02x}"),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_escaped_as_systemd_does_it() {
-        for (path, want) in [
-            ("/", "-"),
-            ("/etc/x-y", "etc-x\\x2dy"),
-            ("/dev/md/md-var", "dev-md-md\\x2dvar"),
-            ("//var//lib/", "var-lib"),
-            ("/.hidden", "\\x2ehidden"),
-            ("/a.b:c_d", "a.b:c_d"),
-            ("/\u{e9}\t", "\\xc3\\xa9\\x09"),
-        ] {
-            assert_eq!(escaped(path), want, "{path}");
-        }
-    }
 
     #[test]
     fn units_have_what_the_file_system_needs() {

@@ -1,6 +1,7 @@
 //! What a scalar of YAML is where a text, a number or a flag is wanted.
 
 use crate::language::node::{Scalar, Style};
+use crate::language::scalars;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
@@ -40,11 +41,10 @@ pub(super) fn int(scalar: &Scalar<'_>) -> Result<Int, &'static str> {
     if !is_number {
         return Err("expected an integer, found a string");
     }
-    let digits: String = scalar.text.chars().filter(|c| *c != '_').collect();
-    if let Some(number) = integer(&digits) {
+    if let Some(number) = scalars::number(&scalar.text) {
         return Ok(Int::Whole(number));
     }
-    match float(&digits) {
+    match float(&scalar.text.replace('_', "")) {
         None => Err("expected an integer"),
         Some(number) if number.abs() > MAX_EXACT => Err("this integer is too large"),
         #[allow(
@@ -56,26 +56,6 @@ pub(super) fn int(scalar: &Scalar<'_>) -> Result<Int, &'static str> {
             false => Int::Cut(number as i64),
         }),
     }
-}
-
-fn integer(text: &str) -> Option<i64> {
-    let (sign, digits) = match text.as_bytes().first() {
-        Some(b'-') => ("-", &text[1..]),
-        Some(b'+') => ("", &text[1..]),
-        _ => ("", text),
-    };
-    let prefix = digits.get(..2).map(str::to_ascii_lowercase);
-    let (radix, digits) = match prefix.as_deref() {
-        Some("0x") => (16, &digits[2..]),
-        Some("0o") => (8, &digits[2..]),
-        Some("0b") => (2, &digits[2..]),
-        _ if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
-        _ => (10, digits),
-    };
-    let is_plain = digits.bytes().all(|b| b.is_ascii_alphanumeric());
-    is_plain
-        .then(|| i64::from_str_radix(&format!("{sign}{digits}"), radix).ok())
-        .flatten()
 }
 
 /// A number in decimal digits, with a fraction or an exponent.
@@ -93,17 +73,8 @@ pub(super) fn flag(scalar: &Scalar<'_>) -> Result<bool, &'static str> {
         Some(_) => false,
         None => scalar.style == Style::Plain,
     };
-    match &*scalar.text {
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "y" | "Y" | "on" | "On" | "ON"
-            if is_word =>
-        {
-            Ok(true)
-        }
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "n" | "N" | "off" | "Off" | "OFF"
-            if is_word =>
-        {
-            Ok(false)
-        }
+    match scalars::word(&scalar.text) {
+        Some(flag) if is_word => Ok(flag),
         _ if is_word => Err("expected true or false"),
         _ => Err("expected true or false, found a string"),
     }

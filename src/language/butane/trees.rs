@@ -2,6 +2,7 @@
 
 use super::context::{Context, list};
 use super::nodes::{Kind, Nodes};
+use crate::config::simplify;
 use crate::language::node::Node;
 use crate::language::surroundings::{Files, LocalKind, LocalNode};
 
@@ -72,7 +73,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
                 .error(at, "the path of a tree must be absolute");
             return;
         }
-        let destination = clean(destination);
+        let destination = simplify(destination);
         if destination == "/" && self.makes_directories() {
             self.context.remarks.warn(
                 self.tree.at,
@@ -243,17 +244,4 @@ impl<'t> Walk<'_, 't, '_, '_> {
 fn has_source(file: &Node<'_>) -> bool {
     file.get("contents")
         .is_some_and(|contents| contents.get("source").is_some())
-}
-
-/// A path without what means nothing: doubled slashes, `.`, and `..` with what is before it.
-fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }

@@ -19,7 +19,7 @@ use super::surroundings::Surroundings;
 use super::target::Distribution;
 use super::translation::Outcome;
 use super::typed::Decoder;
-use super::{document, paths};
+use super::{document, paths, percent};
 use crate::config::{LineStarts, WrittenPaths};
 use dynamic::{Agent, Platform};
 pub(super) use options::ETCD_2;
@@ -124,7 +124,7 @@ fn platform(
 
 /// Puts the file of the update client behind the others.
 fn add_update_file<'t>(storage: &mut Node<'t>, at: u32, text: &str) {
-    let source = Node::text(at, storage::data_url(text.as_bytes()));
+    let source = Node::text(at, percent::data_url(text.as_bytes()));
     let file = Node::mapping(at)
         .with("filesystem", Node::text(at, "root"))
         .with("path", Node::text(at, UPDATE_FILE))

@@ -3,24 +3,12 @@
 use super::dimension;
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Entry, Node};
+use crate::language::percent;
 use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 const DEFAULT_FILE_MODE: i64 = 0o644;
 const DEFAULT_DIRECTORY_MODE: i64 = 0o755;
-
-/// Everything but ASCII letters, digits and `-_.!~*'()`.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'!')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')');
 
 /// Types of partitions that have names.
 const PARTITION_TYPES: [(&str, &str); 4] = [
@@ -35,11 +23,6 @@ const PARTITION_TYPES: [(&str, &str); 4] = [
     ("swap_partition", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"),
     ("raid_partition", "a19d880f-05fc-4d3b-a006-743f0f84911e"),
 ];
-
-/// `bytes` as a data URL.
-pub(super) fn data_url(bytes: &[u8]) -> String {
-    format!("data:,{}", percent_encode(bytes, ESCAPED))
-}
 
 /// Puts what is in `storage` into the words of Ignition 2, but for the spelling of names.
 pub(super) fn convert(
@@ -145,7 +128,7 @@ fn convert_contents<'t>(
     }
     let at = first.map_or(contents.at, |(at, _)| *at);
     let source = match (inline, local, url) {
-        (Some((_, text)), _, _) => data_url(text.as_bytes()),
+        (Some((_, text)), _, _) => percent::data_url(text.as_bytes()),
         (_, Some((at, path)), _) => local_source(at, path, surroundings, remarks),
         (_, _, Some((_, url))) => url.to_owned(),
         _ => "data:,".to_owned(),
@@ -173,7 +156,7 @@ fn local_source(
         return String::new();
     };
     match files.read(path) {
-        Ok(bytes) => data_url(&bytes),
+        Ok(bytes) => percent::data_url(&bytes),
         Err(error) => {
             remarks.error(at, error.to_string());
             String::new()

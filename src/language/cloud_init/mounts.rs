@@ -4,7 +4,7 @@ use super::values::{self, Text};
 use crate::language::assembly::{Assembly, File};
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
-use crate::language::quoting::shell;
+use crate::language::quoting::{shell, unit_path};
 
 /// The fields of a line, where an entry has none of its own. For the device and the mount point there are none.
 const DEFAULT_FIELDS: [&str; 6] = ["", "", "auto", "defaults,nofail", "0", "2"];
@@ -264,17 +264,7 @@ fn swap<'t>(
 
 /// The unit that systemd makes for the swap file at `path`.
 fn swap_unit(path: &str) -> String {
-    let mut name = String::new();
-    for (index, byte) in path.trim_start_matches('/').bytes().enumerate() {
-        match byte {
-            b'/' => name.push('-'),
-            b'.' if index == 0 => name.push_str("\\x2e"),
-            b':' | b'_' | b'.' => name.push(char::from(byte)),
-            byte if byte.is_ascii_alphanumeric() => name.push(char::from(byte)),
-            byte => name.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    name + ".swap"
+    unit_path(path) + ".swap"
 }
 
 /// Bytes, or a number with a unit of 1024, as MiB, rounded up.

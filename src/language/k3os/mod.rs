@@ -18,8 +18,8 @@ use super::findings::Remarks;
 use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use super::{paths, yaml};
-use crate::config::{Finding, LineStarts, Severity, WrittenPaths};
+use super::{document, paths, yaml};
+use crate::config::{LineStarts, WrittenPaths};
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
@@ -31,11 +31,11 @@ pub(crate) fn read<'t>(
         return script(text);
     }
     let Ok(text) = std::str::from_utf8(text) else {
-        return refused(lines, 0, "the text is not UTF-8", None);
+        return document::refused(lines, 0, "the text is not UTF-8", None);
     };
     let document = match yaml::read(text, lines) {
         Ok(document) => document,
-        Err(error) => return refused(lines, error.offset, &error.message, error.help),
+        Err(error) => return document::refused(lines, error.offset, &error.message, error.help),
     };
     let mut remarks = Remarks::default();
     for repeated in &document.repeated {
@@ -126,26 +126,6 @@ fn outcome<'t>(
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        wrapper: None,
-    }
-}
-
-fn refused<'t>(
-    lines: &LineStarts,
-    offset: u32,
-    message: &str,
-    help: Option<String>,
-) -> Outcome<'t> {
-    Outcome {
-        findings: vec![Finding {
-            severity: Severity::Error,
-            path: None,
-            position: Some(lines.position(offset)),
-            message: message.to_owned(),
-            help,
-        }],
-        paths: WrittenPaths::default(),
-        config: None,
         wrapper: None,
     }
 }

@@ -1,8 +1,8 @@
 //! Version 1 in the words of version 2: files move out of their file systems, which get names.
 
-use super::data;
 use super::fields::Fields;
 use crate::language::node::Node;
+use crate::language::percent;
 
 /// `root`, which is decoded as version 1, with the names of version 2.
 pub(super) fn lifted<'t>(root: &Node<'t>) -> Node<'t> {
@@ -50,7 +50,7 @@ fn file<'t>(file: &Node<'t>, filesystem: &str) -> Node<'t> {
     let mut out = Node::mapping(file.at).with("filesystem", filesystem);
     out.copy(file, "path");
     let at = file.at_of("contents");
-    let source = Node::text(at, data::url(file.text_of("contents")));
+    let source = Node::text(at, percent::data_url(file.text_of("contents").as_bytes()));
     out.set("contents", Node::mapping(at).with("source", source));
     out.copy(file, "mode");
     for (old, new) in [("uid", "user"), ("gid", "group")] {

@@ -5,7 +5,6 @@
 //! file systems become paths (`names`), entries that version 3 allows only once are united.
 
 mod accounts;
-mod data;
 mod decode;
 mod disks;
 mod fields;

@@ -1,10 +1,10 @@
 //! Units of systemd-networkd, which are files in version 3.
 
-use super::data;
 use super::fields::Fields;
 use super::step::Step;
 use super::units::NETWORK_DIRECTORY;
 use crate::language::node::Node;
+use crate::language::percent;
 use std::collections::HashMap;
 
 const MODE: i64 = 0o644;
@@ -48,7 +48,7 @@ pub(super) fn files<'t>(step: &mut Step<'_>, networkd: &Node<'t>) -> Vec<Node<'t
 
 fn file<'t>(path: &str, node: &Node<'t>, contents: &str) -> Node<'t> {
     let at = node.at_of("contents");
-    let source = Node::text(at, data::url(contents));
+    let source = Node::text(at, percent::data_url(contents.as_bytes()));
     Node::mapping(node.at)
         .with("path", Node::text(node.at_of("name"), path.to_owned()))
         .with("mode", Node::int(node.at, MODE))

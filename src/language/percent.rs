@@ -1,6 +1,6 @@
-//! Texts as data URLs.
+//! Bytes as percent-encoded `data:` URLs, the way that translators of configs write them.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// Everything but ASCII letters, digits and `-_.!~*'()`.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -14,9 +14,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'(')
     .remove(b')');
 
-/// `text` as a data URL.
-pub(super) fn url(text: &str) -> String {
-    format!("data:,{}", utf8_percent_encode(text, ESCAPED))
+/// `bytes` as a `data:` URL.
+pub(crate) fn data_url(bytes: &[u8]) -> String {
+    format!("data:,{}", percent_encode(bytes, ESCAPED))
 }
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod tests {
             ("é", "data:,%C3%A9"),
         ];
         for (text, expected) in cases {
-            assert_eq!(url(text), expected);
+            assert_eq!(data_url(text.as_bytes()), expected);
         }
     }
 }
