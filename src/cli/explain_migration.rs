@@ -65,7 +65,7 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
     }
     let lost: Vec<&Step> = migration.steps.iter().filter(|s| is_lost(s)).collect();
     section(&mut out, "Has no counterpart", &lost);
-    let told: Vec<&Step> = migration
+    let remarked: Vec<&Step> = migration
         .steps
         .iter()
         .filter(|step| !is_lost(step) && !step.remarks.is_empty())
@@ -73,7 +73,7 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
     section(
         &mut out,
         "Changes its meaning, or has something to be said",
-        &told,
+        &remarked,
     );
     let moved: Vec<&Step> = migration
         .steps

@@ -68,7 +68,7 @@ impl Files for LocalFiles {
         let metadata = fs::metadata(&place).map_err(failed)?;
         if !metadata.is_file() {
             // Reading a pipe or a terminal may never end.
-            return Err(told(path, "it is not a regular file"));
+            return Err(cannot_read(path, "it is not a regular file"));
         }
         let mut bytes = Vec::new();
         let file = File::open(&place).map_err(failed)?;
@@ -76,7 +76,7 @@ impl Files for LocalFiles {
             .read_to_end(&mut bytes)
             .map_err(failed)?;
         if bytes.len() as u64 > MAX_FILE_BYTES {
-            return Err(told(path, "it is larger than 256 MiB"));
+            return Err(cannot_read(path, "it is larger than 256 MiB"));
         }
         Ok(bytes)
     }
@@ -107,14 +107,14 @@ fn kind_of(metadata: &Metadata) -> LocalKind {
 }
 
 fn unreadable(path: &str, error: &std::io::Error) -> LocalError {
-    told(path, &error.to_string())
+    cannot_read(path, &error.to_string())
 }
 
 fn not_utf8(path: &str) -> LocalError {
-    told(path, "a name in it is not UTF-8")
+    cannot_read(path, "a name in it is not UTF-8")
 }
 
-fn told(path: &str, cause: &str) -> LocalError {
+fn cannot_read(path: &str, cause: &str) -> LocalError {
     LocalError::Unreadable {
         path: path.into(),
         cause: cause.into(),

@@ -126,7 +126,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "write_files",
         &["write_files"],
-        "all of it; the content beside a `source` is no fallback",
+        "all of it; `content` next to `source` is not used as a fallback",
     ),
     differently(
         "commands",
