@@ -162,6 +162,26 @@ fn keys_go_where_the_server_reads_them() {
             true,
         ),
         (
+            "a link to nothing in place of the configuration",
+            &[server, (main, "AuthorizedKeysFile none\n")],
+            json!({"links": [{"path": format!("/{main}"), "target": "../nothing", "overwrite": true}]}),
+            FILE,
+            true,
+        ),
+        (
+            "a link to a file of the config in place of the configuration",
+            &[server, (main, "AuthorizedKeysFile none\n")],
+            json!({
+                "links": [{"path": format!("/{main}"), "target": "own", "overwrite": true}],
+                "files": [{
+                    "path": "/etc/ssh/own",
+                    "contents": {"source": "data:,AuthorizedKeysFile%20.ssh/authorized_keys.d/ignition%0A"},
+                }],
+            }),
+            FRAGMENT,
+            true,
+        ),
+        (
             "a bad drop-in of the config",
             &[server, (main, include)],
             sets("AuthorizedKeysFile%20/x"),

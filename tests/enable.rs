@@ -486,6 +486,64 @@ fn a_disabled_unit_takes_no_link_of_an_enabled_one_along() {
 }
 
 #[test]
+fn a_disabled_unit_takes_no_link_along_that_was_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path().join("root");
+    let also = "[Install]\nWantedBy=x.target\nAlso=b.service\n";
+    let text = "[Install]\nWantedBy=x.target\n";
+    plant(
+        &root,
+        &[
+            ("usr/lib/systemd/system/a.service", also),
+            ("usr/lib/systemd/system/b.service", text),
+            (
+                "etc/systemd/system/x.target.wants/a.service",
+                " -> /usr/lib/systemd/system/a.service",
+            ),
+            (
+                "etc/systemd/system/x.target.wants/b.service",
+                " -> /usr/lib/systemd/system/b.service",
+            ),
+        ],
+    );
+    let units =
+        json!([{"name": "b.service", "enabled": true}, {"name": "a.service", "enabled": false}]);
+    apply(
+        &root,
+        &json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}}),
+    );
+    let left: Vec<String> = links(&root).into_keys().collect();
+    assert_eq!(left, ["etc/systemd/system/x.target.wants/b.service"]);
+}
+
+/// Instances that the config enables stay, also those that are enabled already; all others are disabled.
+#[test]
+fn a_disabled_template_takes_no_instance_along_that_is_enabled() {
+    for linked in [&["x"][..], &[], &["x", "z"], &["z"]] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("root");
+        let unit = "usr/lib/systemd/system/t@.service";
+        plant(&root, &[(unit, "[Install]\nWantedBy=m.target\n")]);
+        let wants = "etc/systemd/system/m.target.wants";
+        fs::create_dir_all(root.join(wants)).expect("a directory");
+        for instance in linked {
+            let link = root.join(format!("{wants}/t@{instance}.service"));
+            symlink(format!("/{unit}"), link).expect("a link");
+        }
+        let units = json!([
+            {"name": "t@x.service", "enabled": true},
+            {"name": "t@.service", "enabled": false},
+        ]);
+        apply(
+            &root,
+            &json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}}),
+        );
+        let left: Vec<String> = links(&root).into_keys().collect();
+        assert_eq!(left, [format!("{wants}/t@x.service")], "{linked:?}");
+    }
+}
+
+#[test]
 fn units_that_stay_off_are_warned_of() {
     let unit = "usr/lib/systemd/system/a.service";
     let wanted = "[Install]\nWantedBy=x.target\n";

@@ -90,12 +90,13 @@ impl<'a> Outlook<'a> {
 
     /// The text at a path, links followed. What is fetched later counts as what is there now.
     pub(super) fn text(&self, path: &str) -> Option<String> {
-        if let Some(file) = self.files.get(path)
-            && let Ok(UnitFile::Text(text)) = self.written(path, file)
+        let path = self.behind_links(path)?;
+        if let Some(file) = self.files.get(&path)
+            && let Ok(UnitFile::Text(text)) = self.written(&path, file)
         {
             return Some(text);
         }
-        self.present(path)
+        self.present(&path)
     }
 
     /// True if something is at a path, links followed.
@@ -111,11 +112,18 @@ impl<'a> Outlook<'a> {
 
     /// True if something other than a directory is at a path, links followed.
     pub(super) fn has_file(&self, path: &str) -> bool {
+        self.behind_links(path).is_some_and(|path| {
+            self.files.contains_key(&path)
+                || (!self.directories.contains(&path) && self.has_present_file(&path))
+        })
+    }
+
+    /// Where links of the config lead from a path. None if there is no end to them.
+    fn behind_links(&self, path: &str) -> Option<String> {
         let mut path = path.to_owned();
         for _ in 0..MAX_LINKS {
             let Some(target) = self.links.get(&path) else {
-                return self.files.contains_key(&path)
-                    || (!self.directories.contains(&path) && self.has_present_file(&path));
+                return Some(path);
             };
             let from = match target.starts_with('/') {
                 true => "/",
@@ -123,7 +131,7 @@ impl<'a> Outlook<'a> {
             };
             path = clean(&child(from, target));
         }
-        false
+        None
     }
 
     fn has_present_file(&self, path: &str) -> bool {

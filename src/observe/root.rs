@@ -632,22 +632,35 @@ fn unit_files(unit: &Unit) -> Vec<(String, Option<Wanted<'_>>)> {
 }
 
 /// Units to disable that are enabled. Looks at links as `systemctl enable` makes them, without
-/// running systemctl: it may be missing here, and of another version than the target's.
+/// running systemctl: it may be missing here, and of another version than the target's. A template counts by its
+/// instances, which are added, without those that the config itself enables.
 fn enabled_units(units: &[Unit], root: &TargetRoot) -> anyhow::Result<BTreeSet<String>> {
-    let disabled: Vec<&str> = units
-        .iter()
-        .filter(|unit| unit.enabled == Some(false))
-        .map(|unit| unit.name.as_str())
-        .collect();
-    if disabled.is_empty() {
+    let in_state = |state| {
+        let units = units.iter().filter(move |unit| unit.enabled == Some(state));
+        units.map(|unit| unit.name.as_str())
+    };
+    if in_state(false).next().is_none() {
         return Ok(BTreeSet::new());
     }
     let links = enablement_links(root).context("cannot look for enabled units")?;
-    let enabled = disabled.into_iter().filter(|unit| links.contains(*unit));
-    Ok(enabled.map(str::to_owned).collect())
+    let wanted: BTreeSet<&str> = in_state(true).collect();
+    let mut enabled = BTreeSet::new();
+    for unit in in_state(false) {
+        if links.contains(unit) {
+            enabled.insert(unit.to_owned());
+        }
+        let instances = links
+            .iter()
+            .filter(|link| template(link).as_deref() == Some(unit) && link.as_str() != unit)
+            .filter(|link| !wanted.contains(link.as_str()));
+        for instance in instances {
+            enabled.extend([unit.to_owned(), instance.clone()]);
+        }
+    }
+    Ok(enabled)
 }
 
-/// Names of units that links in the unit directory enable; a template is, if an instance is.
+/// Names of units that links in the unit directory enable.
 fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
     let mut enabled = BTreeSet::new();
     for name in names(root, UNIT_DIRECTORY)? {
@@ -666,8 +679,6 @@ fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
             enabled.insert(unit);
         }
     }
-    let templates: Vec<String> = enabled.iter().filter_map(|unit| template(unit)).collect();
-    enabled.extend(templates);
     Ok(enabled)
 }
 

@@ -38,8 +38,9 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
     let units = &config.systemd.units;
     let off = units.iter().filter(|unit| unit.enabled == Some(false));
     facts.switched_off = off.map(|unit| unit.name.clone()).collect();
-    let enabled = units.iter().filter(|unit| unit.enabled == Some(true));
-    let mut todo: Vec<String> = enabled.map(|unit| unit.name.clone()).collect();
+    // Those to disable take along what their files name.
+    let set = units.iter().filter(|unit| unit.enabled.is_some());
+    let mut todo: Vec<String> = set.map(|unit| unit.name.clone()).collect();
     let mut done = BTreeSet::new();
     while let Some(name) = todo.pop() {
         if !done.insert(name.clone()) {

@@ -12,6 +12,7 @@ use crate::config::model::Unit;
 use crate::facts::NodeKind;
 use crate::facts::install::{self, Enabling, Link, Problem};
 use crate::facts::paths::{clean, parent};
+use std::collections::BTreeMap;
 
 /// Drafts the links of every unit to enable, and warns of units that will not be enabled.
 pub fn plan(draft: &mut Draft<'_>) {
@@ -25,14 +26,35 @@ pub fn plan(draft: &mut Draft<'_>) {
         return;
     }
     let mut ground = Ground::of(draft);
+    let taken = taken_along(draft);
     for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));
         let enabling = install::enable(facts, &unit.name);
         warn(draft, unit, &enabling, &origin);
         if !facts.is_first_boot {
-            links(draft, &mut ground, unit, &enabling, &origin);
+            let by = taken.get(&unit.name).map(String::as_str);
+            links(draft, &mut ground, unit, (&enabling, by), &origin);
         }
     }
+}
+
+/// Units whose links `systemctl disable` of another one removes, since `Also=` names them; with that one.
+fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
+    let files = &draft.observed.root.units.files;
+    let mut taken = BTreeMap::new();
+    for operation in draft.operations() {
+        let OpKind::DisableUnit(act) = &operation.kind else {
+            continue;
+        };
+        let mut todo = install::also(files, &act.unit);
+        while let Some(name) = todo.pop() {
+            if !taken.contains_key(&name) {
+                todo.extend(install::also(files, &name));
+                taken.insert(name, act.unit.clone());
+            }
+        }
+    }
+    taken
 }
 
 /// A target without any directory of units is not complete: nothing can be said about it.
@@ -77,7 +99,7 @@ fn links<'a>(
     draft: &mut Draft<'a>,
     ground: &mut Ground<'a>,
     unit: &Unit,
-    enabling: &Enabling,
+    (enabling, taken_along_by): (&Enabling, Option<&str>),
     origin: &Option<Origin>,
 ) {
     let mut all_right = !enabling.links.is_empty();
@@ -86,7 +108,7 @@ fn links<'a>(
             return;
         };
         match judge(ground, &path, link) {
-            Judgement::Right => {}
+            Judgement::Right if taken_along_by.is_none() || ground.is_made(&path) => {}
             Judgement::Occupied(what) => {
                 all_right = false;
                 draft.warn(Warning {
@@ -96,10 +118,14 @@ fn links<'a>(
                     hint: "remove what is there, or the setting of the [Install] section".into(),
                 });
             }
-            judgement @ (Judgement::Missing | Judgement::Other) => {
+            judgement => {
                 all_right = false;
-                let replaces = judgement == Judgement::Other;
-                push(draft, ground, unit, &path, link, replaces, origin);
+                let differs = match (judgement, taken_along_by) {
+                    (Judgement::Right, Some(by)) => Some(format!("disabling {by} removes it")),
+                    (Judgement::Other, _) => Some("leads to another file".to_owned()),
+                    _ => None,
+                };
+                push(draft, ground, unit, &path, link, differs, origin);
             }
         }
     }
@@ -160,7 +186,7 @@ fn push<'a>(
     unit: &Unit,
     path: &str,
     link: &Link,
-    replaces: bool,
+    differs: Option<String>,
     origin: &Option<Origin>,
 ) {
     if !ground.make_parents(draft, Phase::Units, path, origin.as_ref()) {
@@ -179,7 +205,6 @@ fn push<'a>(
     {
         claims.push(Claim::new(Access::Release, Resource::Path(preset)));
     }
-    let differs = replaces.then(|| "leads to another file".to_owned());
     let kind = OpKind::Symlink(SymlinkAct {
         path: path.into(),
         target: link.target.clone(),
@@ -188,13 +213,13 @@ fn push<'a>(
             group: Owner::Keep,
             mode: None,
         },
-        replace: replaces,
-        differs: differs.into_iter().collect(),
+        replace: differs.is_some(),
+        differs: differs.clone().into_iter().collect(),
         unit: Some(unit.name.clone()),
     });
-    let effect = match replaces {
-        true => Effect::Change,
-        false => Effect::Create,
+    let effect = match differs {
+        Some(_) => Effect::Change,
+        None => Effect::Create,
     };
     ground.push(draft, Phase::Units, effect, kind, origin.clone(), claims);
 }

@@ -305,7 +305,7 @@ impl Planner<'_, '_> {
         };
         self.preset_file(&path, &records, origin);
         for record in records.values().filter(|record| !record.enable) {
-            for unit in record.units() {
+            for unit in record.units_to_disable(units, &self.draft.observed.root.enabled_units) {
                 let masked = units[record.index].mask == Some(true) || self.is_masked(&unit);
                 // systemctl leaves the links of a masked unit, which start nothing.
                 if !masked {
@@ -508,6 +508,29 @@ impl Record {
         let (stem, suffix) = self.name.split_once('@').unwrap_or((&self.name, ""));
         let full = |instance: &String| format!("{stem}@{instance}{suffix}");
         self.instances.iter().map(full).collect()
+    }
+
+    /// The names to hand to `systemctl disable`. That of a template would take along the links of all its instances,
+    /// so where the config enables some of them, the other ones are named instead.
+    fn units_to_disable(&self, units: &[Unit], enabled: &BTreeSet<String>) -> Vec<String> {
+        let is_instance = |unit: &str| {
+            template(unit).is_some_and(|(name, instance)| name == self.name && !instance.is_empty())
+        };
+        let is_on = |unit: &Unit| unit.enabled == Some(true) && is_instance(&unit.name);
+        let names = self.units();
+        if !names.contains(&self.name) || !units.iter().any(is_on) {
+            return names;
+        }
+        let own: BTreeSet<String> = names
+            .into_iter()
+            .filter(|name| *name != self.name)
+            .collect();
+        let others = enabled.iter().filter(|unit| is_instance(unit)).cloned();
+        own.into_iter()
+            .chain(others)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 }
 
