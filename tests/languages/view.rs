@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// Set to write what comes out in the place of what is expected.
 const UPDATE: &str = "UPDATE_LANGUAGES";
 
-/// Every case of `folder` comes out as the file beside it says.
-pub(crate) fn check(folder: &str, language: Language, surroundings: &Surroundings<'_>) {
+/// The cases of a folder, in order.
+fn cases(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/languages")
         .join(folder);
@@ -22,8 +22,25 @@ pub(crate) fn check(folder: &str, language: Language, surroundings: &Surrounding
         .collect();
     cases.sort();
     assert!(cases.len() > 10, "{}: few cases", folder.display());
+    cases
+}
+
+/// The cases of `folder` that are accepted, and what they become.
+pub(crate) fn accepted(folder: &str, language: Language) -> Vec<(PathBuf, Value)> {
+    let surroundings = Surroundings::default();
+    let translated = |case: PathBuf| {
+        let text = language::unpacked(&fs::read(&case).expect("a case")).into_owned();
+        let result = language::translate("case", &text, language, &surroundings, false);
+        let json = result.outcome.ok()?;
+        Some((case, serde_json::from_str(&json).expect("JSON")))
+    };
+    cases(folder).into_iter().filter_map(translated).collect()
+}
+
+/// Every case of `folder` comes out as the file beside it says.
+pub(crate) fn check(folder: &str, language: Language, surroundings: &Surroundings<'_>) {
     let mut wrong = String::new();
-    for case in cases {
+    for case in cases(folder) {
         let text = fs::read(&case).expect("a case");
         let shown = shown(&text, language, surroundings);
         let expected = case.with_extension("out");
