@@ -15,7 +15,8 @@ packages_of() {
         boot)  echo mmdebstrap dracut dracut-network linux-image-cloud-amd64 systemd udev dbus kmod iproute2 \
                     e2fsprogs xfsprogs dosfstools btrfs-progs fdisk gdisk passwd mdadm cryptsetup-bin python3 \
                     qemu-system-x86 qemu-system-common qemu-utils seabios ignition \
-                    grub-common grub-pc-bin xorriso genisoimage mtools openssh-client ;;
+                    grub-common grub-pc-bin xorriso genisoimage mtools openssh-client openssl \
+                    etcd-server etcd-client ;;
         bench) echo python3 time ignition ;;
         bench-fetch)
                echo python3 time ignition nginx-light curl coreutils gzip ;;

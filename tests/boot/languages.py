@@ -5,6 +5,7 @@ import re
 import urllib.parse
 
 import configs
+from clouds import NOWHERE, USER_DATA, iso
 from failing import failing
 from lab import Server, scenario
 
@@ -143,3 +144,72 @@ def clc_flatcar_url(lab):
                         args=f"flatcar.config.url={server.url}/config.yaml")
     lab.judge(machine, checks)
     assert "/config.yaml" in server.asked, f"asked for: {server.asked}"
+
+
+@scenario
+def coreos_cloudinit_drive(lab):
+    """coreos-cloudinit on the config drive of OpenStack"""
+    checks = [("text of a file", "cat /etc/motd", "of coreos-cloudinit\n"),
+              ("host name", "uname -n", "first\n"),
+              ("settings of updates", "cat /etc/coreos/update.conf", "GROUP=beta\nREBOOT_STRATEGY=off\n"),
+              ("unit that is started", "systemctl is-active demo.service", "active\n"),
+              ("its drop-in", "systemctl show -p Environment --value demo.service", "WHAT=dropped\n"),
+              ("user", "id -nG core2 | tr ' ' '\\n' | sort | tr '\\n' ' '", "core2 sudo ")]
+    demo = {"name": "demo.service", "command": "start", "content": "[Service]\nExecStart=/bin/sleep infinity\n",
+            "drop-ins": [{"name": "10-what.conf", "content": "[Service]\nEnvironment=WHAT=dropped\n"}]}
+    report = {"name": "boot-report.service", "enable": True, "content": configs.REPORT_UNIT}
+    document = {
+        "hostname": "first",
+        "write_files": [{"path": "/etc/motd", "content": "of coreos-cloudinit\n"},
+                        {"path": "/opt/bin/boot-report", "permissions": "0755", "content": configs.report_script(checks)}],
+        "coreos": {"update": {"group": "beta", "reboot-strategy": "off"}, "units": [demo, {
+            **report, "content": configs.REPORT_UNIT.replace("/usr/local/bin", "/opt/bin")}]},
+        "users": [{"name": "core2", "groups": ["sudo"], "ssh-authorized-keys": [configs.KEY]}]}
+    drive = iso(lab, "config-2", {USER_DATA: "#cloud-config\n" + "\n".join(lines(document)) + "\n"})
+    machine = lab.start(lab.system(), platform="openstack", network=NOWHERE, drives=[("ide", drive)])
+    lab.judge(machine, checks)
+
+
+# Notes how it was started, and stays.
+K3S = """#!/bin/sh
+for word in "$@"; do printf '%s\\n' "$word"; done >/run/k3s.arguments
+env >/run/k3s.environment
+exec sleep infinity
+"""
+
+
+@scenario
+def k3os(lab):
+    """a k3OS config: a program in the place of k3s gets the arguments, the labels, the taints and the environment"""
+    checks = [
+        ("arguments of k3s", "cat /run/k3s.arguments", "agent\n--node-name\nn 1\n--node-label=disk=ssd\n"
+         "--node-label=region=eu 1\n--node-taint=key=value:NoSchedule\n"),
+        ("environment of k3s", "grep -e ^INSTALL -e ^http_proxy /run/k3s.environment | sort",
+         "INSTALL_NOTE=50% of $HOME \"quoted\"\nhttp_proxy=http://10.0.2.2:3128\n"),
+        ("server and token", "cat /etc/rancher/k3s/config.yaml.d/50-k3os.yaml",
+         'server: "https://10.0.2.2:6443"\ntoken: "K10secret"\n'),
+        ("mode of the token", "stat -c %a /etc/rancher/k3s/config.yaml.d/50-k3os.yaml", "600\n"),
+        ("commands in their order", "cat /run/commands", "init\nboot\nrun\n"),
+        ("host name", "uname -n", "node-1\n"),
+        ("setting of the kernel", "cat /proc/sys/vm/swappiness", "17\n"),
+        ("user", "getent passwd rancher | cut -d: -f1,6,7", "rancher:/home/rancher:/bin/bash\n"),
+        ("text of a file", "cat /etc/motd", "of k3OS\n"),
+        ("failed units", "systemctl --failed --no-legend --plain", ""),
+    ]
+    document = {
+        "hostname": "node-1", "ssh_authorized_keys": [configs.KEY],
+        "init_cmd": ["echo init >>/run/commands"], "boot_cmd": ["echo boot >>/run/commands"],
+        "run_cmd": ["echo run >>/run/commands"],
+        "write_files": [
+            {"path": "/etc/motd", "content": "of k3OS\n"},
+            {"path": "/usr/local/bin/k3s", "permissions": "0755", "content": K3S},
+            {"path": "/usr/local/bin/boot-report", "permissions": "0755", "content": configs.report_script(checks)},
+            {"path": "/etc/systemd/system/boot-report.service", "content": configs.REPORT_UNIT.replace(
+                "multi-user.target\n[Service]", "multi-user.target k3s.service\n[Service]")},
+            {"path": "/etc/systemd/system-preset/10-boot-report.preset", "content": "enable boot-report.service\n"}],
+        "k3os": {
+            "server_url": "https://10.0.2.2:6443", "token": "K10secret", "k3s_args": ["agent", "--node-name", "n 1"],
+            "labels": {"region": "eu 1", "disk": "ssd"}, "taints": ["key=value:NoSchedule"],
+            "environment": {"http_proxy": "http://10.0.2.2:3128", "INSTALL_NOTE": '50% of $HOME "quoted"'},
+            "sysctls": {"vm.swappiness": 17}}}
+    lab.judge(lab.start(lab.system(), document="\n".join(lines(document)) + "\n"), checks)

@@ -8,7 +8,9 @@ import time
 
 import build
 import configs
+from clouds import iso
 from lab import PROMPT, scenario, step
+from languages import lines
 
 # The address that QEMU's network expects of its guest.
 NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
@@ -97,3 +99,42 @@ def ssh(lab):
 def ssh_again(lab):
     """the same on a root with a machine id, where systemd applies no presets"""
     provision_and_log_in(lab, MACHINE_ID)
+
+
+# How often it ran is in the file.
+RUNCMD = ["echo ran >>/var/lib/ran", ["touch", "/var/lib/with words"]]
+
+
+def user_data(key):
+    """A cloud-config as people write it for a machine that they log in to."""
+    return {
+        "hostname": "cloud-1", "users": [
+            {"name": "core", "shell": "/bin/bash", "groups": "sudo", "sudo": "ALL=(ALL) NOPASSWD:ALL",
+             "ssh_authorized_keys": [key]}],
+        "write_files": [{"path": "/etc/systemd/network/10-eth0.network", "content": NETWORK}],
+        "runcmd": RUNCMD}
+
+
+@scenario
+def nocloud(lab):
+    """a cloud-config on a NoCloud disc: ssh logs in, and what runcmd has ran once, also after a second boot"""
+    key = lab.work / "key"
+    build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
+    disk = system(lab, None)
+    image = f"{disk}?offset={build.ROOT[1] * build.MIB}"
+    for unit in ("systemd-networkd.service", "systemd-networkd.socket"):
+        build.run("mask", ["debugfs", "-w", "-R", f"rm /etc/systemd/system/{unit}", image])
+    document = user_data(key.with_suffix(".pub").read_text().strip())
+    drive = iso(lab, "cidata", {"user-data": "#cloud-config\n" + "\n".join(lines(document)) + "\n",
+                                "meta-data": "instance-id: i-1\n"})
+    for boot in ("first", "second"):
+        port = free_port()
+        machine = lab.start(disk, platform="kubevirt", drives=[("scsi", drive)],
+                            network=f"hostfwd=tcp:127.0.0.1:{port}-:22")
+        command = ("for i in $(seq 120); do [ \"$(systemctl is-system-running)\" = starting ] || break; sleep 1; done;"
+                   " uname -n; cat /var/lib/ran; stat -c %F '/var/lib/with words'; systemctl --failed --no-legend --plain;"
+                   " ls /boot/ignition.firstboot 2>/dev/null; sync")
+        found = log_in(lab, machine, port, key, command)
+        step(f"{boot} boot: logged in after {machine.seconds():.1f} s")
+        assert found == "cloud-1\nran\nregular empty file\n", f"after the {boot} boot:\n{found}"
+        machine.cut_power()

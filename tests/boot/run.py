@@ -20,6 +20,7 @@ import failing  # noqa: F401
 import clouds  # noqa: F401
 import languages  # noqa: F401
 import logins  # noqa: F401
+import services  # noqa: F401
 import build
 import extra
 from lab import Lab, SCENARIOS

@@ -86,3 +86,48 @@ fn the_agent_is_told_its_platform() {
         assert!(found.contains(want), "{want}: {found}");
     }
 }
+
+/// A shell that reads the settings of updates, as the client does, finds the values of the config.
+#[test]
+fn a_shell_reads_the_settings_of_updates() {
+    let config = "update:\n  group: beta\n  server: https://updates.example/v1/update/\n\
+                  locksmith:\n  reboot_strategy: etcd-lock\n  window_start: Thu 04:00\n  window_length: 1h30m\n";
+    let result = kindling::language::translate(
+        "case",
+        config.as_bytes(),
+        Language::ContainerLinux,
+        &Surroundings::default(),
+        false,
+    );
+    let json = result.outcome.expect("a config");
+    let config: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let file = &config["storage"]["files"][0];
+    assert_eq!(file["path"], "/etc/coreos/update.conf");
+    let source = file["contents"]["source"].as_str().expect("a source");
+    let text = kindling::config::data_url::decode(source).expect("a text");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("update.conf");
+    std::fs::write(&path, text).expect("a file");
+    let names = [
+        ("GROUP", "beta"),
+        ("SERVER", "https://updates.example/v1/update/"),
+        ("REBOOT_STRATEGY", "etcd-lock"),
+        ("LOCKSMITHD_REBOOT_WINDOW_START", "Thu 04:00"),
+        ("LOCKSMITHD_REBOOT_WINDOW_LENGTH", "1h30m"),
+    ];
+    let script = names.map(|(name, _)| format!("printf '%s\\n' \"${name}\""));
+    let done = std::process::Command::new("sh")
+        .arg("-euc")
+        .arg(format!(". \"$0\"; {}", script.join("; ")))
+        .arg(&path)
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&done.stdout);
+    let values: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        values,
+        names.map(|(_, value)| value),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
