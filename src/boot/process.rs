@@ -24,7 +24,6 @@ use crate::terminal;
 use crate::text::{escaped, time};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -78,7 +77,7 @@ impl Process<'_> {
             Ok((environment, fetcher, state)) => self.stage(platform, &environment, fetcher, state),
             Err(trouble) => {
                 self.log.critical(&trouble);
-                self.tell(&Body::of(trouble), &[]);
+                self.tell(&mut Body::of(trouble), &[]);
                 NOT_BEGUN
             }
         }
@@ -148,7 +147,7 @@ impl Process<'_> {
         drop(engine);
         // Its last line comes before anything that tells how it ended.
         drop(progress);
-        self.tell(&body, &sources);
+        self.tell(&mut body, &sources);
         match body.trouble {
             None => {
                 self.log.info("Ignition finished successfully");
@@ -175,7 +174,7 @@ impl Process<'_> {
     // ---- in the end
 
     /// Leaves a section in the report, and tells everybody why it failed, if it did.
-    fn tell(&self, body: &Body, sources: &[SourceInfo]) {
+    fn tell(&self, body: &mut Body, sources: &[SourceInfo]) {
         let report = self.report(body, sources);
         if let Some(trouble) = &body.trouble {
             self.log
@@ -184,15 +183,16 @@ impl Process<'_> {
             self.show(trouble);
         }
         match report {
-            Ok(report) if self.args.stage == Stage::Files && body.trouble.is_none() => {
-                self.keep_report(&report);
+            Ok(()) if self.args.stage == Stage::Files && body.trouble.is_none() => {
+                self.keep_report();
             }
-            Ok(_) => {}
+            Ok(()) => {}
             Err(error) => self.log.warning(format_args!("{error:#}")),
         }
     }
 
-    fn report(&self, body: &Body, sources: &[SourceInfo]) -> anyhow::Result<BootReport> {
+    /// Takes the operations out of the body: of a large config they fill megabytes.
+    fn report(&self, body: &mut Body, sources: &[SourceInfo]) -> anyhow::Result<()> {
         let section = StageReport {
             stage: self.args.stage.name().into(),
             started: self.started.clone(),
@@ -201,22 +201,21 @@ impl Process<'_> {
             plan_digest: body.plan_digest.clone(),
             earlier_plans: body.earlier_plans.clone(),
             sources: sources.iter().map(source).collect(),
-            operations: body.operations.clone(),
+            operations: std::mem::take(&mut body.operations),
             warnings: body.warnings.clone(),
         };
         let boot_id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
-        BootReport::append(&paths::report(), boot_id.trim(), section)
+        BootReport::append(&paths::report(), boot_id.trim(), &section)
     }
 
     /// Copies the report to its place in the real root. The plan made the file, with its label.
-    fn keep_report(&self, report: &BootReport) {
+    fn keep_report(&self) {
         let root = TargetRoot::new(&self.args.root);
         let written = || -> anyhow::Result<()> {
             let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW;
             let file = root.open_at(REPORT_FILE, flags, Mode::empty())?;
-            let mut text = serde_json::to_vec_pretty(report)?;
-            text.push(b'\n');
-            std::fs::File::from(file).write_all(&text)?;
+            let mut report = std::fs::File::open(paths::report())?;
+            std::io::copy(&mut report, &mut std::fs::File::from(file))?;
             Ok(())
         };
         if let Err(error) = written() {

@@ -3,7 +3,8 @@
 
 use anyhow::Context;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -19,12 +20,22 @@ pub fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     {
         return write_into(path, text).with_context(act);
     }
-    let mut file = tempfile::NamedTempFile::new_in(directory_of(path)).with_context(act)?;
-    file.as_file()
-        .set_permissions(PermissionsExt::from_mode(0o600))
-        .with_context(act)?;
-    file.write_all(text).with_context(act)?;
-    file.persist(path).with_context(act)?;
+    replace(path, |file| Ok(file.write_all(text)?)).with_context(act)
+}
+
+/// Puts a new file in the place of the one at `path`, when all of it is written.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut made = tempfile::NamedTempFile::new_in(directory_of(path))?;
+    made.as_file()
+        .set_permissions(PermissionsExt::from_mode(0o600))?;
+    let mut file = BufWriter::new(made.as_file_mut());
+    write(&mut file)?;
+    file.flush()?;
+    drop(file);
+    made.persist(path)?;
     Ok(())
 }
 
@@ -62,16 +73,34 @@ fn write_into(path: &Path, text: &[u8]) -> std::io::Result<()> {
     file.write_all(text)
 }
 
-/// The same, in a directory that is made if it is not there.
+/// Writes a file piece by piece, in a directory that is made if it is not there, with mode 0600, complete or not at all.
+///
+/// # Errors
+/// Names the file or the directory.
+pub fn write_below_with(
+    path: &Path,
+    what: &str,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    make_directory_of(path, what)?;
+    replace(path, write).with_context(|| format!("cannot write {what} to {}", path.display()))
+}
+
+/// [`write`] in a directory that is made if it is not there.
 ///
 /// # Errors
 /// Names the file or the directory.
 pub fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make {} for {what}", directory.display()))?;
-    }
+    make_directory_of(path, what)?;
     write(path, what, text)
+}
+
+fn make_directory_of(path: &Path, what: &str) -> anyhow::Result<()> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {} for {what}", directory.display()))
 }
 
 #[cfg(test)]

@@ -121,8 +121,7 @@ impl Report {
     /// Names the file.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let what = "the report";
-        let mut text =
-            serde_json::to_vec_pretty(self).with_context(|| format!("cannot print {what}"))?;
+        let mut text = serde_json::to_vec(self).with_context(|| format!("cannot print {what}"))?;
         text.push(b'\n');
         file::write(path, what, &text)
     }
