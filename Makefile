@@ -21,13 +21,14 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-foresight test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
+.PHONY: help build release demo test test-foresight test-afterburn test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
 	@echo 'make demo      plan and apply an example to a disk image, then look at the result (root)'
 	@echo 'make test      all tests, the real-kernel lab among them (root)'
 	@echo 'make test-foresight  10,000 random configs on trees and 2,000 on images: plan, apply, plan again (root)'
+	@echo 'make test-afterburn   metadata beside the agent of that name, AFTERBURN=PATH (root)'
 	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
 	@echo 'make lint      formatting and lints, warnings denied'
 	@echo 'make bench     speed, memory and size beside Ignition (root)'
@@ -73,6 +74,12 @@ test-storage:
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --repeat 200 harness::links-are-not-raced
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --power-cuts 100
 	$(CARGO) test --test sgdisk_requests ten_thousand -- --ignored
+
+# `kindling metadata` beside Afterburn 5.11 (`cargo install afterburn@5.11.0`).
+AFTERBURN ?= afterburn
+test-afterburn:
+	tests/needs.sh build test
+	KINDLING_AFTERBURN=$$(command -v $(AFTERBURN)) $(CARGO) test --test facts every_platform_that_both_have -- --ignored
 
 # Whole machines in QEMU, from power-on to the real root. One of them: tests/boot/run.py NAME; --list names them.
 test-boot: release

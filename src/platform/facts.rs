@@ -16,6 +16,7 @@ pub mod hetzner;
 pub mod ibmcloud;
 pub mod kubevirt;
 mod mime;
+mod network;
 pub mod openstack;
 pub mod oraclecloud;
 pub mod packet;

@@ -508,7 +508,7 @@ fn scaleway() {
         env: "AFTERBURN_SCALEWAY_HOSTNAME=web\n\
             AFTERBURN_SCALEWAY_INSTANCE_ID=1111\n\
             AFTERBURN_SCALEWAY_INSTANCE_TYPE=DEV1-S\n\
-            AFTERBURN_SCALEWAY_PUBLIC_IPV4=192.0.2.14\n\
+            AFTERBURN_SCALEWAY_IPV4_PUBLIC=192.0.2.14\n\
             AFTERBURN_SCALEWAY_ZONE_ID=par1\n",
     }
     .check();

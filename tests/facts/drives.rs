@@ -9,8 +9,8 @@ use std::process::Command;
 
 const LABELS: &str = "/dev/disk/by-label";
 
-/// Makes a file system with these files, and gives it a label, for this thread alone.
-fn attach(directory: &Path, label: &str, files: &[(&str, &str)]) {
+/// Makes a file system with these files, which stay in `tree`, and gives it a label, for this thread alone.
+pub fn attach(directory: &Path, label: &str, files: &[(&str, &str)]) {
     fs::create_dir_all("/dev/disk").expect("a place for labels");
     namespace::cover("/dev/disk");
     for (path, text) in files {

@@ -1,10 +1,11 @@
 //! A network of one thread's own, in which the addresses of metadata services belong to the test. It ends with the
 //! thread.
 
-use crate::namespace;
+use crate::{certified, namespace};
+use rustls::{ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -40,6 +41,12 @@ impl Page {
 
 /// The world with one service.
 pub struct World {
+    service: Service,
+}
+
+#[derive(Clone)]
+struct Service {
+    pages: Arc<BTreeMap<&'static str, Page>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -63,19 +70,42 @@ pub fn with(address: &str, pages: Vec<Page>, test: impl FnOnce(&World) + Send + 
 impl World {
     fn enter(address: &str, pages: Vec<Page>) -> Self {
         namespace::enter();
+        let world = World {
+            service: Service {
+                pages: Arc::new(pages.iter().map(|page| (page.line, *page)).collect()),
+                asked: Arc::default(),
+            },
+        };
+        world.answer_at(address);
+        world
+    }
+
+    /// The service answers at this address, too.
+    pub fn answer_at(&self, address: &str) {
         namespace::add_address(address);
-        let address: SocketAddr = format!("{address}:80").parse().expect("an address");
-        let listener = TcpListener::bind(address).expect("the address is ours");
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let pages: BTreeMap<&str, Page> = pages.iter().map(|page| (page.line, *page)).collect();
-        let log = Arc::clone(&asked);
+        let service = self.service.clone();
+        let listener = listener(&format!("{address}:80"));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // A client that goes away is none of the server's trouble.
-                let _ = serve(stream, &pages, &log);
+                let _ = service.serve(stream);
             }
         });
-        World { asked }
+    }
+
+    /// The service answers by HTTPS, as this name. Certificates are put into a directory.
+    pub fn answer_as(&self, name: &str, directory: &Path) {
+        namespace::certificates(directory, &[name]);
+        namespace::know(&format!("127.0.0.1 localhost {name}\n"), directory);
+        let config = certified::config(directory);
+        let service = self.service.clone();
+        let listener = listener("127.0.0.1:443");
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let session = ServerConnection::new(Arc::clone(&config)).expect("a session");
+                let _ = service.serve(StreamOwned::new(session, stream));
+            }
+        });
     }
 
     /// Runs `kindling metadata` with these words.
@@ -85,10 +115,24 @@ impl World {
 
     /// The same with a directory for temporary files.
     pub fn metadata_in(&self, words: &[&str], temporary: &Path) -> Said {
-        let output = Command::new(env!("CARGO_BIN_EXE_kindling"))
+        self.run(
+            Command::new(env!("CARGO_BIN_EXE_kindling")).env("TMPDIR", temporary),
+            words,
+        )
+    }
+
+    /// The same with an authority of certificates.
+    pub fn metadata_trusting(&self, words: &[&str], authority: &Path) -> Said {
+        self.run(
+            Command::new(env!("CARGO_BIN_EXE_kindling")).env("SSL_CERT_FILE", authority),
+            words,
+        )
+    }
+
+    fn run(&self, command: &mut Command, words: &[&str]) -> Said {
+        let output = command
             .arg("metadata")
             .args(words)
-            .env("TMPDIR", temporary)
             .env_remove("http_proxy")
             .env_remove("HTTP_PROXY")
             .output()
@@ -98,7 +142,7 @@ impl World {
 
     /// What was asked for, as `METHOD PATH STATUS`.
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("no panic").clone()
+        self.service.asked.lock().expect("no panic").clone()
     }
 }
 
@@ -113,35 +157,40 @@ impl Said {
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    pages: &BTreeMap<&str, Page>,
-    log: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut first = String::new();
-    reader.read_line(&mut first)?;
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
+fn listener(address: &str) -> TcpListener {
+    let address: SocketAddr = address.parse().expect("an address");
+    TcpListener::bind(address).expect("the address is ours")
+}
+
+impl Service {
+    fn serve(&self, stream: impl Read + Write) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream);
+        let mut first = String::new();
+        reader.read_line(&mut first)?;
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+                break;
+            }
+            let (name, value) = line.split_once(':').unwrap_or((&line, ""));
+            headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let (name, value) = line.split_once(':').unwrap_or((&line, ""));
-        headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        let line = first.trim_end().trim_end_matches("HTTP/1.1").trim_end();
+        let has = |(name, value): &Header| headers.iter().any(|(n, v)| n == name && v == value);
+        let (status, body) = match self.pages.get(line) {
+            None => (404, "no such document"),
+            Some(page) if page.needs.iter().all(has) => (page.status, page.body),
+            Some(_) => (401, "a header is missing"),
+        };
+        let mut asked = self.asked.lock().expect("no panic");
+        asked.push(format!("{line} {status}"));
+        drop(asked);
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let stream = reader.get_mut();
+        stream.write_all(format!("{head}{body}").as_bytes())?;
+        stream.flush()
     }
-    let line = first.trim_end().trim_end_matches("HTTP/1.1").trim_end();
-    let has = |(name, value): &Header| headers.iter().any(|(n, v)| n == name && v == value);
-    let (status, body) = match pages.get(line) {
-        None => (404, "no such document"),
-        Some(page) if page.needs.iter().all(has) => (page.status, page.body),
-        Some(_) => (401, "a header is missing"),
-    };
-    log.lock()
-        .expect("no panic")
-        .push(format!("{line} {status}"));
-    let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-    (&stream).write_all(format!("{head}{body}").as_bytes())
 }

@@ -1,6 +1,8 @@
 //! Clouds that are asked by a network: the shipped program in a namespace, and a service at the real address that says
 //! what the real one says.
 
+#[path = "../common/tls.rs"]
+mod certified;
 mod clouds;
 mod cloudstack;
 mod encodings;

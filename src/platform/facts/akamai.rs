@@ -8,8 +8,8 @@ use super::{Asked, Facts};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-/// Between tags. None has it.
-const BETWEEN_TAGS: &str = ",";
+/// Between tags.
+const BETWEEN_TAGS: &str = ":";
 
 /// The source.
 pub static SOURCE: Asked = Asked {
@@ -138,7 +138,7 @@ mod tests {
         let env = facts.to_env();
         for line in [
             "AFTERBURN_AKAMAI_INSTANCE_ID=1234",
-            "AFTERBURN_AKAMAI_INSTANCE_TAGS=blue,prod",
+            "AFTERBURN_AKAMAI_INSTANCE_TAGS=blue:prod",
             "AFTERBURN_AKAMAI_INSTANCE_TYPE=g6-standard-1",
             "AFTERBURN_AKAMAI_IPV6_LINK_LOCAL=fe80::7/128",
             "AFTERBURN_AKAMAI_IPV6_SHARED_RANGE_0=2001:db8:1::/64",

@@ -21,6 +21,10 @@ static TREE: Tree = Tree {
             "AWS_AVAILABILITY_ZONE",
             "meta-data/placement/availability-zone",
         ),
+        (
+            "AWS_AVAILABILITY_ZONE_ID",
+            "meta-data/placement/availability-zone-id",
+        ),
         ("AWS_HOSTNAME", "meta-data/hostname"),
         ("AWS_INSTANCE_ID", "meta-data/instance-id"),
         ("AWS_INSTANCE_TYPE", "meta-data/instance-type"),

@@ -2,6 +2,7 @@
 
 use super::super::Site;
 use super::documents::Keys;
+use super::network::canonical;
 use super::service::Service;
 use super::{Asked, Facts};
 use serde::Deserialize;
@@ -59,17 +60,19 @@ fn facts(droplet: &Droplet) -> Facts {
     let interfaces = &droplet.interfaces;
     let public = interfaces.public.as_deref().unwrap_or_default();
     let private = interfaces.private.as_deref().unwrap_or_default();
-    let all = || private.iter().chain(public);
-    fn of(address: &Option<Address>) -> Option<&str> {
-        address.as_ref().map(|address| address.ip_address.as_str())
-    }
-    let anchors = all().filter_map(|i| of(&i.anchor_ipv4));
-    facts.set_all("DIGITALOCEAN_IPV4_ANCHOR", anchors);
     for (kind, interfaces) in [("PUBLIC", public), ("PRIVATE", private)] {
-        let ipv4 = interfaces.iter().filter_map(|i| of(&i.ipv4));
-        facts.set_all(&format!("DIGITALOCEAN_IPV4_{kind}"), ipv4);
-        let ipv6 = interfaces.iter().filter_map(|i| of(&i.ipv6));
-        facts.set_all(&format!("DIGITALOCEAN_IPV6_{kind}"), ipv6);
+        // The number is that of the interface, which may not have all kinds of addresses.
+        for (number, interface) in interfaces.iter().enumerate() {
+            let mut set = |name: &str, address: &Option<Address>| {
+                let address = address.as_ref().map(|a| canonical(&a.ip_address));
+                facts.set(format!("DIGITALOCEAN_{name}_{number}"), address);
+            };
+            set(&format!("IPV4_{kind}"), &interface.ipv4);
+            set(&format!("IPV6_{kind}"), &interface.ipv6);
+            if kind == "PUBLIC" {
+                set("IPV4_ANCHOR", &interface.anchor_ipv4);
+            }
+        }
     }
     droplet.public_keys.add_to(&mut facts);
     facts
@@ -87,10 +90,10 @@ mod tests {
             "private": [{"ipv4": {"ip_address": "10.0.0.2", "netmask": "255.255.0.0", "gateway": "10.0.0.1"},
                 "mac": "54:11:00:00:00:00", "type": "private"}],
             "public": [{"ipv4": {"ip_address": "192.0.2.20", "netmask": "255.255.192.0", "gateway": "192.0.2.1"},
-                "ipv6": {"ip_address": "2001:db8::4", "cidr": 64, "gateway": "2001:db8::1"},
+                "ipv6": {"ip_address": "2001:0DB8:0000:0000:0000:0000:0000:0004", "cidr": 64, "gateway": "2001:db8::1"},
                 "anchor_ipv4": {"ip_address": "10.17.0.5", "netmask": "255.255.0.0", "gateway": "10.17.0.1"},
                 "mac": "04:01:2a:0f:2a:01", "type": "public"},
-                {"ipv4": {"ip_address": "192.0.2.21"}}]}}"#;
+                {"ipv4": {"ip_address": "192.0.2.21"}}, {"ipv6": {"ip_address": "2001:db8:0::5"}}]}}"#;
         let droplet = documents::json("v1.json", text).expect("good");
         let facts = facts(&droplet);
         assert_eq!(facts.hostname.as_deref(), Some("web"));
@@ -101,6 +104,7 @@ mod tests {
             AFTERBURN_DIGITALOCEAN_IPV4_PUBLIC_0=192.0.2.20\n\
             AFTERBURN_DIGITALOCEAN_IPV4_PUBLIC_1=192.0.2.21\n\
             AFTERBURN_DIGITALOCEAN_IPV6_PUBLIC_0=2001:db8::4\n\
+            AFTERBURN_DIGITALOCEAN_IPV6_PUBLIC_2=2001:db8::5\n\
             AFTERBURN_DIGITALOCEAN_REGION=ams3\n";
         assert_eq!(facts.to_env(), want);
     }

@@ -1,6 +1,7 @@
-//! Facts of `hetzner`: a tree, and a list of private networks.
+//! Facts of `hetzner`: a tree, a list of private networks, and a description of the public one.
 
 use super::super::Site;
+use super::network::{Addresses, Network};
 use super::tree::{KeysAt, Tree};
 use super::{Facts, Source, documents, yaml};
 use anyhow::Context;
@@ -24,20 +25,21 @@ static TREE: Tree = Tree {
 };
 const NETWORKS: &str = "private-networks";
 const PRIVATE: &str = "HETZNER_PRIVATE_IPV4";
+const NETWORK_CONFIG: &str = "network-config";
 
 /// A tree, and a list.
 #[derive(Debug)]
 pub struct Hetzner;
 
 #[derive(Deserialize)]
-struct Network {
+struct Private {
     ip: Option<String>,
 }
 
 impl Source for Hetzner {
     fn names(&self) -> Vec<&'static str> {
         let mut names = TREE.names();
-        names.push("HETZNER_PRIVATE_IPV4_0");
+        names.extend(["HETZNER_PRIVATE_IPV4_0", "HETZNER_PUBLIC_IPV6"]);
         names
     }
 
@@ -47,14 +49,26 @@ impl Source for Hetzner {
         if let Some(text) = service.text(NETWORKS)? {
             facts.set_all(PRIVATE, private(&text, &service.url(NETWORKS))?);
         }
+        if let Some(text) = service.text(NETWORK_CONFIG)? {
+            let public = public(&text, &service.url(NETWORK_CONFIG))?;
+            facts.set("HETZNER_PUBLIC_IPV6", public);
+        }
         Ok(facts)
     }
+}
+
+/// The address of IPv6 of the first device.
+fn public(text: &str, what: &str) -> anyhow::Result<Option<String>> {
+    let value = yaml::value(text).with_context(|| format!("cannot read {what}"))?;
+    let network: Option<Network> = documents::shaped(what, value)?;
+    let devices = network.unwrap_or_default().devices();
+    Ok(devices.first().and_then(Addresses::ipv6))
 }
 
 /// Addresses in the list. `what` names it.
 fn private(text: &str, what: &str) -> anyhow::Result<Vec<String>> {
     let value = yaml::value(text).with_context(|| format!("cannot read {what}"))?;
-    let networks: Option<Vec<Network>> = documents::shaped(what, value)?;
+    let networks: Option<Vec<Private>> = documents::shaped(what, value)?;
     let networks = networks.unwrap_or_default();
     Ok(networks
         .into_iter()

@@ -1,6 +1,8 @@
 //! Facts of `kubevirt`: what describes the machine on its disk, in the form of NoCloud or of OpenStack.
 
 use super::super::Site;
+use super::super::drive;
+use super::network::Network;
 use super::openstack::{self, Machine};
 use super::{Asked, Facts, documents, drives, yaml};
 use anyhow::Context;
@@ -13,17 +15,22 @@ pub static SOURCE: Asked = Asked {
         "KUBEVIRT_HOSTNAME",
         "KUBEVIRT_INSTANCE_ID",
         "KUBEVIRT_INSTANCE_TYPE",
+        "KUBEVIRT_IPV4",
+        "KUBEVIRT_IPV6",
     ],
     ask: |site: &Site<'_>| {
         drives::visit(&[NO_CLOUD, "config-2"], site, &|label, point| match label {
             NO_CLOUD => of_no_cloud(point),
-            _ => Ok(facts(&openstack::machine(point)?)),
+            _ => of_openstack(point),
         })
     },
 };
 
 const NO_CLOUD: &str = "cidata";
 const META_DATA: &str = "/meta-data";
+const NETWORK_CONFIG: &str = "/network-config";
+/// The same in the form of OpenStack.
+const NETWORK_DATA: &str = "/openstack/latest/network_data.json";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,19 +48,44 @@ fn of_no_cloud(point: &Path) -> anyhow::Result<Facts> {
     let Some(names) = names else {
         return Ok(Facts::default());
     };
-    Ok(facts(&Machine {
-        hostname: names.local_hostname.or(names.machine.hostname),
+    let machine = Machine {
+        hostname: names.machine.hostname.or(names.local_hostname),
         ..names.machine
-    }))
+    };
+    let network = network(point, NETWORK_CONFIG)?;
+    Ok(facts(&machine, &network))
 }
 
-fn facts(machine: &Machine) -> Facts {
+fn of_openstack(point: &Path) -> anyhow::Result<Facts> {
+    let machine = openstack::machine(point)?;
+    let network = network(point, NETWORK_DATA)?;
+    Ok(facts(&machine, &network))
+}
+
+/// What a file says of the network; JSON is YAML, too.
+fn network(point: &Path, path: &str) -> anyhow::Result<Network> {
+    let Some(text) = drive::read(point, path)? else {
+        return Ok(Network::default());
+    };
+    let what = drives::shown(path);
+    let text = documents::text(&what, text)?;
+    let value = yaml::value(&text).with_context(|| what.clone())?;
+    let network: Option<Network> = documents::shaped(&what, value)?;
+    Ok(network.unwrap_or_default())
+}
+
+fn facts(machine: &Machine, network: &Network) -> Facts {
     let mut facts = Facts::default();
     facts.name(machine.hostname.as_ref());
     facts.set("KUBEVIRT_HOSTNAME", machine.hostname.as_ref());
     let id = machine.instance_id.as_ref().or(machine.uuid.as_ref());
     facts.set("KUBEVIRT_INSTANCE_ID", id);
     facts.set("KUBEVIRT_INSTANCE_TYPE", machine.instance_type.as_ref());
+    let mut devices = network.devices().into_iter();
+    if let Some(first) = devices.find(|device| !device.is_empty()) {
+        facts.set("KUBEVIRT_IPV4", first.ipv4());
+        facts.set("KUBEVIRT_IPV6", first.ipv6());
+    }
     machine.public_keys.add_to(&mut facts);
     facts
 }
@@ -88,9 +120,18 @@ mod tests {
             "local_hostname": "web", "uuid": "web.default", "public_keys": {"0": "ssh-rsa A"},
             "devices": [{"type": "nic"}]}"#;
         let drive = drive(&[("/openstack/latest/meta_data.json", text)]);
-        let facts = facts(&openstack::machine(drive.path()).expect("good"));
+        let facts = of_openstack(drive.path()).expect("good");
         assert_eq!(facts.to_env(), WANT);
         assert_eq!(facts.ssh_keys, ["ssh-rsa A"]);
+    }
+
+    #[test]
+    fn addresses_are_those_of_the_first_device_that_has_some() {
+        let config = "version: 2\nethernets:\n  eth0:\n    dhcp4: true\n  eth1:\n    addresses: [192.0.2.7/24, 2001:db8:0::7/64]\n";
+        let drive = drive(&[(META_DATA, "instance-id: x"), (NETWORK_CONFIG, config)]);
+        let facts = of_no_cloud(drive.path()).expect("good");
+        assert_eq!(facts.attributes["KUBEVIRT_IPV4"], "192.0.2.7");
+        assert_eq!(facts.attributes["KUBEVIRT_IPV6"], "2001:db8::7");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub static SOURCE: Asked = Asked {
         "ORACLECLOUD_HOSTNAME",
         "ORACLECLOUD_INSTANCE_ID",
         "ORACLECLOUD_INSTANCE_SHAPE",
-        "ORACLECLOUD_REGION",
+        "ORACLECLOUD_REGION_ID",
     ],
     ask: |site: &Site<'_>| {
         let service = Service::at(site, "http://169.254.169.254/opc/v2/")
@@ -55,7 +55,7 @@ fn facts(instance: &Instance) -> Facts {
         ("HOSTNAME", &instance.hostname),
         ("INSTANCE_ID", &instance.id),
         ("INSTANCE_SHAPE", &instance.shape),
-        ("REGION", &instance.canonical_region_name),
+        ("REGION_ID", &instance.canonical_region_name),
     ] {
         facts.set(format!("ORACLECLOUD_{name}"), value.as_ref());
     }
@@ -80,7 +80,7 @@ mod tests {
         let facts = facts(&documents::json("instance", text).expect("good"));
         assert_eq!(facts.hostname.as_deref(), Some("web"));
         assert_eq!(facts.ssh_keys, ["ssh-rsa A me", "ssh-rsa B you"]);
-        assert_eq!(facts.attributes["ORACLECLOUD_REGION"], "us-phoenix-1");
+        assert_eq!(facts.attributes["ORACLECLOUD_REGION_ID"], "us-phoenix-1");
         assert_eq!(facts.attributes["ORACLECLOUD_DISPLAY_NAME"], "my web");
         assert_eq!(facts.attributes.len(), SOURCE.names.len());
         for form in [

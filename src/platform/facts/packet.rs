@@ -2,6 +2,7 @@
 
 use super::super::Site;
 use super::documents::Keys;
+use super::network::canonical;
 use super::service::Service;
 use super::{Asked, Facts};
 use serde::Deserialize;
@@ -15,8 +16,11 @@ pub static SOURCE: Asked = Asked {
         "PACKET_IPV4_PRIVATE_GATEWAY_0",
         "PACKET_IPV4_PUBLIC_0",
         "PACKET_IPV4_PUBLIC_GATEWAY_0",
+        "PACKET_IPV6_PRIVATE_0",
+        "PACKET_IPV6_PRIVATE_GATEWAY_0",
         "PACKET_IPV6_PUBLIC_0",
         "PACKET_IPV6_PUBLIC_GATEWAY_0",
+        "PACKET_PHONE_HOME_URL",
         "PACKET_PLAN",
     ],
     ask: |site: &Site<'_>| {
@@ -29,6 +33,7 @@ pub static SOURCE: Asked = Asked {
 struct Machine {
     hostname: Option<String>,
     plan: Option<String>,
+    phone_home_url: Option<String>,
     #[serde(default)]
     ssh_keys: Keys,
     network: Option<Network>,
@@ -51,6 +56,7 @@ fn facts(machine: &Machine) -> Facts {
     let mut facts = Facts::default();
     facts.name(machine.hostname.as_ref());
     facts.set("PACKET_HOSTNAME", machine.hostname.as_ref());
+    facts.set("PACKET_PHONE_HOME_URL", machine.phone_home_url.as_ref());
     facts.set("PACKET_PLAN", machine.plan.as_ref());
     let network = machine.network.as_ref();
     let addresses = network.and_then(|network| network.addresses.as_deref());
@@ -60,8 +66,9 @@ fn facts(machine: &Machine) -> Facts {
         let kind = format!("PACKET_IPV{}_{scope}", address.address_family);
         // An address and its gateway have the same number.
         let number = seen.entry(kind.clone()).or_default();
-        facts.set(format!("{kind}_{number}"), address.address.as_ref());
-        facts.set(format!("{kind}_GATEWAY_{number}"), address.gateway.as_ref());
+        let of = |text: &Option<String>| text.as_deref().map(canonical);
+        facts.set(format!("{kind}_{number}"), of(&address.address));
+        facts.set(format!("{kind}_GATEWAY_{number}"), of(&address.gateway));
         *number += 1;
     }
     machine.ssh_keys.add_to(&mut facts);
@@ -78,7 +85,7 @@ mod tests {
         let text = br#"{"id": "2885032e", "hostname": "web", "plan": "c3.small.x86", "facility": "ewr1",
             "ssh_keys": ["ssh-rsa A", "ssh-rsa B"], "network": {"bonding": {"mode": 4}, "addresses": [
             {"address_family": 4, "public": true, "address": "192.0.2.33", "gateway": "192.0.2.32", "cidr": 31},
-            {"address_family": 6, "public": true, "address": "2001:db8::3", "gateway": "2001:db8::2"},
+            {"address_family": 6, "public": true, "address": "2001:db8:0:0::3", "gateway": "2001:db8::2"},
             {"address_family": 4, "public": false, "address": "10.0.0.3", "gateway": "10.0.0.2"},
             {"address_family": 4, "public": true, "address": "192.0.2.35", "gateway": null}]},
             "phone_home_url": "http://192.0.2.1/phone-home"}"#;
@@ -93,6 +100,7 @@ mod tests {
             AFTERBURN_PACKET_IPV4_PUBLIC_GATEWAY_0=192.0.2.32\n\
             AFTERBURN_PACKET_IPV6_PUBLIC_0=2001:db8::3\n\
             AFTERBURN_PACKET_IPV6_PUBLIC_GATEWAY_0=2001:db8::2\n\
+            AFTERBURN_PACKET_PHONE_HOME_URL=http://192.0.2.1/phone-home\n\
             AFTERBURN_PACKET_PLAN=c3.small.x86\n";
         assert_eq!(facts.to_env(), want);
     }

@@ -4,6 +4,7 @@
 use super::super::Site;
 use super::super::drive;
 use super::documents::Keys;
+use super::network::Network;
 use super::{Asked, Facts, documents, drives, yaml};
 use anyhow::Context;
 use serde::Deserialize;
@@ -13,10 +14,10 @@ use std::path::Path;
 /// The source.
 pub static SOURCE: Asked = Asked {
     names: &[
-        "PROXMOX_HOSTNAME",
-        "PROXMOX_INSTANCE_ID",
-        "PROXMOX_IPV4",
-        "PROXMOX_IPV6",
+        "PROXMOXVE_HOSTNAME",
+        "PROXMOXVE_INSTANCE_ID",
+        "PROXMOXVE_IPV4",
+        "PROXMOXVE_IPV6",
     ],
     ask: |site: &Site<'_>| drives::visit(&["cidata"], site, &|_, point| of_drive(point)),
 };
@@ -38,23 +39,6 @@ struct Meta {
     instance_id: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
-struct Network {
-    config: Option<Vec<Device>>,
-}
-
-#[derive(Deserialize)]
-struct Device {
-    subnets: Option<Vec<Subnet>>,
-}
-
-#[derive(Deserialize)]
-struct Subnet {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    address: Option<String>,
-}
-
 fn of_drive(point: &Path) -> anyhow::Result<Facts> {
     let user = read(point, USER)?.filter(|text| text.starts_with("#cloud-config"));
     let user: CloudConfig = parsed(USER, user, &|text| {
@@ -64,25 +48,15 @@ fn of_drive(point: &Path) -> anyhow::Result<Facts> {
         yaml::entries(text, &["instance-id"])
     })?;
     let network: Network = parsed(NETWORK, read(point, NETWORK)?, &yaml::value)?;
+    let first = network.devices().into_iter().next().unwrap_or_default();
     let mut facts = Facts::default();
     facts.name(user.hostname.as_ref());
-    facts.set("PROXMOX_HOSTNAME", user.hostname);
-    facts.set("PROXMOX_INSTANCE_ID", meta.instance_id);
-    facts.set("PROXMOX_IPV4", network.first("static"));
-    facts.set("PROXMOX_IPV6", network.first("static6"));
+    facts.set("PROXMOXVE_HOSTNAME", user.hostname);
+    facts.set("PROXMOXVE_INSTANCE_ID", meta.instance_id);
+    facts.set("PROXMOXVE_IPV4", first.ipv4());
+    facts.set("PROXMOXVE_IPV6", first.ipv6());
     user.ssh_authorized_keys.add_to(&mut facts);
     Ok(facts)
-}
-
-impl Network {
-    /// The first address of a kind that stands in the file, without the length of its prefix.
-    fn first(&self, kind: &str) -> Option<&str> {
-        let devices = self.config.iter().flatten();
-        let mut subnets = devices.flat_map(|device| device.subnets.iter().flatten());
-        let found = subnets.find(|subnet| subnet.kind.as_deref() == Some(kind))?;
-        let address = found.address.as_deref()?;
-        address.split('/').next()
-    }
 }
 
 fn read(point: &Path, path: &str) -> anyhow::Result<Option<String>> {
@@ -130,10 +104,10 @@ mod tests {
         let facts = of_drive(drive.path()).expect("good");
         assert_eq!(facts.hostname.as_deref(), Some("web"));
         assert_eq!(facts.ssh_keys, ["ssh-rsa A me", "ssh-rsa B"]);
-        let want = "AFTERBURN_PROXMOX_HOSTNAME=web\n\
-            AFTERBURN_PROXMOX_INSTANCE_ID=15a9919c\n\
-            AFTERBURN_PROXMOX_IPV4=192.0.2.1\n\
-            AFTERBURN_PROXMOX_IPV6=2001:db8::1\n";
+        let want = "AFTERBURN_PROXMOXVE_HOSTNAME=web\n\
+            AFTERBURN_PROXMOXVE_INSTANCE_ID=15a9919c\n\
+            AFTERBURN_PROXMOXVE_IPV4=192.0.2.1\n\
+            AFTERBURN_PROXMOXVE_IPV6=2001:db8::1\n";
         assert_eq!(facts.to_env(), want);
     }
 
@@ -143,7 +117,7 @@ mod tests {
         let ignition = "{\"ignition\": {\"version\": \"3.4.0\"}, \"hostname\": \"no\"}";
         let drive = drive(&[(USER, ignition), (META, "instance-id: 1"), (NETWORK, dhcp)]);
         let facts = of_drive(drive.path()).expect("good");
-        assert_eq!(facts.to_env(), "AFTERBURN_PROXMOX_INSTANCE_ID=1\n");
+        assert_eq!(facts.to_env(), "AFTERBURN_PROXMOXVE_INSTANCE_ID=1\n");
         assert_eq!(facts.hostname, None);
     }
 

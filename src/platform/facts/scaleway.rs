@@ -11,9 +11,9 @@ pub static SOURCE: Asked = Asked {
         "SCALEWAY_HOSTNAME",
         "SCALEWAY_INSTANCE_ID",
         "SCALEWAY_INSTANCE_TYPE",
-        "SCALEWAY_PRIVATE_IPV4",
-        "SCALEWAY_PUBLIC_IPV4",
-        "SCALEWAY_PUBLIC_IPV6",
+        "SCALEWAY_IPV4_PRIVATE",
+        "SCALEWAY_IPV4_PUBLIC",
+        "SCALEWAY_IPV6_PUBLIC",
         "SCALEWAY_ZONE_ID",
     ],
     ask: |site: &Site<'_>| {
@@ -66,9 +66,9 @@ fn facts(instance: &Instance) -> Facts {
         ("HOSTNAME", instance.hostname.as_ref()),
         ("INSTANCE_ID", instance.id.as_ref()),
         ("INSTANCE_TYPE", instance.commercial_type.as_ref()),
-        ("PRIVATE_IPV4", instance.private_ip.as_ref()),
-        ("PUBLIC_IPV4", of(instance.public_ip.as_ref())),
-        ("PUBLIC_IPV6", ipv6),
+        ("IPV4_PRIVATE", instance.private_ip.as_ref()),
+        ("IPV4_PUBLIC", of(instance.public_ip.as_ref())),
+        ("IPV6_PUBLIC", ipv6),
         ("ZONE_ID", zone.or(instance.zone.as_ref())),
     ] {
         facts.set(format!("SCALEWAY_{name}"), value);
@@ -97,9 +97,9 @@ mod tests {
         let want = "AFTERBURN_SCALEWAY_HOSTNAME=web\n\
             AFTERBURN_SCALEWAY_INSTANCE_ID=11111111-1111\n\
             AFTERBURN_SCALEWAY_INSTANCE_TYPE=DEV1-S\n\
-            AFTERBURN_SCALEWAY_PRIVATE_IPV4=10.1.2.3\n\
-            AFTERBURN_SCALEWAY_PUBLIC_IPV4=192.0.2.3\n\
-            AFTERBURN_SCALEWAY_PUBLIC_IPV6=2001:db8::3\n\
+            AFTERBURN_SCALEWAY_IPV4_PRIVATE=10.1.2.3\n\
+            AFTERBURN_SCALEWAY_IPV4_PUBLIC=192.0.2.3\n\
+            AFTERBURN_SCALEWAY_IPV6_PUBLIC=2001:db8::3\n\
             AFTERBURN_SCALEWAY_ZONE_ID=par1\n";
         assert_eq!(facts.to_env(), want);
     }
@@ -110,7 +110,7 @@ mod tests {
             "ipv6": {"address": "2001:db8::9"}, "zone": "fr-par-1"}"#;
         let facts = facts(&documents::json("conf", text).expect("good"));
         let want = "AFTERBURN_SCALEWAY_HOSTNAME=web\n\
-            AFTERBURN_SCALEWAY_PUBLIC_IPV6=2001:db8::9\n\
+            AFTERBURN_SCALEWAY_IPV6_PUBLIC=2001:db8::9\n\
             AFTERBURN_SCALEWAY_ZONE_ID=fr-par-1\n";
         assert_eq!(facts.to_env(), want);
     }
