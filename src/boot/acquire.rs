@@ -5,6 +5,7 @@ use super::cache;
 use super::command_line::CommandLine;
 use super::engine::Engine;
 use super::findings::log_findings;
+use super::instance::{self, Told};
 use super::journal::Journal;
 use super::source::{self, Outcome};
 use super::state::{ConfigKind, ReadOnceConfig};
@@ -14,7 +15,7 @@ use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
 use crate::input;
-use crate::language::{self, Distribution, Surroundings, Target};
+use crate::language::{self, Distribution, Knowledge, Surroundings};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -23,6 +24,9 @@ const OS_RELEASE: &str = "/etc/os-release";
 
 /// Such a file has some hundred bytes.
 const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
+
+/// The kernel limits its command line to far fewer bytes.
+const MAX_COMMAND_LINE_BYTES: u64 = 1 << 20;
 
 /// What came of it.
 pub enum Acquired {
@@ -138,7 +142,10 @@ enum Whole {
 
 /// Judges the first text, and follows its references.
 fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Result<Whole, Trouble> {
-    let first = judge(engine, name, text)?;
+    let first = match judge(engine, source, name, text)? {
+        Judged::Config(first) => *first,
+        Judged::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
+    };
     engine.state.note(ConfigKind::User, source, false);
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
@@ -174,7 +181,14 @@ fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Resu
     }
 }
 
-fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble> {
+/// What the first text is.
+enum Judged {
+    Config(Box<First>),
+    /// Its language asks for what only a network can tell.
+    NeedsNetwork(String),
+}
+
+fn judge(engine: &Engine<'_>, from: &str, name: &str, text: &[u8]) -> Result<Judged, Trouble> {
     let text = &*language::unpacked(text);
     let shown = config::shown_source(name);
     let source = SourceInfo::of(shown, text, false);
@@ -182,32 +196,55 @@ fn judge(engine: &Engine<'_>, name: &str, text: &[u8]) -> Result<First, Trouble>
         "parsing config with SHA512: {}",
         source.sha512
     ));
-    let surroundings = Surroundings {
-        platform: Some(engine.platform.id()),
-        target: Target {
-            distribution: distribution(engine),
-            ..Target::default()
-        },
-        is_boot: true,
-        ..Surroundings::default()
-    };
     let stated = CommandLine::read(&engine.environment.command_line)
         .and_then(|line| line.config_language())
         .map_err(|error| Trouble::of("read the config", &error))?;
-    let parsed = match stated {
+    let mut knowledge = knowledge(engine);
+    let language = match stated {
+        Some(language) => Some(language),
+        None => language::detect_for(text, &knowledge.surroundings().target).ok(),
+    };
+    if let Some(language) = language {
+        match instance::ask(engine, from, language)? {
+            Told::Instance(instance) => knowledge.instance = instance,
+            Told::NeedsNetwork(what) => return Ok(Judged::NeedsNetwork(what)),
+        }
+    }
+    let surroundings = Surroundings {
+        is_boot: true,
+        ..knowledge.surroundings()
+    };
+    let parsed = match language {
         Some(language) => language::parse_as(name, text, language, &surroundings),
         None => language::parse(name, text, &surroundings),
     };
     log_findings(engine.log, &parsed.findings);
     match parsed.outcome {
-        Ok(document) => Ok(First {
+        Ok(document) => Ok(Judged::Config(Box::new(First {
             document,
             source,
             findings: parsed.findings,
             filesystems: language::named_filesystems(text, &surroundings),
-        }),
+            knowledge,
+        }))),
         Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
     }
+}
+
+/// What is known before the platform is asked. The root file system may not exist yet, so nothing of it is known.
+fn knowledge(engine: &Engine<'_>) -> Knowledge {
+    Knowledge {
+        platform: Some(engine.platform.id().into()),
+        distribution: distribution(engine),
+        kernel_arguments: kernel_arguments(&engine.environment.command_line),
+        ..Knowledge::default()
+    }
+}
+
+/// The kernel command line as it is. That it cannot be read is said where it is needed.
+fn kernel_arguments(path: &Path) -> Option<String> {
+    let text = input::read(path, MAX_COMMAND_LINE_BYTES).ok()?;
+    String::from_utf8(text).ok()
 }
 
 /// The system that boots. Its initramfs says what it is; where that is not known, the conventions of none hold.

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod findings;
 pub mod flags;
 pub mod flatcar;
+pub mod instance;
 pub mod journal;
 mod labels;
 pub mod means;

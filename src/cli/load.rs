@@ -148,6 +148,7 @@ fn judge(
             source: SourceInfo::of(config::shown_source(name), text, false),
             findings: parsed.findings,
             filesystems: reading.named_filesystems(text),
+            knowledge: reading.knowledge(),
         }),
         Err(_) => Err(Failure::said(Exit::BadConfig)),
     }

@@ -24,6 +24,7 @@ pub mod progress;
 pub mod reading;
 pub mod report;
 pub mod schema;
+pub mod system;
 pub mod target;
 pub mod translate;
 pub mod translators;

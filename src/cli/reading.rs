@@ -1,9 +1,12 @@
 //! Options that say how the text of a config is to be read.
 
 use super::local_files::LocalFiles;
+use super::system;
+use crate::boot::instance;
 use crate::config::Parsed;
 use crate::input;
-use crate::language::{self, Distribution, Files, Language, Surroundings, Target, Undetected};
+use crate::language::{self, Files, Knowledge, KnownInstance, Language, Surroundings, Undetected};
+use crate::platform::facts::identity::Identity;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -23,40 +26,50 @@ pub struct ReadingArgs {
     /// Accept of Ignition 1 and 2 only what older converters translate
     #[arg(long)]
     pub strict_legacy: bool,
-    /// The system that the config is for.
-    #[arg(skip)]
-    pub distribution: Distribution,
+    /// What the platform tells the machine of itself, for configs of cloud-init and k3OS that count on its name, keys
+    /// or facts: the output of `kindling metadata --json`, or meta-data in the form of NoCloud or OpenStack
+    #[arg(long, value_name = "FILE", value_parser = metadata)]
+    pub metadata: Option<KnownInstance>,
+    /// The root of the system that the config is for: where conventions differ, its own hold. The default is what
+    /// `--root` says
+    #[arg(long, value_name = "DIR")]
+    pub system: Option<PathBuf>,
+    /// Arguments of the kernel that are settings of the config's language, e.g. those of k3OS
+    #[arg(long, value_name = "ARGUMENTS")]
+    pub kernel_arguments: Option<String>,
     /// What a language has and cannot be done is left out.
     #[arg(skip)]
     pub ignores_unsupported: bool,
 }
 
-/// Where a system says what it is; the first one that is there counts.
-const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-
-/// Such files have some hundred bytes.
-const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
-
 impl ReadingArgs {
-    /// The same for the system in `root`, as far as it says what it is.
+    /// The same for the system in `root`.
     #[must_use]
     pub fn for_root(&self, root: Option<&Path>, ignores_unsupported: bool) -> Self {
-        let text = root.and_then(|root| {
-            let mut paths = OS_RELEASE.iter().map(|path| root.join(path));
-            paths.find_map(|path| input::read(&path, MAX_OS_RELEASE_BYTES).ok())
-        });
-        let text = text.unwrap_or_default();
         Self {
-            distribution: Distribution::of_os_release(&String::from_utf8_lossy(&text)),
+            system: self.system.clone().or(root.map(Path::to_owned)),
             ignores_unsupported,
             ..self.clone()
+        }
+    }
+
+    /// What is known for every text.
+    #[must_use]
+    pub fn knowledge(&self) -> Knowledge {
+        let known = self.system.as_deref().map(system::look);
+        Knowledge {
+            kernel_arguments: self.kernel_arguments.clone(),
+            instance: self.metadata.clone().unwrap_or_default(),
+            ignore_unsupported: self.ignores_unsupported,
+            ..known.unwrap_or_default()
         }
     }
 
     /// Parses a text that is not packed.
     pub fn parse(&self, name: &str, text: &[u8]) -> Parsed {
         let files = self.local_files();
-        let surroundings = self.surroundings(files.as_ref());
+        let knowledge = self.knowledge();
+        let surroundings = self.surroundings(files.as_ref(), &knowledge);
         match self.from {
             Some(Stated::Language(language)) => {
                 language::parse_as(name, text, language, &surroundings)
@@ -73,14 +86,15 @@ impl ReadingArgs {
         match self.from {
             Some(Stated::Language(language)) => Ok(language),
             Some(Stated::CloudConfig) | None => {
-                language::detect_for(text, &self.surroundings(None).target)
+                language::detect_for(text, &self.knowledge().surroundings().target)
             }
         }
     }
 
     /// File systems that configs which `text` refers to may use.
     pub fn named_filesystems(&self, text: &[u8]) -> Vec<(String, String)> {
-        language::named_filesystems(text, &self.surroundings(None))
+        let knowledge = self.knowledge();
+        language::named_filesystems(text, &self.surroundings(None, &knowledge))
     }
 
     /// The folder of local files, if one is named.
@@ -88,18 +102,17 @@ impl ReadingArgs {
         self.files_dir.as_ref().map(LocalFiles::new)
     }
 
-    /// What a translation is told, with what [`ReadingArgs::local_files`] gave.
-    pub fn surroundings<'s>(&'s self, files: Option<&'s LocalFiles>) -> Surroundings<'s> {
+    /// What a translation is told, with what [`ReadingArgs::local_files`] and [`ReadingArgs::knowledge`] gave.
+    pub fn surroundings<'s>(
+        &'s self,
+        files: Option<&'s LocalFiles>,
+        knowledge: &'s Knowledge,
+    ) -> Surroundings<'s> {
         Surroundings {
             files: files.map(|files| files as &dyn Files),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
-            target: Target {
-                distribution: self.distribution,
-                ..Target::default()
-            },
-            ignore_unsupported: self.ignores_unsupported,
-            ..Surroundings::default()
+            ..knowledge.surroundings()
         }
     }
 }
@@ -124,6 +137,16 @@ fn stated(name: &str) -> Result<Stated, String> {
         let names = Language::ALL.map(Language::name);
         format!("the languages are {}, {CLOUD_CONFIG}", names.join(", "))
     })
+}
+
+/// A document that describes a machine has some thousand bytes.
+const MAX_METADATA_BYTES: u64 = 4 << 20;
+
+fn metadata(path: &str) -> Result<KnownInstance, String> {
+    let text = input::read(Path::new(path), MAX_METADATA_BYTES)
+        .map_err(|error| format!("cannot read it: {error}"))?;
+    let identity = Identity::read(&text).map_err(|error| format!("{error:#}"))?;
+    Ok(instance::known(identity))
 }
 
 fn file_system(text: &str) -> Result<(String, String), String> {

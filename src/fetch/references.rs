@@ -16,7 +16,7 @@ use super::pipeline::hex;
 use super::{FetchEvents, Fetcher, Part, Request};
 use crate::config::model::Resource;
 use crate::config::{Document, Findings, JsonPath, ParseError};
-use crate::language::{self, Surroundings};
+use crate::language::{self, Knowledge, Surroundings};
 use sha2::{Digest as _, Sha512};
 use std::borrow::Cow;
 
@@ -62,6 +62,8 @@ pub struct First {
     pub findings: Findings,
     /// What [`language::named_filesystems`] says of its text.
     pub filesystems: Vec<(String, String)>,
+    /// What is known for texts that it refers to.
+    pub knowledge: Knowledge,
 }
 
 /// All configs in one.
@@ -101,6 +103,7 @@ pub fn render(
         sources: vec![first.source],
         findings: Vec::new(),
         filesystems: first.filesystems,
+        knowledge: first.knowledge,
     };
     match session.whole(first.document, &first.findings) {
         Ok(document) => Ok(Rendered {
@@ -123,6 +126,7 @@ struct Session<'a> {
     findings: Vec<SourceFindings>,
     /// File systems that configs of Ignition 2 name, for those that they append. Of one name, the last counts.
     filesystems: Vec<(String, String)>,
+    knowledge: Knowledge,
 }
 
 impl Session<'_> {
@@ -222,7 +226,7 @@ impl Session<'_> {
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
         let surroundings = Surroundings {
             inherited_filesystems: &self.filesystems,
-            ..Surroundings::default()
+            ..self.knowledge.surroundings()
         };
         let parsed = language::parse(&source.name, &text, &surroundings);
         let named = language::named_filesystems(&text, &surroundings);

@@ -42,6 +42,8 @@ pub struct Instance<'s> {
     pub keys: &'s [String],
     /// Facts by the names that templates use, e.g. `v1.instance_id`.
     pub facts: &'s [(String, String)],
+    /// User data of whoever runs the platform, below that of whoever runs the machine.
+    pub vendor_data: Option<&'s [u8]>,
 }
 
 /// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.

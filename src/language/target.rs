@@ -19,6 +19,30 @@ pub struct Target<'s> {
     pub disks: &'s [(String, u64)],
     /// Arguments of the kernel; some languages have settings among them.
     pub kernel_arguments: Option<&'s str>,
+    /// Configs that the system has of its own, in the language of the text.
+    pub configs: &'s [SystemConfig],
+}
+
+/// A config that a system has of its own, below or above the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemConfig {
+    /// Where it is, from the root of the system.
+    pub path: String,
+    /// What it says.
+    pub text: Vec<u8>,
+    /// Where it belongs among the sources.
+    pub layer: Layer,
+}
+
+/// The sources of a config, each of which is on top of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// What the image comes with; arguments of the kernel are on top of it.
+    Image,
+    /// What the machine has kept; what the platform says and then the text are on top of it.
+    Kept,
+    /// What is on top of the text.
+    Last,
 }
 
 /// A family of systems with conventions of its own.

@@ -1,7 +1,7 @@
 //! What a platform tells a machine of itself besides its config: its name, SSH keys, attributes such as addresses.
 //!
-//! Nothing of a boot asks for it; `kindling metadata` does. `docs/metadata.md` lists what there is, and a test holds
-//! it against [`Source::names`].
+//! `kindling metadata` asks for it, and a boot whose config counts on the name and the keys of the machine.
+//! `docs/metadata.md` lists what there is, and a test holds it against [`Source::names`].
 
 pub mod akamai;
 pub mod aws;
@@ -14,6 +14,7 @@ mod env;
 pub mod gcp;
 pub mod hetzner;
 pub mod ibmcloud;
+pub mod identity;
 pub mod kubevirt;
 mod mime;
 mod network;
@@ -49,6 +50,11 @@ pub struct Facts {
     /// Everything else by name, e.g. `AWS_INSTANCE_ID`. Values are as the platform gives them, but for white space
     /// around them, and never empty.
     pub attributes: BTreeMap<String, String>,
+    /// Values of the document that describes the machine, by their paths in it, where there is one such document. A
+    /// password may be among them, so they are in none of the forms.
+    pub meta_data: BTreeMap<String, String>,
+    /// User data of whoever runs the platform. It may hold secrets, so it is in none of the forms.
+    pub vendor_data: Option<Vec<u8>>,
 }
 
 /// Where the facts of a platform come from.

@@ -212,7 +212,7 @@ pub trait Platform: Sync {
         None
     }
 
-    /// What the platform tells the machine of itself; nothing if it tells nothing. No stage asks for it.
+    /// What the platform tells the machine of itself; nothing if it tells nothing.
     ///
     /// # Errors
     /// As [`facts::Source::ask`].

@@ -2,6 +2,7 @@
 //! as they do. Needs root.
 
 mod afterburn;
+mod boot;
 #[path = "../common/tls.rs"]
 mod certified;
 mod clouds;

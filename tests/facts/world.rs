@@ -140,6 +140,38 @@ impl World {
         Said::of(&output)
     }
 
+    /// Runs a stage of a first boot with its files in `machine`.
+    pub fn stage(&self, platform: &str, stage: &str, machine: &Path) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kindling"));
+        let flags = [
+            "boot",
+            "-log-to-stdout",
+            "-platform",
+            platform,
+            "-stage",
+            stage,
+        ];
+        command.args(flags);
+        for (flag, name) in [
+            ("-root", "root"),
+            ("-config-cache", "cache.json"),
+            ("-neednet", "neednet"),
+            ("-state-file", "state"),
+        ] {
+            command.arg(flag).arg(machine.join(name));
+        }
+        let output = command
+            .args(["-fetch-timeout", "20s"])
+            .env("IGNITION_KERNEL_CMDLINE_PATH", machine.join("cmdline"))
+            .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", machine)
+            .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", machine)
+            .env("IGNITION_SYSTEM_CONFIG_DIR", machine)
+            .env("KINDLING_RUN_DIR", machine.join("kindling"))
+            .output()
+            .expect("kindling runs");
+        Said::of(&output)
+    }
+
     /// What was asked for, as `METHOD PATH STATUS`.
     pub fn asked(&self) -> Vec<String> {
         self.service.asked.lock().expect("no panic").clone()

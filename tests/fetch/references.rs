@@ -6,6 +6,7 @@ use crate::{assert_fails, packed, settings};
 use kindling::config::{self, JsonPath};
 use kindling::fetch::references::{First, RenderError, RenderReason, Rendered, SourceInfo, render};
 use kindling::fetch::{Fetcher, Silent};
+use kindling::language::Knowledge;
 use sha2::{Digest, Sha512};
 
 fn first(text: &str) -> First {
@@ -17,6 +18,7 @@ fn first(text: &str) -> First {
         source: SourceInfo::of("first.ign", text.as_bytes(), false),
         findings: parsed.findings,
         filesystems: Vec::new(),
+        knowledge: Knowledge::default(),
     }
 }
 

@@ -94,6 +94,7 @@ fn what_the_platform_says_counts_where_the_config_says_nothing() {
             hostname: Some("given.example.com"),
             keys: &keys,
             facts: &facts,
+            ..Instance::default()
         },
         ..Surroundings::default()
     };
@@ -114,6 +115,48 @@ fn what_the_platform_says_counts_where_the_config_says_nothing() {
     );
     let out = translated("#cloud-config\nhostname: own\n", &surroundings);
     assert!(out.contains("  |own\n"), "{out}");
+}
+
+#[test]
+fn vendor_data_is_below_the_user_data() {
+    let told = |text: &str, vendor: &str| {
+        let surroundings = Surroundings {
+            instance: Instance {
+                vendor_data: Some(vendor.as_bytes()),
+                ..Instance::default()
+            },
+            ..Surroundings::default()
+        };
+        translated(text, &surroundings)
+    };
+    let vendor = "#cloud-config\nhostname: theirs\nruncmd: [theirs]\npackages: [agent]\n";
+    let out = told("#cloud-config\nruncmd: [own]\n", vendor);
+    for (line, is_there) in [
+        ("  |theirs", true),
+        ("  |own", true),
+        (
+            "warning at $, line 2 col 1: of the vendor data of the platform is left out: packages",
+            true,
+        ),
+    ] {
+        assert_eq!(
+            out.lines().any(|have| have == line),
+            is_there,
+            "{line}\n{out}"
+        );
+    }
+    assert_eq!(out.matches("theirs").count(), 1, "{out}");
+    let off = told("#cloud-config\nvendor_data: {enabled: false}\n", vendor);
+    assert!(!off.contains("theirs"), "{off}");
+    let script = told("#!/bin/sh\necho own\n", "#!/bin/sh\necho theirs\n");
+    let (theirs, own) = (script.find("echo theirs"), script.find("echo own"));
+    assert!(theirs.is_some() && theirs < own, "{script}");
+    let broken = told("#cloud-config\nhostname: own\n", "#cloud-config\na: [\n");
+    assert!(
+        broken.contains("cannot be read; it is left out"),
+        "{broken}"
+    );
+    assert!(broken.contains("  |own\n"), "{broken}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The `config.yaml` of k3OS.
 
 use crate::view::{check, shown};
-use kindling::language::{Language, NetworkManager, Surroundings, Target};
+use kindling::language::{
+    Instance, Language, Layer, NetworkManager, Surroundings, SystemConfig, Target,
+};
 
 #[test]
 fn cases() {
@@ -126,4 +128,119 @@ fn long_command_lines_are_broken() {
         "{out}"
     );
     assert!(!out.contains("refused"), "{out}");
+}
+
+/// What comes of `text` between configs of the system, arguments of the kernel and what the platform says.
+fn between(
+    text: &str,
+    configs: &[(&str, Layer)],
+    arguments: &str,
+    instance: Instance<'_>,
+) -> String {
+    let configs: Vec<SystemConfig> = configs
+        .iter()
+        .enumerate()
+        .map(|(number, (text, layer))| SystemConfig {
+            path: format!("/config-{number}"),
+            text: text.as_bytes().into(),
+            layer: *layer,
+        })
+        .collect();
+    let surroundings = Surroundings {
+        target: Target {
+            kernel_arguments: Some(arguments),
+            configs: &configs,
+            ..Target::default()
+        },
+        instance,
+        ..Surroundings::default()
+    };
+    shown(text.as_bytes(), Language::K3os, &surroundings)
+}
+
+#[test]
+fn sources_are_merged_in_the_order_of_k3os() {
+    let keys = ["ssh-rsa platform".to_owned()];
+    let instance = Instance {
+        hostname: Some("platform"),
+        keys: &keys,
+        ..Instance::default()
+    };
+    let all = [
+        (
+            "hostname: image\nk3os: {modules: [image], labels: {a: image}, token: image}\n",
+            Layer::Image,
+        ),
+        ("hostname: kept\nk3os: {labels: {b: kept}}\n", Layer::Kept),
+        ("hostname: last\n", Layer::Last),
+    ];
+    let name = |configs: &[(&str, Layer)], text: &str, arguments: &str, instance| {
+        let out = between(text, configs, arguments, instance);
+        let mut lines = out
+            .lines()
+            .skip_while(|line| !line.starts_with("file /etc/hostname"));
+        lines
+            .nth(1)
+            .unwrap_or_default()
+            .trim_start_matches("  |")
+            .to_owned()
+    };
+    let line = "hostname=line";
+    let none = Instance::default();
+    assert_eq!(name(&all[..1], "", "", none), "image");
+    assert_eq!(name(&all[..1], "", line, none), "line");
+    assert_eq!(name(&all[..2], "", line, none), "kept");
+    assert_eq!(name(&all[..2], "", line, instance), "platform");
+    assert_eq!(name(&all[..2], "hostname: text", line, instance), "text");
+    assert_eq!(name(&all, "hostname: text", line, instance), "last");
+    // What is empty replaces as well, and a key without a value.
+    assert_eq!(name(&all[..2], "hostname:", line, instance), "");
+    assert_eq!(name(&all[..2], "hostname: \"\"", line, instance), "");
+
+    let out = between(
+        "ssh_authorized_keys: [own]\n",
+        &all,
+        "k3os.labels.c=line",
+        instance,
+    );
+    for (part, is_there) in [
+        ("image", true),
+        ("a=image", false),
+        ("b=kept", true),
+        ("c=line", false),
+        ("[\"own\"]", true),
+        ("ssh-rsa platform", false),
+    ] {
+        assert_eq!(out.contains(part), is_there, "{part}\n{out}");
+    }
+}
+
+#[test]
+fn configs_of_the_system_that_cannot_be_read_are_named() {
+    for (text, want) in [
+        (
+            "a: [",
+            "error at $, line 1 col 1: /config-0 of the system, line 1: ",
+        ),
+        (
+            "- a",
+            "error at $, line 1 col 1: /config-0 of the system is a list, not a mapping",
+        ),
+        (
+            "nope: 1",
+            "warning at $, line 1 col 1: /config-0 of the system has keys that are unknown",
+        ),
+        (
+            "runcmd: a\nrun_cmd: b",
+            "error at $, line 1 col 1: /config-0 of the system has keys",
+        ),
+    ] {
+        let out = between(
+            "hostname: a\n",
+            &[(text, Layer::Kept)],
+            "",
+            Instance::default(),
+        );
+        assert!(out.contains(want), "{text}: {out}");
+    }
 }

@@ -65,6 +65,26 @@ pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) ->
     parts
 }
 
+/// Reads all parts of a text that is not the one of the user: everything in it is at `at`.
+pub(super) fn read_elsewhere(
+    text: &[u8],
+    at: u32,
+    context: &Context<'_>,
+    remarks: &mut Remarks,
+) -> Parts {
+    let mut parts = Parts::default();
+    let body = Body {
+        bytes: Cow::Borrowed(text),
+        places: Places::At(at as usize),
+        kind: String::new(),
+        name: None,
+        rules: None,
+        depth: 0,
+    };
+    parts.take(body, context, remarks);
+    parts
+}
+
 impl Parts {
     fn take(&mut self, mut body: Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
         let at = body.places.of(0);

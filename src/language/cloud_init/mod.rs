@@ -22,6 +22,7 @@ mod services;
 mod template;
 mod users;
 mod values;
+mod vendor;
 mod write_files;
 
 use super::assembly::Assembly;
@@ -57,6 +58,7 @@ pub(crate) fn read<'t>(
     };
     let mut remarks = Remarks::default();
     let mut parts = forms::read(text, &context, &mut remarks);
+    vendor::below(&mut parts, &context, &mut remarks);
     let paths = match parts.roots.as_slice() {
         [root] => paths::of(root),
         _ => paths::of(&Node::list(0, std::mem::take(&mut parts.roots))),

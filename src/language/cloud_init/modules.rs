@@ -261,6 +261,11 @@ pub static MODULES: &[Module] = &[
         &["system_info"],
         "`default_user` counts, the rest tunes cloud-init",
     ),
+    differently(
+        "vendor data",
+        &["vendor_data"],
+        "vendor data of the platform is below the user data; `enabled: false` leaves it out, `prefix` does nothing",
+    ),
     nothing(
         "cloud-init itself",
         &[
@@ -275,7 +280,6 @@ pub static MODULES: &[Module] = &[
             "cloud_init_modules",
             "cloud_config_modules",
             "cloud_final_modules",
-            "vendor_data",
             "vendor_data2",
             "updates",
             "migrate",
@@ -339,6 +343,25 @@ pub(super) fn known<'t>(
         }
     }
     root
+}
+
+/// `root` without the keys that are refused or that nothing is done for, and those keys.
+pub(super) fn supported(mut root: Node<'_>) -> (Node<'_>, Vec<String>) {
+    let all: Vec<&'static str> = keys().collect();
+    root = values::canonical(root, &all, &mut Remarks::default());
+    let is_left_out = |key: &str| {
+        let support = module_of(key).map(|module| module.support);
+        !matches!(support, Some(Support::Done | Support::Differently))
+    };
+    let keys = root.entries().iter().map(|entry| entry.key.clone());
+    let left_out: Vec<String> = keys
+        .filter(|key| is_left_out(key))
+        .map(Into::into)
+        .collect();
+    for key in &left_out {
+        root.remove(key);
+    }
+    (root, left_out)
 }
 
 /// Says that something is not done: an error unless it is to be ignored.

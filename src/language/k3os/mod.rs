@@ -9,6 +9,7 @@ mod commands;
 mod k3s;
 mod names;
 mod network;
+mod sources;
 mod system;
 mod values;
 mod write_files;
@@ -65,13 +66,7 @@ fn convert<'t>(
             return assembly;
         }
     };
-    let config = match surroundings.target.kernel_arguments {
-        Some(arguments) => {
-            let base = command_line::read(arguments, at, remarks);
-            names::merge(base, root, names::ROOT)
-        }
-        None => root,
-    };
+    let config = sources::merged(root, surroundings, remarks);
     let k3os = object(&config, "k3os", remarks);
     write_files::convert(&config, &mut assembly, remarks);
     system::hostname(&config, &mut assembly, remarks);

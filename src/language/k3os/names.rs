@@ -124,7 +124,8 @@ pub(super) fn closest(keys: &'static [Key], written: &str) -> Option<&'static st
 /// `node` with every known key in snake_case; what is not known is warned of and left out.
 ///
 /// A key in two spellings is an error, since which one counts was never told; the same spelling twice is a warning,
-/// and the last one counts.
+/// and the last one counts. Keys without a value are kept, since they take away what an earlier source says:
+/// [`without_nulls`] is for when all sources are one.
 pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Remarks) -> Node<'t> {
     let at = node.at;
     let Content::Mapping(entries) = node.value else {
@@ -137,9 +138,6 @@ pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Re
             continue;
         };
         let written = std::mem::replace(&mut entry.key, key.name.into()).into_owned();
-        if entry.value.is_null() {
-            continue;
-        }
         entry.value = match (&key.kind, entry.value.value) {
             (Kind::Object(of), value) => {
                 let at = entry.value.at;
@@ -155,6 +153,8 @@ pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Re
             },
         };
         match kept.iter_mut().find(|(earlier, _)| earlier.key == key.name) {
+            Some(_) if entry.value.is_null() => {}
+            Some((earlier, _)) if earlier.value.is_null() => *earlier = entry,
             Some((_, spelling)) if *spelling != written => remarks.error_with_help(
                 entry.value.at,
                 format!("`{written}` and `{spelling}` are spellings of one key"),
@@ -181,6 +181,37 @@ fn unknown(entry: &Entry<'_>, of: &'static [Key], remarks: &mut Remarks) {
             remarks.warn_with_help(entry.value.at, message, format!("did you mean `{name}`?"));
         }
         None => remarks.warn(entry.value.at, message),
+    }
+}
+
+/// `node`, which has canonical keys, without those that have no value.
+pub(super) fn without_nulls<'t>(node: Node<'t>, of: &'static [Key]) -> Node<'t> {
+    let at = node.at;
+    let Content::Mapping(entries) = node.value else {
+        return node;
+    };
+    let entries = entries.into_iter().filter(|entry| !entry.value.is_null());
+    let entries = entries.map(|mut entry| {
+        let value = std::mem::replace(&mut entry.value, Node::null(at));
+        entry.value = match find(of, &entry.key).map(|key| &key.kind) {
+            Some(Kind::Object(of)) => without_nulls(value, of),
+            Some(Kind::Objects(of)) => match value.value {
+                Content::List(elements) => {
+                    let elements = elements.into_iter().map(|one| without_nulls(one, of));
+                    Node::list(value.at, elements.collect())
+                }
+                content => Node {
+                    at: value.at,
+                    value: content,
+                },
+            },
+            _ => value,
+        };
+        entry
+    });
+    Node {
+        at,
+        value: Content::Mapping(entries.collect()),
     }
 }
 

@@ -4,9 +4,10 @@ use super::super::Site;
 use super::super::drive;
 use super::network::Network;
 use super::openstack::{self, Machine};
-use super::{Asked, Facts, documents, drives, yaml};
+use super::{Asked, Facts, documents, drives, identity, yaml};
 use anyhow::Context;
 use serde::Deserialize;
+use serde_json::Value;
 use std::path::Path;
 
 /// The source.
@@ -31,6 +32,7 @@ const META_DATA: &str = "/meta-data";
 const NETWORK_CONFIG: &str = "/network-config";
 /// The same in the form of OpenStack.
 const NETWORK_DATA: &str = "/openstack/latest/network_data.json";
+const VENDOR_DATA: &str = "/vendor-data";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,9 +44,28 @@ struct Names {
 
 fn of_no_cloud(point: &Path) -> anyhow::Result<Facts> {
     let what = drives::shown(META_DATA);
-    let text = documents::text(&what, drives::needed(point, META_DATA)?)?;
+    let text = drive::read(point, META_DATA)?.unwrap_or_default();
+    let text = documents::text(&what, text)?;
     let value = yaml::value(&text).with_context(|| what.clone())?;
-    let names: Option<Names> = documents::shaped(&what, value)?;
+    let vendor_data = drive::read(point, VENDOR_DATA)?;
+    let network = network(point, NETWORK_CONFIG)?;
+    Ok(Facts {
+        vendor_data: vendor_data.filter(|data| !data.is_empty()),
+        ..of_values(&what, value, &network)?
+    })
+}
+
+/// What a document in the form of NoCloud or OpenStack says; `what` names it.
+///
+/// # Errors
+/// It is of another shape.
+pub fn of_meta_data(what: &str, value: Value) -> anyhow::Result<Facts> {
+    of_values(what, value, &Network::default())
+}
+
+fn of_values(what: &str, value: Value, network: &Network) -> anyhow::Result<Facts> {
+    let meta_data = identity::flattened(&value);
+    let names: Option<Names> = documents::shaped(what, value)?;
     let Some(names) = names else {
         return Ok(Facts::default());
     };
@@ -52,14 +73,20 @@ fn of_no_cloud(point: &Path) -> anyhow::Result<Facts> {
         hostname: names.machine.hostname.or(names.local_hostname),
         ..names.machine
     };
-    let network = network(point, NETWORK_CONFIG)?;
-    Ok(facts(&machine, &network))
+    Ok(Facts {
+        meta_data,
+        ..facts(&machine, network)
+    })
 }
 
 fn of_openstack(point: &Path) -> anyhow::Result<Facts> {
-    let machine = openstack::machine(point)?;
+    let (machine, meta_data) = openstack::machine_and_values(point)?;
     let network = network(point, NETWORK_DATA)?;
-    Ok(facts(&machine, &network))
+    Ok(Facts {
+        meta_data,
+        vendor_data: openstack::vendor_data(point)?,
+        ..facts(&machine, &network)
+    })
 }
 
 /// What a file says of the network; JSON is YAML, too.

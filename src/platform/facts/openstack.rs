@@ -7,8 +7,10 @@ use super::documents::{self, Keys};
 use super::drives;
 use super::service::Service;
 use super::tree::{KeysAt, Tree};
-use super::{Facts, Source};
+use super::{Facts, Source, identity};
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The source.
@@ -21,6 +23,8 @@ const ON_DRIVE: &str = "/openstack/latest/meta_data.json";
 /// The same as EC2 would say it; not every cloud writes it.
 const ON_DRIVE_EC2: &str = "/ec2/latest/meta-data.json";
 const AT_SERVICE: &str = "openstack/latest/meta_data.json";
+const VENDOR_AT_SERVICE: &str = "openstack/latest/vendor_data.json";
+const VENDOR_ON_DRIVE: &str = "/openstack/latest/vendor_data.json";
 const UUID: &str = "OPENSTACK_INSTANCE_UUID";
 
 static TREE: Tree = Tree {
@@ -87,8 +91,11 @@ impl Source for OpenStack {
 
 fn of_service(service: &Service<'_>) -> anyhow::Result<Facts> {
     let mut facts = TREE.gather(service)?;
-    let machine: Machine = service.json(AT_SERVICE)?.unwrap_or_default();
-    add(&machine, &mut facts);
+    let value: Value = service.json(AT_SERVICE)?.unwrap_or_default();
+    facts.meta_data = identity::flattened(&value);
+    let machine: Option<Machine> = documents::shaped(&service.url(AT_SERVICE), value)?;
+    add(&machine.unwrap_or_default(), &mut facts);
+    facts.vendor_data = service.json(VENDOR_AT_SERVICE)?.and_then(of_vendor);
     Ok(facts)
 }
 
@@ -105,12 +112,16 @@ fn add(machine: &Machine, facts: &mut Facts) {
 }
 
 fn of_drive(point: &Path) -> anyhow::Result<Facts> {
-    let machine = machine(point)?;
+    let (machine, meta_data) = machine_and_values(point)?;
     let ec2: Ec2 = match drive::read(point, ON_DRIVE_EC2)? {
         None => Ec2::default(),
         Some(text) => documents::json(&drives::shown(ON_DRIVE_EC2), &text)?,
     };
-    let mut facts = Facts::default();
+    let mut facts = Facts {
+        meta_data,
+        vendor_data: vendor_data(point)?,
+        ..Facts::default()
+    };
     facts.set("OPENSTACK_INSTANCE_ID", ec2.instance_id);
     facts.set("OPENSTACK_INSTANCE_TYPE", ec2.instance_type);
     facts.set("OPENSTACK_IPV4_LOCAL", ec2.local_ipv4);
@@ -124,8 +135,40 @@ fn of_drive(point: &Path) -> anyhow::Result<Facts> {
 /// # Errors
 /// It says nothing, or in another form.
 pub fn machine(point: &Path) -> anyhow::Result<Machine> {
+    machine_and_values(point).map(|(machine, _)| machine)
+}
+
+/// [`machine`], and every value of the document by its path.
+///
+/// # Errors
+/// As [`machine`].
+pub fn machine_and_values(point: &Path) -> anyhow::Result<(Machine, BTreeMap<String, String>)> {
     let text = drives::needed(point, ON_DRIVE)?;
-    documents::json(&drives::shown(ON_DRIVE), &text)
+    let machine = documents::json(&drives::shown(ON_DRIVE), &text)?;
+    let value: Value = documents::json(&drives::shown(ON_DRIVE), &text)?;
+    Ok((machine, identity::flattened(&value)))
+}
+
+/// What a drive has for cloud-init from whoever runs the platform.
+///
+/// # Errors
+/// It cannot be read.
+pub fn vendor_data(point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(text) = drive::read(point, VENDOR_ON_DRIVE)? else {
+        return Ok(None);
+    };
+    let value = documents::json(&drives::shown(VENDOR_ON_DRIVE), &text)?;
+    Ok(of_vendor(value))
+}
+
+/// A document for any agent has that for cloud-init at a key; a text is for nobody else.
+fn of_vendor(value: Value) -> Option<Vec<u8>> {
+    let own = match &value {
+        Value::Object(entries) => entries.get("cloud-init")?,
+        other => other,
+    };
+    let text = own.as_str()?;
+    (!text.is_empty()).then(|| text.as_bytes().to_vec())
 }
 
 #[cfg(test)]
@@ -157,6 +200,17 @@ mod tests {
         assert_eq!(facts.to_env(), want);
         let facts = of_drive(drive(&[(ON_DRIVE, MACHINE)]).path()).expect("good");
         assert_eq!(facts.attributes.len(), 2, "{}", facts.to_env());
+        assert_eq!(
+            facts.meta_data.get("meta.role").map(String::as_str),
+            Some("web")
+        );
+        assert_eq!(facts.vendor_data, None);
+        let vendor = drive(&[
+            (ON_DRIVE, MACHINE),
+            (VENDOR_ON_DRIVE, r##"{"cloud-init": "#cloud-config\n"}"##),
+        ]);
+        let facts = of_drive(vendor.path()).expect("good");
+        assert_eq!(facts.vendor_data.as_deref(), Some(&b"#cloud-config\n"[..]));
     }
 
     #[test]

@@ -1,0 +1,82 @@
+//! What a machine is told of itself, for configs in languages that ask for it.
+
+use super::args::Stage;
+use super::engine::Engine;
+use super::trouble::Trouble;
+use crate::fetch::FetchError;
+use crate::language::{KnownInstance, Language};
+use crate::platform::facts::identity::Identity;
+use std::sync::atomic::AtomicBool;
+
+/// What came of asking.
+pub enum Told {
+    /// This, which is nothing on platforms that tell nothing.
+    Instance(KnownInstance),
+    /// It cannot be had without a network.
+    NeedsNetwork(String),
+}
+
+/// True for languages whose configs count on the name and the keys of the machine.
+fn is_asked_by(language: Language) -> bool {
+    matches!(
+        language,
+        Language::CloudInit | Language::CoreosCloudinit | Language::K3os
+    )
+}
+
+/// Asks the platform, if a config in `language` from `source` needs it.
+///
+/// Without its keys nobody may be able to log in, so that the platform which gave the config does not tell them ends
+/// the stage. A platform that did not give the config may not be there at all; that it tells nothing is a warning.
+///
+/// # Errors
+/// The platform has something to tell, and does not.
+pub fn ask(engine: &Engine<'_>, source: &str, language: Language) -> Result<Told, Trouble> {
+    let platform = engine.platform;
+    if !is_asked_by(language) || platform.facts_source().is_none() {
+        return Ok(Told::Instance(KnownInstance::default()));
+    }
+    let stop = AtomicBool::new(false);
+    let fetches = engine.fetches(&stop);
+    let mut site = engine.site(&fetches);
+    match platform.facts(&mut site) {
+        Ok(facts) => {
+            let facts = facts.unwrap_or_default();
+            Ok(Told::Instance(known(Identity::of(platform.id(), &facts))))
+        }
+        Err(error) if engine.args.stage == Stage::FetchOffline && needs_network(&error) => {
+            Ok(Told::NeedsNetwork(error.to_string()))
+        }
+        Err(error) if source == platform.id() => {
+            let act = format!("ask platform {source} for the name and the keys of the machine");
+            Err(Trouble::of(act, &error))
+        }
+        Err(error) => {
+            engine.log.warning(format_args!(
+                "platform {} does not tell the name and the keys of the machine: {error:#}",
+                platform.id()
+            ));
+            Ok(Told::Instance(KnownInstance::default()))
+        }
+    }
+}
+
+fn needs_network(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain();
+    causes.any(|cause| {
+        let cause = cause.downcast_ref::<FetchError>();
+        cause.is_some_and(FetchError::needs_network)
+    })
+}
+
+/// An identity as languages take it.
+#[must_use]
+pub fn known(identity: Identity) -> KnownInstance {
+    KnownInstance {
+        id: identity.id,
+        hostname: identity.hostname,
+        keys: identity.keys,
+        facts: identity.facts,
+        vendor_data: identity.vendor_data,
+    }
+}

@@ -1,0 +1,162 @@
+//! What a tree tells of the system in it, for languages whose conventions differ by system.
+
+use crate::host::TargetRoot;
+use crate::language::{Distribution, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient};
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::path::Path;
+
+/// Where a system says what it is; the first one that is there counts.
+const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+/// Where accounts are: those of the system come with it where `/etc` is made at boot.
+const PASSWD: [&str; 2] = ["etc/passwd", "usr/lib/passwd"];
+/// Programs that manage wireless networks, by their paths on the systems that have them.
+const NETWORK_MANAGERS: &[(&str, NetworkManager)] = &[
+    ("usr/sbin/connmand", NetworkManager::Connman),
+    ("usr/sbin/NetworkManager", NetworkManager::NetworkManager),
+    ("usr/bin/NetworkManager", NetworkManager::NetworkManager),
+    ("usr/libexec/iwd", NetworkManager::Iwd),
+    ("usr/lib/iwd/iwd", NetworkManager::Iwd),
+];
+/// Programs that set the clock. Who installed chrony beside the other one wants it.
+const TIME_CLIENTS: &[(&str, TimeClient)] = &[
+    ("usr/sbin/chronyd", TimeClient::Chrony),
+    ("usr/bin/chronyd", TimeClient::Chrony),
+    ("usr/lib/systemd/systemd-timesyncd", TimeClient::Timesyncd),
+];
+/// Where the unit of k3s looks for it.
+const K3S: [&str; 2] = ["usr/local/bin/k3s", "usr/bin/k3s"];
+
+/// Where k3OS has configs of its own besides those in [`K3OS_FOLDER`].
+const K3OS_CONFIGS: [(&str, Layer); 2] = [
+    ("k3os/system/config.yaml", Layer::Image),
+    ("var/lib/rancher/k3os/config.yaml", Layer::Kept),
+];
+const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
+/// More files than this are no configs of a person.
+const MOST_CONFIGS: usize = 1000;
+
+/// What is in the tree at `root`. Of a directory without a system, nothing is known.
+pub fn look(root: &Path) -> Knowledge {
+    let root = TargetRoot::new(root);
+    let text = |paths: &[&str]| {
+        let mut texts = paths.iter().map(|path| root.read(path));
+        texts.find_map(|text| text.ok().flatten())
+    };
+    let Some(os_release) = text(&OS_RELEASE) else {
+        return Knowledge::default();
+    };
+    let accounts = PASSWD.iter().filter_map(|path| root.read(path).ok()?);
+    let accounts: Vec<String> = accounts.flat_map(|text| names(&text)).collect();
+    let wireless = first(&root, NETWORK_MANAGERS).unwrap_or(NetworkManager::Other);
+    Knowledge {
+        distribution: Distribution::of_os_release(&os_release),
+        accounts: Some(accounts).filter(|accounts| !accounts.is_empty()),
+        wireless: Some(wireless),
+        time_client: first(&root, TIME_CLIENTS),
+        has_k3s: Some(K3S.iter().any(|path| has(&root, path))),
+        configs: configs(&root),
+        ..Knowledge::default()
+    }
+}
+
+/// Configs of k3OS in a tree, the lowest first. What cannot be read is not there.
+fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
+    let at = |path: String, layer: Layer| {
+        let text = root.read(&path).ok()??;
+        Some(SystemConfig {
+            path: format!("/{path}"),
+            text: text.into_bytes(),
+            layer,
+        })
+    };
+    let mut names = folder(root).unwrap_or_default();
+    names.sort_unstable();
+    let fixed = K3OS_CONFIGS
+        .iter()
+        .map(|(path, layer)| ((*path).to_owned(), *layer));
+    let more = names
+        .iter()
+        .map(|name| (format!("{K3OS_FOLDER}/{name}"), Layer::Last));
+    fixed
+        .chain(more)
+        .filter_map(|(path, layer)| at(path, layer))
+        .collect()
+}
+
+/// Names in the folder with more configs. Hidden files are those of editors.
+fn folder(root: &TargetRoot) -> Option<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let folder = root.open_at(K3OS_FOLDER, flags, Mode::empty()).ok()?;
+    let mut folder = Dir::from_fd(folder).ok()?;
+    let names = folder.iter().flatten();
+    let names = names.filter_map(|entry| entry.file_name().to_str().ok().map(String::from));
+    let names = names.filter(|name| !name.starts_with('.'));
+    Some(names.take(MOST_CONFIGS).collect())
+}
+
+/// Names of the accounts in a text in the form of `/etc/passwd`.
+fn names(passwd: &str) -> Vec<String> {
+    let names = passwd.lines().filter_map(|line| line.split_once(':'));
+    names.map(|(name, _)| name.to_owned()).collect()
+}
+
+fn first<T: Copy>(root: &TargetRoot, programs: &[(&str, T)]) -> Option<T> {
+    let found = programs.iter().find(|(path, _)| has(root, path));
+    found.map(|(_, what)| *what)
+}
+
+fn has(root: &TargetRoot, path: &str) -> bool {
+    root.open_at(path, OFlag::O_PATH, Mode::empty()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn systems() {
+        let tree = tempfile::tempdir().expect("a directory");
+        assert_eq!(look(tree.path()), Knowledge::default());
+        for (path, text) in [
+            ("etc/os-release", "ID=debian\n"),
+            (
+                "etc/passwd",
+                "root:x:0:0::/root:/bin/sh\nme:x:7:7::/:/bin/sh\n",
+            ),
+            ("k3os/system/config.yaml", "hostname: a"),
+            ("var/lib/rancher/k3os/config.d/b.yaml", "hostname: c"),
+            ("var/lib/rancher/k3os/config.d/a.yaml", "hostname: b"),
+            ("var/lib/rancher/k3os/config.d/.a.swp", "x"),
+            ("usr/sbin/NetworkManager", ""),
+            ("usr/sbin/chronyd", ""),
+            ("usr/lib/systemd/systemd-timesyncd", ""),
+        ] {
+            let path = tree.path().join(path);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        let config = |path: &str, text: &str, layer| SystemConfig {
+            path: path.into(),
+            text: text.into(),
+            layer,
+        };
+        let folder = "/var/lib/rancher/k3os/config.d";
+        let want = Knowledge {
+            configs: vec![
+                config("/k3os/system/config.yaml", "hostname: a", Layer::Image),
+                config(&format!("{folder}/a.yaml"), "hostname: b", Layer::Last),
+                config(&format!("{folder}/b.yaml"), "hostname: c", Layer::Last),
+            ],
+            distribution: Distribution::Debian,
+            accounts: Some(vec!["root".into(), "me".into()]),
+            wireless: Some(NetworkManager::NetworkManager),
+            time_client: Some(TimeClient::Chrony),
+            has_k3s: Some(false),
+            ..Knowledge::default()
+        };
+        assert_eq!(look(tree.path()), want);
+    }
+}

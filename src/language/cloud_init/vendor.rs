@@ -1,0 +1,59 @@
+//! User data of whoever runs the platform, which is below that of whoever runs the machine.
+
+use super::Context;
+use super::forms::{self, Parts};
+use super::merge::{self, Rules};
+use super::modules;
+use super::values;
+use crate::language::findings::Remarks;
+use crate::language::node::Node;
+
+/// Puts what the platform gives below `parts`, unless they say that it is not wanted. What cannot be done of it is left
+/// out with a warning: who runs the machine could not change it.
+pub(super) fn below(parts: &mut Parts, context: &Context<'_>, remarks: &mut Remarks) {
+    let Some(text) = context.instance.vendor_data else {
+        return;
+    };
+    let at = parts.config.as_ref().map_or(0, |config| config.at);
+    if !is_wanted(parts.config.as_ref()) {
+        return;
+    }
+    let mut own = Remarks::default();
+    let mut vendor = forms::read_elsewhere(text, at, context, &mut own);
+    if own.is_fatal() {
+        remarks.warn(
+            at,
+            "the vendor data of the platform cannot be read; it is left out",
+        );
+        return;
+    }
+    if let Some(config) = vendor.config.take() {
+        let (config, left_out) = modules::supported(config);
+        if !left_out.is_empty() {
+            let message = format!(
+                "of the vendor data of the platform is left out: {}",
+                left_out.join(", ")
+            );
+            remarks.warn(at, message);
+        }
+        parts.config = Some(match parts.config.take() {
+            Some(over) => merge::merge(config, over, Rules::default_rules()),
+            None => config,
+        });
+    }
+    // Scripts run in the order of their names, those of the platform before those of the user.
+    for script in &mut vendor.scripts {
+        script.name.insert_str(0, "00-vendor-");
+    }
+    vendor.scripts.append(&mut parts.scripts);
+    parts.scripts = vendor.scripts;
+    vendor.included.append(&mut parts.included);
+    parts.included = vendor.included;
+}
+
+/// `vendor_data: {enabled: false}` turns it off.
+fn is_wanted(config: Option<&Node<'_>>) -> bool {
+    let setting = config.and_then(|config| config.get("vendor_data"));
+    let enabled = setting.map(|setting| values::flag(setting, "enabled", &mut Remarks::default()));
+    enabled.flatten() != Some(false)
+}

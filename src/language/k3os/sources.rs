@@ -1,0 +1,126 @@
+//! The sources of a k3OS config besides the text itself, in the order in which k3OS merged them.
+//!
+//! From the lowest: what the image has, the kernel command line, what the machine has kept, the name and the keys that
+//! the platform gives, the text, and what is in `config.d`. A later source replaces lists and maps of names to texts as
+//! a whole; the objects `k3os` and `install` are merged key by key.
+
+use super::{command_line, names};
+use crate::config::LineStarts;
+use crate::language::findings::Remarks;
+use crate::language::node::{Content, Entry, Node, Scalar};
+use crate::language::surroundings::{Instance, Surroundings};
+use crate::language::target::{Layer, SystemConfig};
+use crate::language::yaml;
+use std::borrow::Cow;
+
+/// `root`, with canonical names, between the other sources. They have no place in the text, so everything in them is
+/// at the place of `root`.
+pub(super) fn merged<'t>(
+    root: Node<'t>,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let at = root.at;
+    let target = &surroundings.target;
+    let mut config = Node::mapping(at);
+    layer(&mut config, target.configs, Layer::Image, remarks);
+    if let Some(arguments) = target.kernel_arguments {
+        put(&mut config, command_line::read(arguments, at, remarks));
+    }
+    layer(&mut config, target.configs, Layer::Kept, remarks);
+    put(&mut config, given(&surroundings.instance, at));
+    put(&mut config, root);
+    layer(&mut config, target.configs, Layer::Last, remarks);
+    names::without_nulls(config, names::ROOT)
+}
+
+/// Puts `over` on top of `config`.
+fn put<'t>(config: &mut Node<'t>, over: Node<'t>) {
+    let base = std::mem::replace(config, Node::null(over.at));
+    *config = names::merge(base, over, names::ROOT);
+}
+
+fn layer(config: &mut Node<'_>, configs: &[SystemConfig], layer: Layer, remarks: &mut Remarks) {
+    for one in configs.iter().filter(|one| one.layer == layer) {
+        if let Some(over) = read(one, config.at, remarks) {
+            put(config, over);
+        }
+    }
+}
+
+/// A config of the system. One that cannot be read ends it: k3OS would not have gone on either.
+fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'static>> {
+    let path = &config.path;
+    let lines = LineStarts::of(&config.text);
+    let Ok(text) = std::str::from_utf8(&config.text) else {
+        remarks.error(at, format!("{path} of the system is not UTF-8"));
+        return None;
+    };
+    let document = match yaml::read(text, &lines) {
+        Ok(document) => document,
+        Err(error) => {
+            let line = lines.position(error.offset).line;
+            let message = format!("{path} of the system, line {line}: {}", error.message);
+            remarks.error(at, message);
+            return None;
+        }
+    };
+    let root = owned(document.root, at);
+    if root.is_null() {
+        return None;
+    }
+    if !matches!(root.value, Content::Mapping(_)) {
+        let message = format!("{path} of the system is {}, not a mapping", root.kind());
+        remarks.error(at, message);
+        return None;
+    }
+    let mut own = Remarks::default();
+    let root = names::canonical(root, names::ROOT, &mut own);
+    if own.count() > 0 {
+        let message =
+            format!("{path} of the system has keys that are unknown, or one in two spellings");
+        match own.is_fatal() {
+            true => remarks.error(at, message),
+            false => remarks.warn(at, message),
+        }
+    }
+    Some(root)
+}
+
+/// The name and the keys of the platform as k3OS kept them for its config.
+fn given<'t>(instance: &Instance<'_>, at: u32) -> Node<'t> {
+    let mut given = Node::mapping(at);
+    if let Some(hostname) = instance.hostname {
+        given.set("hostname", Node::text(at, hostname.to_owned()));
+    }
+    if !instance.keys.is_empty() {
+        let keys = instance.keys.iter().map(|key| Node::text(at, key.clone()));
+        given.set("ssh_authorized_keys", Node::list(at, keys.collect()));
+    }
+    given
+}
+
+/// `node` on its own, everything at `at`. As deep as a document can be.
+fn owned(node: Node<'_>, at: u32) -> Node<'static> {
+    let value = match node.value {
+        Content::Scalar(scalar) => Content::Scalar(Scalar {
+            text: Cow::Owned(scalar.text.into_owned()),
+            style: scalar.style,
+            tag: scalar.tag,
+        }),
+        Content::List(elements) => {
+            Content::List(elements.into_iter().map(|one| owned(one, at)).collect())
+        }
+        Content::Mapping(entries) => Content::Mapping(
+            entries
+                .into_iter()
+                .map(|entry| Entry {
+                    key: Cow::Owned(entry.key.into_owned()),
+                    key_at: at,
+                    value: owned(entry.value, at),
+                })
+                .collect(),
+        ),
+    };
+    Node { at, value }
+}

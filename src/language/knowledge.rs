@@ -1,0 +1,76 @@
+//! What a run knows for every config text that it reads: the owned form of [`Surroundings`].
+
+use super::surroundings::{Instance, Surroundings};
+use super::target::{Distribution, NetworkManager, SystemConfig, Target, TimeClient};
+
+/// What is known of the system and of the machine. The default is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Knowledge {
+    /// As [`Surroundings::platform`].
+    pub platform: Option<String>,
+    /// As [`Target::distribution`].
+    pub distribution: Distribution,
+    /// As [`Target::accounts`].
+    pub accounts: Option<Vec<String>>,
+    /// As [`Target::wireless`].
+    pub wireless: Option<NetworkManager>,
+    /// As [`Target::time_client`].
+    pub time_client: Option<TimeClient>,
+    /// As [`Target::has_k3s`].
+    pub has_k3s: Option<bool>,
+    /// As [`Target::disks`].
+    pub disks: Vec<(String, u64)>,
+    /// As [`Target::kernel_arguments`].
+    pub kernel_arguments: Option<String>,
+    /// As [`Target::configs`].
+    pub configs: Vec<SystemConfig>,
+    /// As [`Surroundings::instance`].
+    pub instance: KnownInstance,
+    /// As [`Surroundings::ignore_unsupported`].
+    pub ignore_unsupported: bool,
+}
+
+/// The owned form of [`Instance`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownInstance {
+    /// As [`Instance::id`].
+    pub id: Option<String>,
+    /// As [`Instance::hostname`].
+    pub hostname: Option<String>,
+    /// As [`Instance::keys`].
+    pub keys: Vec<String>,
+    /// As [`Instance::facts`].
+    pub facts: Vec<(String, String)>,
+    /// As [`Instance::vendor_data`].
+    pub vendor_data: Option<Vec<u8>>,
+}
+
+impl Knowledge {
+    /// What a text is told.
+    #[must_use]
+    pub fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            platform: self.platform.as_deref(),
+            target: Target {
+                distribution: self.distribution,
+                default_user: None,
+                accounts: self.accounts.as_deref(),
+                wireless: self.wireless,
+                time_client: self.time_client,
+                has_k3s: self.has_k3s,
+                disks: &self.disks,
+                kernel_arguments: self.kernel_arguments.as_deref(),
+                configs: &self.configs,
+            },
+            instance: Instance {
+                id: self.instance.id.as_deref(),
+                hostname: self.instance.hostname.as_deref(),
+                keys: &self.instance.keys,
+                facts: &self.instance.facts,
+                vendor_data: self.instance.vendor_data.as_deref(),
+            },
+            ignore_unsupported: self.ignore_unsupported,
+            ..Surroundings::default()
+        }
+    }
+}
