@@ -1,8 +1,9 @@
 //! Structure: the JSON Schema of the document's version says which types values have.
 //!
-//! The schema looks at our tree directly, through the crate's door for foreign representations, so
-//! nothing is copied. Integers are integer literals within 64 bits here: `420.0`, which JSON Schema
-//! by itself would call an integer, is none in this language.
+//! The schema looks at an outline of our tree, without texts, and only if something in it can be wrong. (The crate could
+//! look at the tree itself, but its code for that is another 500 kB: it needs the one for `serde_json` in any case, to
+//! check schemas.) Integers are integer literals within 64 bits here: `420.0`, which JSON Schema by itself would call an
+//! integer, is none in this language.
 
 use super::finding::{Finding, Severity};
 use super::lines::Lines;
@@ -13,9 +14,8 @@ use super::shape::Kind;
 use super::tree::{Alien, Tree, Value};
 use super::version::Version;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
 use jsonschema::{JsonType, Validator};
-use std::borrow::Cow;
+use serde_json::{Map, Value as Json};
 use std::sync::OnceLock;
 
 /// Checks `root` against the schema of `version`. Every misfit gives a finding, in the order of the
@@ -37,25 +37,27 @@ pub(crate) fn check(root: &mut Tree<'_>, version: Version, lines: &Lines) -> Vec
 
 /// Pointer and expected types of each value the schema objects to.
 fn misfits_of(root: &Tree<'_>, version: Version) -> Vec<(String, String)> {
+    if !may_misfit(root) {
+        return Vec::new();
+    }
     let validator = match validator(version) {
         Ok(validator) => validator,
         // A schema that does not compile would be our mistake; a test compiles all of them.
         Err(message) => return vec![(String::new(), message.clone())],
     };
-    let errors = validator.iter_errors(root);
+    let outline = outline(root);
+    let errors = validator.iter_errors(&outline);
     errors
         .map(|e| (e.instance_path().to_string(), expected(e.kind())))
         .collect()
 }
 
-fn validator(version: Version) -> &'static Result<Validator<TreeJson>, String> {
-    static VALIDATORS: [OnceLock<Result<Validator<TreeJson>, String>>; Version::ALL.len()] =
+fn validator(version: Version) -> &'static Result<Validator, String> {
+    static VALIDATORS: [OnceLock<Result<Validator, String>>; Version::ALL.len()] =
         [const { OnceLock::new() }; Version::ALL.len()];
     VALIDATORS[version as usize].get_or_init(|| {
         let schema = serde_json::from_str(&schema::text(version)).map_err(|e| e.to_string())?;
-        jsonschema::options_for::<TreeJson>()
-            .build(&schema)
-            .map_err(|e| e.to_string())
+        jsonschema::validator_for(&schema).map_err(|e| e.to_string())
     })
 }
 
@@ -208,164 +210,37 @@ fn wanted(kind: Kind) -> &'static str {
     }
 }
 
-/// Our tree as a representation of JSON.
-struct TreeJson;
+/// True if the schema can object to something: it speaks of types, reading gives values the types of the table that it is
+/// made from, and null may be everywhere but at the root.
+fn may_misfit(root: &Tree<'_>) -> bool {
+    !matches!(root.value, Value::Object(_)) || has_alien(root)
+}
 
-impl Json for TreeJson {
-    type Node<'a> = &'a Tree<'a>;
-    type PreparedKey = String;
-    type StringBuffer = Tree<'static>;
-
-    fn prepare_key(key: &str) -> String {
-        key.to_owned()
-    }
-
-    fn with_string_node<T>(
-        buffer: &mut Tree<'static>,
-        string: &str,
-        f: impl FnOnce(Self::Node<'_>) -> T,
-    ) -> T {
-        buffer.value = Value::Text(Cow::Owned(string.to_owned()));
-        f(buffer)
+fn has_alien(tree: &Tree<'_>) -> bool {
+    match &tree.value {
+        Value::Alien(_) => true,
+        Value::List(elements) => elements.iter().any(has_alien),
+        Value::Object(members) => members.iter().any(|(_, tree)| has_alien(tree)),
+        _ => false,
     }
 }
 
-/// `None` stands for a number that is no integer of the language.
-struct TreeNumber(Option<i64>);
-
-impl JsonNumber for TreeNumber {
-    fn as_u64(&self) -> Option<u64> {
-        self.0.and_then(|n| u64::try_from(n).ok())
-    }
-    fn as_i64(&self) -> Option<i64> {
-        self.0
-    }
-    fn as_f64(&self) -> Option<f64> {
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "only whether it is a whole number is asked"
-        )]
-        Some(self.0.map_or(0.5, |n| n as f64))
-    }
-    fn as_str(&self) -> Cow<'_, str> {
-        self.0
-            .map_or(Cow::Borrowed("0.5"), |n| Cow::Owned(n.to_string()))
-    }
-    fn to_number(&self) -> Cow<'_, serde_json::Number> {
-        Cow::Owned(self.0.unwrap_or_default().into())
-    }
-    fn is_integer(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-impl<'a> Node<'a, TreeJson> for &'a Tree<'a> {
-    type Object = TreeMembers<'a>;
-    type Array = TreeElements<'a>;
-    type Number = TreeNumber;
-
-    fn as_object(&self) -> Option<TreeMembers<'a>> {
-        match &self.value {
-            Value::Object(members) => Some(TreeMembers(members)),
-            Value::Alien(Alien::Object) => Some(TreeMembers(&[])),
-            _ => None,
+/// What the schema looks at: the types of all values, with nothing in the scalars.
+fn outline(tree: &Tree<'_>) -> Json {
+    match &tree.value {
+        Value::Null => Json::Null,
+        Value::Bool(_) | Value::Alien(Alien::Bool) => Json::Bool(false),
+        Value::Int(_) | Value::Alien(Alien::Int) => Json::from(0),
+        Value::Alien(Alien::Huge | Alien::Fraction) => Json::from(0.5),
+        Value::Text(_) | Value::Alien(Alien::Text(_)) => Json::String(String::new()),
+        Value::Alien(Alien::List) => Json::Array(Vec::new()),
+        Value::Alien(Alien::Object) => Json::Object(Map::new()),
+        Value::List(elements) => Json::Array(elements.iter().map(outline).collect()),
+        Value::Object(members) => {
+            let members = members.iter();
+            let outlines = members.map(|(field, tree)| (field.name.to_owned(), outline(tree)));
+            Json::Object(outlines.collect())
         }
-    }
-    fn as_array(&self) -> Option<TreeElements<'a>> {
-        match &self.value {
-            Value::List(elements) => Some(TreeElements(elements)),
-            Value::Alien(Alien::List) => Some(TreeElements(&[])),
-            _ => None,
-        }
-    }
-    fn as_string(&self) -> Option<Cow<'a, str>> {
-        match &self.value {
-            Value::Text(text) => Some(Cow::Borrowed(text)),
-            Value::Alien(Alien::Text(_)) => Some(Cow::Borrowed("")),
-            _ => None,
-        }
-    }
-    fn as_number(&self) -> Option<TreeNumber> {
-        match &self.value {
-            Value::Int(n) => Some(TreeNumber(Some(*n))),
-            Value::Alien(Alien::Int) => Some(TreeNumber(Some(0))),
-            Value::Alien(Alien::Huge | Alien::Fraction) => Some(TreeNumber(None)),
-            _ => None,
-        }
-    }
-    fn as_boolean(&self) -> Option<bool> {
-        match &self.value {
-            Value::Bool(b) => Some(*b),
-            Value::Alien(Alien::Bool) => Some(false),
-            _ => None,
-        }
-    }
-    fn is_null(&self) -> bool {
-        matches!(self.value, Value::Null)
-    }
-    fn json_type(&self) -> JsonType {
-        match &self.value {
-            Value::Null => JsonType::Null,
-            Value::Bool(_) | Value::Alien(Alien::Bool) => JsonType::Boolean,
-            Value::Int(_) | Value::Alien(Alien::Int) => JsonType::Integer,
-            Value::Alien(Alien::Huge | Alien::Fraction) => JsonType::Number,
-            Value::Text(_) | Value::Alien(Alien::Text(_)) => JsonType::String,
-            Value::List(_) | Value::Alien(Alien::List) => JsonType::Array,
-            Value::Object(_) | Value::Alien(Alien::Object) => JsonType::Object,
-        }
-    }
-    /// Only ever asked for by error texts, which we do not use: configs hold secrets.
-    fn to_value(&self) -> Cow<'a, serde_json::Value> {
-        Cow::Owned(serde_json::Value::Null)
-    }
-    fn identity(&self) -> Option<NodeIdentity> {
-        Some(NodeIdentity::new(
-            std::ptr::from_ref::<Tree<'_>>(self).addr(),
-        ))
-    }
-}
-
-struct TreeMembers<'a>(&'a [(&'static super::shape::Field, Tree<'a>)]);
-
-impl<'a> Object<'a, TreeJson> for TreeMembers<'a> {
-    type Node = &'a Tree<'a>;
-    type MemberName = &'a str;
-    type MembersIter = MembersIter<'a>;
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-    fn get(&self, key: &String) -> Option<&'a Tree<'a>> {
-        self.0
-            .iter()
-            .find(|(f, _)| f.name == key)
-            .map(|(_, tree)| tree)
-    }
-    fn members(&self) -> MembersIter<'a> {
-        MembersIter(self.0.iter())
-    }
-}
-
-struct MembersIter<'a>(std::slice::Iter<'a, (&'static super::shape::Field, Tree<'a>)>);
-
-impl<'a> Iterator for MembersIter<'a> {
-    type Item = (&'a str, &'a Tree<'a>);
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(field, tree)| (field.name, tree))
-    }
-}
-
-struct TreeElements<'a>(&'a [Tree<'a>]);
-
-impl<'a> Array<'a, TreeJson> for TreeElements<'a> {
-    type Node = &'a Tree<'a>;
-    type ElementsIter = std::slice::Iter<'a, Tree<'a>>;
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-    fn elements(&self) -> std::slice::Iter<'a, Tree<'a>> {
-        self.0.iter()
     }
 }
 
@@ -377,6 +252,37 @@ mod tests {
     fn every_schema_compiles() {
         for version in Version::ALL {
             assert_eq!(validator(version).as_ref().err(), None, "{version}");
+        }
+    }
+
+    /// [`may_misfit`] relies on it.
+    #[test]
+    fn schemas_speak_of_types_only_and_allow_null_below_the_root() {
+        let keywords = ["type", "properties", "items", "$ref", "$defs"];
+        let notes = ["$schema", "$id", "title", "description"];
+        for version in Version::ALL {
+            let schema = super::schema::generate(version);
+            let mut rest = vec![&schema];
+            while let Some(one) = rest.pop() {
+                for (keyword, value) in one.as_object().expect("a schema") {
+                    let keyword = keyword.as_str();
+                    assert!(
+                        keywords.contains(&keyword) || notes.contains(&keyword),
+                        "{version}: {keyword}"
+                    );
+                    match keyword {
+                        "properties" | "$defs" => {
+                            rest.extend(value.as_object().expect(keyword).values())
+                        }
+                        "items" => rest.push(value),
+                        "type" if one.get("$schema").is_none() => {
+                            let types = value.as_array().expect("types");
+                            assert!(types.contains(&Json::from("null")), "{version}: {value}");
+                        }
+                        _ => {}
+                    }
+                }
+            }
         }
     }
 }
