@@ -1,13 +1,16 @@
 //! The paths of a text that is written in another language, by the places of its values.
 
 use super::origin::JsonPath;
+use std::sync::OnceLock;
 
 /// Every value of a text: its offset, what it is part of, and its name there.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenPaths {
     values: Vec<Written>,
-    /// Indices into `values` in the order of offsets; of values at one offset, the outer first.
-    by_offset: Vec<u32>,
+    /// Names of members, most of them once.
+    names: Vec<Box<str>>,
+    /// See [`WrittenPaths::by_offset`].
+    by_offset: OnceLock<Vec<u32>>,
 }
 
 #[derive(Debug)]
@@ -20,9 +23,13 @@ struct Written {
 #[derive(Debug)]
 enum Part {
     Root,
-    Key(Box<str>),
+    /// Index into the names.
+    Key(u32),
     Index(u32),
 }
+
+/// As many of the latest names are looked through for one that comes again.
+const LATEST_NAMES: usize = 32;
 
 /// A value in [`WrittenPaths`].
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +45,18 @@ impl WrittenPaths {
 
     /// The member `key` of the mapping `parent`.
     pub(crate) fn member(&mut self, parent: WrittenValue, key: &str, offset: u32) -> WrittenValue {
-        self.push(offset, parent.0, Part::Key(key.into()))
+        let name = self.name(key);
+        self.push(offset, parent.0, Part::Key(name))
+    }
+
+    fn name(&mut self, key: &str) -> u32 {
+        let latest = self.names.iter().rev().take(LATEST_NAMES);
+        let known = latest.zip(1..).find(|(name, _)| ***name == *key);
+        let index = known.map_or(self.names.len(), |(_, back)| self.names.len() - back);
+        if known.is_none() {
+            self.names.push(key.into());
+        }
+        u32::try_from(index).unwrap_or(u32::MAX)
     }
 
     /// The element `index` of the list `parent`.
@@ -53,6 +71,7 @@ impl WrittenPaths {
     }
 
     fn push(&mut self, offset: u32, parent: u32, part: Part) -> WrittenValue {
+        self.by_offset.take();
         let index = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
         self.values.push(Written {
             offset,
@@ -62,24 +81,28 @@ impl WrittenPaths {
         WrittenValue(index)
     }
 
-    /// To be called when all values are there, and before any is looked for.
-    pub(crate) fn finish(&mut self) {
-        let count = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.by_offset = (0..count).collect();
-        let values = &self.values;
-        self.by_offset.sort_by_key(|i| values[*i as usize].offset);
+    /// Indices into `values` in the order of offsets; of values at one offset, the outer first. Sorted when the first
+    /// value is looked for, which for most texts never happens.
+    fn by_offset(&self) -> &[u32] {
+        self.by_offset.get_or_init(|| {
+            let count = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+            let mut indices: Vec<u32> = (0..count).collect();
+            indices.sort_by_key(|i| self.values[*i as usize].offset);
+            indices
+        })
     }
 
     /// The path of the value at `offset`: of the innermost one there if `leaf`, else of the outermost one.
     pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
+        let by_offset = self.by_offset();
         let at = |i: &u32| self.values[*i as usize].offset;
         let index = if leaf {
-            let end = self.by_offset.partition_point(|i| at(i) <= offset);
+            let end = by_offset.partition_point(|i| at(i) <= offset);
             end.checked_sub(1)?
         } else {
-            self.by_offset.partition_point(|i| at(i) < offset)
+            by_offset.partition_point(|i| at(i) < offset)
         };
-        let value = self.by_offset.get(index).filter(|i| at(i) == offset)?;
+        let value = by_offset.get(index).filter(|i| at(i) == offset)?;
         Some(self.path(*value))
     }
 
@@ -92,7 +115,7 @@ impl WrittenPaths {
                 *parent = true;
             }
         }
-        let mut leaves = self.by_offset.clone();
+        let mut leaves = self.by_offset().to_vec();
         leaves.retain(|i| !is_parent.get(*i as usize).copied().unwrap_or_default());
         leaves.into_iter().filter_map(|i| {
             let value = self.values.get(i as usize)?;
@@ -118,7 +141,10 @@ impl WrittenPaths {
         while let Some(written) = self.values.get(here as usize) {
             parts.push(match &written.part {
                 Part::Root => break,
-                Part::Key(key) => key.to_string(),
+                Part::Key(name) => match self.names.get(*name as usize) {
+                    Some(name) => name.to_string(),
+                    None => break,
+                },
                 Part::Index(index) => index.to_string(),
             });
             here = written.parent;
@@ -141,7 +167,6 @@ mod tests {
         paths.element(inner, 0, 2);
         let mapping = paths.element(root, 1, 5);
         paths.member(mapping, "a", 9);
-        paths.finish();
         let cases = [
             (0, false, Some("$")),
             (0, true, Some("$.0")),

@@ -5,6 +5,8 @@
 
 use super::keyed::Keyed;
 use super::node::Node;
+use super::shaped;
+use crate::config::tree::Tree;
 use crate::config::{Version, data_url, simplify};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -336,7 +338,7 @@ impl<'t> Assembly<'t> {
     }
 
     /// The whole config, in the oldest version from 3.5.0 that has everything that is asked for.
-    pub(crate) fn finish(self) -> (Node<'t>, Version) {
+    pub(crate) fn finish(self) -> (Tree<'t>, Version) {
         let at = self.at;
         let is_special = |file: &File<'_>| file.mode.is_some_and(|(_, m)| m & SPECIAL_BITS != 0);
         let version = match self.files.iter().any(is_special) {
@@ -366,7 +368,7 @@ impl<'t> Assembly<'t> {
             .with("passwd", passwd)
             .with("storage", storage)
             .with("systemd", systemd);
-        (config, version)
+        (shaped::config(config, version), version)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::detect::Language;
 use super::node::{Content, Node};
 use super::surroundings::Surroundings;
-use super::translation;
+use super::{shaped, translation};
 use crate::config::{Finding, JsonPath, LineStarts, Position};
 use std::collections::HashMap;
 
@@ -45,8 +45,7 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
     let outcome = translation::outcome(text, &lines, language, surroundings);
     let made = outcome
         .config
-        .as_ref()
-        .map(|(root, _)| by_offset(root))
+        .map(|(root, _)| by_offset(&shaped::node(root)))
         .unwrap_or_default();
     // With what the rules of the new version say.
     let parsed = translation::parse_as("", text, language, surroundings);

@@ -7,6 +7,8 @@ use std::ops::Range;
 /// A message may have this many parts.
 const MAX_PARTS: usize = 1000;
 
+const CONTENT_TYPE: &[u8] = b"content-type:";
+
 /// Header fields and what follows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
@@ -29,8 +31,27 @@ pub(crate) enum Malformed {
 
 /// True for a text that begins with header fields of a multipart message.
 pub(crate) fn is_multipart(text: &[u8]) -> bool {
+    // YAML looks like header fields, with most of a config as the value of one.
+    if !has_content_type(text) {
+        return false;
+    }
     let message = message(text, 0..text.len());
     message.is_some_and(|message| message.media_type().starts_with("multipart/"))
+}
+
+/// True if a line before the first empty one begins as the field that says what a message is.
+fn has_content_type(text: &[u8]) -> bool {
+    let mut at = 0;
+    while at < text.len() {
+        let next = line_end(text, at, text.len());
+        let line = trimmed(text.get(at..next).unwrap_or_default());
+        let name = line.get(..CONTENT_TYPE.len()).unwrap_or_default();
+        if line.is_empty() || name.eq_ignore_ascii_case(CONTENT_TYPE) {
+            return !line.is_empty();
+        }
+        at = next;
+    }
+    false
 }
 
 /// The message at `range` of `text`; none if it does not begin with a header field.

@@ -93,6 +93,14 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// [`Node::mapping`] with room for so many entries. Most mappings are smaller than what they grow to by themselves.
+    pub(crate) fn mapping_of(at: u32, entries: usize) -> Self {
+        Node {
+            at,
+            value: Content::Mapping(Vec::with_capacity(entries)),
+        }
+    }
+
     fn scalar(at: u32, text: Cow<'t, str>, style: Style) -> Self {
         Node {
             at,

@@ -24,6 +24,5 @@ pub(crate) fn of(root: &Node<'_>) -> WrittenPaths {
             }
         }
     }
-    paths.finish();
     paths
 }

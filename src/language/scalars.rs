@@ -1,6 +1,7 @@
 //! What scalars mean by YAML 1.1, as programs in Go read it.
 
 use super::node::{Scalar, Style};
+use std::borrow::Cow;
 
 /// The flag that a scalar is.
 pub(crate) fn flag(scalar: &Scalar<'_>) -> Option<bool> {
@@ -33,7 +34,10 @@ pub(crate) fn int(scalar: &Scalar<'_>) -> Option<i64> {
 
 /// The whole number that a text means; see [`int`].
 pub(crate) fn number(text: &str) -> Option<i64> {
-    let text = text.replace('_', "");
+    let text: Cow<'_, str> = match text.contains('_') {
+        true => text.replace('_', "").into(),
+        false => text.into(),
+    };
     let (is_negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(&text)),

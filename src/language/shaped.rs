@@ -58,19 +58,20 @@ impl Shape {
                 value: Value::Null,
             };
         };
-        let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::new();
+        let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::with_capacity(entries.len());
         for entry in entries {
-            let Some(field) = of.fields_in(self.version).find(|f| f.name == entry.key) else {
+            let is_meant = |f: &&Field| f.name == entry.key && f.since() <= self.version;
+            let Some(field) = of.fields.iter().find(is_meant) else {
                 continue;
             };
             let tree = self.value(entry.value, field.kind);
-            match members.iter_mut().find(|(f, _)| f.name == field.name) {
+            match members.iter_mut().find(|(f, _)| std::ptr::eq(*f, field)) {
                 Some((_, earlier)) => *earlier = tree,
                 None => members.push((field, tree)),
             }
         }
-        let rank = |name: &str| of.fields.iter().position(|f| f.name == name);
-        members.sort_by_key(|(field, _)| rank(field.name));
+        // In the order of the table, which all of them are in.
+        members.sort_by_key(|(field, _)| std::ptr::from_ref(*field).addr());
         let mut tree = Tree {
             at,
             value: Value::Object(members),

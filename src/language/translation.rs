@@ -1,9 +1,8 @@
 //! From a text in any language to a config.
 
 use super::detect::{Language, Undetected, detect_for};
-use super::node::Node;
 use super::surroundings::Surroundings;
-use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition, shaped};
+use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition};
 use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
@@ -17,8 +16,8 @@ pub(crate) struct Outcome<'t> {
     pub(crate) findings: Vec<Finding>,
     /// Paths of the text.
     pub(crate) paths: WrittenPaths,
-    /// The config with the names of the version, e.g. `sshAuthorizedKeys`.
-    pub(crate) config: Option<(Node<'t>, Version)>,
+    /// The config in the shape of its version; see [`shaped`](super::shaped).
+    pub(crate) config: Option<(Tree<'t>, Version)>,
     /// What the config is wrapped in when it is printed.
     pub(crate) wrapper: Option<butane::MachineConfig>,
 }
@@ -126,7 +125,7 @@ pub(super) fn finish<T>(
         .findings
         .iter()
         .any(|f| f.severity == Severity::Error);
-    let Some((node, version)) = outcome.config.filter(|_| !is_fatal) else {
+    let Some((root, version)) = outcome.config.filter(|_| !is_fatal) else {
         let parsed = Parsed {
             findings: Findings(outcome.findings),
             outcome: Err(ParseError::Invalid),
@@ -134,7 +133,6 @@ pub(super) fn finish<T>(
         };
         return (parsed, None);
     };
-    let root = shaped::config(node, version);
     let printed = print(&root);
     let translated = Translated {
         root,

@@ -1,13 +1,16 @@
 //! YAML: the first document of a text as a [`Node`].
 //!
-//! `saphyr-parser` reads; here its events become a tree, aliases are replaced by copies of what they name, and merge
-//! keys (`<<`) by the entries they bring. All of it is bounded, so that a short text cannot become a huge tree.
+//! `saphyr-parser` reads, and [`simple`] what most large configs are; here it becomes a tree, aliases are replaced by
+//! copies of what they name, and merge keys (`<<`) by the entries they bring. All of it is bounded, so that a short text cannot become a huge tree.
+
+mod simple;
 
 use super::node::{Content, Entry, Node, Scalar, Style};
 use crate::config::{LineStarts, Position};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use simple::Part;
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 /// Lists and mappings may be nested this deep.
@@ -18,6 +21,9 @@ const MAX_ALIASED_NODES: usize = 200_000;
 
 /// Aliases may add this many bytes of text to a document in all.
 const MAX_ALIASED_BYTES: usize = 64 << 20;
+
+/// As many entries of a mapping are looked through one by one.
+const FEW: usize = 16;
 
 /// What reading gives.
 #[derive(Debug)]
@@ -48,10 +54,34 @@ pub(crate) struct YamlError {
 
 /// Reads the first document of `text`.
 pub(crate) fn read<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError> {
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match read_simple(text, lines) {
+        Some(yaml) => Ok(yaml),
+        None => read_any(text, lines),
+    }
+}
+
+/// [`read`] for a text without anything unusual or wrong in it; see [`simple`].
+fn read_simple<'t>(text: &'t str, lines: &LineStarts) -> Option<Yaml<'t>> {
+    let body = body(text);
     let mut builder = Builder::new(Offsets::new(text, body, lines));
-    let mut parser = Parser::new_from_str(body);
-    while let Some(event) = parser.next_event() {
+    simple::read(body, &mut |part| builder.put(part).ok())?;
+    Some(Yaml {
+        root: builder.document?,
+        repeated: builder.repeated,
+        second_document: None,
+    })
+}
+
+/// A text without its byte order mark.
+fn body(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// [`read`] for any text.
+fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError> {
+    let body = body(text);
+    let mut builder = Builder::new(Offsets::new(text, body, lines));
+    for event in Parser::new_from_str(body) {
         let (event, span) = match event {
             Ok(event) => event,
             // What follows the first document is not read, so it cannot be wrong.
@@ -76,7 +106,8 @@ struct Offsets<'t, 'l> {
     lines: &'l LineStarts,
     /// Bytes before the text that the parser sees: a byte order mark.
     skipped: u32,
-    is_ascii: bool,
+    /// Columns are bytes then. Found out when the first mark is looked for.
+    is_ascii: OnceCell<bool>,
     /// The mark that was looked for last. The next one is near, so a long line is not searched from its start.
     last: Cell<Found>,
 }
@@ -95,7 +126,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
             text,
             lines,
             skipped: u32::try_from(text.len() - body.len()).unwrap_or(0),
-            is_ascii: body.is_ascii(),
+            is_ascii: OnceCell::new(),
             last: Cell::default(),
         }
     }
@@ -105,7 +136,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
     }
 
     fn of(&self, mark: &Marker) -> u32 {
-        if self.is_ascii {
+        if *self.is_ascii.get_or_init(|| body(self.text).is_ascii()) {
             let index = u32::try_from(mark.index()).unwrap_or(u32::MAX);
             return index.saturating_add(self.skipped);
         }
@@ -153,10 +184,20 @@ impl<'t, 'l> Offsets<'t, 'l> {
     /// Where the header of a block scalar is, whose mark is that of its text at `at`.
     fn block_header(&self, previous_end: u32, at: u32) -> u32 {
         let between = self.text.get(previous_end as usize..at as usize);
-        let header = between.and_then(|between| between.find(['|', '>']));
-        header.map_or(at, |header| {
-            previous_end + u32::try_from(header).unwrap_or(0)
-        })
+        let mut is_comment = false;
+        let mut before = ' ';
+        for (offset, c) in between.unwrap_or_default().char_indices() {
+            match c {
+                '\n' => is_comment = false,
+                '#' if before.is_whitespace() => is_comment = true,
+                '|' | '>' if !is_comment => {
+                    return previous_end + u32::try_from(offset).unwrap_or(0);
+                }
+                _ => {}
+            }
+            before = c;
+        }
+        at
     }
 
     fn syntax(&self, mark: &Marker, info: &str) -> YamlError {
@@ -199,7 +240,7 @@ struct Open<'t> {
     anchor: usize,
     /// The key whose value comes next, and where it is.
     key: Option<(Cow<'t, str>, u32)>,
-    /// Keys that were there, and the offsets of their values.
+    /// Keys that were there, and the offsets of their values, once there are more than [`FEW`].
     keys: HashMap<String, u32>,
     /// Values of merge keys.
     merged: Vec<Node<'t>>,
@@ -252,12 +293,7 @@ impl<'t, 'l> Builder<'t, 'l> {
             }
             Event::SequenceStart(anchor, _) => self.begin(Node::list(at, Vec::new()), anchor)?,
             Event::MappingStart(anchor, _) => self.begin(Node::mapping(at), anchor)?,
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(open) = self.open.pop() {
-                    let anchor = open.anchor;
-                    self.finish(open.close(), anchor)?;
-                }
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Alias(anchor) => {
                 let node = self.copy(at, anchor)?;
                 self.finish(node, 0)?;
@@ -266,6 +302,32 @@ impl<'t, 'l> Builder<'t, 'l> {
             Event::DocumentStart(_) | Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
         }
         Ok(Step::More)
+    }
+
+    /// [`Builder::take`] for a part of a simple text.
+    fn put(&mut self, part: Part<'t>) -> Result<(), YamlError> {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX) + self.offsets.start();
+        match part {
+            Part::List(at) => self.begin(Node::list(place(at), Vec::new()), 0),
+            Part::Mapping(at) => self.begin(Node::mapping(place(at)), 0),
+            Part::End => self.end(),
+            Part::Scalar { at, text, is_plain } => self.finish(
+                match is_plain {
+                    true => Node::plain(place(at), text),
+                    false => Node::text(place(at), text),
+                },
+                0,
+            ),
+        }
+    }
+
+    /// The innermost list or mapping ends.
+    fn end(&mut self) -> Result<(), YamlError> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        let anchor = open.anchor;
+        self.finish(open.close(), anchor)
     }
 
     fn begin(&mut self, node: Node<'t>, anchor: usize) -> Result<(), YamlError> {
@@ -335,21 +397,18 @@ impl<'t, 'l> Builder<'t, 'l> {
         if key == "<<" {
             return open.merge(node, key_at);
         }
-        match open.keys.get(&*key) {
-            Some(first) => self.repeated.push(Repeated {
+        if let Some(first) = open.earlier(&key) {
+            self.repeated.push(Repeated {
                 key: key.clone().into_owned(),
-                first: *first,
+                first,
                 again: node.at,
-            }),
-            None => drop(open.keys.insert(key.clone().into_owned(), node.at)),
-        }
-        if let Content::Mapping(entries) = &mut open.node.value {
-            entries.push(Entry {
-                key,
-                key_at,
-                value: node,
             });
         }
+        open.push(Entry {
+            key,
+            key_at,
+            value: node,
+        });
         Ok(())
     }
 }
@@ -375,19 +434,40 @@ impl<'t> Open<'t> {
         Ok(())
     }
 
+    /// Offset of the value that `key` had first in this mapping.
+    fn earlier(&mut self, key: &str) -> Option<u32> {
+        let entries = self.node.entries();
+        if entries.len() <= FEW {
+            let same = entries.iter().find(|entry| entry.key == key);
+            return same.map(|entry| entry.value.at);
+        }
+        if self.keys.is_empty() {
+            for Entry { key, value, .. } in entries {
+                self.keys.entry(key.to_string()).or_insert(value.at);
+            }
+        }
+        self.keys.get(key).copied()
+    }
+
+    fn push(&mut self, entry: Entry<'t>) {
+        if !self.keys.is_empty() {
+            let at = entry.value.at;
+            self.keys.entry(entry.key.to_string()).or_insert(at);
+        }
+        if let Content::Mapping(entries) = &mut self.node.value {
+            entries.push(entry);
+        }
+    }
+
     /// The whole value. Entries of its own win over merged ones, of those the first.
     fn close(mut self) -> Node<'t> {
-        if let Content::Mapping(entries) = &mut self.node.value {
-            for source in self.merged {
-                let Content::Mapping(merged) = source.value else {
-                    continue;
-                };
-                for entry in merged {
-                    if !self.keys.contains_key(&*entry.key) {
-                        self.keys
-                            .insert(entry.key.clone().into_owned(), entry.key_at);
-                        entries.push(entry);
-                    }
+        for source in std::mem::take(&mut self.merged) {
+            let Content::Mapping(merged) = source.value else {
+                continue;
+            };
+            for entry in merged {
+                if self.earlier(&entry.key).is_none() {
+                    self.push(entry);
                 }
             }
         }
@@ -475,6 +555,7 @@ mod tests {
             ("# nothing\n", "@0"),
             ("a: b\n", "{a@0:b@3}@0"),
             ("a: 'b'\nc: |\n  d\n", "{a@0:\"b\"@3 c@7:\"d\\n\"@10}@0"),
+            ("a: # > x\n  |\n  d\n", "{a@0:\"d\\n\"@11}@0"),
             ("a:\n- b\n- c: d\n", "{a@0:[b@5 {c@9:d@12}@9]@5}@0"),
             ("{\"a\": [1, ~]}", "{a@1:[1@7 ~@10]@6}@0"),
             // After a byte order mark, and behind characters of several bytes.
@@ -586,5 +667,135 @@ mod tests {
             }
         }
         assert_eq!(scalars, 52);
+    }
+
+    /// Both ways of reading give the same, for texts that are simple and for those that almost are.
+    #[test]
+    fn simple_texts_are_read_as_any_other() {
+        let simple = [
+            "a: b\n",
+            "a:\n- b\n-   c: d\n    e: f\n- g: h\n",
+            "a:\n  - b\n  -  c:  d\n     e:\n       f: g\nh: i\n",
+            "# x\n\na: b # c\n  # d\ne:   # f\n\n  g: 'h''i' # j\n  k: \"l\\n\\x41\\u00e9\\\" ä\"\n",
+            "a: |\n  b\n\n   c\n  \td\n\n\ne: |-\n f\n\ng: |+ # h\n  i\n   \n\n",
+            "- a\n- /b/c d\n- |\n  e\n  # f\n# g\n- ''\n- \"\"\n",
+            "a:\n  b:\n    c: d\n  e: ~\nf:\n- g:\n  - h\n  i: j\nk: l\n",
+            "a: b\na: c\n",
+            "\u{feff}a:\n- b\n",
+            "a: x:y #z\nb: 1c\n",
+        ];
+        let other = [
+            "a:\n",
+            "a: b\n  c\n",
+            "a: b\n---\nc: d\n",
+            "a: &b c\n",
+            "a: [b]\n",
+            "a: b: c\n",
+            "a: >\n  b\n",
+            "a: |2\n   b\n",
+            "a: |\n\n  b\n",
+            "a: |\nb: c\n",
+            "a:\tb\n",
+            "a: \"b\n  c\"\n",
+            "a: 'b\n",
+            "a: b\r\n",
+            "a: b",
+            "- a\nb: c\n",
+            "a:\n  - b\n - c\n",
+            "a:\n   b: c\n  d: e\n",
+            "a: b\n c: d\n",
+            "<<: {a: b}\n",
+            "a: \"b\" c\n",
+            "a: 'b'#c\n",
+            "- - a\n",
+            "-\n  a: b\n",
+            "a: \"\\q\"\n",
+            "a: !!str b\n",
+            "? a\n: b\n",
+            "a:b\n",
+            "",
+            "\n",
+            "a\n",
+            "'a': b\n",
+        ];
+        for text in simple {
+            let lines = LineStarts::of(text.as_bytes());
+            let fast = read_simple(text, &lines).unwrap_or_else(|| panic!("{text:?} is simple"));
+            assert_same(&fast, text);
+        }
+        for text in other {
+            assert!(
+                read_simple(text, &LineStarts::of(text.as_bytes())).is_none(),
+                "{text:?}"
+            );
+        }
+    }
+
+    fn assert_same(fast: &Yaml<'_>, text: &str) {
+        let any = read_any(text, &LineStarts::of(text.as_bytes()));
+        let any = any.unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+        assert_eq!(shown(&fast.root), shown(&any.root), "{text:?}");
+        assert_eq!(fast.root, any.root, "{text:?}");
+        assert_eq!(fast.repeated, any.repeated, "{text:?}");
+        assert_eq!(fast.second_document, any.second_document, "{text:?}");
+    }
+
+    /// Random lines out of what matters in YAML: whatever is taken for simple must be read as any other text.
+    #[test]
+    fn random_texts_are_read_alike() {
+        let words = [
+            "a: ",
+            "b:",
+            "c",
+            "- ",
+            "-",
+            "  ",
+            " ",
+            "\n",
+            "\n",
+            "\n  ",
+            "\n- ",
+            "\nd: e",
+            "\n  f: ",
+            "|",
+            "|-",
+            "|+",
+            ">",
+            "#",
+            " # g",
+            "\"",
+            "'",
+            "\\n",
+            ": ",
+            "~",
+            "h i",
+            "/j",
+            "\t",
+            "é",
+            "[",
+            "{",
+            "&k ",
+            "*k",
+            "---\n",
+            "\"l\"",
+            "'m'",
+            "'n'",
+            "|\n    o\n",
+            "\n\n",
+        ];
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut simple = 0;
+        for _ in 0..60_000 {
+            let count = random.usize(1..14);
+            let mut text: String = (0..count)
+                .map(|_| words[random.usize(..words.len())])
+                .collect();
+            text.push('\n');
+            if let Some(fast) = read_simple(&text, &LineStarts::of(text.as_bytes())) {
+                simple += 1;
+                assert_same(&fast, &text);
+            }
+        }
+        assert!(simple > 1000, "{simple}");
     }
 }

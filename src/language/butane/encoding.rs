@@ -67,7 +67,10 @@ pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
 }
 
 fn based(bytes: &[u8]) -> String {
-    format!("{BASE64_MARK}{}", STANDARD.encode(bytes))
+    let mut url = String::with_capacity(BASE64_MARK.len() + bytes.len().div_ceil(3) * 4);
+    url.push_str(BASE64_MARK);
+    STANDARD.encode_string(bytes, &mut url);
+    url
 }
 
 /// Without name and time, so that equal bytes give equal data.

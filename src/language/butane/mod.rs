@@ -77,7 +77,7 @@ fn read_nested<'t>(
     }
 }
 
-type Made<'t> = ((Node<'t>, crate::config::Version), Option<MachineConfig>);
+type Made<'t> = ((Tree<'t>, crate::config::Version), Option<MachineConfig>);
 
 /// Step by step. Each one only has a sense if those before found no error.
 fn config<'t>(
@@ -113,7 +113,7 @@ fn config<'t>(
     filters::check(&made, &mut context);
     partitions::check(&made, dialect, context.remarks);
     let wrapper = MachineConfig::of(&root, &context);
-    Some(((shaped::node(made), dialect.output), wrapper))
+    Some(((made, dialect.output), wrapper))
 }
 
 /// The variant and version that a document states.

@@ -1,7 +1,12 @@
 //! Names of Ignition and their spelling in Butane.
 
+use std::borrow::Cow;
+
 /// The name of a member in Ignition, e.g. `sizeMiB` for `size_mib`.
-pub(super) fn in_ignition(name: &str) -> String {
+pub(super) fn in_ignition(name: &str) -> Cow<'_, str> {
+    if !name.contains('_') {
+        return Cow::Borrowed(name);
+    }
     let (body, suffix) = match name.strip_suffix("_mib") {
         Some(body) => (body, "MiB"),
         None => (name, ""),
@@ -18,7 +23,7 @@ pub(super) fn in_ignition(name: &str) -> String {
             c => out.push(c),
         }
     }
-    out + suffix
+    Cow::Owned(out + suffix)
 }
 
 /// The spelling of a member of Ignition, e.g. `size_mib` for `sizeMiB`.

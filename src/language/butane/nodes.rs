@@ -28,7 +28,8 @@ impl Kind {
 pub(super) struct Nodes<'t> {
     at: u32,
     lists: HashMap<Kind, (u32, Vec<Node<'t>>)>,
-    by_path: HashMap<String, (Kind, usize)>,
+    /// Made when the first path is looked for: most configs have neither trees nor quadlets.
+    by_path: Option<HashMap<String, (Kind, usize)>>,
 }
 
 impl<'t> Nodes<'t> {
@@ -38,7 +39,7 @@ impl<'t> Nodes<'t> {
         let mut nodes = Nodes {
             at,
             lists: HashMap::new(),
-            by_path: HashMap::new(),
+            by_path: None,
         };
         let Some(storage) = storage_of(config) else {
             return nodes;
@@ -49,19 +50,30 @@ impl<'t> Nodes<'t> {
             };
             let at = list.at;
             if let Content::List(elements) = list.value {
-                for (index, node) in elements.iter().enumerate() {
-                    let path = node.text_at("path").to_owned();
-                    nodes.by_path.entry(path).or_insert((kind, index));
-                }
                 nodes.lists.insert(kind, (at, elements));
             }
         }
         nodes
     }
 
+    fn by_path(&mut self) -> &mut HashMap<String, (Kind, usize)> {
+        let lists = &self.lists;
+        self.by_path.get_or_insert_with(|| {
+            let mut by_path = HashMap::new();
+            for kind in Kind::ALL {
+                let elements = lists.get(&kind).map(|(_, elements)| elements.iter());
+                for (index, node) in elements.into_iter().flatten().enumerate() {
+                    let path = node.text_at("path").to_owned();
+                    by_path.entry(path).or_insert((kind, index));
+                }
+            }
+            by_path
+        })
+    }
+
     /// What is at a path.
     pub(super) fn get_mut(&mut self, path: &str) -> Option<(Kind, &mut Node<'t>)> {
-        let (kind, index) = *self.by_path.get(path)?;
+        let (kind, index) = *self.by_path().get(path)?;
         let (_, list) = self.lists.get_mut(&kind)?;
         Some((kind, list.get_mut(index)?))
     }
@@ -69,8 +81,9 @@ impl<'t> Nodes<'t> {
     /// Adds an entry behind the others.
     pub(super) fn push(&mut self, kind: Kind, path: String, node: Node<'t>) {
         let at = node.at;
+        let index = self.lists.get(&kind).map_or(0, |(_, list)| list.len());
+        self.by_path().insert(path, (kind, index));
         let (_, list) = self.lists.entry(kind).or_insert((at, Vec::new()));
-        self.by_path.insert(path, (kind, list.len()));
         list.push(node);
     }
 

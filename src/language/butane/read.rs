@@ -113,23 +113,28 @@ impl Reader<'_> {
         of: &'static Type,
         depth: usize,
     ) -> Node<'t> {
-        let mut object = Node::mapping(at);
-        for entry in entries {
-            let field = of
-                .fields_in(self.dialect)
-                .find(|field| field.name == entry.key);
-            let Some(field) = field else {
+        // In place: what is left of the entries needs no new room.
+        let entries = entries.into_iter().filter_map(|entry| {
+            // Names differ sooner than versions.
+            let is_meant = |f: &&Field| f.name == entry.key && f.is_in(self.dialect);
+            let Some(field) = of.fields.iter().find(is_meant) else {
                 let is_anchors = depth == 0 && entry.key.starts_with(ANCHORS);
                 if !is_anchors {
                     self.unused(&entry, of);
                 }
-                continue;
+                return None;
             };
-            if let Some(value) = self.value(entry.value, field.kind, depth + 1) {
-                object.set(field.name, value);
-            }
+            let value = self.value(entry.value, field.kind, depth + 1)?;
+            Some(Entry {
+                key: field.name.into(),
+                key_at: value.at,
+                value,
+            })
+        });
+        Node {
+            at,
+            value: Content::Mapping(entries.collect()),
         }
-        object
     }
 
     fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>) -> Node<'t> {

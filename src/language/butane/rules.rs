@@ -41,15 +41,17 @@ fn sources(root: &Node<'_>, context: &mut Context<'_, '_>) {
     let mut rest = vec![root];
     while let Some(node) = rest.pop() {
         match &node.value {
-            Content::Scalar(_) => {}
-            Content::List(elements) => rest.extend(elements),
+            Content::Scalar(_) => continue,
+            Content::List(elements) => {
+                rest.extend(elements);
+                continue;
+            }
             Content::Mapping(entries) => rest.extend(entries.iter().map(|entry| &entry.value)),
         }
-        let given: Vec<&Node<'_>> = ["source", "inline", "local"]
+        let mut given = ["source", "inline", "local"]
             .iter()
-            .filter_map(|key| node.get(key))
-            .collect();
-        if let [_, second, ..] = given[..] {
+            .filter_map(|key| node.get(key));
+        if let (Some(_), Some(second)) = (given.next(), given.next()) {
             context.remarks.error(
                 second.at,
                 "`source`, `inline` and `local` exclude each other",

@@ -5,6 +5,7 @@ use super::context::{Context, list};
 use super::fields::{AUTHORITY, Kind, REFERENCE, RESOURCE, Type};
 use super::names;
 use crate::language::node::Node;
+use std::borrow::Cow;
 
 /// Keys whose text is in a local file that another key names, which is not in Ignition.
 const CONTENTS_LOCAL: &str = "contents_local";
@@ -42,7 +43,7 @@ fn is(one: &'static Type, other: &'static Type) -> bool {
 
 /// The members that Ignition has, too.
 fn members<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
-    let mut object = Node::mapping(node.at);
+    let mut object = Node::mapping_of(node.at, node.entries().len());
     for entry in node.entries() {
         let Some(field) = of.field(&entry.key).filter(|field| field.is_ignition) else {
             continue;
@@ -65,8 +66,8 @@ fn members<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>
 fn resource<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
     let mut resource = members(node, of, context);
     let bytes = match (node.get("inline"), node.get("local")) {
-        (Some(inline), _) => Some((inline.at, inline.as_text().as_bytes().to_vec())),
-        (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes)),
+        (Some(inline), _) => Some((inline.at, Cow::Borrowed(inline.as_text().as_bytes()))),
+        (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes.into())),
         (None, None) => None,
     };
     if let Some((at, mut bytes)) = bytes {
@@ -75,7 +76,7 @@ fn resource<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_
             .is_some_and(|n| !n.as_text().is_empty());
         if is(of, &REFERENCE) && !is_packed {
             let file = node.get("local").map(Node::as_text);
-            bytes = children::embedded(at, bytes, file, context);
+            bytes = children::embedded(at, bytes.into_owned(), file, context).into();
         }
         for (name, value) in context.encoded(at, &bytes, node.get("compression")) {
             resource.remove(name);

@@ -48,7 +48,7 @@ pub(crate) fn read<'t>(
     Outcome {
         findings: remarks.placed(lines, &paths),
         paths,
-        config: config.map(|config| (config, old_ignition::OUTPUT_VERSION)),
+        config: config.map(old_ignition::output),
         wrapper: None,
     }
 }

@@ -29,8 +29,10 @@ use super::findings::Remarks;
 use super::json;
 use super::node::Node;
 use super::paths;
+use super::shaped;
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
+use crate::config::tree::Tree;
 use crate::config::{LineStarts, Version, WrittenPaths};
 use fields::Fields;
 use names::Names;
@@ -62,9 +64,14 @@ pub(crate) fn read<'t>(
     Outcome {
         findings: remarks.placed(lines, &paths),
         paths,
-        config: config.map(|config| (config, OUTPUT_VERSION)),
+        config: config.map(output),
         wrapper: None,
     }
+}
+
+/// A translated config in the shape of the version that it is in.
+pub(super) fn output(config: Node<'_>) -> (Tree<'_>, Version) {
+    (shaped::config(config, OUTPUT_VERSION), OUTPUT_VERSION)
 }
 
 fn config<'t>(
@@ -276,6 +283,7 @@ mod tests {
             };
             let lines = LineStarts::of(CHILD.as_bytes());
             let (config, _) = read(CHILD.as_bytes(), &lines, &surroundings).config?;
+            let config = shaped::node(config);
             let files = config.inner("storage").items("files").iter();
             Some(files.map(|file| file.text_of("path").to_owned()).collect())
         };
