@@ -15,7 +15,7 @@ use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
 use crate::input;
-use crate::language::{self, Distribution, Knowledge, Surroundings};
+use crate::language::{self, Distribution, Knowledge, Language, Surroundings};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -142,10 +142,22 @@ enum Whole {
 
 /// Judges the first text, and follows its references.
 fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Result<Whole, Trouble> {
-    let first = match judge(engine, source, name, text)? {
-        Judged::Config(first) => *first,
-        Judged::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
+    let text = &*language::unpacked(text);
+    let mut knowledge = knowledge(engine);
+    let language = stated_language(engine)?
+        .or_else(|| language::detect_for(text, &knowledge.surroundings().target).ok());
+    if let Some(language) = language {
+        match instance::ask(engine, source, language)? {
+            Told::Instance(instance) => knowledge.instance = instance,
+            Told::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
+        }
+    }
+    let surroundings = Surroundings {
+        is_boot: true,
+        is_followed: true,
+        ..knowledge.surroundings()
     };
+    let first = judge(engine, name, text, language, surroundings)?;
     engine.state.note(ConfigKind::User, source, false);
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
@@ -181,52 +193,40 @@ fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Resu
     }
 }
 
-/// What the first text is.
-enum Judged {
-    Config(Box<First>),
-    /// Its language asks for what only a network can tell.
-    NeedsNetwork(String),
+/// The language that the kernel command line states.
+fn stated_language(engine: &Engine<'_>) -> Result<Option<Language>, Trouble> {
+    CommandLine::read(&engine.environment.command_line)
+        .and_then(|line| line.config_language())
+        .map_err(|error| Trouble::of("read the config", &error))
 }
 
-fn judge(engine: &Engine<'_>, from: &str, name: &str, text: &[u8]) -> Result<Judged, Trouble> {
-    let text = &*language::unpacked(text);
+fn judge<'s>(
+    engine: &Engine<'_>,
+    name: &str,
+    text: &[u8],
+    language: Option<Language>,
+    surroundings: Surroundings<'s>,
+) -> Result<First<'s>, Trouble> {
     let shown = config::shown_source(name);
     let source = SourceInfo::of(shown, text, false);
     engine.log.debug(format_args!(
         "parsing config with SHA512: {}",
         source.sha512
     ));
-    let stated = CommandLine::read(&engine.environment.command_line)
-        .and_then(|line| line.config_language())
-        .map_err(|error| Trouble::of("read the config", &error))?;
-    let mut knowledge = knowledge(engine);
-    let language = match stated {
-        Some(language) => Some(language),
-        None => language::detect_for(text, &knowledge.surroundings().target).ok(),
-    };
-    if let Some(language) = language {
-        match instance::ask(engine, from, language)? {
-            Told::Instance(instance) => knowledge.instance = instance,
-            Told::NeedsNetwork(what) => return Ok(Judged::NeedsNetwork(what)),
-        }
-    }
-    let surroundings = Surroundings {
-        is_boot: true,
-        ..knowledge.surroundings()
-    };
     let parsed = match language {
         Some(language) => language::parse_as(name, text, language, &surroundings),
         None => language::parse(name, text, &surroundings),
     };
     log_findings(engine.log, &parsed.findings);
     match parsed.outcome {
-        Ok(document) => Ok(Judged::Config(Box::new(First {
+        Ok(document) => Ok(First {
             document,
             source,
             findings: parsed.findings,
-            filesystems: language::named_filesystems(text, &surroundings),
-            knowledge,
-        }))),
+            text: text.to_vec(),
+            language: language.unwrap_or(Language::Ignition),
+            surroundings,
+        }),
         Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
     }
 }

@@ -7,7 +7,7 @@ use super::verify::Distrust;
 use crate::config::{self, Document};
 use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings, top};
-use crate::language;
+use crate::language::{self, Language, Surroundings};
 use crate::report::Source;
 use crate::terminal;
 use crate::text::escaped;
@@ -93,7 +93,13 @@ pub fn load_text(
     reading: &ReadingArgs,
     audience: &dyn Audience,
 ) -> Result<Loaded, Failure> {
-    let first = judge(name, text, reading, audience)?;
+    let files = reading.local_files();
+    let knowledge = reading.knowledge();
+    let surroundings = Surroundings {
+        is_followed: true,
+        ..reading.surroundings(files.as_ref(), &knowledge)
+    };
+    let first = judge(name, text, reading, surroundings, audience)?;
     let rendered = references::render(first, fetcher, audience).map_err(|error| {
         error
             .findings
@@ -131,14 +137,15 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn judge(
+fn judge<'s>(
     name: &str,
     text: &[u8],
     reading: &ReadingArgs,
+    surroundings: Surroundings<'s>,
     audience: &dyn Audience,
-) -> Result<First, Failure> {
+) -> Result<First<'s>, Failure> {
     let text = &*language::unpacked(text);
-    let parsed = reading.parse(name, text);
+    let parsed = reading.parse_with(name, text, &surroundings);
     if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
         audience.hear(&Judged::of(name, text, &parsed));
     }
@@ -147,8 +154,9 @@ fn judge(
             document,
             source: SourceInfo::of(config::shown_source(name), text, false),
             findings: parsed.findings,
-            filesystems: reading.named_filesystems(text),
-            knowledge: reading.knowledge(),
+            text: text.to_vec(),
+            language: reading.language(text).unwrap_or(Language::Ignition),
+            surroundings,
         }),
         Err(_) => Err(Failure::said(Exit::BadConfig)),
     }

@@ -69,12 +69,16 @@ impl ReadingArgs {
     pub fn parse(&self, name: &str, text: &[u8]) -> Parsed {
         let files = self.local_files();
         let knowledge = self.knowledge();
-        let surroundings = self.surroundings(files.as_ref(), &knowledge);
+        self.parse_with(name, text, &self.surroundings(files.as_ref(), &knowledge))
+    }
+
+    /// [`ReadingArgs::parse`] with these surroundings.
+    pub fn parse_with(&self, name: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
         match self.from {
             Some(Stated::Language(language)) => {
-                language::parse_as(name, text, language, &surroundings)
+                language::parse_as(name, text, language, surroundings)
             }
-            Some(Stated::CloudConfig) | None => language::parse(name, text, &surroundings),
+            Some(Stated::CloudConfig) | None => language::parse(name, text, surroundings),
         }
     }
 
@@ -89,12 +93,6 @@ impl ReadingArgs {
                 language::detect_for(text, &self.knowledge().surroundings().target)
             }
         }
-    }
-
-    /// File systems that configs which `text` refers to may use.
-    pub fn named_filesystems(&self, text: &[u8]) -> Vec<(String, String)> {
-        let knowledge = self.knowledge();
-        language::named_filesystems(text, &self.surroundings(None, &knowledge))
     }
 
     /// The folder of local files, if one is named.

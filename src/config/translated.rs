@@ -1,10 +1,10 @@
 //! A config that was translated from another language, judged by the rules of the version it came out in.
 
-use super::document::{Document, Paths, Source};
-use super::finding::{Finding, Findings};
+use super::document::{Document, NOWHERE, Paths, Source};
+use super::finding::{Finding, Findings, Severity};
 use super::lines::Lines;
 use super::origin::JsonPath;
-use super::parse::{ParseError, Parsed, shown_source, typed};
+use super::parse::{ParseError, shown_source, typed};
 use super::rules;
 use super::tree::Tree;
 use super::upward;
@@ -17,81 +17,107 @@ pub(crate) struct Translated<'a> {
     pub(crate) root: Tree<'a>,
     /// The version whose table and rules hold.
     pub(crate) version: Version,
-    /// Lines of the text.
+    /// What it was made from; at least one. Places count them.
+    pub(crate) texts: Vec<TranslatedText>,
+}
+
+/// A text that was translated.
+pub(crate) struct TranslatedText {
+    /// As shown in origins.
+    pub(crate) name: String,
     pub(crate) lines: Lines,
-    /// Paths of the text, in the spelling of its language.
+    /// Its paths, in the spelling of its language.
     pub(crate) paths: WrittenPaths,
     /// What the language had to say, no error among it.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Judges the result of a translation. Findings name places and paths of the text that was translated.
-pub(crate) fn judge(source: &str, translated: Translated<'_>) -> Parsed {
+/// What judging gives.
+pub(crate) struct Judged {
+    /// Everything there is to say of each text, in its order.
+    pub(crate) findings: Vec<Findings>,
+    /// The document in the latest version, or why there is none.
+    pub(crate) outcome: Result<Document, ParseError>,
+}
+
+/// Judges the result of a translation. Findings name places and paths of the texts that were translated.
+pub(crate) fn judge(translated: Translated<'_>) -> Judged {
     let Translated {
         root,
         version,
-        lines,
-        paths,
-        mut findings,
+        mut texts,
     } = translated;
     let duplicates = rules::duplicates(&root, version);
     let (mut config, places) = match typed(root) {
         Ok(typed) => typed,
         // A language gives every member its type, so this would be a mistake of ours.
-        Err(message) => return refusal(findings, message),
+        Err(message) => return refused(texts, message),
     };
     let meaning = rules::meaning(&config, version);
     let duplicates = rules::not_judged(duplicates, &meaning);
-    let judged = meaning.into_iter().chain(duplicates);
-    findings.extend(judged.map(|mut finding| {
+    for mut finding in meaning.into_iter().chain(duplicates) {
         let deepest = finding.path.as_ref().map(|path| places.deepest(path));
+        let at = deepest.map(|value| value.at).filter(|at| *at != NOWHERE);
+        let source = at.map_or(0, |at| usize::try_from(at.source).unwrap_or(usize::MAX));
+        let Some(text) = texts.get_mut(source) else {
+            continue;
+        };
         if let Some(value) = deepest {
             let offset = value.at.offset;
-            finding.position = Some(lines.position(offset));
-            let path = paths.path_to(offset, value.is_leaf());
+            finding.position = Some(text.lines.position(offset));
+            let path = text.paths.path_to(offset, value.is_leaf());
             finding.path = Some(path.unwrap_or_else(JsonPath::root));
         }
-        finding
-    }));
-    findings.sort_by_key(|finding| finding.position);
-    findings.dedup();
-    let findings = Findings(findings);
-    if findings.is_fatal() {
-        return Parsed {
+        text.findings.push(finding);
+    }
+    let findings = said(&mut texts);
+    if findings.iter().any(Findings::is_fatal) {
+        return Judged {
             findings,
             outcome: Err(ParseError::Invalid),
-            version: Some(version),
         };
     }
     upward::translate(&mut config, version);
-    let source = Source {
-        name: shown_source(source).into(),
-        lines,
-        paths: Paths::Written(paths),
-        origins: None,
-    };
-    Parsed {
+    let sources = texts.into_iter().map(|text| {
+        Arc::new(Source {
+            name: shown_source(&text.name).into(),
+            lines: text.lines,
+            paths: Paths::Written(text.paths),
+            origins: None,
+        })
+    });
+    Judged {
         findings,
         outcome: Ok(Document {
             config,
-            sources: vec![Arc::new(source)],
+            sources: sources.collect(),
             places,
         }),
-        version: Some(version),
     }
 }
 
-fn refusal(mut findings: Vec<Finding>, message: String) -> Parsed {
-    findings.push(Finding {
-        severity: super::finding::Severity::Error,
-        path: None,
-        position: None,
-        message,
-        help: None,
+fn said(texts: &mut [TranslatedText]) -> Vec<Findings> {
+    let each = texts.iter_mut().map(|text| {
+        let mut findings = std::mem::take(&mut text.findings);
+        findings.sort_by_key(|finding| finding.position);
+        findings.dedup();
+        Findings(findings)
     });
-    Parsed {
-        findings: Findings(findings),
+    each.collect()
+}
+
+fn refused(mut texts: Vec<TranslatedText>, message: String) -> Judged {
+    if let Some(first) = texts.first_mut() {
+        first.findings.push(Finding {
+            severity: Severity::Error,
+            path: None,
+            position: None,
+            message,
+            help: None,
+        });
+    }
+    Judged {
+        findings: said(&mut texts),
         outcome: Err(ParseError::Decode),
-        version: None,
     }
 }

@@ -71,6 +71,20 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Gives every value that has a place another one, by its offset.
+    pub(crate) fn relocate(&mut self, place: &dyn Fn(u32) -> Place) {
+        if self.at.source != u32::MAX {
+            self.at = place(self.at.offset);
+        }
+        match &mut self.value {
+            Value::List(elements) => elements.iter_mut().for_each(|tree| tree.relocate(place)),
+            Value::Object(members) => members
+                .iter_mut()
+                .for_each(|(_, tree)| tree.relocate(place)),
+            _ => {}
+        }
+    }
+
     /// False for null, and for objects and lists without anything in them.
     pub(crate) fn says_something(&self) -> bool {
         match &self.value {

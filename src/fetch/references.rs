@@ -6,8 +6,12 @@
 //! ```
 //! Transport settings follow the configs: after each fetched config those of everything merged so
 //! far are in force, and they stay until the next one.
+//!
+//! A config of Ignition 1 or 2 and those of that age which it appends are one family: they are put together first and
+//! translated as one ([`crate::language::append`]), and what else it appends is merged into the result.
 
 mod error;
+mod family;
 mod merged;
 
 pub use error::{Reference, RenderError, RenderReason, Role};
@@ -16,7 +20,8 @@ use super::pipeline::hex;
 use super::{FetchEvents, Fetcher, Part, Request};
 use crate::config::model::Resource;
 use crate::config::{Document, Findings, JsonPath, ParseError};
-use crate::language::{self, Knowledge, Surroundings};
+use crate::language::{self, Language, Surroundings};
+use family::Relative;
 use sha2::{Digest as _, Sha512};
 use std::borrow::Cow;
 
@@ -53,17 +58,19 @@ pub struct SourceFindings {
 
 /// The config to start from, parsed.
 #[derive(Debug, Clone)]
-pub struct First {
+pub struct First<'s> {
     /// The document.
     pub document: Document,
     /// Its text, described.
     pub source: SourceInfo,
     /// What parsing said. It is not said again.
     pub findings: Findings,
-    /// What [`language::named_filesystems`] says of its text.
-    pub filesystems: Vec<(String, String)>,
-    /// What is known for texts that it refers to.
-    pub knowledge: Knowledge,
+    /// The text, unpacked.
+    pub text: Vec<u8>,
+    /// What it is in.
+    pub language: Language,
+    /// What it was parsed with. Configs that it refers to see no local files of it.
+    pub surroundings: Surroundings<'s>,
 }
 
 /// All configs in one.
@@ -93,19 +100,31 @@ impl SourceInfo {
 
 /// Follows all references of `first`, and judges the result by the rules of the latest version.
 pub fn render(
-    first: First,
+    first: First<'_>,
     fetcher: &Fetcher,
     events: &dyn FetchEvents,
 ) -> Result<Rendered, RenderError> {
     let mut session = Session {
         fetcher: fetcher.clone(),
         events,
+        surroundings: first.surroundings,
         sources: vec![first.source],
+        said: first.findings,
         findings: Vec::new(),
-        filesystems: first.filesystems,
-        knowledge: first.knowledge,
+        filesystems: Vec::new(),
     };
-    match session.whole(first.document, &first.findings) {
+    let name = session.sources.first().map(|source| source.name.clone());
+    let relative = Relative {
+        name: name.unwrap_or_default(),
+        text: first.text,
+        language: first.language,
+        is_first: true,
+    };
+    let read = Read {
+        relative: Some(relative).filter(|relative| language::appends(relative.language)),
+        document: first.document,
+    };
+    match session.whole(read) {
         Ok(document) => Ok(Rendered {
             document,
             sources: session.sources,
@@ -122,20 +141,38 @@ pub fn render(
 struct Session<'a> {
     fetcher: Fetcher,
     events: &'a dyn FetchEvents,
+    surroundings: Surroundings<'a>,
     sources: Vec<SourceInfo>,
+    /// What parsing the first config said.
+    said: Findings,
     findings: Vec<SourceFindings>,
-    /// File systems that configs of Ignition 2 name, for those that they append. Of one name, the last counts.
+    /// File systems that families of Ignition 2 name, for those after them. Of one name, the last counts.
     filesystems: Vec<(String, String)>,
-    knowledge: Knowledge,
+}
+
+/// A config that was read.
+struct Read {
+    /// Of a relative, the section `ignition` at least.
+    document: Document,
+    /// It may be one of a family.
+    relative: Option<Relative>,
+}
+
+/// What a level still has to merge.
+enum Next {
+    /// To be fetched.
+    Wish(Wish),
+    /// Fetched already.
+    Fetched(Box<Document>),
 }
 
 impl Session<'_> {
-    fn whole(&mut self, first: Document, said: &Findings) -> Result<Document, RenderReason> {
-        self.configure(&first)?;
+    fn whole(&mut self, first: Read) -> Result<Document, RenderReason> {
+        self.configure(&first.document)?;
         let document = self.render(first)?;
         self.configure(&document)?;
         let first = self.sources.first().map_or("", |s| s.name.as_str());
-        let news = merged::findings(&document, first, said, &self.findings);
+        let news = merged::findings(&document, first, &self.said, &self.findings);
         let fatal = news.is_fatal();
         if !news.0.is_empty() {
             let source = merged::NAME.into();
@@ -153,15 +190,21 @@ impl Session<'_> {
     }
 
     /// Works off a stack of its own: nesting is up to whoever writes the configs.
-    fn render(&mut self, document: Document) -> Result<Document, RenderReason> {
-        let mut stack = vec![self.level(document, 0)?];
+    fn render(&mut self, first: Read) -> Result<Document, RenderReason> {
+        let mut stack = vec![self.level(first, 0)?];
         while let Some(level) = stack.last_mut() {
             let depth = level.depth;
-            if let Some(wish) = level.pending.next() {
-                let new = self.document(wish, depth)?;
-                let merged = Document::merge(&level.result, &new);
+            if let Some(next) = level.pending.next() {
+                let new = match next {
+                    Next::Wish(wish) => self.read(wish, depth)?,
+                    Next::Fetched(document) => Read {
+                        document: *document,
+                        relative: None,
+                    },
+                };
+                let merged = Document::merge(&level.result, &new.document);
                 self.configure(&merged)?;
-                if has_references(&new) {
+                if has_references(&new.document) {
                     let below = self.level(new, depth + 1)?;
                     stack.push(below);
                 } else {
@@ -177,23 +220,54 @@ impl Session<'_> {
         Ok(Document::empty())
     }
 
-    /// Starts on `document`, or on what takes its place.
-    fn level(&mut self, mut document: Document, mut depth: usize) -> Result<Level, RenderReason> {
-        while let Some(replacing) = replacement(&document) {
-            document = self.document(replacing, depth)?;
-            self.configure(&document)?;
-            depth += 1;
+    /// Starts on what was read, or on what takes its place.
+    fn level(&mut self, read: Read, depth: usize) -> Result<Level, RenderReason> {
+        let (read, depth) = self.replaced(read, depth, false)?;
+        let wishes: Vec<Wish> = merges(&read.document).collect();
+        match read.relative.filter(|_| !wishes.is_empty()) {
+            Some(relative) => self.family(relative, &read.document, depth),
+            None => {
+                let pending: Vec<Next> = wishes.into_iter().map(Next::Wish).collect();
+                Ok(Level {
+                    depth,
+                    result: read.document,
+                    pending: pending.into_iter(),
+                })
+            }
         }
-        let pending = merges(&document).collect::<Vec<_>>().into_iter();
-        Ok(Level {
-            depth,
-            result: document,
-            pending,
-        })
     }
 
-    /// Fetches and parses one referenced config.
-    fn document(&mut self, wish: Wish, depth: usize) -> Result<Document, RenderReason> {
+    /// Follows the configs that take the place of one.
+    fn replaced(
+        &mut self,
+        mut read: Read,
+        mut depth: usize,
+        in_family: bool,
+    ) -> Result<(Read, usize), RenderReason> {
+        while let Some(replacing) = replacement(&read.document) {
+            read = match in_family {
+                true => self.read_relative(replacing, depth)?,
+                false => self.read(replacing, depth)?,
+            };
+            self.configure(&read.document)?;
+            depth += 1;
+        }
+        Ok((read, depth))
+    }
+
+    /// Fetches and parses one referenced config, which belongs to no family yet.
+    fn read(&mut self, wish: Wish, depth: usize) -> Result<Read, RenderReason> {
+        let reference = wish.reference.clone();
+        let (source, text) = self.fetch(wish, depth)?;
+        if let Some(read) = self.head(&source, &text, &reference)?
+            && has_references(&read.document)
+        {
+            return Ok(read);
+        }
+        self.parse(source, text, reference)
+    }
+
+    fn fetch(&mut self, wish: Wish, depth: usize) -> Result<(SourceInfo, Vec<u8>), RenderReason> {
         let Wish {
             resource,
             reference,
@@ -208,44 +282,58 @@ impl Session<'_> {
             self.fetcher
                 .fetch_config(&request, Part::Referenced, self.events)
         });
-        match fetched {
-            Ok(text) => self.parse(text, reference),
-            Err(error) => Err(RenderReason::Fetch { reference, error }),
-        }
-    }
-
-    fn parse(
-        &mut self,
-        text: Vec<u8>,
-        reference: Box<Reference>,
-    ) -> Result<Document, RenderReason> {
+        let text = fetched.map_err(|error| RenderReason::Fetch {
+            reference: reference.clone(),
+            error,
+        })?;
         let text = match language::unpacked(&text) {
             Cow::Owned(unpacked) => unpacked,
             Cow::Borrowed(_) => text,
         };
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
-        let surroundings = Surroundings {
+        self.sources.push(source.clone());
+        Ok((source, text))
+    }
+
+    /// What configs that are referred to are parsed with.
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            files: None,
             inherited_filesystems: &self.filesystems,
-            ..self.knowledge.surroundings()
-        };
+            is_followed: false,
+            ..self.surroundings
+        }
+    }
+
+    fn parse(
+        &mut self,
+        source: SourceInfo,
+        text: Vec<u8>,
+        reference: Box<Reference>,
+    ) -> Result<Read, RenderReason> {
+        let surroundings = self.surroundings();
         let parsed = language::parse(&source.name, &text, &surroundings);
         let named = language::named_filesystems(&text, &surroundings);
         self.filesystems.extend(named);
-        if !parsed.findings.0.is_empty() {
-            let text = Some(text).filter(|_| source.name != "data:");
-            let findings = parsed.findings;
-            let source = source.name.clone();
+        self.hear(&source.name, text, parsed.findings);
+        match parsed.outcome {
+            Ok(document) => Ok(Read {
+                document,
+                relative: None,
+            }),
+            Err(ParseError::Empty) => Err(RenderReason::Empty { reference }),
+            Err(error) => Err(RenderReason::Invalid { reference, error }),
+        }
+    }
+
+    fn hear(&mut self, source: &str, text: Vec<u8>, findings: Findings) {
+        if !findings.0.is_empty() {
             self.findings.push(SourceFindings {
-                source,
-                text,
+                source: source.into(),
+                text: Some(text).filter(|_| source != "data:"),
                 findings,
             });
         }
-        self.sources.push(source);
-        parsed.outcome.map_err(|error| match error {
-            ParseError::Empty => RenderReason::Empty { reference },
-            error => RenderReason::Invalid { reference, error },
-        })
     }
 
     /// Puts the transport settings of `document` in force.
@@ -275,7 +363,7 @@ struct Level {
     depth: usize,
     /// The document and what was merged into it so far.
     result: Document,
-    pending: std::vec::IntoIter<Wish>,
+    pending: std::vec::IntoIter<Next>,
 }
 
 /// A resource and who asks for it.

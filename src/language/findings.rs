@@ -127,6 +127,32 @@ impl Remarks {
         self.0.iter().any(|r| r.severity == Severity::Error)
     }
 
+    /// Adds what another text has to say, which begins at offset `start` of both together.
+    pub(crate) fn extend_from(&mut self, start: u32, later: Remarks) {
+        let moved = |at: u32| at.saturating_add(start);
+        self.0.extend(later.0.into_iter().map(|remark| Remark {
+            at: moved(remark.at),
+            other: remark.other.map(moved),
+            ..remark
+        }));
+    }
+
+    /// All of them by text, in the order of each, where they are about several texts.
+    pub(crate) fn placed_in(self, texts: &[Part<'_>]) -> Vec<Vec<Finding>> {
+        let mut placed: Vec<Vec<Finding>> = texts.iter().map(|_| Vec::new()).collect();
+        let mut rest = self.0;
+        for (index, (text, found)) in texts.iter().zip(&mut placed).enumerate() {
+            let end = texts.get(index + 1).map_or(u32::MAX, |next| next.start);
+            let (here, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|r| r.at < end);
+            rest = later;
+            let here = here
+                .into_iter()
+                .map(|remark| local(remark, text, end, texts));
+            *found = Remarks(here.collect()).placed(text.lines, text.paths);
+        }
+        placed
+    }
+
     /// All of them in the order of the text.
     pub(crate) fn placed(self, lines: &LineStarts, paths: &WrittenPaths) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self
@@ -135,7 +161,7 @@ impl Remarks {
             .map(|remark| Finding {
                 severity: remark.severity,
                 message: match remark.other {
-                    Some(other) => naming(remark.message, other, lines, paths),
+                    Some(other) => naming(remark.message, other, lines, paths, None),
                     None => remark.message,
                 },
                 path: remark.path.or_else(|| paths.path_to(remark.at, true)).map(
@@ -153,11 +179,43 @@ impl Remarks {
     }
 }
 
+/// One of several texts that are read as one.
+pub(crate) struct Part<'p> {
+    /// Offset of its first byte in all of them.
+    pub(crate) start: u32,
+    pub(crate) name: &'p str,
+    pub(crate) lines: &'p LineStarts,
+    pub(crate) paths: &'p WrittenPaths,
+}
+
+/// A remark about `text` with offsets in it. Another value that it is about may be in another text, which is named.
+fn local(mut remark: Remark, text: &Part<'_>, end: u32, texts: &[Part<'_>]) -> Remark {
+    remark.at -= text.start.min(remark.at);
+    let Some(other) = remark.other.take() else {
+        return remark;
+    };
+    if (text.start..end).contains(&other) {
+        remark.other = Some(other - text.start);
+    } else if let Some(there) = texts.iter().rev().find(|text| text.start <= other) {
+        let message = std::mem::take(&mut remark.message);
+        let other = other - there.start;
+        remark.message = naming(message, other, there.lines, there.paths, Some(there.name));
+    }
+    remark
+}
+
 /// `message` with the path and the line of the value at `other`.
-fn naming(message: String, other: u32, lines: &LineStarts, paths: &WrittenPaths) -> String {
+fn naming(
+    message: String,
+    other: u32,
+    lines: &LineStarts,
+    paths: &WrittenPaths,
+    text: Option<&str>,
+) -> String {
     let line = lines.position(other).line;
+    let of = text.map_or(String::new(), |text| format!(" of {text}"));
     match paths.path_to(other, true) {
-        Some(path) => format!("{message} (the other one: {path}, line {line})"),
-        None => format!("{message} (the other one: line {line})"),
+        Some(path) => format!("{message} (the other one: {path}, line {line}{of})"),
+        None => format!("{message} (the other one: line {line}{of})"),
     }
 }

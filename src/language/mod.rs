@@ -42,7 +42,7 @@ pub use cloud_init::modules::{MODULES, Module, Support};
 pub use detect::{Language, Undetected, detect, detect_for};
 pub use knowledge::{Knowledge, KnownInstance};
 pub use migration::{Migration, Step, explain};
-pub use old_ignition::named_filesystems;
+pub use old_ignition::{Joined, Member, append, appends, named_filesystems, references};
 pub use surroundings::{Files, Instance, LocalError, LocalKind, LocalNode, Surroundings};
 pub use target::{Distribution, Layer, NetworkManager, SystemConfig, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};

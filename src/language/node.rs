@@ -123,6 +123,19 @@ impl<'t> Node<'t> {
         }
     }
 
+    /// Moves everything `by` bytes on.
+    pub(crate) fn shift(&mut self, by: u32) {
+        self.at = self.at.saturating_add(by);
+        match &mut self.value {
+            Content::Scalar(_) => {}
+            Content::List(elements) => elements.iter_mut().for_each(|node| node.shift(by)),
+            Content::Mapping(entries) => entries.iter_mut().for_each(|entry| {
+                entry.key_at = entry.key_at.saturating_add(by);
+                entry.value.shift(by);
+            }),
+        }
+    }
+
     /// Takes all entries of `key` out of a mapping; the last one is what it was.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'t>> {
         let Content::Mapping(entries) = &mut self.value else {

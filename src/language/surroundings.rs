@@ -15,6 +15,8 @@ pub struct Surroundings<'s> {
     /// File systems that configs which refer to this one name, with where they are mounted; those that this one
     /// names itself come first.
     pub inherited_filesystems: &'s [(String, String)],
+    /// What the text appends is read with it afterwards, and may define what it names.
+    pub is_followed: bool,
     /// Of Ignition 1 and 2, only what the converters of old translate is accepted.
     pub is_strict: bool,
     /// The text is translated for a machine that boots now, not at a desk.
@@ -115,6 +117,7 @@ impl fmt::Debug for Surroundings<'_> {
             .field("platform", &self.platform)
             .field("filesystems", &self.filesystems)
             .field("inherited_filesystems", &self.inherited_filesystems)
+            .field("is_followed", &self.is_followed)
             .field("is_strict", &self.is_strict)
             .field("is_boot", &self.is_boot)
             .field("is_raw", &self.is_raw)

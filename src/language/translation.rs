@@ -6,8 +6,8 @@ use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition};
 use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
-    self, Finding, Findings, LineStarts, ParseError, Parsed, Severity, Translated, Version,
-    WrittenPaths,
+    self, Finding, Findings, Judged, LineStarts, ParseError, Parsed, Severity, Translated,
+    TranslatedText, Version, WrittenPaths,
 };
 
 /// What a language makes of a text.
@@ -134,12 +134,21 @@ pub(super) fn finish<T>(
         return (parsed, None);
     };
     let printed = print(&root);
-    let translated = Translated {
-        root,
-        version,
+    let text = TranslatedText {
+        name: source.into(),
         lines,
         paths: outcome.paths,
         findings: outcome.findings,
     };
-    (config::judge(source, translated), Some(printed))
+    let Judged { findings, outcome } = config::judge(Translated {
+        root,
+        version,
+        texts: vec![text],
+    });
+    let parsed = Parsed {
+        findings: findings.into_iter().next().unwrap_or_default(),
+        version: Some(version).filter(|_| !matches!(outcome, Err(ParseError::Decode))),
+        outcome,
+    };
+    (parsed, Some(printed))
 }

@@ -5,6 +5,7 @@
 mod bodies;
 mod certificates;
 mod data;
+mod families;
 mod hall;
 mod http2;
 mod limits;

@@ -3,42 +3,47 @@
 use crate::certificates::{TRUSTED, data_url};
 use crate::server::{Seen, Server, respond};
 use crate::{assert_fails, packed, settings};
-use kindling::config::{self, JsonPath};
+use kindling::config::JsonPath;
 use kindling::fetch::references::{First, RenderError, RenderReason, Rendered, SourceInfo, render};
 use kindling::fetch::{Fetcher, Silent};
-use kindling::language::Knowledge;
+use kindling::language::{self, Surroundings};
 use sha2::{Digest, Sha512};
 
-fn first(text: &str) -> First {
-    let parsed = config::parse("first.ign", text.as_bytes());
+fn first(text: &str) -> First<'static> {
+    let surroundings = Surroundings {
+        is_followed: true,
+        ..Surroundings::default()
+    };
+    let parsed = language::parse("first.ign", text.as_bytes(), &surroundings);
     First {
         document: parsed
             .outcome
             .unwrap_or_else(|e| panic!("{e}: {:?}\n{text}", parsed.findings)),
         source: SourceInfo::of("first.ign", text.as_bytes(), false),
         findings: parsed.findings,
-        filesystems: Vec::new(),
-        knowledge: Knowledge::default(),
+        text: text.into(),
+        language: language::detect(text.as_bytes()).expect("a language"),
+        surroundings,
     }
 }
 
-fn rendered(text: &str) -> Result<Rendered, RenderError> {
+pub fn rendered(text: &str) -> Result<Rendered, RenderError> {
     render(first(text), &Fetcher::new(settings()), &Silent)
 }
 
 /// A config with this inside `ignition.config`, and this as one more member.
-fn config(references: &str, more: &str) -> String {
+pub fn config(references: &str, more: &str) -> String {
     let comma = if more.is_empty() { "" } else { ",\n" };
     format!(
         "{{\"ignition\": {{\n\"version\": \"3.4.0\",\n\"config\": {{{references}}}\n}}{comma}{more}}}"
     )
 }
 
-fn file(path: &str) -> String {
+pub fn file(path: &str) -> String {
     format!("\"storage\": {{\"files\": [\n{{\"path\": \"{path}\"}}\n]}}")
 }
 
-fn merge(urls: &[&str]) -> String {
+pub fn merge(urls: &[&str]) -> String {
     let entry = |u: &&str| format!("\n{{\"source\": \"{u}\"}}");
     format!(
         "\"merge\": [{}]",
@@ -46,15 +51,15 @@ fn merge(urls: &[&str]) -> String {
     )
 }
 
-fn replace(url: &str) -> String {
+pub fn replace(url: &str) -> String {
     format!("\"replace\": {{\"source\": \"{url}\"}}")
 }
 
-fn embed(text: &str) -> String {
+pub fn embed(text: &str) -> String {
     data_url(text.as_bytes())
 }
 
-fn paths(rendered: &Rendered) -> Vec<&str> {
+pub fn paths(rendered: &Rendered) -> Vec<&str> {
     rendered
         .document
         .config()

@@ -54,7 +54,7 @@ pub(crate) fn read<'t>(
 }
 
 /// The config in the names of Ignition 2.3.
-fn model<'t>(
+pub(super) fn model<'t>(
     root: Node<'t>,
     paths: &WrittenPaths,
     surroundings: &Surroundings<'_>,

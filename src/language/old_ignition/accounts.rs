@@ -32,7 +32,10 @@ pub(super) fn users<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>>
 }
 
 fn check(step: &mut Step<'_>, user: &Node<'_>) {
-    let Some(create) = user.get("create").filter(|_| step.since(OldVersion::V2_1)) else {
+    let Some(create) = user
+        .get("create")
+        .filter(|_| step.since(user, OldVersion::V2_1))
+    else {
         return;
     };
     let is_described = user.get("uid").is_some()
@@ -51,7 +54,7 @@ fn check(step: &mut Step<'_>, user: &Node<'_>) {
 fn translated<'t>(step: &Step<'_>, user: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(user.at);
     out.copy_or_empty(user, "name");
-    match step.since(OldVersion::V2_1) {
+    match step.since(user, OldVersion::V2_1) {
         true => out.copy(user, "passwordHash"),
         false => out.copy_text(user, "passwordHash"),
     }

@@ -44,7 +44,7 @@ fn check(step: &mut Step<'_>, disk: &Node<'_>) {
     numbers(step, partitions);
     labels(step, partitions);
     overlap(step, partitions);
-    if step.since(OldVersion::V2_3) {
+    if step.since(disk, OldVersion::V2_3) {
         units(step, partitions);
         removal(step, partitions);
     }
@@ -62,7 +62,7 @@ fn numbers(step: &mut Step<'_>, partitions: &[Node<'_>]) {
     for partition in partitions {
         let number = number(partition);
         let at = partition.at_of("number");
-        let may_repeat = number == 0 && step.since(OldVersion::V2_0);
+        let may_repeat = number == 0 && step.since(partition, OldVersion::V2_0);
         let earlier = seen.earlier(number, at).filter(|_| !may_repeat);
         if let Some(first) = earlier {
             step.clash(at, first, "this partition number is there twice", "");
@@ -81,7 +81,7 @@ fn kept_label(label: &str) -> &str {
 /// The label, if there is one. Before 2.3 the empty one is none.
 fn label<'n>(step: &Step<'_>, partition: &'n Node<'_>) -> Option<&'n str> {
     let label = partition.get("label")?.as_text();
-    let is_label = !label.is_empty() || step.since(OldVersion::V2_3);
+    let is_label = !label.is_empty() || step.since(partition, OldVersion::V2_3);
     is_label.then(|| kept_label(label))
 }
 
@@ -102,7 +102,7 @@ fn labels(step: &mut Step<'_>, partitions: &[Node<'_>]) {
 /// First and last sector of a partition whose place is fixed.
 fn extent(step: &Step<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
     let (start, size) = (partition.int_of("start"), partition.int_of("size"));
-    let size = match step.since(OldVersion::V2_3) {
+    let size = match step.since(partition, OldVersion::V2_3) {
         true => size?,
         false => size.unwrap_or(0),
     };
@@ -244,7 +244,7 @@ fn partition<'t>(step: &mut Step<'_>, partition: &Node<'t>) -> Node<'t> {
 fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option<Node<'t>> {
     let at = partition.at_of(key);
     let Some(sectors) = partition.int_of(key) else {
-        return (!step.since(OldVersion::V2_3)).then(|| Node::int(at, 0));
+        return (!step.since(partition, OldVersion::V2_3)).then(|| Node::int(at, 0));
     };
     if sectors % SECTORS_PER_MIB != 0 {
         if key == "start" {
@@ -256,7 +256,7 @@ fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option
             format!("{sectors} sectors of {SECTOR_BYTES} bytes are no whole number of MiB");
         let help = format!("use {below} or {}", below.saturating_add(SECTORS_PER_MIB));
         step.error_with_help(at, message, help);
-    } else if sectors != 0 || step.since(OldVersion::V2_3) {
+    } else if sectors != 0 || step.since(partition, OldVersion::V2_3) {
         let message =
             format!("`{key}` counts sectors, which are taken to have {SECTOR_BYTES} bytes");
         let help = format!("in version 3, `{key}MiB` is {}", sectors / SECTORS_PER_MIB);

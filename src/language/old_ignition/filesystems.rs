@@ -23,11 +23,11 @@ fn check_mount(step: &mut Step<'_>, mount: &Node<'_>) {
     let format = mount.text_of("format");
     let is_known = match format {
         "ext4" | "btrfs" | "xfs" => true,
-        "swap" | "vfat" => step.since(OldVersion::V2_1),
+        "swap" | "vfat" => step.since(mount, OldVersion::V2_1),
         _ => false,
     };
     if !is_known {
-        let help = match step.since(OldVersion::V2_1) {
+        let help = match step.since(mount, OldVersion::V2_1) {
             true => "use ext4, btrfs, xfs, vfat or swap",
             false => "use ext4, btrfs or xfs; vfat and swap exist since version 2.1.0",
         };
@@ -55,7 +55,7 @@ fn check_label(step: &mut Step<'_>, mount: &Node<'_>) {
 }
 
 fn check_create(step: &mut Step<'_>, mount: &Node<'_>, create: &Node<'_>) {
-    if !step.since(OldVersion::V2_1) {
+    if !step.since(mount, OldVersion::V2_1) {
         return;
     }
     if mount.is_true("wipeFilesystem") {
@@ -132,7 +132,7 @@ fn wipe<'t>(step: &mut Step<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
         return;
     }
     let message = "version 3 cannot say: create, but fail if there is any file system";
-    let help = match step.since(OldVersion::V2_1) {
+    let help = match step.since(create, OldVersion::V2_1) {
         true => {
             "set `force: true` to wipe the device first, or leave `create` out to reuse a file system that matches"
         }

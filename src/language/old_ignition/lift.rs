@@ -4,11 +4,11 @@ use super::fields::Fields;
 use crate::language::node::Node;
 use crate::language::percent;
 
-/// `root`, which is decoded as version 1, with the names of version 2.
-pub(super) fn lifted<'t>(root: &Node<'t>) -> Node<'t> {
+/// `root`, which is decoded as version 1, with the names of version 2. File systems are numbered from `first` on.
+pub(super) fn lifted<'t>(root: &Node<'t>, first: usize) -> Node<'t> {
     let mut out = Node::mapping(root.at);
     if let Some(storage) = root.get("storage") {
-        out.set("storage", self::storage(storage));
+        out.set("storage", self::storage(storage, first));
     }
     for section in ["systemd", "networkd", "passwd"] {
         out.copy(root, section);
@@ -16,14 +16,14 @@ pub(super) fn lifted<'t>(root: &Node<'t>) -> Node<'t> {
     out
 }
 
-fn storage<'t>(storage: &Node<'t>) -> Node<'t> {
+fn storage<'t>(storage: &Node<'t>, first: usize) -> Node<'t> {
     let mut out = Node::mapping(storage.at);
     out.copy(storage, "disks");
     out.copy(storage, "raid");
     let mut filesystems = Vec::new();
     let mut files = Vec::new();
     for (index, filesystem) in storage.items("filesystems").iter().enumerate() {
-        let name = format!("_translate-filesystem-{index}");
+        let name = format!("_translate-filesystem-{}", first.saturating_add(index));
         let named = files_of(filesystem, &name);
         files.extend(named);
         let mut mount = Node::mapping(filesystem.at);

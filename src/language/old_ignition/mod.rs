@@ -11,6 +11,7 @@ mod fields;
 mod files;
 mod filesystems;
 mod ignition;
+mod joined;
 mod lift;
 mod links;
 mod names;
@@ -35,6 +36,7 @@ use super::translation::Outcome;
 use crate::config::tree::Tree;
 use crate::config::{LineStarts, Version, WrittenPaths};
 use fields::Fields;
+pub use joined::{Joined, Member, append, appends, references};
 use names::Names;
 use nodes::Nodes;
 use step::Step;
@@ -93,11 +95,11 @@ fn config<'t>(
         return None;
     }
     let model = match version {
-        OldVersion::V1 => lift::lifted(&decoded),
+        OldVersion::V1 => lift::lifted(&decoded, 0),
         _ => decoded,
     };
     let mut step = Step {
-        version,
+        versions: &[(0, version)],
         surroundings,
         remarks,
     };
@@ -132,7 +134,7 @@ pub(crate) fn from_model<'t>(
     let at = model.at;
     let decoded = decode::decode(model, version, None, false, remarks);
     let mut step = Step {
-        version,
+        versions: &[(0, version)],
         surroundings,
         remarks,
     };
@@ -197,7 +199,7 @@ fn names_in(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String
     let mut remarks = Remarks::default();
     let model = decode::decode(root, version, None, false, &mut remarks);
     let mut step = Step {
-        version,
+        versions: &[(0, version)],
         surroundings,
         remarks: &mut remarks,
     };

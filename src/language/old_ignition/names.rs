@@ -45,6 +45,8 @@ pub(super) struct Names<'n, 't> {
     prefixes: HashMap<&'n str, Prefix>,
     /// In the order of the text, for messages.
     defined: Vec<&'n str>,
+    /// Other configs may define more names, and use these.
+    are_shared: bool,
     /// What the configs that refer to this one name. Of one name, the last counts.
     inherited: HashMap<String, String>,
 }
@@ -62,6 +64,7 @@ impl<'n, 't> Names<'n, 't> {
             volumes: Vec::new(),
             prefixes: HashMap::new(),
             defined: Vec::new(),
+            are_shared,
             inherited: step
                 .surroundings
                 .inherited_filesystems
@@ -143,7 +146,7 @@ impl<'n, 't> Names<'n, 't> {
             OEM => Some(OEM_PATH.into()),
             _ => self.inherited.get(name).cloned(),
         };
-        if known.is_some() {
+        if known.is_some() || (self.are_shared && step.surroundings.is_followed) {
             return known;
         }
         let others: Vec<&str> = self

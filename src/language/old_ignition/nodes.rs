@@ -181,7 +181,7 @@ fn check_mode(step: &mut Step<'_>, node: &Node<'_>) {
         Some(_) => {}
         // Something else gives it its mode.
         None if node.is_true("append") => {}
-        None if step.since(OldVersion::V2_2) => {
+        None if step.since(node, OldVersion::V2_2) => {
             let message =
                 "no mode; Ignition 2 made it 0000, version 3 makes files 0644 and directories 0755";
             step.warn(at, message, "give a mode, e.g. 420 for 0644");
@@ -197,7 +197,7 @@ fn check_mode(step: &mut Step<'_>, node: &Node<'_>) {
 pub(super) fn mode<'t>(step: &Step<'_>, node: &Node<'t>) -> Option<Node<'t>> {
     match node.get("mode") {
         Some(mode) => Some(mode.clone()),
-        None if step.since(OldVersion::V2_2) => None,
+        None if step.since(node, OldVersion::V2_2) => None,
         None => Some(Node::int(node.at, 0)),
     }
 }
@@ -208,7 +208,7 @@ pub(super) fn owner<'t>(step: &Step<'_>, node: &Node<'t>, key: &str) -> Option<N
     let mut out = Node::mapping(node.at_of(key));
     match owner.get("id") {
         Some(id) => out.set("id", id.clone()),
-        None if step.since(OldVersion::V2_1) => {}
+        None if step.since(node, OldVersion::V2_1) => {}
         None => out.set("id", Node::int(node.at_of(key), 0)),
     }
     out.copy_text(owner, "name");

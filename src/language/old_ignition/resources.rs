@@ -35,7 +35,7 @@ fn source(step: &mut Step<'_>, resource: &Node<'_>) {
     if source.is_empty() {
         return;
     }
-    if let Some(problem) = source_problem(source, step.version) {
+    if let Some(problem) = source_problem(source, step.version_of(resource)) {
         step.error(resource.at_of("source"), problem);
     }
 }

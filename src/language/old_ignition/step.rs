@@ -12,15 +12,25 @@ use std::hash::Hash;
 
 /// The translation of one config.
 pub(super) struct Step<'s> {
-    pub(super) version: OldVersion,
+    /// Where the texts begin that the config was put together from, and the version of each.
+    pub(super) versions: &'s [(u32, OldVersion)],
     pub(super) surroundings: &'s Surroundings<'s>,
     pub(super) remarks: &'s mut Remarks,
 }
 
 impl Step<'_> {
-    /// True if the config is written in `version` or a later one.
-    pub(super) fn since(&self, version: OldVersion) -> bool {
-        self.version >= version
+    /// The version of the text that `node` stands in.
+    pub(super) fn version_of(&self, node: &Node<'_>) -> OldVersion {
+        let after = self
+            .versions
+            .partition_point(|(start, _)| *start <= node.at);
+        let text = self.versions.get(after.saturating_sub(1));
+        text.map_or(OldVersion::V2_4, |(_, version)| *version)
+    }
+
+    /// True if `node` is written in `version` or a later one.
+    pub(super) fn since(&self, node: &Node<'_>, version: OldVersion) -> bool {
+        self.version_of(node) >= version
     }
 
     pub(super) fn error(&mut self, at: u32, message: impl Into<String>) {

@@ -93,7 +93,7 @@ fn check_dropin_name(step: &mut Step<'_>, dropin: &Node<'_>) {
 
 /// Version 1 did not parse units; version 3 does so for systemd.
 fn check_texts(step: &mut Step<'_>, unit: &Node<'_>) {
-    if !step.since(OldVersion::V2_0) {
+    if !step.since(unit, OldVersion::V2_0) {
         return;
     }
     for holder in std::iter::once(unit).chain(unit.items("dropins")) {
@@ -197,7 +197,7 @@ impl<'n, 't> Unit<'n, 't> {
 
     fn enable(&mut self, step: &mut Step<'_>, node: &Node<'t>) {
         let is_enabled = node.is_true("enable");
-        if is_enabled && step.since(OldVersion::V2_1) {
+        if is_enabled && step.since(node, OldVersion::V2_1) {
             let at = node.at_of("enable");
             if node.flag_of("enabled") == Some(false) {
                 let message = "`enable` contradicts `enabled`, which counts";

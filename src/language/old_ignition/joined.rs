@@ -1,0 +1,387 @@
+//! Configs that append configs: all of one family are put together first, and then translated as one.
+//!
+//! Ignition 2 appended lists to lists and merged nothing by key, so what an account, a file or a unit that is there
+//! twice comes to is decided by the rules for repeated entries of one config. Each part keeps the rules of its version.
+
+use super::fields::Fields;
+use super::step::Step;
+use super::version::{self, OldVersion, Stated};
+use super::{OUTPUT_VERSION, announce, decode, ignition, lift, names, translated};
+use crate::config::tree::Place;
+use crate::config::{
+    self, Document, Finding, Findings, Judged, LineStarts, ParseError, Severity, Translated,
+    TranslatedText, WrittenPaths,
+};
+use crate::language::detect::Language;
+use crate::language::findings::{Part, Remarks};
+use crate::language::node::{Content, Node};
+use crate::language::surroundings::Surroundings;
+use crate::language::{clc, document, json, paths, shaped};
+
+/// A config of a family: of Ignition 1 or 2, or a Container Linux Config, which is one of 2.3 in other words.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'m> {
+    /// The name shown in origins.
+    pub name: &'m str,
+    /// Its text, unpacked.
+    pub text: &'m [u8],
+    /// What it is in.
+    pub language: Language,
+    /// It may name local files.
+    pub is_local: bool,
+}
+
+/// What a family comes to.
+#[derive(Debug)]
+pub struct Joined {
+    /// What there is to say of each member.
+    pub findings: Vec<Findings>,
+    /// All of them as one config, or why there is none.
+    pub outcome: Result<Document, ParseError>,
+    /// The file systems that they name, with their paths in the final system.
+    pub filesystems: Vec<(String, String)>,
+}
+
+/// True for languages whose configs are put together before they are translated.
+pub fn appends(language: Language) -> bool {
+    matches!(language, Language::OldIgnition | Language::ContainerLinux)
+}
+
+/// The section `ignition` of a member, for following what it refers to. Other sections are read, and nothing else.
+pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> Joined {
+    put_together(&[member], surroundings, &|step, model, at| {
+        let stated = Node::text(at, OUTPUT_VERSION.as_str());
+        let mut out = Node::mapping(model.at_of("ignition")).with("version", stated);
+        ignition::translate(step, model.inner("ignition"), &mut out);
+        Some(Node::mapping(model.at).with("ignition", out))
+    })
+}
+
+/// Appends each of `members` to those before it, and translates the result.
+pub fn append(members: &[Member<'_>], surroundings: &Surroundings<'_>) -> Joined {
+    put_together(members, surroundings, &|step, model, at| {
+        let mut model = model.clone();
+        if let Some(references) = model.at_path_mut(&["ignition", "config"]) {
+            // What is appended is here.
+            references.remove("append");
+        }
+        translated(step, &model, at)
+    })
+}
+
+type Translate<'f> = &'f dyn for<'t> Fn(&mut Step<'_>, &Node<'t>, u32) -> Option<Node<'t>>;
+
+fn put_together(
+    members: &[Member<'_>],
+    surroundings: &Surroundings<'_>,
+    translate: Translate<'_>,
+) -> Joined {
+    let mut family = Family::default();
+    for member in members {
+        if let Err(finding) = family.read(member, surroundings) {
+            return family.refused(members, *finding);
+        }
+    }
+    let mut remarks = std::mem::take(&mut family.remarks);
+    let mut config = None;
+    let mut filesystems = Vec::new();
+    if !remarks.is_fatal() {
+        let mut step = Step {
+            versions: &family.versions,
+            surroundings,
+            remarks: &mut remarks,
+        };
+        config = translate(&mut step, &family.model, family.version_at);
+        let mut quiet = Remarks::default();
+        step.remarks = &mut quiet;
+        let storage = family.model.inner("storage");
+        filesystems = names::Names::of(&mut step, storage, false).paths();
+    }
+    let starts: Vec<u32> = family.texts.iter().map(|text| text.start).collect();
+    let texts = family.placed(members, remarks);
+    let is_fatal = texts.iter().any(|text| has_error(&text.findings));
+    let Some(config) = config.filter(|_| !is_fatal) else {
+        return failed(texts.into_iter().map(|text| Findings(text.findings)));
+    };
+    let mut root = shaped::config(config, OUTPUT_VERSION);
+    root.relocate(&|offset| {
+        let after = starts.partition_point(|start| *start <= offset);
+        let index = after.saturating_sub(1);
+        let start = starts.get(index).copied().unwrap_or_default();
+        Place {
+            source: u32::try_from(index).unwrap_or(u32::MAX),
+            offset: offset - start,
+        }
+    });
+    let Judged { findings, outcome } = config::judge(Translated {
+        root,
+        version: OUTPUT_VERSION,
+        texts,
+    });
+    Joined {
+        findings,
+        outcome,
+        filesystems,
+    }
+}
+
+fn has_error(findings: &[Finding]) -> bool {
+    findings.iter().any(|f| f.severity == Severity::Error)
+}
+
+fn failed(findings: impl Iterator<Item = Findings>) -> Joined {
+    Joined {
+        findings: findings.collect(),
+        outcome: Err(ParseError::Invalid),
+        filesystems: Vec::new(),
+    }
+}
+
+/// A family as far as it was read. Offsets count the texts as if they were one.
+struct Family<'t> {
+    model: Node<'t>,
+    /// Where the first one states its version.
+    version_at: u32,
+    versions: Vec<(u32, OldVersion)>,
+    texts: Vec<Text>,
+    remarks: Remarks,
+    /// Offset of the next text.
+    end: u32,
+    /// A proxy was kept, and that was said.
+    keeps_proxy: bool,
+}
+
+struct Text {
+    start: u32,
+    lines: LineStarts,
+    paths: WrittenPaths,
+}
+
+impl Default for Family<'_> {
+    fn default() -> Self {
+        Family {
+            model: Node::mapping(0),
+            version_at: 0,
+            versions: Vec::new(),
+            texts: Vec::new(),
+            remarks: Remarks::default(),
+            end: 0,
+            keeps_proxy: false,
+        }
+    }
+}
+
+impl<'t> Family<'t> {
+    fn read(
+        &mut self,
+        member: &Member<'t>,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<(), Box<Finding>> {
+        let start = self.end;
+        let length = u32::try_from(member.text.len()).unwrap_or(u32::MAX);
+        self.end = start.saturating_add(length).saturating_add(1);
+        if self.end == u32::MAX {
+            return Err(Box::new(too_long()));
+        }
+        let surroundings = Surroundings {
+            files: surroundings.files.filter(|_| member.is_local),
+            ..*surroundings
+        };
+        let mut remarks = Remarks::default();
+        let lines = LineStarts::of(member.text);
+        let parsed = match member.language {
+            Language::ContainerLinux => {
+                self.container_linux(member, &lines, &surroundings, &mut remarks)
+            }
+            _ => self.ignition(member, &lines, &surroundings, &mut remarks),
+        };
+        let Parsed {
+            mut model,
+            version,
+            at,
+            paths,
+        } = parsed?;
+        model.shift(start);
+        self.remarks.extend_from(start, remarks);
+        self.versions.push((start, version));
+        self.texts.push(Text {
+            start,
+            lines,
+            paths,
+        });
+        match start {
+            0 => {
+                self.version_at = at;
+                self.model = model;
+            }
+            _ => self.add(model),
+        }
+        Ok(())
+    }
+
+    fn ignition(
+        &self,
+        member: &Member<'t>,
+        lines: &LineStarts,
+        surroundings: &Surroundings<'_>,
+        remarks: &mut Remarks,
+    ) -> Result<Parsed<'t>, Box<Finding>> {
+        let root = json::read(member.text).map_err(|error| {
+            let at = u32::try_from(error.offset).unwrap_or(u32::MAX);
+            Box::new(Finding {
+                severity: Severity::Error,
+                path: None,
+                position: Some(lines.position(at)),
+                message: error.message,
+                help: error.help,
+            })
+        })?;
+        let paths = paths::of(&root);
+        let (version, at) = match version::stated(&root) {
+            Stated::Old(version, at) => (version, at),
+            Stated::Other { at, message, help } => {
+                remarks.error_with_help(at, message, help);
+                (OldVersion::V2_4, at)
+            }
+        };
+        announce(version, at, surroundings.is_strict, remarks);
+        let decoded = decode::decode(root, version, Some(&paths), surroundings.is_strict, remarks);
+        let before = self.model.inner("storage").items("filesystems").len();
+        let model = match version {
+            OldVersion::V1 => lift::lifted(&decoded, before),
+            _ => decoded,
+        };
+        Ok(Parsed {
+            model,
+            version,
+            at,
+            paths,
+        })
+    }
+
+    fn container_linux(
+        &self,
+        member: &Member<'t>,
+        lines: &LineStarts,
+        surroundings: &Surroundings<'_>,
+        remarks: &mut Remarks,
+    ) -> Result<Parsed<'t>, Box<Finding>> {
+        let yaml = document::read(member.text, lines).map_err(|outcome| {
+            let found = outcome.findings.into_iter().next();
+            Box::new(found.unwrap_or_else(too_long))
+        })?;
+        document::check(&yaml, remarks);
+        let paths = paths::of(&yaml.root);
+        let at = yaml.root.at;
+        let model = clc::model(yaml.root, &paths, surroundings, remarks);
+        let version = OldVersion::V2_3;
+        let model = decode::decode(model, version, None, false, remarks);
+        Ok(Parsed {
+            model,
+            version,
+            at,
+            paths,
+        })
+    }
+
+    /// Lists are appended, objects are gone through, of anything else the later one counts.
+    fn add(&mut self, mut later: Node<'t>) {
+        if let Some(section) = later.get_mut("ignition") {
+            // Of these, version and references belong to the text, and are followed apart.
+            section.remove("version");
+            section.remove("config");
+        }
+        self.keep_proxy(&later);
+        add(&mut self.model, later);
+    }
+
+    /// Ignition 2 forgot a proxy as soon as something without one was appended.
+    fn keep_proxy(&mut self, later: &Node<'t>) {
+        let proxy = |model: &Node<'_>, key| {
+            let proxy = model.at_path(&["ignition", "proxy", key])?;
+            Some(proxy.at).filter(|_| !proxy.as_text().is_empty())
+        };
+        let kept = ["httpProxy", "httpsProxy"].iter().find_map(|key| {
+            let earlier = proxy(&self.model, *key)?;
+            proxy(later, *key).is_none().then_some(earlier)
+        });
+        let Some(at) = kept.filter(|_| !self.keeps_proxy) else {
+            return;
+        };
+        self.keeps_proxy = true;
+        let message =
+            "this proxy is kept, although what is appended has none; Ignition 2 forgot it then";
+        self.remarks.warn(at, message);
+    }
+
+    fn placed(self, members: &[Member<'_>], remarks: Remarks) -> Vec<TranslatedText> {
+        let parts: Vec<Part<'_>> = self
+            .texts
+            .iter()
+            .zip(members)
+            .map(|(text, member)| Part {
+                start: text.start,
+                name: config::shown_source(member.name),
+                lines: &text.lines,
+                paths: &text.paths,
+            })
+            .collect();
+        let findings = remarks.placed_in(&parts);
+        let texts = self.texts.into_iter().zip(members).zip(findings);
+        texts
+            .map(|((text, member), findings)| TranslatedText {
+                name: member.name.into(),
+                lines: text.lines,
+                paths: text.paths,
+                findings,
+            })
+            .collect()
+    }
+
+    /// The member that was read last has this error, and nothing comes of all.
+    fn refused(self, members: &[Member<'_>], finding: Finding) -> Joined {
+        let bad = self.texts.len();
+        let mut findings = vec![Findings::default(); members.len()];
+        if let Some(found) = findings.get_mut(bad) {
+            found.0.push(finding);
+        }
+        failed(findings.into_iter())
+    }
+}
+
+struct Parsed<'t> {
+    model: Node<'t>,
+    version: OldVersion,
+    at: u32,
+    paths: WrittenPaths,
+}
+
+fn add<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
+    match (&mut earlier.value, later.value) {
+        (Content::Mapping(entries), Content::Mapping(more)) => {
+            for entry in more {
+                match entries.iter_mut().rev().find(|e| e.key == entry.key) {
+                    Some(same) => add(&mut same.value, entry.value),
+                    None => entries.push(entry),
+                }
+            }
+        }
+        (Content::List(elements), Content::List(more)) => elements.extend(more),
+        // An empty text says nothing in Ignition 2.
+        (Content::Scalar(_), Content::Scalar(text)) if text.text.is_empty() => {}
+        (value, other) => {
+            *value = other;
+            earlier.at = later.at;
+        }
+    }
+}
+
+fn too_long() -> Finding {
+    Finding {
+        severity: Severity::Error,
+        path: None,
+        position: None,
+        message: "the config and what it appends have more than 4 GiB".into(),
+        help: None,
+    }
+}
