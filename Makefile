@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-foresight test-afterburn test-storage test-boot test-boot-quick lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
+.PHONY: help build release demo test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -30,8 +30,9 @@ help:
 	@echo 'make test-foresight  10,000 random configs on trees and 2,000 on images: plan, apply, plan again (root)'
 	@echo 'make test-afterburn   metadata beside the agent of that name, AFTERBURN=PATH (root)'
 	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
+	@echo 'make test-cloud-init  the same user data by Debian'"'"'s cloud-init and by kindling: their trees and their time (root)'
 	@echo 'make lint      formatting and lints, warnings denied'
-	@echo 'make bench     speed, memory and size beside Ignition (root)'
+	@echo 'make bench     speed, memory and size beside Ignition and cloud-init (root)'
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make bench-fetch  fetching beside Ignition, and beside curl'
 	@echo 'make bench-platforms  obtaining a config from the services of clouds beside Ignition (root)'
@@ -90,6 +91,11 @@ test-boot-quick: release
 	tests/needs.sh boot
 	tests/boot/run.py --quick
 
+# Trees of both side by side, and a tenth of the time at most. The first run makes a Debian root.
+test-cloud-init: release
+	tests/needs.sh cloud-init
+	tests/cloud_init/run.sh --time
+
 lint:
 	tests/needs.sh build lint
 	shellcheck $(SHELL_FILES)
@@ -97,8 +103,9 @@ lint:
 	$(CARGO) clippy --all-targets -- -D warnings
 
 bench: release
-	tests/needs.sh bench
+	tests/needs.sh bench cloud-init
 	benches/bench.py
+	tests/cloud_init/run.sh --time
 
 bench-boot: release
 	tests/needs.sh boot bench

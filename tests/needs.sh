@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz ...
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz ...
 # Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
 set -euo pipefail
 
@@ -17,6 +17,7 @@ packages_of() {
                     qemu-system-x86 qemu-system-common qemu-utils seabios ignition \
                     grub-common grub-pc-bin xorriso genisoimage mtools openssh-client openssl \
                     etcd-server etcd-client ;;
+        cloud-init) echo mmdebstrap python3 mount util-linux tar ;;
         bench) echo python3 time ignition ;;
         bench-fetch)
                echo python3 time ignition nginx-light curl coreutils gzip ;;
@@ -25,7 +26,7 @@ packages_of() {
         fuzz)  echo g++ ;;
         bench-storage)
                echo python3 ignition user-mode-linux systemd udev kmod mount util-linux fdisk gdisk e2fsprogs ;;
-        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test bench bench-fetch bench-platforms bench-storage boot fuzz" >&2; exit 64 ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz" >&2; exit 64 ;;
     esac
 }
 

@@ -66,7 +66,7 @@ const fn nothing(name: &'static str, keys: &'static [&'static str], note: &'stat
 
 /// All of them.
 pub static MODULES: &[Module] = &[
-    done(
+    differently(
         "hostname",
         &[
             "hostname",
@@ -75,7 +75,7 @@ pub static MODULES: &[Module] = &[
             "preserve_hostname",
             "create_hostname_file",
         ],
-        "/etc/hostname; the short name on Debian, the long one on Fedora, Red Hat and SUSE",
+        "/etc/hostname; the short name on Debian, the long one on Fedora, Red Hat and SUSE; a name that is to be preserved stays, where cloud-init sets that of the platform before it reads the config",
     ),
     differently(
         "etc hosts",
@@ -85,7 +85,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "users and groups",
         &["users", "user", "groups"],
-        "accounts, groups, /etc/sudoers.d/90-cloud-init-users, /etc/doas.conf; no expiry, no SELinux user",
+        "accounts, groups, /etc/sudoers.d/90-cloud-init-users, /etc/doas.conf; groups are made before accounts, and their members may be new; no expiry, no SELinux user",
     ),
     differently(
         "ssh keys of users",
@@ -126,7 +126,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "write_files",
         &["write_files"],
-        "all of it; `content` next to `source` is not used as a fallback",
+        "all of it; `content` next to `source` is not used as a fallback; set-user-id bits are kept, which cloud-init loses",
     ),
     differently(
         "commands",
@@ -151,7 +151,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "ntp",
         &["ntp"],
-        "systemd-timesyncd, or chrony where the system has it; no packages, no templates",
+        "systemd-timesyncd, or chrony where the system has it: a file beside its own configuration, which cloud-init replaces; no packages, no templates",
     ),
     differently(
         "ca certs",
@@ -161,7 +161,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "mounts",
         &["mounts", "mount_default_fields", "swap"],
-        "lines in /etc/fstab, mount points, a unit that makes the swap file",
+        "lines in /etc/fstab with `nofail`, mount points, a unit that makes the swap file",
     ),
     differently(
         "disks",

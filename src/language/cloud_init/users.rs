@@ -179,7 +179,8 @@ fn default_user<'t>(root: &Node<'t>, context: &Context<'_>, remarks: &mut Remark
     fields
 }
 
-/// The accounts in their order; true with the default one.
+/// The accounts in the order in which cloud-init makes them, which decides their ids: the default one comes last; true
+/// with it.
 fn entries<'t>(
     root: &Node<'t>,
     default: &Node<'t>,
@@ -236,6 +237,7 @@ fn entries<'t>(
             }
         }
     }
+    list.sort_by_key(|(_, is_default)| *is_default);
     list
 }
 
