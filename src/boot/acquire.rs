@@ -16,6 +16,7 @@ use crate::fetch::references::{self, First, RenderReason, SourceInfo};
 use crate::fetch::{Fetcher, Request};
 use crate::input;
 use crate::language::{self, Distribution, Knowledge, Language, Surroundings};
+use crate::observe::disks;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -236,6 +237,7 @@ fn knowledge(engine: &Engine<'_>) -> Knowledge {
     Knowledge {
         platform: Some(engine.platform.id().into()),
         distribution: distribution(engine),
+        disks: disks::sizes(),
         kernel_arguments: kernel_arguments(&engine.environment.command_line),
         ..Knowledge::default()
     }

@@ -18,6 +18,7 @@ use crate::plan::show::Summary;
 use crate::plan::{self, Mounts, Options, Plan, Refusal, Scope, Target};
 use anyhow::Context;
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where a temporary directory can be made when the usual one cannot be written to, as on a read-only root.
@@ -49,10 +50,30 @@ pub struct Prepared {
 
 /// Loads the config, observes the machine, and plans, for a look or for a run.
 pub fn prepare(config: &str, args: &TargetArgs, access: Access) -> Result<Prepared, Failure> {
+    let root = args.root.as_deref();
     let reading = args
         .reading
-        .for_root(args.root.as_deref(), args.ignore_unsupported);
+        .for_target(root, disks(args), args.ignore_unsupported);
     prepare_loaded(load::load(config, args.offline, &reading)?, args, access)
+}
+
+/// Bytes of the disks that the config is for, by the names that it has for them.
+fn disks(args: &TargetArgs) -> Vec<(String, u64)> {
+    match args.mode() {
+        Mode::Tree => Vec::new(),
+        Mode::Devices => observe::disks::sizes(),
+        Mode::Images => args
+            .images
+            .iter()
+            .filter_map(|binding| {
+                let there = fs::metadata(&binding.file).map(|file| file.len());
+                let bytes = there
+                    .unwrap_or_default()
+                    .max(binding.bytes.unwrap_or_default());
+                (bytes > 0).then(|| (binding.device.clone(), bytes))
+            })
+            .collect(),
+    }
 }
 
 /// Observes the machine, and plans a config that is loaded.

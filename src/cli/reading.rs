@@ -40,14 +40,23 @@ pub struct ReadingArgs {
     /// What a language has and cannot be done is left out.
     #[arg(skip)]
     pub ignores_unsupported: bool,
+    /// Bytes of the disks, by their paths.
+    #[arg(skip)]
+    pub disks: Vec<(String, u64)>,
 }
 
 impl ReadingArgs {
-    /// The same for the system in `root`.
+    /// The same for a target with these disks, and a system in `root`.
     #[must_use]
-    pub fn for_root(&self, root: Option<&Path>, ignores_unsupported: bool) -> Self {
+    pub fn for_target(
+        &self,
+        root: Option<&Path>,
+        disks: Vec<(String, u64)>,
+        ignores_unsupported: bool,
+    ) -> Self {
         Self {
             system: self.system.clone().or(root.map(Path::to_owned)),
+            disks,
             ignores_unsupported,
             ..self.clone()
         }
@@ -58,6 +67,7 @@ impl ReadingArgs {
     pub fn knowledge(&self) -> Knowledge {
         let known = self.system.as_deref().map(system::look);
         Knowledge {
+            disks: self.disks.clone(),
             kernel_arguments: self.kernel_arguments.clone(),
             instance: self.metadata.clone().unwrap_or_default(),
             ignore_unsupported: self.ignores_unsupported,

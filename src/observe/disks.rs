@@ -2,8 +2,11 @@
 
 mod holders;
 mod mapping;
+mod sizes;
 mod spindles;
 mod uses;
+
+pub use sizes::sizes;
 
 use crate::config::Config;
 use crate::disk::DeviceRef;

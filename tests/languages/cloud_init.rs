@@ -113,8 +113,11 @@ fn what_the_platform_says_counts_where_the_config_says_nothing() {
         out.contains(r#"["own","ssh-ed25519 AAAA platform"]"#),
         "{out}"
     );
-    let out = translated("#cloud-config\nhostname: own\n", &surroundings);
+    let own = "#cloud-config\nhostname: own\nmanage_etc_hosts: true\n";
+    let out = translated(own, &surroundings);
     assert!(out.contains("  |own\n"), "{out}");
+    let hosts = "  |127.0.1.1 given.example.com own\n";
+    assert!(out.contains(hosts), "{out}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod butane_and_back;
 mod clc;
 mod cloud_init;
 mod coreos_cloudinit;
+mod desk;
 mod generated_units;
 mod k3os;
 mod meaning;

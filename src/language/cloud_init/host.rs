@@ -58,8 +58,11 @@ fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
         at: root.at,
         text: name.to_owned(),
     });
-    let short = hostname.clone().or(fqdn.clone()).or(given)?;
-    let long = fqdn.map_or_else(|| short.text.clone(), |fqdn| fqdn.text);
+    let short = hostname.clone().or(fqdn.clone()).or(given.clone())?;
+    // A name without a domain is no long one, so the platform's counts beside it.
+    let dotted = hostname.filter(|name| name.text.contains('.'));
+    let long = fqdn.or(dotted).or(given);
+    let long = long.map_or_else(|| short.text.clone(), |name| name.text);
     let (first, _) = short.text.split_once('.').unwrap_or((&short.text, ""));
     Some(Names {
         at: short.at,

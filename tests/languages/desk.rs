@@ -1,0 +1,109 @@
+//! What a person at a desk tells of the system and of the machine that a config is for.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the program; its exit code and both of its outputs.
+fn kindling(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_kindling"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .expect("kindling runs");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (path, text) in files {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    directory
+}
+
+#[test]
+fn sizes_in_percent_are_those_of_the_image() {
+    let config =
+        "#cloud-config\nusers: []\ndisk_setup:\n  /dev/vda: {table_type: gpt, layout: [25, 75]}\n";
+    let desk = directory(&[("c.yaml", config)]);
+    let image = ["plan", "--image", "/dev/vda=d.img,size=1G", "c.yaml"];
+    let (code, out) = kindling(desk.path(), &image);
+    assert_eq!(code, Some(2), "{out}");
+    for size in ["255 MiB at 1 MiB", "768.0 MiB at 256 MiB"] {
+        assert!(out.contains(size), "{size}\n{out}");
+    }
+    let (code, out) = kindling(desk.path(), &["validate", "c.yaml"]);
+    assert_eq!(code, Some(1), "{out}");
+    let want = "a size in percent needs a disk whose size is known";
+    assert!(out.contains(want), "{out}");
+}
+
+#[test]
+fn the_name_and_the_keys_are_in_a_file() {
+    let meta = "instance-id: i-1\nlocal-hostname: web\npublic-keys: [ssh-rsa A]\n";
+    let told = r#"{"version": 1, "platform": "aws", "hostname": "web", "sshKeys": ["ssh-rsa A"],
+        "attributes": {"AWS_INSTANCE_ID": "i-1"}}"#;
+    let desk = directory(&[
+        ("c.yaml", "#cloud-config\nbootcmd: [a]\n"),
+        ("meta-data", meta),
+        ("told.json", told),
+        ("bad", "- a"),
+    ]);
+    for file in ["meta-data", "told.json"] {
+        let command = ["translate", "--to", "butane", "--metadata", file, "c.yaml"];
+        let (code, out) = kindling(desk.path(), &command);
+        assert_eq!(code, Some(0), "{out}");
+        for want in ["ssh-rsa A", "INSTANCE_ID='i-1'", "web\n"] {
+            assert!(out.contains(want), "{file}: {want}\n{out}");
+        }
+    }
+    for file in ["bad", "absent"] {
+        let command = ["validate", "--metadata", file, "c.yaml"];
+        let (code, out) = kindling(desk.path(), &command);
+        assert_eq!(code, Some(64), "{out}");
+        assert!(out.contains(&format!("'{file}'")), "{out}");
+    }
+}
+
+#[test]
+fn the_system_is_that_of_a_tree() {
+    let desk = directory(&[
+        ("system/etc/os-release", "ID=fedora\n"),
+        (
+            "system/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nada:x:7:7::/:/bin/sh\n",
+        ),
+        ("system/k3os/system/config.yaml", "hostname: of-the-image\n"),
+        (
+            "c.yaml",
+            "#cloud-config\nfqdn: web.example.com\nusers: [{name: ada, shell: /bin/zsh}]\n",
+        ),
+        ("k.yaml", "run_cmd: [a]\n"),
+    ]);
+    let of = |file: &str, more: &[&str]| {
+        let mut command = vec!["translate", "--to", "butane"];
+        command.extend(more);
+        command.push(file);
+        let (code, out) = kindling(desk.path(), &command);
+        assert_eq!(code, Some(0), "{out}");
+        out
+    };
+    let unknown = of("c.yaml", &[]);
+    assert!(unknown.contains("web\n") && unknown.contains("/bin/zsh"));
+    let known = of("c.yaml", &["--system", "system"]);
+    assert!(known.contains("web.example.com\n"), "{known}");
+    // The account is there, so its shell stays.
+    let want = "shell does nothing for ada, which exists already";
+    assert!(known.contains(want), "{known}");
+    let arguments = ["--system", "system", "--kernel-arguments", "k3os.token=t"];
+    let k3os = of("k.yaml", &arguments);
+    assert!(k3os.contains("of-the-image"), "{k3os}");
+    assert!(k3os.contains("token:"), "{k3os}");
+}
