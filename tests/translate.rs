@@ -280,3 +280,70 @@ fn a_migration_is_explained_line_by_line() {
     assert_eq!(value["language"], "ignition2");
     assert_eq!(value["possible"], true);
 }
+
+#[test]
+fn sectors_are_as_large_as_the_option_says() {
+    let text = |size: u32| {
+        format!(
+            "{{\"ignition\": {{\"version\": \"2.2.0\"}}, \"storage\": {{\"disks\": [{{\"device\": \"/dev/sda\", \"partitions\": \
+             [{{\"number\": 1, \"start\": 2048, \"size\": {size}}}]}}]}}}}"
+        )
+    };
+    let (whole, odd) = (text(2048), text(512));
+    let desk = Desk::with(&[("whole.ign", &whole), ("odd.ign", &odd)]);
+    for (option, want) in [
+        (None, "\"sizeMiB\":1,\"startMiB\":1"),
+        (Some("--sector-size=512"), "\"sizeMiB\":1,\"startMiB\":1"),
+        (Some("--sector-size=4096"), "\"sizeMiB\":8,\"startMiB\":8"),
+    ] {
+        let arguments: Vec<&str> = option.into_iter().chain(["whole.ign"]).collect();
+        let ended = desk.translate(&arguments);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        assert!(ended.out.contains(want), "{}", ended.out);
+    }
+    let refused = desk.translate(&["odd.ign"]);
+    assert_ne!(refused.code, Some(0));
+    let words = "512 sectors of 512 bytes are no whole number of MiB";
+    assert!(refused.err.contains(words), "{}", refused.err);
+    let ended = desk.translate(&["--sector-size=4096", "odd.ign"]);
+    assert!(
+        ended.out.contains("\"sizeMiB\":2"),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+    desk.translate(&["--sector-size=520", "odd.ign"])
+        .expect(64, "");
+}
+
+#[test]
+fn scripts_are_refused_where_the_option_says_so() {
+    let script = "#!/bin/sh\ntrue\n";
+    let message = "Content-Type: multipart/mixed; boundary=b\nMIME-Version: 1.0\n\n--b\nContent-Type: text/cloud-config\n\n\
+                   #cloud-config\nhostname: web\n--b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\ntrue\n--b--\n";
+    let desk = Desk::with(&[
+        ("script", script),
+        ("message", message),
+        ("config", "#cloud-config\nhostname: web\n"),
+    ]);
+    let words = "this is a script, and scripts among user data are refused";
+    for language in ["--from=coreos-cloudinit", "--from=cloud-init"] {
+        for name in ["script", "message"] {
+            for allowed in [&[language, name][..], &[language, "--scripts=run", name]] {
+                let ended = desk.translate(allowed);
+                assert_eq!(ended.code, Some(0), "{language} {name}: {}", ended.err);
+            }
+            let refused = desk.translate(&[language, "--scripts=refuse", name]);
+            assert_ne!(refused.code, Some(0), "{language} {name}");
+            assert!(
+                refused.err.contains(words),
+                "{language} {name}: {}",
+                refused.err
+            );
+        }
+        let ended = desk.translate(&[language, "--scripts=refuse", "config"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+    }
+    desk.translate(&["--scripts=maybe", "config"])
+        .expect(64, "");
+}

@@ -153,8 +153,12 @@ fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Resu
             Told::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
         }
     }
+    let refuses_scripts = CommandLine::read(&engine.environment.command_line)
+        .and_then(|line| line.refuses_scripts())
+        .map_err(|error| Trouble::of("read the config", &error))?;
     let surroundings = Surroundings {
         is_boot: true,
+        refuses_scripts,
         is_followed: true,
         ..knowledge.surroundings()
     };

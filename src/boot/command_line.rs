@@ -34,6 +34,7 @@ const CONFIG_HASH_KEY: &str = "kindling.config.hash";
 const CONFIG_KEY_KEY: &str = "kindling.config.key";
 /// The language of the config, where it is not to be guessed.
 const CONFIG_FORMAT_KEY: &str = "kindling.config.format";
+const CONFIG_SCRIPTS_KEY: &str = "kindling.config.scripts";
 const PLATFORM_KEY: &str = "ignition.platform.id";
 /// Flatcar's word for a platform, and its older one.
 const OEM_KEYS: [&str; 2] = ["flatcar.oem.id", "coreos.oem.id"];
@@ -145,6 +146,22 @@ impl CommandLine {
             format!("kernel command line: {key}={name}: the languages are {names}")
         })?;
         Ok(Some(language))
+    }
+
+    /// True if scripts among user data are to be refused.
+    ///
+    /// # Errors
+    /// Another word than `run` and `refuse`: whoever writes one means to keep something out.
+    pub fn refuses_scripts(&self) -> anyhow::Result<bool> {
+        let mut words = self.words.iter().rev();
+        let Some((key, word)) = words.find(|(key, _)| key == CONFIG_SCRIPTS_KEY) else {
+            return Ok(false);
+        };
+        match word.as_deref().unwrap_or_default() {
+            "run" => Ok(false),
+            "refuse" => Ok(true),
+            word => bail!("kernel command line: {key}={word}: it must be run or refuse"),
+        }
     }
 
     fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {
@@ -273,6 +290,23 @@ mod tests {
     fn device(label: &str, path: &str) -> Source {
         let (label, path) = (label.into(), path.into());
         Source::Device { label, path }
+    }
+
+    #[test]
+    fn scripts_may_be_refused() {
+        for (text, want) in [
+            ("", Some(false)),
+            ("kindling.config.scripts=run", Some(false)),
+            (
+                "kindling.config.scripts=run kindling.config.scripts=refuse",
+                Some(true),
+            ),
+            ("kindling.config.scripts", None),
+            ("kindling.config.scripts=no", None),
+        ] {
+            let refuses = CommandLine::parse(text).refuses_scripts();
+            assert_eq!(refuses.ok(), want, "{text}");
+        }
     }
 
     #[test]

@@ -40,10 +40,9 @@ pub fn run(args: &ExplainMigrationArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let files = args.reading.local_files();
-    let knowledge = args.reading.knowledge();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
-        ..args.reading.surroundings(files.as_ref(), &knowledge)
+        ..args.reading.surroundings(files.as_ref())
     };
     let migration = language::explain(&text, detected, &surroundings);
     if args.json {

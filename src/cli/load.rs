@@ -94,10 +94,9 @@ pub fn load_text(
     audience: &dyn Audience,
 ) -> Result<Loaded, Failure> {
     let files = reading.local_files();
-    let knowledge = reading.knowledge();
     let surroundings = Surroundings {
         is_followed: true,
-        ..reading.surroundings(files.as_ref(), &knowledge)
+        ..reading.surroundings(files.as_ref())
     };
     let first = judge(name, text, reading, surroundings, audience)?;
     let rendered = references::render(first, fetcher, audience).map_err(|error| {

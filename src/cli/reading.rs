@@ -5,10 +5,13 @@ use super::system;
 use crate::boot::instance;
 use crate::config::Parsed;
 use crate::input;
-use crate::language::{self, Files, Knowledge, KnownInstance, Language, Surroundings, Undetected};
+use crate::language::{
+    self, Files, Knowledge, KnownInstance, Language, SectorBytes, Surroundings, Undetected,
+};
 use crate::platform::facts::identity::Identity;
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// How a config is read. The default goes by what the text looks like, and offers no local files.
 #[derive(Debug, Clone, Default, Args)]
@@ -37,12 +40,21 @@ pub struct ReadingArgs {
     /// Arguments of the kernel that are settings of the config's language, e.g. those of k3OS
     #[arg(long, value_name = "ARGUMENTS")]
     pub kernel_arguments: Option<String>,
+    /// Bytes of the sectors that partitions are counted in by configs of Ignition 1 and 2: 512 (the default) or 4096
+    #[arg(long, value_name = "BYTES", value_parser = sector_bytes)]
+    pub sector_size: Option<SectorBytes>,
+    /// What becomes of scripts that are user data or a part of it: run (the default) or refuse
+    #[arg(long, value_name = "POLICY", value_parser = scripts)]
+    pub scripts: Option<Scripts>,
     /// What a language has and cannot be done is left out.
     #[arg(skip)]
     pub ignores_unsupported: bool,
     /// Bytes of the disks, by their paths.
     #[arg(skip)]
     pub disks: Vec<(String, u64)>,
+    /// What is known once somebody has looked.
+    #[arg(skip)]
+    pub known: OnceLock<Knowledge>,
 }
 
 impl ReadingArgs {
@@ -58,28 +70,29 @@ impl ReadingArgs {
             system: self.system.clone().or(root.map(Path::to_owned)),
             disks,
             ignores_unsupported,
+            known: OnceLock::new(),
             ..self.clone()
         }
     }
 
-    /// What is known for every text.
-    #[must_use]
-    pub fn knowledge(&self) -> Knowledge {
-        let known = self.system.as_deref().map(system::look);
-        Knowledge {
-            disks: self.disks.clone(),
-            kernel_arguments: self.kernel_arguments.clone(),
-            instance: self.metadata.clone().unwrap_or_default(),
-            ignore_unsupported: self.ignores_unsupported,
-            ..known.unwrap_or_default()
-        }
+    /// What is known for every text. The system is looked at once.
+    pub fn knowledge(&self) -> &Knowledge {
+        self.known.get_or_init(|| {
+            let known = self.system.as_deref().map(system::look);
+            Knowledge {
+                disks: self.disks.clone(),
+                kernel_arguments: self.kernel_arguments.clone(),
+                instance: self.metadata.clone().unwrap_or_default(),
+                ignore_unsupported: self.ignores_unsupported,
+                ..known.unwrap_or_default()
+            }
+        })
     }
 
     /// Parses a text that is not packed.
     pub fn parse(&self, name: &str, text: &[u8]) -> Parsed {
         let files = self.local_files();
-        let knowledge = self.knowledge();
-        self.parse_with(name, text, &self.surroundings(files.as_ref(), &knowledge))
+        self.parse_with(name, text, &self.surroundings(files.as_ref()))
     }
 
     /// [`ReadingArgs::parse`] with these surroundings.
@@ -110,17 +123,15 @@ impl ReadingArgs {
         self.files_dir.as_ref().map(LocalFiles::new)
     }
 
-    /// What a translation is told, with what [`ReadingArgs::local_files`] and [`ReadingArgs::knowledge`] gave.
-    pub fn surroundings<'s>(
-        &'s self,
-        files: Option<&'s LocalFiles>,
-        knowledge: &'s Knowledge,
-    ) -> Surroundings<'s> {
+    /// What a translation is told, with what [`ReadingArgs::local_files`] gave.
+    pub fn surroundings<'s>(&'s self, files: Option<&'s LocalFiles>) -> Surroundings<'s> {
         Surroundings {
             files: files.map(|files| files as &dyn Files),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
-            ..knowledge.surroundings()
+            refuses_scripts: self.scripts == Some(Scripts::Refuse),
+            sector_bytes: self.sector_size,
+            ..self.knowledge().surroundings()
         }
     }
 }
@@ -155,6 +166,38 @@ fn metadata(path: &str) -> Result<KnownInstance, String> {
         .map_err(|error| format!("cannot read it: {error}"))?;
     let identity = Identity::read(&text).map_err(|error| format!("{error:#}"))?;
     Ok(instance::known(identity))
+}
+
+/// What becomes of scripts among user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// A unit runs them.
+    Run,
+    /// A config that has one is not valid.
+    Refuse,
+}
+
+impl Scripts {
+    /// The policy that a word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "run" => Some(Scripts::Run),
+            "refuse" => Some(Scripts::Refuse),
+            _ => None,
+        }
+    }
+}
+
+fn scripts(word: &str) -> Result<Scripts, String> {
+    Scripts::named(word).ok_or_else(|| "it must be run or refuse".into())
+}
+
+fn sector_bytes(text: &str) -> Result<SectorBytes, String> {
+    match text {
+        "512" => Ok(SectorBytes::B512),
+        "4096" => Ok(SectorBytes::B4096),
+        _ => Err("it must be 512 or 4096".into()),
+    }
 }
 
 fn file_system(text: &str) -> Result<(String, String), String> {

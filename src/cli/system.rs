@@ -2,7 +2,7 @@
 
 use crate::host::TargetRoot;
 use crate::language::{Distribution, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient};
-use nix::dir::Dir;
+use nix::dir::{Dir, Type};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::path::Path;
@@ -34,6 +34,11 @@ const K3OS_CONFIGS: [(&str, Layer); 2] = [
     ("var/lib/rancher/k3os/config.yaml", Layer::Kept),
 ];
 const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
+/// Where a system has its time zones, and how many and how deep they are at most: there are about 2,000, of which some
+/// have two slashes.
+const ZONES: &str = "usr/share/zoneinfo";
+const MOST_ZONES: usize = 20_000;
+const DEEPEST_ZONE: usize = 3;
 /// More files than this are no configs of a person.
 const MOST_CONFIGS: usize = 1000;
 
@@ -56,6 +61,7 @@ pub fn look(root: &Path) -> Knowledge {
         wireless: Some(wireless),
         time_client: first(&root, TIME_CLIENTS),
         has_k3s: Some(K3S.iter().any(|path| has(&root, path))),
+        zones: Some(zones(&root)),
         configs: configs(&root),
         ..Knowledge::default()
     }
@@ -71,8 +77,12 @@ fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
             layer,
         })
     };
-    let mut names = folder(root).unwrap_or_default();
+    let mut names: Vec<String> = entries(root, K3OS_FOLDER)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     names.sort_unstable();
+    names.truncate(MOST_CONFIGS);
     let fixed = K3OS_CONFIGS
         .iter()
         .map(|(path, layer)| ((*path).to_owned(), *layer));
@@ -85,15 +95,38 @@ fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
         .collect()
 }
 
-/// Names in the folder with more configs. Hidden files are those of editors.
-fn folder(root: &TargetRoot) -> Option<Vec<String>> {
+/// Names of time zones, e.g. `Europe/Berlin`, sorted.
+fn zones(root: &TargetRoot) -> Vec<String> {
+    let mut zones = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop().filter(|_| zones.len() < MOST_ZONES) {
+        for (name, kind) in entries(root, &format!("{ZONES}/{folder}")) {
+            match kind {
+                Some(Type::Directory) if folder.matches('/').count() < DEEPEST_ZONE => {
+                    folders.push(format!("{folder}{name}/"));
+                }
+                Some(Type::Directory) => {}
+                _ => zones.push(format!("{folder}{name}")),
+            }
+        }
+    }
+    zones.sort_unstable();
+    zones
+}
+
+/// Names in a folder and what they are. Hidden files are those of editors.
+fn entries(root: &TargetRoot, folder: &str) -> Vec<(String, Option<Type>)> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-    let folder = root.open_at(K3OS_FOLDER, flags, Mode::empty()).ok()?;
-    let mut folder = Dir::from_fd(folder).ok()?;
-    let names = folder.iter().flatten();
-    let names = names.filter_map(|entry| entry.file_name().to_str().ok().map(String::from));
-    let names = names.filter(|name| !name.starts_with('.'));
-    Some(names.take(MOST_CONFIGS).collect())
+    let folder = root.open_at(folder, flags, Mode::empty());
+    let Some(mut folder) = folder.ok().and_then(|folder| Dir::from_fd(folder).ok()) else {
+        return Vec::new();
+    };
+    let entries = folder.iter().flatten();
+    let entries = entries.filter_map(|entry| {
+        let name = entry.file_name().to_str().ok()?;
+        Some((name.to_owned(), entry.file_type()))
+    });
+    entries.filter(|(name, _)| !name.starts_with('.')).collect()
 }
 
 /// Names of the accounts in a text in the form of `/etc/passwd`.
@@ -130,6 +163,8 @@ mod tests {
             ("var/lib/rancher/k3os/config.d/b.yaml", "hostname: c"),
             ("var/lib/rancher/k3os/config.d/a.yaml", "hostname: b"),
             ("var/lib/rancher/k3os/config.d/.a.swp", "x"),
+            ("usr/share/zoneinfo/UTC", ""),
+            ("usr/share/zoneinfo/America/Argentina/Salta", ""),
             ("usr/sbin/NetworkManager", ""),
             ("usr/sbin/chronyd", ""),
             ("usr/lib/systemd/systemd-timesyncd", ""),
@@ -150,6 +185,7 @@ mod tests {
                 config(&format!("{folder}/a.yaml"), "hostname: b", Layer::Last),
                 config(&format!("{folder}/b.yaml"), "hostname: c", Layer::Last),
             ],
+            zones: Some(vec!["America/Argentina/Salta".into(), "UTC".into()]),
             distribution: Distribution::Debian,
             accounts: Some(vec!["root".into(), "me".into()]),
             wireless: Some(NetworkManager::NetworkManager),

@@ -198,11 +198,10 @@ impl Part {
 /// The translation as the language has it, with what a variant wraps around it.
 fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
     let files = args.reading.local_files();
-    let knowledge = args.reading.knowledge();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
         is_raw: args.raw,
-        ..args.reading.surroundings(files.as_ref(), &knowledge)
+        ..args.reading.surroundings(files.as_ref())
     };
     let translation = language::translate(
         &part.name,
@@ -281,12 +280,11 @@ fn applied(
 
 fn parsed(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
     let files = args.reading.local_files();
-    let knowledge = args.reading.knowledge();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
         is_printed: true,
         is_raw: true,
-        ..args.reading.surroundings(files.as_ref(), &knowledge)
+        ..args.reading.surroundings(files.as_ref())
     };
     let parsed = language::parse_as(&part.name, &part.text, part.language, &surroundings);
     tell(&Judged::of(&part.name, &part.text, &parsed), args);

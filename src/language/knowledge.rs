@@ -20,6 +20,8 @@ pub struct Knowledge {
     pub has_k3s: Option<bool>,
     /// As [`Target::disks`].
     pub disks: Vec<(String, u64)>,
+    /// As [`Target::zones`].
+    pub zones: Option<Vec<String>>,
     /// As [`Target::kernel_arguments`].
     pub kernel_arguments: Option<String>,
     /// As [`Target::configs`].
@@ -59,6 +61,7 @@ impl Knowledge {
                 time_client: self.time_client,
                 has_k3s: self.has_k3s,
                 disks: &self.disks,
+                zones: self.zones.as_deref(),
                 kernel_arguments: self.kernel_arguments.as_deref(),
                 configs: &self.configs,
             },

@@ -43,7 +43,9 @@ pub use detect::{Language, Undetected, detect, detect_for};
 pub use knowledge::{Knowledge, KnownInstance};
 pub use migration::{Migration, Step, explain};
 pub use old_ignition::{Joined, Member, append, appends, named_filesystems, references};
-pub use surroundings::{Files, Instance, LocalError, LocalKind, LocalNode, Surroundings};
+pub use surroundings::{
+    Files, Instance, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings,
+};
 pub use target::{Distribution, Layer, NetworkManager, SystemConfig, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;

@@ -19,6 +19,10 @@ pub struct Surroundings<'s> {
     pub is_followed: bool,
     /// Of Ignition 1 and 2, only what the converters of old translate is accepted.
     pub is_strict: bool,
+    /// Scripts that are user data, or a part of it, are refused.
+    pub refuses_scripts: bool,
+    /// Bytes of the logical sectors that configs of Ignition 1 and 2 count; 512 if it is not known.
+    pub sector_bytes: Option<SectorBytes>,
     /// The text is translated for a machine that boots now, not at a desk.
     pub is_boot: bool,
     /// The result is printed, so the shortest form of it is worth some work.
@@ -31,6 +35,31 @@ pub struct Surroundings<'s> {
     pub instance: Instance<'s>,
     /// What cannot be done is left out with a warning instead of being refused.
     pub ignore_unsupported: bool,
+}
+
+/// What is said of a script where there may be none.
+pub(crate) const SCRIPTS_REFUSED: &str =
+    "this is a script, and scripts among user data are refused";
+/// What to do about it.
+pub(crate) const SCRIPTS_HELP: &str = "write what it does as units and files, or allow scripts (--scripts=run; kindling.config.scripts=run at boot)";
+
+/// The size of a logical sector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SectorBytes {
+    /// Of most disks.
+    B512,
+    /// Of disks that do not pretend.
+    B4096,
+}
+
+impl SectorBytes {
+    /// As a number.
+    pub const fn count(self) -> i64 {
+        match self {
+            SectorBytes::B512 => 512,
+            SectorBytes::B4096 => 4096,
+        }
+    }
 }
 
 /// What a platform says of the machine that it gives a text to.
@@ -119,6 +148,8 @@ impl fmt::Debug for Surroundings<'_> {
             .field("inherited_filesystems", &self.inherited_filesystems)
             .field("is_followed", &self.is_followed)
             .field("is_strict", &self.is_strict)
+            .field("refuses_scripts", &self.refuses_scripts)
+            .field("sector_bytes", &self.sector_bytes)
             .field("is_boot", &self.is_boot)
             .field("is_raw", &self.is_raw)
             .field("target", &self.target)

@@ -17,6 +17,8 @@ pub struct Target<'s> {
     pub has_k3s: Option<bool>,
     /// Bytes of its disks, by their paths.
     pub disks: &'s [(String, u64)],
+    /// Names of the time zones that it has, sorted.
+    pub zones: Option<&'s [String]>,
     /// Arguments of the kernel; some languages have settings among them.
     pub kernel_arguments: Option<&'s str>,
     /// Configs that the system has of its own, in the language of the text.

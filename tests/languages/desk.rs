@@ -86,6 +86,7 @@ fn the_system_is_that_of_a_tree() {
             "#cloud-config\nfqdn: web.example.com\nusers: [{name: ada, shell: /bin/zsh}]\n",
         ),
         ("k.yaml", "run_cmd: [a]\n"),
+        ("zone.yaml", "#cloud-config\ntimezone: Europe/Berlin\n"),
     ]);
     let of = |file: &str, more: &[&str]| {
         let mut command = vec!["translate", "--to", "butane"];
@@ -102,6 +103,13 @@ fn the_system_is_that_of_a_tree() {
     // The account is there, so its shell stays.
     let want = "shell does nothing for ada, which exists already";
     assert!(known.contains(want), "{known}");
+    let zone = ["validate", "--system", "system", "zone.yaml"];
+    let (code, out) = kindling(desk.path(), &zone);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains("the system has no time zone Europe/Berlin"),
+        "{out}"
+    );
     let arguments = ["--system", "system", "--kernel-arguments", "k3os.token=t"];
     let k3os = of("k.yaml", &arguments);
     assert!(k3os.contains("of-the-image"), "{k3os}");

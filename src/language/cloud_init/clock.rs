@@ -25,6 +25,14 @@ pub(super) fn timezone<'t>(
         remarks.error_with_help(zone.at, "not the name of a time zone", help);
         return;
     }
+    if let Some(zones) = context.target.zones
+        && zones.binary_search(&zone.text).is_err()
+    {
+        let help = "choose one that is in /usr/share/zoneinfo of the system, or put tzdata into it";
+        let message = format!("the system has no time zone {}", zone.text);
+        remarks.error_with_help(zone.at, message, help);
+        return;
+    }
     let target = format!("/usr/share/zoneinfo/{}", zone.text);
     assembly.link(zone.at, "/etc/localtime", target);
     if context.target.distribution.is_debian() {

@@ -6,6 +6,7 @@ use crate::language::assembly::{Assembly, File};
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
 use crate::language::quoting::shell;
+use crate::language::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED};
 use std::fmt::Write as _;
 
 /// Where scripts are kept.
@@ -30,6 +31,12 @@ pub(super) fn convert<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
+    if context.refuses_scripts {
+        for script in scripts {
+            remarks.error_with_help(script.at, SCRIPTS_REFUSED, SCRIPTS_HELP);
+        }
+        return;
+    }
     hooks(scripts, context, assembly);
     if let Some((at, text)) = script(root, "bootcmd", context, remarks) {
         let path = format!("{FOLDER}/bootcmd.sh");

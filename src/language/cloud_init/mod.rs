@@ -41,6 +41,7 @@ struct Context<'s> {
     target: Target<'s>,
     instance: Instance<'s>,
     ignore_unsupported: bool,
+    refuses_scripts: bool,
     budget: Budget,
 }
 
@@ -51,6 +52,7 @@ pub(crate) fn read<'t>(
     surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
     let context = Context {
+        refuses_scripts: surroundings.refuses_scripts,
         target: surroundings.target,
         instance: surroundings.instance,
         ignore_unsupported: surroundings.ignore_unsupported,

@@ -17,7 +17,7 @@ use super::assembly::{Assembly, File};
 use super::findings::Remarks;
 use super::node::Node;
 use super::paths;
-use super::surroundings::Surroundings;
+use super::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED, Surroundings};
 use super::translation::Outcome;
 use super::typed::{self, Decoder};
 use crate::config::{JsonPath, LineStarts, Severity, WrittenPaths, data_url};
@@ -116,7 +116,10 @@ fn convert(
     }
     units.finish(&mut assembly, remarks);
     ignition(&parts, !configs.is_empty(), &mut assembly, remarks);
-    scripts(parts.scripts, &mut assembly, remarks);
+    match surroundings.refuses_scripts {
+        true => refuse(&parts.scripts, remarks),
+        false => scripts(parts.scripts, &mut assembly, remarks),
+    }
     assembly
 }
 
@@ -207,6 +210,12 @@ fn ignition(
         return;
     }
     assembly.include(*at, data_url::of(bytes));
+}
+
+fn refuse(scripts: &[Script], remarks: &mut Remarks) {
+    for script in scripts {
+        remarks.error_with_help(script.at, SCRIPTS_REFUSED, SCRIPTS_HELP);
+    }
 }
 
 /// Scripts and the units that run them.

@@ -4,11 +4,11 @@ use super::fields::Fields;
 use super::step::{Seen, Step};
 use super::version::OldVersion;
 use crate::language::node::Node;
+use crate::language::surroundings::SectorBytes;
 
-/// Bytes of a logical sector. That of a machine is not known where a config is translated.
+/// Bytes of a logical sector where nobody says. That of a machine is not known where a config is translated.
 const SECTOR_BYTES: i64 = 512;
 const MIB_BYTES: i64 = 1 << 20;
-const SECTORS_PER_MIB: i64 = MIB_BYTES / SECTOR_BYTES;
 /// Partitions start at multiples of this many sectors.
 const ALIGNMENT_SECTORS: i64 = 2048;
 /// Bytes of UTF-8 that a GPT name may have.
@@ -246,21 +246,25 @@ fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option
     let Some(sectors) = partition.int_of(key) else {
         return (!step.since(partition, OldVersion::V2_3)).then(|| Node::int(at, 0));
     };
-    if sectors % SECTORS_PER_MIB != 0 {
+    let sector_bytes = step.surroundings.sector_bytes;
+    let bytes = sector_bytes.map_or(SECTOR_BYTES, SectorBytes::count);
+    let per_mib = MIB_BYTES / bytes;
+    if sectors % per_mib != 0 {
         if key == "start" {
             // The rule for its alignment is the same one.
             return None;
         }
-        let below = sectors / SECTORS_PER_MIB * SECTORS_PER_MIB;
-        let message =
-            format!("{sectors} sectors of {SECTOR_BYTES} bytes are no whole number of MiB");
-        let help = format!("use {below} or {}", below.saturating_add(SECTORS_PER_MIB));
+        let below = sectors / per_mib * per_mib;
+        let message = format!("{sectors} sectors of {bytes} bytes are no whole number of MiB");
+        let help = format!("use {below} or {}", below.saturating_add(per_mib));
         step.error_with_help(at, message, help);
     } else if sectors != 0 || step.since(partition, OldVersion::V2_3) {
-        let message =
-            format!("`{key}` counts sectors, which are taken to have {SECTOR_BYTES} bytes");
-        let help = format!("in version 3, `{key}MiB` is {}", sectors / SECTORS_PER_MIB);
+        let message = format!("`{key}` counts sectors, which are taken to have {bytes} bytes");
+        let mut help = format!("in version 3, `{key}MiB` is {}", sectors / per_mib);
+        if sector_bytes.is_none() {
+            help += "; --sector-size says how large they are";
+        }
         step.extended(at, message, help);
     }
-    Some(Node::int(at, sectors / SECTORS_PER_MIB))
+    Some(Node::int(at, sectors / per_mib))
 }
