@@ -46,6 +46,9 @@ pub struct ReadingArgs {
     /// What becomes of scripts that are user data or a part of it: run (the default) or refuse
     #[arg(long, value_name = "POLICY", value_parser = scripts)]
     pub scripts: Option<Scripts>,
+    /// The account that keys and passwords without a name are for, where it is not that of the distribution
+    #[arg(long, value_name = "NAME")]
+    pub default_user: Option<String>,
     /// What a language has and cannot be done is left out.
     #[arg(skip)]
     pub ignores_unsupported: bool,
@@ -80,6 +83,7 @@ impl ReadingArgs {
         self.known.get_or_init(|| {
             let known = self.system.as_deref().map(system::look);
             Knowledge {
+                default_user: self.default_user.clone(),
                 disks: self.disks.clone(),
                 kernel_arguments: self.kernel_arguments.clone(),
                 instance: self.metadata.clone().unwrap_or_default(),

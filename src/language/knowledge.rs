@@ -10,6 +10,8 @@ pub struct Knowledge {
     pub platform: Option<String>,
     /// As [`Target::distribution`].
     pub distribution: Distribution,
+    /// As [`Target::default_user`].
+    pub default_user: Option<String>,
     /// As [`Target::accounts`].
     pub accounts: Option<Vec<String>>,
     /// As [`Target::wireless`].
@@ -55,7 +57,7 @@ impl Knowledge {
             platform: self.platform.as_deref(),
             target: Target {
                 distribution: self.distribution,
-                default_user: None,
+                default_user: self.default_user.as_deref(),
                 accounts: self.accounts.as_deref(),
                 wireless: self.wireless,
                 time_client: self.time_client,

@@ -73,6 +73,30 @@ fn the_name_and_the_keys_are_in_a_file() {
 }
 
 #[test]
+fn the_default_account_has_a_name_of_choice() {
+    let desk = directory(&[
+        (
+            "c.yaml",
+            "#cloud-config\nssh_authorized_keys: [ssh-rsa A]\n",
+        ),
+        ("k.yaml", "ssh_authorized_keys: [ssh-rsa A]\nrun_cmd: [a]\n"),
+    ]);
+    for (file, usual) in [("c.yaml", "debian"), ("k.yaml", "rancher")] {
+        let name = |more: &[&str]| {
+            let mut command = vec!["translate", "--pretty"];
+            command.extend(more);
+            command.push(file);
+            let (code, out) = kindling(desk.path(), &command);
+            assert_eq!(code, Some(0), "{out}");
+            let name = |name: &str| out.contains(&format!("\"name\": \"{name}\""));
+            (name(usual), name("core"))
+        };
+        assert_eq!(name(&[]), (true, false), "{file}");
+        assert_eq!(name(&["--default-user", "core"]), (false, true), "{file}");
+    }
+}
+
+#[test]
 fn the_system_is_that_of_a_tree() {
     let desk = directory(&[
         ("system/etc/os-release", "ID=fedora\n"),
