@@ -6,6 +6,7 @@ use super::trouble::Trouble;
 use crate::fetch::FetchError;
 use crate::language::{KnownInstance, Language};
 use crate::platform::facts::identity::Identity;
+use crate::platform::{Platform, Site};
 use std::sync::atomic::AtomicBool;
 
 /// What came of asking.
@@ -24,39 +25,53 @@ fn is_asked_by(language: Language) -> bool {
     )
 }
 
-/// Asks the platform, if a config in `language` from `source` needs it.
-///
-/// Without its keys nobody may be able to log in, so that the platform which gave the config does not tell them ends
-/// the stage. A platform that did not give the config may not be there at all; that it tells nothing is a warning.
+/// Asks the platform for the stage of a boot, if a config in `language` from `source` needs it.
 ///
 /// # Errors
-/// The platform has something to tell, and does not.
+/// As [`told`].
 pub fn ask(engine: &Engine<'_>, source: &str, language: Language) -> Result<Told, Trouble> {
-    let platform = engine.platform;
-    if !is_asked_by(language) || platform.facts_source().is_none() {
-        return Ok(Told::Instance(KnownInstance::default()));
-    }
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
     let mut site = engine.site(&fetches);
-    match platform.facts(&mut site) {
-        Ok(facts) => {
-            let facts = facts.unwrap_or_default();
-            Ok(Told::Instance(known(Identity::of(platform.id(), &facts))))
-        }
+    match told(engine.platform, &mut site, source, language) {
+        Ok(instance) => Ok(Told::Instance(instance)),
         Err(error) if engine.args.stage == Stage::FetchOffline && needs_network(&error) => {
-            Ok(Told::NeedsNetwork(error.to_string()))
-        }
-        Err(error) if source == platform.id() => {
-            let act = format!("ask platform {source} for the name and the keys of the machine");
-            Err(Trouble::of(act, &error))
+            Ok(Told::NeedsNetwork(format!("{error:#}")))
         }
         Err(error) => {
-            engine.log.warning(format_args!(
-                "platform {} does not tell the name and the keys of the machine: {error:#}",
-                platform.id()
+            let act = "ask the platform for the name and the keys of the machine";
+            Err(Trouble::of(act, &error))
+        }
+    }
+}
+
+/// What `platform` tells of the machine, if a config in `language` from `source` needs it.
+///
+/// Without its keys nobody may be able to log in, so that the platform which gave the config does not tell them is an
+/// error. A platform that did not give the config may not be there at all; that it tells nothing is a warning.
+///
+/// # Errors
+/// The platform has something to tell, and does not.
+pub fn told(
+    platform: &dyn Platform,
+    site: &mut Site<'_>,
+    source: &str,
+    language: Language,
+) -> anyhow::Result<KnownInstance> {
+    if !is_asked_by(language) || platform.facts_source().is_none() {
+        return Ok(KnownInstance::default());
+    }
+    let id = platform.id();
+    match platform.facts(site) {
+        Ok(facts) => Ok(known(Identity::of(id, &facts.unwrap_or_default()))),
+        Err(error) if source == id || needs_network(&error) => {
+            Err(error.context(format!("platform {id} tells nothing of the machine")))
+        }
+        Err(error) => {
+            site.log.warning(format_args!(
+                "platform {id} tells nothing of the machine: {error:#}"
             ));
-            Ok(Told::Instance(KnownInstance::default()))
+            Ok(KnownInstance::default())
         }
     }
 }

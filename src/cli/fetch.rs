@@ -7,9 +7,10 @@ use super::platform::unknown;
 use super::reading::ReadingArgs;
 use crate::boot::environment::Environment;
 use crate::boot::source::{self, Outcome};
-use crate::boot::{base, means};
+use crate::boot::{base, instance, means};
 use crate::config::Document;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::language;
 use crate::log::{Log, Sink};
 use crate::platform::{self, Platform, Site};
 use crate::terminal;
@@ -106,9 +107,10 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
             match args.rendered {
                 false => print(&text),
                 true => {
-                    let user =
-                        load::load_text(&name, &text, &fetcher, &ReadingArgs::default(), &person)?
-                            .document;
+                    let reading = reading(platform, &mut site, &source, &text)
+                        .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+                    let loaded = load::load_text(&name, &text, &fetcher, &reading, &person)?;
+                    let user = loaded.document;
                     print(&merged(args, &environment, &user, &log).map_err(bad)?)
                 }
             }
@@ -124,6 +126,22 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
             Ok(Exit::Changes)
         }
     }
+}
+
+/// How a boot would read the config: with what the platform tells of the machine, if the config counts on it.
+fn reading(
+    platform: &dyn Platform,
+    site: &mut Site<'_>,
+    source: &str,
+    text: &[u8],
+) -> anyhow::Result<ReadingArgs> {
+    let language = language::detect(&language::unpacked(text)).ok();
+    let told = language.map(|language| instance::told(platform, site, source, language));
+    Ok(ReadingArgs {
+        metadata: told.transpose()?,
+        platform: Some(platform.id().into()),
+        ..ReadingArgs::default()
+    })
 }
 
 fn fetcher(

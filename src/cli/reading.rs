@@ -52,6 +52,9 @@ pub struct ReadingArgs {
     /// What a language has and cannot be done is left out.
     #[arg(skip)]
     pub ignores_unsupported: bool,
+    /// The platform that the result is for.
+    #[arg(skip)]
+    pub platform: Option<String>,
     /// Bytes of the disks, by their paths.
     #[arg(skip)]
     pub disks: Vec<(String, u64)>,
@@ -83,6 +86,7 @@ impl ReadingArgs {
         self.known.get_or_init(|| {
             let known = self.system.as_deref().map(system::look);
             Knowledge {
+                platform: self.platform.clone(),
                 default_user: self.default_user.clone(),
                 disks: self.disks.clone(),
                 kernel_arguments: self.kernel_arguments.clone(),

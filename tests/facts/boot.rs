@@ -41,6 +41,26 @@ fn the_name_and_the_keys_of_a_service() {
         for want in [KEY, "d2ViLTEK"] {
             assert!(cache.contains(want), "{want}: {cache}");
         }
+        // A person who asks what a boot would work on sees the same.
+        let said = world.fetch("hetzner", machine.path());
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.stdout.contains(KEY), "{said:?}");
+    });
+}
+
+#[test]
+fn a_platform_that_gives_a_config_and_does_not_tell_the_keys() {
+    let mut hostname = Page::get("GET /hetzner/v1/metadata/hostname", "");
+    hostname.status = 403;
+    let pages = vec![Page::get("GET /hetzner/v1/userdata", USER_DATA), hostname];
+    world::with(LINK_LOCAL, pages, |world| {
+        let machine = tempfile::tempdir().expect("a directory");
+        fs::write(machine.path().join("cmdline"), "").expect("written");
+        let said = world.stage("hetzner", "fetch", machine.path());
+        assert_eq!(said.code, Some(1), "{said:?}");
+        let want = "platform hetzner tells nothing of the machine";
+        assert!(said.stdout.contains(want), "{said:?}");
+        assert!(!machine.path().join("cache.json").exists());
     });
 }
 

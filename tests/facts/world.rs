@@ -172,6 +172,19 @@ impl World {
         Said::of(&output)
     }
 
+    /// Runs `kindling fetch --rendered` on a machine with files in `machine`.
+    pub fn fetch(&self, platform: &str, machine: &Path) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_kindling"))
+            .args(["fetch", "--rendered", "--platform", platform])
+            .env("IGNITION_KERNEL_CMDLINE_PATH", machine.join("cmdline"))
+            .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", machine)
+            .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", machine)
+            .env("IGNITION_SYSTEM_CONFIG_DIR", machine)
+            .output()
+            .expect("kindling runs");
+        Said::of(&output)
+    }
+
     /// What was asked for, as `METHOD PATH STATUS`.
     pub fn asked(&self) -> Vec<String> {
         self.service.asked.lock().expect("no panic").clone()
