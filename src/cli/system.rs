@@ -1,7 +1,9 @@
 //! What a tree tells of the system in it, for languages whose conventions differ by system.
 
 use crate::host::TargetRoot;
-use crate::language::{Distribution, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient};
+use crate::language::{
+    Distribution, K3s, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient,
+};
 use nix::dir::{Dir, Type};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -26,7 +28,10 @@ const TIME_CLIENTS: &[(&str, TimeClient)] = &[
     ("usr/lib/systemd/systemd-timesyncd", TimeClient::Timesyncd),
 ];
 /// Where the unit of k3s looks for it.
-const K3S: [&str; 2] = ["usr/local/bin/k3s", "usr/bin/k3s"];
+const K3S: &[(&str, K3s)] = &[
+    ("usr/local/bin/k3s", K3s::Local),
+    ("usr/bin/k3s", K3s::System),
+];
 
 /// Where k3OS has configs of its own besides those in [`K3OS_FOLDER`].
 const K3OS_CONFIGS: [(&str, Layer); 2] = [
@@ -60,7 +65,7 @@ pub fn look(root: &Path) -> Knowledge {
         accounts: Some(accounts).filter(|accounts| !accounts.is_empty()),
         wireless: Some(wireless),
         time_client: first(&root, TIME_CLIENTS),
-        has_k3s: Some(K3S.iter().any(|path| has(&root, path))),
+        k3s: Some(first(&root, K3S).unwrap_or(K3s::Missing)),
         zones: Some(zones(&root)),
         configs: configs(&root),
         ..Knowledge::default()
@@ -166,6 +171,7 @@ mod tests {
             ("usr/share/zoneinfo/UTC", ""),
             ("usr/share/zoneinfo/America/Argentina/Salta", ""),
             ("usr/sbin/NetworkManager", ""),
+            ("usr/bin/k3s", ""),
             ("usr/sbin/chronyd", ""),
             ("usr/lib/systemd/systemd-timesyncd", ""),
         ] {
@@ -190,7 +196,7 @@ mod tests {
             accounts: Some(vec!["root".into(), "me".into()]),
             wireless: Some(NetworkManager::NetworkManager),
             time_client: Some(TimeClient::Chrony),
-            has_k3s: Some(false),
+            k3s: Some(K3s::System),
             ..Knowledge::default()
         };
         assert_eq!(look(tree.path()), want);

@@ -1,7 +1,7 @@
 //! What a run knows for every config text that it reads: the owned form of [`Surroundings`].
 
 use super::surroundings::{Instance, Surroundings};
-use super::target::{Distribution, NetworkManager, SystemConfig, Target, TimeClient};
+use super::target::{Distribution, K3s, NetworkManager, SystemConfig, Target, TimeClient};
 
 /// What is known of the system and of the machine. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Knowledge {
     pub wireless: Option<NetworkManager>,
     /// As [`Target::time_client`].
     pub time_client: Option<TimeClient>,
-    /// As [`Target::has_k3s`].
-    pub has_k3s: Option<bool>,
+    /// As [`Target::k3s`].
+    pub k3s: Option<K3s>,
     /// As [`Target::disks`].
     pub disks: Vec<(String, u64)>,
     /// As [`Target::zones`].
@@ -61,7 +61,7 @@ impl Knowledge {
                 accounts: self.accounts.as_deref(),
                 wireless: self.wireless,
                 time_client: self.time_client,
-                has_k3s: self.has_k3s,
+                k3s: self.k3s,
                 disks: &self.disks,
                 zones: self.zones.as_deref(),
                 kernel_arguments: self.kernel_arguments.as_deref(),

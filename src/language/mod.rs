@@ -46,6 +46,6 @@ pub use old_ignition::{Joined, Member, append, appends, named_filesystems, refer
 pub use surroundings::{
     Files, Instance, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings,
 };
-pub use target::{Distribution, Layer, NetworkManager, SystemConfig, Target, TimeClient};
+pub use target::{Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;

@@ -13,8 +13,8 @@ pub struct Target<'s> {
     pub wireless: Option<NetworkManager>,
     /// What sets the clock.
     pub time_client: Option<TimeClient>,
-    /// False if there is no k3s where its unit looks for it.
-    pub has_k3s: Option<bool>,
+    /// Where it has k3s.
+    pub k3s: Option<K3s>,
     /// Bytes of its disks, by their paths.
     pub disks: &'s [(String, u64)],
     /// Names of the time zones that it has, sorted.
@@ -84,6 +84,17 @@ pub enum NetworkManager {
     Iwd,
     /// None that is known here.
     Other,
+}
+
+/// Where k3s is, of the places that its unit can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum K3s {
+    /// Nowhere.
+    Missing,
+    /// In `/usr/local/bin`, where its own installer puts it.
+    Local,
+    /// In `/usr/bin`.
+    System,
 }
 
 /// A program that sets the clock.

@@ -2,7 +2,7 @@
 
 use crate::view::{check, shown};
 use kindling::language::{
-    Instance, Language, Layer, NetworkManager, Surroundings, SystemConfig, Target,
+    Instance, K3s, Language, Layer, NetworkManager, Surroundings, SystemConfig, Target,
 };
 
 #[test]
@@ -99,7 +99,7 @@ fn kernel_arguments_are_below_the_config() {
 fn the_account_is_the_one_that_is_named() {
     let target = Target {
         default_user: Some("core"),
-        has_k3s: Some(false),
+        k3s: Some(K3s::Missing),
         ..Target::default()
     };
     let surroundings = Surroundings {
@@ -114,6 +114,40 @@ fn the_account_is_the_one_that_is_named() {
     );
     assert!(lines(&out, "file /etc/sudoers.d").is_empty(), "{out}");
     assert_eq!(lines(&out, "warning ").len(), 1, "{out}");
+}
+
+#[test]
+fn the_unit_starts_the_program_that_is_there() {
+    let out = |k3s, text: &str| {
+        let surroundings = Surroundings {
+            target: Target {
+                k3s,
+                ..Target::default()
+            },
+            ..Surroundings::default()
+        };
+        shown(text.as_bytes(), Language::K3os, &surroundings)
+    };
+    let text = "k3os: {token: t}\n";
+    let brought = "write_files: [{path: /usr/local/bin/k3s, content: x, permissions: '0755'}]\n";
+    let brought = format!("{brought}{text}");
+    let cases = [
+        (None, text, "/usr/local/bin/k3s", 0),
+        (Some(K3s::Local), text, "/usr/local/bin/k3s", 0),
+        (Some(K3s::System), text, "/usr/bin/k3s", 0),
+        (Some(K3s::Missing), text, "/usr/local/bin/k3s", 1),
+        (Some(K3s::Missing), &brought, "/usr/local/bin/k3s", 0),
+    ];
+    for (k3s, text, program, warnings) in cases {
+        let out = out(k3s, text);
+        for line in [
+            format!("  |ExecStart={program} server"),
+            format!("  |ConditionFileIsExecutable={program}"),
+        ] {
+            assert_eq!(lines(&out, &line).len(), 1, "{k3s:?}: {line}\n{out}");
+        }
+        assert_eq!(lines(&out, "warning ").len(), warnings, "{out}");
+    }
 }
 
 #[test]

@@ -6,11 +6,12 @@ use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::quoting::{double_quoted, environment, unit_argument};
 use crate::language::surroundings::Surroundings;
+use crate::language::target::K3s;
 
 /// Keys that ask for the unit.
 const KEYS_OF_UNIT: [&str; 5] = ["server_url", "token", "labels", "k3s_args", "taints"];
 
-/// Where the unit looks for the program.
+/// Where the unit looks for the program, unless the system has it elsewhere.
 const PROGRAM: &str = "/usr/local/bin/k3s";
 
 /// A longer command line is broken into one line for each argument.
@@ -39,13 +40,18 @@ pub(super) fn convert<'t>(
     let token = values::text(k3os, "token", remarks).filter(|token| !token.text.is_empty());
     let arguments = arguments(k3os, server.as_ref(), at, remarks);
     let role = arguments.first().map_or("server", String::as_str);
-    assembly.unit(at, "k3s.service", unit(role, &arguments));
+    let program = match surroundings.target.k3s {
+        Some(K3s::System) => "/usr/bin/k3s",
+        _ => PROGRAM,
+    };
+    assembly.unit(at, "k3s.service", unit(program, role, &arguments));
     settings(server.as_ref(), token.as_ref(), assembly);
     if let Some((at, lines)) = variables {
         let path = "/etc/systemd/system/k3s.service.env";
         assembly.file(File::new(at, path, 0o600, lines));
     }
-    if surroundings.target.has_k3s == Some(false) {
+    let is_missing = surroundings.target.k3s == Some(K3s::Missing);
+    if is_missing && !assembly.has_file(PROGRAM) {
         remarks.warn_with_help(
             at,
             format!("the system has no {PROGRAM}, and the config does not bring it"),
@@ -121,7 +127,7 @@ fn settings(server: Option<&Text>, token: Option<&Text>, assembly: &mut Assembly
     assembly.file(File::new(first.at, path, 0o600, text));
 }
 
-fn unit(role: &str, arguments: &[String]) -> String {
+fn unit(program: &str, role: &str, arguments: &[String]) -> String {
     let kind = match role {
         "agent" => "exec",
         _ => "notify",
@@ -143,7 +149,7 @@ fn unit(role: &str, arguments: &[String]) -> String {
 Description=k3s, a small Kubernetes
 Wants=network-online.target
 After=network-online.target
-ConditionFileIsExecutable={PROGRAM}
+ConditionFileIsExecutable={program}
 
 [Service]
 Type={kind}
@@ -160,7 +166,7 @@ Restart=always
 RestartSec=5s
 ExecStartPre=-/sbin/modprobe br_netfilter
 ExecStartPre=-/sbin/modprobe overlay
-ExecStart={PROGRAM} {arguments}
+ExecStart={program} {arguments}
 
 [Install]
 WantedBy=multi-user.target
