@@ -1,4 +1,4 @@
-//! Names that platforms had in earlier times.
+//! Other names of platforms: those of earlier times, and that of what a platform's drives have the form of.
 
 use super::{About, Answer, Platform, Ready, Site, facts};
 use crate::fetch::Fetcher;

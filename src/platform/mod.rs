@@ -246,6 +246,7 @@ pub static PLATFORMS: &[&dyn Platform] = &[
     &kubevirt::KubeVirt,
     &metal::Metal("metal"),
     &metal::Metal("niftycloud"),
+    &alias::Alias("nocloud", &kubevirt::KubeVirt),
     &nutanix::ConfigDrive("nutanix"),
     &nvidiabluefield::NvidiaBlueField,
     &openstack::OpenStack("openstack"),

@@ -80,7 +80,7 @@ fn a_drive_in_the_form_of_no_cloud() {
         ];
         attach(drive.path(), "cidata", &files);
         let machine = tempfile::tempdir().expect("a directory");
-        run(world, "kubevirt", "fetch-offline", machine.path());
+        run(world, "nocloud", "fetch-offline", machine.path());
         let cache = cached(machine.path());
         // Base64 of "web-2\n" and "db i-7".
         for want in [KEY, "d2ViLTIK", "ZGIgaS03", "/usr/share/zoneinfo/UTC"] {
