@@ -11,7 +11,8 @@ use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
-use kindling::language::{self, Language, Surroundings};
+use kindling::language::{self, Instance, Language, Layer, Surroundings, SystemConfig, Target};
+use kindling::platform::facts::identity::Identity;
 use kindling::platform::vmware::ovf;
 use kindling::signature::{SignatureError, TrustedKeys, Verified};
 use std::collections::HashMap;
@@ -33,8 +34,10 @@ pub fn languages(input: &[u8]) -> bool {
     let _ = language::detect(text);
     let _ = language::explain(text, language, &surroundings);
     let parsed = language::parse_as("input", text, language, &surroundings);
+    let told = told(text, language, &surroundings);
     let lines = 1 + text.iter().filter(|b| **b == b'\n').count() as u32;
-    for position in parsed.findings.0.iter().filter_map(|f| f.position) {
+    let findings = parsed.findings.0.iter().chain(&told.findings.0);
+    for position in findings.filter_map(|f| f.position) {
         assert!(
             (1..=lines).contains(&position.line),
             "{position:?} of {lines} lines"
@@ -51,6 +54,33 @@ pub fn languages(input: &[u8]) -> bool {
     let again = config::parse("printed", printed.as_bytes());
     assert!(again.outcome.is_ok(), "{printed}: {:?}", again.findings);
     true
+}
+
+/// Parses a text where all else that is known is the same text: what a platform tells, configs of the system,
+/// arguments of the kernel.
+fn told(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> config::Parsed {
+    let identity = Identity::read(text).unwrap_or_default();
+    let configs = [SystemConfig {
+        path: "/config".into(),
+        text: text.into(),
+        layer: Layer::Kept,
+    }];
+    let surroundings = Surroundings {
+        target: Target {
+            configs: &configs,
+            kernel_arguments: std::str::from_utf8(text).ok(),
+            ..Target::default()
+        },
+        instance: Instance {
+            id: identity.id.as_deref(),
+            hostname: identity.hostname.as_deref(),
+            keys: &identity.keys,
+            facts: &identity.facts,
+            vendor_data: Some(text),
+        },
+        ..*surroundings
+    };
+    language::parse_as("input", text, language, &surroundings)
 }
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
