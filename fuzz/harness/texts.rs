@@ -22,7 +22,8 @@ use std::time::{Duration, SystemTime};
 /// Translates a text from the language that its first byte chooses, and explains it. A text that can be used is also
 /// usable as it was printed. Returns true if it can be used.
 pub fn languages(input: &[u8]) -> bool {
-    let Some((first, text)) = input.split_first() else {
+    // An empty text is no config in any language, and is not translated.
+    let Some((first, text)) = input.split_first().filter(|(_, text)| !text.is_empty()) else {
         return false;
     };
     let surroundings = Surroundings {
