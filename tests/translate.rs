@@ -347,3 +347,28 @@ fn scripts_are_refused_where_the_option_says_so() {
     desk.translate(&["--scripts=maybe", "config"])
         .expect(64, "");
 }
+
+#[test]
+fn the_config_of_a_machine_config_is_taken_out() {
+    let text = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\nmetadata: {name: 50-x}\nspec:\n  config:\n    \
+                ignition: {version: 3.2.0}\n    storage:\n      files:\n      - {path: /etc/a, mode: 0644, contents: {source: 'data:,a'}}\n";
+    let json = "{\"ignition\":{\"version\":\"3.2.0\"},\"storage\":{\"files\":[{\"path\":\"/etc/a\",\"contents\":{\"source\":\"data:,a\"},\"mode\":420}]}}\n";
+    let desk = Desk::with(&[("mc.yaml", text)]);
+    for arguments in [&["mc.yaml"][..], &["--from=machineconfig", "mc.yaml"]] {
+        let ended = desk.translate(arguments);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        assert_eq!(
+            (ended.code, value(&ended.out)),
+            (Some(0), value(json)),
+            "{}",
+            ended.err
+        );
+    }
+    let butane = desk.translate(&["--to=butane", "mc.yaml"]);
+    assert!(
+        butane.out.contains("path: /etc/a"),
+        "{}{}",
+        butane.out,
+        butane.err
+    );
+}

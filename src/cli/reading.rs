@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 /// How a config is read. The default goes by what the text looks like, and offers no local files.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReadingArgs {
-    /// The language of the config: ignition, ignition2, butane, clc, coreos-cloudinit, cloud-init, k3os, or
+    /// The language of the config: ignition, ignition2, butane, clc, machineconfig, coreos-cloudinit, cloud-init, k3os, or
     /// cloud-config for whichever of the last three it is; guessed from the text by default
     #[arg(long, value_name = "LANGUAGE", value_parser = stated)]
     pub from: Option<Stated>,

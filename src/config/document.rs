@@ -112,6 +112,29 @@ impl Places {
         placed
     }
 
+    fn brought_back(&self, origin: &dyn Fn(u32) -> u32) -> Places {
+        let offset = match self.at == NOWHERE {
+            true => self.at.offset,
+            false => origin(self.at.offset),
+        };
+        let inside = match &self.inside {
+            Inside::Nothing => Inside::Nothing,
+            Inside::Elements(elements) => {
+                Inside::Elements(elements.iter().map(|e| e.brought_back(origin)).collect())
+            }
+            Inside::Members(members) => Inside::Members(
+                members
+                    .iter()
+                    .map(|(field, places)| (*field, places.brought_back(origin)))
+                    .collect(),
+            ),
+        };
+        Places {
+            at: Place { offset, ..self.at },
+            inside,
+        }
+    }
+
     pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.inside, Inside::Nothing)
     }
@@ -207,6 +230,26 @@ impl Document {
             column,
             path,
         })
+    }
+
+    /// The same document, of one text, as if it had been read from another one: `origin` says what each place of its
+    /// text was made from.
+    #[must_use]
+    pub(crate) fn brought_back(
+        mut self,
+        lines: Lines,
+        paths: WrittenPaths,
+        origin: &dyn Fn(u32) -> u32,
+    ) -> Self {
+        self.places = Arc::new(self.places.brought_back(origin));
+        let name = self.sources.first().map(|source| Arc::clone(&source.name));
+        self.sources = vec![Arc::new(Source {
+            name: name.unwrap_or_else(|| "".into()),
+            lines,
+            paths: Paths::Written(paths),
+            origins: None,
+        })];
+        self
     }
 
     /// The same document with its certificate authorities replaced, e.g. by their bytes.

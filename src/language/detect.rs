@@ -1,6 +1,7 @@
 //! Which language a text is in.
 
 use super::family::{self, Family};
+use super::machine_config;
 use super::mime;
 use super::node::{Content, Node};
 use super::seen::Seen;
@@ -25,6 +26,8 @@ pub enum Language {
     CloudInit,
     /// The `config.yaml` of k3OS.
     K3os,
+    /// Ignition in a MachineConfig of OpenShift.
+    MachineConfig,
 }
 
 /// A text that is in no language of ours.
@@ -36,7 +39,7 @@ pub struct Undetected {
 
 impl Language {
     /// All of them.
-    pub const ALL: [Language; 7] = [
+    pub const ALL: [Language; 8] = [
         Language::Ignition,
         Language::OldIgnition,
         Language::Butane,
@@ -44,6 +47,7 @@ impl Language {
         Language::CoreosCloudinit,
         Language::CloudInit,
         Language::K3os,
+        Language::MachineConfig,
     ];
 
     /// The name that options and kernel arguments have for it.
@@ -56,6 +60,7 @@ impl Language {
             Language::CoreosCloudinit => "coreos-cloudinit",
             Language::CloudInit => "cloud-init",
             Language::K3os => "k3os",
+            Language::MachineConfig => "machineconfig",
         }
     }
 
@@ -69,6 +74,7 @@ impl Language {
             Language::CoreosCloudinit => "cloud-config of coreos-cloudinit",
             Language::CloudInit => "cloud-config of cloud-init",
             Language::K3os => "config.yaml of k3OS",
+            Language::MachineConfig => "MachineConfig of OpenShift",
         }
     }
 
@@ -271,6 +277,9 @@ fn by_keys(root: &Node<'_>) -> Option<Language> {
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
     if has("variant") {
         return Some(Language::Butane);
+    }
+    if machine_config::is_one(root) {
+        return Some(Language::MachineConfig);
     }
     if entries.iter().any(|entry| family::is_k3os_key(&entry.key)) {
         return Some(Language::K3os);

@@ -53,6 +53,8 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
     let mut remarks = Vec::new();
     for finding in parsed.findings.0 {
         match finding.path.clone() {
+            // That is about the config as a whole.
+            Some(path) if path == JsonPath::root() => remarks.push(finding),
             Some(path) => findings.entry(path).or_default().push(finding),
             None => remarks.push(finding),
         }

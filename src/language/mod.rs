@@ -19,6 +19,7 @@ mod json;
 mod k3os;
 mod keyed;
 mod knowledge;
+mod machine_config;
 mod migration;
 mod mime;
 mod node;

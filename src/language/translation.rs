@@ -2,7 +2,7 @@
 
 use super::detect::{Language, Undetected, detect_for};
 use super::surroundings::Surroundings;
-use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, old_ignition};
+use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, machine_config, old_ignition};
 use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
@@ -52,6 +52,9 @@ pub fn parse_as(
 ) -> Parsed {
     if language == Language::Ignition || text.is_empty() {
         return config::parse(source, text);
+    }
+    if language == Language::MachineConfig {
+        return machine_config::parse(source, text, surroundings);
     }
     let lines = LineStarts::of(text);
     let outcome = outcome(text, &lines, language, surroundings);
@@ -105,7 +108,7 @@ pub(super) fn outcome<'t>(
         Language::CoreosCloudinit => coreos_cloudinit::read(text, lines, surroundings),
         Language::CloudInit => cloud_init::read(text, lines, surroundings),
         Language::K3os => k3os::read(text, lines, surroundings),
-        Language::Ignition => Outcome {
+        Language::Ignition | Language::MachineConfig => Outcome {
             findings: Vec::new(),
             paths: WrittenPaths::default(),
             config: None,

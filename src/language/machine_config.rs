@@ -1,0 +1,308 @@
+//! A MachineConfig of OpenShift: the config in its `spec.config` counts.
+//!
+//! That is Ignition written in YAML. It is put into JSON, read as such, and everything that is said of it is brought
+//! back to the places of the YAML.
+
+use super::detect::{Language, detect};
+use super::findings::Remarks;
+use super::node::{Content, Node, Scalar, Style};
+use super::surroundings::Surroundings;
+use super::{document, paths, scalars, translation};
+use crate::config::{
+    Finding, Findings, JsonPath, LineStarts, ParseError, Parsed, Position, Severity,
+};
+
+/// What else a MachineConfig may hold, which is the business of its operator.
+const ONLY_OF_THE_OPERATOR: [&str; 6] = [
+    "baseOSExtensionsContainerImage",
+    "extensions",
+    "fips",
+    "kernelArguments",
+    "kernelType",
+    "osImageURL",
+];
+
+/// Where the config is.
+const INSIDE: &str = "$.spec.config";
+
+/// True for the root of a MachineConfig.
+pub(super) fn is_one(root: &Node<'_>) -> bool {
+    root.get("apiVersion").is_some() && root.text_at("kind") == "MachineConfig"
+}
+
+/// Reads `text`; `source` is the name shown in origins.
+pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
+    let lines = LineStarts::of(text);
+    let yaml = match document::read(text, &lines) {
+        Ok(yaml) => yaml,
+        Err(outcome) => return refused(outcome.findings),
+    };
+    let mut remarks = Remarks::default();
+    document::check(&yaml, &mut remarks);
+    let root = &yaml.root;
+    let paths = paths::of(root);
+    remarks.warn(
+        root.at,
+        "this is a MachineConfig of OpenShift; the Ignition config in it is taken",
+    );
+    let Some(inside) = inside(root, &mut remarks).filter(|_| !remarks.is_fatal()) else {
+        return refused(remarks.placed(&lines, &paths));
+    };
+    let mut json = Json::default();
+    json.write(inside);
+    let parsed = match detect(json.text.as_bytes()) {
+        Ok(language @ (Language::Ignition | Language::OldIgnition)) => {
+            translation::parse_as(source, json.text.as_bytes(), language, surroundings)
+        }
+        _ => {
+            let message = "`spec.config` must be an Ignition config, with its version";
+            remarks.error(inside.at, message);
+            return refused(remarks.placed(&lines, &paths));
+        }
+    };
+    // The JSON is one line.
+    let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
+    let mut findings = remarks.placed(&lines, &paths);
+    if let Err(error) = &parsed.outcome
+        && let Some((message, help)) = error.advice()
+    {
+        findings.push(Finding {
+            severity: Severity::Error,
+            path: Some(JsonPath::new(format!("{INSIDE}.ignition"))),
+            position: error.version_position().map(position),
+            message,
+            help: Some(help),
+        });
+    }
+    findings.extend(parsed.findings.0.into_iter().map(|finding| {
+        let below = finding.path.unwrap_or_else(JsonPath::root);
+        let path = JsonPath::new(format!(
+            "{INSIDE}{}",
+            below.as_str().trim_start_matches('$')
+        ));
+        Finding {
+            path: Some(path),
+            position: finding.position.map(position),
+            ..finding
+        }
+    }));
+    findings.sort_by_key(|finding| finding.position);
+    let outcome = match parsed.outcome {
+        Ok(document) => {
+            let origin = |offset: u32| json.origin(offset);
+            Ok(document.brought_back(lines, paths, &origin))
+        }
+        Err(ParseError::Decode) => Err(ParseError::Decode),
+        Err(_) => Err(ParseError::Invalid),
+    };
+    Parsed {
+        findings: Findings(findings),
+        outcome,
+        version: parsed.version,
+    }
+}
+
+fn refused(findings: Vec<Finding>) -> Parsed {
+    Parsed {
+        findings: Findings(findings),
+        outcome: Err(ParseError::Invalid),
+        version: None,
+    }
+}
+
+/// The config of a MachineConfig, and what is not taken.
+fn inside<'n, 't>(root: &'n Node<'t>, remarks: &mut Remarks) -> Option<&'n Node<'t>> {
+    let spec = root.get("spec");
+    for entry in spec.map_or(&[][..], Node::entries) {
+        let says_something = match &entry.value.value {
+            Content::Scalar(scalar) => !scalar.text.is_empty() && scalar.text != "false",
+            Content::List(elements) => !elements.is_empty(),
+            Content::Mapping(entries) => !entries.is_empty(),
+        };
+        if ONLY_OF_THE_OPERATOR.contains(&&*entry.key) && says_something {
+            let message = format!(
+                "`{}` has no effect here; the operator of OpenShift does that",
+                entry.key
+            );
+            remarks.warn(entry.value.at, message);
+        }
+    }
+    let config = root.at_path(&["spec", "config"]);
+    let config = config.filter(|config| !config.is_null());
+    if config.is_none() {
+        let at = spec.map_or(root.at, |spec| spec.at);
+        remarks.error(
+            at,
+            "this MachineConfig has no Ignition config in `spec.config`",
+        );
+    }
+    config
+}
+
+/// A tree as JSON in one line, and where each part of it was.
+#[derive(Debug, Default)]
+struct Json {
+    text: String,
+    /// Offsets of the JSON, and those of the text they came from.
+    origins: Vec<(u32, u32)>,
+}
+
+impl Json {
+    fn here(&mut self, origin: u32) {
+        let offset = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.origins.push((offset, origin));
+    }
+
+    /// Where the byte at `offset` came from.
+    fn origin(&self, offset: u32) -> u32 {
+        let after = self.origins.partition_point(|(at, _)| *at <= offset);
+        let found = self.origins.get(after.saturating_sub(1));
+        found.map_or(0, |(_, origin)| *origin)
+    }
+
+    fn write(&mut self, node: &Node<'_>) {
+        self.here(node.at);
+        match &node.value {
+            Content::Scalar(scalar) => self.scalar(scalar),
+            Content::List(elements) => {
+                // The place of a list or an object is behind its bracket, where nothing else may be.
+                self.text.push_str("[ ");
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        self.text.push(',');
+                    }
+                    self.write(element);
+                }
+                self.text.push(']');
+            }
+            Content::Mapping(entries) => {
+                self.text.push_str("{ ");
+                for (index, entry) in entries.iter().enumerate() {
+                    if index > 0 {
+                        self.text.push(',');
+                    }
+                    self.here(entry.key_at);
+                    self.quoted(&entry.key);
+                    self.text.push(':');
+                    self.write(&entry.value);
+                }
+                self.text.push('}');
+            }
+        }
+    }
+
+    fn scalar(&mut self, scalar: &Scalar<'_>) {
+        if scalar.is_null() {
+            self.text.push_str("null");
+        } else if scalar.style == Style::Quoted || scalar.tag.as_deref() == Some("str") {
+            self.quoted(&scalar.text);
+        } else if let Some(number) = scalars::int(scalar) {
+            self.text.push_str(&number.to_string());
+        } else if let Some(flag) = scalars::flag(scalar) {
+            self.text.push_str(if flag { "true" } else { "false" });
+        } else {
+            self.quoted(&scalar.text);
+        }
+    }
+
+    fn quoted(&mut self, text: &str) {
+        self.text
+            .push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\nmetadata:\n  name: 50-x\n\
+                        spec:\n  kernelArguments: [quiet]\n  fips: false\n  config:\n    ignition:\n      version: 3.2.0\n    storage:\n      \
+                        files:\n      - path: /etc/a\n        mode: 0644\n        odd: 1\n        contents:\n          source: data:,a\n";
+
+    fn read(text: &str) -> Parsed {
+        assert_eq!(
+            detect(text.as_bytes()).ok(),
+            Some(Language::MachineConfig),
+            "{text}"
+        );
+        translation::parse("mc.yaml", text.as_bytes(), &Surroundings::default())
+    }
+
+    fn said(parsed: &Parsed) -> Vec<String> {
+        let said = parsed.findings.0.iter().map(|f| {
+            let line = f.position.map_or(0, |at| at.line);
+            let path = f.path.as_ref().map_or("", JsonPath::as_str);
+            format!("{} {line} {path}: {}", f.severity, f.message)
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn the_config_inside_is_taken_with_its_places() {
+        let parsed = read(TEXT);
+        let said = said(&parsed);
+        let wanted = [
+            "warning 1 $: this is a MachineConfig of OpenShift; the Ignition config in it is taken",
+            "warning 6 $.spec.kernelArguments: `kernelArguments` has no effect here; the operator of OpenShift does that",
+            "warning 15 $.spec.config.storage.files.0.odd: ",
+        ];
+        assert_eq!(said.len(), wanted.len(), "{said:#?}");
+        for (said, wanted) in said.iter().zip(wanted) {
+            assert!(said.starts_with(wanted), "{said}");
+        }
+        let document = parsed.outcome.expect("a config");
+        let file = &document.config().storage.files[0];
+        assert_eq!((file.path.as_str(), file.mode), ("/etc/a", Some(0o644)));
+        let origin = document.origin(&JsonPath::new("$.storage.files.0.contents.source"));
+        let origin = origin.expect("a place");
+        assert_eq!(
+            (origin.line, origin.path.as_str()),
+            (17, "$.spec.config.storage.files.0.contents.source")
+        );
+        assert_eq!(&*origin.source, "mc.yaml");
+        for (path, line) in [("$.storage", 12), ("$.storage.files", 13)] {
+            let origin = document.origin(&JsonPath::new(path)).expect("a place");
+            assert_eq!(
+                (origin.line, origin.path.as_str()),
+                (line, path.replace("$.", "$.spec.config.").as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn the_older_ones_have_ignition_2() {
+        let text = TEXT
+            .replace("3.2.0", "2.2.0")
+            .replace("path: /etc", "filesystem: root\n        path: /etc");
+        let document = read(&text).outcome.expect("a config");
+        assert_eq!(document.config().storage.files[0].path, "/etc/a");
+        let origin = document
+            .origin(&JsonPath::new("$.storage.files.0.path"))
+            .expect("a place");
+        assert_eq!(
+            (origin.line, origin.path.as_str()),
+            (14, "$.spec.config.storage.files.0.path")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let cases = [
+            (TEXT.replace("mode: 0644", "mode: [1]"), "error 14 $.spec.config.storage.files.0.mode: "),
+            (TEXT.replace("path: /etc/a", "path: etc/a"), "error 13 $.spec.config.storage.files.0.path: "),
+            (TEXT.replace("version: 3.2.0", "odd: 1"), "error 10 $.spec.config.ignition: invalid config version"),
+            ("apiVersion: v1\nkind: MachineConfig\nspec: {}\n".into(), "error 3 $.spec: this MachineConfig has no"),
+            ("apiVersion: v1\nkind: MachineConfig\nspec: {config: {variant: fcos}}\n".into(), "error 3 $.spec.config: `spec.config` must be"),
+            ("{\"apiVersion\": \"v1\", \"kind\": \"MachineConfig\",\n\"spec\": {\"config\": null}}".into(), "error 2 $.spec: this MachineConfig has no"),
+        ];
+        for (text, want) in cases {
+            let parsed = read(&text);
+            assert!(parsed.outcome.is_err(), "{text}");
+            let said = said(&parsed);
+            assert!(
+                said.iter().any(|line| line.starts_with(want)),
+                "{want}\n{said:#?}"
+            );
+        }
+    }
+}
