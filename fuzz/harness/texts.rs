@@ -11,7 +11,9 @@ use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
-use kindling::language::{self, Instance, Language, Layer, Surroundings, SystemConfig, Target};
+use kindling::language::{
+    self, Instance, Language, Layer, Member, Surroundings, SystemConfig, Target,
+};
 use kindling::platform::facts::identity::Identity;
 use kindling::platform::vmware::ovf;
 use kindling::signature::{SignatureError, TrustedKeys, Verified};
@@ -46,6 +48,9 @@ pub fn languages(input: &[u8]) -> bool {
     }
     if language == Language::Ignition {
         return parsed.outcome.is_ok();
+    }
+    if language::appends(language) {
+        appended(text, language, &surroundings);
     }
     let translation = language::translate("input", text, language, &surroundings, false);
     assert_eq!(parsed.outcome.is_ok(), translation.outcome.is_ok());
@@ -82,6 +87,23 @@ fn told(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> con
         ..*surroundings
     };
     language::parse_as("input", text, language, &surroundings)
+}
+
+/// Appends a config to itself. What can be used alone may be refused then, and never the other way round.
+fn appended(text: &[u8], language: Language, surroundings: &Surroundings<'_>) {
+    let member = |name| Member {
+        name,
+        text,
+        language,
+        is_local: false,
+    };
+    let _ = language::references(member("one"), surroundings);
+    let joined = language::append(&[member("one"), member("two")], surroundings);
+    assert_eq!(joined.findings.len(), 2);
+    if joined.outcome.is_ok() {
+        let alone = language::append(&[member("one")], surroundings);
+        assert!(alone.outcome.is_ok(), "{:?}", alone.findings);
+    }
 }
 
 /// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.

@@ -126,7 +126,9 @@ pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
         _ => Goal::Ignition(None),
     });
     let result = match goal {
-        Goal::Ignition(None) if !is_merged && !is_ignition(part.language) => direct(&part, args)?,
+        Goal::Ignition(None) if !is_merged && part.language != Language::Ignition => {
+            direct(&part, args)?
+        }
         Goal::Ignition(version) => expressed(&whole(&part, args)?, version, args)?,
         Goal::Butane(wanted) => butane(&whole(&part, args)?, wanted, args)?,
     };
@@ -138,11 +140,6 @@ pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
         Some(path) => write(path, &result)?,
     }
     Ok(Exit::Done)
-}
-
-/// True for languages of which nothing is to be translated but the version.
-fn is_ignition(language: Language) -> bool {
-    matches!(language, Language::Ignition | Language::MachineConfig)
 }
 
 fn write(path: &Path, result: &str) -> Result<(), Failure> {

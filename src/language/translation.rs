@@ -70,6 +70,9 @@ pub fn translate(
     surroundings: &Surroundings<'_>,
     is_pretty: bool,
 ) -> Translation {
+    if language == Language::MachineConfig {
+        return taken_out(parse_as(source, text, language, surroundings), is_pretty);
+    }
     let lines = LineStarts::of(text);
     let surroundings = Surroundings {
         is_printed: true,
@@ -84,6 +87,19 @@ pub fn translate(
     Translation {
         findings: parsed.findings,
         outcome: parsed.outcome.map(|_| printed.unwrap_or_default()),
+    }
+}
+
+/// A config that is in the words of Ignition already, in its own version.
+fn taken_out(parsed: Parsed, is_pretty: bool) -> Translation {
+    let version = parsed.version.unwrap_or(config::LATEST_VERSION);
+    let outcome = parsed.outcome.and_then(|document| {
+        let text = document.express(version, is_pretty);
+        text.map_err(|_| ParseError::Invalid)
+    });
+    Translation {
+        findings: parsed.findings,
+        outcome,
     }
 }
 
