@@ -7,6 +7,9 @@ use std::ops::Range;
 /// A message may have this many parts.
 const MAX_PARTS: usize = 1000;
 
+/// The field that says what a message is must be within so many bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
 const CONTENT_TYPE: &[u8] = b"content-type:";
 
 /// Header fields and what follows them.
@@ -41,9 +44,10 @@ pub(crate) fn is_multipart(text: &[u8]) -> bool {
 
 /// True if a line before the first empty one begins as the field that says what a message is.
 fn has_content_type(text: &[u8]) -> bool {
+    let end = text.len().min(MAX_HEAD_BYTES);
     let mut at = 0;
-    while at < text.len() {
-        let next = line_end(text, at, text.len());
+    while at < end {
+        let next = line_end(text, at, end);
         let line = trimmed(text.get(at..next).unwrap_or_default());
         let name = line.get(..CONTENT_TYPE.len()).unwrap_or_default();
         if line.is_empty() || name.eq_ignore_ascii_case(CONTENT_TYPE) {

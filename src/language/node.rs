@@ -93,14 +93,6 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// [`Node::mapping`] with room for so many entries. Most mappings are smaller than what they grow to by themselves.
-    pub(crate) fn mapping_of(at: u32, entries: usize) -> Self {
-        Node {
-            at,
-            value: Content::Mapping(Vec::with_capacity(entries)),
-        }
-    }
-
     fn scalar(at: u32, text: Cow<'t, str>, style: Style) -> Self {
         Node {
             at,
@@ -133,6 +125,13 @@ impl<'t> Node<'t> {
                 entry.key_at = entry.key_at.saturating_add(by);
                 entry.value.shift(by);
             }),
+        }
+    }
+
+    /// Makes room for `more` entries of a mapping and no others. By itself it grows to more than most mappings have.
+    pub(crate) fn make_room(&mut self, more: usize) {
+        if let Content::Mapping(entries) = &mut self.value {
+            entries.reserve_exact(more);
         }
     }
 

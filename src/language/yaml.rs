@@ -471,6 +471,9 @@ impl<'t> Open<'t> {
                 }
             }
         }
+        if let Content::Mapping(entries) = &mut self.node.value {
+            entries.shrink_to_fit();
+        }
         self.node
     }
 }
@@ -782,10 +785,16 @@ mod tests {
             "'n'",
             "|\n    o\n",
             "\n\n",
+            "\r",
+            "\0",
+            "\u{feff}",
+            "\u{85}",
+            "\u{2028}",
+            "\u{1}",
         ];
         let mut random = fastrand::Rng::with_seed(7);
         let mut simple = 0;
-        for _ in 0..60_000 {
+        for _ in 0..150_000 {
             let count = random.usize(1..14);
             let mut text: String = (0..count)
                 .map(|_| words[random.usize(..words.len())])

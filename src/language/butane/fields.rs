@@ -381,7 +381,7 @@ static NODE_OWNER: Type = Type {
     fields: &[int("id"), text("name")],
 };
 
-static FILE: Type = Type {
+pub(super) static FILE: Type = Type {
     name: "file",
     fields: &[
         text("path"),

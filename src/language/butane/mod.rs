@@ -92,7 +92,7 @@ fn config<'t>(
         return None;
     }
     let dialect = dialect(&yaml.root, remarks)?;
-    let root = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
+    let mut root = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
     let mut context = Context {
         dialect,
         surroundings,
@@ -106,7 +106,11 @@ fn config<'t>(
     if context.remarks.is_fatal() {
         return None;
     }
-    let made = made(&root, &mut context);
+    // Files are most of a large config, and no sugar is made from them.
+    let files = root
+        .get_mut("storage")
+        .and_then(|storage| storage.remove("files"));
+    let made = made(&root, files, &mut context);
     if context.remarks.is_fatal() {
         return None;
     }
@@ -156,10 +160,15 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
     }
 }
 
-/// The config that comes out: the user's own, merged over what sugar makes.
-fn made<'t>(root: &Node<'t>, context: &mut Context<'_, '_>) -> Tree<'t> {
+/// The config that comes out: the user's own, `files` among it, merged over what sugar makes.
+fn made<'t>(root: &Node<'t>, files: Option<Node<'t>>, context: &mut Context<'_, '_>) -> Tree<'t> {
     let dialect = context.dialect;
-    let mut own = translate::object(root, &fields::ROOT, context);
+    let mut own = translate::object(root.clone(), &fields::ROOT, context);
+    if let Some(files) = files
+        && let Some(storage) = own.get_mut("storage")
+    {
+        storage.set("files", translate::objects(files, &fields::FILE, context));
+    }
     let mut nodes = Nodes::take(&mut own);
     let storage = root.get("storage");
     if let Some(storage) = storage {

@@ -1,19 +1,20 @@
 //! What has the same meaning in Ignition: names change, texts and local files become URLs. Sugar is left out here.
 
 use super::children;
-use super::context::{Context, list};
+use super::context::Context;
 use super::fields::{AUTHORITY, Kind, REFERENCE, RESOURCE, Type};
 use super::names;
-use crate::language::node::Node;
+use crate::language::node::{Content, Entry, Node};
 use std::borrow::Cow;
 
 /// Keys whose text is in a local file that another key names, which is not in Ignition.
 const CONTENTS_LOCAL: &str = "contents_local";
 const KEYS_LOCAL: &str = "ssh_authorized_keys_local";
 
-/// `node`, an object of type `of`, with the names of Ignition.
+/// `node`, an object of type `of`, with the names of Ignition. What can stay where it is in memory does: a large config
+/// is not there twice.
 pub(super) fn object<'t>(
-    node: &Node<'t>,
+    mut node: Node<'t>,
     of: &'static Type,
     context: &mut Context<'_, '_>,
 ) -> Node<'t> {
@@ -23,15 +24,16 @@ pub(super) fn object<'t>(
     {
         return resource(node, of, context);
     }
+    let contents = node.remove(CONTENTS_LOCAL);
+    let keys = node.remove(KEYS_LOCAL);
     let mut object = members(node, of, context);
-    if let Some(local) = node.get(CONTENTS_LOCAL).filter(|n| !n.as_text().is_empty())
-        && let Some(text) = context.local_text(local)
+    if let Some(local) = contents.filter(|local| !local.as_text().is_empty())
+        && let Some(text) = context.local_text(&local)
     {
         object.set("contents", Node::text(local.at, text));
     }
-    let locals = list(node, KEYS_LOCAL);
-    if !locals.is_empty() {
-        add_local_keys(&mut object, node, locals, context);
+    if let Some(locals) = keys.filter(|locals| !locals.elements().is_empty()) {
+        add_local_keys(&mut object, locals.elements(), context);
     }
     object
 }
@@ -42,43 +44,68 @@ fn is(one: &'static Type, other: &'static Type) -> bool {
 }
 
 /// The members that Ignition has, too.
-fn members<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
-    let mut object = Node::mapping_of(node.at, node.entries().len());
-    for entry in node.entries() {
-        let Some(field) = of.field(&entry.key).filter(|field| field.is_ignition) else {
-            continue;
-        };
+fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
+    let at = node.at;
+    let Content::Mapping(entries) = node.value else {
+        return Node::mapping(at);
+    };
+    let entries = entries.into_iter().filter_map(|entry| {
+        let field = of.field(&entry.key).filter(|field| field.is_ignition)?;
         let value = match field.kind {
-            Kind::Object(of) => self::object(&entry.value, of, context),
-            Kind::Objects(of) => {
-                let elements = entry.value.elements().iter();
-                let elements = elements.map(|element| self::object(element, of, context));
-                Node::list(entry.value.at, elements.collect())
-            }
-            _ => entry.value.clone(),
+            Kind::Object(of) => object(entry.value, of, context),
+            Kind::Objects(of) => objects(entry.value, of, context),
+            _ => entry.value,
         };
-        object.set(names::in_ignition(field.name), value);
+        Some(Entry {
+            key: names::in_ignition(field.name),
+            key_at: value.at,
+            value,
+        })
+    });
+    Node {
+        at,
+        value: Content::Mapping(entries.collect()),
     }
-    object
+}
+
+/// A list of objects of type `of`; see [`object`].
+pub(super) fn objects<'t>(
+    list: Node<'t>,
+    of: &'static Type,
+    context: &mut Context<'_, '_>,
+) -> Node<'t> {
+    let elements = match list.value {
+        Content::List(elements) => elements,
+        _ => Vec::new(),
+    };
+    let elements = elements
+        .into_iter()
+        .map(|element| object(element, of, context));
+    Node::list(list.at, elements.collect())
 }
 
 /// A resource: what is inline or local becomes its source.
-fn resource<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
+fn resource<'t>(mut node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
+    let inline = node.remove("inline");
+    let local = node.remove("local");
+    let compression = node.get("compression").cloned();
     let mut resource = members(node, of, context);
-    let bytes = match (node.get("inline"), node.get("local")) {
+    let bytes = match (&inline, &local) {
         (Some(inline), _) => Some((inline.at, Cow::Borrowed(inline.as_text().as_bytes()))),
         (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes.into())),
         (None, None) => None,
     };
     if let Some((at, mut bytes)) = bytes {
-        let is_packed = node
-            .get("compression")
-            .is_some_and(|n| !n.as_text().is_empty());
+        let is_packed = compression
+            .as_ref()
+            .is_some_and(|node| !node.as_text().is_empty());
         if is(of, &REFERENCE) && !is_packed {
-            let file = node.get("local").map(Node::as_text);
+            let file = local.as_ref().map(Node::as_text);
             bytes = children::embedded(at, bytes.into_owned(), file, context).into();
         }
-        for (name, value) in context.encoded(at, &bytes, node.get("compression")) {
+        let encoded = context.encoded(at, &bytes, compression.as_ref());
+        resource.make_room(encoded.len());
+        for (name, value) in encoded {
             resource.remove(name);
             resource.set(name, value);
         }
@@ -87,17 +114,13 @@ fn resource<'t>(node: &Node<'t>, of: &'static Type, context: &mut Context<'_, '_
 }
 
 /// Keys of local files, behind those that the config has itself.
-fn add_local_keys<'t>(
-    object: &mut Node<'t>,
-    node: &Node<'t>,
-    locals: &[Node<'t>],
-    context: &mut Context<'_, '_>,
-) {
-    let stated = node.get("ssh_authorized_keys");
-    let at = stated.map_or(node.at, |keys| keys.at);
-    let mut keys: Vec<Node<'t>> = stated
-        .map(|keys| keys.elements().to_vec())
-        .unwrap_or_default();
+fn add_local_keys<'t>(object: &mut Node<'t>, locals: &[Node<'t>], context: &mut Context<'_, '_>) {
+    let stated = object.remove("sshAuthorizedKeys");
+    let at = stated.as_ref().map_or(object.at, |keys| keys.at);
+    let mut keys: Vec<Node<'t>> = match stated.map(|keys| keys.value) {
+        Some(Content::List(keys)) => keys,
+        _ => Vec::new(),
+    };
     for local in locals {
         let Some(text) = context.local_text(local) else {
             continue;
@@ -105,6 +128,5 @@ fn add_local_keys<'t>(
         let lines = text.lines().filter(|line| !line.is_empty());
         keys.extend(lines.map(|line| Node::text(local.at, line.to_owned())));
     }
-    object.remove("sshAuthorizedKeys");
     object.set("sshAuthorizedKeys", Node::list(at, keys));
 }

@@ -30,11 +30,13 @@ pub(super) enum Part<'t> {
 /// Longer keys are not simple keys in YAML.
 const MAX_KEY: usize = 1000;
 
+/// The first byte of a byte order mark and of some other characters.
+const BYTE_ORDER_MARK: u8 = 0xef;
+
 /// Gives the parts of `text` to `take`. `None` if the text is not that simple or `take` gives `None`; what was given is
 /// to be forgotten then.
 pub(super) fn read<'t>(text: &'t str, take: &mut dyn FnMut(Part<'t>) -> Option<()>) -> Option<()> {
-    let has_special = memchr2(b'\r', b'\0', text.as_bytes()).is_some();
-    if has_special || !text.ends_with('\n') || text.contains('\u{feff}') {
+    if !text.ends_with('\n') {
         return None;
     }
     let mut reader = Reader {
@@ -81,25 +83,26 @@ impl<'t> Reader<'t, '_> {
         self.at - start
     }
 
-    /// Behind the end of the line.
-    fn skip_line(&mut self) {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let length = memchr(b'\n', rest);
-        self.at = length.map_or(self.text.len(), |length| self.at + length + 1);
+    /// Behind the end of the line, if nothing in the rest of it has a meaning of its own.
+    fn skip_line(&mut self) -> Option<()> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let length = memchr(b'\n', rest)?;
+        self.at += length + 1;
+        is_ordinary(rest.get(..length)?).then_some(())
     }
 
     /// Nothing more on this line but a comment.
     fn end_line(&mut self) -> Option<()> {
         let spaces = self.skip_spaces();
         let is_end = self.byte(0) == b'\n' || self.byte(0) == b'#' && spaces > 0;
-        is_end.then(|| self.skip_line())
+        is_end.then(|| self.skip_line())?
     }
 
     fn line(&mut self) -> Option<()> {
         let column = self.skip_spaces();
         match (self.byte(0), self.byte(1)) {
             (b'\n', _) => self.at += 1,
-            (b'#', _) => self.skip_line(),
+            (b'#', _) => self.skip_line()?,
             (b'-', b' ') => {
                 self.collection(column, true)?;
                 self.entry(column)?;
@@ -198,8 +201,7 @@ impl<'t> Reader<'t, '_> {
             b'#' if spaces > 0 => self.is_value_next = true,
             _ => return self.value(),
         }
-        self.skip_line();
-        Some(())
+        self.skip_line()
     }
 
     fn scalar(&mut self, at: usize, text: Cow<'t, str>, is_plain: bool) -> Option<()> {
@@ -223,7 +225,7 @@ impl<'t> Reader<'t, '_> {
 
     fn plain(&mut self) -> Option<()> {
         let start = self.at;
-        self.skip_line();
+        self.skip_line()?;
         let line = self.text.get(start..self.at - 1)?;
         let text = line.split_once(" #").map_or(line, |(text, _)| text);
         let text = text.trim_end_matches(' ');
@@ -251,8 +253,7 @@ impl<'t> Reader<'t, '_> {
             self.at += 2;
         }
         self.at += 1;
-        self.scalar(start, text, false)?;
-        self.end_line()
+        self.quoted(start, text)
     }
 
     fn double_quoted(&mut self) -> Option<()> {
@@ -276,8 +277,7 @@ impl<'t> Reader<'t, '_> {
             }
         }
         self.at += 1;
-        self.scalar(start, text, false)?;
-        self.end_line()
+        self.quoted(start, text)
     }
 
     /// A text that does not move when the rest of the line is put behind it.
@@ -287,6 +287,15 @@ impl<'t> Reader<'t, '_> {
         let mut text = String::with_capacity(begin.len() + length);
         text.push_str(begin);
         text
+    }
+
+    /// A scalar in quotes that has ended here.
+    fn quoted(&mut self, start: usize, text: Cow<'t, str>) -> Option<()> {
+        if !is_ordinary(self.text.as_bytes().get(start..self.at)?) {
+            return None;
+        }
+        self.scalar(start, text, false)?;
+        self.end_line()
     }
 
     fn escaped(&mut self) -> Option<char> {
@@ -348,7 +357,7 @@ impl<'t> Reader<'t, '_> {
                 break;
             }
             let begin = self.at;
-            self.skip_line();
+            self.skip_line()?;
             if !is_end {
                 text.extend(std::iter::repeat_n('\n', ends));
                 ends = 0;
@@ -373,6 +382,11 @@ impl<'t> Reader<'t, '_> {
         }
         Some(())
     }
+}
+
+/// False if there may be line ends other than LF, the end of a text, or a byte order mark in it.
+fn is_ordinary(text: &[u8]) -> bool {
+    memchr3(b'\r', b'\0', BYTE_ORDER_MARK, text).is_none()
 }
 
 /// Puts `more` behind `text`, without copying if it is the first.
