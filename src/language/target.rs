@@ -178,6 +178,22 @@ impl Distribution {
         Self::of(value("ID"), value("VARIANT_ID"), value("ID_LIKE"))
     }
 
+    /// What it is called in a sentence.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Distribution::Unknown => "not known",
+            Distribution::Debian => "Debian",
+            Distribution::Ubuntu => "Ubuntu",
+            Distribution::Fedora => "Fedora",
+            Distribution::RedHat => "RHEL or made from it",
+            Distribution::Suse => "openSUSE or SUSE Linux Enterprise",
+            Distribution::Arch => "Arch Linux",
+            Distribution::Alpine => "Alpine",
+            Distribution::CoreOs => "Fedora CoreOS or RHEL CoreOS",
+            Distribution::Flatcar => "Flatcar",
+        }
+    }
+
     /// True where the name of a machine is its whole one.
     pub(crate) fn has_long_hostname(self) -> bool {
         matches!(

@@ -23,6 +23,7 @@ mod reverse;
 mod rules;
 mod scalars;
 mod schema;
+mod system;
 mod translate;
 mod trees;
 pub(crate) mod variants;
@@ -102,6 +103,7 @@ fn config<'t>(
     if context.remarks.is_fatal() {
         return None;
     }
+    system::check(&root, &mut context);
     rules::check(&root, &mut context);
     if context.remarks.is_fatal() {
         return None;
