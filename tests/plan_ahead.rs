@@ -6,8 +6,8 @@ use kindling::disk::DeviceRef;
 use kindling::disk::gpt::{Entry, GptHealth, Guid, GuidChoice, Table, TableFacts};
 use kindling::disk::superblock::LuksHeader;
 use kindling::facts::{DeviceFacts, DiskFacts, MappingFacts, Observed, SuperblockFacts};
-use kindling::plan::ahead::{ahead, opened_by};
 use kindling::plan::op::OpKind;
+use kindling::plan::prerequisites::{ahead, opened_by};
 use kindling::plan::{self, Mounts, Options, Part, Plan, Refusal, Scope, Target};
 use std::collections::{BTreeMap, BTreeSet};
 

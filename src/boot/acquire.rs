@@ -5,11 +5,11 @@ use super::cache;
 use super::command_line::CommandLine;
 use super::engine::Engine;
 use super::findings::log_findings;
-use super::instance::{self, Told};
+use super::instance::{self, InstanceAnswer};
 use super::journal::Journal;
 use super::source::{self, Outcome};
+use super::stage_failure::StageFailure;
 use super::state::{ConfigKind, ReadOnceConfig};
-use super::trouble::Trouble;
 use crate::config::model::{Resource, Verification};
 use crate::config::{self, Document, data_url, url};
 use crate::fetch::references::{self, First, RenderReason, SourceInfo};
@@ -30,7 +30,7 @@ const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
 const MAX_COMMAND_LINE_BYTES: u64 = 1 << 20;
 
 /// What came of it.
-pub enum Acquired {
+pub enum Acquisition {
     /// A config, in the cache.
     Config {
         /// The user's config, rendered.
@@ -49,13 +49,13 @@ pub enum Acquired {
 ///
 /// # Errors
 /// What failed, and where it was asked for.
-pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
+pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailure> {
     let outcome = match kept(engine)? {
         Some(outcome) => outcome,
         None => obtain(engine)?,
     };
     let acquired = match outcome {
-        Outcome::NeedsNetwork { what } => return Ok(Acquired::NeedsNetwork { what }),
+        Outcome::NeedsNetwork { what } => return Ok(Acquisition::NeedsNetwork { what }),
         Outcome::Empty { source } => {
             engine
                 .log
@@ -66,28 +66,28 @@ pub fn acquire(engine: &mut Engine<'_>) -> Result<Acquired, Trouble> {
             Whole::Config(document, fetcher) => (*document, fetcher),
             Whole::NeedsNetwork(what) => {
                 keep(engine, &source, &name, &text);
-                return Ok(Acquired::NeedsNetwork { what });
+                return Ok(Acquisition::NeedsNetwork { what });
             }
         },
     };
     let (document, fetcher) = acquired;
     let document = embed_authorities(engine, document, &fetcher)?;
     cache::write(&engine.args.config_cache, &document)
-        .map_err(|error| Trouble::of("keep the config", &error))?;
+        .map_err(|error| StageFailure::of("keep the config", &error))?;
     tell_journal(engine);
-    Ok(Acquired::Config {
+    Ok(Acquisition::Config {
         document: Box::new(document),
         fetcher,
     })
 }
 
-fn obtain(engine: &mut Engine<'_>) -> Result<Outcome, Trouble> {
+fn obtain(engine: &mut Engine<'_>) -> Result<Outcome, StageFailure> {
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
-    let mut site = engine.site(&fetches);
-    let outcome = source::obtain(engine.environment, engine.platform, &mut site);
-    engine.keep_output_files(site.output_files);
-    outcome.map_err(|error| Trouble::of("obtain the config", &error))
+    let mut context = engine.context(&fetches);
+    let outcome = source::obtain(engine.environment, engine.platform, &mut context);
+    engine.keep_output_files(context.output_files);
+    outcome.map_err(|error| StageFailure::of("obtain the config", &error))
 }
 
 /// Keeps a config for the stage that has a network, if its platform would not give it again.
@@ -102,7 +102,7 @@ fn keep(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) {
 }
 
 /// The config that an earlier stage kept.
-fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, Trouble> {
+fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, StageFailure> {
     let kept = engine.state.read_once_config.take();
     let Some(kept) = kept.filter(|kept| kept.platform == engine.platform.id()) else {
         return Ok(None);
@@ -113,7 +113,7 @@ fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, Trouble> {
         contents,
     } = kept;
     let text = data_url::decode(&contents).map_err(|error| {
-        Trouble::of("read the config that an earlier stage kept", &error.into())
+        StageFailure::of("read the config that an earlier stage kept", &error.into())
     })?;
     engine.log.info(format_args!(
         "platform {source} gave its config to an earlier stage, which kept it"
@@ -142,20 +142,25 @@ enum Whole {
 }
 
 /// Judges the first text, and follows its references.
-fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Result<Whole, Trouble> {
+fn whole(
+    engine: &mut Engine<'_>,
+    source: &str,
+    name: &str,
+    text: &[u8],
+) -> Result<Whole, StageFailure> {
     let text = &*language::unpacked(text);
     let mut knowledge = knowledge(engine);
     let language = stated_language(engine)?
         .or_else(|| language::detect_for(text, &knowledge.surroundings().target).ok());
     if let Some(language) = language {
         match instance::ask(engine, source, language)? {
-            Told::Instance(instance) => knowledge.instance = instance,
-            Told::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
+            InstanceAnswer::Instance(instance) => knowledge.instance = instance,
+            InstanceAnswer::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
         }
     }
     let refuses_scripts = CommandLine::read(&engine.environment.command_line)
         .and_then(|line| line.refuses_scripts())
-        .map_err(|error| Trouble::of("read the config", &error))?;
+        .map_err(|error| StageFailure::of("read the config", &error))?;
     let surroundings = Surroundings {
         is_boot: true,
         refuses_scripts,
@@ -193,16 +198,16 @@ fn whole(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) -> Resu
             for found in &error.findings {
                 log_findings(engine.log, &found.findings);
             }
-            Err(Trouble::render(&error))
+            Err(StageFailure::render(&error))
         }
     }
 }
 
 /// The language that the kernel command line states.
-fn stated_language(engine: &Engine<'_>) -> Result<Option<Language>, Trouble> {
+fn stated_language(engine: &Engine<'_>) -> Result<Option<Language>, StageFailure> {
     CommandLine::read(&engine.environment.command_line)
         .and_then(|line| line.config_language())
-        .map_err(|error| Trouble::of("read the config", &error))
+        .map_err(|error| StageFailure::of("read the config", &error))
 }
 
 fn judge<'s>(
@@ -211,7 +216,7 @@ fn judge<'s>(
     text: &[u8],
     language: Option<Language>,
     surroundings: Surroundings<'s>,
-) -> Result<First<'s>, Trouble> {
+) -> Result<First<'s>, StageFailure> {
     let shown = config::shown_source(name);
     let source = SourceInfo::of(shown, text, false);
     engine.log.debug(format_args!(
@@ -232,7 +237,7 @@ fn judge<'s>(
             language: language.unwrap_or(Language::Ignition),
             surroundings,
         }),
-        Err(error) => Err(Trouble::invalid(shown, &parsed.findings, &error)),
+        Err(error) => Err(StageFailure::invalid(shown, &parsed.findings, &error)),
     }
 }
 
@@ -284,7 +289,7 @@ fn embed_authorities(
     engine: &Engine<'_>,
     document: Document,
     fetcher: &Fetcher,
-) -> Result<Document, Trouble> {
+) -> Result<Document, StageFailure> {
     let listed = &document
         .config()
         .ignition
@@ -301,9 +306,9 @@ fn embed_authorities(
         let bundle = Request::of(authority).and_then(|request| fetcher.bundle(&request, &fetches));
         let bundle = bundle.map_err(|error| {
             let path = format!("$.ignition.security.tls.certificateAuthorities.{index}");
-            Trouble {
+            StageFailure {
                 origin: document.origin(&config::JsonPath::new(path)).map(Box::new),
-                ..Trouble::of("obtain certificate authorities", &error.into())
+                ..StageFailure::of("obtain certificate authorities", &error.into())
             }
         })?;
         embedded.push(embed(authority.verification.clone(), &bundle));

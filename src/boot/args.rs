@@ -1,7 +1,7 @@
 //! What the stage runner is asked to do: its flags, as units of distributions give them.
 
 use super::duration::nanoseconds;
-use super::flags::{Asked, Check, Flag, Given, Grammar, Syntax};
+use super::flags::{Check, Flag, FlagValues, Grammar, ParsedArgs, Syntax};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -86,7 +86,7 @@ pub struct StageArgs {
 
 /// Reads the arguments of the stage runner, without the program's name. Arguments behind the flags
 /// do not matter: units end with a variable that becomes an empty argument when it is not set.
-pub fn parse(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> Asked<StageArgs> {
+pub fn parse(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs<StageArgs> {
     let check = platform_check(is_platform);
     let flags = flags(&check);
     let syntax = syntax(&flags);
@@ -179,7 +179,7 @@ fn duration(value: &OsStr) -> Result<(), String> {
 }
 
 /// The flags as values, or which required one is missing. Values were judged before.
-fn stage_args(given: &Given) -> Result<StageArgs, String> {
+fn stage_args(given: &FlagValues) -> Result<StageArgs, String> {
     let missing = |name| format!("the flag -{name} is missing");
     let text = |name| given.value(name).and_then(OsStr::to_str);
     let path = |name| given.value(name).map(PathBuf::from).unwrap_or_default();
@@ -214,14 +214,14 @@ mod tests {
     use super::*;
     use crate::fetch::VERSION_TEXT;
 
-    fn ask(words: &[&str]) -> Asked<StageArgs> {
+    fn ask(words: &[&str]) -> ParsedArgs<StageArgs> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         parse(&words, &|name| matches!(name, "qemu" | "file"))
     }
 
     fn run(words: &[&str]) -> StageArgs {
         match ask(words) {
-            Asked::Run(args) => args,
+            ParsedArgs::Run(args) => args,
             other => panic!("{words:?}: {other:?}"),
         }
     }
@@ -303,10 +303,10 @@ mod tests {
             &["--version=1", "-stage=disks"],
             &["-version", ""],
         ] {
-            assert_eq!(ask(words), Asked::Version(VERSION_TEXT), "{words:?}");
+            assert_eq!(ask(words), ParsedArgs::Version(VERSION_TEXT), "{words:?}");
         }
         let wrong = ask(&["-version", "-platform", ""]);
-        assert!(matches!(wrong, Asked::Wrong(_)), "{wrong:?}");
+        assert!(matches!(wrong, ParsedArgs::Wrong(_)), "{wrong:?}");
     }
 
     #[test]
@@ -326,7 +326,7 @@ mod tests {
                 "ignition: the flag -platform is missing\n",
             ),
         ] {
-            assert_eq!(ask(words), Asked::Wrong(want.into()), "{words:?}");
+            assert_eq!(ask(words), ParsedArgs::Wrong(want.into()), "{words:?}");
         }
     }
 
@@ -342,14 +342,16 @@ mod tests {
             (&["-oem=x"], "unknown flag"),
         ] {
             match ask(words) {
-                Asked::Wrong(text) => {
+                ParsedArgs::Wrong(text) => {
                     assert!(text.contains(want), "{words:?}: {text}");
                     assert!(text.contains("Usage: ignition"), "{words:?}: {text}");
                 }
                 other => panic!("{words:?}: {other:?}"),
             }
         }
-        assert!(matches!(ask(&["-h"]), Asked::Help(text) if text.contains("-config-cache FILE")));
+        assert!(
+            matches!(ask(&["-h"]), ParsedArgs::Help(text) if text.contains("-config-cache FILE"))
+        );
     }
 
     #[test]

@@ -96,12 +96,12 @@ mod tests {
     use tempfile::TempDir;
 
     /// Three directories with files, and what became of them.
-    struct Bed {
+    struct Fixture {
         root: TempDir,
         dirs: ConfigDirs,
     }
 
-    impl Bed {
+    impl Fixture {
         fn new(files: &[(&str, &str)]) -> Self {
             let root = tempfile::tempdir().expect("a directory");
             for (path, text) in files {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn nothing_there_is_told() {
-        let (paths, log) = Bed::new(&[]).load();
+        let (paths, log) = Fixture::new(&[]).load();
         assert!(paths.expect("fine").is_empty());
         let lines = |name: &str| {
             format!(
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn earlier_directories_hide_names_and_names_give_the_order() {
-        let bed = Bed::new(&[
+        let bed = Fixture::new(&[
             ("usr/base.d/10-a", &directory("/usr-10")),
             ("usr/base.d/20-b", &directory("/usr-20")),
             ("etc/base.d/20-b", &directory("/etc-20")),
@@ -176,7 +176,7 @@ mod tests {
             ),
         ];
         for (text, want) in cases {
-            let bed = Bed::new(&[
+            let bed = Fixture::new(&[
                 ("etc/base.d/x.ign", text),
                 ("usr/base.d/ok", &directory("/a")),
             ]);
@@ -196,17 +196,17 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_is_fatal() {
-        let bed = Bed::new(&[("etc/base.d/ok", &directory("/a"))]);
+        let bed = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
         symlink("/nowhere", bed.root.path().join("etc/base.d/gone")).expect("made");
         let error = bed.load().0.expect_err("it leads nowhere");
         assert!(format!("{error:#}").contains("No such file"), "{error:#}");
-        let bed = Bed::new(&[("etc/base.d/dir/file", "")]);
+        let bed = Fixture::new(&[("etc/base.d/dir/file", "")]);
         bed.load().0.expect_err("a directory is no config");
     }
 
     #[test]
     fn a_bad_config_of_the_platform_drops_all_of_them() {
-        let bed = Bed::new(&[
+        let bed = Fixture::new(&[
             ("usr/base.d/a", &directory("/a")),
             ("usr/base.platform.d/qemu/1", &directory("/good")),
             (

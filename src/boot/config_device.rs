@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Where udev puts links named by the labels of file systems.
 const BY_LABEL: &str = "/dev/disk/by-label";
 /// Time for the device to appear and to be mounted.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";
 
 /// Reads a file from the file system with this label.
@@ -19,11 +19,11 @@ const REMEDY: &str = "attach it, label its file system, or correct ignition.conf
 /// # Errors
 /// The label is none, the device does not appear, cannot be mounted, or has no such file.
 pub fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let device = Path::new(BY_LABEL).join(name_part(label)?);
     let waiting = format!("waiting for config device {}", device.display());
     log.operation(waiting, || {
-        wait::for_devices(std::slice::from_ref(&device), Some(PATIENCE))
+        wait::for_devices(std::slice::from_ref(&device), Some(TIMEOUT))
             .map_err(|error| anyhow!("{error:#}; {REMEDY}"))
     })?;
     let place = Place {

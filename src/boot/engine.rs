@@ -1,20 +1,20 @@
 //! One stage from start to end: base config, platform, user config, body, state, report.
 
-use super::acquire::{Acquired, acquire};
+use super::acquire::{Acquisition, acquire};
 use super::args::{Stage, StageArgs};
 use super::console::Progress;
 use super::environment::Environment;
-use super::narrate::Fetches;
-use super::stages::{self, Body, Stand};
+use super::operation_log::Fetches;
+use super::stage_failure::StageFailure;
+use super::stages::{self, StageContext, StageResult};
 use super::state::{ConfigKind, State};
-use super::trouble::Trouble;
 use super::{base, cache, neednet, oem};
 use crate::config::Document;
 use crate::config::model::File;
 use crate::fetch::references::SourceInfo;
 use crate::fetch::{FetchEvents, Fetcher};
 use crate::log::Log;
-use crate::platform::{Platform, Ready, Site};
+use crate::platform::{FetchContext, Platform, Ready};
 use std::sync::atomic::AtomicBool;
 
 /// A stage under way.
@@ -41,11 +41,11 @@ pub struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// What the platform works with.
-    pub fn site<'s>(&self, events: &'s (dyn FetchEvents + Sync)) -> Site<'s>
+    pub fn context<'s>(&self, events: &'s (dyn FetchEvents + Sync)) -> FetchContext<'s>
     where
         'a: 's,
     {
-        Site {
+        FetchContext {
             fetcher: self.fetcher.clone(),
             events,
             log: self.log,
@@ -67,22 +67,22 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs the stage.
-    pub fn run(&mut self) -> Body {
+    pub fn run(&mut self) -> StageResult {
         match self.up_to_body() {
             Ok(Some(document)) => self.body(&document),
-            Ok(None) => Body {
+            Ok(None) => StageResult {
                 asked_for_network: true,
-                ..Body::default()
+                ..StageResult::default()
             },
-            Err(trouble) => Body {
-                trouble: Some(trouble),
-                ..Body::default()
+            Err(failure) => StageResult {
+                failure: Some(failure),
+                ..StageResult::default()
             },
         }
     }
 
     /// Everything before the body: base and user config in one, or nothing more to do here.
-    fn up_to_body(&mut self) -> Result<Option<Document>, Trouble> {
+    fn up_to_body(&mut self) -> Result<Option<Document>, StageFailure> {
         let base = self.base()?;
         if self.is_offline() {
             self.fetcher = self.fetcher.clone().offline();
@@ -101,63 +101,63 @@ impl<'a> Engine<'a> {
         self.args.stage == Stage::FetchOffline
     }
 
-    fn base(&mut self) -> Result<Document, Trouble> {
+    fn base(&mut self) -> Result<Document, StageFailure> {
         let dirs = &self.environment.config_dirs;
         let base = base::load(dirs, &self.args.platform, self.log).map_err(|error| {
             self.log
                 .critical(format_args!("failed to acquire base config: {error:#}"));
-            Trouble::of("read the base config of the system", &error)
+            StageFailure::of("read the base config of the system", &error)
         })?;
         self.state.note(ConfigKind::Base, "system", false);
         Ok(base)
     }
 
     /// Lets the platform prepare itself. Returns what it needs a network for.
-    fn ready(&mut self) -> Result<Option<String>, Trouble> {
+    fn ready(&mut self) -> Result<Option<String>, StageFailure> {
         let stop = AtomicBool::new(false);
         let fetches = self.fetches(&stop);
-        let mut site = self.site(&fetches);
+        let mut context = self.context(&fetches);
         let platform = self.platform;
-        let ready = platform
-            .init(&mut site)
-            .map_err(|error| Trouble::of(format!("prepare platform {}", platform.id()), &error))?;
-        self.fetcher = site.fetcher;
+        let ready = platform.init(&mut context).map_err(|error| {
+            StageFailure::of(format!("prepare platform {}", platform.id()), &error)
+        })?;
+        self.fetcher = context.fetcher;
         Ok(match ready {
             Ready::Yes => None,
             Ready::NeedsNetwork { what } => Some(what),
         })
     }
 
-    fn acquire(&mut self) -> Result<Option<Document>, Trouble> {
+    fn acquire(&mut self) -> Result<Option<Document>, StageFailure> {
         let progress = self.progress;
         let under_way = progress.under_way("obtaining the config");
         let acquired = acquire(self);
         drop(under_way);
         match acquired {
-            Ok(Acquired::Config { document, fetcher }) => {
+            Ok(Acquisition::Config { document, fetcher }) => {
                 self.fetcher = fetcher;
                 Ok(Some(*document))
             }
-            Ok(Acquired::NeedsNetwork { what }) => self.signal(&what).map(|()| None),
-            Err(trouble) => {
+            Ok(Acquisition::NeedsNetwork { what }) => self.signal(&what).map(|()| None),
+            Err(failure) => {
                 self.log
-                    .critical(format_args!("failed to acquire config: {trouble}"));
-                Err(trouble)
+                    .critical(format_args!("failed to acquire config: {failure}"));
+                Err(failure)
             }
         }
     }
 
-    fn cached(&mut self) -> Result<Document, Trouble> {
+    fn cached(&mut self) -> Result<Document, StageFailure> {
         let document = cache::read(&self.args.config_cache).map_err(|error| {
             self.log
                 .critical(format_args!("failed to acquire config: {error:#}"));
-            Trouble::of("read the config", &error)
+            StageFailure::of("read the config", &error)
         })?;
         let configured = self
             .fetcher
             .configured(document.config(), &crate::fetch::Silent);
         self.fetcher = configured.map_err(|error| {
-            Trouble::of(
+            StageFailure::of(
                 "use the certificate authorities of the config",
                 &error.into(),
             )
@@ -166,17 +166,17 @@ impl<'a> Engine<'a> {
     }
 
     /// Says that a network is needed.
-    fn signal(&self, what: &str) -> Result<(), Trouble> {
+    fn signal(&self, what: &str) -> Result<(), StageFailure> {
         self.log.info(format_args!("a network is needed: {what}"));
         neednet::signal(&self.args.neednet).map_err(|error| {
             self.log.critical(format_args!("{error:#}"));
-            Trouble::of("say that a network is needed", &error)
+            StageFailure::of("say that a network is needed", &error)
         })
     }
 
-    fn body(&mut self, document: &Document) -> Body {
+    fn body(&mut self, document: &Document) -> StageResult {
         let moved = self.flatcar.then(|| oem::move_oem(document));
-        let mut body = stages::body(&mut Stand {
+        let mut body = stages::body(&mut StageContext {
             args: self.args,
             environment: self.environment,
             flatcar: self.flatcar,
@@ -188,11 +188,11 @@ impl<'a> Engine<'a> {
         });
         if let Some(need) = &body.needs_network {
             body.asked_for_network = true;
-            body.trouble = self
+            body.failure = self
                 .signal(&format!("{} at {}", need.what, need.path))
                 .err();
         }
-        if body.trouble.is_none() {
+        if body.failure.is_none() {
             let _stage = self.log.prefixed(self.args.stage.name());
             self.log.info(format_args!("{} passed", self.args.stage));
         }

@@ -1,7 +1,7 @@
 //! The last screen of a boot that failed: what happened, why, where it was asked for, and what to do.
 //!
 //! It must fit on any console, serial ones among them, above the prompt of the emergency shell: plain
-//! ASCII, [`MOST_LINES`] lines of at most [`WIDTH`] columns. Whatever the cause holds cannot control the
+//! ASCII, [`MAX_LINES`] lines of at most [`WIDTH`] columns. Whatever the cause holds cannot control the
 //! terminal.
 
 use super::args::Stage;
@@ -9,7 +9,7 @@ use crate::report::file;
 use std::path::Path;
 
 /// The screen has no more lines than this.
-pub const MOST_LINES: usize = 15;
+pub const MAX_LINES: usize = 15;
 /// A line has no more columns than this: a terminal may wrap at the eightieth.
 pub const WIDTH: usize = 79;
 
@@ -200,7 +200,7 @@ kindling: FIRST-BOOT PROVISIONING FAILED
                 others: usize::MAX - 1,
                 ..failure(cause)
             });
-            assert!(screen.lines().count() <= MOST_LINES, "{screen}");
+            assert!(screen.lines().count() <= MAX_LINES, "{screen}");
             for line in screen.lines() {
                 assert!(line.len() <= WIDTH, "{line}");
                 assert!(line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line:?}");

@@ -95,13 +95,13 @@ pub struct Syntax<'a> {
 
 /// What was given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Given {
+pub struct FlagValues {
     flags: Vec<(&'static str, OsString)>,
     /// Arguments that are no flags.
     pub positionals: Vec<OsString>,
 }
 
-impl Given {
+impl FlagValues {
     /// The value of a flag; of several, the last one. A flag that was not given has its default.
     pub fn value(&self, name: &str) -> Option<&OsStr> {
         let mut latest = self.flags.iter().rev();
@@ -126,7 +126,7 @@ pub enum Stop {
 
 /// What arguments ask a program for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked<T> {
+pub enum ParsedArgs<T> {
     /// To run; exit code as it turns out.
     Run(T),
     /// This line on standard output; exit code 0.
@@ -155,7 +155,7 @@ impl Syntax<'_> {
     ///
     /// # Errors
     /// See [`Stop`].
-    pub fn parse(&self, arguments: &[OsString]) -> Result<Given, Stop> {
+    pub fn parse(&self, arguments: &[OsString]) -> Result<FlagValues, Stop> {
         let mut given = self.defaults();
         let mut rest = arguments;
         while let Some((word, behind)) = rest.split_first() {
@@ -182,27 +182,27 @@ impl Syntax<'_> {
     pub fn ask<T>(
         &self,
         arguments: &[OsString],
-        make: impl FnOnce(Given) -> Result<T, String>,
-    ) -> Asked<T> {
+        make: impl FnOnce(FlagValues) -> Result<T, String>,
+    ) -> ParsedArgs<T> {
         match self.parse(arguments) {
-            Err(Stop::Help) => Asked::Help(self.usage()),
+            Err(Stop::Help) => ParsedArgs::Help(self.usage()),
             Err(Stop::Wrong(cause)) => {
-                Asked::Wrong(format!("{}: {cause}\n{}", self.program, self.usage()))
+                ParsedArgs::Wrong(format!("{}: {cause}\n{}", self.program, self.usage()))
             }
-            Ok(given) if given.is_on("version") => Asked::Version(VERSION_TEXT),
+            Ok(given) if given.is_on("version") => ParsedArgs::Version(VERSION_TEXT),
             Ok(given) => match make(given) {
-                Ok(made) => Asked::Run(made),
-                Err(missing) => Asked::Wrong(format!("{}: {missing}\n", self.program)),
+                Ok(made) => ParsedArgs::Run(made),
+                Err(missing) => ParsedArgs::Wrong(format!("{}: {missing}\n", self.program)),
             },
         }
     }
 
-    fn defaults(&self) -> Given {
+    fn defaults(&self) -> FlagValues {
         let flags = self.flags.iter().filter_map(|flag| match flag.value {
             Value::Text { default, .. } if !default.is_empty() => Some((flag.name, default.into())),
             _ => None,
         });
-        Given {
+        FlagValues {
             flags: flags.collect(),
             positionals: Vec::new(),
         }
@@ -254,7 +254,7 @@ impl Syntax<'_> {
         name: &OsStr,
         value: Option<&OsStr>,
         rest: &'a [OsString],
-        given: &mut Given,
+        given: &mut FlagValues,
     ) -> Result<&'a [OsString], Stop> {
         let unknown = || Stop::Wrong(format!("unknown flag {}", shown(name)));
         let flag = self.find(name).ok_or_else(unknown)?;
@@ -348,7 +348,7 @@ mod tests {
         Flag::switch("offline", "no network"),
     ];
 
-    fn parse(grammar: Grammar, words: &[&str]) -> Result<Given, Stop> {
+    fn parse(grammar: Grammar, words: &[&str]) -> Result<FlagValues, Stop> {
         let syntax = Syntax {
             program: "program",
             arguments: "[flags]",

@@ -2,15 +2,15 @@
 
 use super::args::Stage;
 use super::engine::Engine;
-use super::trouble::Trouble;
+use super::stage_failure::StageFailure;
 use crate::fetch::FetchError;
 use crate::language::{KnownInstance, Language};
 use crate::platform::facts::identity::Identity;
-use crate::platform::{Platform, Site};
+use crate::platform::{FetchContext, Platform};
 use std::sync::atomic::AtomicBool;
 
 /// What came of asking.
-pub enum Told {
+pub enum InstanceAnswer {
     /// This, which is nothing on platforms that tell nothing.
     Instance(KnownInstance),
     /// It cannot be had without a network.
@@ -29,18 +29,22 @@ fn is_asked_by(language: Language) -> bool {
 ///
 /// # Errors
 /// As [`told`].
-pub fn ask(engine: &Engine<'_>, source: &str, language: Language) -> Result<Told, Trouble> {
+pub fn ask(
+    engine: &Engine<'_>,
+    source: &str,
+    language: Language,
+) -> Result<InstanceAnswer, StageFailure> {
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
-    let mut site = engine.site(&fetches);
-    match told(engine.platform, &mut site, source, language) {
-        Ok(instance) => Ok(Told::Instance(instance)),
+    let mut context = engine.context(&fetches);
+    match told(engine.platform, &mut context, source, language) {
+        Ok(instance) => Ok(InstanceAnswer::Instance(instance)),
         Err(error) if engine.args.stage == Stage::FetchOffline && needs_network(&error) => {
-            Ok(Told::NeedsNetwork(format!("{error:#}")))
+            Ok(InstanceAnswer::NeedsNetwork(format!("{error:#}")))
         }
         Err(error) => {
             let act = "ask the platform for the name and the keys of the machine";
-            Err(Trouble::of(act, &error))
+            Err(StageFailure::of(act, &error))
         }
     }
 }
@@ -54,7 +58,7 @@ pub fn ask(engine: &Engine<'_>, source: &str, language: Language) -> Result<Told
 /// The platform has something to tell, and does not.
 pub fn told(
     platform: &dyn Platform,
-    site: &mut Site<'_>,
+    context: &mut FetchContext<'_>,
     source: &str,
     language: Language,
 ) -> anyhow::Result<KnownInstance> {
@@ -62,13 +66,13 @@ pub fn told(
         return Ok(KnownInstance::default());
     }
     let id = platform.id();
-    match platform.facts(site) {
+    match platform.facts(context) {
         Ok(facts) => Ok(known(Identity::of(id, &facts.unwrap_or_default()))),
         Err(error) if source == id || needs_network(&error) => {
             Err(error.context(format!("platform {id} tells nothing of the machine")))
         }
         Err(error) => {
-            site.log.warning(format_args!(
+            context.log.warning(format_args!(
                 "platform {id} tells nothing of the machine: {error:#}"
             ));
             Ok(KnownInstance::default())

@@ -16,7 +16,7 @@ const FETCHED_CONFIG: &str = "57124006b5c94805b77ce473e92a8aeb";
 /// "Keys of a user were written."
 const WROTE_KEYS: &str = "225067b87bbd4a0cb6ab151f82fa364b";
 /// A journal that takes longer to make room for an entry is not worth waiting for.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to the journal.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Journal {
     pub fn at(socket: &Path) -> io::Result<Self> {
         let connection = UnixDatagram::unbound()?;
         connection.connect(socket)?;
-        connection.set_write_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self(connection))
     }
 

@@ -6,10 +6,10 @@ use super::console::{Consoles, Progress};
 use super::engine::Engine;
 use super::environment::Environment;
 use super::failure::{self, Failure};
-use super::stages::Body;
+use super::stage_failure::StageFailure;
+use super::stages::StageResult;
 use super::state::State;
-use super::trouble::Trouble;
-use super::{means, narrate, paths};
+use super::{fetcher_setup, operation_log, paths};
 use crate::execute::record::micros;
 use crate::fetch::references::SourceInfo;
 use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
@@ -43,7 +43,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub fn run(args: &StageArgs) -> u8 {
     // Operations on all threads use it, to the end of the process.
     let log: &'static Log = Box::leak(Box::new(Log::open(args.log_to_stdout)));
-    narrate::tell_commands(log);
+    operation_log::tell_commands(log);
     log.info(VERSION_TEXT);
     log.info(format_args!("Stage: {}", args.stage));
     let process = Process {
@@ -75,9 +75,9 @@ impl Process<'_> {
         };
         match self.begin(platform) {
             Ok((environment, fetcher, state)) => self.stage(platform, &environment, fetcher, state),
-            Err(trouble) => {
-                self.log.critical(&trouble);
-                self.tell(&mut Body::of(trouble), &[]);
+            Err(failure) => {
+                self.log.critical(&failure);
+                self.tell(&mut StageResult::of(failure), &[]);
                 NOT_BEGUN
             }
         }
@@ -87,27 +87,27 @@ impl Process<'_> {
     fn begin(
         &self,
         platform: &'static dyn Platform,
-    ) -> Result<(Environment, Fetcher, State), Trouble> {
+    ) -> Result<(Environment, Fetcher, State), StageFailure> {
         let environment = Environment::of_process()
-            .map_err(|error| Trouble::of("read the environment", &error))?;
+            .map_err(|error| StageFailure::of("read the environment", &error))?;
         let settings = Settings {
             total: self.args.fetch_timeout,
             ..Settings::default()
         };
         let trust = self
             .trust(&environment)
-            .map_err(|error| Trouble::of("find out whose configs are trusted", &error))?;
-        let fetcher = means::fetcher(platform, &environment, settings, trust, self.log)
-            .map_err(|error| Trouble::of("make a fetcher for the platform", &error))?;
+            .map_err(|error| StageFailure::of("find out whose configs are trusted", &error))?;
+        let fetcher = fetcher_setup::fetcher(platform, &environment, settings, trust, self.log)
+            .map_err(|error| StageFailure::of("make a fetcher for the platform", &error))?;
         let state = State::load(&self.args.state_file)
-            .map_err(|error| Trouble::of("read the state of earlier stages", &error))?;
+            .map_err(|error| StageFailure::of("read the state of earlier stages", &error))?;
         Ok((environment, fetcher, state))
     }
 
     /// Whose configs are taken. Stages that obtain none need not know.
     fn trust(&self, environment: &Environment) -> anyhow::Result<Trust> {
         match self.args.stage {
-            Stage::FetchOffline | Stage::Fetch => means::trust(environment, self.log),
+            Stage::FetchOffline | Stage::Fetch => fetcher_setup::trust(environment, self.log),
             _ => Ok(Trust::default()),
         }
     }
@@ -134,11 +134,11 @@ impl Process<'_> {
         };
         let mut body = engine.run();
         status(&engine, &body);
-        if body.trouble.is_none()
+        if body.failure.is_none()
             && let Err(error) = engine.state.save(&self.args.state_file)
         {
             self.log.critical(format_args!("{error:#}"));
-            body.trouble = Some(Trouble::of("keep the state for later stages", &error));
+            body.failure = Some(StageFailure::of("keep the state for later stages", &error));
         }
         self.progress_of_fetch(&engine);
         let met = engine.fetcher.downgrades();
@@ -148,7 +148,7 @@ impl Process<'_> {
         // Its last line comes before anything that tells how it ended.
         drop(progress);
         self.tell(&mut body, &sources);
-        match body.trouble {
+        match body.failure {
             None => {
                 self.log.info("Ignition finished successfully");
                 DONE
@@ -174,16 +174,16 @@ impl Process<'_> {
     // ---- in the end
 
     /// Leaves a section in the report, and tells everybody why it failed, if it did.
-    fn tell(&self, body: &mut Body, sources: &[SourceInfo]) {
+    fn tell(&self, body: &mut StageResult, sources: &[SourceInfo]) {
         let report = self.report(body, sources);
-        if let Some(trouble) = &body.trouble {
+        if let Some(failure) = &body.failure {
             self.log
-                .critical(format_args!("Ignition failed: {trouble}"));
+                .critical(format_args!("Ignition failed: {failure}"));
             self.say_failed();
-            self.show(trouble);
+            self.show(failure);
         }
         match report {
-            Ok(()) if self.args.stage == Stage::Files && body.trouble.is_none() => {
+            Ok(()) if self.args.stage == Stage::Files && body.failure.is_none() => {
                 self.keep_report();
             }
             Ok(()) => {}
@@ -192,7 +192,7 @@ impl Process<'_> {
     }
 
     /// Takes the operations out of the body: of a large config they fill megabytes.
-    fn report(&self, body: &mut Body, sources: &[SourceInfo]) -> anyhow::Result<()> {
+    fn report(&self, body: &mut StageResult, sources: &[SourceInfo]) -> anyhow::Result<()> {
         let section = StageReport {
             stage: self.args.stage.name().into(),
             started: self.started.clone(),
@@ -239,14 +239,14 @@ impl Process<'_> {
         ));
     }
 
-    fn show(&self, trouble: &Trouble) {
+    fn show(&self, failure: &StageFailure) {
         let failure = Failure {
             stage: self.args.stage,
-            operation: trouble.act.clone(),
-            cause: trouble.cause.clone(),
-            origin: trouble.origin.as_ref().map(ToString::to_string),
-            remedy: trouble.remedy.clone(),
-            others: trouble.more,
+            operation: failure.act.clone(),
+            cause: failure.cause.clone(),
+            origin: failure.origin.as_ref().map(ToString::to_string),
+            remedy: failure.remedy.clone(),
+            others: failure.more,
         };
         let path = paths::failure();
         if let Err(error) = failure::write(&failure, &path) {
@@ -258,18 +258,18 @@ impl Process<'_> {
     }
 }
 
-fn status(engine: &Engine<'_>, body: &Body) {
+fn status(engine: &Engine<'_>, body: &StageResult) {
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
-    let text = body.trouble.as_ref().map(ToString::to_string);
+    let text = body.failure.as_ref().map(ToString::to_string);
     let result = match &text {
         None => Ok(()),
         Some(text) => Err(text.as_str()),
     };
-    let mut site = engine.site(&fetches);
+    let mut context = engine.context(&fetches);
     if let Err(error) = engine
         .platform
-        .status(&mut site, engine.args.stage.name(), result)
+        .status(&mut context, engine.args.stage.name(), result)
     {
         engine.log.error(format_args!(
             "cannot tell the platform how the stage ended: {error:#}"
@@ -277,12 +277,12 @@ fn status(engine: &Engine<'_>, body: &Body) {
     }
 }
 
-fn outcome(body: &Body) -> StageOutcome {
-    match &body.trouble {
-        Some(trouble) => StageOutcome::Failed {
-            error: format!("cannot {}: {}", trouble.act, trouble.cause),
-            origin: trouble.origin.as_deref().cloned(),
-            remedy: trouble.remedy.clone(),
+fn outcome(body: &StageResult) -> StageOutcome {
+    match &body.failure {
+        Some(failure) => StageOutcome::Failed {
+            error: format!("cannot {}: {}", failure.act, failure.cause),
+            origin: failure.origin.as_deref().cloned(),
+            remedy: failure.remedy.clone(),
         },
         None if body.asked_for_network => StageOutcome::NeedsNetwork,
         None => StageOutcome::Done,

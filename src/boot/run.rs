@@ -2,8 +2,8 @@
 
 use super::args::Stage;
 use super::console::Progress;
-use super::narrate::{Fetches, Narrator};
-use super::trouble::Trouble;
+use super::operation_log::{Fetches, Narrator};
+use super::stage_failure::StageFailure;
 use crate::execute::record::{self, Place};
 use crate::execute::scheduler::{self, Outcome, Record, Width};
 use crate::execute::{Context, KeyStore, Keys};
@@ -16,10 +16,10 @@ use crate::report::OperationReport;
 use std::sync::atomic::AtomicBool;
 
 /// More transfers or mkfs processes at once than this help no machine we know.
-const MOST_WORKERS: usize = 16;
+const MAX_WORKERS: usize = 16;
 
 /// What a stage runs with.
-pub struct Surroundings<'a> {
+pub struct RunContext<'a> {
     /// The stage.
     pub stage: Stage,
     /// The log.
@@ -33,7 +33,7 @@ pub struct Surroundings<'a> {
 }
 
 /// What a run did.
-pub struct Ran {
+pub struct RunResult {
     /// Digest of the plan.
     pub plan_digest: String,
     /// Every operation.
@@ -41,13 +41,13 @@ pub struct Ran {
     /// Keys of volumes. Secret.
     pub keys: KeyStore,
     /// How it ended.
-    pub result: Result<(), Trouble>,
+    pub result: Result<(), StageFailure>,
     /// Ids of operations that made a directory that was not there before.
     pub made: Vec<u32>,
 }
 
 /// Executes a plan, with keys that were found before.
-pub fn run(plan: &Plan, keys: Keys, with: &Surroundings<'_>) -> Ran {
+pub fn run(plan: &Plan, keys: Keys, with: &RunContext<'_>) -> RunResult {
     for warning in &plan.warnings {
         with.log.warning(warning.line());
     }
@@ -73,11 +73,11 @@ pub fn run(plan: &Plan, keys: Keys, with: &Surroundings<'_>) -> Ran {
         root: with.root.path(),
         also: with.progress,
     };
-    let width = Width::of_machine(MOST_WORKERS);
+    let width = Width::of_machine(MAX_WORKERS);
     let records = scheduler::run(plan, width, &stop, &narrator, &|operation| {
         crate::execute::execute(&operation.kind, &context)
     });
-    Ran {
+    RunResult {
         plan_digest: digest(plan),
         operations: record::reports(plan, &records, Place::Boot),
         keys: keys.into_inner(),
@@ -94,24 +94,24 @@ fn made(records: &[Record]) -> Vec<u32> {
 }
 
 /// The first failure in plan order stands for all.
-fn result(plan: &Plan, records: &[Record]) -> Result<(), Trouble> {
+fn result(plan: &Plan, records: &[Record]) -> Result<(), StageFailure> {
     let operations = plan.operations.iter().zip(records);
     let mut failures = operations.filter_map(|(operation, record)| match &record.outcome {
-        Outcome::Failed(error) if !record::is_cancelled(error) => Some(trouble(operation, error)),
+        Outcome::Failed(error) if !record::is_cancelled(error) => Some(failure(operation, error)),
         _ => None,
     });
     match failures.next() {
         None => Ok(()),
-        Some(first) => Err(Trouble {
+        Some(first) => Err(StageFailure {
             more: failures.count(),
             ..first
         }),
     }
 }
 
-fn trouble(operation: &Operation, error: &anyhow::Error) -> Trouble {
-    Trouble {
+fn failure(operation: &Operation, error: &anyhow::Error) -> StageFailure {
+    StageFailure {
         origin: operation.origin.clone().map(Box::new),
-        ..Trouble::of(operation.kind.describe(), error)
+        ..StageFailure::of(operation.kind.describe(), error)
     }
 }

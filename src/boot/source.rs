@@ -12,7 +12,7 @@ use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::fetch::{FetchError, FetchEvent, Part, Request, shown_url};
 use crate::input;
 use crate::log::{Log, quoted};
-use crate::platform::{Answer, Platform, Site};
+use crate::platform::{Answer, FetchContext, Platform};
 use anyhow::{Context, bail};
 use std::io::ErrorKind;
 
@@ -45,30 +45,31 @@ pub enum Outcome {
     },
 }
 
-/// Obtains the config of the user. Files the platform hands over are then in `site`.
+/// Obtains the config of the user. Files the platform hands over are then in `context`.
 ///
 /// # Errors
 /// There may be a config, but it cannot be had; or nobody even says that there is none.
 pub fn obtain(
     environment: &Environment,
     platform: &dyn Platform,
-    site: &mut Site<'_>,
+    context: &mut FetchContext<'_>,
 ) -> anyhow::Result<Outcome> {
     let line = CommandLine::read(&environment.command_line)?;
-    let (source, answer) = first_answer(environment, &line, platform, site)?;
+    let (source, answer) = first_answer(environment, &line, platform, context)?;
     let source = source.to_owned();
     Ok(match answer {
         Answer::Config { name, text } => {
             if environment.is_flatcar(&line)
                 && let Some(what) = flatcar::foreign(&text)
             {
-                site.log
+                context
+                    .log
                     .info(format_args!("user config is {what}, which is not for us"));
                 return Ok(Outcome::Empty { source });
             }
             Outcome::Config { source, name, text }
         }
-        Answer::Empty if site.fetcher.trust().names_config() => bail!(
+        Answer::Empty if context.fetcher.trust().names_config() => bail!(
             "the kernel command line names a config by its digest (kindling.config.hash), and {source} gives none"
         ),
         Answer::Empty => Outcome::Empty { source },
@@ -83,26 +84,26 @@ fn first_answer<'a>(
     environment: &Environment,
     line: &CommandLine,
     platform: &'a dyn Platform,
-    site: &mut Site<'_>,
+    context: &mut FetchContext<'_>,
 ) -> anyhow::Result<(&'a str, Answer)> {
-    let answer = from_command_line(line, site).context("config of the kernel command line")?;
+    let answer = from_command_line(line, context).context("config of the kernel command line")?;
     if answer != Answer::NoConfig {
         return Ok((COMMAND_LINE, answer));
     }
-    let answer = trusted(from_system(&environment.config_dirs, site.log)?, site)?;
+    let answer = trusted(from_system(&environment.config_dirs, context.log)?, context)?;
     if answer != Answer::NoConfig {
         return Ok((SYSTEM, answer));
     }
     let id = platform.id();
     let answer = platform
-        .fetch(site)
+        .fetch(context)
         .with_context(|| format!("cannot obtain the config from platform {id}"))?;
-    Ok((id, trusted(answer, site)?))
+    Ok((id, trusted(answer, context)?))
 }
 
 /// A config that is no file on a server carries its signature with it, if one is wanted.
-fn trusted(answer: Answer, site: &Site<'_>) -> anyhow::Result<Answer> {
-    let trust = site.fetcher.trust();
+fn trusted(answer: Answer, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+    let trust = context.fetcher.trust();
     match answer {
         Answer::Config { name, text } if trust.is_on() => {
             let opened = trust.open(&text).map_err(|cause| FetchError::Untrusted {
@@ -110,7 +111,7 @@ fn trusted(answer: Answer, site: &Site<'_>) -> anyhow::Result<Answer> {
                 cause,
             });
             let (config, verified) = opened?;
-            site.events.event(FetchEvent::Trusted {
+            context.events.event(FetchEvent::Trusted {
                 url: &name,
                 verified: &verified,
             });
@@ -120,26 +121,26 @@ fn trusted(answer: Answer, site: &Site<'_>) -> anyhow::Result<Answer> {
     }
 }
 
-fn from_command_line(line: &CommandLine, site: &Site<'_>) -> anyhow::Result<Answer> {
-    match line.source(site.log)? {
+fn from_command_line(line: &CommandLine, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+    match line.source(context.log)? {
         Source::Nothing => Ok(Answer::NoConfig),
-        Source::Url(url) => fetch(&url, site),
+        Source::Url(url) => fetch(&url, context),
         Source::Device { label, path } => {
-            let text = config_device::read(&label, &path, site.log)?;
-            trusted(Answer::of(format!("{label}:{path}"), text), site)
+            let text = config_device::read(&label, &path, context.log)?;
+            trusted(Answer::of(format!("{label}:{path}"), text), context)
         }
     }
 }
 
-fn fetch(url: &str, site: &Site<'_>) -> anyhow::Result<Answer> {
+fn fetch(url: &str, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let shown = shown_url(url);
     // A fetch of such a URL would give nothing, and the machine would start without its config.
     if url::parse(url).is_ok_and(|url| url.scheme.is_empty()) {
         bail!("config URL {shown:?} has no scheme; write one, e.g. http://");
     }
-    let fetched = site
+    let fetched = context
         .fetcher
-        .fetch_config(&Request::get(url), Part::First, site.events);
+        .fetch_config(&Request::get(url), Part::First, context.events);
     Answer::fetched(shown, fetched)
 }
 
@@ -221,7 +222,7 @@ mod tests {
         fn obtain(&self) -> (Result<Outcome, String>, String) {
             let (sink, log) = Sink::memory();
             let environment = self.environment();
-            let mut site = Site {
+            let mut context = FetchContext {
                 fetcher: Fetcher::default().offline(),
                 events: &Silent,
                 log: &Log::new(sink),
@@ -229,7 +230,7 @@ mod tests {
                 output_files: Vec::new(),
             };
             let platform = find(self.platform).expect("known");
-            let outcome = obtain(&environment, platform, &mut site);
+            let outcome = obtain(&environment, platform, &mut context);
             let log = log.lock().expect("one thread").clone();
             let root = self.root.path().display().to_string();
             let outcome = outcome.map_err(|error| format!("{error:#}").replace(&root, ""));

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// More transfers or mkfs processes at once than this help no machine we know.
-const MOST_JOBS: usize = 16;
+const MAX_JOBS: usize = 16;
 
 /// `kindling apply`
 #[derive(Debug, Args)]
@@ -88,7 +88,7 @@ fn mounts(plan: &Plan) -> bool {
 
 /// What ran so far.
 #[derive(Default)]
-struct Ran {
+struct Progressed {
     count: Summary,
     operations: Vec<OperationReport>,
     earlier_plans: Vec<String>,
@@ -99,10 +99,10 @@ fn execute_all(
     prepared: &mut Prepared,
     args: &ApplyArgs,
     stop: &AtomicBool,
-) -> Result<Ran, Failure> {
+) -> Result<Progressed, Failure> {
     let keys = Keys::default();
-    let mut ran = Ran::default();
-    let run = |prepared: &Prepared, plan: &Plan, ran: &mut Ran| {
+    let mut ran = Progressed::default();
+    let run = |prepared: &Prepared, plan: &Plan, ran: &mut Progressed| {
         let progress = Progress::new(plan);
         let events = UntilStopped {
             stop,
@@ -127,7 +127,7 @@ fn execute_all(
             .iter()
             .all(|record| matches!(record.outcome, Outcome::Done(_)))
     };
-    while let Some(part) = plan::ahead::ahead(&prepared.plan, &prepared.opened) {
+    while let Some(part) = plan::prerequisites::ahead(&prepared.plan, &prepared.opened) {
         ran.earlier_plans.push(digest(&prepared.plan));
         if !run(prepared, &part, &mut ran) {
             return Ok(ran);
@@ -187,7 +187,7 @@ pub(super) fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
 
 /// How many operations run at a time, unless `wanted` says so.
 pub(super) fn jobs(wanted: Option<u16>) -> Width {
-    wanted.map_or(Width::of_machine(MOST_JOBS), |jobs| Width::all(jobs.into()))
+    wanted.map_or(Width::of_machine(MAX_JOBS), |jobs| Width::all(jobs.into()))
 }
 
 /// Executes a plan; returns one record per operation.
@@ -238,7 +238,7 @@ fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
     }
 }
 
-fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Ran) -> Report {
+fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Progressed) -> Report {
     Report {
         version: report::VERSION,
         kindling: env!("CARGO_PKG_VERSION").into(),

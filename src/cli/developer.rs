@@ -27,13 +27,13 @@ enum Command {
 struct ReadFirmwareArgs {
     /// The way to read
     #[arg(long, value_name = "WAY")]
-    by: Way,
+    by: ReadMethod,
     /// The key, e.g. opt/com.coreos/config
     key: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Way {
+enum ReadMethod {
     /// I/O ports
     Ports,
     /// Files of the kernel
@@ -62,8 +62,8 @@ fn vmware_backdoor() -> anyhow::Result<Exit> {
 fn read_firmware(args: &ReadFirmwareArgs) -> anyhow::Result<Exit> {
     let start = Instant::now();
     let text = match args.by {
-        Way::Ports => qemu::read_by_ports(&args.key),
-        Way::Sysfs => qemu::read_by_sysfs(&args.key),
+        ReadMethod::Ports => qemu::read_by_ports(&args.key),
+        ReadMethod::Sysfs => qemu::read_by_sysfs(&args.key),
     };
     let text = text?.with_context(|| format!("fw_cfg has no key {}", args.key))?;
     let seconds = start.elapsed().as_secs_f64();

@@ -1,18 +1,18 @@
 //! `kindling fetch`: the config that this machine would get, printed and not applied.
 
+use super::duration_arg::{self, Limit};
 use super::exit::{Exit, Failure};
-use super::limit::{self, Limit};
-use super::load::{self, Audience};
+use super::load::{self, FindingSink};
 use super::platform::unknown;
 use super::reading::ReadingArgs;
 use crate::boot::environment::Environment;
 use crate::boot::source::{self, Outcome};
-use crate::boot::{base, instance, means};
+use crate::boot::{base, fetcher_setup, instance};
 use crate::config::Document;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::language;
 use crate::log::{Log, Sink};
-use crate::platform::{self, Platform, Site};
+use crate::platform::{self, FetchContext, Platform};
 use crate::terminal;
 use crate::text::escaped;
 use clap::Args;
@@ -37,7 +37,7 @@ pub struct FetchArgs {
     #[arg(long)]
     rendered: bool,
     /// Give up after this time, e.g. 30s; 0 waits as long as a boot does
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
     timeout: Limit,
     /// Read it even if the machine gives it only once, so that it is gone then
     #[arg(long)]
@@ -45,12 +45,12 @@ pub struct FetchArgs {
 }
 
 /// A person who looks at a machine, for so long.
-struct Person<'a> {
+struct TerminalFetch<'a> {
     log: &'a Log,
     deadline: Option<Instant>,
 }
 
-impl FetchEvents for Person<'_> {
+impl FetchEvents for TerminalFetch<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
             FetchEvent::Received { .. } | FetchEvent::Verified { .. } => {}
@@ -64,8 +64,8 @@ impl FetchEvents for Person<'_> {
     }
 }
 
-impl Audience for Person<'_> {
-    fn hear(&self, judged: &super::findings::Judged<'_>) {
+impl FindingSink for TerminalFetch<'_> {
+    fn report(&self, judged: &super::findings::Judged<'_>) {
         load::print(judged);
     }
 }
@@ -83,18 +83,18 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let log = Log::new(Sink::Stderr);
     let environment = Environment::of_process().map_err(bad)?;
     let fetcher = fetcher(args, platform, &environment, &log).map_err(bad)?;
-    let person = Person {
+    let person = TerminalFetch {
         log: &log,
         deadline: args.timeout.0.map(|limit| Instant::now() + limit),
     };
-    let mut site = Site {
+    let mut context = FetchContext {
         fetcher: fetcher.clone(),
         events: &person,
         log: &log,
         config_file: &environment.config_file,
         output_files: Vec::new(),
     };
-    let outcome = source::obtain(&environment, platform, &mut site).map_err(|error| {
+    let outcome = source::obtain(&environment, platform, &mut context).map_err(|error| {
         bad(match person.cancelled() {
             true => error.context("gave up waiting for the config (--timeout)"),
             false => error,
@@ -107,7 +107,7 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
             match args.rendered {
                 false => print(&text),
                 true => {
-                    let reading = reading(platform, &mut site, &source, &text)
+                    let reading = reading(platform, &mut context, &source, &text)
                         .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
                     let loaded = load::load_text(&name, &text, &fetcher, &reading, &person)?;
                     let user = loaded.document;
@@ -131,12 +131,12 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
 /// How a boot would read the config: with what the platform tells of the machine, if the config counts on it.
 fn reading(
     platform: &dyn Platform,
-    site: &mut Site<'_>,
+    context: &mut FetchContext<'_>,
     source: &str,
     text: &[u8],
 ) -> anyhow::Result<ReadingArgs> {
     let language = language::detect(&language::unpacked(text)).ok();
-    let told = language.map(|language| instance::told(platform, site, source, language));
+    let told = language.map(|language| instance::told(platform, context, source, language));
     Ok(ReadingArgs {
         metadata: told.transpose()?,
         platform: Some(platform.id().into()),
@@ -151,8 +151,8 @@ fn fetcher(
     log: &Log,
 ) -> anyhow::Result<Fetcher> {
     let settings = Settings::with_fallback_total(args.timeout.0);
-    let trust = means::trust(environment, log)?;
-    let fetcher = means::fetcher(platform, environment, settings, trust, log)?;
+    let trust = fetcher_setup::trust(environment, log)?;
+    let fetcher = fetcher_setup::fetcher(platform, environment, settings, trust, log)?;
     Ok(match args.offline {
         true => fetcher.offline(),
         false => fetcher,

@@ -1,8 +1,8 @@
 //! `ignition`, or `kindling boot`: one stage of a first boot.
 
-use super::names;
+use super::argv0;
 use crate::boot::args::{self, StageArgs};
-use crate::boot::flags::Asked;
+use crate::boot::flags::ParsedArgs;
 use clap::Args;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,11 +36,11 @@ Exit codes:
 
 /// Runs the stage that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    let asked = args::parse(arguments, &names::is_platform);
-    if let Asked::Wrong(text) = &asked {
-        crate::boot::misuse::tell(arguments, text);
+    let asked = args::parse(arguments, &argv0::is_platform);
+    if let ParsedArgs::Wrong(text) = &asked {
+        crate::boot::usage_error::tell(arguments, text);
     }
-    names::answer(asked, |args| start(&args))
+    argv0::answer(asked, |args| start(&args))
 }
 
 fn start(args: &StageArgs) -> ExitCode {

@@ -3,17 +3,17 @@
 //! What a tree cannot take is refused before anything is written, or skipped if that is asked for.
 
 use super::apply::{execute_plan, in_container, interruptible, jobs};
+use super::argv0;
 use super::exit::{Exit, Failure};
 use super::findings::{self, Judged};
-use super::load::{self, Audience, Loaded};
-use super::names;
+use super::load::{self, FindingSink, Loaded};
 use super::prepare::{self, Prepared};
 use super::reading::ReadingArgs;
 use super::target::TargetArgs;
 use crate::boot::args::Stage;
 use crate::boot::findings::log_findings;
-use crate::boot::flags::{Flag, Given, Grammar, Syntax};
-use crate::boot::narrate::{self, Fetches, Narrator};
+use crate::boot::flags::{Flag, FlagValues, Grammar, Syntax};
+use crate::boot::operation_log::{self, Fetches, Narrator};
 use crate::config::{Document, JsonPath};
 use crate::execute::Keys;
 use crate::execute::scheduler::{Outcome, Record, Unobserved};
@@ -39,26 +39,26 @@ const SYNTAX: Syntax<'static> = Syntax {
 };
 
 /// What to apply, and where.
-struct Wish {
+struct ApplyRequest {
     config: OsString,
     target: TargetArgs,
 }
 
 /// Applies the config that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    names::answer(SYNTAX.ask(arguments, Ok), |given| match wish(&given) {
+    argv0::answer(SYNTAX.ask(arguments, Ok), |given| match wish(&given) {
         Some(wish) => start(&wish),
         None => refuse_arguments(),
     })
 }
 
 /// `None` unless there is exactly one config.
-fn wish(given: &Given) -> Option<Wish> {
+fn wish(given: &FlagValues) -> Option<ApplyRequest> {
     let [config] = given.positionals.as_slice() else {
         return None;
     };
     let root = PathBuf::from(given.value("root").unwrap_or_default());
-    Some(Wish {
+    Some(ApplyRequest {
         config: config.clone(),
         target: TargetArgs {
             images: Vec::new(),
@@ -76,11 +76,11 @@ fn refuse_arguments() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn start(wish: &Wish) -> ExitCode {
+fn start(wish: &ApplyRequest) -> ExitCode {
     // Commands are told from wherever they run, so the log lives as long as the process.
     let log: &'static Log = Box::leak(Box::new(Log::open(true)));
     log.info(VERSION_TEXT);
-    narrate::tell_commands(log);
+    operation_log::tell_commands(log);
     match apply(wish, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -95,7 +95,7 @@ fn start(wish: &Wish) -> ExitCode {
     }
 }
 
-fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
+fn apply(wish: &ApplyRequest, log: &Log) -> Result<(), Failure> {
     let stop = interruptible()?;
     let events = Fetches {
         log,
@@ -104,7 +104,7 @@ fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
     };
     let loaded = load(
         wish,
-        &Ears {
+        &LogEvents {
             log,
             events: &events,
         },
@@ -123,7 +123,7 @@ fn apply(wish: &Wish, log: &Log) -> Result<(), Failure> {
     conclude(&prepared, &records)
 }
 
-fn load(wish: &Wish, audience: &dyn Audience) -> Result<Loaded, Failure> {
+fn load(wish: &ApplyRequest, audience: &dyn FindingSink) -> Result<Loaded, Failure> {
     if !in_container() {
         return Err(failure(
             "this program is meant to be used in containers only",
@@ -202,7 +202,7 @@ fn conclude(prepared: &Prepared, records: &[Record]) -> Result<(), Failure> {
     let operations = prepared.plan.operations.iter().zip(records);
     let failed = operations.filter_map(|(operation, record)| match &record.outcome {
         Outcome::Failed(error) => {
-            let (act, error) = (operation.kind.describe(), narrate::error_text(error));
+            let (act, error) = (operation.kind.describe(), operation_log::error_text(error));
             Some(format!("cannot {act}: {error}"))
         }
         _ => None,
@@ -219,12 +219,12 @@ fn conclude(prepared: &Prepared, records: &[Record]) -> Result<(), Failure> {
 }
 
 /// The log hears of findings and fetches.
-struct Ears<'a> {
+struct LogEvents<'a> {
     log: &'a Log,
     events: &'a Fetches<'a>,
 }
 
-impl FetchEvents for Ears<'_> {
+impl FetchEvents for LogEvents<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         self.events.event(event);
     }
@@ -233,8 +233,8 @@ impl FetchEvents for Ears<'_> {
     }
 }
 
-impl Audience for Ears<'_> {
-    fn hear(&self, judged: &Judged<'_>) {
+impl FindingSink for LogEvents<'_> {
+    fn report(&self, judged: &Judged<'_>) {
         log_findings(self.log, judged.findings);
         if let Some((problem, remedy)) = findings::refusal(judged) {
             self.log.critical(format_args!("{problem}; {remedy}"));

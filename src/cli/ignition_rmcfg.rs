@@ -1,11 +1,11 @@
 //! `ignition-rmcfg`: deletes the config from where the platform keeps it, so that what runs later cannot
 //! read it there.
 
-use super::names;
-use crate::boot::flags::{Asked, Flag, Given, Grammar, Syntax};
+use super::argv0;
+use crate::boot::flags::{Flag, FlagValues, Grammar, ParsedArgs, Syntax};
 use crate::fetch::{Fetcher, Silent, VERSION_TEXT};
 use crate::log::Log;
-use crate::platform::{self, Site};
+use crate::platform::{self, FetchContext};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ const NO_FETCHER: u8 = 3;
 
 /// Deletes the config of the platform that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
-    names::answer(ask(arguments, &names::is_platform), |wish| {
+    argv0::answer(ask(arguments, &argv0::is_platform), |wish| {
         let log = Log::open(wish.log_to_stdout);
         log.info(VERSION_TEXT);
         delete(&wish.platform, &log)
@@ -24,12 +24,12 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
 
 /// What to delete.
 #[derive(Debug, PartialEq, Eq)]
-struct Wish {
+struct RmcfgRequest {
     platform: String,
     log_to_stdout: bool,
 }
 
-fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> Asked<Wish> {
+fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs<RmcfgRequest> {
     let check = |value: &OsStr| match value.to_str() {
         Some(name) if is_platform(name) => Ok(()),
         _ => Err("no platform has this name".into()),
@@ -56,12 +56,12 @@ fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> Asked<Wish
     syntax.ask(arguments, |given| wish(&given))
 }
 
-fn wish(given: &Given) -> Result<Wish, String> {
+fn wish(given: &FlagValues) -> Result<RmcfgRequest, String> {
     if let Some(extra) = given.positionals.first() {
         return Err(format!("unexpected argument {extra:?}"));
     }
     let platform = given.value("platform").and_then(OsStr::to_str);
-    Ok(Wish {
+    Ok(RmcfgRequest {
         platform: platform.ok_or("the flag --platform is missing")?.into(),
         log_to_stdout: given.is_on("log-to-stdout"),
     })
@@ -69,7 +69,7 @@ fn wish(given: &Given) -> Result<Wish, String> {
 
 fn delete(platform: &str, log: &Log) -> ExitCode {
     let Some(platform) = platform::find(platform) else {
-        return ExitCode::from(names::WRONG_USAGE);
+        return ExitCode::from(argv0::WRONG_USAGE);
     };
     let fetcher = match platform.fetcher(Fetcher::default(), log) {
         Ok(fetcher) => fetcher,
@@ -78,14 +78,14 @@ fn delete(platform: &str, log: &Log) -> ExitCode {
             return ExitCode::from(NO_FETCHER);
         }
     };
-    let mut site = Site {
+    let mut context = FetchContext {
         fetcher,
         events: &Silent,
         log,
         config_file: Path::new(""),
         output_files: Vec::new(),
     };
-    if let Err(error) = platform.delete_config(&mut site) {
+    if let Err(error) = platform.delete_config(&mut context) {
         log.critical(format_args!("couldn't delete config: {error:#}"));
         return ExitCode::FAILURE;
     }

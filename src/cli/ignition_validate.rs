@@ -2,7 +2,7 @@
 //! error.
 
 use super::findings::{self, Judged};
-use super::{names, validate};
+use super::{argv0, validate};
 use crate::boot::flags::{Flag, Grammar, Syntax};
 use crate::language::{self, Surroundings};
 use crate::terminal;
@@ -29,7 +29,7 @@ struct Verdict {
 /// Judges the config that the arguments name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let asked = SYNTAX.ask(arguments, |given| Ok(given.positionals));
-    names::answer(asked, |files| say(&verdict(&files)))
+    argv0::answer(asked, |files| say(&verdict(&files)))
 }
 
 fn verdict(files: &[OsString]) -> Verdict {
@@ -74,7 +74,7 @@ fn judge(name: &str, text: &[u8]) -> Verdict {
 }
 
 fn say(verdict: &Verdict) -> ExitCode {
-    let printed = names::printed(terminal::print(&verdict.stdout));
+    let printed = argv0::printed(terminal::print(&verdict.stdout));
     terminal::say(&verdict.stderr);
     match verdict.valid {
         true => printed,

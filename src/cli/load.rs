@@ -35,22 +35,22 @@ impl Loaded {
 }
 
 /// Hears what there is to say about configs while they are loaded.
-pub trait Audience: FetchEvents {
+pub trait FindingSink: FetchEvents {
     /// A config was judged, and there is something to say about it.
-    fn hear(&self, judged: &Judged<'_>);
+    fn report(&self, judged: &Judged<'_>);
 }
 
 /// A person at a terminal. Hears what a fetch is doing as soon as it is not done at the first try.
-struct Desk;
+struct TerminalEvents;
 
-impl FetchEvents for Desk {
+impl FetchEvents for TerminalEvents {
     fn event(&self, event: FetchEvent<'_>) {
         tell_retry(event);
     }
 }
 
-impl Audience for Desk {
-    fn hear(&self, judged: &Judged<'_>) {
+impl FindingSink for TerminalEvents {
+    fn report(&self, judged: &Judged<'_>) {
         print(judged);
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn tell_retry(event: FetchEvent<'_>) {
 pub fn load(argument: &str, offline: bool, reading: &ReadingArgs) -> Result<Loaded, Failure> {
     let fetcher = Fetcher::new(Settings::desk());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    load_for(argument.as_ref(), &fetcher, reading, &Desk)
+    load_for(argument.as_ref(), &fetcher, reading, &TerminalEvents)
 }
 
 /// Reads, judges and merges. `audience` hears of findings; errors among them end it.
@@ -77,7 +77,7 @@ pub fn load_for(
     argument: &OsStr,
     fetcher: &Fetcher,
     reading: &ReadingArgs,
-    audience: &dyn Audience,
+    audience: &dyn FindingSink,
 ) -> Result<Loaded, Failure> {
     let bad = |error: anyhow::Error| Failure::new(exit_of(&error), &error);
     let top = top::Top::of(argument);
@@ -91,7 +91,7 @@ pub fn load_text(
     text: &[u8],
     fetcher: &Fetcher,
     reading: &ReadingArgs,
-    audience: &dyn Audience,
+    audience: &dyn FindingSink,
 ) -> Result<Loaded, Failure> {
     let files = reading.local_files();
     let surroundings = Surroundings {
@@ -141,12 +141,12 @@ fn judge<'s>(
     text: &[u8],
     reading: &ReadingArgs,
     surroundings: Surroundings<'s>,
-    audience: &dyn Audience,
+    audience: &dyn FindingSink,
 ) -> Result<First<'s>, Failure> {
     let text = &*language::unpacked(text);
     let parsed = reading.parse_with(name, text, &surroundings);
     if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
-        audience.hear(&Judged::of(name, text, &parsed));
+        audience.report(&Judged::of(name, text, &parsed));
     }
     match parsed.outcome {
         Ok(document) => Ok(First {
@@ -161,9 +161,9 @@ fn judge<'s>(
     }
 }
 
-fn pass_on(found: &SourceFindings, audience: &dyn Audience) {
+fn pass_on(found: &SourceFindings, audience: &dyn FindingSink) {
     let text = found.text.as_deref().unwrap_or_default();
-    audience.hear(&Judged {
+    audience.report(&Judged {
         source: &found.source,
         text,
         findings: &found.findings,

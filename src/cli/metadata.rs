@@ -1,13 +1,13 @@
 //! `kindling metadata`: what the platform tells this machine of itself.
 
+use super::duration_arg::{self, Limit};
 use super::exit::{Exit, Failure};
-use super::limit::{self, Limit};
 use super::load;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::host::namespace;
 use crate::log::{Log, Sink};
 use crate::platform::facts::Facts;
-use crate::platform::{self, PLATFORMS, Platform, Site};
+use crate::platform::{self, FetchContext, PLATFORMS, Platform};
 use crate::terminal;
 use anyhow::Context;
 use clap::Args;
@@ -33,14 +33,14 @@ pub struct MetadataArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Time limit for each document, and for the drive that some platforms have; 0 is none
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = limit::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
     fetch_timeout: Limit,
 }
 
 /// Hears what a fetch is doing as soon as it is not done at the first try.
-struct Desk;
+struct TerminalEvents;
 
-impl FetchEvents for Desk {
+impl FetchEvents for TerminalEvents {
     fn event(&self, event: FetchEvent<'_>) {
         load::tell_retry(event);
     }
@@ -89,15 +89,15 @@ fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Facts
     // A drive that is mounted goes with this process, however that ends. Whoever cannot do this cannot mount either.
     let _ = namespace::enter_private_namespace();
     let log = Log::new(Sink::Stderr);
-    let mut site = Site {
+    let mut context = FetchContext {
         fetcher: Fetcher::new(Settings::with_fallback_total(limit)),
-        events: &Desk,
+        events: &TerminalEvents,
         log: &log,
         config_file: Path::new(""),
         output_files: Vec::new(),
     };
     let act = || format!("platform {} tells nothing", platform.id());
-    let facts = platform.facts(&mut site).with_context(act);
+    let facts = platform.facts(&mut context).with_context(act);
     let facts = facts.map_err(unobservable)?.unwrap_or_default();
     if facts == Facts::default() {
         let cause = anyhow::anyhow!("nothing it could tell is there; check --platform");

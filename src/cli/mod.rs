@@ -1,7 +1,9 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
 pub mod apply;
+pub mod argv0;
 pub mod developer;
+pub mod duration_arg;
 pub mod exit;
 pub mod explain_migration;
 pub mod fetch;
@@ -12,11 +14,9 @@ pub mod ignition_apply;
 pub mod ignition_rmcfg;
 pub mod ignition_validate;
 pub mod images;
-pub mod limit;
 pub mod load;
 pub mod local_files;
 pub mod metadata;
-pub mod names;
 pub mod plan;
 pub mod platform;
 pub mod prepare;
@@ -32,9 +32,9 @@ pub mod validate;
 pub mod verify;
 
 use crate::terminal;
+use argv0::Name;
 use clap::{Parser, Subcommand};
 use exit::{Exit, Failure};
-use names::Name;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;

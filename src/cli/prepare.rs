@@ -161,7 +161,7 @@ impl Prepared {
 
     /// Plans again once `part` of the plan has run.
     pub fn plan_behind(&mut self, part: &Plan, args: &TargetArgs) -> Result<(), Failure> {
-        self.opened.extend(plan::ahead::opened_by(part));
+        self.opened.extend(plan::prerequisites::opened_by(part));
         self.plan(args)
     }
 }
@@ -240,7 +240,7 @@ fn observe_machine(
         observed.rehearsals = observe::rehearse(requests);
         observed.option_faults = observe::option_faults(config);
     }
-    let kept = Kept {
+    let kept = KeptFilesystems {
         mounts: plan::mounts::kept(&loaded.document, &observed, options),
         moved: plan::partitions::moved(&loaded.document, &observed, options),
     };
@@ -272,13 +272,13 @@ fn key_paths(config: &Config, mode: Mode) -> Vec<String> {
 }
 
 /// File systems that will be kept.
-struct Kept {
+struct KeptFilesystems {
     mounts: Vec<plan::op::Mount>,
     /// Partitions that will lie elsewhere than now: what is there is looked at.
     moved: Vec<(DeviceRef, Extent)>,
 }
 
-impl Kept {
+impl KeptFilesystems {
     fn open(&self, device: &DeviceRef, devices: &Devices) -> anyhow::Result<DeviceHandle> {
         let moved = self.moved.iter().find(|(other, _)| other == device);
         match (device.disk(), moved) {
@@ -295,7 +295,7 @@ impl Kept {
 /// What cannot be mounted now cannot be mounted in the run either: it is refused.
 fn open_views(
     document: &Document,
-    kept: &Kept,
+    kept: &KeptFilesystems,
     root: &TargetRoot,
     devices: &Devices,
     view: &mut observe::root::View,

@@ -42,10 +42,10 @@ const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
 /// Where a system has its time zones, and how many and how deep they are at most: there are about 2,000, of which some
 /// have two slashes.
 const ZONES: &str = "usr/share/zoneinfo";
-const MOST_ZONES: usize = 20_000;
+const MAX_ZONES: usize = 20_000;
 const DEEPEST_ZONE: usize = 3;
 /// More files than this are no configs of a person.
-const MOST_CONFIGS: usize = 1000;
+const MAX_CONFIGS: usize = 1000;
 
 /// What is in the tree at `root`. Of a directory without a system, nothing is known.
 pub fn look(root: &Path) -> Knowledge {
@@ -87,7 +87,7 @@ fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
         .map(|(name, _)| name)
         .collect();
     names.sort_unstable();
-    names.truncate(MOST_CONFIGS);
+    names.truncate(MAX_CONFIGS);
     let fixed = K3OS_CONFIGS
         .iter()
         .map(|(path, layer)| ((*path).to_owned(), *layer));
@@ -104,7 +104,7 @@ fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
 fn zones(root: &TargetRoot) -> Vec<String> {
     let mut zones = Vec::new();
     let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop().filter(|_| zones.len() < MOST_ZONES) {
+    while let Some(folder) = folders.pop().filter(|_| zones.len() < MAX_ZONES) {
         for (name, kind) in entries(root, &format!("{ZONES}/{folder}")) {
             match kind {
                 Some(Type::Directory) if folder.matches('/').count() < DEEPEST_ZONE => {

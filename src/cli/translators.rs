@@ -1,11 +1,11 @@
 //! The names of other translators: called by one of them, kindling takes that program's flags and translates.
 
+use super::argv0;
 use super::exit::{Exit, Failure};
-use super::names;
 use super::reading::{ReadingArgs, Stated};
 use super::translate::{self, Goal, TranslateArgs};
 use super::validate::Format;
-use crate::boot::flags::{Flag, Given, Grammar, Syntax};
+use crate::boot::flags::{Flag, FlagValues, Grammar, Syntax};
 use crate::language::Language;
 use crate::terminal;
 use clap::{ArgAction, Parser};
@@ -58,9 +58,9 @@ pub fn butane(arguments: &[OsString]) -> ExitCode {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
             terminal::say(&error.render().to_string());
-            return names::WRONG_USAGE.into();
+            return argv0::WRONG_USAGE.into();
         }
-        Err(help) => return names::printed(terminal::print(&help.render().to_string())),
+        Err(help) => return argv0::printed(terminal::print(&help.render().to_string())),
     };
     if args.version {
         return version("Butane");
@@ -127,7 +127,7 @@ const CT: Syntax<'static> = Syntax {
 
 /// Called as `ct`.
 pub fn ct(arguments: &[OsString]) -> ExitCode {
-    names::answer(CT.ask(arguments, no_positionals), |given| {
+    argv0::answer(CT.ask(arguments, no_positionals), |given| {
         let reading = ReadingArgs {
             from: Some(Stated::Language(Language::ContainerLinux)),
             files_dir: path(&given, "files-dir"),
@@ -180,7 +180,7 @@ pub fn ign_converter(arguments: &[OsString]) -> ExitCode {
             .collect();
         Ok((given, file_systems?))
     });
-    names::answer(asked, |(given, file_systems)| {
+    argv0::answer(asked, |(given, file_systems)| {
         let reading = ReadingArgs {
             from: Some(Stated::Language(Language::OldIgnition)),
             file_systems,
@@ -194,19 +194,19 @@ pub fn ign_converter(arguments: &[OsString]) -> ExitCode {
     })
 }
 
-fn no_positionals(given: Given) -> Result<Given, String> {
+fn no_positionals(given: FlagValues) -> Result<FlagValues, String> {
     match given.positionals.first() {
         None => Ok(given),
         Some(extra) => Err(format!("unexpected argument {extra:?}")),
     }
 }
 
-fn path(given: &Given, name: &str) -> Option<PathBuf> {
+fn path(given: &FlagValues, name: &str) -> Option<PathBuf> {
     let value = given.value(name)?;
     (!value.is_empty()).then(|| value.into())
 }
 
-fn text(given: &Given, name: &str) -> Option<String> {
+fn text(given: &FlagValues, name: &str) -> Option<String> {
     let value = given.value(name)?;
     Some(value.to_string_lossy().into_owned())
 }
@@ -214,7 +214,7 @@ fn text(given: &Given, name: &str) -> Option<String> {
 /// These programs print their own name; scripts look for the word.
 fn version(program: &str) -> ExitCode {
     let text = format!("{program} (kindling {})\n", env!("CARGO_PKG_VERSION"));
-    names::printed(terminal::print(&text))
+    argv0::printed(terminal::print(&text))
 }
 
 /// These programs end with 0 or 1.

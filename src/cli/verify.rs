@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::findings::Judged;
-use super::load::{self, Audience};
+use super::load::{self, FindingSink};
 use super::reading::ReadingArgs;
 use crate::boot::environment::TRUSTED_KEYS_DIR;
 use crate::config::digest::{Digest, DigestError};
@@ -62,7 +62,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         true => fetcher.offline(),
         false => fetcher,
     };
-    let teller = Teller::default();
+    let teller = VerificationPrinter::default();
     let loaded = match Top::of(&args.config) {
         Top::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &teller),
         top => {
@@ -138,12 +138,12 @@ pub struct Distrust(Untrusted);
 
 /// Tells what configs are trusted for.
 #[derive(Default)]
-struct Teller {
+struct VerificationPrinter {
     /// Why one of the lines could not be written.
     error: Mutex<Option<OutputError>>,
 }
 
-impl Teller {
+impl VerificationPrinter {
     fn tell(&self, name: &str, verified: &Verified) {
         let line = format!("{name}: {verified}");
         if let Err(error) = terminal::print(&format!("{}\n", escaped(&line))) {
@@ -161,7 +161,7 @@ impl Teller {
     }
 }
 
-impl FetchEvents for Teller {
+impl FetchEvents for VerificationPrinter {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
             FetchEvent::Trusted { url, verified } => self.tell(url, verified),
@@ -170,8 +170,8 @@ impl FetchEvents for Teller {
     }
 }
 
-impl Audience for Teller {
-    fn hear(&self, judged: &Judged<'_>) {
+impl FindingSink for VerificationPrinter {
+    fn report(&self, judged: &Judged<'_>) {
         load::print(judged);
     }
 }

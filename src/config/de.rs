@@ -1,6 +1,6 @@
 //! From the tree to the typed model. Strings the tree owns are moved, others copied once.
 
-use super::shape::Field;
+use super::spec_table::Field;
 use super::tree::{Tree, Value};
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Visitor};
@@ -23,7 +23,7 @@ impl<'de> Deserializer<'de> for Tree<'_> {
                 rest: members.into_iter(),
                 value: None,
             }),
-            Value::Alien(_) => Err(Error::custom("a value of the wrong type")),
+            Value::MismatchedValue(_) => Err(Error::custom("a value of the wrong type")),
         }
     }
 

@@ -6,7 +6,7 @@ use super::merge;
 use super::model::{Config, Filesystem, Ignition, Passwd, Resource};
 use super::origin::{JsonPath, Origin};
 use super::rules;
-use super::shape::Field;
+use super::spec_table::Field;
 use super::stored::Origins;
 use super::tree::{Place, Tree, Value};
 use super::version::LATEST_VERSION;

@@ -3,7 +3,7 @@
 use super::document::{Document, Places};
 use super::model::{Config, Resource};
 use super::ser;
-use super::shape::{Kind, ROOT};
+use super::spec_table::{Kind, ROOT};
 use super::tree::Value;
 use serde::Deserialize;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::finding::{Finding, Findings, Severity};
 use super::origin::JsonPath;
 use super::parse::parse;
 use super::ser;
-use super::shape::{Kind, ROOT};
+use super::spec_table::{Kind, ROOT};
 use super::tree::{Tree, Value};
 use super::version::Version;
 use std::borrow::Cow;

@@ -4,10 +4,10 @@
 //! pair by key. Each value keeps the place it came from.
 
 use super::document::{Document, NOWHERE, Places};
+use super::merge_key::{Key, key_of};
 use super::model::Config;
-use super::pairing::{Key, key_of};
 use super::ser;
-use super::shape::{Field, Kind, ListKey, ObjectType, ROOT};
+use super::spec_table::{Field, Kind, ListKey, ObjectType, ROOT};
 use super::tree::{Tree, Value};
 use serde::Deserialize;
 use serde::de::value::Error;

@@ -9,10 +9,10 @@ use super::model::Config;
 use super::path::Path;
 use super::read::{Reading, read};
 use super::rules;
-use super::shape::{Kind, PREAMBLE, ROOT};
+use super::spec_table::{Kind, PREAMBLE, ROOT};
 use super::stated::{Language, StatedVersion};
-use super::structure;
 use super::tree::Tree;
+use super::type_check;
 use super::upward;
 use super::version::{LATEST_VERSION, Version, VersionError};
 use serde::Deserialize;
@@ -75,7 +75,7 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
         Ok(reading) => reading,
         Err(e) => return refusal(ParseError::Decode, vec![syntax(text, e, &lines)]),
     };
-    let mut findings = structure::check(&mut root, version, &lines);
+    let mut findings = type_check::check(&mut root, version, &lines);
     findings.extend(shadowed);
     findings.sort_by_key(|f| f.position);
     let misfits = Misfits::of(&findings);
@@ -155,7 +155,7 @@ fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Findi
         root, mut shadowed, ..
     } = read(text, lines, &PREAMBLE, LATEST_VERSION)
         .map_err(|e| (ParseError::Decode, vec![syntax(text, e, lines)]))?;
-    structure::aliens(
+    type_check::aliens(
         &root,
         Kind::Object(&PREAMBLE),
         &Path::Root,

@@ -8,10 +8,10 @@ use super::finding::{Finding, Severity};
 use super::json::{Cursor, Number, Start, SyntaxError};
 use super::lines::{Lines, offset};
 use super::path::Path;
-use super::shape::{Class, Field, Kind, ObjectType};
-use super::structure;
+use super::spec_table::{Class, Field, Kind, ObjectType};
 use super::suggest;
-use super::tree::{Alien, Place, Tree, Value};
+use super::tree::{MismatchedValue, Place, Tree, Value};
+use super::type_check;
 use super::version::Version;
 use std::borrow::Cow;
 
@@ -41,7 +41,12 @@ pub(crate) fn read<'a>(
         shadowed: Vec::new(),
     };
     let mut warnings = Vec::new();
-    let root = reader.value(Kind::Object(of), Mood::Speaking, &Path::Root, &mut warnings)?;
+    let root = reader.value(
+        Kind::Object(of),
+        UnknownKeys::Report,
+        &Path::Root,
+        &mut warnings,
+    )?;
     reader.cursor.finish()?;
     Ok(Reading {
         root,
@@ -53,9 +58,9 @@ pub(crate) fn read<'a>(
 /// Whether unknown keys are reported. Inside a mis-spelled object they are not: the object itself
 /// is reported already.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mood {
-    Speaking,
-    Silent,
+enum UnknownKeys {
+    Report,
+    Ignore,
 }
 
 struct Reader<'a, 'l> {
@@ -79,7 +84,7 @@ impl<'a> Reader<'a, '_> {
     fn value(
         &mut self,
         kind: Kind,
-        mood: Mood,
+        unknown_keys: UnknownKeys,
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Tree<'a>, SyntaxError> {
@@ -105,7 +110,7 @@ impl<'a> Reader<'a, '_> {
                 value: Value::Text(text),
             },
             (Start::Object, Kind::Object(of)) => {
-                let members = self.object(of, mood, path, warnings)?;
+                let members = self.object(of, unknown_keys, path, warnings)?;
                 let mut tree = Tree {
                     at: place(after_bracket),
                     value: Value::Object(members),
@@ -114,7 +119,7 @@ impl<'a> Reader<'a, '_> {
                 tree
             }
             (Start::List, Kind::Texts(_) | Kind::Objects(..)) => {
-                let elements = self.list(kind, mood, path, warnings)?;
+                let elements = self.list(kind, unknown_keys, path, warnings)?;
                 Tree {
                     at: place(after_bracket),
                     value: Value::List(elements),
@@ -126,7 +131,7 @@ impl<'a> Reader<'a, '_> {
                 let at = if container { after_bracket } else { at };
                 Tree {
                     at: place(at),
-                    value: Value::Alien(alien(start)),
+                    value: Value::MismatchedValue(alien(start)),
                 }
             }
         })
@@ -135,7 +140,7 @@ impl<'a> Reader<'a, '_> {
     fn list(
         &mut self,
         kind: Kind,
-        mood: Mood,
+        unknown_keys: UnknownKeys,
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Vec<Tree<'a>>, SyntaxError> {
@@ -146,9 +151,9 @@ impl<'a> Reader<'a, '_> {
         let mut elements = Vec::new();
         while self.cursor.element(elements.is_empty())? {
             let path = path.index(elements.len());
-            let mut tree = self.value(element, mood, &path, warnings)?;
+            let mut tree = self.value(element, unknown_keys, &path, warnings)?;
             if matches!(tree.value, Value::Null) {
-                self.null_element(element, &mut tree, mood, &path, warnings);
+                self.null_element(element, &mut tree, unknown_keys, &path, warnings);
             }
             elements.push(tree);
         }
@@ -160,13 +165,13 @@ impl<'a> Reader<'a, '_> {
         &self,
         kind: Kind,
         tree: &mut Tree<'a>,
-        mood: Mood,
+        unknown_keys: UnknownKeys,
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
     ) {
         match kind {
             Kind::Object(of) => {
-                self.null_object(tree.at, mood, path, warnings);
+                self.null_object(tree.at, unknown_keys, path, warnings);
                 tree.value = Value::Object(Vec::new());
                 tree.fill_plain_texts(of, self.version);
             }
@@ -177,7 +182,7 @@ impl<'a> Reader<'a, '_> {
     fn object(
         &mut self,
         of: &'static ObjectType,
-        mood: Mood,
+        unknown_keys: UnknownKeys,
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Vec<(&'static Field, Tree<'a>)>, SyntaxError> {
@@ -187,12 +192,12 @@ impl<'a> Reader<'a, '_> {
             first = false;
             let field = self.known(of, &key);
             let exact = field.is_some_and(|f| f.name == key);
-            if !exact && mood == Mood::Speaking {
+            if !exact && unknown_keys == UnknownKeys::Report {
                 members.own.push(self.unknown(of, field, at, path, &key));
             }
             match field {
-                Some(field) if exact => self.member(field, mood, path, &mut members)?,
-                Some(field) => self.member(field, Mood::Silent, path, &mut members)?,
+                Some(field) if exact => self.member(field, unknown_keys, path, &mut members)?,
+                Some(field) => self.member(field, UnknownKeys::Ignore, path, &mut members)?,
                 None => {
                     let start = self.cursor.start()?;
                     self.cursor.skip_rest(&start)?;
@@ -205,20 +210,20 @@ impl<'a> Reader<'a, '_> {
     fn member(
         &mut self,
         field: &'static Field,
-        mood: Mood,
+        unknown_keys: UnknownKeys,
         path: &Path<'_>,
         members: &mut Members<'a>,
     ) -> Result<(), SyntaxError> {
         let path = path.member(field.name);
         let mut warnings = Vec::new();
-        let tree = self.value(field.kind, mood, &path, &mut warnings)?;
+        let tree = self.value(field.kind, unknown_keys, &path, &mut warnings)?;
         let is_null_object = matches!(field.kind, Kind::Object(_))
             && matches!(tree.value, Value::Null)
             && field.class_in(self.version) == Class::Plain;
         if is_null_object {
-            self.null_object(tree.at, mood, &path, &mut warnings);
+            self.null_object(tree.at, unknown_keys, &path, &mut warnings);
         }
-        if mood == Mood::Speaking {
+        if unknown_keys == UnknownKeys::Report {
             members.set_warnings(field.name, warnings);
         }
         match members.found.iter_mut().find(|(f, _)| f.name == field.name) {
@@ -264,7 +269,7 @@ impl<'a> Reader<'a, '_> {
             return;
         }
         let replaced = std::mem::replace(earlier, later);
-        structure::aliens(&replaced, field.kind, path, self.lines, &mut self.shadowed);
+        type_check::aliens(&replaced, field.kind, path, self.lines, &mut self.shadowed);
     }
 
     /// The member a key names, whatever its letter case.
@@ -297,8 +302,14 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn null_object(&self, at: Place, mood: Mood, path: &Path<'_>, warnings: &mut Vec<Finding>) {
-        if mood == Mood::Speaking {
+    fn null_object(
+        &self,
+        at: Place,
+        unknown_keys: UnknownKeys,
+        path: &Path<'_>,
+        warnings: &mut Vec<Finding>,
+    ) {
+        if unknown_keys == UnknownKeys::Report {
             warnings.push(Finding {
                 severity: Severity::Warning,
                 path: Some(path.into()),
@@ -346,17 +357,17 @@ fn folds_to(key: &str, name: &str) -> bool {
     key.chars().map(fold).eq(name.chars().map(fold))
 }
 
-fn alien(start: Start<'_>) -> Alien {
+fn alien(start: Start<'_>) -> MismatchedValue {
     match start {
-        Start::Number(Number::Int(_)) => Alien::Int,
-        Start::Number(Number::Huge) => Alien::Huge,
-        Start::Number(Number::Fraction) => Alien::Fraction,
+        Start::Number(Number::Int(_)) => MismatchedValue::Int,
+        Start::Number(Number::Huge) => MismatchedValue::Huge,
+        Start::Number(Number::Fraction) => MismatchedValue::Fraction,
         Start::Text(text) => {
-            Alien::Text((text.len() <= SHORT_TEXT).then(|| text.into_owned().into()))
+            MismatchedValue::Text((text.len() <= SHORT_TEXT).then(|| text.into_owned().into()))
         }
-        Start::List => Alien::List,
-        Start::Object => Alien::Object,
+        Start::List => MismatchedValue::List,
+        Start::Object => MismatchedValue::Object,
         // Null is never alien.
-        Start::Bool(_) | Start::Null => Alien::Bool,
+        Start::Bool(_) | Start::Null => MismatchedValue::Bool,
     }
 }

@@ -5,7 +5,7 @@
 //! checked in code. The files under `schemas/` are generated; a test fails when they are stale,
 //! and writes them anew when `KINDLING_WRITE_SCHEMAS` is set.
 
-use super::shape::{Field, Kind, ObjectType, ROOT};
+use super::spec_table::{Field, Kind, ObjectType, ROOT};
 use super::version::Version;
 use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};

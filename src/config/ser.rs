@@ -1,7 +1,7 @@
 //! From the typed model back to a tree, with places, for merging.
 
 use super::document::{NOWHERE, Places};
-use super::shape::{Field, Kind, ObjectType};
+use super::spec_table::{Field, Kind, ObjectType};
 use super::tree::{Place, Tree, Value};
 use serde::Serialize;
 use serde::de::value::Error;

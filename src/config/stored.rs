@@ -6,7 +6,7 @@ use super::lines::Lines;
 use super::origin::{JsonPath, Origin};
 use super::parse;
 use super::read::read;
-use super::shape::ROOT;
+use super::spec_table::ROOT;
 use super::version::LATEST_VERSION;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! What the author of an unknown key may have meant.
 
-use super::shape::{ObjectType, ROOT};
+use super::spec_table::{ObjectType, ROOT};
 use super::version::{LATEST_VERSION, Version};
 
 /// Names at least this alike are worth a suggestion.

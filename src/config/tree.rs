@@ -3,7 +3,7 @@
 //! The tree borrows long strings from the text it was read from. It is what the schema looks at,
 //! what the typed model is made of, and what merging works on.
 
-use super::shape::{Class, Field, Kind, ObjectType};
+use super::spec_table::{Class, Field, Kind, ObjectType};
 use super::version::Version;
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(crate) struct Tree<'a> {
     pub(crate) value: Value<'a>,
 }
 
-/// A value as the table wants it, or `Alien`.
+/// A value as the table wants it, or `MismatchedValue`.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Value<'a> {
     #[default]
@@ -34,12 +34,12 @@ pub(crate) enum Value<'a> {
     List(Vec<Tree<'a>>),
     Object(Vec<(&'static Field, Tree<'a>)>),
     /// A value whose JSON type is not the one of its member.
-    Alien(Alien),
+    MismatchedValue(MismatchedValue),
 }
 
 /// What stands in the place of something else; contents are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Alien {
+pub(crate) enum MismatchedValue {
     Bool,
     Int,
     Huge,
@@ -88,7 +88,7 @@ impl<'a> Tree<'a> {
     /// False for null, and for objects and lists without anything in them.
     pub(crate) fn says_something(&self) -> bool {
         match &self.value {
-            Value::Null | Value::Alien(_) => false,
+            Value::Null | Value::MismatchedValue(_) => false,
             Value::List(elements) => !elements.is_empty(),
             Value::Object(members) => members.iter().any(|(_, tree)| tree.says_something()),
             _ => true,

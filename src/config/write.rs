@@ -22,7 +22,7 @@ struct Writer {
 impl Writer {
     fn value(&mut self, tree: &Tree<'_>) {
         match &tree.value {
-            Value::Null | Value::Alien(_) => self.out.push_str("null"),
+            Value::Null | Value::MismatchedValue(_) => self.out.push_str("null"),
             Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Value::Int(number) => _ = write!(self.out, "{number}"),
             Value::Text(text) => string(&mut self.out, text),

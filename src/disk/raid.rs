@@ -5,11 +5,11 @@ mod parity;
 
 use super::superblock::Superblock;
 use super::superblock::raid::{Level, Metadata, RaidMember, Role};
-use parity::Row;
+use parity::StripeRow;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// How much of an array [`Beginning`] shows. Every superblock that is looked for lies within.
+/// How much of an array [`ArrayHead`] shows. Every superblock that is looked for lies within.
 const SHOWN_BYTES: u64 = 1024 * 1024;
 
 /// Devices of one array.
@@ -129,7 +129,7 @@ impl MemberSet {
     pub fn beginning<'a, R: Read + Seek>(
         &'a self,
         members: &'a mut [R],
-    ) -> Option<Beginning<'a, R>> {
+    ) -> Option<ArrayHead<'a, R>> {
         if self.newest.is_special {
             return None;
         }
@@ -140,7 +140,7 @@ impl MemberSet {
         while at < bytes {
             at += self.locate(at)?.bytes;
         }
-        Some(Beginning {
+        Some(ArrayHead {
             set: self,
             members,
             bytes,
@@ -161,7 +161,7 @@ impl MemberSet {
         }
     }
 
-    fn locate(&self, at: u64) -> Option<Piece> {
+    fn locate(&self, at: u64) -> Option<Chunk> {
         let newest = &self.newest;
         let place = |role: u32, offset: u64| {
             let (member, start) = self.in_sync.get(&role)?;
@@ -172,7 +172,7 @@ impl MemberSet {
                 Level::Raid1 => *self.in_sync.keys().next()?,
                 _ => 0,
             };
-            return Some(Piece {
+            return Some(Chunk {
                 sources: vec![(place(role, at)?, 1)],
                 bytes: SHOWN_BYTES,
             });
@@ -196,7 +196,7 @@ impl MemberSet {
                 })?
             }
         };
-        Some(Piece {
+        Some(Chunk {
             sources,
             bytes: chunk - within,
         })
@@ -272,7 +272,7 @@ impl MemberSet {
         Some(Stripe {
             roles: vec![narrow(role)?],
             row,
-            parity: Some(Row {
+            parity: Some(StripeRow {
                 data: data.map(narrow).collect::<Option<_>>()?,
                 p: narrow(parity)?,
                 q: q.and_then(narrow),
@@ -288,25 +288,25 @@ struct Stripe {
     /// Which chunk of theirs it is.
     row: u64,
     /// How its row is protected.
-    parity: Option<Row>,
+    parity: Option<StripeRow>,
 }
 
 /// A run of bytes of the array: the sum of all sources (device and offset), each times its factor.
-struct Piece {
+struct Chunk {
     sources: Vec<((usize, u64), u8)>,
     bytes: u64,
 }
 
 /// The beginning of an array that does not run. See [`MemberSet::beginning`].
 #[derive(Debug)]
-pub struct Beginning<'a, R> {
+pub struct ArrayHead<'a, R> {
     set: &'a MemberSet,
     members: &'a mut [R],
     bytes: u64,
     position: u64,
 }
 
-impl<R: Read + Seek> Read for Beginning<'_, R> {
+impl<R: Read + Seek> Read for ArrayHead<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(self.position);
         let Some(piece) = self.set.locate(self.position).filter(|_| left > 0) else {
@@ -332,7 +332,7 @@ impl<R: Read + Seek> Read for Beginning<'_, R> {
     }
 }
 
-impl<R> Seek for Beginning<'_, R> {
+impl<R> Seek for ArrayHead<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.position = super::position::after_seek(self.position, self.bytes, to)?;
         Ok(self.position)

@@ -3,7 +3,7 @@
 //! Every file is made as a whole and renamed into place, in the order of [`File::ALL`]: a user who is in
 //! `passwd` is complete, whenever the run is killed.
 
-use super::stage::Stage;
+use super::atomic::Stage;
 use crate::accounts::{Databases, File};
 use crate::host::TargetRoot;
 use anyhow::{Context as _, bail, ensure};

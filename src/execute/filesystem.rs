@@ -122,7 +122,7 @@ fn erase_edges(device: &mut (impl Read + Write + Seek)) -> io::Result<()> {
 }
 
 /// Copies of superblocks far from both ends, erased where they are.
-struct FarCopy {
+struct BackupSuperblock {
     at: u64,
     magic_at: u64,
     magic: &'static [u8],
@@ -131,14 +131,14 @@ struct FarCopy {
 
 /// The second header of an encrypted volume brings the volume back. Copies of btrfs are looked for by tools
 /// that rescue file systems, which would bring back one that is gone.
-fn far_copies() -> impl Iterator<Item = FarCopy> {
-    let luks = LUKS_SECOND_COPIES.iter().map(|at| FarCopy {
+fn far_copies() -> impl Iterator<Item = BackupSuperblock> {
+    let luks = LUKS_SECOND_COPIES.iter().map(|at| BackupSuperblock {
         at: *at,
         magic_at: 0,
         magic: LUKS_SECOND_MAGIC,
         bytes: LUKS_BINARY_BYTES as u64,
     });
-    let btrfs = [64 << 20, 256 << 30].map(|at| FarCopy {
+    let btrfs = [64 << 20, 256 << 30].map(|at| BackupSuperblock {
         at,
         magic_at: 64,
         magic: b"_BHRfS_M",

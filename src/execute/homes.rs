@@ -75,7 +75,7 @@ fn make_home(
     if name == "." || stat(&above, name)?.is_some() {
         return Ok(());
     }
-    let temporary = super::stage::temporary_name(name);
+    let temporary = super::atomic::temporary_name(name);
     // A run killed in between may have left it.
     remove_tree(&above, &temporary)?;
     let made = fill_home(root, &above, &temporary, user, policy)

@@ -11,7 +11,7 @@ use crate::disk::superblock::{self, Superblock};
 use crate::host::command::CommandFailure;
 use crate::host::devices::{Access, DeviceHandle};
 use crate::host::{SecretFile, mount};
-use crate::plan::op::{Clevis, CreateLuks, Expected, HandOver, KeySource, Mark, Way};
+use crate::plan::op::{Clevis, CreateLuks, Expected, HandOver, KeySource, Mark, OpenMode};
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub fn create_luks(act: &CreateLuks, context: &Context) -> anyhow::Result<Done> 
     let key = key::obtain(act, context)?;
     let secret = SecretFile::new(&key).context("cannot keep the key in memory for cryptsetup")?;
     match act.way {
-        Way::Format => make(act, &secret, context)?,
-        Way::Open => open(act, &secret, context)?,
-        Way::Confirm => confirm(act, &secret, context)?,
+        OpenMode::Format => make(act, &secret, context)?,
+        OpenMode::Open => open(act, &secret, context)?,
+        OpenMode::Confirm => confirm(act, &secret, context)?,
     }
     // What Clevis unlocks needs no key file.
     if act.clevis.is_none() {

@@ -17,12 +17,12 @@ pub mod tree;
 pub mod unfinished;
 pub mod units;
 
+mod atomic;
 mod copies;
 mod databases;
 mod dispatch;
 mod homes;
 mod removal;
-mod stage;
 mod walk;
 
 pub use copies::Copies;

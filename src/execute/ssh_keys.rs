@@ -1,6 +1,6 @@
 //! Public keys of users.
 
-use super::stage::Stage;
+use super::atomic::Stage;
 use super::{Context, Done};
 use crate::accounts::User;
 use crate::host::TargetRoot;

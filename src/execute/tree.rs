@@ -4,9 +4,9 @@
 //! the target, and never follows the last component. A node appears under its final name complete:
 //! content, owner and mode are set before.
 
+use super::atomic::Stage;
 use super::copies::{self, Digesting};
 use super::removal::remove_tree;
-use super::stage::Stage;
 use super::{Context, Done, luks, walk};
 use crate::accounts::Space;
 use crate::host::accounts::Lookup;
@@ -204,7 +204,7 @@ fn place_symlink(
     if is_there {
         return Ok(permissions.apply_to_link(directory, name)?);
     }
-    super::stage::publish_made(directory, name, act.replace, |temporary| {
+    super::atomic::publish_made(directory, name, act.replace, |temporary| {
         symlinkat(act.target.as_str(), directory, temporary)?;
         permissions.apply_to_link(directory, temporary)
     })
@@ -214,7 +214,7 @@ fn place_symlink(
 pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let (target_directory, target) = parent(context, &act.target)?;
-    super::stage::publish_made(&directory, name, act.replace, |temporary| {
+    super::atomic::publish_made(&directory, name, act.replace, |temporary| {
         linkat(
             &target_directory,
             target,

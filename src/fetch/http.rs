@@ -9,41 +9,41 @@ mod crypto;
 mod direct;
 mod handed_on;
 mod headers;
-mod manner;
-mod order;
+mod request_spec;
 mod resume;
 mod retry_after;
+mod retry_policy;
 mod trust;
 
 pub(super) use ask::{Question, Reply, ask};
 pub(super) use client::Http;
-pub(super) use direct::Way;
+pub(super) use direct::Transport;
 pub(super) use handed_on::HandedOn;
 pub(super) use headers::redirected_headers;
-pub(super) use manner::Manner;
-pub(super) use order::{Headers, Order};
+pub(super) use request_spec::{Headers, RequestSpec};
+pub(super) use retry_policy::RetryPolicy;
 
 use super::fetcher::Opened;
 use super::retry::{Failure, Retry};
 use super::{FetchError, FetchEvent, FetchEvents, Request, pause, shown_url};
 use body::Body;
 use client::{Answer, AttemptError, Outgoing};
-use manner::{Failures, Verdict};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
-use resume::Steady;
+use resume::ResumableBody;
+use retry_policy::{Failures, Verdict};
 use std::time::{Duration, Instant};
 
 /// A server that turned us away, without a word of when to come again.
 const REFUSED: Failure = Failure::Refused { not_before: None };
 /// Servers that keep sending us around have failed this attempt.
-const MOST_REDIRECTS: usize = 20;
+const MAX_REDIRECTS: usize = 20;
 
 /// One fetch: what stays the same over its attempts.
 struct Fetch<'a> {
     http: &'a Http,
     events: &'a dyn FetchEvents,
-    order: Order<'a>,
+    order: RequestSpec<'a>,
 }
 
 /// How an attempt ended that did not end the fetch.
@@ -53,7 +53,7 @@ enum Attempt {
     Failed {
         cause: String,
         failure: Failure,
-        by: By,
+        by: FailedBy,
     },
     /// The total limit is over.
     OutOfTime,
@@ -63,7 +63,7 @@ enum Attempt {
 
 /// Who made an attempt fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum FailedBy {
     /// There was no answer, or none that could be used.
     Network,
     /// The server, by its status.
@@ -76,7 +76,7 @@ impl Attempt {
         Attempt::Failed {
             cause,
             failure,
-            by: By::Network,
+            by: FailedBy::Network,
         }
     }
 
@@ -92,14 +92,14 @@ pub(super) fn open<'a>(
     request: &Request,
     events: &'a dyn FetchEvents,
 ) -> Result<Opened<'a>, FetchError> {
-    let order = Order::of(request, http)?;
+    let order = RequestSpec::of(request, http)?;
     open_order(http, order, events)
 }
 
 /// The same for an order.
 pub(super) fn open_order<'a>(
     http: &'a Http,
-    order: Order<'a>,
+    order: RequestSpec<'a>,
     events: &'a dyn FetchEvents,
 ) -> Result<Opened<'a>, FetchError> {
     let fetch = Fetch {
@@ -114,7 +114,7 @@ pub(super) fn open_order<'a>(
 /// Status and headers of what answers an order.
 pub(super) fn head(
     http: &Http,
-    order: Order<'_>,
+    order: RequestSpec<'_>,
     events: &dyn FetchEvents,
 ) -> Result<(StatusCode, HeaderMap), FetchError> {
     let fetch = Fetch {
@@ -129,8 +129,8 @@ pub(super) fn head(
 
 impl<'a> Fetch<'a> {
     fn answer(&self) -> Result<(Answer, u32), FetchError> {
-        let manner = self.order.manner;
-        let mut retry = Retry::new(manner.first_pause());
+        let policy = self.order.policy;
+        let mut retry = Retry::new(policy.first_pause());
         let mut failed = Failures::default();
         let mut last = String::from("no answer before the total time limit");
         for attempt in 1_u32.. {
@@ -143,7 +143,7 @@ impl<'a> Fetch<'a> {
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
                 Attempt::Failed { cause, failure, by } => {
                     last = cause;
-                    if failed.are_enough(manner, by) {
+                    if failed.are_enough(policy, by) {
                         return Err(self.gave_up(attempt, &last));
                     }
                     retry.pause(failure, self.remaining())
@@ -202,7 +202,7 @@ impl<'a> Fetch<'a> {
         let mut headers = self.order.headers.now();
         headers.extend(part.clone());
         let mut redirected = None;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let way = redirected.as_ref().unwrap_or(&self.order.way);
             let outgoing = Outgoing {
                 method: self.order.method.clone(),
@@ -230,7 +230,7 @@ impl<'a> Fetch<'a> {
             });
             let next = redirect(&url, &answer.response);
             let from = shown_url(url.as_str());
-            url = match next.filter(|_| self.order.manner.follows_redirects()) {
+            url = match next.filter(|_| self.order.policy.follows_redirects()) {
                 None => return self.judge(answer, !part.is_empty()),
                 Some(Ok((next, zone))) => {
                     redirected = Some(way.after_redirect(&url, &next, zone));
@@ -242,13 +242,13 @@ impl<'a> Fetch<'a> {
             headers = redirected_headers(&self.http.settings().user_agent);
             headers.extend(part.clone());
         }
-        Attempt::unusable(format!("more than {MOST_REDIRECTS} redirects"))
+        Attempt::unusable(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
     fn judge(&self, answer: Answer, wants_part: bool) -> Attempt {
         let response = &answer.response;
         let not_before = retry_after::of(response.headers());
-        let verdict = self.order.manner.verdict(response, wants_part);
+        let verdict = self.order.policy.verdict(response, wants_part);
         match verdict {
             Verdict::Good => Attempt::Success(answer),
             Verdict::NotFound => Attempt::Final(FetchError::NotFound {
@@ -258,7 +258,7 @@ impl<'a> Fetch<'a> {
             Verdict::Busy => Attempt::Failed {
                 cause: format!("the server said {}", self.said(answer)),
                 failure: Failure::Refused { not_before },
-                by: By::Server,
+                by: FailedBy::Server,
             },
             Verdict::Refused => Attempt::Final(FetchError::Status {
                 method: self.order.method.to_string(),
@@ -271,10 +271,10 @@ impl<'a> Fetch<'a> {
     /// Status, and where the body of an answer explains it, that.
     fn said(&self, answer: Answer) -> String {
         let status = answer.response.status();
-        if !self.order.manner.explains() || self.order.method == Method::HEAD {
+        if !self.order.policy.explains() || self.order.method == Method::HEAD {
             return status.to_string();
         }
-        match manner::explanation(self.body(answer, 1)) {
+        match retry_policy::explanation(self.body(answer, 1)) {
             Some(explanation) => format!("{status}: {explanation}"),
             None => status.to_string(),
         }
@@ -282,7 +282,7 @@ impl<'a> Fetch<'a> {
 
     fn opened(self, answer: Answer, attempts: u32) -> Opened<'a> {
         Opened {
-            body: Box::new(Steady::new(self, answer, attempts)),
+            body: Box::new(ResumableBody::new(self, answer, attempts)),
             attempts,
         }
     }
@@ -348,7 +348,7 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<Redirected, String
     let Ok(location) = std::str::from_utf8(location.as_bytes()) else {
         return Some(Err(bad("is not text")));
     };
-    let (location, zone) = order::without_zone(location);
+    let (location, zone) = request_spec::without_zone(location);
     Some(match from.join(&location) {
         Err(_) => Err(bad("is not a URL")),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(bad(&format!(

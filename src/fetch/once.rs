@@ -1,7 +1,7 @@
 //! Single exchanges: one question, one answer, no second attempt.
 
 use super::fetcher::BUFFER_LIMIT_BYTES;
-use super::http::{Question, Reply, Way, ask};
+use super::http::{Question, Reply, Transport, ask};
 use super::pipeline::{self, BoundedVec};
 use super::{Compression, FetchError, FetchEvents, Fetcher, Request};
 use reqwest::Method;
@@ -26,7 +26,7 @@ impl Fetcher {
     ) -> Result<Vec<u8>, FetchError> {
         let headers = [("accept", accept)];
         let question = Question {
-            way: Way::Hypervisor { port },
+            way: Transport::Hypervisor { port },
             most_bytes: BUFFER_LIMIT_BYTES,
             ..Question::get(HYPERVISOR, limit).with(&headers)
         };

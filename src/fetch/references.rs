@@ -27,9 +27,9 @@ use std::borrow::Cow;
 
 /// The most configs one run fetches. Nothing sensible comes near; a config that merges itself
 /// twice does.
-pub const MOST_FETCHES: usize = 1024;
+pub const MAX_FETCHES: usize = 1024;
 /// How deep configs may refer to configs.
-pub const DEEPEST_NESTING: usize = 256;
+pub const MAX_DEPTH: usize = 256;
 
 /// One config text that went into a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +161,7 @@ struct Read {
 /// What a level still has to merge.
 enum Next {
     /// To be fetched.
-    Wish(Wish),
+    ConfigReference(ConfigReference),
     /// Fetched already.
     Fetched(Box<Document>),
 }
@@ -196,7 +196,7 @@ impl Session<'_> {
             let depth = level.depth;
             if let Some(next) = level.pending.next() {
                 let new = match next {
-                    Next::Wish(wish) => self.read(wish, depth)?,
+                    Next::ConfigReference(wish) => self.read(wish, depth)?,
                     Next::Fetched(document) => Read {
                         document: *document,
                         relative: None,
@@ -223,11 +223,11 @@ impl Session<'_> {
     /// Starts on what was read, or on what takes its place.
     fn level(&mut self, read: Read, depth: usize) -> Result<Level, RenderReason> {
         let (read, depth) = self.replaced(read, depth, false)?;
-        let wishes: Vec<Wish> = merges(&read.document).collect();
+        let wishes: Vec<ConfigReference> = merges(&read.document).collect();
         match read.relative.filter(|_| !wishes.is_empty()) {
             Some(relative) => self.family(relative, &read.document, depth),
             None => {
-                let pending: Vec<Next> = wishes.into_iter().map(Next::Wish).collect();
+                let pending: Vec<Next> = wishes.into_iter().map(Next::ConfigReference).collect();
                 Ok(Level {
                     depth,
                     result: read.document,
@@ -256,7 +256,7 @@ impl Session<'_> {
     }
 
     /// Fetches and parses one referenced config, which belongs to no family yet.
-    fn read(&mut self, wish: Wish, depth: usize) -> Result<Read, RenderReason> {
+    fn read(&mut self, wish: ConfigReference, depth: usize) -> Result<Read, RenderReason> {
         let reference = wish.reference.clone();
         let (source, text) = self.fetch(wish, depth)?;
         if let Some(read) = self.head(&source, &text, &reference)?
@@ -267,15 +267,19 @@ impl Session<'_> {
         self.parse(source, text, reference)
     }
 
-    fn fetch(&mut self, wish: Wish, depth: usize) -> Result<(SourceInfo, Vec<u8>), RenderReason> {
-        let Wish {
+    fn fetch(
+        &mut self,
+        wish: ConfigReference,
+        depth: usize,
+    ) -> Result<(SourceInfo, Vec<u8>), RenderReason> {
+        let ConfigReference {
             resource,
             reference,
         } = wish;
-        if depth >= DEEPEST_NESTING {
+        if depth >= MAX_DEPTH {
             return Err(RenderReason::TooDeep { reference });
         }
-        if self.sources.len() > MOST_FETCHES {
+        if self.sources.len() > MAX_FETCHES {
             return Err(RenderReason::TooMany { reference });
         }
         let fetched = Request::of(&resource).and_then(|request| {
@@ -348,7 +352,7 @@ impl Session<'_> {
                 .tls
                 .certificate_authorities;
             let resource = listed.get(e.index).cloned().unwrap_or_default();
-            let wish = Wish::at(document, Role::Authority, path.join(e.index), resource);
+            let wish = ConfigReference::at(document, Role::Authority, path.join(e.index), resource);
             RenderReason::Fetch {
                 reference: wish.reference,
                 error: e.error,
@@ -367,33 +371,40 @@ struct Level {
 }
 
 /// A resource and who asks for it.
-struct Wish {
+struct ConfigReference {
     resource: Resource,
     reference: Box<Reference>,
 }
 
-impl Wish {
+impl ConfigReference {
     fn at(document: &Document, role: Role, path: JsonPath, resource: Resource) -> Self {
         let url = super::shown_url(resource.source.as_deref().unwrap_or_default());
         let origin = document.origin(&path.join("source"));
-        Wish {
+        ConfigReference {
             resource,
             reference: Box::new(Reference { role, url, origin }),
         }
     }
 }
 
-fn replacement(document: &Document) -> Option<Wish> {
+fn replacement(document: &Document) -> Option<ConfigReference> {
     let replace = &document.config().ignition.config.replace;
     replace.source.as_ref()?;
     let path = JsonPath::root().join("ignition.config.replace");
-    Some(Wish::at(document, Role::Replace, path, replace.clone()))
+    Some(ConfigReference::at(
+        document,
+        Role::Replace,
+        path,
+        replace.clone(),
+    ))
 }
 
-fn merges(document: &Document) -> impl Iterator<Item = Wish> {
+fn merges(document: &Document) -> impl Iterator<Item = ConfigReference> {
     let path = JsonPath::root().join("ignition.config.merge");
     let listed = document.config().ignition.config.merge.iter().enumerate();
-    listed.map(move |(i, resource)| Wish::at(document, Role::Merge, path.join(i), resource.clone()))
+    listed.map(move |(i, resource)| {
+        ConfigReference::at(document, Role::Merge, path.join(i), resource.clone())
+    })
 }
 
 fn has_references(document: &Document) -> bool {

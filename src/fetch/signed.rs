@@ -19,7 +19,7 @@ const KEY_SUFFIX: &str = ".key";
 const SIGNATURE_LIMIT_BYTES: u64 = 64 << 10;
 const KEY_LIMIT_BYTES: u64 = 4 << 20;
 /// Config and signature are two requests: when something was changed in between, both are asked for again.
-const MOST_TRIES: u32 = 4;
+const MAX_TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Which config of a run it is.
@@ -90,7 +90,7 @@ impl Signing<'_> {
                 Ok((config, verified)) => return Ok((self.unpacked(config)?, verified)),
                 Err(Refusal::Fetch(error)) => return Err(error),
                 Err(Refusal::Untrusted(Untrusted::Signature(SignatureError::OtherBytes(_))))
-                    if tries < MOST_TRIES && self.is_far() =>
+                    if tries < MAX_TRIES && self.is_far() =>
                 {
                     tries += 1;
                     let other = Failure::Refused { not_before: None };

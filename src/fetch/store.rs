@@ -8,13 +8,13 @@ mod endpoint;
 mod google;
 pub(super) mod gs;
 mod identity;
-mod kept;
 mod metadata;
 mod object;
 mod region;
 mod role;
 pub(super) mod s3;
 mod sigv4;
+mod ttl_cache;
 
 use super::http::Http;
 use super::{Cloud, Settings};

@@ -22,7 +22,7 @@ const PORT: u16 = 69;
 /// As its steps are told, whatever the scheme.
 const GET: &str = "GET";
 /// How long a name may stay without an address: as long as a server may stay silent.
-const NAME_PATIENCE: Duration = Duration::from_secs(30);
+const NAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two looks for an address, at first.
 const NAME_PAUSE: Duration = Duration::from_secs(1);
 /// How long to wait before looking whether the fetch was cancelled.
@@ -88,7 +88,7 @@ fn target(request: &Request) -> Result<Target, FetchError> {
     if name.contains(&0) {
         return Err(invalid("a file name in TFTP cannot hold NUL"));
     }
-    if name.len() > packet::LONGEST_NAME_BYTES {
+    if name.len() > packet::MAX_NAME_BYTES {
         return Err(invalid(
             "its path is longer than the 504 bytes TFTP has room for",
         ));
@@ -116,7 +116,7 @@ fn resolve(
             Err(cause) => cause,
         };
         let cause = format!("cannot find the address of {:?}: {cause}", target.host);
-        if start.elapsed() >= NAME_PATIENCE {
+        if start.elapsed() >= NAME_TIMEOUT {
             return Err(FetchError::Tftp {
                 url: url.into(),
                 cause,

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// How long a device of this machine is waited for. udev takes well under a second; slow storage
 /// controllers need more.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a device is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,7 +294,7 @@ fn node(device: &DeviceRef) -> anyhow::Result<PathBuf> {
 
 /// The map of a partition of a device-mapper disk.
 fn wait_for_map(disk: &Path, number: u32) -> anyhow::Result<PathBuf> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(node) = partition_maps::node_of(disk, number)? {
             return Ok(node);
@@ -303,7 +303,7 @@ fn wait_for_map(disk: &Path, number: u32) -> anyhow::Result<PathBuf> {
             bail!(
                 "no map of partition {number} of {} appeared within {} s",
                 disk.display(),
-                PATIENCE.as_secs()
+                TIMEOUT.as_secs()
             );
         }
         sleep(Duration::from_millis(100));
@@ -312,7 +312,7 @@ fn wait_for_map(disk: &Path, number: u32) -> anyhow::Result<PathBuf> {
 
 /// Waits for a device node and resolves links to it.
 fn wait_for(path: &Path) -> anyhow::Result<PathBuf> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut pause = Duration::from_millis(1);
     loop {
         match path.canonicalize() {
@@ -323,7 +323,7 @@ fn wait_for(path: &Path) -> anyhow::Result<PathBuf> {
             Err(_) if Instant::now() >= deadline => bail!(
                 "device {} did not appear within {} s; this machine has: {}",
                 path.display(),
-                PATIENCE.as_secs(),
+                TIMEOUT.as_secs(),
                 present_disks()
             ),
             Err(_) => sleep(pause),

@@ -2,7 +2,7 @@
 //! that partitions in use are left alone.
 
 use super::sys::{PartitionCall, tell_partition};
-use super::{openers, partition_maps};
+use super::{open_by, partition_maps};
 use crate::disk::gpt::Table;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub type Extents = BTreeMap<u32, (u64, u64)>;
 const UNIT_BYTES: u64 = 512;
 
 /// How long a partition may stay busy: udev looks at what it just heard of.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One thing to tell about a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn check_idle(node: &Path, table: Option<&Table>) -> anyhow::Result<()> {
     let steps = steps(&seen(node)?, &wanted(table));
     for step in steps.iter().filter(|s| s.call != PartitionCall::Add) {
         if let Some(partition) = node_of(node, step.number)? {
-            openers::wait_until_idle(&partition).with_context(|| {
+            open_by::wait_until_idle(&partition).with_context(|| {
                 format!(
                     "partition {} of {} would change; nothing was written",
                     step.number,
@@ -99,7 +99,7 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
 
 /// Tells one step. A partition that is open for a moment is tried again.
 fn tell(disk: &File, node: &Path, step: &Step) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let (start, length) = (step.extent.0 * UNIT_BYTES, step.extent.1 * UNIT_BYTES);
     loop {
         let told = tell_partition(disk, step.call, step.number, start, length);
@@ -129,7 +129,7 @@ fn tell(disk: &File, node: &Path, step: &Step) -> anyhow::Result<()> {
 
 fn users(disk: &Path, number: u32) -> String {
     let programs = match node_of(disk, number) {
-        Ok(Some(partition)) => openers::of(&partition),
+        Ok(Some(partition)) => open_by::of(&partition),
         _ => Vec::new(),
     };
     match programs.is_empty() {

@@ -10,7 +10,7 @@ pub mod loopdev;
 pub mod mount;
 pub mod mountinfo;
 pub mod namespace;
-pub mod openers;
+pub mod open_by;
 pub mod partition_maps;
 pub mod root;
 pub mod secret;

@@ -360,11 +360,11 @@ impl Drop for View {
 
 /// A short look at a file system, read only, but with its journal replayed; unmounted when dropped.
 #[derive(Debug)]
-pub struct Momentary {
+pub struct TemporaryMount {
     root: TargetRoot,
 }
 
-impl Momentary {
+impl TemporaryMount {
     /// Mounts `device` read only over `root`.
     ///
     /// # Errors
@@ -375,7 +375,7 @@ impl Momentary {
     }
 }
 
-impl Drop for Momentary {
+impl Drop for TemporaryMount {
     fn drop(&mut self) {
         // The namespace is private: what cannot be unmounted now goes with it.
         let _ = unmount(&self.root, "/");

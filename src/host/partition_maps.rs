@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long every act may fail. udev's kpartx may be at work on the same maps.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often maps may turn out to be others than were just made.
 const ROUNDS: usize = 5;
@@ -124,7 +124,7 @@ pub fn update(disk: &Path, wanted: &Extents) -> anyhow::Result<()> {
                 rounds += 1;
                 progress = Instant::now();
             }
-            Err(error) if progress.elapsed() >= PATIENCE => return Err(error),
+            Err(error) if progress.elapsed() >= TIMEOUT => return Err(error),
             Err(_) => sleep(Duration::from_millis(200)),
         }
     }

@@ -27,11 +27,11 @@ const CONTROL: &str = "/run/udev/control";
 const DONE_WITH: u32 = 2;
 
 /// How long udev may take. Its own limit for one event is 180 s; `udevadm settle` waits for 120 s.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long a lock of another program is waited for. The locks are a courtesy among programs: one that is
 /// never given back must not stop a boot.
-const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Room for events that arrive while we look elsewhere.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -64,7 +64,7 @@ impl DiskLock {
             Hold::MayLook => FlockArg::LockSharedNonblock,
             Hold::KeepsAway => FlockArg::LockExclusiveNonblock,
         };
-        let deadline = Instant::now() + LOCK_PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match Flock::lock(file, kind) {
                 Ok(lock) => return Ok(Self { lock: Some(lock) }),
@@ -94,7 +94,7 @@ pub fn settle(nodes: &[PathBuf]) -> anyhow::Result<()> {
     if nodes.is_empty() || !Path::new(CONTROL).exists() {
         return Ok(());
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut waiting = nodes.to_vec();
     while !waiting.is_empty() {
         // Events may be lost when there are more than the socket holds; then all is asked again.
@@ -145,7 +145,7 @@ impl Events {
             bail!(
                 "udev is not done with {} after {} s; does udevd run, and does a rule of it hang?",
                 names.join(", "),
-                PATIENCE.as_secs()
+                TIMEOUT.as_secs()
             );
         }
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);

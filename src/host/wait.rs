@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long devices are waited for where nobody says otherwise, and systemd does not decide.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Changes are looked for this often even if nothing was noticed: not every file system tells.
-const GLANCE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Waits until every device is ready, `limit` at most; without it, as long as systemd waits for devices, or
 /// 30 s. Those that are ready already cost nothing.
@@ -38,7 +38,7 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     {
         return judge(&udev, &not_started, limit.unwrap_or_default());
     }
-    let limit = limit.unwrap_or(PATIENCE);
+    let limit = limit.unwrap_or(TIMEOUT);
     let waiting = watch(&udev, devices, start + limit)?;
     if waiting.is_empty() {
         return Ok(());
@@ -171,7 +171,7 @@ fn watch(udev: &Udev, devices: &[PathBuf], deadline: Instant) -> anyhow::Result<
         if waiting.is_empty() || left.is_zero() {
             return Ok(waiting);
         }
-        let pause = PollTimeout::try_from(left.min(GLANCE)).unwrap_or(PollTimeout::ZERO);
+        let pause = PollTimeout::try_from(left.min(POLL_INTERVAL)).unwrap_or(PollTimeout::ZERO);
         let mut descriptors = [PollFd::new(notices.as_fd(), PollFlags::POLLIN)];
         // Interrupted or not, the next look tells.
         let _ = poll(&mut descriptors, pause);
@@ -236,7 +236,7 @@ mod tests {
             watch(udev, &devices, start + Duration::from_secs(60)).expect("watched")
         });
         assert!(waiting.is_empty(), "{waiting:?}");
-        start.elapsed() < GLANCE
+        start.elapsed() < POLL_INTERVAL
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         let start = Instant::now();
         let deadline = start + Duration::from_millis(50);
         let waiting = watch(&udev, std::slice::from_ref(&device), deadline);
-        assert!(start.elapsed() < GLANCE);
+        assert!(start.elapsed() < POLL_INTERVAL);
         let waiting = waiting.expect("watched");
         let state = State::Absent;
         assert_eq!(waiting, [Unready { device, state }]);

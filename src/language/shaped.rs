@@ -5,7 +5,7 @@
 
 use super::node::{Content, Node, Scalar};
 use crate::config::Version;
-use crate::config::shape::{Field, Kind, ObjectType, ROOT};
+use crate::config::spec_table::{Field, Kind, ObjectType, ROOT};
 use crate::config::tree::{Place, Tree, Value};
 
 /// `node`, which has the names and types of `version`, as a config.
@@ -30,7 +30,7 @@ pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
 pub(crate) fn node(tree: Tree<'_>) -> Node<'_> {
     let at = tree.at.offset;
     match tree.value {
-        Value::Null | Value::Alien(_) => Node::null(at),
+        Value::Null | Value::MismatchedValue(_) => Node::null(at),
         Value::Bool(value) => Node::flag(at, value),
         Value::Int(number) => Node::int(at, number),
         Value::Text(text) => Node::text(at, text),

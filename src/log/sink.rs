@@ -14,7 +14,7 @@ const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
 const TAG: &str = "ignition";
 
 /// A log that takes longer to make room for a record loses it: no stage waits for a stuck reader.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A place for log lines.
 #[derive(Debug)]
@@ -44,12 +44,12 @@ impl Connection {
             let datagram = || {
                 let socket = UnixDatagram::unbound().ok()?;
                 socket.connect(path).ok()?;
-                socket.set_write_timeout(Some(PATIENCE)).ok()?;
+                socket.set_write_timeout(Some(TIMEOUT)).ok()?;
                 Some(Connection::Datagram(socket))
             };
             let stream = || {
                 let socket = UnixStream::connect(path).ok()?;
-                socket.set_write_timeout(Some(PATIENCE)).ok()?;
+                socket.set_write_timeout(Some(TIMEOUT)).ok()?;
                 Some(Connection::Stream(socket))
             };
             datagram().or_else(stream)

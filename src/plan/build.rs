@@ -4,7 +4,7 @@ use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     bodies, effects, enable, filesystems, first_boot, keys, lengths, luks, mounts, order,
-    partitions, privileges, raid, relabel, room, settle, sharing, spindles, stack, tree,
+    partitions, privileges, raid, relabel, room, rotational, settle, shared_downloads, stack, tree,
     unfinished, units, writable,
 };
 use crate::config::Document;
@@ -90,7 +90,7 @@ fn disks(draft: &mut Draft) {
     filesystems::plan(draft);
     stack::check(draft);
     settle::plan(draft);
-    spindles::claim(draft);
+    rotational::claim(draft);
 }
 
 fn tree(draft: &mut Draft) {
@@ -99,7 +99,7 @@ fn tree(draft: &mut Draft) {
     units::plan(draft);
     enable::plan(draft);
     effects::warn(draft);
-    sharing::plan(draft);
+    shared_downloads::plan(draft);
 }
 
 /// Paths that something is done to; decides which file systems have to be mounted.

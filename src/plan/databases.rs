@@ -3,7 +3,7 @@
 //! Accounts are made before files are written, so an entry that replaces a database would take the accounts of the
 //! same config away again.
 
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Operation, Phase, Refusal, Resource};
 use crate::accounts::NSSWITCH;
 use crate::config::model::{Config, File, NodeOwner};
@@ -39,15 +39,15 @@ pub fn check(draft: &mut Draft<'_>) {
     } else {
         return;
     };
-    let ground = Ground::of(draft);
-    let databases = Databases::find(draft, &ground, DATABASES.into_iter());
+    let planned = PlannedTree::of(draft);
+    let databases = Databases::find(draft, &planned, DATABASES.into_iter());
     let layers = draft.accounts.databases.layer_paths();
-    let layers = Databases::find(draft, &ground, layers);
-    for (place, path, ends_way) in replaced(config, &ground) {
-        let stays_the_same = !keeps_accounts && is_as_wanted(path, &ground);
-        if databases.go_with(path, ends_way, &ground) && !stays_the_same {
+    let layers = Databases::find(draft, &planned, layers);
+    for (place, path, ends_way) in replaced(config, &planned) {
+        let stays_the_same = !keeps_accounts && is_as_wanted(path, &planned);
+        if databases.go_with(path, ends_way, &planned) && !stays_the_same {
             refuse(draft, &place, path, (cause, remedy));
-        } else if layers.go_with(path, ends_way, &ground) && !is_as_wanted(path, &ground) {
+        } else if layers.go_with(path, ends_way, &planned) && !is_as_wanted(path, &planned) {
             refuse(draft, &place, path, LAYER);
         }
     }
@@ -56,7 +56,7 @@ pub fn check(draft: &mut Draft<'_>) {
     }
     for (index, link) in config.storage.links.iter().enumerate() {
         let target = link.target.as_deref().unwrap_or_default();
-        if link.hard == Some(true) && databases.is_one(target, &ground) {
+        if link.hard == Some(true) && databases.is_one(target, &planned) {
             let origin = draft.origin(&format!("$.storage.links.{index}"));
             draft.refuse(Refusal {
                 act: "cannot make hard link".into(),
@@ -120,7 +120,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// None if the config changes no accounts.
-    pub(super) fn find(draft: &Draft<'_>, ground: &Ground<'_>) -> Self {
+    pub(super) fn find(draft: &Draft<'_>, planned: &PlannedTree<'_>) -> Self {
         if !draft.operations().iter().any(changes) {
             return Self {
                 places: BTreeSet::new(),
@@ -130,9 +130,9 @@ impl Sources {
         let databases = &draft.accounts.databases;
         let places = databases
             .sources()
-            .filter_map(|path| ground.resolve(path).ok());
+            .filter_map(|path| planned.resolve(path).ok());
         let places: BTreeSet<String> = places.collect();
-        let skeleton = ground.resolve(&databases.policy.skeleton()).ok();
+        let skeleton = planned.resolve(&databases.policy.skeleton()).ok();
         let is_directory = |path: &&String| path.ends_with(".d");
         let directories = places.iter().filter(is_directory).cloned();
         let directories = directories.chain(skeleton).collect();
@@ -174,9 +174,9 @@ fn changes_accounts() -> Claim {
 }
 
 /// True if a file is there already with the content that the config gives it.
-fn is_as_wanted(path: &str, ground: &Ground<'_>) -> bool {
-    let place = ground.resolve(path).ok();
-    let node = place.and_then(|place| ground.node(&place));
+fn is_as_wanted(path: &str, planned: &PlannedTree<'_>) -> bool {
+    let place = planned.resolve(path).ok();
+    let node = place.and_then(|place| planned.node(&place));
     node.is_some_and(|node| {
         matches!(
             &node.kind,
@@ -199,7 +199,7 @@ struct Databases {
 impl Databases {
     fn find(
         draft: &Draft<'_>,
-        ground: &Ground<'_>,
+        planned: &PlannedTree<'_>,
         files: impl Iterator<Item = &'static str>,
     ) -> Self {
         let facts = &draft.observed.root;
@@ -210,7 +210,7 @@ impl Databases {
             let Ok(place) = paths::resolve(path, look) else {
                 continue;
             };
-            are_redirected |= ground.resolve(path).is_ok_and(|planned| planned != place);
+            are_redirected |= planned.resolve(path).is_ok_and(|planned| planned != place);
             if let Seen::Link(target) = facts.look(&place) {
                 let from = match target.starts_with('/') {
                     true => "/",
@@ -226,20 +226,20 @@ impl Databases {
         }
     }
 
-    fn is_one(&self, path: &str, ground: &Ground<'_>) -> bool {
-        ground
+    fn is_one(&self, path: &str, planned: &PlannedTree<'_>) -> bool {
+        planned
             .resolve(path)
             .is_ok_and(|place| self.places.contains(&place))
     }
 
     /// True if they are lost when an entry replaces what is at its path; `ends_way` if there is no directory then.
-    fn go_with(&self, path: &str, ends_way: bool, ground: &Ground<'_>) -> bool {
-        let Ok(place) = ground.resolve(path) else {
+    fn go_with(&self, path: &str, ends_way: bool, planned: &PlannedTree<'_>) -> bool {
+        let Ok(place) = planned.resolve(path) else {
             return false;
         };
         let mut below = self.places.iter().filter(|at| is_at_or_below(at, &place));
         self.places.contains(&place)
-            || ((ends_way || ground.is_emptied(&place)) && below.next().is_some())
+            || ((ends_way || planned.is_emptied(&place)) && below.next().is_some())
             || (self.are_redirected && place == DIRECTORY)
     }
 }
@@ -260,10 +260,10 @@ fn names_owners(config: &Config) -> bool {
 
 /// Entries of `storage` after which a path holds nothing of what it held before: their places in the config, their paths,
 /// and whether no directory is there then.
-fn replaced<'c>(config: &'c Config, ground: &Ground<'_>) -> Vec<(String, &'c str, bool)> {
+fn replaced<'c>(config: &'c Config, planned: &PlannedTree<'_>) -> Vec<(String, &'c str, bool)> {
     let storage = &config.storage;
     let files = storage.files.iter().enumerate();
-    let files = files.filter(|(_, file)| !appends(file, ground));
+    let files = files.filter(|(_, file)| !appends(file, planned));
     let files = files.map(|(n, file)| (format!("$.storage.files.{n}"), &*file.path, true));
     let links = storage.links.iter().enumerate();
     let links = links.map(|(n, link)| {
@@ -277,10 +277,10 @@ fn replaced<'c>(config: &'c Config, ground: &Ground<'_>) -> Vec<(String, &'c str
 }
 
 /// True if what a file holds is kept: the config gives no contents, and there is one.
-fn appends(file: &File, ground: &Ground<'_>) -> bool {
+fn appends(file: &File, planned: &PlannedTree<'_>) -> bool {
     let has_contents = file.contents.source.is_some() || file.overwrite == Some(true);
-    let exists = ground
+    let exists = planned
         .resolve(&file.path)
-        .is_ok_and(|path| ground.node(&path).is_some());
+        .is_ok_and(|path| planned.node(&path).is_some());
     exists && !has_contents
 }

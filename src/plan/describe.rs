@@ -1,6 +1,6 @@
 //! Operations in words: used by progress, reports and errors alike.
 
-use super::op::{AccountChange, OpKind, Subject, Way};
+use super::op::{AccountChange, OpKind, OpenMode, Subject};
 use crate::disk::DeviceRef;
 
 impl OpKind {
@@ -60,9 +60,11 @@ impl OpKind {
             OpKind::CreateArray(a) => format!("create RAID array {}", a.name),
             OpKind::AssembleArray(a) => format!("assemble RAID array {}", a.name),
             OpKind::CreateLuks(a) => match a.way {
-                Way::Format => format!("create LUKS volume {} on {}", a.name, a.device),
-                Way::Open => format!("open LUKS volume {} on {}", a.name, a.device),
-                Way::Confirm => format!("try the key of LUKS volume {} on {}", a.name, a.device),
+                OpenMode::Format => format!("create LUKS volume {} on {}", a.name, a.device),
+                OpenMode::Open => format!("open LUKS volume {} on {}", a.name, a.device),
+                OpenMode::Confirm => {
+                    format!("try the key of LUKS volume {} on {}", a.name, a.device)
+                }
             },
             OpKind::HandOver(a) => format!("hand over LUKS volume {} on {}", a.name, a.device),
             OpKind::MakeFilesystem(a) if a.format == "swap" => {

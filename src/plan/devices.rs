@@ -1,6 +1,6 @@
 //! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
 
-use super::op::{Expected, OpKind, Way};
+use super::op::{Expected, OpKind, OpenMode};
 use super::{Draft, Effect, Options, Refusal, Scope, partitions, raid};
 use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::device::{DeviceRef, partition_path};
@@ -446,7 +446,7 @@ pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
     let mut operations = draft.operations().iter();
     match device {
         DeviceRef::Luks { name } => operations.any(|op| {
-            matches!(&op.kind, OpKind::CreateLuks(act) if act.name == *name && act.way == Way::Open)
+            matches!(&op.kind, OpKind::CreateLuks(act) if act.name == *name && act.way == OpenMode::Open)
         }),
         DeviceRef::Array { name } => {
             raid::is_assembled_by(draft, name) && raid::content_of_assembled(draft, name).is_none()

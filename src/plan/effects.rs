@@ -1,7 +1,7 @@
 //! Warns of what can be executed but will not have the effect that its author expects.
 
 use super::op::DirectoryAct;
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::units::{PRESET_FILE, preset_text};
 use super::{Draft, OpKind, Operation, Phase, Warning};
 use crate::config::model::PasswdUser;
@@ -14,10 +14,10 @@ use crate::facts::unit_files::ADMINISTRATOR_DIRECTORY;
 /// Adds the warnings about a tree whose operations are all drafted.
 pub fn warn(draft: &mut Draft<'_>) {
     if users(draft).next().is_some() {
-        let ground = Ground::of(draft);
-        shells(draft, &ground);
-        keys(draft, &ground);
-        homes(draft, &ground);
+        let planned = PlannedTree::of(draft);
+        shells(draft, &planned);
+        keys(draft, &planned);
+        homes(draft, &planned);
     }
     presets(draft);
 }
@@ -34,13 +34,13 @@ fn home(draft: &Draft<'_>, user: &PasswdUser) -> String {
     clean(&draft.observed.root.accounts.home_of(user))
 }
 
-fn shells(draft: &mut Draft<'_>, ground: &Ground<'_>) {
+fn shells(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     for (path, user) in users(draft) {
         let shell = user.shell.as_deref().unwrap_or_default();
         let is_missing = draft.observed.root.accounts.missing_shells.contains(shell);
-        let is_made = ground
+        let is_made = planned
             .resolve(shell)
-            .is_ok_and(|place| ground.is_made(&place));
+            .is_ok_and(|place| planned.is_made(&place));
         if is_missing && !is_made {
             draft.warn(Warning {
                 what: format!("shell {shell} of user {}", user.name),
@@ -52,7 +52,7 @@ fn shells(draft: &mut Draft<'_>, ground: &Ground<'_>) {
     }
 }
 
-fn keys(draft: &mut Draft<'_>, ground: &Ground<'_>) {
+fn keys(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let accounts = &draft.observed.root.accounts;
     for (path, user) in users(draft) {
         if user.ssh_authorized_keys.is_empty() {
@@ -87,10 +87,10 @@ settings behind \"Match {criteria}\""
                 hint: "see that the keys are read where it matters, or change its configuration".into(),
             });
         }
-        let node = ground
+        let node = planned
             .resolve(&file)
             .ok()
-            .and_then(|file| ground.node(&file));
+            .and_then(|file| planned.node(&file));
         if let Some(NodeKind::File { content, bytes }) = node.map(|node| &node.kind)
             && *bytes > 0
             && !matches!(content, ContentFacts::AsWanted | ContentFacts::NotCompared)
@@ -108,9 +108,9 @@ settings behind \"Match {criteria}\""
 }
 
 /// Directories that are only made because something lies in them belong to root, also those in homes.
-fn homes(draft: &mut Draft<'_>, ground: &Ground<'_>) {
+fn homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let homes: Vec<(String, String)> = users(draft)
-        .filter_map(|(_, user)| Some((ground.resolve(&home(draft, user)).ok()?, user)))
+        .filter_map(|(_, user)| Some((planned.resolve(&home(draft, user)).ok()?, user)))
         .filter(|(home, user)| home != "/" && user.uid != Some(0) && user.name != "root")
         .map(|(home, user)| (home, user.name.clone()))
         .collect();

@@ -4,7 +4,7 @@
 //! a machine id, the preset line of a unit alone has no effect.
 
 use super::op::{AlreadyRight, Owner, Permissions, SymlinkAct};
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::units::PRESET_FILE;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, Subject, Warning};
 use crate::config::Origin;
@@ -13,6 +13,7 @@ use crate::facts::NodeKind;
 use crate::facts::install::{self, Enabling, Link, Problem};
 use crate::facts::paths::{clean, parent};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Drafts the links of every unit to enable, and warns of units that will not be enabled.
 pub fn plan(draft: &mut Draft<'_>) {
@@ -25,7 +26,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     if enabled.is_empty() {
         return;
     }
-    let mut ground = Ground::of(draft);
+    let mut planned = PlannedTree::of(draft);
     let taken = taken_along(draft);
     for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));
@@ -33,7 +34,7 @@ pub fn plan(draft: &mut Draft<'_>) {
         warn(draft, unit, &enabling, &origin);
         if !facts.is_first_boot {
             let by = taken.get(&unit.name).map(String::as_str);
-            links(draft, &mut ground, unit, (&enabling, by), &origin);
+            links(draft, &mut planned, unit, (&enabling, by), &origin);
         }
     }
 }
@@ -48,9 +49,9 @@ fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
         };
         let mut todo = install::also(files, &act.unit);
         while let Some(name) = todo.pop() {
-            if !taken.contains_key(&name) {
-                todo.extend(install::also(files, &name));
-                taken.insert(name, act.unit.clone());
+            if let Entry::Vacant(entry) = taken.entry(name) {
+                todo.extend(install::also(files, entry.key()));
+                entry.insert(act.unit.clone());
             }
         }
     }
@@ -97,18 +98,18 @@ starts it"
 
 fn links<'a>(
     draft: &mut Draft<'a>,
-    ground: &mut Ground<'a>,
+    planned: &mut PlannedTree<'a>,
     unit: &Unit,
     (enabling, taken_along_by): (&Enabling, Option<&str>),
     origin: &Option<Origin>,
 ) {
     let mut all_right = !enabling.links.is_empty();
     for link in &enabling.links {
-        let Some(path) = ground.resolve_or_refuse(draft, &link.path, origin) else {
+        let Some(path) = planned.resolve_or_refuse(draft, &link.path, origin) else {
             return;
         };
-        match judge(ground, &path, link) {
-            Judgement::Right if taken_along_by.is_none() || ground.is_made(&path) => {}
+        match judge(planned, &path, link) {
+            Judgement::Right if taken_along_by.is_none() || planned.is_made(&path) => {}
             Judgement::Occupied(what) => {
                 all_right = false;
                 draft.warn(Warning {
@@ -125,7 +126,7 @@ fn links<'a>(
                     (Judgement::Other, _) => Some("leads to another file".to_owned()),
                     _ => None,
                 };
-                push(draft, ground, unit, &path, link, differs, origin);
+                push(draft, planned, unit, &path, link, differs, origin);
             }
         }
     }
@@ -150,12 +151,12 @@ enum Judgement {
     Occupied(String),
 }
 
-fn judge(ground: &Ground<'_>, path: &str, link: &Link) -> Judgement {
-    if ground.is_made(path) {
+fn judge(planned: &PlannedTree<'_>, path: &str, link: &Link) -> Judgement {
+    if planned.is_made(path) {
         // Another unit of the config needs the same link, or the config makes something of its own there.
         return Judgement::Right;
     }
-    match ground.node(path).map(|node| &node.kind) {
+    match planned.node(path).map(|node| &node.kind) {
         None => Judgement::Missing,
         Some(NodeKind::Symlink { target }) if leads_to(path, target, &link.target) => {
             Judgement::Right
@@ -182,25 +183,25 @@ fn leads_to(path: &str, target: &str, unit: &str) -> bool {
 
 fn push<'a>(
     draft: &mut Draft<'a>,
-    ground: &mut Ground<'a>,
+    planned: &mut PlannedTree<'a>,
     unit: &Unit,
     path: &str,
     link: &Link,
     differs: Option<String>,
     origin: &Option<Origin>,
 ) {
-    if !ground.make_parents(draft, Phase::Units, path, origin.as_ref()) {
+    if !planned.make_parents(draft, Phase::Units, path, origin.as_ref()) {
         return;
     }
-    let mut claims = ground.claims(path);
-    let target = ground.resolve(&link.target).ok();
+    let mut claims = planned.claims(path);
+    let target = planned.resolve(&link.target).ok();
     claims.extend(
         target
-            .filter(|target| ground.is_made(target))
+            .filter(|target| planned.is_made(target))
             .map(|target| Claim::use_path(&target)),
     );
     // Disabling a unit also removes links of the units that it names.
-    if let Ok(preset) = ground.resolve(PRESET_FILE)
+    if let Ok(preset) = planned.resolve(PRESET_FILE)
         && draft.operations().iter().any(is_disabling)
     {
         claims.push(Claim::new(Access::Release, Resource::Path(preset)));
@@ -221,7 +222,7 @@ fn push<'a>(
         Some(_) => Effect::Change,
         None => Effect::Create,
     };
-    ground.push(draft, Phase::Units, effect, kind, origin.clone(), claims);
+    planned.push(draft, Phase::Units, effect, kind, origin.clone(), claims);
 }
 
 fn is_disabling(operation: &super::Operation) -> bool {

@@ -5,7 +5,7 @@ mod arrays;
 
 use super::keys::{self, Key, Volume};
 use super::op::*;
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, relabel};
 use crate::config::Origin;
 use crate::config::model;
@@ -43,8 +43,8 @@ pub fn plan(draft: &mut Draft<'_>) {
     };
     keys::plan(draft, &first_boot.volumes);
     keys::plan_repository(draft, &first_boot.volume_keys);
-    let ground = Ground::of(draft);
-    let mut planner = Planner { draft, ground };
+    let planned = PlannedTree::of(draft);
+    let mut planner = Planner { draft, planned };
     planner.arrays(&first_boot.arrays);
     for file in &first_boot.platform_files {
         planner.platform_file(file);
@@ -63,7 +63,7 @@ pub fn complete(draft: &mut Draft<'_>) {
 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
-    ground: Ground<'a>,
+    planned: PlannedTree<'a>,
 }
 
 impl Planner<'_, '_> {
@@ -72,7 +72,7 @@ impl Planner<'_, '_> {
             return;
         };
         let overwrite = file.overwrite == Some(true);
-        if self.ground.exists(&path) && !overwrite {
+        if self.planned.exists(&path) && !overwrite {
             return self.in_the_way(&path);
         }
         let kind = OpKind::File(FileAct {
@@ -84,7 +84,7 @@ impl Planner<'_, '_> {
                     .and_then(|mode| u32::try_from(mode).ok())
                     .unwrap_or(0o644),
             ),
-            replace: self.ground.exists(&path),
+            replace: self.planned.exists(&path),
             differs: Vec::new(),
             unit: None,
             finishes: false,
@@ -108,7 +108,7 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(wanted, &None) else {
             return;
         };
-        let node = self.ground.node(&path);
+        let node = self.planned.node(&path);
         if node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. })) {
             return self.in_the_way(&path);
         }
@@ -131,7 +131,7 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        self.ground.resolve_or_refuse(self.draft, path, origin)
+        self.planned.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn push(
@@ -143,13 +143,13 @@ impl Planner<'_, '_> {
         origin: Option<Origin>,
     ) {
         if !self
-            .ground
+            .planned
             .make_parents(self.draft, phase, path, origin.as_ref())
         {
             return;
         }
-        let claims = self.ground.claims(path);
-        self.ground
+        let claims = self.planned.claims(path);
+        self.planned
             .push(self.draft, phase, effect, kind, origin, claims);
     }
 

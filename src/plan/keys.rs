@@ -3,7 +3,7 @@
 
 use super::lines::{self, Words};
 use super::op::*;
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, luks};
 use crate::config::{JsonPath, Origin, model};
 use crate::disk::DeviceRef;
@@ -88,14 +88,14 @@ pub fn plan_own(draft: &mut Draft<'_>) {
 
 /// Drafts key files and crypttab.
 pub fn plan(draft: &mut Draft<'_>, volumes: &[Volume]) {
-    let ground = Ground::of(draft);
-    Planner { draft, ground }.volumes(volumes);
+    let planned = PlannedTree::of(draft);
+    Planner { draft, planned }.volumes(volumes);
 }
 
 /// Drafts files of the repository of keys for Crypto Express adapters.
 pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, Key)]) {
-    let ground = Ground::of(draft);
-    let mut planner = Planner { draft, ground };
+    let planned = PlannedTree::of(draft);
+    let mut planner = Planner { draft, planned };
     for (name, key) in files {
         if let Key::File(content) = key {
             let path = format!("{ZKEY_REPOSITORY}/{name}");
@@ -147,7 +147,7 @@ fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<Vol
     let name = luks.device.as_deref().unwrap_or_default();
     let device = devices::resolve(draft, name, "cannot use", None).ok()?;
     let found = devices::content(draft, &device).uuid;
-    let is_new = made.is_some_and(|act| act.way == Way::Format);
+    let is_new = made.is_some_and(|act| act.way == OpenMode::Format);
     let uuid = match (is_new, found) {
         (false, Some(uuid)) => Uuid::Known(uuid),
         _ => Uuid::OnDevice(device.clone()),
@@ -178,12 +178,14 @@ fn own_key(draft: &Draft<'_>, luks: &model::Luks, made: Option<&CreateLuks>) -> 
         return Key::NoFile;
     }
     match made {
-        Some(act) if act.way == Way::Format || !is_there => Key::File(Box::new(match &act.key {
-            KeySource::Given(resource) => Content::fetched(resource),
-            _ => Content::VolumeKey {
-                volume: luks.name.clone(),
-            },
-        })),
+        Some(act) if act.way == OpenMode::Format || !is_there => {
+            Key::File(Box::new(match &act.key {
+                KeySource::Given(resource) => Content::fetched(resource),
+                _ => Content::VolumeKey {
+                    volume: luks.name.clone(),
+                },
+            }))
+        }
         None if !is_there => Key::File(Box::new(Content::fetched(&luks.key_file))),
         _ => Key::Kept,
     }
@@ -191,7 +193,7 @@ fn own_key(draft: &Draft<'_>, luks: &model::Luks, made: Option<&CreateLuks>) -> 
 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
-    ground: Ground<'a>,
+    planned: PlannedTree<'a>,
 }
 
 impl Planner<'_, '_> {
@@ -222,7 +224,7 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(KEY_DIRECTORY, &origin) else {
             return;
         };
-        if self.ground.exists(&path) {
+        if self.planned.exists(&path) {
             return;
         }
         let kind = OpKind::Directory(DirectoryAct {
@@ -245,7 +247,7 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(wanted, &origin) else {
             return;
         };
-        let replace = self.ground.exists(&path);
+        let replace = self.planned.exists(&path);
         let kind = OpKind::File(FileAct {
             path: path.clone(),
             base: Base::Empty,
@@ -311,7 +313,7 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        self.ground.resolve_or_refuse(self.draft, path, origin)
+        self.planned.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn push(
@@ -323,14 +325,14 @@ impl Planner<'_, '_> {
         more: Vec<Claim>,
     ) {
         if !self
-            .ground
+            .planned
             .make_parents(self.draft, Phase::Keys, path, origin.as_ref())
         {
             return;
         }
-        let mut claims = self.ground.claims(path);
+        let mut claims = self.planned.claims(path);
         claims.extend(more);
-        self.ground
+        self.planned
             .push(self.draft, Phase::Keys, effect, kind, origin, claims);
     }
 }

@@ -4,7 +4,7 @@ mod clevis;
 mod reuse;
 
 use super::op::{
-    AlreadyRight, CreateLuks, Effect, Expected, KeySource, Mark, OpKind, Phase, Subject, Way,
+    AlreadyRight, CreateLuks, Effect, Expected, KeySource, Mark, OpKind, OpenMode, Phase, Subject,
 };
 use super::volumes::MARK;
 use super::{Access, Claim, Draft, Options, Refusal, Resource, devices, filesystems};
@@ -130,7 +130,7 @@ impl Case<'_> {
             }
             Decision::Format(format) => {
                 self.check_tools(draft)?;
-                let id = self.push(draft, Way::Format, self.new_key(), &format);
+                let id = self.push(draft, OpenMode::Format, self.new_key(), &format);
                 format
                     .lost
                     .into_iter()
@@ -174,7 +174,13 @@ impl Case<'_> {
         draft.push(Phase::Luks, Effect::Keep, kind, origin, Vec::new());
     }
 
-    fn push(&self, draft: &mut Draft, way: Way, key: KeySource, format: &Format) -> super::OpId {
+    fn push(
+        &self,
+        draft: &mut Draft,
+        way: OpenMode,
+        key: KeySource,
+        format: &Format,
+    ) -> super::OpId {
         let luks = self.luks;
         let mut claims = vec![Claim::new(Access::Make, Resource::Device(self.volume()))];
         claims.extend(filesystems::changes_content(&self.device));
@@ -185,7 +191,7 @@ impl Case<'_> {
             label: given(&luks.label),
             uuid: given(&luks.uuid),
             mark: mark(luks, way, &key),
-            clevis: clevis::binding(&luks.clevis, &key).filter(|_| way == Way::Format),
+            clevis: clevis::binding(&luks.clevis, &key).filter(|_| way == OpenMode::Format),
             key,
             options: luks.options.clone(),
             open_options: luks.open_options.clone(),
@@ -195,8 +201,8 @@ impl Case<'_> {
             close_first: format.close_first,
         });
         let effect = match way {
-            Way::Format => Effect::Create,
-            Way::Open | Way::Confirm => Effect::Step,
+            OpenMode::Format => Effect::Create,
+            OpenMode::Open | OpenMode::Confirm => Effect::Step,
         };
         draft.push(Phase::Luks, effect, kind, self.origin.clone(), claims)
     }
@@ -208,14 +214,14 @@ impl Case<'_> {
 
 /// The mark is a field of the header that options of the config may want for themselves; a header elsewhere
 /// would carry it where nobody looks.
-fn mark(luks: &Luks, way: Way, key: &KeySource) -> Mark {
+fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> Mark {
     let taken = |option: &String| {
         ["--subsystem", "--header"].iter().any(|name| {
             let rest = option.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         })
     };
-    if way != Way::Format || luks.options.iter().any(taken) {
+    if way != OpenMode::Format || luks.options.iter().any(taken) {
         return Mark::Never;
     }
     match key {

@@ -1,7 +1,6 @@
 //! The plan: config and facts in, operations out. Pure; sees data, never the host.
 
 pub mod accounts;
-pub mod ahead;
 pub mod bodies;
 pub mod claims;
 pub mod content;
@@ -24,13 +23,14 @@ pub mod order;
 pub mod partitions;
 pub mod paths;
 pub mod permissions;
+pub mod prerequisites;
 pub mod privileges;
 pub mod raid;
 pub mod relabel;
+pub mod rotational;
 pub mod settle;
-pub mod sharing;
+pub mod shared_downloads;
 pub mod show;
-pub mod spindles;
 pub mod stack;
 pub mod tree;
 pub mod unfinished;

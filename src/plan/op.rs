@@ -2,7 +2,7 @@
 
 use super::Warning;
 use super::claims::Claim;
-pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, Way};
+pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, OpenMode};
 use crate::accounts::{GroupRecord, GroupRequest, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::Resource as Fetchable;
@@ -371,7 +371,7 @@ pub enum Expected {
     /// Whatever an array or volume made by this plan happens to show.
     Anything,
     /// Nothing was seen, since what it lies on is not open yet. Taken for blank until somebody looks
-    /// ([`super::ahead`]).
+    /// ([`super::prerequisites`]).
     Unseen,
 }
 

@@ -183,7 +183,7 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
     let can_map = draft.observed.tools.contains(check::MAPPER);
     let outcome = match draft.observed.disks.get(&disk.device) {
         Some(facts) => match same_disk(draft, index, facts) {
-            Some(other) => Err(vec![Trouble::disk(
+            Some(other) => Err(vec![Conflict::disk(
                 format!("it is the same disk as {other} ({})", facts.node),
                 format!("give all partitions of that disk in the entry of {other}"),
             )]),
@@ -191,7 +191,7 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
         },
         None => {
             let (cause, remedy) = super::devices::missing(draft, &disk.device);
-            Err(vec![Trouble::disk(cause, remedy)])
+            Err(vec![Conflict::disk(cause, remedy)])
         }
     };
     match outcome {
@@ -206,21 +206,21 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
 }
 
 /// A problem of a whole disk or of one of its entries.
-enum Trouble {
+enum Conflict {
     Disk { cause: String, remedy: String },
     Entry(Problem),
 }
 
-impl Trouble {
+impl Conflict {
     fn disk(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Trouble::Disk {
+        Conflict::Disk {
             cause: cause.into(),
             remedy: remedy.into(),
         }
     }
     fn refusal(self, draft: &Draft, path: &str, disk: &Disk) -> Refusal {
         match self {
-            Trouble::Disk { cause, remedy } => Refusal {
+            Conflict::Disk { cause, remedy } => Refusal {
                 act: "cannot partition disk".into(),
                 object: disk.device.clone(),
                 cause,
@@ -229,7 +229,7 @@ impl Trouble {
                     .or_else(|| draft.origin(path)),
                 remedy,
             },
-            Trouble::Entry(problem) => Refusal {
+            Conflict::Entry(problem) => Refusal {
                 act: "cannot have partition".into(),
                 object: name_of(&problem, disk),
                 cause: problem.cause,
@@ -282,9 +282,9 @@ impl Outcome {
     }
 }
 
-fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<Outcome, Vec<Trouble>> {
+fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<Outcome, Vec<Conflict>> {
     let wipe = disk.wipe_table == Some(true);
-    let whole = |trouble: Trouble| vec![trouble];
+    let whole = |trouble: Conflict| vec![trouble];
     check::is_disk(facts).map_err(whole)?;
     if wipe {
         check::may_wipe(facts).map_err(whole)?;
@@ -306,10 +306,10 @@ fn decide_entries(
     facts: &DiskFacts,
     before: Table,
     health: GptHealth,
-) -> Result<Outcome, Vec<Trouble>> {
+) -> Result<Outcome, Vec<Conflict>> {
     let wipe = disk.wipe_table == Some(true);
-    let entries = |problems: Vec<Problem>| -> Vec<Trouble> {
-        problems.into_iter().map(Trouble::Entry).collect()
+    let entries = |problems: Vec<Problem>| -> Vec<Conflict> {
+        problems.into_iter().map(Conflict::Entry).collect()
     };
     let held = &facts.partitions_held_by;
     let decide = || {
@@ -320,7 +320,7 @@ fn decide_entries(
         Some(decisions) => decisions,
         None => decide().map_err(entries)?,
     };
-    let after = apply(&before, &decisions).map_err(|p| vec![Trouble::Entry(p)])?;
+    let after = apply(&before, &decisions).map_err(|p| vec![Conflict::Entry(p)])?;
     let kept = decisions
         .iter()
         .filter(|decision| matches!(decision.action, Action::Keep(_)))

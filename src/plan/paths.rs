@@ -33,7 +33,7 @@ struct MadeNode {
 
 /// The tree at one moment of planning.
 #[derive(Debug)]
-pub struct Ground<'a> {
+pub struct PlannedTree<'a> {
     facts: &'a RootFacts,
     overlay: Overlay,
     made: HashMap<String, MadeNode>,
@@ -47,12 +47,12 @@ pub struct Ground<'a> {
     emptied: BTreeSet<String>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> PlannedTree<'a> {
     /// The tree after the operations drafted so far.
     pub fn of(draft: &Draft<'a>) -> Self {
         let facts = &draft.observed.root;
         let storage = &draft.document.config().storage;
-        let mut ground = Ground {
+        let mut planned = PlannedTree {
             facts,
             overlay: Overlay::place(storage.redirections(), |at| {
                 Ok::<_, ResolveError>(facts.look(at))
@@ -64,16 +64,16 @@ impl<'a> Ground<'a> {
             moved: Vec::new(),
             emptied: BTreeSet::new(),
         };
-        ground.emptied = storage
+        planned.emptied = storage
             .replacing()
-            .filter_map(|path| ground.resolve(path).ok())
-            .filter(|path| ground.is_emptied_by_entry(path))
+            .filter_map(|path| planned.resolve(path).ok())
+            .filter(|path| planned.is_emptied_by_entry(path))
             .collect();
         for op in draft.operations() {
-            ground.note(&op.kind, &op.claims);
+            planned.note(&op.kind, &op.claims);
         }
-        ground.note_databases(draft);
-        ground
+        planned.note_databases(draft);
+        planned
     }
 
     /// Notes the account databases that operations on accounts make.

@@ -11,7 +11,7 @@ use crate::config::model::Raid;
 use crate::disk::DeviceRef;
 use crate::disk::superblock::raid::Level;
 use crate::facts::{SuperblockFacts, TableFacts};
-use judge::{Judgement, Way};
+use judge::{ArrayAction, Judgement};
 
 /// Plans all arrays of the config.
 pub fn plan(draft: &mut Draft) {
@@ -62,7 +62,7 @@ fn assembling<'d>(draft: &'d Draft, name: &str) -> Option<&'d AssembleArray> {
 }
 
 /// An array of the config with what its entries stand for.
-struct Wish<'a> {
+struct ArraySpec<'a> {
     raid: &'a Raid,
     array: DeviceRef,
     level: Level,
@@ -71,7 +71,7 @@ struct Wish<'a> {
     origin: Option<Origin>,
 }
 
-impl Wish<'_> {
+impl ArraySpec<'_> {
     /// Members that are no spares.
     fn active(&self) -> u32 {
         let all = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
@@ -98,7 +98,7 @@ fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refu
     refuse_in_image(draft, &path, raid)?;
     let wish = wish(draft, &path, raid)?;
     let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![*refusal])?;
-    if let Way::Keep { because } = judgement.way {
+    if let ArrayAction::Keep { because } = judgement.way {
         push_right(draft, wish, because);
         return Ok(());
     }
@@ -108,9 +108,9 @@ fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refu
         return Err(vec![*wish.refusal(cause, "install package mdadm")]);
     }
     match judgement.way {
-        Way::Create => push_create(draft, wish, judgement.stop),
-        Way::Assemble { .. } => push_assemble(draft, wish, judgement),
-        Way::Keep { .. } => {}
+        ArrayAction::Create => push_create(draft, wish, judgement.stop),
+        ArrayAction::Assemble { .. } => push_assemble(draft, wish, judgement),
+        ArrayAction::Keep { .. } => {}
     }
     Ok(())
 }
@@ -127,7 +127,7 @@ fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Ref
     Err(vec![refusal])
 }
 
-fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<Wish<'a>, Vec<Refusal>> {
+fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, Vec<Refusal>> {
     let origin = draft.origin(path);
     let members = resolve_members(draft, path, raid)?;
     let refuse = |cause, remedy| Err(vec![refusal(raid, &origin, cause, remedy)]);
@@ -150,7 +150,7 @@ fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<Wish<'a>, Vec<R
         let cause = format!("{} members leave none besides the spares", members.len());
         return refuse(cause, "give fewer spares or more devices");
     };
-    let wish = Wish {
+    let wish = ArraySpec {
         raid,
         array: DeviceRef::Array {
             name: raid.name.clone(),
@@ -214,7 +214,7 @@ fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceR
 /// Members that somebody uses, but for arrays that are stopped first.
 fn refuse_held(
     draft: &Draft,
-    wish: &Wish,
+    wish: &ArraySpec,
     judgement: &Judgement,
     path: &str,
 ) -> Result<(), Vec<Refusal>> {
@@ -261,13 +261,13 @@ fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d
         .chain(parts.flatten())
 }
 
-fn claims(wish: &Wish) -> Vec<Claim> {
+fn claims(wish: &ArraySpec) -> Vec<Claim> {
     let make = Claim::new(Access::Make, Resource::Device(wish.array.clone()));
     let members = wish.members.iter().flat_map(filesystems::changes_content);
     std::iter::once(make).chain(members).collect()
 }
 
-fn push_right(draft: &mut Draft, wish: Wish, because: String) {
+fn push_right(draft: &mut Draft, wish: ArraySpec, because: String) {
     let kind = OpKind::AlreadyRight(AlreadyRight {
         subject: Subject::Device(wish.array),
         because,
@@ -275,9 +275,9 @@ fn push_right(draft: &mut Draft, wish: Wish, because: String) {
     draft.push(Phase::Raid, Effect::Keep, kind, wish.origin, Vec::new());
 }
 
-fn push_assemble(draft: &mut Draft, wish: Wish, judgement: Judgement) {
+fn push_assemble(draft: &mut Draft, wish: ArraySpec, judgement: Judgement) {
     let claims = claims(&wish);
-    let Way::Assemble {
+    let ArrayAction::Assemble {
         uuid,
         members,
         missing,
@@ -299,7 +299,7 @@ fn push_assemble(draft: &mut Draft, wish: Wish, judgement: Judgement) {
     draft.push(Phase::Raid, Effect::Change, kind, wish.origin, claims);
 }
 
-fn push_create(draft: &mut Draft, wish: Wish, stop: Vec<String>) {
+fn push_create(draft: &mut Draft, wish: ArraySpec, stop: Vec<String>) {
     let claims = claims(&wish);
     let lost: Vec<String> = wish
         .members

@@ -2,7 +2,7 @@
 //! is labelled at creation; `setfiles` labels it afterwards by the policy of the target.
 
 use super::op::*;
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
 use crate::facts::paths::{ancestors, parent};
 use crate::facts::root::SelinuxFacts;
@@ -152,14 +152,14 @@ fn account_paths(draft: &Draft<'_>) -> Vec<String> {
     if config.passwd.users.is_empty() && config.passwd.groups.is_empty() {
         return Vec::new();
     }
-    let ground = Ground::of(draft);
+    let planned = PlannedTree::of(draft);
     let facts = &draft.observed.root.accounts;
     let users = config.passwd.users.iter();
     let users = users.filter(|u| u.should_exist != Some(false) && u.no_create_home != Some(true));
     let homes = users.filter_map(|user| {
         let home = facts.home_of(user);
         // A home may itself be a link, as /root is where it is kept in /var.
-        let below = ground.resolve(&format!("{home}/x")).ok()?;
+        let below = planned.resolve(&format!("{home}/x")).ok()?;
         parent(&below).map(str::to_owned)
     });
     let files = ACCOUNT_FILES.iter().map(|file| (*file).to_owned());

@@ -5,7 +5,7 @@
 //! only if it holds something the config does not ask for.
 
 use super::op::*;
-use super::paths::{DIRECTORY_MODE, Ground, Made, refuse_path};
+use super::paths::{DIRECTORY_MODE, Made, PlannedTree, refuse_path};
 use super::permissions::{self, FILE_MODE, Names};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
 use crate::config::Origin;
@@ -19,15 +19,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub fn plan(draft: &mut Draft<'_>) {
     refuse_unsupported(draft);
     databases::check(draft);
-    let ground = Ground::of(draft);
-    let sources = databases::Sources::find(draft, &ground);
-    let entries = entries(draft, &ground);
-    let units = units::files_written(draft.document.config(), &ground);
+    let planned = PlannedTree::of(draft);
+    let sources = databases::Sources::find(draft, &planned);
+    let entries = entries(draft, &planned);
+    let units = units::files_written(draft.document.config(), &planned);
     let names = Names::of(draft);
     let points = mounts::resolved_points(draft.observed, draft.document.config());
     let mut planner = Planner {
         draft,
-        ground,
+        planned,
         sources,
         names,
         units,
@@ -74,7 +74,7 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
 }
 
 #[derive(Clone, Copy)]
-enum Wish<'a> {
+enum EntrySpec<'a> {
     Directory(&'a model::Directory),
     File(&'a model::File),
     Symlink(&'a model::Link),
@@ -83,40 +83,40 @@ enum Wish<'a> {
 
 /// One entry of `storage` with its place in the target.
 struct Entry<'a> {
-    wish: Wish<'a>,
+    wish: EntrySpec<'a>,
     path: String,
     origin: Option<Origin>,
 }
 
-impl Wish<'_> {
+impl EntrySpec<'_> {
     fn path(&self) -> &str {
         match self {
-            Wish::Directory(directory) => &directory.path,
-            Wish::File(file) => &file.path,
-            Wish::Symlink(link) | Wish::HardLink(link) => &link.path,
+            EntrySpec::Directory(directory) => &directory.path,
+            EntrySpec::File(file) => &file.path,
+            EntrySpec::Symlink(link) | EntrySpec::HardLink(link) => &link.path,
         }
     }
     fn word(&self) -> &'static str {
         match self {
-            Wish::Directory(_) => "directory",
-            Wish::File(_) => "file",
-            Wish::Symlink(_) => "link",
-            Wish::HardLink(_) => "hard link",
+            EntrySpec::Directory(_) => "directory",
+            EntrySpec::File(_) => "file",
+            EntrySpec::Symlink(_) => "link",
+            EntrySpec::HardLink(_) => "hard link",
         }
     }
     fn overwrite(&self) -> bool {
         let overwrite = match self {
-            Wish::Directory(directory) => directory.overwrite,
-            Wish::File(file) => file.overwrite,
-            Wish::Symlink(link) | Wish::HardLink(link) => link.overwrite,
+            EntrySpec::Directory(directory) => directory.overwrite,
+            EntrySpec::File(file) => file.overwrite,
+            EntrySpec::Symlink(link) | EntrySpec::HardLink(link) => link.overwrite,
         };
         overwrite == Some(true)
     }
     fn permissions(&self) -> Permissions {
         let (user, group, mode) = match self {
-            Wish::Directory(directory) => (&directory.user, &directory.group, directory.mode),
-            Wish::File(file) => (&file.user, &file.group, file.mode),
-            Wish::Symlink(link) | Wish::HardLink(link) => (&link.user, &link.group, None),
+            EntrySpec::Directory(directory) => (&directory.user, &directory.group, directory.mode),
+            EntrySpec::File(file) => (&file.user, &file.group, file.mode),
+            EntrySpec::Symlink(link) | EntrySpec::HardLink(link) => (&link.user, &link.group, None),
         };
         Permissions {
             user: permissions::owner(user),
@@ -134,19 +134,23 @@ impl Entry<'_> {
 
 /// All entries in the order they are made: directories, files and symbolic links outermost first,
 /// then hard links, which may point to anything made before.
-fn entries<'a>(draft: &mut Draft<'a>, ground: &Ground<'_>) -> Vec<Entry<'a>> {
+fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<Entry<'a>> {
     let storage = &draft.document.config().storage;
     let is_hard = |link: &&model::Link| link.hard == Some(true);
-    let directories = storage.directories.iter().map(Wish::Directory).enumerate();
-    let files = storage.files.iter().map(Wish::File).enumerate();
+    let directories = storage
+        .directories
+        .iter()
+        .map(EntrySpec::Directory)
+        .enumerate();
+    let files = storage.files.iter().map(EntrySpec::File).enumerate();
     let links = storage.links.iter().enumerate().map(|(index, link)| {
         let hard = is_hard(&link);
         (
             index,
             if hard {
-                Wish::HardLink(link)
+                EntrySpec::HardLink(link)
             } else {
-                Wish::Symlink(link)
+                EntrySpec::Symlink(link)
             },
         )
     });
@@ -159,7 +163,7 @@ fn entries<'a>(draft: &mut Draft<'a>, ground: &Ground<'_>) -> Vec<Entry<'a>> {
     for (list, wishes) in lists {
         for (index, wish) in wishes {
             let origin = draft.origin(&format!("$.storage.{list}.{index}"));
-            match ground.resolve(wish.path()) {
+            match planned.resolve(wish.path()) {
                 Ok(path) => entries.push(Entry { wish, path, origin }),
                 Err(cause) => refuse_path(draft, wish.path(), &cause, origin),
             }
@@ -167,7 +171,7 @@ fn entries<'a>(draft: &mut Draft<'a>, ground: &Ground<'_>) -> Vec<Entry<'a>> {
     }
     let mut entries = unique(draft, entries);
     entries.sort_by_key(|entry| match entry.wish {
-        Wish::HardLink(_) => (1, 0),
+        EntrySpec::HardLink(_) => (1, 0),
         _ => (0, depth(&entry.path)),
     });
     entries
@@ -197,7 +201,7 @@ fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> 
 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
-    ground: Ground<'a>,
+    planned: PlannedTree<'a>,
     sources: databases::Sources,
     names: Names,
     /// Files that units write, with the unit: they come later and win.
@@ -216,16 +220,16 @@ impl Planner<'_, '_> {
             return self.refuse(entry, &cause, remedy);
         }
         match entry.wish {
-            Wish::Directory(_) => self.directory(entry),
-            Wish::File(file) => self.file(entry, file),
-            Wish::Symlink(link) => self.symlink(entry, link),
-            Wish::HardLink(link) => self.hard_link(entry, link),
+            EntrySpec::Directory(_) => self.directory(entry),
+            EntrySpec::File(file) => self.file(entry, file),
+            EntrySpec::Symlink(link) => self.symlink(entry, link),
+            EntrySpec::HardLink(link) => self.hard_link(entry, link),
         }
     }
 
     /// Why no node of this kind can be at the path, whatever is there now.
     fn contradiction(&self, entry: &Entry<'_>) -> Option<String> {
-        if matches!(entry.wish, Wish::Directory(_)) {
+        if matches!(entry.wish, EntrySpec::Directory(_)) {
             return None;
         }
         if entry.path == "/" {
@@ -244,14 +248,14 @@ impl Planner<'_, '_> {
 
     fn directory(&mut self, entry: &Entry<'_>) {
         let overwrite = entry.wish.overwrite();
-        match self.ground.node(&entry.path) {
-            node if self.ground.made(&entry.path) == Some(Made::Directory) => {
-                if let Some(node) = node.filter(|_| self.ground.is_emptied(&entry.path)) {
+        match self.planned.node(&entry.path) {
+            node if self.planned.made(&entry.path) == Some(Made::Directory) => {
+                if let Some(node) = node.filter(|_| self.planned.is_emptied(&entry.path)) {
                     self.remove(entry, node);
                 }
                 self.push_directory(entry, Effect::Change, vec![]);
             }
-            _ if self.ground.is_made(&entry.path) => {
+            _ if self.planned.is_made(&entry.path) => {
                 self.in_the_way(entry, "the config writes something else there");
             }
             None => self.push_directory(entry, Effect::Create, vec![]),
@@ -309,8 +313,8 @@ impl Planner<'_, '_> {
             return self.right(entry, because);
         }
         let overwrite = entry.wish.overwrite();
-        match self.ground.node(&entry.path) {
-            _ if self.ground.is_made(&entry.path) => {
+        match self.planned.node(&entry.path) {
+            _ if self.planned.is_made(&entry.path) => {
                 self.in_the_way(entry, "the config writes something else there");
             }
             None => self.write(entry, file, Effect::Create, false),
@@ -426,8 +430,8 @@ impl Planner<'_, '_> {
     fn symlink(&mut self, entry: &Entry<'_>, link: &model::Link) {
         let overwrite = entry.wish.overwrite();
         let target = link.target.as_deref().unwrap_or_default();
-        match self.ground.node(&entry.path) {
-            _ if self.ground.is_made(&entry.path) => {
+        match self.planned.node(&entry.path) {
+            _ if self.planned.is_made(&entry.path) => {
                 self.in_the_way(entry, "the config writes something else there");
             }
             None => self.push_symlink(entry, target, Effect::Create, false, vec![]),
@@ -487,23 +491,23 @@ impl Planner<'_, '_> {
 
     fn hard_link(&mut self, entry: &Entry<'_>, link: &model::Link) {
         let written = link.target.as_deref().unwrap_or_default();
-        let target = match self.ground.resolve(written) {
+        let target = match self.planned.resolve(written) {
             Ok(target) => target,
             Err(cause) => return refuse_path(self.draft, written, &cause, entry.origin.clone()),
         };
         if let Err((cause, remedy)) = self.check_link_target(&entry.path, &target) {
             return self.refuse(entry, &cause, remedy);
         }
-        if self.ground.is_made(&entry.path) {
+        if self.planned.is_made(&entry.path) {
             return self.in_the_way(entry, "the config writes something else there");
         }
-        let present = self.ground.node(&entry.path);
-        let inode = self.ground.node(&target).map(|node| node.inode);
+        let present = self.planned.node(&entry.path);
+        let inode = self.planned.node(&target).map(|node| node.inode);
         let same = present.is_some_and(|node| Some(node.inode) == inode);
         let overwrite = entry.wish.overwrite();
         match present.map(|node| (node, &node.kind)) {
             None => self.push_hard_link(entry, target, Effect::Create, false),
-            Some(_) if same && !self.ground.is_made(&target) => {
+            Some(_) if same && !self.planned.is_made(&target) => {
                 self.right(entry, format!("same file as {target}"));
             }
             Some((node, NodeKind::Directory { .. })) if overwrite => {
@@ -520,8 +524,8 @@ impl Planner<'_, '_> {
     /// A hard link needs a target that is no directory, on the file system that the link will be on. Otherwise:
     /// the cause and a remedy.
     fn check_link_target(&self, path: &str, target: &str) -> Result<(), (String, &'static str)> {
-        let node = self.ground.node(target).map(|node| &node.kind);
-        let is_directory = match self.ground.made(target) {
+        let node = self.planned.node(target).map(|node| &node.kind);
+        let is_directory = match self.planned.made(target) {
             Some(made) => made == Made::Directory,
             None => {
                 matches!(node, Some(NodeKind::Directory { .. })) || self.points.contains(target)
@@ -533,7 +537,7 @@ impl Planner<'_, '_> {
                 "make it a symbolic link (leave out `hard`), or link to a file",
             ));
         }
-        if !self.ground.exists(target) {
+        if !self.planned.exists(target) {
             return Err((
                 format!("its target {target} does not exist"),
                 "add the target to storage.files, correct the path, or make it a symbolic link (leave out `hard`)",
@@ -558,7 +562,7 @@ impl Planner<'_, '_> {
             .find_map(|at| facts.mounts.get_key_value(at))
             .map(|(point, _)| point.as_str());
         let mut existing = std::iter::once(path).chain(ancestors(path)).chain(["/"]);
-        let device = existing.find_map(|at| self.ground.node(at).map(|node| node.inode.0));
+        let device = existing.find_map(|at| self.planned.node(at).map(|node| node.inode.0));
         (mounts::point_of(&self.points, path), mount, device)
     }
 
@@ -575,7 +579,7 @@ impl Planner<'_, '_> {
 
     /// The permissions a node would get if it were made now.
     fn as_new(&self, entry: &Entry<'_>, wish: Permissions, mode: u32) -> Permissions {
-        let above = parent(&entry.path).and_then(|above| self.ground.node(above));
+        let above = parent(&entry.path).and_then(|above| self.planned.node(above));
         permissions::as_new(&self.names, wish, mode, above)
     }
 
@@ -592,10 +596,10 @@ impl Planner<'_, '_> {
         let kind = OpKind::Remove(Remove {
             path: entry.path.clone(),
         });
-        let mut claims = self.ground.claims(&entry.path);
+        let mut claims = self.planned.claims(&entry.path);
         claims.extend(self.sources.claim_for_removal(&entry.path, self.draft));
         let origin = entry.origin.clone();
-        let id = self.ground.push(
+        let id = self.planned.push(
             self.draft,
             Phase::Files,
             Effect::Destroy,
@@ -617,7 +621,7 @@ impl Planner<'_, '_> {
 
     /// Pushes an operation that may take the place of something other than a directory.
     fn replacing(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind, replace: bool) {
-        let node = self.ground.node(&entry.path).filter(|_| replace);
+        let node = self.planned.node(&entry.path).filter(|_| replace);
         let Some(id) = self.push(entry, effect, kind) else {
             return;
         };
@@ -630,12 +634,12 @@ impl Planner<'_, '_> {
     fn push(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
         let origin = entry.origin.clone();
         if !self
-            .ground
+            .planned
             .make_parents(self.draft, Phase::Files, &entry.path, origin.as_ref())
         {
             return None;
         }
-        let mut claims = self.ground.claims(&entry.path);
+        let mut claims = self.planned.claims(&entry.path);
         // After the accounts, which read what is there, or put a new file in its place.
         let waits = self.sources.claim(&entry.path);
         claims.extend(waits.or_else(|| permissions::claims(&entry.wish.permissions())));
@@ -643,7 +647,7 @@ impl Planner<'_, '_> {
             claims.push(Claim::use_path(&act.target));
         }
         let id = self
-            .ground
+            .planned
             .push(self.draft, Phase::Files, effect, kind, origin, claims);
         Some(id)
     }
@@ -659,7 +663,7 @@ impl Planner<'_, '_> {
     }
 
     fn in_the_way(&mut self, entry: &Entry<'_>, cause: &str) {
-        let remedy = match self.ground.is_made(&entry.path) {
+        let remedy = match self.planned.is_made(&entry.path) {
             true => "remove one of the two",
             false => "set `overwrite: true` to replace it, or choose another path",
         };

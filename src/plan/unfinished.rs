@@ -1,7 +1,7 @@
 //! Plans the records of files that a run creates, one for each file system.
 
 use super::op::{Base, NoteFiles, OpId, OpKind, Operation, Phase};
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, Resource, Scope, Target, mounts};
 use crate::facts::paths::{ancestors, parent};
 use crate::facts::{NodeKind, unfinished};
@@ -91,7 +91,7 @@ fn created(operation: &Operation) -> Option<&str> {
 
 /// True if `/etc` is on the file system of the root, and stays.
 fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
-    let node = Ground::of(draft).node("/etc");
+    let node = PlannedTree::of(draft).node("/etc");
     mounts::point_of(points, unfinished::IN_ETC) == Some("/")
         && node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
 }

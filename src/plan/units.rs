@@ -6,7 +6,7 @@
 
 use super::lines::{self, Words};
 use super::op::*;
-use super::paths::{Ground, Made};
+use super::paths::{Made, PlannedTree};
 use super::permissions::{FILE_MODE, Names, as_new, differences};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
@@ -25,11 +25,11 @@ pub const KERNEL_ARGUMENTS_HELPER: &str = "ignition-kargs-helper";
 /// Drafts all operations on units.
 pub fn plan(draft: &mut Draft<'_>) {
     let config = draft.document.config();
-    let ground = Ground::of(draft);
+    let planned = PlannedTree::of(draft);
     let names = Names::of(draft);
     let mut planner = Planner {
         draft,
-        ground,
+        planned,
         names,
     };
     for (index, unit) in config.systemd.units.iter().enumerate() {
@@ -107,7 +107,10 @@ fn leave_to_first_boot(draft: &mut Draft<'_>, origin: Option<Origin>) {
 }
 
 /// Files that units of the config write, by resolved path, with the unit.
-pub(super) fn files_written(config: &Config, ground: &Ground<'_>) -> BTreeMap<String, String> {
+pub(super) fn files_written(
+    config: &Config,
+    planned: &PlannedTree<'_>,
+) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     for unit in &config.systemd.units {
         let dropins = unit
@@ -117,7 +120,7 @@ pub(super) fn files_written(config: &Config, ground: &Ground<'_>) -> BTreeMap<St
         let own = (has_contents(unit) || unit.mask == Some(true)).then(|| unit_path(&unit.name));
         let paths = dropins.map(|dropin| dropin_path(&unit.name, &dropin.name));
         for path in paths.chain(own) {
-            if let Ok(path) = ground.resolve(&path) {
+            if let Ok(path) = planned.resolve(&path) {
                 files.insert(path, unit.name.clone());
             }
         }
@@ -141,7 +144,7 @@ fn has_contents(unit: &Unit) -> bool {
 
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
-    ground: Ground<'a>,
+    planned: PlannedTree<'a>,
     names: Names,
 }
 
@@ -171,14 +174,14 @@ impl Planner<'_, '_> {
     }
 
     fn resolve(&mut self, path: &str, origin: &Option<Origin>) -> Option<String> {
-        self.ground.resolve_or_refuse(self.draft, path, origin)
+        self.planned.resolve_or_refuse(self.draft, path, origin)
     }
 
     fn file(&mut self, unit: &Unit, path: &str, text: &str, origin: Option<Origin>) {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
-        if self.ground.is_made(&path) {
+        if self.planned.is_made(&path) {
             return self.refuse(
                 unit,
                 &path,
@@ -186,7 +189,7 @@ impl Planner<'_, '_> {
                 origin,
             );
         }
-        let node = self.ground.node(&path);
+        let node = self.planned.node(&path);
         let differs = match node.map(|node| &node.kind) {
             None => Vec::new(),
             Some(NodeKind::Directory { .. }) => {
@@ -218,7 +221,7 @@ impl Planner<'_, '_> {
                 content: ContentFacts::AsWanted,
                 ..
             } => {
-                let above = crate::facts::paths::parent(path).and_then(|up| self.ground.node(up));
+                let above = crate::facts::paths::parent(path).and_then(|up| self.planned.node(up));
                 let wanted = as_new(&self.names, new_file(), FILE_MODE, above);
                 differences(&self.names, &wanted, node)
             }
@@ -230,13 +233,13 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
-        let is_made = matches!(self.ground.made(&path), Some(Made::Directory | Made::File));
+        let is_made = matches!(self.planned.made(&path), Some(Made::Directory | Made::File));
         if is_made || self.is_directory_of_config(&path) {
             let cause =
                 "the config has something else there, and a masked unit is a link to /dev/null";
             return self.refuse(unit, &path, cause, origin);
         }
-        let node = self.ground.node(&path);
+        let node = self.planned.node(&path);
         match node.map(|node| &node.kind) {
             Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
                 return self.right(unit, "masked".into(), origin);
@@ -244,7 +247,7 @@ impl Planner<'_, '_> {
             Some(NodeKind::Directory { .. }) => self.remove(&path, origin.clone()),
             _ => {}
         }
-        let present = self.ground.node(&path);
+        let present = self.planned.node(&path);
         let kind = OpKind::Symlink(SymlinkAct {
             path: path.clone(),
             target: "/dev/null".into(),
@@ -261,14 +264,14 @@ impl Planner<'_, '_> {
 
     fn is_directory_of_config(&self, path: &str) -> bool {
         let mut directories = self.draft.document.config().storage.directories.iter();
-        directories.any(|node| self.ground.resolve(&node.path).as_deref() == Ok(path))
+        directories.any(|node| self.planned.resolve(&node.path).as_deref() == Ok(path))
     }
 
     fn unmask(&mut self, unit: &Unit, path: &str, origin: Option<Origin>) {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
-        match self.ground.node(&path).map(|node| &node.kind) {
+        match self.planned.node(&path).map(|node| &node.kind) {
             Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
                 self.remove(&path, origin);
             }
@@ -278,8 +281,8 @@ impl Planner<'_, '_> {
 
     fn remove(&mut self, path: &str, origin: Option<Origin>) {
         let kind = OpKind::Remove(Remove { path: path.into() });
-        let claims = self.ground.claims(path);
-        self.ground.push(
+        let claims = self.planned.claims(path);
+        self.planned.push(
             self.draft,
             Phase::Units,
             Effect::Destroy,
@@ -322,8 +325,8 @@ impl Planner<'_, '_> {
         origin: Option<Origin>,
     ) {
         let present = self.draft.observed.root.preset_text.as_deref();
-        let node = self.ground.node(path);
-        let made = self.ground.is_made(path);
+        let node = self.planned.node(path);
+        let made = self.planned.is_made(path);
         let is_file = node.is_none_or(|node| matches!(node.kind, NodeKind::File { .. }));
         if made || !is_file {
             let unit = &Unit {
@@ -387,12 +390,12 @@ impl Planner<'_, '_> {
 
     /// True if the target has a link to `/dev/null`, or an empty file, in place of a unit.
     fn is_masked(&self, unit: &str) -> bool {
-        let Ok(path) = self.ground.resolve(&unit_path(unit)) else {
+        let Ok(path) = self.planned.resolve(&unit_path(unit)) else {
             return false;
         };
-        let node = self.ground.node(&path);
+        let node = self.planned.node(&path);
         match node
-            .filter(|_| !self.ground.is_made(&path))
+            .filter(|_| !self.planned.is_made(&path))
             .map(|node| &node.kind)
         {
             Some(NodeKind::Symlink { target }) => target == "/dev/null",
@@ -415,8 +418,8 @@ impl Planner<'_, '_> {
             });
         }
         let mut claims = vec![Claim::use_path(preset)];
-        if let Ok(path) = self.ground.resolve(&unit_path(&unit))
-            && self.ground.is_made(&path)
+        if let Ok(path) = self.planned.resolve(&unit_path(&unit))
+            && self.planned.is_made(&path)
         {
             claims.push(Claim::use_path(&path));
         }
@@ -427,13 +430,13 @@ impl Planner<'_, '_> {
 
     fn push(&mut self, path: &str, effect: Effect, kind: OpKind, origin: Option<Origin>) {
         if !self
-            .ground
+            .planned
             .make_parents(self.draft, Phase::Units, path, origin.as_ref())
         {
             return;
         }
-        let claims = self.ground.claims(path);
-        self.ground
+        let claims = self.planned.claims(path);
+        self.planned
             .push(self.draft, Phase::Units, effect, kind, origin, claims);
     }
 

@@ -30,7 +30,7 @@ pub struct CreateLuks {
     /// Pass discards through.
     pub discard: bool,
     /// Make it, open it, or only try the key.
-    pub way: Way,
+    pub way: OpenMode,
     /// What is expected on the device just before.
     #[serde(skip)]
     pub expected: Expected,
@@ -45,7 +45,7 @@ pub struct CreateLuks {
 /// What is done with a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Way {
+pub enum OpenMode {
     /// Erase what is there, format, open.
     Format,
     /// It exists: open it.

@@ -2,7 +2,7 @@
 //! by gzip.
 
 use super::metadata::{self, Document, Missing, Packing};
-use super::{About, Answer, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Network, Platform, Tested, facts};
 use crate::fetch::Method;
 use anyhow::{Context, bail};
 
@@ -37,7 +37,7 @@ impl Platform for Akamai {
             source: "user data of the metadata service, base64 and maybe gzip",
             asks: &[],
             no_config: USER_DATA.no_config(),
-            patience: metadata::PATIENCE,
+            patience: metadata::TIMEOUT,
             network: Network::Needed,
             modules: &[],
             tested: Tested::RealWire,
@@ -52,8 +52,8 @@ impl Platform for Akamai {
         ]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        USER_DATA.answer_with_token(TOKEN_HEADER, || token(site).map(Some), site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        USER_DATA.answer_with_token(TOKEN_HEADER, || token(context).map(Some), context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {
@@ -61,8 +61,10 @@ impl Platform for Akamai {
     }
 }
 
-fn token(site: &Site<'_>) -> anyhow::Result<String> {
-    let token = site.fetcher.fetch_to_vec(&TOKEN.request(), site.events);
+fn token(context: &FetchContext<'_>) -> anyhow::Result<String> {
+    let token = context
+        .fetcher
+        .fetch_to_vec(&TOKEN.request(), context.events);
     let (token, _) = token.context("cannot get a token")?;
     let token = String::from_utf8(token).context("the token is no text")?;
     let token = token.trim();

@@ -1,6 +1,6 @@
 //! Other names of platforms: those of earlier times, and that of what a platform's drives have the form of.
 
-use super::{About, Answer, Platform, Ready, Site, facts};
+use super::{About, Answer, FetchContext, Platform, Ready, facts};
 use crate::fetch::Fetcher;
 use crate::log::Log;
 
@@ -32,25 +32,25 @@ impl Platform for Alias {
         self.1.fetcher(plain, log)
     }
 
-    fn init(&self, site: &mut Site<'_>) -> anyhow::Result<Ready> {
-        self.1.init(site)
+    fn init(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Ready> {
+        self.1.init(context)
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        self.1.fetch(site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        self.1.fetch(context)
     }
 
     fn status(
         &self,
-        site: &mut Site<'_>,
+        context: &mut FetchContext<'_>,
         stage: &str,
         result: Result<(), &str>,
     ) -> anyhow::Result<()> {
-        self.1.status(site, stage, result)
+        self.1.status(context, stage, result)
     }
 
-    fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
-        self.1.delete_config(site)
+    fn delete_config(&self, context: &mut FetchContext<'_>) -> anyhow::Result<()> {
+        self.1.delete_config(context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

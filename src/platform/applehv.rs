@@ -1,7 +1,7 @@
 //! Platform `applehv`: the hypervisor of macOS serves the config over VSOCK.
 
 use super::modules;
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const PORT: u32 = 1024;
 /// There while the kernel has VSOCK.
 const DEVICE: &str = "/sys/devices/virtual/misc/vsock";
 /// Nothing is far away; who says nothing for so long never will.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The platform.
 pub struct AppleHv;
@@ -36,14 +36,15 @@ impl Platform for AppleHv {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        modules::load_without(Path::new(DEVICE), "vsock", site.log)?;
-        site.log
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        modules::load_without(Path::new(DEVICE), "vsock", context.log)?;
+        context
+            .log
             .info(format_args!("asking the hypervisor at VSOCK port {PORT}"));
         let accept = "application/json";
-        let text = site
+        let text = context
             .fetcher
-            .hypervisor_document(PORT, accept, PATIENCE, site.events)?;
+            .hypervisor_document(PORT, accept, TIMEOUT, context.events)?;
         Ok(Answer::of(format!("vsock://2:{PORT}"), text))
     }
 }

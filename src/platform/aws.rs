@@ -2,7 +2,7 @@
 //! no other.
 
 use super::metadata::Document;
-use super::{About, Answer, Network, Platform, Ready, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Network, Platform, Ready, Tested, facts};
 use crate::fetch::{FetchError, Method, Settings};
 use anyhow::Context;
 
@@ -46,13 +46,13 @@ impl Platform for Aws {
 
     /// Waits until the network is there, which the service shows. Roles and S3 need it in every stage, and nothing of
     /// the distribution may wait for it.
-    fn init(&self, site: &mut Site<'_>) -> anyhow::Result<Ready> {
+    fn init(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Ready> {
         let unlimited = Settings {
             total: None,
-            ..site.fetcher.settings().clone()
+            ..context.fetcher.settings().clone()
         };
-        let fetcher = site.fetcher.with_settings(unlimited);
-        match fetcher.fetch_to_vec(&TOKEN.request(), site.events) {
+        let fetcher = context.fetcher.with_settings(unlimited);
+        match fetcher.fetch_to_vec(&TOKEN.request(), context.events) {
             Ok(_) | Err(FetchError::NotFound { .. }) => Ok(Ready::Yes),
             Err(error) if error.needs_network() => Ok(Ready::NeedsNetwork {
                 what: error.to_string(),
@@ -60,7 +60,8 @@ impl Platform for Aws {
             // The service is switched off for this machine, which then has no user data, but may have a config of
             // another source.
             Err(error) if error.has_status(403) => {
-                site.log
+                context
+                    .log
                     .warning("the metadata service is switched off (403 Forbidden)");
                 Ok(Ready::Yes)
             }
@@ -68,8 +69,8 @@ impl Platform for Aws {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        USER_DATA.answer_with_token(TOKEN_HEADER, || token(site), site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        USER_DATA.answer_with_token(TOKEN_HEADER, || token(context), context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {
@@ -78,13 +79,18 @@ impl Platform for Aws {
 }
 
 /// A token; none where the service has only version 1, which wants none.
-fn token(site: &Site<'_>) -> anyhow::Result<Option<String>> {
-    match site.fetcher.fetch_to_vec(&TOKEN.request(), site.events) {
+fn token(context: &FetchContext<'_>) -> anyhow::Result<Option<String>> {
+    match context
+        .fetcher
+        .fetch_to_vec(&TOKEN.request(), context.events)
+    {
         Ok((token, _)) => String::from_utf8(token)
             .map(Some)
             .context("the token is no text"),
         Err(FetchError::NotFound { .. }) => {
-            site.log.info("IMDSv2 unavailable; falling back to IMDSv1");
+            context
+                .log
+                .info("IMDSv2 unavailable; falling back to IMDSv1");
             Ok(None)
         }
         Err(error) => Err(error).context("cannot get a token of IMDSv2"),

@@ -2,7 +2,7 @@
 
 use super::metadata::{Document, Missing, Packing};
 use super::ovf_disc::Disc;
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 
 static USER_DATA: Document = Document {
     headers: &[("Metadata", "true")],
@@ -42,14 +42,15 @@ impl Platform for Azure {
         vec![USER_DATA.describe(), DISC.describe()]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let request = USER_DATA.request();
-        let fetched = site.fetcher.fetch_to_vec(&request, site.events);
+        let fetched = context.fetcher.fetch_to_vec(&request, context.events);
         match Answer::fetched(USER_DATA.url, fetched.map(|(text, _)| text))? {
             Answer::Empty => {
-                site.log
+                context
+                    .log
                     .info("there is no user data; looking for custom data on a disc");
-                DISC.answer(site)
+                DISC.answer(context)
             }
             Answer::Config { name, text } => USER_DATA.unpack(name, text),
             other => Ok(other),

@@ -1,7 +1,7 @@
 //! Platform `azurestack`: custom data on the disc that Azure Stack inserts.
 
 use super::ovf_disc::Disc;
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 
 const DISC: Disc = Disc {
     file_systems: &["udf", "iso9660"],
@@ -35,8 +35,8 @@ impl Platform for AzureStack {
         vec![DISC.describe()]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        DISC.answer(site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        DISC.answer(context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

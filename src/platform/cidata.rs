@@ -2,13 +2,13 @@
 //! there is no config.
 
 use super::drive::{self, Drive};
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 use crate::log::Log;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long, in words.
-const PATIENCE: &str = "30 s, then there is no config";
+const TIMEOUT: &str = "30 s, then there is no config";
 const LIMIT: Duration = Duration::from_secs(30);
 const LABEL: &str = "cidata";
 /// How a cloud-config begins, to the byte: what only looks like one is a config that cannot be read.
@@ -34,13 +34,13 @@ impl CiData {
     ///
     /// # Errors
     /// It is no longer wanted.
-    pub fn answer(&self, site: &Site<'_>) -> anyhow::Result<Answer> {
+    pub fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
         let drive = Drive {
             label: LABEL,
             path: "/",
         };
-        let log = site.log;
-        let found = drive.visit(Some(LIMIT), log, &|| site.events.cancelled(), &|point| {
+        let log = context.log;
+        let found = drive.visit(Some(LIMIT), log, &|| context.events.cancelled(), &|point| {
             self.find(point, log)
         });
         match found {
@@ -49,7 +49,7 @@ impl CiData {
                 log.info(format_args!("no config on drive {LABEL}"));
                 Ok(Answer::Empty)
             }
-            Err(error) if site.events.cancelled() => Err(error),
+            Err(error) if context.events.cancelled() => Err(error),
             Err(error) => {
                 log.warning(format_args!("no config from drive {LABEL}: {error:#}"));
                 Ok(Answer::Empty)
@@ -100,7 +100,7 @@ impl Platform for OnCiData {
             source: self.source,
             asks: &[],
             no_config: self.no_config,
-            patience: PATIENCE,
+            patience: TIMEOUT,
             network: Network::NotNeeded,
             modules: &[Module::Expected("isofs"), Module::Expected("vfat")],
             tested: Tested::RealMedium,
@@ -111,8 +111,8 @@ impl Platform for OnCiData {
         self.data.describe()
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        self.data.answer(site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        self.data.answer(context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

@@ -3,7 +3,7 @@
 use super::drive::Drive;
 use super::leases;
 use super::probes::{self, Probe, Race};
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 use crate::fetch::{FetchError, Request};
 
 const USER_DATA: &str = "/cloudstack/userdata/user_data.txt";
@@ -39,13 +39,13 @@ impl Platform for CloudStack {
         asks
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let service = Probe {
             name: "the service at the DHCP server".into(),
             ask: Box::new(ask_service),
         };
         let what = "the service of CloudStack".into();
-        probes::drives_or_service(&DRIVES, service, what, site)
+        probes::drives_or_service(&DRIVES, service, what, context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

@@ -9,7 +9,7 @@ use std::io::Read;
 /// How a gzip stream by deflate begins.
 pub const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// No config is longer; what unpacks to more is a trap.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 /// Of the standard alphabet, with padding. Bits that are cut off by the padding may be anything.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -35,7 +35,7 @@ pub fn base64(text: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// It is not gzip, is cut off or damaged, or has more bytes than a config ever has.
 pub fn gunzip(packed: &[u8]) -> anyhow::Result<Vec<u8>> {
-    gunzip_up_to(packed, MOST_BYTES)
+    gunzip_up_to(packed, MAX_BYTES)
 }
 
 fn gunzip_up_to(packed: &[u8], most_bytes: u64) -> anyhow::Result<Vec<u8>> {

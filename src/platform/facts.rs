@@ -30,7 +30,7 @@ mod yaml;
 
 pub use tree::{KeysAt, Tree};
 
-use super::Site;
+use super::FetchContext;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
@@ -66,25 +66,25 @@ pub trait Source: Sync + Debug {
     ///
     /// # Errors
     /// The platform does not answer, or not in the form it should; names the document, never what is in it.
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts>;
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts>;
 }
 
 /// A source that is a function.
 #[derive(Debug)]
-pub struct Asked {
+pub struct AttributeSource {
     /// As [`Source::names`].
     pub names: &'static [&'static str],
     /// As [`Source::ask`].
-    pub ask: fn(&Site<'_>) -> anyhow::Result<Facts>,
+    pub ask: fn(&FetchContext<'_>) -> anyhow::Result<Facts>,
 }
 
-impl Source for Asked {
+impl Source for AttributeSource {
     fn names(&self) -> Vec<&'static str> {
         self.names.into()
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
-        (self.ask)(site)
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+        (self.ask)(context)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Platform `file`: the config is a file of this machine, for tests and for trying out.
 
-use super::{About, Answer, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Network, Platform, Tested};
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
 use anyhow::Context;
@@ -25,9 +25,9 @@ impl Platform for File {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        let name = site.config_file.display().to_string();
-        let text = input::read(site.config_file, BUFFER_LIMIT_BYTES).with_context(|| {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        let name = context.config_file.display().to_string();
+        let text = input::read(context.config_file, BUFFER_LIMIT_BYTES).with_context(|| {
             format!("cannot read config {name}; IGNITION_CONFIG_FILE may name another file")
         })?;
         Ok(Answer::of(name, text))
@@ -43,7 +43,7 @@ mod tests {
     fn files_and_their_absence() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("c.ign");
-        let fetch = || at_site(&path, |site| File.fetch(site)).0;
+        let fetch = || at_site(&path, |context| File.fetch(context)).0;
         let error = fetch().expect_err("missing");
         assert!(
             error.to_string().contains("IGNITION_CONFIG_FILE"),

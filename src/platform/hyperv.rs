@@ -1,14 +1,14 @@
 //! Platform `hyperv`: key-value pairs that the host tells the machine. It tells them once per boot, so they are kept in the
 //! files of the daemon that would otherwise have heard them.
 
-mod exchange;
+mod kvp_socket;
 mod message;
 
-use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, modules};
 use crate::config::data_url;
 use crate::config::model::{File, Resource};
 use anyhow::Context;
-use exchange::Pools;
+use kvp_socket::Pools;
 use nix::libc::O_NONBLOCK;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -51,16 +51,16 @@ impl Platform for HyperV {
         true
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        modules::load_without(Path::new(DRIVER), "hv_utils", site.log)?;
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        modules::load_without(Path::new(DRIVER), "hv_utils", context.log)?;
         let mut options = std::fs::File::options();
         let opened = options.read(true).write(true).custom_flags(O_NONBLOCK);
         let device = opened.open(DEVICE);
         let device = device.with_context(|| format!("cannot open {DEVICE}"))?;
-        let pools = exchange::read_all(&device)
+        let pools = kvp_socket::read_all(&device)
             .with_context(|| format!("cannot read the key-value pairs at {DEVICE}"))?;
         // Whatever becomes of the config, no later program hears the pairs again.
-        site.output_files.extend(files(&pools));
+        context.output_files.extend(files(&pools));
         Ok(answer(&pools))
     }
 }

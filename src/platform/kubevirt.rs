@@ -3,7 +3,7 @@
 use super::drive::Drive;
 use super::openstack;
 use super::probes::{self, Probe, of_drive};
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 
 const DRIVES: [Drive; 2] = [
     Drive {
@@ -40,9 +40,9 @@ impl Platform for KubeVirt {
         DRIVES.iter().map(Drive::describe).collect()
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let probes: Vec<Probe<'_>> = DRIVES.iter().map(of_drive).collect();
-        probes::answer(&probes, site)
+        probes::answer(&probes, context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

@@ -1,11 +1,11 @@
 //! Documents of metadata services: where they are, what is sent along, what their absence means.
 
-use super::{About, Answer, Network, Platform, Site, Tested, encoding, facts};
+use super::{About, Answer, FetchContext, Network, Platform, Tested, encoding, facts};
 use crate::fetch::{FetchError, Method, Request, Route, Service};
 use anyhow::Context;
 
 /// The time limit that holds until a config says otherwise.
-pub const PATIENCE: &str = "2 min for each document (`--fetch-timeout`)";
+pub const TIMEOUT: &str = "2 min for each document (`--fetch-timeout`)";
 
 /// One document of a service.
 #[derive(Debug)]
@@ -91,20 +91,24 @@ impl Document {
     ///
     /// # Errors
     /// There may be a config in it, but it cannot be had.
-    pub fn answer(&self, site: &Site<'_>) -> anyhow::Result<Answer> {
-        self.answer_to(&self.request(), site)
+    pub fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+        self.answer_to(&self.request(), context)
     }
 
     /// Asks for it with a request that has more than the document says, e.g. a token.
     ///
     /// # Errors
     /// As [`Document::answer`].
-    pub fn answer_to(&self, request: &Request, site: &Site<'_>) -> anyhow::Result<Answer> {
-        let fetched = site.fetcher.fetch_to_vec(request, site.events);
+    pub fn answer_to(
+        &self,
+        request: &Request,
+        context: &FetchContext<'_>,
+    ) -> anyhow::Result<Answer> {
+        let fetched = context.fetcher.fetch_to_vec(request, context.events);
         match Answer::fetched(self.url, fetched.map(|(text, _)| text)) {
             Ok(Answer::Config { name, text }) => self.unpack(name, text),
             Err(error) if self.missing == Missing::NoConfig && is_not_found(&error) => {
-                site.log.info(format_args!("no config at {}", self.url));
+                context.log.info(format_args!("no config at {}", self.url));
                 Ok(Answer::Empty)
             }
             other => other,
@@ -120,9 +124,9 @@ impl Document {
         &self,
         header: &str,
         token: impl Fn() -> anyhow::Result<Option<String>>,
-        site: &Site<'_>,
+        context: &FetchContext<'_>,
     ) -> anyhow::Result<Answer> {
-        if site.fetcher.is_offline() {
+        if context.fetcher.is_offline() {
             let url = self.url.into();
             let needed = FetchError::NeedsNetwork { url };
             return Answer::fetched(self.url, Err(needed));
@@ -133,11 +137,12 @@ impl Document {
             request.headers.extend(header);
             request
         };
-        match self.answer_to(&request(token()?), site) {
+        match self.answer_to(&request(token()?), context) {
             Err(error) if is_unauthorized(&error) => {
-                site.log
+                context
+                    .log
                     .info("the service did not take the token (401); getting another one");
-                self.answer_to(&request(token()?), site)
+                self.answer_to(&request(token()?), context)
             }
             other => other,
         }
@@ -231,7 +236,7 @@ impl Platform for Plain {
             source: self.source,
             asks: &[],
             no_config: self.document.no_config(),
-            patience: PATIENCE,
+            patience: TIMEOUT,
             network: Network::Needed,
             modules: &[],
             tested: Tested::RealWire,
@@ -242,8 +247,8 @@ impl Platform for Plain {
         vec![self.document.describe()]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        self.document.answer(site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        self.document.answer(context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

@@ -1,6 +1,6 @@
 //! Machines that keep no config. Theirs comes from the kernel command line, or from `user.ign`.
 
-use super::{About, Answer, Platform, Site};
+use super::{About, Answer, FetchContext, Platform};
 
 /// The platform, with its id.
 pub struct Metal(pub &'static str);
@@ -18,7 +18,7 @@ impl Platform for Metal {
         About::NOTHING
     }
 
-    fn fetch(&self, _site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, _site: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         Ok(Answer::Empty)
     }
 }

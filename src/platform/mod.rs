@@ -31,7 +31,7 @@ mod hyperv;
 mod ibmcloud;
 mod kubevirt;
 mod leases;
-mod matrix;
+mod markdown_table;
 mod metadata;
 mod metal;
 mod modules;
@@ -55,7 +55,7 @@ mod zvm;
 
 pub use about::{About, Module, Network, Tested};
 pub use drive::{Place, mounted};
-pub use matrix::table;
+pub use markdown_table::table;
 
 use crate::config::model::File;
 use crate::fetch::{FetchError, FetchEvents, Fetcher};
@@ -125,7 +125,7 @@ pub enum Ready {
 }
 
 /// What a platform works with.
-pub struct Site<'a> {
+pub struct FetchContext<'a> {
     /// Fetches; offline in stages that must do without a network. [`Platform::init`] may put credentials
     /// into it.
     pub fetcher: Fetcher,
@@ -176,7 +176,7 @@ pub trait Platform: Sync {
     ///
     /// # Errors
     /// The stage ends.
-    fn init(&self, _site: &mut Site<'_>) -> anyhow::Result<Ready> {
+    fn init(&self, _site: &mut FetchContext<'_>) -> anyhow::Result<Ready> {
         Ok(Ready::Yes)
     }
 
@@ -184,7 +184,7 @@ pub trait Platform: Sync {
     ///
     /// # Errors
     /// There may be one, but it cannot be had.
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer>;
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer>;
 
     /// Tells the platform how a stage ended, in words. Called after every stage.
     ///
@@ -192,7 +192,7 @@ pub trait Platform: Sync {
     /// It cannot be told, which is only logged.
     fn status(
         &self,
-        _site: &mut Site<'_>,
+        _site: &mut FetchContext<'_>,
         _stage: &str,
         _result: Result<(), &str>,
     ) -> anyhow::Result<()> {
@@ -203,7 +203,7 @@ pub trait Platform: Sync {
     ///
     /// # Errors
     /// It cannot be removed, or not on this platform.
-    fn delete_config(&self, _site: &mut Site<'_>) -> anyhow::Result<()> {
+    fn delete_config(&self, _site: &mut FetchContext<'_>) -> anyhow::Result<()> {
         anyhow::bail!("cannot delete config on this platform")
     }
 
@@ -216,9 +216,9 @@ pub trait Platform: Sync {
     ///
     /// # Errors
     /// As [`facts::Source::ask`].
-    fn facts(&self, site: &mut Site<'_>) -> anyhow::Result<Option<Facts>> {
+    fn facts(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Option<Facts>> {
         let source = self.facts_source();
-        source.map(|source| source.ask(site)).transpose()
+        source.map(|source| source.ask(context)).transpose()
     }
 }
 
@@ -283,17 +283,20 @@ mod testing {
     use crate::log::Sink;
 
     /// Does something at a site; gives what came of it, and the log.
-    pub fn at_site<T>(config_file: &Path, work: impl FnOnce(&mut Site<'_>) -> T) -> (T, String) {
+    pub fn at_site<T>(
+        config_file: &Path,
+        work: impl FnOnce(&mut FetchContext<'_>) -> T,
+    ) -> (T, String) {
         let (sink, text) = Sink::memory();
         let log = Log::new(sink);
-        let mut site = Site {
+        let mut context = FetchContext {
             fetcher: Fetcher::default().offline(),
             events: &Silent,
             log: &log,
             config_file,
             output_files: Vec::new(),
         };
-        let result = work(&mut site);
+        let result = work(&mut context);
         let text = text.lock().expect("one thread").clone();
         (result, text)
     }
@@ -333,7 +336,7 @@ mod tests {
             text.contains(&format!("```rust\n{example}```")),
             "docs/adding-a-platform.md and example.rs differ"
         );
-        let (answer, _) = at_site(Path::new(""), |site| example::PLATFORM.fetch(site));
+        let (answer, _) = at_site(Path::new(""), |context| example::PLATFORM.fetch(context));
         assert!(
             matches!(answer, Ok(Answer::NeedsNetwork { .. })),
             "{answer:?}"
@@ -358,10 +361,10 @@ mod tests {
     #[test]
     fn most_platforms_keep_what_the_trait_says() {
         let metal = find("metal").expect("there");
-        let (answers, log) = at_site(Path::new(""), |site| {
-            let ready = metal.init(site).expect("ready");
-            let told = metal.status(site, "disks", Err("no disk"));
-            (ready, told.is_ok(), metal.delete_config(site).is_err())
+        let (answers, log) = at_site(Path::new(""), |context| {
+            let ready = metal.init(context).expect("ready");
+            let told = metal.status(context, "disks", Err("no disk"));
+            (ready, told.is_ok(), metal.delete_config(context).is_err())
         });
         assert_eq!(answers, (Ready::Yes, true, true));
         assert_eq!(log, "");

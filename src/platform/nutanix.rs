@@ -1,7 +1,7 @@
 //! Platforms `nutanix` and `powervs`: user data on a config drive in the form of OpenStack.
 
 use super::openstack::DRIVES;
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 
 /// The platform, with its id.
 pub struct ConfigDrive(pub &'static str);
@@ -27,9 +27,9 @@ impl Platform for ConfigDrive {
         vec![DRIVES[0].describe()]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let [drive, _] = &DRIVES;
-        let text = drive.read(None, site.log, &|| site.events.cancelled())?;
+        let text = drive.read(None, context.log, &|| context.events.cancelled())?;
         Ok(Answer::of(format!("config drive {}", drive.label), text))
     }
 

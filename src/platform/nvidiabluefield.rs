@@ -1,7 +1,7 @@
 //! Platform `nvidiabluefield`: the config is pushed into the boot FIFO of a BlueField data processing unit.
 
 use super::encoding::without_nuls;
-use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, modules};
 use crate::log::Log;
 use anyhow::ensure;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 const FIFO: &str = "/sys/bus/platform/devices/MLNXBF04:00/bootfifo";
 /// No boot stream is longer; what goes on after this never ends.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// The platform.
 pub struct NvidiaBlueField;
@@ -36,9 +36,9 @@ impl Platform for NvidiaBlueField {
         true
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        modules::load("mlxbf_bootctl", site.log)?;
-        from_fifo(Path::new(FIFO), MOST_BYTES, site.log)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        modules::load("mlxbf_bootctl", context.log)?;
+        from_fifo(Path::new(FIFO), MAX_BYTES, context.log)
     }
 }
 

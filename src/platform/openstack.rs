@@ -3,7 +3,7 @@
 
 use super::drive::Drive;
 use super::probes::{self, Probe, Race};
-use super::{About, Answer, Module, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, facts};
 use crate::fetch::{FetchError, Request, Route, Service, sleep_unless};
 use anyhow::anyhow;
 use nix::ifaddrs::getifaddrs;
@@ -52,13 +52,13 @@ impl Platform for OpenStack {
         asks
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let service = Probe {
             name: "the metadata service".into(),
             ask: Box::new(ask_service),
         };
         let what = format!("the metadata service of {}", self.0);
-        probes::drives_or_service(&DRIVES, service, what, site)
+        probes::drives_or_service(&DRIVES, service, what, context)
     }
 
     fn facts_source(&self) -> Option<&'static dyn facts::Source> {

@@ -4,7 +4,7 @@
 
 use super::drive::{self, Place};
 use super::waiting::Waiting;
-use super::{Answer, Site};
+use super::{Answer, FetchContext};
 use crate::host::sys;
 use crate::log::Log;
 use anyhow::Context;
@@ -24,11 +24,11 @@ const BLOCK_DEVICES: &str = "/sys/class/block";
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A disc that was not the one, or could not be read, is not mounted again before.
-const REST: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 const PLACE: Place = Place {
     what: "disc with custom data",
     prefix: "ignition-azure",
-    limit: REST,
+    limit: RETRY_DELAY,
 };
 
 /// Which discs may be the one.
@@ -52,12 +52,12 @@ impl Disc {
     ///
     /// # Errors
     /// It is no longer wanted.
-    pub fn answer(&self, site: &Site<'_>) -> anyhow::Result<Answer> {
-        let cancelled = || site.events.cancelled();
-        let mut waiting = Waiting::begin(PLACE.what, None, site.log, &cancelled);
+    pub fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+        let cancelled = || context.events.cancelled();
+        let mut waiting = Waiting::begin(PLACE.what, None, context.log, &cancelled);
         let mut resting = Resting::new();
         loop {
-            if let Some((drive, text)) = self.look(&mut resting, site.log) {
+            if let Some((drive, text)) = self.look(&mut resting, context.log) {
                 return Ok(Answer::of(drive.display().to_string(), text));
             }
             waiting.pause(PAUSE)?;
@@ -84,7 +84,7 @@ impl Disc {
                 }
                 Err(error) => log.warning(format_args!("{}: {error:#}", drive.display())),
             }
-            resting.insert(drive, Instant::now() + REST);
+            resting.insert(drive, Instant::now() + RETRY_DELAY);
         }
         None
     }

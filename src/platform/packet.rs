@@ -1,7 +1,7 @@
 //! Platform `packet` (Equinix Metal): user data of the metadata service. It wants to hear how each stage ended.
 
 use super::metadata::{self, Document, Missing};
-use super::{About, Answer, Network, Platform, Site, Tested, facts};
+use super::{About, Answer, FetchContext, Network, Platform, Tested, facts};
 use crate::fetch::Settings;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ static METADATA: Document = Document {
     ..Document::at("https://metadata.packet.net/metadata")
 };
 /// For telling how a stage ended, all in all: a network that has gone must not hold up a boot.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The platform.
 pub struct Packet;
@@ -46,7 +46,7 @@ impl Platform for Packet {
             source: "user data of the metadata service",
             asks: &[],
             no_config: USER_DATA.no_config(),
-            patience: metadata::PATIENCE,
+            patience: metadata::TIMEOUT,
             network: Network::Needed,
             modules: &[],
             tested: Tested::RealWire,
@@ -61,23 +61,23 @@ impl Platform for Packet {
         ]
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        USER_DATA.answer(site)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        USER_DATA.answer(context)
     }
 
     fn status(
         &self,
-        site: &mut Site<'_>,
+        context: &mut FetchContext<'_>,
         stage: &str,
         result: Result<(), &str>,
     ) -> anyhow::Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TIMEOUT;
         let bounded = Settings {
-            total: Some(PATIENCE),
-            ..site.fetcher.settings().clone()
+            total: Some(TIMEOUT),
+            ..context.fetcher.settings().clone()
         };
-        let fetcher = site.fetcher.with_settings(bounded);
-        let (text, _) = fetcher.fetch_to_vec(&METADATA.request(), site.events)?;
+        let fetcher = context.fetcher.with_settings(bounded);
+        let (text, _) = fetcher.fetch_to_vec(&METADATA.request(), context.events)?;
         let metadata: Metadata = serde_json::from_slice(&text)
             .context("the metadata of the machine has no phone_home_url")?;
         let event = serde_json::to_string(&event(stage, result))?;

@@ -1,7 +1,7 @@
 //! Several places that may have the config, asked at once: the first that answers decides.
 
 use super::drive::Drive;
-use super::{Answer, Site};
+use super::{Answer, FetchContext};
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
 use crate::log::Log;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +19,11 @@ pub struct Race<'a> {
 
 impl<'a> Race<'a> {
     /// A race that ends when `over` is set.
-    pub fn new(site: &'a Site<'_>, over: &'a AtomicBool) -> Self {
+    pub fn new(context: &'a FetchContext<'_>, over: &'a AtomicBool) -> Self {
         Race {
-            fetcher: &site.fetcher,
-            log: site.log,
-            events: site.events,
+            fetcher: &context.fetcher,
+            log: context.log,
+            events: context.events,
             over,
         }
     }
@@ -108,21 +108,25 @@ pub fn first(
 ///
 /// # Errors
 /// The config is no longer wanted.
-pub fn answer(probes: &[Probe<'_>], site: &Site<'_>) -> anyhow::Result<Answer> {
+pub fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let over = AtomicBool::new(false);
-    match first(probes, &Race::new(site, &over)) {
+    match first(probes, &Race::new(context, &over)) {
         Ok((name, text)) => {
             let found = match text.is_empty() {
                 true => "no config",
                 false => "config",
             };
-            site.log
+            context
+                .log
                 .info(format_args!("{name} answered first: {found}"));
             Ok(Answer::of(name, text))
         }
-        Err(_) if site.events.cancelled() => anyhow::bail!("looking for the config was cancelled"),
+        Err(_) if context.events.cancelled() => {
+            anyhow::bail!("looking for the config was cancelled")
+        }
         Err(_) => {
-            site.log
+            context
+                .log
                 .warning("every place a config could be in failed, which counts as having none");
             Ok(Answer::Empty)
         }
@@ -146,14 +150,14 @@ pub fn drives_or_service<'a>(
     drives: &'a [Drive],
     service: Probe<'a>,
     what: String,
-    site: &Site<'_>,
+    context: &FetchContext<'_>,
 ) -> anyhow::Result<Answer> {
-    if site.fetcher.is_offline() {
+    if context.fetcher.is_offline() {
         return Ok(Answer::NeedsNetwork { what });
     }
     let drives = drives.iter().map(of_drive);
     let probes: Vec<Probe<'_>> = drives.chain([service]).collect();
-    answer(&probes, site)
+    answer(&probes, context)
 }
 
 #[cfg(test)]
@@ -187,7 +191,7 @@ mod tests {
             probe("broken", |_| anyhow::bail!("no route")),
             probe("service", |_| Ok(b"{}".into())),
         ];
-        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        let (found, log) = at_site(Path::new(""), |context| answer(&probes, context));
         assert_eq!(found.expect("found"), Answer::of("service", b"{}".into()));
         let line = "service answered first: config\n";
         assert!(log.contains(line) && !log.contains("from drive"), "{log}");
@@ -199,7 +203,7 @@ mod tests {
             probe("drive", |_| Ok(Vec::new())),
             probe("service", until_over),
         ];
-        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        let (found, log) = at_site(Path::new(""), |context| answer(&probes, context));
         assert_eq!(found.expect("found"), Answer::Empty);
         assert!(log.contains("drive answered first: no config\n"), "{log}");
     }
@@ -216,7 +220,7 @@ mod tests {
             probe("service", within),
             probe("drive", |_| Ok(b"{}".into())),
         ];
-        let (_, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        let (_, log) = at_site(Path::new(""), |context| answer(&probes, context));
         assert!(!log.contains("WARNING"), "{log}");
     }
 
@@ -226,7 +230,7 @@ mod tests {
             probe("a", |_| anyhow::bail!("x")),
             probe("b", |_| anyhow::bail!("y")),
         ];
-        let (found, log) = at_site(Path::new(""), |site| answer(&probes, site));
+        let (found, log) = at_site(Path::new(""), |context| answer(&probes, context));
         assert_eq!(found.expect("found"), Answer::Empty);
         for line in [
             "no config from a: x",

@@ -11,7 +11,7 @@ mod ports;
 mod sysfs;
 
 use super::modules;
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested};
 use crate::log::Log;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,11 +49,11 @@ impl Platform for Qemu {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         if HAS_FIRMWARE {
-            from_firmware(Path::new(FIRMWARE), site.log)
+            from_firmware(Path::new(FIRMWARE), context.log)
         } else {
-            block::fetch(site.log)
+            block::fetch(context.log)
         }
     }
 }
@@ -128,7 +128,7 @@ struct Patience<'a> {
 
 impl<'a> Patience<'a> {
     /// How long reading goes on in silence.
-    const SILENCE: Duration = Duration::from_secs(10);
+    const LOG_INTERVAL: Duration = Duration::from_secs(10);
     /// How long progress is not told again.
     const PAUSE: Duration = Duration::from_secs(5);
 
@@ -143,7 +143,7 @@ impl<'a> Patience<'a> {
 
     fn tell(&mut self, done: usize) {
         let due = match self.told {
-            None => self.start.elapsed() >= Self::SILENCE,
+            None => self.start.elapsed() >= Self::LOG_INTERVAL,
             Some(told) => told.elapsed() >= Self::PAUSE,
         };
         if !due {

@@ -1,7 +1,7 @@
 //! Platform `vagrant-virtualbox` of Container Linux: the config is written straight into a partition of a small disk.
 
 use super::encoding::without_trailing_nuls;
-use super::{About, Answer, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Network, Platform, Tested};
 use crate::log::Log;
 use anyhow::Context;
 use std::fs;
@@ -31,8 +31,8 @@ impl Platform for VagrantVirtualBox {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        from_partition(Path::new(PARTITION), site.log)
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        from_partition(Path::new(PARTITION), context.log)
     }
 }
 

@@ -4,7 +4,7 @@ mod driver;
 mod layout;
 mod property;
 
-use super::{About, Answer, Module, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested};
 use crate::log::Log;
 use anyhow::{Context, bail};
 use driver::{Driver, Guest};
@@ -36,12 +36,12 @@ impl Platform for VirtualBox {
         }
     }
 
-    fn fetch(&self, _site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, _site: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         answer(&Guest::open)
     }
 
-    fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
-        delete(&Guest::open, site.log)
+    fn delete_config(&self, context: &mut FetchContext<'_>) -> anyhow::Result<()> {
+        delete(&Guest::open, context.log)
     }
 }
 

@@ -3,13 +3,13 @@
 
 mod backdoor;
 mod config;
+#[cfg(test)]
+mod fake_hypervisor;
 mod guestinfo;
 pub mod ovf;
-#[cfg(test)]
-mod peer;
 mod rpc;
 
-use super::{About, Answer, Network, Platform, Site, Tested};
+use super::{About, Answer, FetchContext, Network, Platform, Tested};
 use crate::config::url;
 use backdoor::Hypervisor;
 use config::Found;
@@ -42,18 +42,19 @@ impl Platform for VMware {
         }
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let Some(mut hypervisor) = open()? else {
-            site.log
+            context
+                .log
                 .warning("this is no machine of VMware's: nobody answers at the backdoor");
             return Ok(Answer::NoConfig);
         };
-        answer(&mut hypervisor, site)
+        answer(&mut hypervisor, context)
     }
 
-    fn delete_config(&self, site: &mut Site<'_>) -> anyhow::Result<()> {
+    fn delete_config(&self, context: &mut FetchContext<'_>) -> anyhow::Result<()> {
         match open()? {
-            Some(mut hypervisor) => config::delete(&mut hypervisor, site.log),
+            Some(mut hypervisor) => config::delete(&mut hypervisor, context.log),
             None => anyhow::bail!(
                 "this is no machine of VMware's: nobody answers at the backdoor; check ignition.platform.id"
             ),
@@ -61,22 +62,27 @@ impl Platform for VMware {
     }
 }
 
-fn answer(hypervisor: &mut impl Hypervisor, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-    match config::find(hypervisor, site.log)? {
+fn answer(
+    hypervisor: &mut impl Hypervisor,
+    context: &mut FetchContext<'_>,
+) -> anyhow::Result<Answer> {
+    match config::find(hypervisor, context.log)? {
         Found::Config { name, text } => Ok(Answer::of(name, text)),
         Found::Url { name, url } => {
-            site.log
+            context
+                .log
                 .info(format_args!("{name} says where the config is"));
             // A fetch of such a URL would give nothing, and the machine would start without its config.
             if url::parse(&url).is_ok_and(|url| url.scheme.is_empty()) {
                 anyhow::bail!("the URL in {name} has no scheme; write one, e.g. http://");
             }
             let request = crate::fetch::Request::get(url);
-            let fetched = site.fetcher.fetch_to_vec(&request, site.events);
+            let fetched = context.fetcher.fetch_to_vec(&request, context.events);
             Answer::fetched(request.shown_url(), fetched.map(|(text, _)| text))
         }
         Found::Nothing => {
-            site.log
+            context
+                .log
                 .info("no config in guestinfo or the OVF environment");
             Ok(Answer::Empty)
         }
@@ -91,16 +97,16 @@ fn open() -> anyhow::Result<Option<backdoor::Device>> {
 
 /// No other processor has the backdoor at its ports.
 #[cfg(not(target_arch = "x86_64"))]
-fn open() -> anyhow::Result<Option<Nobody>> {
+fn open() -> anyhow::Result<Option<NoHypervisor>> {
     anyhow::bail!("platform vmware is not supported on this architecture")
 }
 
 /// A hypervisor that there is not.
 #[cfg(not(target_arch = "x86_64"))]
-enum Nobody {}
+enum NoHypervisor {}
 
 #[cfg(not(target_arch = "x86_64"))]
-impl Hypervisor for Nobody {
+impl Hypervisor for NoHypervisor {
     fn call(&mut self, _: backdoor::Registers) -> backdoor::Registers {
         match *self {}
     }
@@ -116,14 +122,14 @@ impl Hypervisor for Nobody {
 
 #[cfg(test)]
 mod tests {
-    use super::peer::Peer;
+    use super::fake_hypervisor::Peer;
     use super::*;
     use crate::platform::testing::at_site;
     use std::path::Path;
 
     fn answer_of(values: &[(&str, &str)]) -> Result<Answer, String> {
         let mut peer = Peer::with(values);
-        let (answer, _) = at_site(Path::new(""), |site| answer(&mut peer, site));
+        let (answer, _) = at_site(Path::new(""), |context| answer(&mut peer, context));
         answer.map_err(|error| format!("{error:#}"))
     }
 
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn elsewhere_nobody_answers() {
-        let (answer, log) = at_site(Path::new(""), |site| VMware.fetch(site));
+        let (answer, log) = at_site(Path::new(""), |context| VMware.fetch(context));
         if cfg!(not(target_arch = "x86_64")) {
             answer.expect_err("no ports");
         } else if answer.expect("asked") == Answer::NoConfig {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use std::time::{Duration, Instant};
 
 /// How long to wait in silence, and between two lines that say what is waited for.
-const SILENCE: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A wait under way.
 pub struct Waiting<'a> {
@@ -51,7 +51,7 @@ impl<'a> Waiting<'a> {
             let (what, seconds) = (&self.what, limit.as_secs());
             bail!("{what} did not appear within {seconds} s");
         }
-        if self.told.elapsed() >= SILENCE {
+        if self.told.elapsed() >= LOG_INTERVAL {
             self.told = Instant::now();
             let (what, seconds) = (&self.what, self.start.elapsed().as_secs());
             self.log

@@ -1,7 +1,7 @@
 //! Platform `zvm` (s390x): a spool file of type `ign` in the virtual reader of a guest of z/VM.
 
 use super::encoding::without_nuls;
-use super::{About, Answer, Module, Network, Platform, Site, Tested, modules};
+use super::{About, Answer, FetchContext, Module, Network, Platform, Tested, modules};
 use crate::host::Command;
 use crate::log::Log;
 use anyhow::{Context, ensure};
@@ -42,8 +42,8 @@ impl Platform for Zvm {
         true
     }
 
-    fn fetch(&self, site: &mut Site<'_>) -> anyhow::Result<Answer> {
-        let log = site.log;
+    fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+        let log = context.log;
         modules::load("vmur", log)?;
         log.operation(format_args!("switching the reader {READER} on"), || {
             switch_on(log)

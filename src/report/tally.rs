@@ -20,7 +20,7 @@ pub struct Tally(BTreeMap<Phase, Count>);
 
 /// A phase that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct PhaseEnd {
     /// Which.
     pub phase: Phase,
     /// Operations that did something.
@@ -56,7 +56,7 @@ impl Tally {
         started: Duration,
         took: Duration,
         bytes: u64,
-    ) -> Option<Ended> {
+    ) -> Option<PhaseEnd> {
         if !acts(operation) {
             return None;
         }
@@ -64,7 +64,7 @@ impl Tally {
         count.left = count.left.saturating_sub(1);
         count.bytes += bytes;
         let first = *count.first_start.get_or_insert(started);
-        (count.left == 0).then(|| Ended {
+        (count.left == 0).then(|| PhaseEnd {
             phase: operation.phase,
             operations: count.total,
             bytes: count.bytes,

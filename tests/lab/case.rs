@@ -43,7 +43,7 @@ pub struct Case {
     pub config: String,
     /// Plan and apply, or the stages of a boot.
     #[serde(default)]
-    pub run: Way,
+    pub run: OpenMode,
     /// Platform of the stages.
     #[serde(default = "from_file")]
     pub platform: String,
@@ -86,7 +86,7 @@ pub enum Life {
 /// How a config is applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub enum OpenMode {
     /// `kindling plan`, then `kindling apply`.
     #[default]
     Apply,
@@ -110,11 +110,11 @@ impl Case {
     pub fn by_stages(self) -> Option<Self> {
         let fits = self.expect.exit == 0
             && self.arguments.is_empty()
-            && self.run == Way::Apply
+            && self.run == OpenMode::Apply
             && self.after_reboot.is_empty();
         fits.then(|| Case {
             name: format!("{} by stages", self.name),
-            run: Way::Stages,
+            run: OpenMode::Stages,
             expect: Expect {
                 plan_says: vec![],
                 says: vec![],

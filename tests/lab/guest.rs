@@ -1,6 +1,6 @@
 //! The half of the lab that runs inside its kernel: takes cases one after the other.
 
-use super::case::{Case, Failure, Life, Line, Place, Verdict, Way};
+use super::case::{Case, Failure, Life, Line, OpenMode, Place, Verdict};
 use super::shell::Runner;
 use super::{check, power, reboot, servers, stacked, stages};
 use kindling::host::devices::forget_cached;
@@ -134,7 +134,7 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
     fs::write(&config, runner.place.fill(&case.config))
         .map_err(|e| runner.failure("set up", &e.to_string()))?;
 
-    if case.run != Way::Apply {
+    if case.run != OpenMode::Apply {
         return stages::steps(runner, case, kindling);
     }
     let expect = &case.expect;

@@ -1,7 +1,7 @@
 //! Cases driven as a boot drives the program: called `ignition`, one stage after the other, with the
 //! config in the working directory or on a medium.
 
-use super::case::{Case, Failure, Way};
+use super::case::{Case, Failure, OpenMode};
 use super::check;
 use super::guest::{WORK, fingerprints};
 use super::shell::{Ran, Runner};
@@ -45,7 +45,7 @@ pub fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Fai
         &kept(&after),
     )?;
     check::state(runner, expect)?;
-    if expect.exit == 0 && expect.again && case.run == Way::Stages {
+    if expect.exit == 0 && expect.again && case.run == OpenMode::Stages {
         let log = boot(runner, case)?;
         check::command(runner, "stages again", &log, 0, &[], &expect.never)?;
         runner.run("udevadm", &["settle"]);
@@ -62,7 +62,7 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
         stderr: String::new(),
     };
     for stage in stages_of(case.run) {
-        if case.run == Way::Fetch && stage == "fetch" && !wants_network() {
+        if case.run == OpenMode::Fetch && stage == "fetch" && !wants_network() {
             continue;
         }
         let ran = stage_of(runner, stage, &case.platform);
@@ -76,7 +76,7 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
             runner.must_shell("after disks", &case.after_disks)?;
         }
     }
-    if case.run == Way::Stages && case.expect.exit == 0 && all.code == 0 {
+    if case.run == OpenMode::Stages && case.expect.exit == 0 && all.code == 0 {
         let ran = stage_of(runner, "umount", &case.platform);
         if ran.code != 0 {
             return Err(runner.failure("umount", &format!("exit code {}", ran.code)));
@@ -87,8 +87,8 @@ fn boot(runner: &mut Runner, case: &Case) -> Result<Ran, Failure> {
     Ok(all)
 }
 
-fn stages_of(way: Way) -> impl Iterator<Item = &'static str> {
-    let wanted = move |stage: &&str| way == Way::Stages || stage.starts_with("fetch");
+fn stages_of(way: OpenMode) -> impl Iterator<Item = &'static str> {
+    let wanted = move |stage: &&str| way == OpenMode::Stages || stage.starts_with("fetch");
     STAGES.into_iter().filter(wanted)
 }
 

@@ -23,7 +23,7 @@ struct Pace {
     look: Duration,
 }
 
-const PACE: Pace = Pace {
+const PROGRESS_INTERVAL: Pace = Pace {
     first: Duration::from_secs(2),
     again: Duration::from_secs(5),
     look: Duration::from_millis(250),
@@ -82,7 +82,11 @@ pub struct UnderWay<'a> {
 impl Progress {
     /// Progress on consoles.
     pub fn on(consoles: Arc<Consoles>) -> Self {
-        Self::start(Box::new(move |line| consoles.write(line)), |_| false, PACE)
+        Self::start(
+            Box::new(move |line| consoles.write(line)),
+            |_| false,
+            PROGRESS_INTERVAL,
+        )
     }
 
     /// Progress in lines for `out`; operations that are `notable` each get one when they end.
@@ -90,7 +94,7 @@ impl Progress {
         out: impl Fn(&str) + Send + Sync + 'static,
         notable: fn(&Operation) -> bool,
     ) -> Self {
-        Self::start(Box::new(out), notable, PACE)
+        Self::start(Box::new(out), notable, PROGRESS_INTERVAL)
     }
 
     fn start(
@@ -333,7 +337,7 @@ mod tests {
 
     #[test]
     fn quick_operations_give_one_line_per_phase() {
-        let text = lines(PACE, |progress| {
+        let text = lines(PROGRESS_INTERVAL, |progress| {
             let plan = plan();
             progress.plan(&plan);
             for (operation, started) in plan.operations.iter().zip([0, 0, 700]) {
@@ -349,7 +353,7 @@ mod tests {
 
     #[test]
     fn failures_are_left_to_the_last_screen() {
-        let text = lines(PACE, |progress| {
+        let text = lines(PROGRESS_INTERVAL, |progress| {
             let plan = plan();
             progress.plan(&plan);
             let failed = Record {
@@ -372,11 +376,16 @@ mod tests {
                 bytes: 0,
                 what: "fetch".into(),
                 since,
-                due: since + PACE.first,
+                due: since + PROGRESS_INTERVAL.first,
                 told: false,
             },
         );
-        let mut at = |seconds| state.due(since + Duration::from_secs(seconds), PACE.again);
+        let mut at = |seconds| {
+            state.due(
+                since + Duration::from_secs(seconds),
+                PROGRESS_INTERVAL.again,
+            )
+        };
         assert_eq!(at(1), Vec::<String>::new());
         assert_eq!(at(3), ["fetch ... 3 s so far"]);
         assert_eq!(at(7), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! What the files stage has to know of arrays, so that they keep their names.
 
-use super::Stand;
+use super::StageContext;
 use crate::config::Config;
 use crate::config::model::Raid;
 use crate::disk::superblock::raid::Level;
@@ -19,14 +19,14 @@ pub(super) fn paths(config: &Config) -> Vec<String> {
 }
 
 /// Every array of the config. One whose members tell nothing (metadata of a controller) gets no line.
-pub(super) fn describe(stand: &Stand<'_>) -> anyhow::Result<Vec<Array>> {
+pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>> {
     let mut arrays = Vec::new();
-    for (index, raid) in stand.document.config().storage.raid.iter().enumerate() {
+    for (index, raid) in context.document.config().storage.raid.iter().enumerate() {
         let members = raid.devices.iter().map(|name| look(name));
         let members = members.collect::<anyhow::Result<Vec<Superblock>>>()?;
         match array(index, raid, &members) {
             Some(array) => arrays.push(array),
-            None => stand.log.warning(format_args!(
+            None => context.log.warning(format_args!(
                 "array {:?} gets no line in mdadm.conf: its members say nothing about it",
                 raid.name
             )),

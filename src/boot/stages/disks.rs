@@ -1,7 +1,7 @@
 //! The disks stage: partitions, arrays, encrypted volumes, file systems.
 
-use super::{Body, Stand, kept_keys, options};
-use crate::boot::trouble::Trouble;
+use super::{StageContext, StageResult, kept_keys, options};
+use crate::boot::stage_failure::StageFailure;
 use crate::boot::{aliases, oem};
 use crate::config::{Config, Document, data_url};
 use crate::execute::Keys;
@@ -13,25 +13,30 @@ use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub(super) fn body(stand: &mut Stand<'_>) -> Body {
-    let config = stand.document.config();
+pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+    let config = context.document.config();
     // A config without disks has nothing to do with udev or systemd either.
     if asks_for_nothing(config) {
-        return Body::default();
+        return StageResult::default();
     }
-    let mut observed = match observe_disks(stand) {
+    let mut observed = match observe_disks(context) {
         Ok(observed) => observed,
-        Err(trouble) => return Body::failed(trouble),
+        Err(failure) => return StageResult::failed(failure),
     };
-    let document = match stand.flatcar {
-        true => oem::keep_oem(stand.document, &observed),
-        false => stand.document.clone(),
+    let document = match context.flatcar {
+        true => oem::keep_oem(context.document, &observed),
+        false => context.document.clone(),
     };
     let names = device_names(config);
-    let found = kept_keys::look(&document, &observed, &options(Part::Disks, None), stand.log);
+    let found = kept_keys::look(
+        &document,
+        &observed,
+        &options(Part::Disks, None),
+        context.log,
+    );
     observed.kept_keys.extend(found.keys().cloned());
-    let body = plan_and_run(stand, &document, observed, Keys::found(found));
-    aliases::link(&names, stand.log);
+    let body = plan_and_run(context, &document, observed, Keys::found(found));
+    aliases::link(&names, context.log);
     body
 }
 
@@ -45,44 +50,48 @@ fn asks_for_nothing(config: &Config) -> bool {
 
 /// What exists but has to be put together to be looked into comes first, then all is planned again.
 fn plan_and_run(
-    stand: &mut Stand<'_>,
+    context: &mut StageContext<'_>,
     document: &Document,
     mut observed: Observed,
     mut keys: Keys,
-) -> Body {
+) -> StageResult {
     let options = options(Part::Disks, None);
-    let mut body = Body::default();
+    let mut body = StageResult::default();
     loop {
-        let plan = match stand.plan(document, &observed, &options) {
+        let plan = match context.plan(document, &observed, &options) {
             Ok(plan) => plan,
-            Err(trouble) => return body.then(Body::failed(trouble)),
+            Err(failure) => return body.then(StageResult::failed(failure)),
         };
-        let Some(part) = plan::ahead::ahead(&plan, &observed.opened) else {
-            let (last, yielded) = stand.run(&plan, keys);
-            stand.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
-            stand.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
+        let Some(part) = plan::prerequisites::ahead(&plan, &observed.opened) else {
+            let (last, yielded) = context.run(&plan, keys);
+            context.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
+            context.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
             return body.then(last);
         };
-        let (first, yielded) = stand.run(&part, keys);
+        let (first, yielded) = context.run(&part, keys);
         body = body.then(first.ahead_of(&plan));
-        if body.trouble.is_some() {
+        if body.failure.is_some() {
             return body;
         }
         keys = Keys::from(yielded.keys);
-        observed = match look_again(stand, observed, &part) {
+        observed = match look_again(context, observed, &part) {
             Ok(observed) => observed,
-            Err(trouble) => return body.then(Body::failed(trouble)),
+            Err(failure) => return body.then(StageResult::failed(failure)),
         };
     }
 }
 
 /// Looks at everything once more, when a part of the plan has run.
-fn look_again(stand: &Stand<'_>, before: Observed, part: &Plan) -> Result<Observed, Trouble> {
-    let now = look(stand, &Devices::default(), &options(Part::Disks, None))?;
+fn look_again(
+    context: &StageContext<'_>,
+    before: Observed,
+    part: &Plan,
+) -> Result<Observed, StageFailure> {
+    let now = look(context, &Devices::default(), &options(Part::Disks, None))?;
     let opened = before
         .opened
         .into_iter()
-        .chain(plan::ahead::opened_by(part));
+        .chain(plan::prerequisites::opened_by(part));
     Ok(Observed {
         opened: opened.collect(),
         kept_keys: before.kept_keys,
@@ -99,49 +108,49 @@ fn as_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
 }
 
 /// Looks at all disks and devices, once those that nobody makes are there.
-fn observe_disks(stand: &Stand<'_>) -> Result<Observed, Trouble> {
-    let config = stand.document.config();
+fn observe_disks(context: &StageContext<'_>) -> Result<Observed, StageFailure> {
+    let config = context.document.config();
     let disks: Vec<PathBuf> = config
         .storage
         .disks
         .iter()
         .map(|d| (&d.device).into())
         .collect();
-    wait_for(stand, "createPartitions", &disks)?;
+    wait_for(context, "createPartitions", &disks)?;
     let devices = Devices::default();
     let options = options(Part::Disks, None);
-    let mut observed = look(stand, &devices, &options)?;
-    let unknown = plan::devices::unknown(stand.document, &observed, &options);
+    let mut observed = look(context, &devices, &options)?;
+    let unknown = plan::devices::unknown(context.document, &observed, &options);
     if !unknown.is_empty() {
         let paths: Vec<PathBuf> = unknown.iter().map(PathBuf::from).collect();
-        wait_for(stand, "createFilesystems", &paths)?;
-        observed = look(stand, &devices, &options)?;
+        wait_for(context, "createFilesystems", &paths)?;
+        observed = look(context, &devices, &options)?;
     }
     Ok(observed)
 }
 
 /// Waits, and links what is there to its alias.
-fn wait_for(stand: &Stand<'_>, part: &str, paths: &[PathBuf]) -> Result<(), Trouble> {
+fn wait_for(context: &StageContext<'_>, part: &str, paths: &[PathBuf]) -> Result<(), StageFailure> {
     if paths.is_empty() {
         return Ok(());
     }
-    let _stage = stand.log.prefixed(stand.args.stage.name());
-    let _part = stand.log.prefixed(part);
+    let _stage = context.log.prefixed(context.args.stage.name());
+    let _part = context.log.prefixed(part);
     let names: Vec<String> = paths
         .iter()
         .map(|path| path.display().to_string())
         .collect();
     let description = format!("waiting for devices [{}]", names.join(" "));
-    let _under_way = stand.progress.under_way(description.clone());
-    let waited = stand
+    let _under_way = context.progress.under_way(description.clone());
+    let waited = context
         .log
         .operation(&description, || wait::for_devices(paths, None));
-    waited.map_err(|error| Trouble {
-        origin: origin_of(stand.document, &names).map(Box::new),
+    waited.map_err(|error| StageFailure {
+        origin: origin_of(context.document, &names).map(Box::new),
         remedy: Some("attach the device, or name one that exists".into()),
-        ..Trouble::of(format!("wait for {}", names.join(", ")), &error)
+        ..StageFailure::of(format!("wait for {}", names.join(", ")), &error)
     })?;
-    aliases::link(&names, stand.log);
+    aliases::link(&names, context.log);
     Ok(())
 }
 
@@ -154,16 +163,20 @@ fn origin_of(document: &Document, names: &[String]) -> Option<crate::config::Ori
     document.origin(&path)
 }
 
-fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Observed, Trouble> {
-    let document = stand.document;
+fn look(
+    context: &StageContext<'_>,
+    devices: &Devices,
+    options: &Options,
+) -> Result<Observed, StageFailure> {
+    let document = context.document;
     let observed = || -> anyhow::Result<Observed> {
         let (disks, others) = observe::disks::observe(document.config(), devices)?;
         let mut observed = Observed {
             tools: observe::tools(),
-            body_faults: observe::bodies::observe(document.config(), stand.fetcher),
+            body_faults: observe::bodies::observe(document.config(), context.fetcher),
             disks,
             devices: others,
-            kept_keys: observe::kept_keys(document.config(), &stand.root())?,
+            kept_keys: observe::kept_keys(document.config(), &context.root())?,
             has_tpm: observe::has_tpm(),
             raid: observe::arrays::observe(document.config(), devices)?,
             ..Observed::default()
@@ -177,7 +190,7 @@ fn look(stand: &Stand<'_>, devices: &Devices, options: &Options) -> Result<Obser
     };
     observed()
         .context("nothing was changed")
-        .map_err(|error| Trouble::of("look at the disks", &error))
+        .map_err(|error| StageFailure::of("look at the disks", &error))
 }
 
 /// Every block device the config names.

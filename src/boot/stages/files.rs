@@ -1,8 +1,8 @@
 //! The files stage: accounts, nodes, units, what unlocks volumes later, and the result file.
 
-use super::{Body, Stand, arrays, result_file};
+use super::{StageContext, StageResult, arrays, result_file};
 use crate::boot::labels;
-use crate::boot::trouble::Trouble;
+use crate::boot::stage_failure::StageFailure;
 use crate::config::model::Luks;
 use crate::disk::DeviceRef;
 use crate::disk::superblock::{self, Superblock};
@@ -18,50 +18,55 @@ use crate::plan::{FirstBoot, Part};
 use anyhow::{Context, bail};
 use std::fs::File;
 
-pub(super) fn body(stand: &mut Stand<'_>) -> Body {
-    let observed = match observe_root(stand) {
+pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+    let observed = match observe_root(context) {
         Ok(observed) => observed,
-        Err(error) => return Body::failed(Trouble::of("look at the target root", &error)),
-    };
-    let first_boot = match first_boot(stand, &observed) {
-        Ok(first_boot) => first_boot,
         Err(error) => {
-            return Body::failed(Trouble::of("prepare the files of the first boot", &error));
+            return StageResult::failed(StageFailure::of("look at the target root", &error));
         }
     };
-    let body = stand.plan_and_run(&observed, Part::Files, Some(first_boot));
-    if body.trouble.is_none() {
-        stand.state.luks_persist_key_files = None;
-        stand.state.luks_persist_volume_key_files = None;
+    let first_boot = match first_boot(context, &observed) {
+        Ok(first_boot) => first_boot,
+        Err(error) => {
+            return StageResult::failed(StageFailure::of(
+                "prepare the files of the first boot",
+                &error,
+            ));
+        }
+    };
+    let body = context.plan_and_run(&observed, Part::Files, Some(first_boot));
+    if body.failure.is_none() {
+        context.state.luks_persist_key_files = None;
+        context.state.luks_persist_volume_key_files = None;
     }
     body
 }
 
-fn observe_root(stand: &Stand<'_>) -> anyhow::Result<Observed> {
-    let fragment = stand.environment.authorized_keys_fragment;
+fn observe_root(context: &StageContext<'_>) -> anyhow::Result<Observed> {
+    let fragment = context.environment.authorized_keys_fragment;
     let view = View {
         key_file: fragment.map(|fragment| match fragment {
             true => KeyFile::Fragment,
             false => KeyFile::AuthorizedKeys,
         }),
-        more_paths: more_paths(stand),
+        more_paths: more_paths(context),
         ..View::default()
     };
-    let root = stand.root();
-    let facts = observe::root::observe(stand.document.config(), &root, stand.fetcher, &view)?;
+    let root = context.root();
+    let facts = observe::root::observe(context.document.config(), &root, context.fetcher, &view)?;
     Ok(Observed {
         tools: observe::tools(),
-        body_faults: observe::bodies::observe(stand.document.config(), stand.fetcher),
+        body_faults: observe::bodies::observe(context.document.config(), context.fetcher),
         root: facts,
         ..Observed::default()
     })
 }
 
 /// Paths that are written to though no config says so.
-fn more_paths(stand: &Stand<'_>) -> Vec<String> {
+fn more_paths(context: &StageContext<'_>) -> Vec<String> {
     let mut paths = vec![RESULT_FILE.to_owned(), REPORT_FILE.to_owned()];
-    paths.extend(arrays::paths(stand.document.config()));
-    let volumes = &stand.document.config().storage.luks;
+    paths.extend(arrays::paths(context.document.config()));
+    let volumes = &context.document.config().storage.luks;
     if !volumes.is_empty() {
         paths.extend([CRYPTTAB.to_owned(), KEY_DIRECTORY.to_owned()]);
         paths.extend(
@@ -70,46 +75,50 @@ fn more_paths(stand: &Stand<'_>) -> Vec<String> {
                 .map(|luks| format!("{KEY_DIRECTORY}/{}", luks.name)),
         );
     }
-    let repository = stand.state.luks_persist_volume_key_files.iter().flatten();
+    let repository = context.state.luks_persist_volume_key_files.iter().flatten();
     paths.extend(repository.map(|(name, _)| format!("{ZKEY_REPOSITORY}/{name}")));
-    let platform = stand.state.provider_output_files.iter().flatten();
+    let platform = context.state.provider_output_files.iter().flatten();
     paths.extend(platform.map(|file| file.path.clone()));
     paths
 }
 
-fn first_boot(stand: &Stand<'_>, observed: &Observed) -> anyhow::Result<FirstBoot> {
-    let root = stand.root();
+fn first_boot(context: &StageContext<'_>, observed: &Observed) -> anyhow::Result<FirstBoot> {
+    let root = context.root();
     Ok(FirstBoot {
-        invented_directories: stand.state.notated_directories.clone().unwrap_or_default(),
-        arrays: arrays::describe(stand)?,
-        volumes: volumes(stand)?,
-        volume_keys: volume_keys(stand),
-        platform_files: stand
+        invented_directories: context
+            .state
+            .notated_directories
+            .clone()
+            .unwrap_or_default(),
+        arrays: arrays::describe(context)?,
+        volumes: volumes(context)?,
+        volume_keys: volume_keys(context),
+        platform_files: context
             .state
             .provider_output_files
             .clone()
             .unwrap_or_default(),
-        result: result_file::text(&root, stand.state, stand.log)?,
+        result: result_file::text(&root, context.state, context.log)?,
         labels: labels::decide(
             &observed.root.selinux,
-            stand.environment.selinux_relabel,
-            stand.log,
+            context.environment.selinux_relabel,
+            context.log,
         ),
     })
 }
 
-fn volumes(stand: &Stand<'_>) -> anyhow::Result<Vec<Volume>> {
-    let volumes = stand.document.config().storage.luks.iter().enumerate();
+fn volumes(context: &StageContext<'_>) -> anyhow::Result<Vec<Volume>> {
+    let volumes = context.document.config().storage.luks.iter().enumerate();
     volumes
-        .map(|(index, luks)| volume(stand, index, luks))
+        .map(|(index, luks)| volume(context, index, luks))
         .collect()
 }
 
-fn volume(stand: &Stand<'_>, index: usize, luks: &Luks) -> anyhow::Result<Volume> {
+fn volume(context: &StageContext<'_>, index: usize, luks: &Luks) -> anyhow::Result<Volume> {
     let header = header(luks)?;
     let key = match luks::is_bound(&luks.clevis) {
         true => Key::NoFile,
-        false => key(stand, &luks.name)?,
+        false => key(context, &luks.name)?,
     };
     let has_file = !matches!(key, Key::NoFile);
     let is_marked = header
@@ -133,8 +142,8 @@ fn volume(stand: &Stand<'_>, index: usize, luks: &Luks) -> anyhow::Result<Volume
     })
 }
 
-fn key(stand: &Stand<'_>, volume: &str) -> anyhow::Result<Key> {
-    let keys = stand.state.luks_persist_key_files.as_ref();
+fn key(context: &StageContext<'_>, volume: &str) -> anyhow::Result<Key> {
+    let keys = context.state.luks_persist_key_files.as_ref();
     let Some(url) = keys.and_then(|keys| keys.get(volume)) else {
         bail!(
             "the state file has no key for volume {volume}; did the disks stage run in this boot?"
@@ -143,8 +152,8 @@ fn key(stand: &Stand<'_>, volume: &str) -> anyhow::Result<Key> {
     Ok(Key::from_url(url.clone()))
 }
 
-fn volume_keys(stand: &Stand<'_>) -> Vec<(String, Key)> {
-    let keys = stand.state.luks_persist_volume_key_files.iter().flatten();
+fn volume_keys(context: &StageContext<'_>) -> Vec<(String, Key)> {
+    let keys = context.state.luks_persist_volume_key_files.iter().flatten();
     keys.map(|(name, url)| (name.clone(), Key::from_url(url.clone())))
         .collect()
 }

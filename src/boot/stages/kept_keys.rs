@@ -102,7 +102,7 @@ fn read(place: &Place, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<
         namespace::enter_private_namespace()?;
         let directory = tempfile::tempdir().context("cannot make a directory to mount at")?;
         let root = TargetRoot::new(directory.path());
-        let _mounted = mount::Momentary::open(&place.device, &root, &place.format)?;
+        let _mounted = mount::TemporaryMount::open(&place.device, &root, &place.format)?;
         let mut keys = BTreeMap::new();
         for name in names {
             let path = below(&place.point, &format!("{KEY_DIRECTORY}/{name}"));

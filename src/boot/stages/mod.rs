@@ -10,9 +10,9 @@ mod result_file;
 use super::args::{Stage, StageArgs};
 use super::console::Progress;
 use super::environment::Environment;
-use super::run::{Ran, Surroundings, run};
+use super::run::{RunContext, RunResult, run};
+use super::stage_failure::StageFailure;
 use super::state::State;
-use super::trouble::Trouble;
 use crate::config::Document;
 
 use crate::execute::{KeyStore, Keys, record};
@@ -26,7 +26,7 @@ use crate::plan::{self, FirstBoot, Mounts, Options, Part, Plan, Scope, Target, W
 use crate::report::OperationReport;
 
 /// All a stage works with.
-pub struct Stand<'a> {
+pub struct StageContext<'a> {
     /// Flags.
     pub args: &'a StageArgs,
     /// Environment.
@@ -47,7 +47,7 @@ pub struct Stand<'a> {
 
 /// What a stage did.
 #[derive(Debug, Default)]
-pub struct Body {
+pub struct StageResult {
     /// Digest of the plan, if there was one.
     pub plan_digest: Option<String>,
     /// Digests of plans before it, of which only a part ran.
@@ -57,22 +57,22 @@ pub struct Body {
     /// Warnings of the plan.
     pub warnings: Vec<Warning>,
     /// Why it failed.
-    pub trouble: Option<Trouble>,
+    pub failure: Option<StageFailure>,
     /// What needs a network, in the stage that has none.
     pub needs_network: Option<NetworkNeed>,
     /// The distribution was asked for a network.
     pub asked_for_network: bool,
 }
 
-impl Body {
+impl StageResult {
     /// A body that never began.
-    pub fn of(trouble: Trouble) -> Self {
-        Self::failed(trouble)
+    pub fn of(failure: StageFailure) -> Self {
+        Self::failed(failure)
     }
 
-    fn failed(trouble: impl Into<Trouble>) -> Self {
+    fn failed(failure: impl Into<StageFailure>) -> Self {
         Self {
-            trouble: Some(trouble.into()),
+            failure: Some(failure.into()),
             ..Self::default()
         }
     }
@@ -99,47 +99,47 @@ impl Body {
 }
 
 /// Runs the body of the stage.
-pub fn body(stand: &mut Stand<'_>) -> Body {
-    match stand.args.stage {
-        Stage::FetchOffline => offline(stand),
+pub fn body(context: &mut StageContext<'_>) -> StageResult {
+    match context.args.stage {
+        Stage::FetchOffline => offline(context),
         // The config was obtained before; that was all.
-        Stage::Fetch => Body::default(),
-        Stage::Kargs => kargs(stand),
-        Stage::Disks => disks::body(stand),
-        Stage::Mount => mount::body(stand),
-        Stage::Files => files::body(stand),
-        Stage::Umount => stand.plan_and_run(&Observed::default(), Part::Unmounts, None),
+        Stage::Fetch => StageResult::default(),
+        Stage::Kargs => kargs(context),
+        Stage::Disks => disks::body(context),
+        Stage::Mount => mount::body(context),
+        Stage::Files => files::body(context),
+        Stage::Umount => context.plan_and_run(&Observed::default(), Part::Unmounts, None),
     }
 }
 
 /// Whether later stages can do without a network.
-fn offline(stand: &Stand<'_>) -> Body {
-    match needs_network(stand.document.config()) {
-        Ok(need) => Body {
+fn offline(context: &StageContext<'_>) -> StageResult {
+    match needs_network(context.document.config()) {
+        Ok(need) => StageResult {
             needs_network: need,
-            ..Body::default()
+            ..StageResult::default()
         },
-        Err(error) => Body::failed(Trouble::of(
+        Err(error) => StageResult::failed(StageFailure::of(
             "judge the resources of the config",
             &error.into(),
         )),
     }
 }
 
-fn kargs(stand: &mut Stand<'_>) -> Body {
-    let wish = &stand.document.config().kernel_arguments;
+fn kargs(context: &mut StageContext<'_>) -> StageResult {
+    let wish = &context.document.config().kernel_arguments;
     if wish.should_exist.is_empty() && wish.should_not_exist.is_empty() {
-        return Body::default();
+        return StageResult::default();
     }
     let observed = Observed {
         tools: observe::tools(),
-        body_faults: observe::bodies::observe(stand.document.config(), stand.fetcher),
+        body_faults: observe::bodies::observe(context.document.config(), context.fetcher),
         ..Observed::default()
     };
-    stand.plan_and_run(&observed, Part::KernelArguments, None)
+    context.plan_and_run(&observed, Part::KernelArguments, None)
 }
 
-impl Stand<'_> {
+impl StageContext<'_> {
     /// The target root.
     fn root(&self) -> TargetRoot {
         TargetRoot::new(&self.args.root)
@@ -151,10 +151,10 @@ impl Stand<'_> {
         observed: &Observed,
         part: Part,
         first_boot: Option<FirstBoot>,
-    ) -> Body {
+    ) -> StageResult {
         match self.plan(self.document, observed, &options(part, first_boot)) {
             Ok(plan) => self.run(&plan, Keys::default()).0,
-            Err(trouble) => Body::failed(trouble),
+            Err(failure) => StageResult::failed(failure),
         }
     }
 
@@ -164,19 +164,19 @@ impl Stand<'_> {
         document: &Document,
         observed: &Observed,
         options: &Options,
-    ) -> Result<Plan, Trouble> {
+    ) -> Result<Plan, StageFailure> {
         plan::build(document, observed, options).map_err(|refusals| {
             refusals
                 .iter()
                 .for_each(|refusal| self.log.critical(refusal));
-            Trouble::refused(&refusals)
+            StageFailure::refused(&refusals)
         })
     }
 
     /// Runs a plan. Besides what it did: its keys and the directories it made.
-    fn run(&mut self, plan: &Plan, keys: Keys) -> (Body, Yield) {
+    fn run(&mut self, plan: &Plan, keys: Keys) -> (StageResult, RunArtifacts) {
         let root = self.root();
-        let Ran {
+        let RunResult {
             plan_digest,
             operations,
             keys,
@@ -185,7 +185,7 @@ impl Stand<'_> {
         } = run(
             plan,
             keys,
-            &Surroundings {
+            &RunContext {
                 stage: self.args.stage,
                 log: self.log,
                 root: &root,
@@ -193,19 +193,19 @@ impl Stand<'_> {
                 progress: self.progress,
             },
         );
-        let body = Body {
+        let body = StageResult {
             plan_digest: Some(plan_digest),
             operations,
             warnings: plan.warnings.clone(),
-            trouble: result.err(),
-            ..Body::default()
+            failure: result.err(),
+            ..StageResult::default()
         };
-        (body, Yield { keys, made })
+        (body, RunArtifacts { keys, made })
     }
 }
 
 /// What later stages need of a run.
-struct Yield {
+struct RunArtifacts {
     keys: KeyStore,
     made: Vec<u32>,
 }

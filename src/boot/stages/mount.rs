@@ -1,8 +1,8 @@
 //! The mount stage: the file systems of the config below the target root.
 
-use super::{Body, Stand, options};
+use super::{StageContext, StageResult, options};
 use crate::boot::labels;
-use crate::boot::trouble::Trouble;
+use crate::boot::stage_failure::StageFailure;
 use crate::config::Config;
 use crate::config::model::Storage;
 use crate::execute::Keys;
@@ -13,14 +13,14 @@ use crate::plan::op::{OpKind, Phase};
 use crate::plan::{self, FirstBoot, Part, Plan};
 use anyhow::Context;
 
-pub(super) fn body(stand: &mut Stand<'_>) -> Body {
-    let config = filesystems_only(stand.document.config());
+pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+    let config = filesystems_only(context.document.config());
     if plan::mounts::points(&config).is_empty() {
-        return Body::default();
+        return StageResult::default();
     }
-    match observe_points(stand, &config) {
-        Ok(observed) => plan_and_run(stand, &observed),
-        Err(error) => Body::failed(Trouble::of("look at the mount points", &error)),
+    match observe_points(context, &config) {
+        Ok(observed) => plan_and_run(context, &observed),
+        Err(error) => StageResult::failed(StageFailure::of("look at the mount points", &error)),
     }
 }
 
@@ -35,37 +35,37 @@ fn filesystems_only(config: &Config) -> Config {
     }
 }
 
-fn observe_points(stand: &Stand<'_>, config: &Config) -> anyhow::Result<Observed> {
-    let root = stand.root();
+fn observe_points(context: &StageContext<'_>, config: &Config) -> anyhow::Result<Observed> {
+    let root = context.root();
     // What lies below a mount point that is itself mounted by this stage is seen as the root has it; a
     // directory that turns out to be missing is made all the same.
     let view = View::default();
     Ok(Observed {
         tools: observe::tools(),
-        root: observe::root::observe(config, &root, stand.fetcher, &view)
+        root: observe::root::observe(config, &root, context.fetcher, &view)
             .context("nothing was mounted")?,
         ..Observed::default()
     })
 }
 
-fn plan_and_run(stand: &mut Stand<'_>, observed: &Observed) -> Body {
+fn plan_and_run(context: &mut StageContext<'_>, observed: &Observed) -> StageResult {
     let first_boot = FirstBoot {
         labels: labels::decide(
             &observed.root.selinux,
-            stand.environment.selinux_relabel,
-            stand.log,
+            context.environment.selinux_relabel,
+            context.log,
         ),
         ..FirstBoot::default()
     };
     let options = options(Part::Mounts, Some(first_boot));
-    let plan = match stand.plan(stand.document, observed, &options) {
+    let plan = match context.plan(context.document, observed, &options) {
         Ok(plan) => plan,
-        Err(trouble) => return Body::failed(trouble),
+        Err(failure) => return StageResult::failed(failure),
     };
-    let (body, yielded) = stand.run(&plan, Keys::default());
+    let (body, yielded) = context.run(&plan, Keys::default());
     let invented = invented(&plan, &yielded.made);
     if !invented.is_empty() {
-        let noted = stand.state.notated_directories.get_or_insert_default();
+        let noted = context.state.notated_directories.get_or_insert_default();
         noted.extend(invented);
     }
     body

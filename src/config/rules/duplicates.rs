@@ -1,10 +1,10 @@
 //! Repeated elements, as the table says what makes two the same.
 
 use crate::config::finding::{Finding, Severity};
+use crate::config::merge_key::{Key, key_of};
 use crate::config::origin::JsonPath;
-use crate::config::pairing::{Key, key_of};
 use crate::config::path::Path;
-use crate::config::shape::{Field, ListKey, ObjectType, ROOT};
+use crate::config::spec_table::{Field, ListKey, ObjectType, ROOT};
 use crate::config::tree::{Tree, Value};
 use crate::config::version::Version;
 use std::collections::{HashMap, HashSet};

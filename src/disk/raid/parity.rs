@@ -5,7 +5,7 @@
 pub(super) type Recipe = Vec<(u32, u8)>;
 
 /// A row of chunks.
-pub(super) struct Row {
+pub(super) struct StripeRow {
     /// Roles with data, in the order Q counts them.
     pub data: Vec<u32>,
     /// The role with P.
@@ -14,7 +14,7 @@ pub(super) struct Row {
     pub q: Option<u32>,
 }
 
-impl Row {
+impl StripeRow {
     /// Every way to get the chunk of one role from others, the simplest first.
     pub fn recipes(&self, role: u32) -> Vec<Recipe> {
         let Some(x) = self.data.iter().position(|data| *data == role) else {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_recipe_gives_the_missing_chunk() {
-        let row = Row {
+        let row = StripeRow {
             data: vec![3, 4, 0, 1],
             p: 5,
             q: Some(2),

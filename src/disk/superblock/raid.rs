@@ -13,9 +13,9 @@ pub const MEMBER: &str = "linux_raid_member";
 const MAGIC: u32 = 0xA92B_4EFC;
 const SECTOR: u64 = 512;
 /// Devices a superblock of version 1 has room for in its 4 KiB.
-const MOST_DEVICES_1: usize = 1920;
+const MAX_DEVICES_1: usize = 1920;
 /// Devices a superblock of version 0.90 has room for.
-const MOST_DEVICES_0: usize = 27;
+const MAX_DEVICES_0: usize = 27;
 
 /// A member of an array.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub(super) fn linux_raid(device: &mut Device) -> io::Result<Option<Superblock>> 
         };
         if block.le32(0) == MAGIC && block.le32(4) == 1 && block.le64(144) == offset / SECTOR {
             let devices = usize::try_from(block.le32(220)).unwrap_or(usize::MAX);
-            let whole = match devices <= MOST_DEVICES_1 {
+            let whole = match devices <= MAX_DEVICES_1 {
                 true => device.read(offset, 256 + 2 * devices)?,
                 false => None,
             };
@@ -217,7 +217,7 @@ fn version_1(block: &Block, metadata: Metadata) -> Option<RaidMember> {
     }
     let features = block.le32(8);
     let devices = block.le32(92);
-    if devices as usize > MOST_DEVICES_1 {
+    if devices as usize > MAX_DEVICES_1 {
         return None;
     }
     let roles: Vec<u16> = (0..count).map(|i| block.le16(256 + 2 * i)).collect();
@@ -283,12 +283,12 @@ fn version_0_90(block: &Block) -> Option<RaidMember> {
         return None;
     }
     let devices = word(10);
-    if devices as usize > MOST_DEVICES_0 {
+    if devices as usize > MAX_DEVICES_0 {
         return None;
     }
     let place = |at: usize| (word(at + 3), word(at + 4));
     let own = place(THIS_DEVICE);
-    let places = (0..MOST_DEVICES_0).map(|i| place(128 + 32 * i));
+    let places = (0..MAX_DEVICES_0).map(|i| place(128 + 32 * i));
     let role = match own {
         (_, state) if state & FAULTY != 0 => Role::Other,
         (role, state) if state & IN_SYNC != 0 && role < devices => Role::Active(role),

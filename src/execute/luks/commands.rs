@@ -1,7 +1,7 @@
 //! The commands volumes are made with, as values. Keys go by files, never by arguments.
 
 use crate::host::Command;
-use crate::plan::op::{Clevis, CreateLuks, Mark, Way};
+use crate::plan::op::{Clevis, CreateLuks, Mark, OpenMode};
 use crate::plan::volumes::MARK;
 
 fn cryptsetup(verb: &str) -> Command {
@@ -36,7 +36,7 @@ pub(super) fn format(
 /// those that are there and not given, so a volume that is kept as it is gets it only with options of the config.
 pub(super) fn open(act: &CreateLuks, device: &str, key: &str) -> Command {
     let mut command = cryptsetup("luksOpen").args([device, &act.name, "--key-file", key]);
-    if act.way == Way::Format || !act.open_options.is_empty() {
+    if act.way == OpenMode::Format || !act.open_options.is_empty() {
         command = command.arg("--persistent");
     }
     if act.discard {
@@ -123,7 +123,7 @@ mod tests {
             options: Vec::new(),
             open_options: Vec::new(),
             discard: false,
-            way: Way::Format,
+            way: OpenMode::Format,
             expected: Expected::Blank,
             close_first: false,
             mark: Mark::Never,
@@ -168,7 +168,7 @@ mod tests {
         let want = format!("{start} --allow-discards --perf-no_read_workqueue");
         assert_eq!(open(&all, "/dev/x", "K").to_string(), want);
         let kept = CreateLuks {
-            way: Way::Open,
+            way: OpenMode::Open,
             ..act()
         };
         assert_eq!(

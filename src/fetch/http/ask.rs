@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::client::{AttemptError, Http, Outgoing};
-use super::{Way, redirected_headers};
+use super::{Transport, redirected_headers};
 use crate::fetch::{FetchEvents, Silent};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Most answers are a few hundred bytes.
-const MOST_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: u64 = 256 * 1024;
 
 /// What to ask.
 pub(in crate::fetch) struct Question<'a> {
@@ -23,7 +23,7 @@ pub(in crate::fetch) struct Question<'a> {
     /// What is sent along.
     pub body: Vec<u8>,
     /// How it gets there.
-    pub way: Way,
+    pub way: Transport,
     /// For the answer, body and all.
     pub limit: Duration,
     /// No more of the body is read.
@@ -38,9 +38,9 @@ impl<'a> Question<'a> {
             url,
             headers: &[],
             body: Vec::new(),
-            way: Way::Usual,
+            way: Transport::Usual,
             limit,
-            most_bytes: MOST_BYTES,
+            most_bytes: MAX_BYTES,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::clock::SystemClock;
 use super::connecting::{Progress, Watch};
 use super::crypto;
-use super::direct::{self, Errand, Way};
+use super::direct::{self, DirectRequest, Transport};
 use super::trust::{self, Trust};
 use crate::fetch::proxy::Target;
 use crate::fetch::retry::Failure;
@@ -65,7 +65,7 @@ pub(super) struct Outgoing<'a> {
     pub url: &'a Url,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    pub way: &'a Way,
+    pub way: &'a Transport,
     pub deadline: Option<Instant>,
     /// Says when to stop.
     pub events: &'a dyn FetchEvents,
@@ -151,7 +151,7 @@ impl Http {
         let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
         let (events, total) = (outgoing.events, outgoing.deadline);
         let outcome = match outgoing.way {
-            Way::Usual => {
+            Transport::Usual => {
                 let (url, method) = (outgoing.url, outgoing.method.clone());
                 let request = self.request(outgoing)?;
                 let (shown, method) = (shown_url(url.as_str()), method.to_string());
@@ -160,7 +160,7 @@ impl Http {
                 engine.run(self.exchange(sending, total, events))
             }
             way => {
-                let errand = Errand {
+                let direct = DirectRequest {
                     tls: match outgoing.url.scheme() {
                         "https" => {
                             Some(Arc::new(self.tls_config(self.trusted(), &PROTOCOLS[1..])?))
@@ -172,7 +172,7 @@ impl Http {
                     url: outgoing.url,
                     headers: outgoing.headers,
                 };
-                engine.run(self.exchange(direct::exchange(errand), total, events))
+                engine.run(self.exchange(direct::exchange(direct), total, events))
             }
         };
         let response = outcome.map_err(|gone| client_error(&gone))??;

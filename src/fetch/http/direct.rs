@@ -31,11 +31,11 @@ const CONNECT: Duration = Duration::from_secs(40);
 /// The highest port that is looked for; what is above it belongs to services that bind ports themselves.
 const HIGHEST_PORT: u16 = 1022;
 /// Looks for a free port end here: then something else is wrong.
-const MOST_LOOKS: u32 = 4096;
+const MAX_LOOKS: u32 = 4096;
 
 /// How the first hop of a fetch is made.
 #[derive(Debug)]
-pub(in crate::fetch) enum Way {
+pub(in crate::fetch) enum Transport {
     /// By the client.
     Usual,
     /// From a privileged port.
@@ -60,8 +60,8 @@ pub(in crate::fetch) struct Port {
 }
 
 /// One request over such a connection.
-pub(super) struct Errand<'a> {
-    pub way: &'a Way,
+pub(super) struct DirectRequest<'a> {
+    pub way: &'a Transport,
     pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
@@ -69,7 +69,7 @@ pub(super) struct Errand<'a> {
     pub tls: Option<Arc<ClientConfig>>,
 }
 
-impl Way {
+impl Transport {
     /// The way of a route to `url`.
     pub(super) fn of(route: &Route, url: &Url) -> Result<Self, FetchError> {
         let failed = |cause: String| FetchError::Route {
@@ -77,28 +77,30 @@ impl Way {
             cause,
         };
         Ok(match route {
-            Route::Usual => Way::Usual,
-            Route::PrivilegedPort => Way::Port(Mutex::new(Port {
+            Route::Usual => Transport::Usual,
+            Route::PrivilegedPort => Transport::Port(Mutex::new(Port {
                 number: free_port(url).map_err(failed)?,
                 last: None,
             })),
             Route::Interface(name) => {
                 let index = nix::net::if_::if_nametoindex(name.as_str());
                 let index = index.map_err(|error| failed(format!("interface {name}: {error}")))?;
-                Way::Interface(index)
+                Transport::Interface(index)
             }
         })
     }
 }
 
-impl Way {
+impl Transport {
     /// The way to the place that this one was redirected to.
     pub(super) fn after_redirect(&self, from: &Url, to: &Url, zone: Option<String>) -> Self {
         match (zone, self) {
-            (Some(zone), _) => Way::Zone(zone),
+            (Some(zone), _) => Transport::Zone(zone),
             // The place is behind the same interface.
-            (None, Way::Zone(zone)) if from.host() == to.host() => Way::Zone(zone.clone()),
-            _ => Way::Usual,
+            (None, Transport::Zone(zone)) if from.host() == to.host() => {
+                Transport::Zone(zone.clone())
+            }
+            _ => Transport::Usual,
         }
     }
 }
@@ -113,7 +115,7 @@ impl Port {
 fn free_port(url: &Url) -> Result<u16, String> {
     let wildcard = wildcard(address(url));
     let mut last = String::new();
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..MAX_LOOKS {
         let port = fastrand::u16(1..=HIGHEST_PORT);
         match TcpListener::bind((wildcard, port)) {
             Ok(_) => return Ok(port),
@@ -143,12 +145,12 @@ fn address(url: &Url) -> Option<IpAddr> {
 }
 
 /// Sends a request and waits for the response headers.
-pub(super) async fn exchange(errand: Errand<'_>) -> Result<Response, AttemptError> {
+pub(super) async fn exchange(direct: DirectRequest<'_>) -> Result<Response, AttemptError> {
     let transport =
         |error: io::Error| AttemptError::Transport(error.to_string(), Failure::Unreachable);
-    match errand.way {
-        Way::Usual | Way::Port(_) | Way::Interface(_) | Way::Zone(_) => {
-            let connecting = connecting::note(secured(&errand));
+    match direct.way {
+        Transport::Usual | Transport::Port(_) | Transport::Interface(_) | Transport::Zone(_) => {
+            let connecting = connecting::note(secured(&direct));
             let stream = timeout(CONNECT, connecting).await;
             let late = |_| {
                 let cause = io::Error::from(ErrorKind::TimedOut).to_string();
@@ -156,14 +158,14 @@ pub(super) async fn exchange(errand: Errand<'_>) -> Result<Response, AttemptErro
             };
             let stream = stream.map_err(late)?;
             match stream {
-                Ok(Stream::Plain(stream)) => talk(stream, errand).await,
-                Ok(Stream::Tls(stream)) => talk(*stream, errand).await,
-                Err(error) => Err(refused(&error, &errand)),
+                Ok(Stream::Plain(stream)) => talk(stream, direct).await,
+                Ok(Stream::Tls(stream)) => talk(*stream, direct).await,
+                Err(error) => Err(refused(&error, &direct)),
             }
         }
-        Way::Hypervisor { port } => {
+        Transport::Hypervisor { port } => {
             let stream = hypervisor(*port).map_err(transport)?;
-            talk(stream, errand).await
+            talk(stream, direct).await
         }
     }
 }
@@ -175,12 +177,12 @@ enum Stream {
 }
 
 /// Connects, with TLS if the URL is one of https.
-async fn secured(errand: &Errand<'_>) -> io::Result<Stream> {
-    let stream = connect(errand.way, errand.url).await?;
-    let Some(tls) = &errand.tls else {
+async fn secured(direct: &DirectRequest<'_>) -> io::Result<Stream> {
+    let stream = connect(direct.way, direct.url).await?;
+    let Some(tls) = &direct.tls else {
         return Ok(Stream::Plain(stream));
     };
-    let name = match address(errand.url) {
+    let name = match address(direct.url) {
         Some(address) => ServerName::from(address),
         None => return Err(io::Error::other("its host is no address")),
     };
@@ -190,12 +192,12 @@ async fn secured(errand: &Errand<'_>) -> io::Result<Stream> {
 }
 
 /// Why there is no connection.
-fn refused(error: &io::Error, errand: &Errand<'_>) -> AttemptError {
+fn refused(error: &io::Error, direct: &DirectRequest<'_>) -> AttemptError {
     let cause = trust::in_words_of(error).unwrap_or_else(|| error.to_string());
     match trust::final_problem(error) {
         Some(problem) => AttemptError::Fatal(FetchError::Tls {
-            method: errand.method.to_string(),
-            url: shown_url(errand.url.as_str()),
+            method: direct.method.to_string(),
+            url: shown_url(direct.url.as_str()),
             cause,
             remedy: problem.remedy,
         }),
@@ -213,14 +215,14 @@ fn zone_index(zone: &str) -> io::Result<u32> {
     })
 }
 
-async fn connect(way: &Way, url: &Url) -> io::Result<TcpStream> {
+async fn connect(way: &Transport, url: &Url) -> io::Result<TcpStream> {
     let port = url.port_or_known_default().unwrap_or(80);
     let host = address(url).ok_or_else(|| io::Error::other("its host is no address"))?;
     let socket = match host {
         IpAddr::V4(_) => TcpSocket::new_v4()?,
         IpAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    if let Way::Port(own) = way {
+    if let Transport::Port(own) = way {
         let wildcard = wildcard(Some(host));
         // The kernel refuses the same connection twice: that of the attempt before must have gone, and without
         // lingering.
@@ -238,16 +240,16 @@ async fn connect(way: &Way, url: &Url) -> io::Result<TcpStream> {
         }
     }
     let to = match (host, way) {
-        (IpAddr::V6(host), Way::Interface(index)) => {
+        (IpAddr::V6(host), Transport::Interface(index)) => {
             SocketAddrV6::new(host, port, 0, *index).into()
         }
-        (IpAddr::V6(host), Way::Zone(zone)) => {
+        (IpAddr::V6(host), Transport::Zone(zone)) => {
             SocketAddrV6::new(host, port, 0, zone_index(zone)?).into()
         }
         _ => SocketAddr::new(host, port),
     };
     let connected = socket.connect(to).await;
-    if let (Err(error), Way::Port(own)) = (&connected, way)
+    if let (Err(error), Transport::Port(own)) = (&connected, way)
         && matches!(
             error.kind(),
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
@@ -272,7 +274,7 @@ fn hypervisor(port: u32) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-async fn talk<S>(stream: S, errand: Errand<'_>) -> Result<Response, AttemptError>
+async fn talk<S>(stream: S, direct: DirectRequest<'_>) -> Result<Response, AttemptError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -285,18 +287,18 @@ where
     let moving = tokio::spawn(async move {
         let _ = connection.await;
     });
-    if let Way::Port(own) = errand.way {
+    if let Transport::Port(own) = direct.way {
         Port::of(own).last = Some(moving);
     }
-    let request = request(errand)?;
+    let request = request(direct)?;
     let response = sender.send_request(request).await.map_err(transport)?;
     Ok(Response::from(response.map(Body::wrap)))
 }
 
-fn request(errand: Errand<'_>) -> Result<hyper::Request<Body>, AttemptError> {
+fn request(direct: DirectRequest<'_>) -> Result<hyper::Request<Body>, AttemptError> {
     let unusable = |cause: String| AttemptError::Fatal(FetchError::Client(cause));
     let mut request = hyper::Request::new(Body::from(""));
-    let url = errand.url;
+    let url = direct.url;
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
@@ -304,8 +306,8 @@ fn request(errand: Errand<'_>) -> Result<hyper::Request<Body>, AttemptError> {
     *request.uri_mut() = target
         .parse()
         .map_err(|_| unusable(format!("{url} has no path to ask for")))?;
-    *request.method_mut() = errand.method;
-    *request.headers_mut() = errand.headers;
+    *request.method_mut() = direct.method;
+    *request.headers_mut() = direct.headers;
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn interfaces_must_be_there() {
         let route = Route::Interface("no-such-if".into());
-        let error = Way::of(&route, &url("http://[fe80::1]/")).expect_err("none");
+        let error = Transport::of(&route, &url("http://[fe80::1]/")).expect_err("none");
         assert!(
             error.to_string().contains("interface no-such-if"),
             "{error}"

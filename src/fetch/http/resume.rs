@@ -8,8 +8,8 @@
 use super::body::Body;
 use super::client::Answer;
 use super::handed_on::HandedOn;
-use super::manner::{FIRST_PAUSE, Failures, Precondition};
-use super::{Attempt, By, Fetch, Manner, REFUSED};
+use super::retry_policy::{FIRST_PAUSE, Failures, Precondition};
+use super::{Attempt, FailedBy, Fetch, REFUSED, RetryPolicy};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::retry::{Failure, Retry};
 use reqwest::header::{
@@ -21,14 +21,14 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 /// Connections that break one after the other without a single new byte: then it is of no use.
-const MOST_VAIN: u32 = 4;
+const MAX_STALLED_ATTEMPTS: u32 = 4;
 
 /// The body of a fetch, over as many connections as it takes.
-pub(super) struct Steady<'a> {
+pub(super) struct ResumableBody<'a> {
     fetch: Fetch<'a>,
     body: Body<'a>,
     /// How the rest may be asked for; `None` where everything has to come once more.
-    rest: Option<Rest>,
+    rest: Option<Remainder>,
     attempts: u32,
     /// Breaks since the last new byte.
     vain: u32,
@@ -36,15 +36,15 @@ pub(super) struct Steady<'a> {
 }
 
 /// What the server said that makes it able to send a part.
-struct Rest {
+struct Remainder {
     /// Names the very bytes that are meant.
     validator: Option<HeaderValue>,
 }
 
-impl<'a> Steady<'a> {
+impl<'a> ResumableBody<'a> {
     pub(super) fn new(fetch: Fetch<'a>, answer: Answer, attempts: u32) -> Self {
-        Steady {
-            rest: Rest::of(&answer.response, fetch.order.manner, fetch.order.has_digest),
+        ResumableBody {
+            rest: Remainder::of(&answer.response, fetch.order.policy, fetch.order.has_digest),
             body: fetch.body(answer, attempts),
             fetch,
             attempts,
@@ -63,16 +63,16 @@ impl<'a> Steady<'a> {
             let pause = retry.pause(last.1, self.fetch.remaining());
             self.pause(&last.0, pause)?;
             match self.again()? {
-                Again::Stands(body) => {
+                Resumed::Stands(body) => {
                     self.body = *body;
                     return Ok(());
                 }
-                Again::Broken(why) => {
+                Resumed::Broken(why) => {
                     self.broke(why.clone())?;
                     last = (why, REFUSED);
                 }
-                Again::Failed { cause, failure, by } => {
-                    if failed.are_enough(self.fetch.order.manner, by) {
+                Resumed::Failed { cause, failure, by } => {
+                    if failed.are_enough(self.fetch.order.policy, by) {
                         return Err(BodyError::Broken(cause).into());
                     }
                     last = (cause, failure);
@@ -84,7 +84,7 @@ impl<'a> Steady<'a> {
     /// A connection broke that had stood.
     fn broke(&mut self, cause: String) -> Result<(), BodyError> {
         self.vain += 1;
-        match self.vain < MOST_VAIN {
+        match self.vain < MAX_STALLED_ATTEMPTS {
             true => Ok(()),
             false => Err(BodyError::Broken(cause)),
         }
@@ -101,13 +101,13 @@ impl<'a> Steady<'a> {
         }
     }
 
-    fn again(&mut self) -> Result<Again<'a>, io::Error> {
+    fn again(&mut self) -> Result<Resumed<'a>, io::Error> {
         self.attempts += 1;
         self.fetch.tell_attempt(self.attempts);
         let part = self.part();
         match self.fetch.attempt(&part) {
             Attempt::Success(answer) => self.answered(answer),
-            Attempt::Failed { cause, failure, by } => Ok(Again::Failed { cause, failure, by }),
+            Attempt::Failed { cause, failure, by } => Ok(Resumed::Failed { cause, failure, by }),
             Attempt::OutOfTime => Err(self.out_of_time().into()),
             // A server that will not send a part may still send the whole.
             Attempt::Final(error) if !part.is_empty() => Ok(self.without_parts(error.to_string())),
@@ -115,7 +115,7 @@ impl<'a> Steady<'a> {
         }
     }
 
-    fn answered(&mut self, answer: Answer) -> Result<Again<'a>, io::Error> {
+    fn answered(&mut self, answer: Answer) -> Result<Resumed<'a>, io::Error> {
         let is_part = answer.response.status() == StatusCode::PARTIAL_CONTENT;
         if is_part && starts_at(&answer.response) != Some(self.handed_on.bytes) {
             let cause = "the server sent another part than it was asked for";
@@ -128,20 +128,20 @@ impl<'a> Steady<'a> {
             self.handed_on.skip(&mut body)
         };
         match skipped {
-            Ok(()) => Ok(Again::Stands(Box::new(body))),
+            Ok(()) => Ok(Resumed::Stands(Box::new(body))),
             Err(error) => match error.downcast::<BodyError>()? {
-                BodyError::Broken(cause) => Ok(Again::Broken(cause)),
+                BodyError::Broken(cause) => Ok(Resumed::Broken(cause)),
                 other => Err(other.into()),
             },
         }
     }
 
-    fn without_parts(&mut self, cause: String) -> Again<'a> {
+    fn without_parts(&mut self, cause: String) -> Resumed<'a> {
         self.rest = None;
-        Again::Failed {
+        Resumed::Failed {
             cause,
             failure: REFUSED,
-            by: By::Server,
+            by: FailedBy::Server,
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> Steady<'a> {
     }
 
     fn precondition(&self) -> HeaderName {
-        match self.fetch.order.manner.precondition() {
+        match self.fetch.order.policy.precondition() {
             Precondition::IfRange => IF_RANGE,
             Precondition::IfMatch => IF_MATCH,
         }
@@ -182,33 +182,33 @@ impl<'a> Steady<'a> {
 }
 
 /// How another attempt went.
-enum Again<'a> {
+enum Resumed<'a> {
     Stands(Box<Body<'a>>),
     /// It stood, and broke before it came to where the old one broke.
     Broken(String),
     Failed {
         cause: String,
         failure: Failure,
-        by: By,
+        by: FailedBy,
     },
 }
 
-impl Rest {
-    fn of(response: &Response, manner: Manner, has_digest: bool) -> Option<Self> {
+impl Remainder {
+    fn of(response: &Response, policy: RetryPolicy, has_digest: bool) -> Option<Self> {
         let headers = response.headers();
-        match manner.precondition() {
+        match policy.precondition() {
             // Not every server minds it, so there has to be something to compare with in the end.
             Precondition::IfRange => {
                 let unit = headers.get(ACCEPT_RANGES).filter(|_| has_digest)?;
                 unit.as_bytes()
                     .eq_ignore_ascii_case(b"bytes")
-                    .then(|| Rest {
+                    .then(|| Remainder {
                         validator: validator(headers),
                     })
             }
             Precondition::IfMatch => {
                 let tag = strong_tag(headers)?.clone();
-                Some(Rest {
+                Some(Remainder {
                     validator: Some(tag),
                 })
             }
@@ -235,7 +235,7 @@ fn starts_at(response: &Response) -> Option<u64> {
     first.trim().parse().ok()
 }
 
-impl Read for Steady<'_> {
+impl Read for ResumableBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let error = match self.body.read(buffer) {

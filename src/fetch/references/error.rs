@@ -1,6 +1,6 @@
 //! Why the references of a config cannot be followed.
 
-use super::{DEEPEST_NESTING, MOST_FETCHES, SourceFindings};
+use super::{MAX_DEPTH, MAX_FETCHES, SourceFindings};
 use crate::config::{Origin, ParseError};
 use crate::fetch::FetchError;
 use std::fmt;
@@ -42,13 +42,13 @@ pub enum RenderReason {
         error: ParseError,
     },
     /// Configs refer to each other in a circle, most likely.
-    #[error("not fetching the {reference}: configs refer to configs more than {DEEPEST_NESTING} deep; does {} lead back to itself?", .reference.url)]
+    #[error("not fetching the {reference}: configs refer to configs more than {MAX_DEPTH} deep; does {} lead back to itself?", .reference.url)]
     TooDeep {
         /// The one that was too much.
         reference: Box<Reference>,
     },
     /// The same.
-    #[error("not fetching the {reference}: more than {MOST_FETCHES} configs already; does {} lead back to itself?", .reference.url)]
+    #[error("not fetching the {reference}: more than {MAX_FETCHES} configs already; does {} lead back to itself?", .reference.url)]
     TooMany {
         /// The one that was too much.
         reference: Box<Reference>,

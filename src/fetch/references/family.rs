@@ -3,7 +3,9 @@
 //! What is of another age is merged by the rules of today, after the whole family and in the order in which it was met:
 //! the family is one config by then, and has no place in its middle.
 
-use super::{Level, Next, Read, Reference, RenderReason, Session, SourceInfo, Wish, merges};
+use super::{
+    ConfigReference, Level, Next, Read, Reference, RenderReason, Session, SourceInfo, merges,
+};
 use crate::config::{Document, Finding, Findings, Position, Severity};
 use crate::language::{self, Language, Member, Surroundings};
 
@@ -69,7 +71,11 @@ impl Session<'_> {
     }
 
     /// Fetches a config that may be one of a family.
-    pub(super) fn read_relative(&mut self, wish: Wish, depth: usize) -> Result<Read, RenderReason> {
+    pub(super) fn read_relative(
+        &mut self,
+        wish: ConfigReference,
+        depth: usize,
+    ) -> Result<Read, RenderReason> {
         let reference = wish.reference.clone();
         let (source, text) = self.fetch(wish, depth)?;
         match self.head(&source, &text, &reference)? {
@@ -155,7 +161,7 @@ impl Session<'_> {
     }
 }
 
-fn wishes(document: &Document) -> std::vec::IntoIter<Wish> {
-    let wishes: Vec<Wish> = merges(document).collect();
+fn wishes(document: &Document) -> std::vec::IntoIter<ConfigReference> {
+    let wishes: Vec<ConfigReference> = merges(document).collect();
     wishes.into_iter()
 }

@@ -4,7 +4,7 @@ use super::Stores;
 use super::metadata::Metadata;
 use crate::config::url;
 use crate::fetch::fetcher::Opened;
-use crate::fetch::http::{self, HandedOn, Headers, Http, Manner, Order, Way};
+use crate::fetch::http::{self, HandedOn, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::{Cloud, FetchError, FetchEvent, FetchEvents, Request};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -89,13 +89,13 @@ fn authenticated<'a>(
     value.set_sensitive(true);
     let mut headers = http::redirected_headers(&http.settings().user_agent);
     headers.extend([(AUTHORIZATION, value), VERSION]);
-    let order = Order {
-        way: Way::Usual,
+    let order = RequestSpec {
+        way: Transport::Usual,
         url: blob,
         shown,
         method: Method::GET,
         headers: Headers::Fixed(headers),
-        manner: Manner::Azure,
+        policy: RetryPolicy::Azure,
         has_digest: request.digest.is_some(),
         deadline: http.deadline(),
     };

@@ -1,7 +1,7 @@
 //! What a machine of Google's says it may do: tokens of its service account.
 
-use super::kept::Kept;
-use super::metadata::{ADDRESS, Metadata, Patience, Tried};
+use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
+use super::ttl_cache::TtlCache;
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, ask};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ const PRODUCT_NAME: &str = "/sys/class/dmi/id/product_name";
 
 const PROBE: Duration = Duration::from_secs(5);
 const ONE_QUESTION: Duration = Duration::from_secs(5);
-const PATIENCE: Patience = Patience {
+const TIMEOUT: Patience = Patience {
     attempts: 6,
     first_pause: Duration::from_millis(200),
     longest_pause: Duration::from_secs(5),
@@ -35,8 +35,8 @@ const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What the service said.
 #[derive(Debug, Default)]
 pub(super) struct Google {
-    account: Kept<Account>,
-    token: Kept<String>,
+    account: TtlCache<Account>,
+    token: TtlCache<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,17 +98,17 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
 }
 
 fn get(metadata: Metadata<'_>, what: &str) -> Result<Vec<u8>, String> {
-    let outcome = metadata.patiently(PATIENCE, |left| {
+    let outcome = metadata.patiently(TIMEOUT, |left| {
         let url = format!("{ADDRESS}{ACCOUNT}{what}");
         let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[FLAVOR]);
         match metadata.ask(&question) {
-            Err(cause) => Tried::NotNow(cause),
+            Err(cause) => Attempt::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {
-                200 => Tried::Done(reply.body),
+                200 => Attempt::Done(reply.body),
                 code if code >= 500 || code == 429 => {
-                    Tried::NotNow(format!("it said {}", reply.status))
+                    Attempt::NotNow(format!("it said {}", reply.status))
                 }
-                _ => Tried::Never(format!("it said {}", reply.status)),
+                _ => Attempt::Never(format!("it said {}", reply.status)),
             },
         }
     });

@@ -1,7 +1,7 @@
 //! The managed identity of a virtual machine of Azure, by the Instance Metadata Service.
 
-use super::kept::Kept;
-use super::metadata::{ADDRESS, Metadata, Patience, Tried};
+use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
+use super::ttl_cache::TtlCache;
 use crate::fetch::http::Question;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ const TOKEN: &str = "/metadata/identity/oauth2/token";
 const TOKEN_QUERY: &str = "?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com";
 /// The service is there on every machine, but the network may not be yet.
 const PROBE: Duration = Duration::from_secs(1);
-const PATIENCE_FOR_PROBE: Patience = Patience {
+const PROBE_TIMEOUT: Patience = Patience {
     attempts: 10,
     first_pause: Duration::from_millis(200),
     longest_pause: Duration::from_secs(2),
@@ -19,7 +19,7 @@ const PATIENCE_FOR_PROBE: Patience = Patience {
 };
 const ONE_QUESTION: Duration = Duration::from_secs(60);
 /// The service may need a while after a machine was made.
-const PATIENCE: Patience = Patience {
+const TIMEOUT: Patience = Patience {
     attempts: 7,
     first_pause: Duration::from_secs(2),
     longest_pause: Duration::from_secs(25),
@@ -27,12 +27,12 @@ const PATIENCE: Patience = Patience {
 };
 const RESERVE: Duration = Duration::from_secs(300);
 const SHORTEST_USE: Duration = Duration::from_secs(1);
-const LONGEST_USE: Duration = Duration::from_secs(24 * 3600);
+const MAX_USE: Duration = Duration::from_secs(24 * 3600);
 
 /// What the service said.
 #[derive(Debug, Default)]
 pub(super) struct Identity {
-    token: Kept<String>,
+    token: TtlCache<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,27 +55,27 @@ impl Identity {
 
 /// Any answer means that the service is there.
 fn probe(metadata: Metadata<'_>) -> Result<(), String> {
-    metadata.patiently(PATIENCE_FOR_PROBE, |left| {
+    metadata.patiently(PROBE_TIMEOUT, |left| {
         let url = format!("{ADDRESS}{TOKEN}");
         let question = Question::get(&url, left.min(PROBE));
         match metadata.ask(&question) {
-            Ok(_) => Tried::Done(()),
-            Err(cause) => Tried::NotNow(cause),
+            Ok(_) => Attempt::Done(()),
+            Err(cause) => Attempt::NotNow(cause),
         }
     })
 }
 
 fn get(metadata: Metadata<'_>) -> Result<Vec<u8>, String> {
-    metadata.patiently(PATIENCE, |left| {
+    metadata.patiently(TIMEOUT, |left| {
         let url = format!("{ADDRESS}{TOKEN}{TOKEN_QUERY}");
         let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[("metadata", "true")]);
         match metadata.ask(&question) {
-            Err(cause) => Tried::NotNow(cause),
+            Err(cause) => Attempt::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {
-                200 => Tried::Done(reply.body),
-                400 => Tried::Never("the machine has no identity".into()),
-                404 | 410 | 429 | 500.. => Tried::NotNow(format!("it said {}", reply.status)),
-                _ => Tried::Never(format!("it said {}", reply.status)),
+                200 => Attempt::Done(reply.body),
+                400 => Attempt::Never("the machine has no identity".into()),
+                404 | 410 | 429 | 500.. => Attempt::NotNow(format!("it said {}", reply.status)),
+                _ => Attempt::Never(format!("it said {}", reply.status)),
             },
         }
     })
@@ -94,10 +94,7 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
         return Err(bad());
     }
     let left = Duration::from_secs(seconds.ok_or_else(bad)?).saturating_sub(RESERVE);
-    Ok((
-        format!("Bearer {text}"),
-        left.clamp(SHORTEST_USE, LONGEST_USE),
-    ))
+    Ok((format!("Bearer {text}"), left.clamp(SHORTEST_USE, MAX_USE)))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(super) struct Metadata<'a> {
 }
 
 /// What came of one attempt.
-pub(super) enum Tried<T> {
+pub(super) enum Attempt<T> {
     /// An answer.
     Done(T),
     /// None that will ever come.
@@ -51,7 +51,7 @@ impl Metadata<'_> {
     pub(super) fn patiently<T>(
         &self,
         patience: Patience,
-        mut attempt: impl FnMut(Duration) -> Tried<T>,
+        mut attempt: impl FnMut(Duration) -> Attempt<T>,
     ) -> Result<T, String> {
         let end = Instant::now() + patience.total;
         let mut retry = Retry::new(patience.first_pause).at_most(patience.longest_pause);
@@ -62,9 +62,9 @@ impl Metadata<'_> {
                 break;
             }
             match attempt(left) {
-                Tried::Done(answer) => return Ok(answer),
-                Tried::Never(cause) => return Err(cause),
-                Tried::NotNow(cause) => last = cause,
+                Attempt::Done(answer) => return Ok(answer),
+                Attempt::Never(cause) => return Err(cause),
+                Attempt::NotNow(cause) => last = cause,
             }
             if number < patience.attempts {
                 let left = end.saturating_duration_since(Instant::now());

@@ -2,7 +2,7 @@
 
 use super::endpoint;
 use super::object::is_label;
-use crate::fetch::http::{self, Headers, Http, Manner, Order, Way};
+use crate::fetch::http::{self, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::{FetchError, FetchEvents};
 use reqwest::header::{DATE, HeaderMap};
 use reqwest::{Method, StatusCode};
@@ -99,18 +99,18 @@ fn discover(
         ))
     };
     let url = endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name makes no URL"))?;
-    let order = Order {
-        way: Way::Usual,
+    let order = RequestSpec {
+        way: Transport::Usual,
         shown: url.to_string(),
         url,
         method: Method::HEAD,
         headers: Headers::Fixed(http::redirected_headers(&http.settings().user_agent)),
-        manner: Manner::S3Bucket,
+        policy: RetryPolicy::S3Bucket,
         has_digest: false,
         deadline,
     };
     let (status, headers) = http::head(http, order, events)?;
-    let region = headers.get(Manner::BUCKET_REGION);
+    let region = headers.get(RetryPolicy::BUCKET_REGION);
     match region.and_then(|region| region.to_str().ok()) {
         Some(region) if is_label(region) => Ok(Place {
             region: region.into(),

@@ -1,8 +1,8 @@
 //! The role of an EC2 instance, and its region, by the Instance Metadata Service.
 
-use super::kept::Kept;
-use super::metadata::{ADDRESS, Metadata, Patience, Tried};
+use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
 use super::sigv4::Credentials;
+use super::ttl_cache::TtlCache;
 use crate::fetch::http::Question;
 use reqwest::Method;
 use serde::Deserialize;
@@ -14,18 +14,18 @@ const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
 
 /// The service answers in no time, or not at all, e.g. when its answers may not pass a router.
 const ONE_QUESTION: Duration = Duration::from_secs(1);
-const PATIENCE: Patience = Patience {
+const TIMEOUT: Patience = Patience {
     attempts: 3,
     first_pause: Duration::from_millis(250),
     longest_pause: Duration::from_secs(1),
     total: Duration::from_secs(5),
 };
-const PATIENCE_FOR_REGION: Patience = Patience {
+const REGION_TIMEOUT: Patience = Patience {
     total: Duration::from_secs(15),
-    ..PATIENCE
+    ..TIMEOUT
 };
 /// Credentials are asked for again after that, if they are good for longer.
-const LONGEST_USE: Duration = Duration::from_secs(3600);
+const MAX_USE: Duration = Duration::from_secs(3600);
 /// And so long before they are over.
 const RESERVE: Duration = Duration::from_secs(300);
 /// And not more often than this, whatever our clock says.
@@ -36,8 +36,8 @@ const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What the service said.
 #[derive(Debug, Default)]
 pub(super) struct Role {
-    credentials: Kept<Credentials>,
-    region: Kept<String>,
+    credentials: TtlCache<Credentials>,
+    region: TtlCache<String>,
 }
 
 impl Role {
@@ -46,13 +46,13 @@ impl Role {
         self.credentials.get(|| {
             let service = Imds { metadata };
             let missing = "the instance has no role";
-            let names = service.get(ROLES, PATIENCE)?.ok_or(missing)?;
+            let names = service.get(ROLES, TIMEOUT)?.ok_or(missing)?;
             let names = String::from_utf8_lossy(&names).into_owned();
             let name = names.lines().next().map(str::trim).unwrap_or_default();
             if name.is_empty() || name.contains(['/', '?', '#']) {
                 return Err(missing.into());
             }
-            let document = service.get(&format!("{ROLES}{name}"), PATIENCE)?;
+            let document = service.get(&format!("{ROLES}{name}"), TIMEOUT)?;
             let document = document.ok_or("the role of the instance has no credentials")?;
             read(&document, SystemTime::now())
         })
@@ -61,7 +61,7 @@ impl Role {
     /// The region the instance is in.
     pub(super) fn region(&self, metadata: Metadata<'_>) -> Result<String, String> {
         self.region.get(|| {
-            let document = Imds { metadata }.get(IDENTITY, PATIENCE_FOR_REGION)?;
+            let document = Imds { metadata }.get(IDENTITY, REGION_TIMEOUT)?;
             let document = document.ok_or("the instance has no identity document")?;
             let identity: Identity = serde_json::from_slice(&document)
                 .map_err(|_| "the identity document of the instance names no region")?;
@@ -105,7 +105,7 @@ fn read(document: &[u8], now: SystemTime) -> Result<(Credentials, Duration), Str
         secret_access_key: part(document.secret_access_key)?,
         session_token: Some(part(document.token)?),
     };
-    Ok((credentials, use_for.clamp(SHORTEST_USE, LONGEST_USE)))
+    Ok((credentials, use_for.clamp(SHORTEST_USE, MAX_USE)))
 }
 
 struct Imds<'a> {
@@ -118,7 +118,7 @@ impl Imds<'_> {
         let outcome = self.metadata.patiently(patience, |left| {
             let token = match self.token(left) {
                 Ok(token) => token,
-                Err(cause) => return Tried::Never(cause),
+                Err(cause) => return Attempt::Never(cause),
             };
             let header = [(
                 "x-aws-ec2-metadata-token",
@@ -129,16 +129,16 @@ impl Imds<'_> {
             let question = question.with(if token.is_some() { &header } else { &[] });
             match self.metadata.ask(&question) {
                 Ok(reply) => match reply.status.as_u16() {
-                    200 => Tried::Done(Some(reply.body)),
-                    404 => Tried::Done(None),
+                    200 => Attempt::Done(Some(reply.body)),
+                    404 => Attempt::Done(None),
                     // A token that is over, or none where one is needed; the next attempt brings a new one.
-                    401 => Tried::NotNow(format!("it said {}", reply.status)),
+                    401 => Attempt::NotNow(format!("it said {}", reply.status)),
                     code if code >= 500 || code == 429 => {
-                        Tried::NotNow(format!("it said {}", reply.status))
+                        Attempt::NotNow(format!("it said {}", reply.status))
                     }
-                    _ => Tried::Never(format!("it said {}", reply.status)),
+                    _ => Attempt::Never(format!("it said {}", reply.status)),
                 },
-                Err(cause) => Tried::NotNow(cause),
+                Err(cause) => Attempt::NotNow(cause),
             }
         });
         outcome.map_err(|cause| format!("the metadata service of the instance: {cause}"))
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn credentials_are_used_for_an_hour_at_most() {
         let cases = [
-            ("2026-01-01T06:00:00Z", LONGEST_USE),
+            ("2026-01-01T06:00:00Z", MAX_USE),
             ("2026-01-01T00:30:00Z", Duration::from_secs(1500)),
             ("2026-01-01T00:01:00Z", SHORTEST_USE),
             ("2025-01-01T00:01:00Z", SHORTEST_USE),

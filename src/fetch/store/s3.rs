@@ -6,7 +6,7 @@ use super::region::{Clock, Place, USUAL};
 use super::sigv4::{self, Credentials};
 use super::{Stores, endpoint};
 use crate::fetch::fetcher::Opened;
-use crate::fetch::http::{self, Headers, Http, Manner, Order, Way};
+use crate::fetch::http::{self, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::{Cloud, Compression, FetchError, FetchEvents, Request, Scheme};
 use reqwest::Method;
 use std::time::Instant;
@@ -120,13 +120,13 @@ impl<'a> Download<'a, '_> {
                 }))
             }
         };
-        let order = Order {
-            way: Way::Usual,
+        let order = RequestSpec {
+            way: Transport::Usual,
             shown: crate::fetch::shown_url(url.as_str()),
             url,
             method: Method::GET,
             headers,
-            manner: Manner::S3,
+            policy: RetryPolicy::S3,
             has_digest: self.request.digest.is_some(),
             deadline: self.deadline,
         };

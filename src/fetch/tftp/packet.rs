@@ -7,7 +7,7 @@ pub const LARGEST_BLOCK_BYTES: usize = 65464;
 /// What goes before the data of a block.
 pub const HEADER_BYTES: usize = 4;
 /// Longest name of a file: with opcode, mode and options a request still fits any datagram.
-pub const LONGEST_NAME_BYTES: usize = 504;
+pub const MAX_NAME_BYTES: usize = 504;
 
 /// Error code of a transfer identifier nobody knows.
 pub const UNKNOWN_TRANSFER: u16 = 5;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long one packet is waited for. What is not the expected one does not make it longer.
 const WINDOW: Duration = Duration::from_secs(5);
 /// How often one packet is sent at most.
-const MOST_SENDS: u32 = 6;
+const MAX_SENDS: u32 = 6;
 /// Of a request, how often it asks for options: a server that cannot read them may say nothing at all.
 const SENDS_WITH_OPTIONS: u32 = 2;
 /// Before a packet is sent for the second time, up to this long is slept, so that many machines do not keep in step.
@@ -80,7 +80,7 @@ impl<'a> Transfer<'a> {
         let mut with_options = true;
         let mut send = 0;
         let mut retry = Retry::new(FIRST_PAUSE);
-        while send < MOST_SENDS {
+        while send < MAX_SENDS {
             let turn = send as usize % servers.len();
             let server = servers[turn];
             if send > 0 {
@@ -170,7 +170,7 @@ impl<'a> Transfer<'a> {
     /// Waits for the next block, and reminds the server of it.
     fn next_block(&mut self) -> Result<(), BodyError> {
         let mut retry = Retry::new(FIRST_PAUSE);
-        for send in 0..MOST_SENDS {
+        for send in 0..MAX_SENDS {
             if send > 0 {
                 let slept = pause(&mut retry, self.events, &self.url, None);
                 slept.map_err(|_| BodyError::Cancelled)?;
@@ -190,7 +190,7 @@ impl<'a> Transfer<'a> {
             }
         }
         Err(BodyError::Broken(format!(
-            "the server fell silent after {} bytes; it was asked {MOST_SENDS} times for block {}",
+            "the server fell silent after {} bytes; it was asked {MAX_SENDS} times for block {}",
             self.received_bytes,
             self.block.wrapping_add(1)
         )))

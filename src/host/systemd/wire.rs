@@ -8,7 +8,7 @@
 /// the header fields.
 pub const PREAMBLE_BYTES: usize = 16;
 /// Longest message we take. systemd's are far below a page.
-const LONGEST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 const VERSION: u8 = 1;
 const LITTLE: u8 = b'l';
 const BIG: u8 = b'B';
@@ -83,7 +83,7 @@ pub enum WireError {
     TooLong,
     /// Neither byte order, another version, or an unknown kind.
     #[error("not a D-Bus message")]
-    Alien,
+    MismatchedValue,
     /// A value of another type than expected.
     #[error("a D-Bus message holds a value of type {0:?}")]
     Type(char),
@@ -120,7 +120,7 @@ fn length(bytes: &[u8]) -> u32 {
 pub fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, WireError> {
     let (_, body, fields) = lengths(preamble)?;
     let bytes = (PREAMBLE_BYTES + fields).next_multiple_of(8) + body;
-    if bytes > LONGEST_BYTES {
+    if bytes > MAX_BYTES {
         return Err(WireError::TooLong);
     }
     Ok(bytes)
@@ -131,7 +131,7 @@ fn lengths(message: &[u8]) -> Result<(bool, usize, usize), WireError> {
     let big_endian = match message {
         [LITTLE, _, _, VERSION, ..] => false,
         [BIG, _, _, VERSION, ..] => true,
-        _ => return Err(WireError::Alien),
+        _ => return Err(WireError::MismatchedValue),
     };
     let mut reader = Reader {
         bytes: message,
@@ -177,7 +177,7 @@ fn kind(byte: u8) -> Result<Kind, WireError> {
         2 => Kind::Return,
         3 => Kind::Error,
         4 => Kind::Signal,
-        _ => return Err(WireError::Alien),
+        _ => return Err(WireError::MismatchedValue),
     })
 }
 
@@ -359,7 +359,7 @@ mod tests {
     #[test]
     fn what_is_no_message_is_told() {
         let head = |text: &[u8; 16]| message_bytes(text);
-        assert_eq!(head(b"GET / HTTP/1.1\r\n"), Err(WireError::Alien));
+        assert_eq!(head(b"GET / HTTP/1.1\r\n"), Err(WireError::MismatchedValue));
         let long = b"l\x01\0\x01\xff\xff\xff\xff\x01\0\0\0\0\0\0\0";
         assert_eq!(head(long), Err(WireError::TooLong));
         assert_eq!(parse(PING), Err(WireError::Short));

@@ -61,7 +61,7 @@ static LAYOUTS: [Layout; 6] = [
 ];
 
 /// What a boot device asks for.
-struct Wish<'n, 't> {
+struct BootDevice<'n, 't> {
     node: &'n Node<'t>,
     luks: Option<&'n Node<'t>>,
     mirrors: &'n [Node<'t>],
@@ -69,13 +69,13 @@ struct Wish<'n, 't> {
     has_cex: bool,
 }
 
-impl<'n, 't> Wish<'n, 't> {
+impl<'n, 't> BootDevice<'n, 't> {
     fn of(node: &'n Node<'t>) -> Self {
         let luks = node.get("luks");
         let has_clevis =
             luks.is_some_and(|luks| is_on(luks, "tpm2") || !list(luks, "tang").is_empty());
         let cex = luks.and_then(|luks| luks.get("cex"));
-        Wish {
+        BootDevice {
             node,
             luks,
             mirrors: node
@@ -101,7 +101,7 @@ impl<'n, 't> Wish<'n, 't> {
 
 /// Checks a boot device.
 pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
-    let wish = Wish::of(node);
+    let wish = BootDevice::of(node);
     let at = node.get("layout").map_or(node.at, |layout| layout.at);
     let known = wish.layout().filter(|l| context.dialect.has(l.since));
     let Some(layout) = known else {
@@ -117,7 +117,7 @@ pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
     }
 }
 
-fn check_mirror(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+fn check_mirror(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
     let Some(mirror) = wish.node.at_path(&["mirror", "devices"]) else {
         return;
     };
@@ -143,7 +143,7 @@ fn check_mirror(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, 
     }
 }
 
-fn check_s390x(wish: &Wish<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+fn check_s390x(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
     let Some(luks) = wish.luks else {
         return;
     };
@@ -198,7 +198,7 @@ fn is_whole_disk(name: &str, layout: &Layout) -> bool {
 
 /// Disks, arrays, volumes and file systems of a boot device, as a config that the user's own is merged over.
 pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
-    let wish = Wish::of(node);
+    let wish = BootDevice::of(node);
     let is_mirrored = !wish.mirrors.is_empty();
     if !is_mirrored && !wish.is_encrypted() {
         return None;
@@ -224,7 +224,7 @@ pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
 }
 
 fn mirror<'t>(
-    wish: &Wish<'_, 't>,
+    wish: &BootDevice<'_, 't>,
     layout: &Layout,
     storage: &mut Node<'t>,
     filesystems: &mut Vec<Node<'t>>,
@@ -274,7 +274,7 @@ fn partition<'t>(at: u32, label: &str, mib: Option<i64>) -> Node<'t> {
 }
 
 /// The array over the partitions `label`-1, `label`-2, ...
-fn array<'t>(wish: &Wish<'_, 't>, label: &str) -> Node<'t> {
+fn array<'t>(wish: &BootDevice<'_, 't>, label: &str) -> Node<'t> {
     let at = wish.node.at;
     let devices = wish.mirrors.iter().enumerate().map(|(index, device)| {
         let name = format!("/dev/disk/by-partlabel/{label}-{}", index + 1);
@@ -287,7 +287,7 @@ fn array<'t>(wish: &Wish<'_, 't>, label: &str) -> Node<'t> {
 }
 
 fn volume<'t>(
-    wish: &Wish<'_, 't>,
+    wish: &BootDevice<'_, 't>,
     luks: &Node<'t>,
     layout: &Layout,
     is_mirrored: bool,

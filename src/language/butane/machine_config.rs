@@ -230,7 +230,7 @@ fn yaml_of(value: &Json) -> yaml_text::Value {
 /// A tree as JSON; `None` for what is empty.
 fn json_of(tree: &Tree<'_>) -> Option<Json> {
     Some(match &tree.value {
-        Value::Null | Value::Alien(_) => return None,
+        Value::Null | Value::MismatchedValue(_) => return None,
         Value::Bool(value) => json!(value),
         Value::Int(number) => json!(number),
         Value::Text(text) => json!(text),

@@ -8,7 +8,7 @@ use super::inline::{Inline, Inlining};
 use super::names;
 use super::variants::{self, Base, DIALECTS, Dialect, Variant};
 use super::yaml_text::{self, Entry, Value};
-use crate::config::shape;
+use crate::config::spec_table;
 use crate::config::tree::{self, Tree};
 use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version};
 use crate::language::{self, Language, Surroundings};
@@ -213,10 +213,12 @@ impl Writer {
     }
 
     /// False for members whose absence means the same.
-    fn is_said(&self, (field, tree): &(&'static shape::Field, Tree<'_>)) -> bool {
+    fn is_said(&self, (field, tree): &(&'static spec_table::Field, Tree<'_>)) -> bool {
         match &tree.value {
-            tree::Value::Null | tree::Value::Alien(_) => false,
-            tree::Value::Int(0) => field.class_in(self.dialect().output) != shape::Class::Plain,
+            tree::Value::Null | tree::Value::MismatchedValue(_) => false,
+            tree::Value::Int(0) => {
+                field.class_in(self.dialect().output) != spec_table::Class::Plain
+            }
             tree::Value::List(elements) => !elements.is_empty(),
             _ => true,
         }
@@ -225,7 +227,7 @@ impl Writer {
     /// Members that the table of the dialect does not have.
     fn find_unknown(
         &mut self,
-        members: &[(&'static shape::Field, Tree<'_>)],
+        members: &[(&'static spec_table::Field, Tree<'_>)],
         of: &'static Type,
         path: &JsonPath,
     ) {

@@ -8,7 +8,7 @@
 use super::fields::{Field, Kind, ROOT, Type};
 use super::names;
 use super::variants::{self, Dialect};
-use crate::config::shape::{self, ObjectType};
+use crate::config::spec_table::{self, ObjectType};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub fn schema(variant: &str, version: &str) -> Result<Value, String> {
 fn generate(dialect: &'static Dialect) -> Value {
     let (variant, version) = (dialect.variant.name(), dialect.version);
     let mut shapes = Shapes::new();
-    collect(&shape::ROOT, &mut shapes);
+    collect(&spec_table::ROOT, &mut shapes);
     let mut definitions = Map::new();
     define(&ROOT, dialect, &shapes, &mut definitions);
     let root = definitions.remove(ROOT.name).unwrap_or_default();
@@ -65,7 +65,7 @@ fn generate(dialect: &'static Dialect) -> Value {
 /// As deep as the table of Ignition is.
 fn collect(of: &'static ObjectType, shapes: &mut Shapes) {
     if shapes.insert(of.name, of).is_none() {
-        for inner in of.fields.iter().filter_map(shape::Field::object_type) {
+        for inner in of.fields.iter().filter_map(spec_table::Field::object_type) {
             collect(inner, shapes);
         }
     }

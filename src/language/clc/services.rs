@@ -47,7 +47,7 @@ pub(super) struct Sections<'p> {
 }
 
 /// An option that is set.
-struct Given {
+struct OptionValue {
     name: &'static str,
     /// As it is in the unit: in quotes, or a number or flag.
     written: String,
@@ -55,7 +55,7 @@ struct Given {
 
 /// The options of a section.
 struct Options {
-    given: Vec<Given>,
+    given: Vec<OptionValue>,
     is_dynamic: bool,
 }
 
@@ -226,7 +226,7 @@ impl Sections<'_> {
             };
             if let Some(written) = self.written(option, node, &mut options.is_dynamic) {
                 let name = option.name;
-                options.given.push(Given { name, written });
+                options.given.push(OptionValue { name, written });
             }
         }
         options

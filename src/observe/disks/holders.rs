@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Users of one disk, in words.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct DiskUsers {
     /// Of the whole disk.
     pub disk: Vec<String>,
     /// Of its partitions; idle ones are absent.
@@ -23,15 +23,15 @@ const DEPTH: usize = 4;
 
 /// Looks at one disk by its real node, e.g. `/dev/sda`. A disk that is itself a device-mapper device
 /// (multipath) is always held by the maps of its partitions, so these do not count.
-pub(super) fn of(node: &Path) -> anyhow::Result<Held> {
+pub(super) fn of(node: &Path) -> anyhow::Result<DiskUsers> {
     let name = node
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let uses = Uses::now()?;
-    let mut held = Held {
+    let mut held = DiskUsers {
         disk: users(&name, &uses, DEPTH)?,
-        ..Held::default()
+        ..DiskUsers::default()
     };
     for (number, partition) in partitions(node, &name)? {
         let users = users(&partition, &uses, DEPTH)?;

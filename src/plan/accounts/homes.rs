@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 impl Planner<'_, '_> {
     /// Where a directory is, a link at its end followed as well.
     pub(super) fn place(&self, path: &str) -> Result<String, ResolveError> {
-        let below = self.ground.resolve(&format!("{path}/x"))?;
+        let below = self.planned.resolve(&format!("{path}/x"))?;
         Ok(parent(&below).unwrap_or("/").to_owned())
     }
 
     /// True if something other than a file, directory or link is there, such as `/dev/null`.
     fn is_special(&self, path: &str) -> bool {
-        let place = self.ground.resolve(path).ok();
-        let node = place.and_then(|place| self.ground.node(&place));
+        let place = self.planned.resolve(path).ok();
+        let node = place.and_then(|place| self.planned.node(&place));
         node.is_some_and(|node| matches!(node.kind, NodeKind::Other))
     }
 
@@ -38,7 +38,7 @@ impl Planner<'_, '_> {
             return Ok((HomeAct::Leave, claims));
         }
         claims.extend(self.home_claims(&place));
-        let act = match self.ground.exists(&place) {
+        let act = match self.planned.exists(&place) {
             true => HomeAct::Leave,
             false => HomeAct::Make { place },
         };
@@ -101,9 +101,9 @@ impl Planner<'_, '_> {
 
     /// True if a home that is no longer the user's is to be renamed.
     fn moves(&self, from: &str, to: &str) -> Result<bool, Refused> {
-        let node = self.ground.node(from);
+        let node = self.planned.node(from);
         let is_directory = node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
-        if !is_directory || from == "/" || self.ground.exists(to) {
+        if !is_directory || from == "/" || self.planned.exists(to) {
             return Ok(false);
         }
         let remedy = format!("move it before, make {to} in storage.directories, or keep homeDir");
@@ -115,9 +115,9 @@ impl Planner<'_, '_> {
             let cause = format!("{from} cannot be moved, since a file system is mounted there");
             return Err(home_refused(cause, &remedy));
         }
-        let above = ancestors(to).find_map(|above| self.ground.node(above));
-        let above = above.or_else(|| self.ground.node("/"));
-        let parent_of_old = parent(from).and_then(|above| self.ground.node(above));
+        let above = ancestors(to).find_map(|above| self.planned.node(above));
+        let above = above.or_else(|| self.planned.node("/"));
+        let parent_of_old = parent(from).and_then(|above| self.planned.node(above));
         let device = node.map(|node| node.inode.0);
         let same = |other: Option<&crate::facts::NodeFacts>| {
             other.is_none_or(|other| Some(other.inode.0) == device)
@@ -156,13 +156,13 @@ impl Planner<'_, '_> {
         let needed = user.uid >= first || !wish.ssh_authorized_keys.is_empty();
         wish.no_create_home != Some(true)
             && needed
-            && !self.ground.exists(place)
+            && !self.planned.exists(place)
             && !self.directories.contains_key(place)
     }
 
     /// True if what is in a home has to follow a change of the user's ids: only if the home is the user's.
     fn follows_ids(&self, before: &User, after: &UserRecord, place: &str) -> bool {
-        let node = self.ground.node(place);
+        let node = self.planned.node(place);
         (before.uid, before.gid) != (after.uid, after.gid)
             && place != "/"
             && node.is_some_and(|node| node.uid == before.uid)
@@ -171,10 +171,10 @@ impl Planner<'_, '_> {
     /// The home of a user that is deleted goes if it is the user's, nobody else lives in it, and no file system is
     /// mounted there.
     pub(super) fn home_of_deleted(&self, user: &User) -> HomeAct {
-        let Ok(place) = self.ground.resolve(&user.home) else {
+        let Ok(place) = self.planned.resolve(&user.home) else {
             return HomeAct::Leave;
         };
-        let node = self.ground.node(&place);
+        let node = self.planned.node(&place);
         let is_own = node.is_some_and(|node| {
             matches!(node.kind, NodeKind::Directory { .. }) && node.uid == user.uid
         });
@@ -201,8 +201,8 @@ impl Planner<'_, '_> {
     /// Claims for making a home: missing directories above it are made with it, unless the config
     /// asks for them. A directory owned by a name comes after the accounts and so after the home.
     fn home_claims(&self, home: &str) -> Vec<Claim> {
-        let mut claims = self.ground.claims(home);
-        let above = self.ground.missing_above(home);
+        let mut claims = self.planned.claims(home);
+        let above = self.planned.missing_above(home);
         let named = above
             .iter()
             .any(|path| self.directories.get(path) == Some(&true));

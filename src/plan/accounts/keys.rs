@@ -40,7 +40,7 @@ impl Planner<'_, '_> {
         let file = self.draft.observed.root.accounts.key_file.below_home();
         let written = clean(&format!("{}/{file}", user.home));
         let found = self.place(&user.home);
-        let found = found.and_then(|home| Ok((home, self.ground.resolve(&written)?)));
+        let found = found.and_then(|home| Ok((home, self.planned.resolve(&written)?)));
         let (home, path) = match found {
             Ok(found) => found,
             Err(cause) => return refuse_path(self.draft, &written, &cause, origin),
@@ -56,7 +56,7 @@ impl Planner<'_, '_> {
             return self.refuse("cannot write", object, why, origin);
         }
         let claims = self.key_claims(&home, &path);
-        let effect = match self.ground.exists(&path) {
+        let effect = match self.planned.exists(&path) {
             true => Effect::Change,
             false => Effect::Create,
         };
@@ -67,24 +67,24 @@ impl Planner<'_, '_> {
             text: key_text(&wish.ssh_authorized_keys),
             file: file.into(),
         });
-        self.ground
+        self.planned
             .push(self.draft, Phase::Accounts, effect, kind, origin, claims);
     }
 
     fn key_claims(&self, home: &str, path: &str) -> Vec<Claim> {
         let mut claims = vec![Claim::new(Access::Use, Resource::Accounts)];
-        claims.extend(self.ground.claims(path));
-        if !self.ground.exists(home) {
+        claims.extend(self.planned.claims(path));
+        if !self.planned.exists(home) {
             claims.push(Claim::use_path(home));
         }
-        let below_home = self.ground.missing_above(path).into_iter();
+        let below_home = self.planned.missing_above(path).into_iter();
         let made = below_home.filter(|above| above != home && is_at_or_below(above, home));
         claims.extend(made.map(|above| Claim::make_path(&above)));
         claims
     }
 
     fn keys_are_right(&self, path: &str, user: &User) -> bool {
-        self.ground.node(path).is_some_and(|node| {
+        self.planned.node(path).is_some_and(|node| {
             let same = matches!(
                 node.kind,
                 NodeKind::File {
@@ -105,7 +105,7 @@ impl Planner<'_, '_> {
             user.name
         );
         let refused = |cause: String, remedy: String| Some(Refused { cause, remedy });
-        if !self.ground.exists(home) && !entry {
+        if !self.planned.exists(home) && !entry {
             let drop = match wish.no_create_home {
                 Some(true) => "remove noCreateHome, or ",
                 _ => "",
@@ -123,7 +123,7 @@ impl Planner<'_, '_> {
             let cause = format!("home {home} is made for user {owner}");
             return refused(cause, "give each of the two a homeDir of its own".into());
         }
-        let node = self.ground.node(home)?;
+        let node = self.planned.node(home)?;
         let (owner, _) = self.owner(user, home, node);
         if node.fixed_permissions && user.uid != 0 {
             let cause = format!("the file system of home {home} keeps no owners");
@@ -157,7 +157,7 @@ impl Planner<'_, '_> {
         let mut here = home.to_owned();
         for part in below.split('/').filter(|part| !part.is_empty()) {
             let path = child(&here, part);
-            if !self.ground.exists(&path) {
+            if !self.planned.exists(&path) {
                 // The first one is made as root, for the user; what is in it is the user's.
                 let may = here == home || self.may(user, &here, WRITE_AND_SEARCH);
                 return match may {
@@ -169,7 +169,7 @@ impl Planner<'_, '_> {
                 Ok(place) => place,
                 Err(cause) => return refused(cause.to_string()),
             };
-            if !self.ground.exists(&place) {
+            if !self.planned.exists(&place) {
                 return refused(format!("{path} is a link to {place}, which does not exist"));
             }
             let is_inside = is_at_or_below(&place, home);
@@ -183,11 +183,11 @@ impl Planner<'_, '_> {
             }
             here = place;
         }
-        if self.ground.is_made(&here) && self.ground.node(&here).is_none() {
+        if self.planned.is_made(&here) && self.planned.node(&here).is_none() {
             return None;
         }
         let path = child(&here, name);
-        let present = self.ground.node(&path);
+        let present = self.planned.node(&path);
         if let Some(NodeKind::Directory { .. }) = present.map(|node| &node.kind) {
             return refused(format!("{path} is a directory"));
         }
@@ -195,7 +195,7 @@ impl Planner<'_, '_> {
         let is_kept = |above: &NodeFacts, node: &NodeFacts| {
             above.mode & STICKY != 0 && !is_users(&here, above) && !is_users(&path, node)
         };
-        let above = self.ground.node(&here);
+        let above = self.planned.node(&here);
         let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
         match !kept && self.may(user, &here, WRITE_AND_SEARCH) {
             true => None,
@@ -225,14 +225,14 @@ impl Planner<'_, '_> {
                 let node = self.draft.observed.root.nodes.get(&moved.from);
                 node.is_none_or(|node| self.grants(user, home, node, SEARCH))
             }
-            None => self.ground.node(home).is_none() || self.may(user, home, SEARCH),
+            None => self.planned.node(home).is_none() || self.may(user, home, SEARCH),
         }
     }
 
     /// True if a user has permissions on a directory: by owner, group or for all. What is not there yet is
     /// made by root and open to all but writing.
     fn may(&self, user: &User, path: &str, wanted: u32) -> bool {
-        let Some(node) = self.ground.node(path) else {
+        let Some(node) = self.planned.node(path) else {
             return wanted & !0o5 == 0;
         };
         let is_allowed = parent(path).is_some() || wanted == SEARCH || user.uid == 0;

@@ -17,7 +17,7 @@ pub use keys::key_text;
 pub use predicted::Accounts;
 
 use super::op::{AlreadyRight, Subject};
-use super::paths::Ground;
+use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
 use crate::accounts::Refused;
 use crate::config::Origin;
@@ -27,14 +27,14 @@ use std::collections::HashMap;
 /// Drafts all operations on accounts.
 pub fn plan(draft: &mut Draft<'_>) {
     let config = draft.document.config();
-    let ground = Ground::of(draft);
+    let planned = PlannedTree::of(draft);
     let refused_before = draft.refusals().len();
     let mut planner = Planner {
-        directories: directories(config, &ground),
+        directories: directories(config, &planned),
         homes: HashMap::new(),
         config,
         draft,
-        ground,
+        planned,
         handed_over: HashMap::new(),
     };
     for (index, group) in config.passwd.groups.iter().enumerate() {
@@ -50,14 +50,14 @@ pub fn plan(draft: &mut Draft<'_>) {
 }
 
 /// Directories the config asks for, by resolved path; true if owned by a name.
-fn directories(config: &Config, ground: &Ground<'_>) -> HashMap<String, bool> {
+fn directories(config: &Config, planned: &PlannedTree<'_>) -> HashMap<String, bool> {
     let by_name = |owner: &NodeOwner| owner.id.is_none() && owner.name.is_some();
     config
         .storage
         .directories
         .iter()
         .filter_map(|directory| {
-            let path = ground.resolve(&directory.path).ok()?;
+            let path = planned.resolve(&directory.path).ok()?;
             Some((path, by_name(&directory.user) || by_name(&directory.group)))
         })
         .collect()
@@ -66,7 +66,7 @@ fn directories(config: &Config, ground: &Ground<'_>) -> HashMap<String, bool> {
 struct Planner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     config: &'a Config,
-    ground: Ground<'a>,
+    planned: PlannedTree<'a>,
     directories: HashMap<String, bool>,
     /// Homes whose content follows a change of the user's ids, and the ids before, by user.
     handed_over: HashMap<String, HandedOver>,

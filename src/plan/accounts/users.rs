@@ -50,7 +50,7 @@ impl Planner<'_, '_> {
         });
         let effect = Effect::Destroy;
         let id = self
-            .ground
+            .planned
             .push(self.draft, Phase::Accounts, effect, kind, origin, claims);
         if let Some(loss) = loss {
             self.draft.destroys(id, loss);
@@ -93,7 +93,7 @@ impl Planner<'_, '_> {
             ..plain_act(request, result)
         });
         let (phase, effect) = (Phase::Accounts, Effect::Create);
-        self.ground
+        self.planned
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
     }
 
@@ -149,7 +149,7 @@ impl Planner<'_, '_> {
             ..plain_act(request, result)
         });
         let (phase, effect) = (Phase::Accounts, Effect::Change);
-        self.ground
+        self.planned
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
     }
 

@@ -38,8 +38,8 @@ impl Planner<'_, '_> {
         let Some(first) = arrays.first() else { return };
         let at = JsonPath::new(format!("$.storage.raid.{}", first.index));
         let origin = self.draft.document.origin(&at);
-        let is_debian = self.ground.resolve(DEBIAN_DIRECTORY).is_ok_and(|path| {
-            let node = self.ground.node(&path);
+        let is_debian = self.planned.resolve(DEBIAN_DIRECTORY).is_ok_and(|path| {
+            let node = self.planned.node(&path);
             node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
         });
         let wanted = if is_debian {

@@ -5,7 +5,7 @@ use super::{Case, Objection, clevis, given, has_key, is_cex, is_marked};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::facts::{DeviceFacts, MappingFacts};
-use crate::plan::op::{Expected, KeySource, Way};
+use crate::plan::op::{Expected, KeySource, OpenMode};
 use crate::plan::{Draft, Part, Scope, devices};
 
 /// What is to be done with a volume.
@@ -13,7 +13,7 @@ pub(super) enum Decision {
     /// Nothing, because of this.
     Right(String),
     /// Open it, or try the key if it is open.
-    Open(Way, KeySource),
+    Open(OpenMode, KeySource),
     /// Make it.
     Format(Format),
 }
@@ -118,10 +118,10 @@ impl Case<'_> {
                 Ok(Decision::Right(self.because()))
             }
             (Some(key), true) if draft.options.scope == Scope::Stage(Part::Disks) => {
-                Ok(Decision::Open(Way::Confirm, key))
+                Ok(Decision::Open(OpenMode::Confirm, key))
             }
             (Some(_), true) => Ok(Decision::Right(self.because())),
-            (Some(key), false) => Ok(Decision::Open(Way::Open, key)),
+            (Some(key), false) => Ok(Decision::Open(OpenMode::Open, key)),
             // What Clevis unlocks needs no key of ours.
             (None, true) if bound => Ok(Decision::Right(self.because())),
             (None, _) if bound => Err("volumes with clevis are always made anew".into()),

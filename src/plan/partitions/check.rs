@@ -1,7 +1,7 @@
 //! What keeps a disk from being partitioned at all, whatever its entries say. Where a disk could be lost,
 //! these are stricter than the reference.
 
-use super::Trouble;
+use super::Conflict;
 use crate::disk::gpt::{GptHealth, Table, TableFacts};
 use crate::facts::DiskFacts;
 
@@ -9,15 +9,15 @@ use crate::facts::DiskFacts;
 pub const MAPPER: &str = "dmsetup";
 
 /// A disk that can be written to, not something else by mistake.
-pub fn is_disk(facts: &DiskFacts) -> Result<(), Trouble> {
+pub fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
     if let Some(disk) = &facts.partition_of {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             format!("it is a partition of {disk}, not a disk"),
             format!("name the disk, {disk}"),
         ));
     }
     if facts.sectors == 0 {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             "it has no size, as a drive without a medium",
             "insert a medium, or name another disk",
         ));
@@ -26,7 +26,7 @@ pub fn is_disk(facts: &DiskFacts) -> Result<(), Trouble> {
 }
 
 /// A wipe of the whole table concerns every partition.
-pub fn may_wipe(facts: &DiskFacts) -> Result<(), Trouble> {
+pub fn may_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
     let mut holders: Vec<String> = facts
         .partitions_held_by
         .iter()
@@ -35,7 +35,7 @@ pub fn may_wipe(facts: &DiskFacts) -> Result<(), Trouble> {
     holders.extend(facts.held_by.iter().cloned());
     match holders.is_empty() {
         true => Ok(()),
-        false => Err(Trouble::disk(
+        false => Err(Conflict::disk(
             format!("wipeTable is set, but it is in use: {}", holders.join("; ")),
             "unmount or detach it first, or leave out wipeTable",
         )),
@@ -43,10 +43,10 @@ pub fn may_wipe(facts: &DiskFacts) -> Result<(), Trouble> {
 }
 
 /// The table to start from: the one present, reaching the end of the disk, or an empty one.
-pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Trouble> {
+pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Conflict> {
     let empty = || {
         Table::empty(facts.sector_bytes, facts.sectors).ok_or_else(|| {
-            Trouble::disk(
+            Conflict::disk(
                 format!("{} sectors are too few for a GPT", facts.sectors),
                 "use a larger disk",
             )
@@ -56,11 +56,11 @@ pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth)
         _ if wipe => Ok((empty()?, GptHealth::Sound)),
         TableFacts::None => Ok((empty()?, GptHealth::Sound)),
         TableFacts::Gpt { table, health } => Ok((table.clone().reaching_end(), *health)),
-        TableFacts::Foreign(kind) => Err(Trouble::disk(
+        TableFacts::Foreign(kind) => Err(Conflict::disk(
             format!("it has a partition table of type {kind}, not gpt"),
             "set wipeTable to replace it; all its partitions are lost",
         )),
-        TableFacts::Corrupt(why) => Err(Trouble::disk(
+        TableFacts::Corrupt(why) => Err(Conflict::disk(
             format!("its GPT is damaged beyond use ({why})"),
             "repair it, or set wipeTable to replace it",
         )),
@@ -68,21 +68,21 @@ pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth)
 }
 
 /// What must be true before anything is written to the table.
-pub fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Trouble> {
+pub fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Conflict> {
     if facts.read_only {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             "it is read only",
             "make it writable (blockdev --setrw), or name another disk",
         ));
     }
     if !facts.held_by.is_empty() {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             format!("the disk itself is in use: {}", facts.held_by.join(", ")),
             "unmount or detach it first",
         ));
     }
     if facts.map.is_some() && !can_map {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             format!(
                 "its partitions are device-mapper maps, and the program {MAPPER} is not installed"
             ),
@@ -97,7 +97,7 @@ pub fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Tro
 
 /// A table beside something that takes the whole disk would destroy that. A sound table is trusted: it
 /// is the newer of the two.
-fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Trouble> {
+fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Conflict> {
     let what = facts.whole.describe().filter(|_| !facts.whole.incomplete);
     let health = match &facts.table {
         TableFacts::Gpt { health, .. } => Some(*health),
@@ -117,20 +117,20 @@ fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Trouble> {
         }
         _ => return Ok(()),
     };
-    Err(Trouble::disk(
+    Err(Conflict::disk(
         cause,
         "set wipeTable to destroy that, or name another disk",
     ))
 }
 
 /// The kernel must not see a partition in use elsewhere than the table has it.
-pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Trouble> {
+pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
     let differing = facts
         .partitions_held_by
         .iter()
         .find(|(number, _)| is_unknown_to_kernel(facts, table, **number));
     match differing {
-        Some((number, by)) => Err(Trouble::disk(
+        Some((number, by)) => Err(Conflict::disk(
             format!(
                 "the table has partition {number} elsewhere than the kernel sees it, and it is in use: {}",
                 by.join(", ")
@@ -158,7 +158,7 @@ pub fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32) -> bo
 
 /// A table is only written when its entries lie side by side inside the usable range: tools, and the
 /// kernel, take it for damaged else.
-pub fn is_sound(table: &Table) -> Result<(), Trouble> {
+pub fn is_sound(table: &Table) -> Result<(), Conflict> {
     let remedy = "repair the table, delete such a partition, or set wipeTable";
     let mut by_start: Vec<_> = table.entries.iter().collect();
     by_start.sort_by_key(|(_, entry)| entry.start);
@@ -166,7 +166,7 @@ pub fn is_sound(table: &Table) -> Result<(), Trouble> {
         .iter()
         .find(|(_, entry)| entry.start < table.first_usable || entry.end() > table.last_usable);
     if let Some((number, entry)) = outside {
-        return Err(Trouble::disk(
+        return Err(Conflict::disk(
             format!(
                 "its partition {number} (sectors {} to {}) lies outside the usable range {} to {}",
                 entry.start,
@@ -181,7 +181,7 @@ pub fn is_sound(table: &Table) -> Result<(), Trouble> {
         .windows(2)
         .find(|pair| pair[0].1.end() >= pair[1].1.start);
     match overlap {
-        Some([(one, a), (other, b)]) => Err(Trouble::disk(
+        Some([(one, a), (other, b)]) => Err(Conflict::disk(
             format!(
                 "its partitions {one} (sectors {} to {}) and {other} (sectors {} to {}) overlap",
                 a.start,

@@ -1,7 +1,7 @@
 //! Whether the members of an array hold the array the config asks for, and what that leaves to do.
 
 use super::super::op::OpKind;
-use super::{Draft, Refusal, Wish, devices};
+use super::{ArraySpec, Draft, Refusal, devices};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::raid::{Health, MemberSet, sets};
@@ -10,7 +10,7 @@ use crate::facts::SuperblockFacts;
 use crate::facts::arrays::ArrayFacts;
 
 /// What to do about an array.
-pub(super) enum Way {
+pub(super) enum ArrayAction {
     /// Nothing.
     Keep {
         /// Why.
@@ -31,12 +31,12 @@ pub(super) enum Way {
 
 /// What to do, and which arrays have to give way first.
 pub(super) struct Judgement {
-    pub way: Way,
+    pub way: ArrayAction,
     pub stop: Vec<String>,
 }
 
 /// Judges one array.
-pub(super) fn judge(draft: &Draft, wish: &Wish) -> Result<Judgement, Box<Refusal>> {
+pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<Judgement, Box<Refusal>> {
     let nodes: Vec<Option<String>> = wish.members.iter().map(|m| node_of(draft, m)).collect();
     let touching: Vec<&ArrayFacts> = draft
         .observed
@@ -65,7 +65,7 @@ pub(super) fn judge(draft: &Draft, wish: &Wish) -> Result<Judgement, Box<Refusal
     }
     let way = match set {
         Some(set) => way(draft, wish, set, &touching)?,
-        None => Way::Create,
+        None => ArrayAction::Create,
     };
     Ok(Judgement { way, stop })
 }
@@ -79,17 +79,17 @@ fn keep(array: &ArrayFacts, stop: Vec<String>) -> Judgement {
         ));
     }
     Judgement {
-        way: Way::Keep { because },
+        way: ArrayAction::Keep { because },
         stop,
     }
 }
 
 fn way(
     draft: &Draft,
-    wish: &Wish,
+    wish: &ArraySpec,
     set: MemberSet,
     touching: &[&ArrayFacts],
-) -> Result<Way, Box<Refusal>> {
+) -> Result<ArrayAction, Box<Refusal>> {
     const ZERO: &str = "mdadm --assemble --force may bring it back; if its data may go, erase its \
                         members with mdadm --zero-superblock";
     // What a running array writes is not all to be seen on its members.
@@ -98,9 +98,9 @@ fn way(
         _ if runs => 0,
         Health::Whole => 0,
         Health::Degraded(missing) => missing,
-        Health::NeverRan => return Ok(Way::Create),
+        Health::NeverRan => return Ok(ArrayAction::Create),
         // A making that was cut short cannot be told from a loss here, and there is nothing left to save.
-        Health::Broken(_) if !is_redundant(&set.newest) => return Ok(Way::Create),
+        Health::Broken(_) if !is_redundant(&set.newest) => return Ok(ArrayAction::Create),
         Health::Broken(missing) => {
             let cause =
                 format!("it exists, but {missing} of its members are missing or out of date");
@@ -120,7 +120,7 @@ fn way(
             "start it with mdadm --assemble, then try again",
         ));
     }
-    Ok(Way::Assemble {
+    Ok(ArrayAction::Assemble {
         uuid: set.uuid,
         members: set.members,
         missing,
@@ -133,7 +133,7 @@ fn is_redundant(member: &RaidMember) -> bool {
 }
 
 /// The one set of members that is the array the config asks for.
-fn matching_set(draft: &Draft, wish: &Wish) -> Result<Option<MemberSet>, Box<Refusal>> {
+fn matching_set(draft: &Draft, wish: &ArraySpec) -> Result<Option<MemberSet>, Box<Refusal>> {
     if wish.members.iter().any(|member| is_wiped(draft, member)) {
         return Ok(None);
     }
@@ -162,7 +162,7 @@ fn matching_set(draft: &Draft, wish: &Wish) -> Result<Option<MemberSet>, Box<Ref
     Ok(sets.pop())
 }
 
-fn fits(wish: &Wish, member: &RaidMember) -> bool {
+fn fits(wish: &ArraySpec, member: &RaidMember) -> bool {
     // Superblocks of version 0.90 have no name.
     let name_fits = member
         .short_name()
@@ -235,14 +235,14 @@ fn is_all_of(array: &ArrayFacts, set: &MemberSet, nodes: &[Option<String>]) -> b
     array.members.iter().all(|member| own.contains(&member))
 }
 
-fn named_node<'d>(draft: &'d Draft, wish: &Wish) -> Option<&'d String> {
+fn named_node<'d>(draft: &'d Draft, wish: &ArraySpec) -> Option<&'d String> {
     draft.observed.raid.nodes.get(&wish.array.to_string())
 }
 
 /// The node of the array leads to an array of other devices.
 fn refuse_taken_name(
     draft: &Draft,
-    wish: &Wish,
+    wish: &ArraySpec,
     touching: &[&ArrayFacts],
 ) -> Result<(), Box<Refusal>> {
     let Some(node) = named_node(draft, wish) else {
@@ -266,7 +266,7 @@ fn refuse_taken_name(
     ))
 }
 
-fn refuse_held_elsewhere(wish: &Wish, array: &ArrayFacts) -> Result<(), Box<Refusal>> {
+fn refuse_held_elsewhere(wish: &ArraySpec, array: &ArrayFacts) -> Result<(), Box<Refusal>> {
     if array.held_by.is_empty() {
         return Ok(());
     }

@@ -5,8 +5,8 @@ use crate::config::Origin;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Entry;
 use crate::plan::op::{
-    AssembleArray, CreateLuks, Effect, Expected, KeySource, MakeFilesystem, OpKind, Operation,
-    PartitionChange, Plan, Subject, Way, WriteTable,
+    AssembleArray, CreateLuks, Effect, Expected, KeySource, MakeFilesystem, OpKind, OpenMode,
+    Operation, PartitionChange, Plan, Subject, WriteTable,
 };
 use std::collections::BTreeSet;
 
@@ -195,9 +195,9 @@ fn content_text(operation: &Operation) -> String {
 /// An encrypted volume by its name or place, with what opens it.
 fn volume_text(act: &CreateLuks, which: &str) -> String {
     let mut text = match act.way {
-        Way::Format => format!("LUKS2 volume {which}"),
-        Way::Open => format!("LUKS2 volume {which}, opened"),
-        Way::Confirm => format!("LUKS2 volume {which}, open already"),
+        OpenMode::Format => format!("LUKS2 volume {which}"),
+        OpenMode::Open => format!("LUKS2 volume {which}, opened"),
+        OpenMode::Confirm => format!("LUKS2 volume {which}, open already"),
     };
     text.push_str(match &act.key {
         KeySource::Given(_) => ", key given",

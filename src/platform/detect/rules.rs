@@ -11,7 +11,7 @@ struct Field {
 }
 
 /// How a field is compared.
-enum Says {
+enum Evidence {
     Exactly(&'static str),
     Begins(&'static str),
     Ends(&'static str),
@@ -47,10 +47,10 @@ const FIRMWARE: Field = Field {
 const AZURE_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 
 use Certainty::{Certain, Likely, Possible, Told};
-use Says::{Begins, Ends, Exactly, Has};
+use Evidence::{Begins, Ends, Exactly, Has};
 
 /// What firmware says, and what that means.
-const FIRMWARE_RULES: &[(&str, Certainty, Field, Says)] = &[
+const FIRMWARE_RULES: &[(&str, Certainty, Field, Evidence)] = &[
     ("akamai", Certain, VENDOR, Exactly("Akamai")),
     ("akamai", Certain, VENDOR, Exactly("Linode")),
     ("aliyun", Certain, PRODUCT, Exactly("Alibaba Cloud ECS")),
@@ -157,7 +157,7 @@ fn shown(field: &Field, value: &str) -> String {
     }
 }
 
-impl Says {
+impl Evidence {
     fn fits(&self, value: &str) -> bool {
         match self {
             Exactly(word) => value == *word,

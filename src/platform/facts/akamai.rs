@@ -1,10 +1,10 @@
 //! Facts of `akamai` (Linode): three JSON documents, with a token. They do not say what the machine is called.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::akamai::{TOKEN, TOKEN_HEADER};
 use super::documents::{self, Keys, Word};
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use serde::Deserialize;
 const BETWEEN_TAGS: &str = ":";
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "AKAMAI_INSTANCE_HOST_UUID",
         "AKAMAI_INSTANCE_ID",
@@ -73,8 +73,8 @@ struct SshKeys {
     users: Keys,
 }
 
-fn ask(site: &Site<'_>) -> anyhow::Result<Facts> {
-    let service = Service::at(site, "http://169.254.169.254/v1/");
+fn ask(context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+    let service = Service::at(context, "http://169.254.169.254/v1/");
     let given = service
         .send(&TOKEN.request())
         .context("cannot get a token")?;

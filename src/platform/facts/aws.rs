@@ -1,6 +1,6 @@
 //! Facts of `aws`: the tree of the Instance Metadata Service, by version 2, or by version 1 where there is no other.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::aws::{TOKEN, TOKEN_HEADER};
 use super::documents;
 use super::tree::{KeysAt, Tree};
@@ -54,8 +54,8 @@ impl Source for Aws {
         names
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
-        let mut service = TREE.service(site);
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+        let mut service = TREE.service(context);
         let token = service.send(&TOKEN.request());
         if let Some(token) = token.context("cannot get a token of IMDSv2")? {
             service = service.with(TOKEN_HEADER, documents::text("the token", token)?);

@@ -3,13 +3,13 @@
 //! Addresses are those of the first interface. The names are older than the service: "dynamic" is the address inside the
 //! virtual network, "virtual" the public one.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use serde::Deserialize;
 
 /// The source of `azure`.
-pub static AZURE: Asked = Asked {
+pub static AZURE: AttributeSource = AttributeSource {
     names: &[
         "AZURE_ADMIN_USERNAME",
         "AZURE_IPV4_DYNAMIC",
@@ -19,7 +19,7 @@ pub static AZURE: Asked = Asked {
     ask,
 };
 /// The source of `azurestack`.
-pub static AZURE_STACK: Asked = Asked {
+pub static AZURE_STACK: AttributeSource = AttributeSource {
     names: &[],
     ask: ask_stack,
 };
@@ -57,15 +57,15 @@ struct Identity {
     vm_name: Option<String>,
 }
 
-fn service<'a>(site: &'a Site<'a>, base: &str) -> Service<'a> {
+fn service<'a>(context: &'a FetchContext<'a>, base: &str) -> Service<'a> {
     // It is being moved, or asked too often.
-    Service::at(site, base)
+    Service::at(context, base)
         .with("Metadata", "true")
         .again(&[410, 429])
 }
 
-fn ask(site: &Site<'_>) -> anyhow::Result<Facts> {
-    let service = service(site, INSTANCE);
+fn ask(context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+    let service = service(context, INSTANCE);
     let mut facts = Facts::default();
     facts.name(service.text(NAME)?);
     facts.set("AZURE_ADMIN_USERNAME", service.text(ADMIN)?);
@@ -84,8 +84,8 @@ fn add_keys(keys: &[PublicKey], facts: &mut Facts) {
     }
 }
 
-fn ask_stack(site: &Site<'_>) -> anyhow::Result<Facts> {
-    let identity: Identity = service(site, STACK).needed(IDENTITY)?;
+fn ask_stack(context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+    let identity: Identity = service(context, STACK).needed(IDENTITY)?;
     let mut facts = Facts::default();
     facts.name(identity.vm_name);
     Ok(facts)

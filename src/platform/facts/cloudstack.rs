@@ -1,7 +1,7 @@
 //! Facts of `cloudstack`: the config drive if the machine has one, else the service at the DHCP server.
 
 use super::super::drive;
-use super::super::{Site, leases};
+use super::super::{FetchContext, leases};
 use super::openstack::LABELS;
 use super::service::Service;
 use super::tree::{KeysAt, Tree};
@@ -50,15 +50,15 @@ impl Source for CloudStack {
         TREE.names()
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
         if let Some(label) = drives::present(&LABELS) {
-            return drives::visit(&[label], site, &|_, point| of_drive(point));
+            return drives::visit(&[label], context, &|_, point| of_drive(point));
         }
         let start = Instant::now();
-        let limit = site.fetcher.settings().total;
+        let limit = context.fetcher.settings().total;
         // Nobody waits longer for a lease than for a document.
         let is_over = || limit.is_some_and(|limit| start.elapsed() >= limit);
-        let server = leases::server(site.log, &|| is_over() || site.events.cancelled());
+        let server = leases::server(context.log, &|| is_over() || context.events.cancelled());
         let server = match server {
             Err(_) if is_over() => bail!(
                 "no lease of a DHCP server appeared in time; looked at {}",
@@ -67,7 +67,7 @@ impl Source for CloudStack {
             found => found?,
         };
         TREE.gather(&Service::at(
-            site,
+            context,
             format!("http://{server}/latest/meta-data/"),
         ))
     }

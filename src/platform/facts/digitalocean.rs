@@ -1,14 +1,14 @@
 //! Facts of `digitalocean`: one JSON document.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::documents::Keys;
 use super::network::canonical;
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use serde::Deserialize;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "DIGITALOCEAN_HOSTNAME",
         "DIGITALOCEAN_IPV4_ANCHOR_0",
@@ -18,8 +18,8 @@ pub static SOURCE: Asked = Asked {
         "DIGITALOCEAN_IPV6_PUBLIC_0",
         "DIGITALOCEAN_REGION",
     ],
-    ask: |site: &Site<'_>| {
-        let service = Service::at(site, "http://169.254.169.254/metadata/");
+    ask: |context: &FetchContext<'_>| {
+        let service = Service::at(context, "http://169.254.169.254/metadata/");
         Ok(facts(&service.needed("v1.json")?))
     },
 };

@@ -1,6 +1,6 @@
 //! Drives that describe the machine they are attached to.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::drive::{self, Drive};
 use anyhow::Context;
 use std::path::Path;
@@ -14,15 +14,15 @@ pub use drive::present;
 /// It does not appear in time, cannot be mounted, or cannot be read.
 pub fn visit<T>(
     labels: &[&'static str],
-    site: &Site<'_>,
+    context: &FetchContext<'_>,
     read: &dyn Fn(&'static str, &Path) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let limit = site.fetcher.settings().total;
-    let cancelled = || site.events.cancelled();
-    let label = drive::first(labels, limit, site.log, &cancelled)?;
+    let limit = context.fetcher.settings().total;
+    let cancelled = || context.events.cancelled();
+    let label = drive::first(labels, limit, context.log, &cancelled)?;
     let drive = Drive { label, path: "/" };
     let read = |point: &Path| read(label, point).with_context(|| format!("config drive {label}"));
-    drive.visit(limit, site.log, &cancelled, &read)
+    drive.visit(limit, context.log, &cancelled, &read)
 }
 
 /// A file that every such drive has.

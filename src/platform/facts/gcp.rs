@@ -1,6 +1,6 @@
 //! Facts of `gcp`: a tree, but for keys, which have grown in four places with rules between them.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::service::Service;
 use super::tree::{KeysAt, Tree};
 use super::{Facts, Source};
@@ -39,11 +39,11 @@ impl Source for Gcp {
         TREE.names()
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
-        let service = TREE.service(site);
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+        let service = TREE.service(context);
         let mut facts = TREE.gather(&service)?;
         for (path, lines) in keys(&service)? {
-            add_keys(&lines, &mut facts, site.log, path);
+            add_keys(&lines, &mut facts, context.log, path);
         }
         Ok(facts)
     }

@@ -1,6 +1,6 @@
 //! Facts of `hetzner`: a tree, a list of private networks, and a description of the public one.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::network::{Addresses, Network};
 use super::tree::{KeysAt, Tree};
 use super::{Facts, Source, documents, yaml};
@@ -43,8 +43,8 @@ impl Source for Hetzner {
         names
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
-        let service = TREE.service(site);
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+        let service = TREE.service(context);
         let mut facts = TREE.gather(&service)?;
         if let Some(text) = service.text(NETWORKS)? {
             facts.set_all(PRIVATE, private(&text, &service.url(NETWORKS))?);

@@ -1,17 +1,19 @@
 //! Facts of `ibmcloud`: lines and a MIME archive on the drive `cidata` of a virtual server.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::drive;
 use super::documents::Keys;
-use super::{Asked, Facts, documents, drives, mime, yaml};
+use super::{AttributeSource, Facts, documents, drives, mime, yaml};
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &["IBMCLOUD_INSTANCE_ID", "IBMCLOUD_LOCAL_HOSTNAME"],
-    ask: |site: &Site<'_>| drives::visit(&["cidata"], site, &|_, point| of_drive(point)),
+    ask: |context: &FetchContext<'_>| {
+        drives::visit(&["cidata"], context, &|_, point| of_drive(point))
+    },
 };
 
 const LINES: &str = "/meta-data";

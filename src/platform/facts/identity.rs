@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Documents that describe a machine have few values; more are no description.
-const MOST_VALUES: usize = 2000;
+const MAX_VALUES: usize = 2000;
 
 /// A machine as its platform tells it apart from others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub fn flattened(value: &Value) -> BTreeMap<String, String> {
 
 /// As deep as a document can be.
 fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
-    if flat.len() >= MOST_VALUES {
+    if flat.len() >= MAX_VALUES {
         return;
     }
     let text = match value {

@@ -1,17 +1,17 @@
 //! Facts of `kubevirt`: what describes the machine on its disk, in the form of NoCloud or of OpenStack.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::drive;
 use super::network::Network;
 use super::openstack::{self, Machine};
-use super::{Asked, Facts, documents, drives, identity, yaml};
+use super::{AttributeSource, Facts, documents, drives, identity, yaml};
 use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "KUBEVIRT_HOSTNAME",
         "KUBEVIRT_INSTANCE_ID",
@@ -19,11 +19,15 @@ pub static SOURCE: Asked = Asked {
         "KUBEVIRT_IPV4",
         "KUBEVIRT_IPV6",
     ],
-    ask: |site: &Site<'_>| {
-        drives::visit(&[NO_CLOUD, "config-2"], site, &|label, point| match label {
-            NO_CLOUD => of_no_cloud(point),
-            _ => of_openstack(point),
-        })
+    ask: |context: &FetchContext<'_>| {
+        drives::visit(
+            &[NO_CLOUD, "config-2"],
+            context,
+            &|label, point| match label {
+                NO_CLOUD => of_no_cloud(point),
+                _ => of_openstack(point),
+            },
+        )
     },
 };
 

@@ -1,7 +1,7 @@
 //! Facts of `openstack`, and what config drives in its form have: the drive if the machine has one, else the metadata
 //! service, which speaks the language of EC2 beside its own.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::drive;
 use super::documents::{self, Keys};
 use super::drives;
@@ -81,10 +81,10 @@ impl Source for OpenStack {
         names
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
         match drives::present(&LABELS) {
-            Some(label) => drives::visit(&[label], site, &|_, point| of_drive(point)),
-            None => of_service(&TREE.service(site)),
+            Some(label) => drives::visit(&[label], context, &|_, point| of_drive(point)),
+            None => of_service(&TREE.service(context)),
         }
     }
 }

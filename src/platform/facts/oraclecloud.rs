@@ -1,12 +1,12 @@
 //! Facts of `oraclecloud`: one JSON document.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use serde::Deserialize;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "ORACLECLOUD_AVAILABILITY_DOMAIN",
         "ORACLECLOUD_COMPARTMENT_ID",
@@ -17,8 +17,8 @@ pub static SOURCE: Asked = Asked {
         "ORACLECLOUD_INSTANCE_SHAPE",
         "ORACLECLOUD_REGION_ID",
     ],
-    ask: |site: &Site<'_>| {
-        let service = Service::at(site, "http://169.254.169.254/opc/v2/")
+    ask: |context: &FetchContext<'_>| {
+        let service = Service::at(context, "http://169.254.169.254/opc/v2/")
             .with("Authorization", "Bearer Oracle")
             .again(&[429]);
         Ok(facts(&service.needed("instance")?))

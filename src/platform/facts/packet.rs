@@ -1,15 +1,15 @@
 //! Facts of `packet` (Equinix Metal): one JSON document.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::documents::Keys;
 use super::network::canonical;
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "PACKET_HOSTNAME",
         "PACKET_IPV4_PRIVATE_0",
@@ -23,8 +23,8 @@ pub static SOURCE: Asked = Asked {
         "PACKET_PHONE_HOME_URL",
         "PACKET_PLAN",
     ],
-    ask: |site: &Site<'_>| {
-        let service = Service::at(site, "https://metadata.packet.net/").with("Accept", "*/*");
+    ask: |context: &FetchContext<'_>| {
+        let service = Service::at(context, "https://metadata.packet.net/").with("Accept", "*/*");
         Ok(facts(&service.needed("metadata")?))
     },
 };

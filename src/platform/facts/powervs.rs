@@ -1,14 +1,14 @@
 //! Facts of `powervs`: a config drive in the form of OpenStack.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::openstack::{self, Machine};
-use super::{Asked, Facts, drives};
+use super::{AttributeSource, Facts, drives};
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &["POWERVS_INSTANCE_ID", "POWERVS_LOCAL_HOSTNAME"],
-    ask: |site: &Site<'_>| {
-        drives::visit(&["config-2"], site, &|_, point| {
+    ask: |context: &FetchContext<'_>| {
+        drives::visit(&["config-2"], context, &|_, point| {
             Ok(facts(&openstack::machine(point)?))
         })
     },

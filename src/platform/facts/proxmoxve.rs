@@ -1,25 +1,27 @@
 //! Facts of `proxmoxve`: what Proxmox VE writes on the drive `cidata`. User data is a cloud-config of its own, unless
 //! somebody put something else there, which then says nothing of the machine.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::super::drive;
 use super::documents::Keys;
 use super::network::Network;
-use super::{Asked, Facts, documents, drives, yaml};
+use super::{AttributeSource, Facts, documents, drives, yaml};
 use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "PROXMOXVE_HOSTNAME",
         "PROXMOXVE_INSTANCE_ID",
         "PROXMOXVE_IPV4",
         "PROXMOXVE_IPV6",
     ],
-    ask: |site: &Site<'_>| drives::visit(&["cidata"], site, &|_, point| of_drive(point)),
+    ask: |context: &FetchContext<'_>| {
+        drives::visit(&["cidata"], context, &|_, point| of_drive(point))
+    },
 };
 
 const USER: &str = "/user-data";

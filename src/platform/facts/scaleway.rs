@@ -1,12 +1,12 @@
 //! Facts of `scaleway`: one JSON document, which any user of the machine may read.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::service::Service;
-use super::{Asked, Facts};
+use super::{AttributeSource, Facts};
 use serde::Deserialize;
 
 /// The source.
-pub static SOURCE: Asked = Asked {
+pub static SOURCE: AttributeSource = AttributeSource {
     names: &[
         "SCALEWAY_HOSTNAME",
         "SCALEWAY_INSTANCE_ID",
@@ -16,8 +16,8 @@ pub static SOURCE: Asked = Asked {
         "SCALEWAY_IPV6_PUBLIC",
         "SCALEWAY_ZONE_ID",
     ],
-    ask: |site: &Site<'_>| {
-        let service = Service::at(site, "http://169.254.42.42/");
+    ask: |context: &FetchContext<'_>| {
+        let service = Service::at(context, "http://169.254.42.42/");
         Ok(facts(&service.needed("conf?format=json")?))
     },
 };

@@ -1,6 +1,6 @@
 //! Asking a metadata service for one document after the other.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::documents;
 use crate::fetch::{FetchError, Request, shown_url};
 use anyhow::{Context, bail};
@@ -8,7 +8,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 /// No document that describes a machine is longer.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 /// What stands in a path as it is.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -18,7 +18,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A service, and what it wants to be sent along.
 pub struct Service<'a> {
-    site: &'a Site<'a>,
+    context: &'a FetchContext<'a>,
     base: String,
     headers: Vec<(String, String)>,
     again: &'static [u16],
@@ -26,9 +26,9 @@ pub struct Service<'a> {
 
 impl<'a> Service<'a> {
     /// The service whose addresses begin with `base`.
-    pub fn at(site: &'a Site<'a>, base: impl Into<String>) -> Self {
+    pub fn at(context: &'a FetchContext<'a>, base: impl Into<String>) -> Self {
         Self {
-            site,
+            context,
             base: base.into(),
             headers: Vec::new(),
             again: &[],
@@ -68,8 +68,10 @@ impl<'a> Service<'a> {
     /// # Errors
     /// As [`Service::body`].
     pub fn send(&self, request: &Request) -> anyhow::Result<Option<Vec<u8>>> {
-        let site = self.site;
-        let fetched = site.fetcher.fetch_bounded(request, MOST_BYTES, site.events);
+        let context = self.context;
+        let fetched = context
+            .fetcher
+            .fetch_bounded(request, MAX_BYTES, context.events);
         match fetched {
             Ok((body, _)) => Ok(Some(body)),
             Err(FetchError::NotFound { .. }) => Ok(None),

@@ -1,6 +1,6 @@
 //! Services that have a document per fact, like files in a tree.
 
-use super::super::Site;
+use super::super::FetchContext;
 use super::documents::Keys;
 use super::service::Service;
 use super::{Facts, Source};
@@ -35,8 +35,8 @@ pub enum KeysAt {
 
 impl Tree {
     /// The service it is at.
-    pub fn service<'a>(&self, site: &'a Site<'a>) -> Service<'a> {
-        let service = Service::at(site, self.base);
+    pub fn service<'a>(&self, context: &'a FetchContext<'a>) -> Service<'a> {
+        let service = Service::at(context, self.base);
         let headers = self.headers.iter();
         headers.fold(service, |service, (name, value)| service.with(name, *value))
     }
@@ -88,7 +88,7 @@ impl Source for Tree {
         self.values.iter().map(|(name, _)| *name).collect()
     }
 
-    fn ask(&self, site: &Site<'_>) -> anyhow::Result<Facts> {
-        self.gather(&self.service(site))
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Facts> {
+        self.gather(&self.service(context))
     }
 }

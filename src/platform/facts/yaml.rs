@@ -8,7 +8,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
 /// Deeper documents are traps.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// The whole document.
 ///
@@ -92,7 +92,7 @@ impl Builder {
     }
 
     fn begin(&mut self, open: Open) -> anyhow::Result<()> {
-        ensure!(self.open.len() < DEEPEST, "too deep");
+        ensure!(self.open.len() < MAX_DEPTH, "too deep");
         self.open.push(open);
         Ok(())
     }

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 const DISK: &str = "/dev/disk/by-id/virtio-ignition";
 /// There while the kernel has the driver.
 const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_blk";
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// The config on the disk.
 pub fn fetch(log: &Log) -> anyhow::Result<Answer> {
     log.warning("fetching the config from a block device is experimental");
     modules::load_without(Path::new(DRIVER), "virtio_blk", log)?;
-    let text = wait_and_read(Path::new(DISK), PATIENCE, PAUSE, log)?;
+    let text = wait_and_read(Path::new(DISK), TIMEOUT, PAUSE, log)?;
     Ok(Answer::of(DISK, without_padding(text)))
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 const SIGNATURE: (u16, &[u8]) = (0x0000, b"QEMU");
 const DIRECTORY: u16 = 0x0019;
 /// More files than any version of QEMU has room for.
-const MOST_FILES: usize = 4096;
+const MAX_FILES: usize = 4096;
 /// Size, number of the item and 2 unused bytes, then the name, filled with zeros.
 const ENTRY_BYTES: usize = 64;
 const NAME_AT: usize = 8;
@@ -59,7 +59,7 @@ fn find(items: &mut impl Items, key: &str) -> anyhow::Result<Option<(u16, u32)>>
     items.select(DIRECTORY)?;
     items.read(&mut count)?;
     let count = usize::try_from(u32::from_be_bytes(count))?;
-    if count > MOST_FILES {
+    if count > MAX_FILES {
         bail!("the directory of fw_cfg claims {count} files");
     }
     let mut entries = vec![0; count * ENTRY_BYTES];

@@ -14,7 +14,7 @@ const BUFFER_OVERFLOW: i32 = -41;
 const NOT_FOUND: i32 = -78;
 
 /// Longer values the host does not keep by far.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The value of a property, if it is set.
 ///
@@ -30,8 +30,8 @@ pub fn get(driver: &mut impl Driver, name: &str) -> anyhow::Result<Option<Vec<u8
         }
         let needed = first.needed;
         ensure!(
-            needed <= MOST_BYTES,
-            "the host announced {needed} bytes; {MOST_BYTES} is the limit"
+            needed <= MAX_BYTES,
+            "the host announced {needed} bytes; {MAX_BYTES} is the limit"
         );
         let second = get_into(driver, client, name, vec![0; needed])?;
         ensure!(second.status == 0, "the host gave status {}", second.status);
@@ -61,7 +61,7 @@ pub fn delete(driver: &mut impl Driver, name: &str) -> anyhow::Result<()> {
 }
 
 /// What a call for a value left.
-struct Got {
+struct PropertyValue {
     status: i32,
     value: Vec<u8>,
     needed: usize,
@@ -72,7 +72,7 @@ fn get_into(
     client: u32,
     name: &str,
     mut value: Vec<u8>,
-) -> anyhow::Result<Got> {
+) -> anyhow::Result<PropertyValue> {
     let mut name = terminated(name);
     let parameters = [
         Parameter::In(name.len()),
@@ -92,7 +92,7 @@ fn get_into(
         },
     ];
     driver.request(&mut request, pointed)?;
-    Ok(Got {
+    Ok(PropertyValue {
         status: layout::status(&request),
         needed: layout::number(&request, 3) as usize,
         value,

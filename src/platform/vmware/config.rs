@@ -221,7 +221,7 @@ fn replace(hypervisor: &mut impl Hypervisor, family: &str, log: &Log) -> anyhow:
 
 #[cfg(test)]
 mod tests {
-    use super::super::peer::Peer;
+    use super::super::fake_hypervisor::Peer;
     use super::*;
     use crate::log::Sink;
 

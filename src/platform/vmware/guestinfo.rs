@@ -45,7 +45,7 @@ fn whole(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::peer::Peer;
+    use super::super::fake_hypervisor::Peer;
     use super::*;
 
     #[test]

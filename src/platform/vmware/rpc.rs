@@ -26,9 +26,9 @@ const SIZE: u32 = 1;
 const PAYLOAD: u32 = 2;
 
 /// A machine is not moved so often.
-const MOST_CHECKPOINTS: u32 = 100;
+const MAX_CHECKPOINTS: u32 = 100;
 /// No host keeps longer values; what says so is no host.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// A kind of message.
 #[derive(Debug, Clone, Copy)]
@@ -96,19 +96,19 @@ struct Channel<'a, H> {
 
 /// What a message left: the status, and the registers.
 #[derive(Clone, Copy)]
-struct After {
+struct MessageResult {
     status: u32,
     registers: Registers,
 }
 
-impl After {
+impl MessageResult {
     fn has(self, flag: u32) -> bool {
         self.status & flag != 0
     }
 }
 
 /// How a transfer went.
-enum Moved {
+enum Transfer {
     /// All is there.
     Whole,
     /// The machine was moved; from the start.
@@ -134,7 +134,7 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         Ok(channel)
     }
 
-    fn message(&mut self, step: Step, ebx: u32) -> After {
+    fn message(&mut self, step: Step, ebx: u32) -> MessageResult {
         let registers = self.hypervisor.call(Registers {
             ebx,
             ecx: (step as u32) << 16 | MESSAGE,
@@ -143,7 +143,7 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             edi: self.cookie_low,
             ..Registers::default()
         });
-        After {
+        MessageResult {
             status: registers.ecx >> 16,
             registers,
         }
@@ -158,10 +158,10 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         Ok(reply)
     }
 
-    fn send(&mut self, request: &[u8], length: u32) -> anyhow::Result<Moved> {
+    fn send(&mut self, request: &[u8], length: u32) -> anyhow::Result<Transfer> {
         let after = succeeded(self.message(Step::SendSize, length), Step::SendSize)?;
         if length == 0 {
-            return Ok(Moved::Whole);
+            return Ok(Transfer::Whole);
         }
         if after.has(OFFERS_BULK) {
             let registers = Registers {
@@ -178,17 +178,17 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             let mut bytes = [0; 4];
             bytes[..word.len()].copy_from_slice(word);
             let after = self.message(Step::SendPayload, u32::from_le_bytes(bytes));
-            if let Moved::Again = moved(after.status, Step::SendPayload)? {
-                return Ok(Moved::Again);
+            if let Transfer::Again = moved(after.status, Step::SendPayload)? {
+                return Ok(Transfer::Again);
             }
         }
-        Ok(Moved::Whole)
+        Ok(Transfer::Whole)
     }
 
-    fn receive(&mut self, reply: &mut Option<Vec<u8>>) -> anyhow::Result<Moved> {
+    fn receive(&mut self, reply: &mut Option<Vec<u8>>) -> anyhow::Result<Transfer> {
         let after = succeeded(self.message(Step::ReceiveSize, 0), Step::ReceiveSize)?;
         if !after.has(HAS_REPLY) {
-            return Ok(Moved::Whole);
+            return Ok(Transfer::Whole);
         }
         let Registers { ebx, edx, .. } = after.registers;
         ensure!(
@@ -197,25 +197,25 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         );
         let size = usize::try_from(ebx).unwrap_or(usize::MAX);
         ensure!(
-            size <= MOST_BYTES,
-            "the hypervisor announced a reply of {size} bytes; {MOST_BYTES} is the limit"
+            size <= MAX_BYTES,
+            "the hypervisor announced a reply of {size} bytes; {MAX_BYTES} is the limit"
         );
         let mut text = vec![0; size];
         let moved = match size {
-            0 => Moved::Whole,
+            0 => Transfer::Whole,
             _ if after.has(OFFERS_BULK) => self.receive_bulk(&mut text)?,
             _ => self.receive_words(&mut text)?,
         };
-        if let Moved::Again = moved {
-            return Ok(Moved::Again);
+        if let Transfer::Again = moved {
+            return Ok(Transfer::Again);
         }
         *reply = Some(text);
         // The reply is here; that the hypervisor does not like its end changes nothing.
         self.message(Step::ReceiveStatus, SUCCESS);
-        Ok(Moved::Whole)
+        Ok(Transfer::Whole)
     }
 
-    fn receive_bulk(&mut self, text: &mut [u8]) -> anyhow::Result<Moved> {
+    fn receive_bulk(&mut self, text: &mut [u8]) -> anyhow::Result<Transfer> {
         let registers = Registers {
             ebx: BULK,
             edx: self.id,
@@ -232,11 +232,11 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         result
     }
 
-    fn receive_words(&mut self, text: &mut [u8]) -> anyhow::Result<Moved> {
+    fn receive_words(&mut self, text: &mut [u8]) -> anyhow::Result<Transfer> {
         for word in text.chunks_mut(4) {
             let after = self.message(Step::ReceivePayload, SUCCESS);
-            if let Moved::Again = moved(after.status, Step::ReceivePayload)? {
-                return Ok(Moved::Again);
+            if let Transfer::Again = moved(after.status, Step::ReceivePayload)? {
+                return Ok(Transfer::Again);
             }
             let Registers { ebx, edx, .. } = after.registers;
             ensure!(
@@ -246,20 +246,20 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             let length = word.len();
             word.copy_from_slice(&ebx.to_le_bytes()[..length]);
         }
-        Ok(Moved::Whole)
+        Ok(Transfer::Whole)
     }
 }
 
-fn repeat(mut transfer: impl FnMut() -> anyhow::Result<Moved>) -> anyhow::Result<()> {
-    for _ in 0..=MOST_CHECKPOINTS {
-        if let Moved::Whole = transfer()? {
+fn repeat(mut transfer: impl FnMut() -> anyhow::Result<Transfer>) -> anyhow::Result<()> {
+    for _ in 0..=MAX_CHECKPOINTS {
+        if let Transfer::Whole = transfer()? {
             return Ok(());
         }
     }
-    bail!("the hypervisor had a checkpoint {MOST_CHECKPOINTS} times in a row")
+    bail!("the hypervisor had a checkpoint {MAX_CHECKPOINTS} times in a row")
 }
 
-fn succeeded(after: After, step: Step) -> anyhow::Result<After> {
+fn succeeded(after: MessageResult, step: Step) -> anyhow::Result<MessageResult> {
     let (name, status) = (step.name(), after.status);
     ensure!(
         after.has(SUCCESS),
@@ -268,12 +268,12 @@ fn succeeded(after: After, step: Step) -> anyhow::Result<After> {
     Ok(after)
 }
 
-fn moved(status: u32, step: Step) -> anyhow::Result<Moved> {
+fn moved(status: u32, step: Step) -> anyhow::Result<Transfer> {
     if status & SUCCESS != 0 {
-        return Ok(Moved::Whole);
+        return Ok(Transfer::Whole);
     }
     if status & CHECKPOINT != 0 {
-        return Ok(Moved::Again);
+        return Ok(Transfer::Again);
     }
     let name = step.name();
     bail!("cannot {name}: the hypervisor gave status {status:#06x}")
@@ -281,7 +281,7 @@ fn moved(status: u32, step: Step) -> anyhow::Result<Moved> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::peer::Peer;
+    use super::super::fake_hypervisor::Peer;
     use super::*;
 
     fn done(text: &str) -> Reply {

@@ -8,7 +8,7 @@ use crate::fetch::{FetchError, FetchEvent, FetchEvents};
 use crate::host::Command;
 use crate::host::command::CommandFailure;
 use crate::log::{Log, Prefixed, quoted};
-use crate::plan::op::{Base, Content, FileAct, OpKind, Phase, SshKeys, Way};
+use crate::plan::op::{Base, Content, FileAct, OpKind, OpenMode, Phase, SshKeys};
 use crate::plan::{Effect, Operation};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -199,8 +199,8 @@ impl Narrator<'_> {
             OpKind::CreateArray(act) => format!("creating {}", quoted(&act.name)),
             OpKind::AssembleArray(act) => format!("assembling {}", quoted(&act.name)),
             OpKind::CreateLuks(act) => match act.way {
-                Way::Format => format!("creating {}", quoted(&act.name)),
-                Way::Open | Way::Confirm => format!("opening {}", quoted(&act.name)),
+                OpenMode::Format => format!("creating {}", quoted(&act.name)),
+                OpenMode::Open | OpenMode::Confirm => format!("opening {}", quoted(&act.name)),
             },
             OpKind::KernelArguments(_) => "updating kernel arguments".into(),
             other => other.describe(),

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// A failure with everything there is to say about it. Holds no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct StageFailure {
     /// What failed, as an act: `write file /etc/motd`.
     pub act: String,
     /// The chain of causes.
@@ -36,7 +36,7 @@ fn said_once(act: String, cause: String) -> (String, String) {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for StageFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: {}", self.act, self.cause)?;
         if let Some(origin) = &self.origin {
@@ -49,9 +49,9 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl std::error::Error for Trouble {}
+impl std::error::Error for StageFailure {}
 
-impl Trouble {
+impl StageFailure {
     /// An act that failed, outside any operation.
     pub fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
         let (act, cause) = said_once(act.into(), format!("{error:#}"));
@@ -138,12 +138,12 @@ impl Trouble {
     }
 }
 
-impl From<anyhow::Error> for Trouble {
+impl From<anyhow::Error> for StageFailure {
     /// What a trouble was wrapped in before comes out again.
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<Trouble>() {
-            Ok(trouble) => trouble,
-            Err(error) => Trouble::of("go on", &error),
+        match error.downcast::<StageFailure>() {
+            Ok(failure) => failure,
+            Err(error) => StageFailure::of("go on", &error),
         }
     }
 }
@@ -177,8 +177,8 @@ mod tests {
             ),
         ];
         for (act, cause, expected) in cases {
-            let trouble = Trouble::of(act, &anyhow::anyhow!(cause));
-            assert_eq!(trouble.to_string(), expected);
+            let failure = StageFailure::of(act, &anyhow::anyhow!(cause));
+            assert_eq!(failure.to_string(), expected);
         }
     }
 }

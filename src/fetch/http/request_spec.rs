@@ -2,7 +2,7 @@
 
 use super::client::Http;
 use super::headers::own_headers;
-use super::{Manner, Way};
+use super::{RetryPolicy, Transport};
 use crate::config::url::percent_decode;
 use crate::fetch::{FetchError, Request};
 use reqwest::header::HeaderMap;
@@ -10,7 +10,7 @@ use reqwest::{Method, Url};
 use std::time::Instant;
 
 /// What to ask for, and how.
-pub(in crate::fetch) struct Order<'a> {
+pub(in crate::fetch) struct RequestSpec<'a> {
     /// Where.
     pub url: Url,
     /// The same for messages.
@@ -20,11 +20,11 @@ pub(in crate::fetch) struct Order<'a> {
     /// Headers of the first hop.
     pub headers: Headers<'a>,
     /// Whose rules hold.
-    pub manner: Manner,
+    pub policy: RetryPolicy,
     /// True if what comes is compared with a digest in the end.
     pub has_digest: bool,
     /// How the first hop is made.
-    pub way: Way,
+    pub way: Transport,
     /// When there must be an end of it.
     pub deadline: Option<Instant>,
 }
@@ -37,22 +37,22 @@ pub(in crate::fetch) enum Headers<'a> {
     Made(Box<dyn Fn() -> HeaderMap + 'a>),
 }
 
-impl Order<'static> {
+impl RequestSpec<'static> {
     /// The order for what is asked for with an address of the web.
     pub(super) fn of(request: &Request, http: &Http) -> Result<Self, FetchError> {
         let (url, zone) = target(request)?;
         let service = &request.service;
         let way = match zone {
-            Some(zone) => Way::Zone(zone),
-            None => Way::of(&service.route, &url)?,
+            Some(zone) => Transport::Zone(zone),
+            None => Transport::of(&service.route, &url)?,
         };
-        Ok(Order {
+        Ok(RequestSpec {
             way,
             url,
             shown: request.shown_url(),
             method: service.method.into(),
             headers: Headers::Fixed(own_headers(request, &http.settings().user_agent)?),
-            manner: Manner::Web {
+            policy: RetryPolicy::Web {
                 again: service.again,
             },
             has_digest: request.digest.is_some(),

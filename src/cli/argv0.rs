@@ -1,7 +1,7 @@
 //! The names this program is called by. Distributions install Ignition as one binary with links to it; translators
 //! have names of their own. Under those names kindling reads arguments, prints and ends as those programs do.
 
-use crate::boot::flags::Asked;
+use crate::boot::flags::ParsedArgs;
 use crate::platform;
 use crate::terminal::{self, OutputError};
 use std::ffi::OsStr;
@@ -56,15 +56,15 @@ pub fn is_platform(id: &str) -> bool {
 }
 
 /// Runs what was asked for, or says what there is to say instead.
-pub fn answer<T>(asked: Asked<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
+pub fn answer<T>(asked: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
     match asked {
-        Asked::Run(arguments) => run(arguments),
-        Asked::Version(text) => printed(terminal::print(&format!("{text}\n"))),
-        Asked::Help(text) => {
+        ParsedArgs::Run(arguments) => run(arguments),
+        ParsedArgs::Version(text) => printed(terminal::print(&format!("{text}\n"))),
+        ParsedArgs::Help(text) => {
             terminal::say(&text);
             ExitCode::SUCCESS
         }
-        Asked::Wrong(text) => {
+        ParsedArgs::Wrong(text) => {
             terminal::say(&text);
             WRONG_USAGE.into()
         }

@@ -10,9 +10,9 @@ use std::os::fd::AsFd;
 /// Each with pairs of its own.
 pub const POOLS: usize = 5;
 /// In milliseconds. After so long without a message the host has said everything.
-const SILENCE: u16 = 1000;
+const LOG_INTERVAL: u16 = 1000;
 /// A host has some tens of pairs; who never ends is no host.
-const MOST_MESSAGES: usize = 100_000;
+const MAX_MESSAGES: usize = 100_000;
 
 /// Pairs of every pool, in the order they came.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Pools(pub [Vec<Pair>; POOLS]);
 pub fn read_all(device: &impl AsFd) -> anyhow::Result<Pools> {
     let mut pools = Pools::default();
     send(device, &message::register()).context("cannot register")?;
-    for _ in 0..MOST_MESSAGES {
+    for _ in 0..MAX_MESSAGES {
         if !is_ready(device)? {
             return Ok(pools);
         }
@@ -43,14 +43,14 @@ pub fn read_all(device: &impl AsFd) -> anyhow::Result<Pools> {
             Message::Other => send(device, &message::reply(false))?,
         }
     }
-    bail!("the host sent {MOST_MESSAGES} messages and more")
+    bail!("the host sent {MAX_MESSAGES} messages and more")
 }
 
 /// Waits for a message; false if none comes.
 fn is_ready(device: &impl AsFd) -> anyhow::Result<bool> {
     loop {
         let mut polled = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut polled, PollTimeout::from(SILENCE)) {
+        match poll(&mut polled, PollTimeout::from(LOG_INTERVAL)) {
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error).context("cannot wait for a message"),

@@ -8,21 +8,21 @@ const FAILURES_HOLD: Duration = Duration::from_secs(30);
 
 /// Such an answer. Whoever comes while it is being asked for waits for it.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Mutex<Option<Held<T>>>);
+pub(super) struct TtlCache<T>(Mutex<Option<CacheEntry<T>>>);
 
 #[derive(Debug)]
-struct Held<T> {
+struct CacheEntry<T> {
     result: Result<T, String>,
     until: Instant,
 }
 
-impl<T> Default for Kept<T> {
+impl<T> Default for TtlCache<T> {
     fn default() -> Self {
-        Kept(Mutex::new(None))
+        TtlCache(Mutex::new(None))
     }
 }
 
-impl<T: Clone> Kept<T> {
+impl<T: Clone> TtlCache<T> {
     /// The answer; `ask` gives a new one, and how long it holds.
     pub(super) fn get(
         &self,
@@ -37,7 +37,7 @@ impl<T: Clone> Kept<T> {
             Err(cause) => (Err(cause), FAILURES_HOLD),
         };
         let until = Instant::now() + holds;
-        *held = Some(Held {
+        *held = Some(CacheEntry {
             result: result.clone(),
             until,
         });
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn answers_are_asked_for_again_when_they_are_over() {
-        let kept = Kept::default();
+        let kept = TtlCache::default();
         let hour = Duration::from_secs(3600);
         assert_eq!(kept.get(|| Ok((1, Duration::ZERO))), Ok(1));
         assert_eq!(kept.get(|| Ok((2, hour))), Ok(2));
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn failures_hold_for_a_moment() {
-        let kept = Kept::<u8>::default();
+        let kept = TtlCache::<u8>::default();
         assert_eq!(kept.get(|| Err("a".into())), Err("a".into()));
         let again = kept.get(|| Ok((1, Duration::ZERO)));
         assert_eq!(again, Err("a".into()));

@@ -1,6 +1,6 @@
 //! What services make of statuses, and how often they are asked.
 
-use super::{By, retry_after};
+use super::{FailedBy, retry_after};
 use reqwest::{Response, StatusCode};
 use std::io::Read;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const EXPLANATION_CHARACTERS: usize = 200;
 
 /// Whose rules a fetch follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::fetch) enum Manner {
+pub(in crate::fetch) enum RetryPolicy {
     /// Any server: asked until the total limit.
     Web {
         /// Statuses worth another attempt, besides those of any server.
@@ -34,10 +34,10 @@ pub(super) struct Failures([u32; 2]);
 
 impl Failures {
     /// Counts one more; true if no other should follow.
-    pub(super) fn are_enough(&mut self, manner: Manner, by: By) -> bool {
+    pub(super) fn are_enough(&mut self, policy: RetryPolicy, by: FailedBy) -> bool {
         let count = &mut self.0[by as usize];
         *count += 1;
-        manner.most_attempts(by) == Some(*count)
+        policy.most_attempts(by) == Some(*count)
     }
 }
 
@@ -58,58 +58,63 @@ pub(super) enum Precondition {
     IfMatch,
 }
 
-impl Manner {
+impl RetryPolicy {
     /// The region of a bucket is in this header of any answer, refusals too.
     pub(in crate::fetch) const BUCKET_REGION: &'static str = "x-amz-bucket-region";
 
     pub(super) fn first_pause(self) -> Duration {
         match self {
-            Manner::Azure => FIRST_PAUSE_AZURE,
+            RetryPolicy::Azure => FIRST_PAUSE_AZURE,
             _ => FIRST_PAUSE,
         }
     }
 
     /// After how many attempts that failed so it is enough.
-    fn most_attempts(self, by: By) -> Option<u32> {
+    fn most_attempts(self, by: FailedBy) -> Option<u32> {
         match (self, by) {
-            (Manner::S3 | Manner::S3Bucket, By::Server) => Some(3),
-            (Manner::Azure, _) => Some(4),
-            (Manner::Web { .. }, _) | (_, By::Network) => None,
+            (RetryPolicy::S3 | RetryPolicy::S3Bucket, FailedBy::Server) => Some(3),
+            (RetryPolicy::Azure, _) => Some(4),
+            (RetryPolicy::Web { .. }, _) | (_, FailedBy::Network) => None,
         }
     }
 
     /// Stores answer themselves; what is sent along is for nobody else.
     pub(super) fn follows_redirects(self) -> bool {
-        matches!(self, Manner::Web { .. })
+        matches!(self, RetryPolicy::Web { .. })
     }
 
     pub(super) fn precondition(self) -> Precondition {
         match self {
-            Manner::Web { .. } => Precondition::IfRange,
+            RetryPolicy::Web { .. } => Precondition::IfRange,
             _ => Precondition::IfMatch,
         }
     }
 
     /// True if the bodies of refusals have a code and a message.
     pub(super) fn explains(self) -> bool {
-        !matches!(self, Manner::Web { .. })
+        !matches!(self, RetryPolicy::Web { .. })
     }
 
     pub(super) fn verdict(self, response: &Response, wants_part: bool) -> Verdict {
         let status = response.status();
-        let told = || response.headers().contains_key(Manner::BUCKET_REGION);
+        let told = || response.headers().contains_key(RetryPolicy::BUCKET_REGION);
         match (self, status.as_u16()) {
-            (Manner::S3Bucket, _) if told() => Verdict::Good,
-            (Manner::S3Bucket, code) if code < 500 && code != 429 => Verdict::Good,
+            (RetryPolicy::S3Bucket, _) if told() => Verdict::Good,
+            (RetryPolicy::S3Bucket, code) if code < 500 && code != 429 => Verdict::Good,
             (_, 200) => Verdict::Good,
             (_, 206) if wants_part => Verdict::Good,
-            (Manner::Web { again }, code) if again.contains(&code) => Verdict::Busy,
-            (Manner::Web { .. }, 204) => Verdict::Good,
-            (Manner::Web { .. }, 404) => Verdict::NotFound,
+            (RetryPolicy::Web { again }, code) if again.contains(&code) => Verdict::Busy,
+            (RetryPolicy::Web { .. }, 204) => Verdict::Good,
+            (RetryPolicy::Web { .. }, 404) => Verdict::NotFound,
             // A server that says when to come again wants us to.
-            (Manner::Web { .. }, code) if code >= 500 || wants_us_again(response) => Verdict::Busy,
-            (Manner::S3 | Manner::S3Bucket | Manner::Azure, 429 | 500 | 502 | 503 | 504)
-            | (Manner::Azure, 408) => Verdict::Busy,
+            (RetryPolicy::Web { .. }, code) if code >= 500 || wants_us_again(response) => {
+                Verdict::Busy
+            }
+            (
+                RetryPolicy::S3 | RetryPolicy::S3Bucket | RetryPolicy::Azure,
+                429 | 500 | 502 | 503 | 504,
+            )
+            | (RetryPolicy::Azure, 408) => Verdict::Busy,
             _ => Verdict::Refused,
         }
     }

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// udev and blkid open a device for some milliseconds whenever it changed; so much is no use.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Programs other than this one that have the device open: `dd (process 4711)`.
 pub fn of(node: &Path) -> Vec<String> {
@@ -49,7 +49,7 @@ fn name_of(id: &str) -> String {
 /// # Errors
 /// It is still in use when patience ends. A device that does not exist is in nobody's use.
 pub fn wait_until_idle(node: &Path) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let Some(user) = user_of(node) else {
             return Ok(());

@@ -1,6 +1,6 @@
 //! When two elements of a list are the same: they must not repeat, and they pair when merging.
 
-use super::shape::ListKey;
+use super::spec_table::ListKey;
 use super::tree::{Tree, Value};
 
 /// What identifies an element.

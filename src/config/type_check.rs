@@ -10,8 +10,8 @@ use super::lines::Lines;
 use super::origin::JsonPath;
 use super::path::Path;
 use super::schema;
-use super::shape::Kind;
-use super::tree::{Alien, Tree, Value};
+use super::spec_table::Kind;
+use super::tree::{MismatchedValue, Tree, Value};
 use super::version::Version;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, Validator};
@@ -101,7 +101,7 @@ fn finding(
     expected: &str,
     position: super::finding::Position,
 ) -> Finding {
-    let Value::Alien(alien) = &tree.value else {
+    let Value::MismatchedValue(alien) = &tree.value else {
         return Finding {
             severity: Severity::Error,
             path: Some(path_of(pointer)),
@@ -124,42 +124,48 @@ fn path_of(pointer: &str) -> JsonPath {
     JsonPath::new(format!("${}", pointer.replace('/', ".")))
 }
 
-fn message(expected: &str, alien: &Alien) -> String {
+fn message(expected: &str, alien: &MismatchedValue) -> String {
     let found = match alien {
-        Alien::Bool => "true or false",
-        Alien::Int => "a number",
-        Alien::Huge => return "this integer does not fit 64 bits".into(),
-        Alien::Fraction if expected == "an integer" => {
+        MismatchedValue::Bool => "true or false",
+        MismatchedValue::Int => "a number",
+        MismatchedValue::Huge => return "this integer does not fit 64 bits".into(),
+        MismatchedValue::Fraction if expected == "an integer" => {
             return "expected an integer, found a number with a fraction or an exponent".into();
         }
-        Alien::Fraction => "a number",
-        Alien::Text(_) => "a string",
-        Alien::List => "a list",
-        Alien::Object => "an object",
+        MismatchedValue::Fraction => "a number",
+        MismatchedValue::Text(_) => "a string",
+        MismatchedValue::List => "a list",
+        MismatchedValue::Object => "an object",
     };
     format!("expected {expected}, found {found}")
 }
 
 /// What the author probably meant, when that is clear.
-fn help(path: &JsonPath, expected: &str, alien: &Alien) -> Option<String> {
+fn help(path: &JsonPath, expected: &str, alien: &MismatchedValue) -> Option<String> {
     let last = path.parts().last().unwrap_or_default();
     match (expected, alien) {
-        ("an integer", Alien::Text(Some(text))) if last == "mode" => {
+        ("an integer", MismatchedValue::Text(Some(text))) if last == "mode" => {
             let octal = i64::from_str_radix(text.trim_start_matches("0o"), 8).ok()?;
             Some(format!("modes are decimal numbers: {text} is {octal}"))
         }
-        ("an integer", Alien::Text(Some(text))) if text.parse::<i64>().is_ok() => {
+        ("an integer", MismatchedValue::Text(Some(text))) if text.parse::<i64>().is_ok() => {
             Some("leave out the quotes".into())
         }
-        ("an integer", Alien::Fraction) => Some("write plain digits".into()),
-        ("true or false", Alien::Text(Some(text))) if &**text == "true" || &**text == "false" => {
+        ("an integer", MismatchedValue::Fraction) => Some("write plain digits".into()),
+        ("true or false", MismatchedValue::Text(Some(text)))
+            if &**text == "true" || &**text == "false" =>
+        {
             Some("leave out the quotes".into())
         }
-        ("a list", Alien::Object | Alien::Text(_)) => Some("put it in brackets: [ ... ]".into()),
-        ("a string", Alien::Int | Alien::Bool | Alien::Fraction) => {
+        ("a list", MismatchedValue::Object | MismatchedValue::Text(_)) => {
+            Some("put it in brackets: [ ... ]".into())
+        }
+        ("a string", MismatchedValue::Int | MismatchedValue::Bool | MismatchedValue::Fraction) => {
             Some("put it in double quotes".into())
         }
-        ("a string", Alien::Object | Alien::List) if last == "advertisement" => {
+        ("a string", MismatchedValue::Object | MismatchedValue::List)
+            if last == "advertisement" =>
+        {
             Some("the advertisement is JSON as text: quote it as one string".into())
         }
         _ => None,
@@ -175,7 +181,7 @@ pub(crate) fn aliens(
     out: &mut Vec<Finding>,
 ) {
     match &tree.value {
-        Value::Alien(alien) => out.push(Finding {
+        Value::MismatchedValue(alien) => out.push(Finding {
             severity: Severity::Error,
             path: Some(path.into()),
             position: Some(lines.position(tree.at.offset)),
@@ -218,7 +224,7 @@ fn may_misfit(root: &Tree<'_>) -> bool {
 
 fn has_alien(tree: &Tree<'_>) -> bool {
     match &tree.value {
-        Value::Alien(_) => true,
+        Value::MismatchedValue(_) => true,
         Value::List(elements) => elements.iter().any(has_alien),
         Value::Object(members) => members.iter().any(|(_, tree)| has_alien(tree)),
         _ => false,
@@ -229,12 +235,16 @@ fn has_alien(tree: &Tree<'_>) -> bool {
 fn outline(tree: &Tree<'_>) -> Json {
     match &tree.value {
         Value::Null => Json::Null,
-        Value::Bool(_) | Value::Alien(Alien::Bool) => Json::Bool(false),
-        Value::Int(_) | Value::Alien(Alien::Int) => Json::from(0),
-        Value::Alien(Alien::Huge | Alien::Fraction) => Json::from(0.5),
-        Value::Text(_) | Value::Alien(Alien::Text(_)) => Json::String(String::new()),
-        Value::Alien(Alien::List) => Json::Array(Vec::new()),
-        Value::Alien(Alien::Object) => Json::Object(Map::new()),
+        Value::Bool(_) | Value::MismatchedValue(MismatchedValue::Bool) => Json::Bool(false),
+        Value::Int(_) | Value::MismatchedValue(MismatchedValue::Int) => Json::from(0),
+        Value::MismatchedValue(MismatchedValue::Huge | MismatchedValue::Fraction) => {
+            Json::from(0.5)
+        }
+        Value::Text(_) | Value::MismatchedValue(MismatchedValue::Text(_)) => {
+            Json::String(String::new())
+        }
+        Value::MismatchedValue(MismatchedValue::List) => Json::Array(Vec::new()),
+        Value::MismatchedValue(MismatchedValue::Object) => Json::Object(Map::new()),
         Value::List(elements) => Json::Array(elements.iter().map(outline).collect()),
         Value::Object(members) => {
             let members = members.iter();

@@ -3,7 +3,7 @@
 //! looks again and plans again, so that everything else is judged by what is really there.
 
 use super::claims::{Access, Claim, Resource};
-use super::op::{AlreadyRight, OpId, OpKind, Operation, Phase, Plan, Settle, Subject, Way};
+use super::op::{AlreadyRight, OpId, OpKind, OpenMode, Operation, Phase, Plan, Settle, Subject};
 use super::{Effect, order};
 use crate::disk::DeviceRef;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ pub fn opened_by(plan: &Plan) -> impl Iterator<Item = DeviceRef> + '_ {
 /// The existing volume or array that an operation puts together.
 fn brings(operation: &Operation) -> Option<DeviceRef> {
     match &operation.kind {
-        OpKind::CreateLuks(act) if act.way == Way::Open => Some(DeviceRef::Luks {
+        OpKind::CreateLuks(act) if act.way == OpenMode::Open => Some(DeviceRef::Luks {
             name: act.name.clone(),
         }),
         OpKind::AssembleArray(act) => Some(DeviceRef::Array {
