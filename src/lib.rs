@@ -30,11 +30,25 @@
 //!
 //! `tests/architecture.rs` holds these directions.
 //!
-//! # Words
-//! *config*: the document a user writes. *document*: one parsed config with the place of each value.
-//! *origin*: file, line, column and JSON path a wish came from. *fact*: something observed.
-//! *operation*: one act on the machine. *claim*: what an operation makes, changes, uses or releases;
-//! claims order operations. *binding*: a device name of the config tied to an image file.
+//! # Glossary
+//! | term | meaning |
+//! |---|---|
+//! | config | what a user writes, in any language |
+//! | document | one parsed config, with the place of each value |
+//! | merged config | all documents in one; each value still knows its document |
+//! | origin | file, line, column and JSON or YAML path that something was requested at |
+//! | finding | what judging a config found: an error, a warning or a note, with its place |
+//! | fact | something that was observed on the machine or in the target |
+//! | target | the disks, images or tree that a run changes; its root is where paths of a config begin |
+//! | plan | the operations of a run, in order, with what each needs and destroys |
+//! | operation | one act on the target |
+//! | claim | what an operation makes, changes, uses or releases; claims order operations |
+//! | refusal | why an operation cannot be planned, with origin and remedy |
+//! | remedy | what a person can do about an error; printed behind `to do:` |
+//! | binding | a device name of the config tied to an image file |
+//! | stage | one of the steps of a first boot, as Ignition names them |
+//! | platform | a kind of machine, by where its config comes from |
+//! | attributes | what a platform tells a machine of itself; `platform::facts` asks for them |
 
 #![cfg_attr(
     not(test),

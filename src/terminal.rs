@@ -16,7 +16,7 @@ pub struct OutputError(#[from] io::Error);
 /// Writes a result for people to standard output; what would control the terminal is escaped, except our own colours.
 ///
 /// # Errors
-/// It cannot be written. A reader that is gone, as behind `| head -1`, is no error.
+/// It cannot be written. A reader that is gone, as behind `| head -1`, is not an error.
 pub fn print(text: &str) -> Result<(), OutputError> {
     write(keeping_colours(text, stdout_has_colours()).as_bytes())
 }

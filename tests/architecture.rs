@@ -495,3 +495,78 @@ fn no_other_tls_is_linked() {
         assert!(!names.contains(&other), "{other} is among the crates");
     }
 }
+
+/// Turns of speech that readers of English stumble over, and names of limits that the house does not use.
+const WORDS_TO_AVOID: &[(&str, &str)] = &[
+    ("in vain", "say that it timed out, or that it failed"),
+    (" anew", "say again, or from the start"),
+    ("lets us in", "say that it accepts the credentials"),
+    ("asked for at", "places are introduced by \"requested at\""),
+    ("MOST_", "limits begin with MAX_"),
+    ("LONGEST_", "limits begin with MAX_"),
+    ("PATIENCE", "times to wait end in _TIMEOUT"),
+];
+/// What may follow "is no": all else is "is not a".
+const AFTER_IS_NO: &[&str] = &[
+    "better",
+    "different",
+    "doubt",
+    "help",
+    "less",
+    "longer",
+    "matter",
+    "more",
+    "need",
+    "newer",
+    "older",
+    "one",
+    "other",
+    "point",
+    "reason",
+    "room",
+    "such",
+    "time",
+    "use",
+    "way",
+    "worse",
+];
+
+/// Every "X is no Y" of a line for which English has "X is not a Y".
+fn nouns_that_are_not(line: &str) -> impl Iterator<Item = &str> {
+    let found = [" is no ", " are no "];
+    let all = found.into_iter().flat_map(|verb| line.match_indices(verb));
+    all.filter_map(|(at, verb)| {
+        let before = line[..at].to_ascii_lowercase();
+        let after = line[at + verb.len()..]
+            .split(|c: char| !c.is_alphanumeric())
+            .next()?;
+        let is_fine = before.ends_with("there") || AFTER_IS_NO.contains(&after);
+        (!is_fine).then(|| &line[at..])
+    })
+}
+
+#[test]
+fn texts_are_standard_english() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = rust_files(&src());
+    let docs = fs::read_dir(manifest.join("docs")).expect("docs");
+    files.extend(docs.map(|entry| entry.expect("an entry").path()));
+    files.push(manifest.join("README.md"));
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a text");
+        for (number, line) in (1..).zip(text.lines()) {
+            let avoided = WORDS_TO_AVOID
+                .iter()
+                .filter(|(words, _)| line.contains(words));
+            let place = format!("{}:{number}", file.display());
+            wrong.extend(avoided.map(|(words, why)| format!("{place}: {words:?}: {why}")));
+            wrong.extend(nouns_that_are_not(line).map(|rest| format!("{place}: \"{rest}\"")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(
+        nouns_that_are_not("it is no JSON, and there is no more").count(),
+        1
+    );
+}

@@ -152,7 +152,7 @@ fn a_long_listing_is_read_from_its_start() {
     machine.fetch("zvm").assert(0, CONFIG, "spool file 0012");
     let odd = zvm(&LISTING.replace(" 0012 ", " --0012 "));
     odd.fetch("zvm")
-        .assert(3, "", "\"--0012\", which is no number");
+        .assert(3, "", "\"--0012\", which is not a number");
 }
 
 #[test]
@@ -329,7 +329,7 @@ fn configs_that_cannot_be_deleted_are_told() {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kindling"), &rmcfg).expect("a link");
     for (platform, why) in [
         ("virtualbox", "cannot open /dev/vboxguest"),
-        ("vmware", "this is no machine of VMware's"),
+        ("vmware", "not a VMware guest"),
         ("hyperv", "cannot delete config on this platform"),
     ] {
         let output = Command::new(&rmcfg)

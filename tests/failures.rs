@@ -132,7 +132,7 @@ fn a_fetch_without_end_ends_with_the_run() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
         !error.contains("cancelled"),
-        "the endless fetch is no failure: {error}"
+        "the endless fetch is not a failure: {error}"
     );
     no_files(&scene.root());
 }
@@ -178,7 +178,7 @@ fn a_body_and_its_compression_from_two_documents() {
     let places = [
         "compression is set at",
         "config.ign:4:",
-        "asked for at data::1:",
+        "requested at data::1:",
         "to do:",
     ];
     check(&output, REFUSED, &places);

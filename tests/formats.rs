@@ -185,7 +185,7 @@ fn options_that_make_another_format_are_found_on_large_devices_too() {
     }
 }
 
-/// A label is no name of a file, whatever it looks like.
+/// A label is not a name of a file, whatever it looks like.
 #[test]
 fn a_label_with_a_slash_is_rehearsed() {
     let request = Request {

@@ -303,7 +303,7 @@ fn sectors_are_as_large_as_the_option_says() {
     }
     let refused = desk.translate(&["odd.ign"]);
     assert_ne!(refused.code, Some(0));
-    let words = "512 sectors of 512 bytes are no whole number of MiB";
+    let words = "512 sectors of 512 bytes are not a whole number of MiB";
     assert!(refused.err.contains(words), "{}", refused.err);
     let ended = desk.translate(&["--sector-size=4096", "odd.ign"]);
     assert!(

@@ -130,7 +130,7 @@ networkd_up() {
     /usr/lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout="$limit" ||
         fail "no interface got an address within $limit s"
     # Name servers may come a moment after the first address, e.g. when the router is faster than DHCP. To have
-    # none is no failure: the URL may name an address.
+    # none is not a failure: the URL may name an address.
     tries=10
     until name_servers; do
         tries=$((tries - 1))

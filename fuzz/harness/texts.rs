@@ -14,7 +14,6 @@ use kindling::fetch::tftp::packet::{self, Packet};
 use kindling::language::{
     self, Instance, Language, Layer, Member, Surroundings, SystemConfig, Target,
 };
-use kindling::platform::facts::identity::Identity;
 use kindling::platform::vmware::ovf;
 use kindling::signature::{SignatureError, TrustedKeys, Verified};
 use std::collections::HashMap;
@@ -24,7 +23,7 @@ use std::time::{Duration, SystemTime};
 /// Translates a text from the language that its first byte chooses, and explains it. A text that can be used is also
 /// usable as it was printed. Returns true if it can be used.
 pub fn languages(input: &[u8]) -> bool {
-    // An empty text is no config in any language, and is not translated.
+    // An empty text is not a config in any language, and is not translated.
     let Some((first, text)) = input.split_first().filter(|(_, text)| !text.is_empty()) else {
         return false;
     };
@@ -65,7 +64,16 @@ pub fn languages(input: &[u8]) -> bool {
 /// Parses a text where all else that is known is the same text: what a platform tells, configs of the system,
 /// arguments of the kernel.
 fn told(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> config::Parsed {
-    let identity = Identity::read(text).unwrap_or_default();
+    let printed = std::str::from_utf8(text).ok();
+    let lines: Vec<String> = printed
+        .into_iter()
+        .flat_map(str::lines)
+        .map(str::to_owned)
+        .collect();
+    let facts = lines.iter().filter_map(|line| line.split_once(": "));
+    let facts: Vec<_> = facts
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
     let configs = [SystemConfig {
         path: "/config".into(),
         text: text.into(),
@@ -74,14 +82,14 @@ fn told(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> con
     let surroundings = Surroundings {
         target: Target {
             configs: &configs,
-            kernel_arguments: std::str::from_utf8(text).ok(),
+            kernel_arguments: printed,
             ..Target::default()
         },
         instance: Instance {
-            id: identity.id.as_deref(),
-            hostname: identity.hostname.as_deref(),
-            keys: &identity.keys,
-            facts: &identity.facts,
+            id: printed,
+            hostname: printed,
+            keys: &lines,
+            facts: &facts,
             vendor_data: Some(text),
         },
         ..*surroundings

@@ -1,6 +1,6 @@
 //! One database: a file with a line for each account.
 //!
-//! Lines that are no entries (comments, NIS markers, damaged ones) stay as they are, in their place.
+//! Lines that are not entries (comments, NIS markers, damaged ones) stay as they are, in their place.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub struct Layout {
     /// Fields of a complete entry.
     fields: usize,
-    /// Fields without which a line is no entry.
+    /// Fields without which a line is not an entry.
     least: usize,
     /// Fields that hold a number.
     numbers: &'static [usize],

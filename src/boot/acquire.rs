@@ -121,7 +121,7 @@ fn kept(engine: &mut Engine<'_>) -> Result<Option<Outcome>, StageFailure> {
     Ok(Some(Outcome::Config { source, name, text }))
 }
 
-/// One entry per config. A journal that is not there, or does not listen, is no failure.
+/// One entry per config. A journal that is not there, or does not listen, is not a failure.
 fn tell_journal(engine: &Engine<'_>) {
     let Some(journal) = Journal::open() else {
         return;

@@ -1,5 +1,5 @@
 //! Stable names of devices while disks change: links below `/run/ignition/dev_aliases`, which other
-//! programs of a distribution may look for. udev drops and makes anew its own links meanwhile.
+//! programs of a distribution may look for. udev drops and makes again its own links meanwhile.
 
 use crate::log::{Log, quoted};
 use std::fs::{self, DirBuilder};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/run/ignition/dev_aliases";
 
-/// Links each device that exists. One that does not, or a link that cannot be made, is no failure:
+/// Links each device that exists. One that does not, or a link that cannot be made, is not a failure:
 /// nothing of ours goes through the links.
 pub fn link(names: &[String], log: &Log) {
     for name in names {

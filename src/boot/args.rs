@@ -129,7 +129,7 @@ fn flags<'a>(platform: Check<'a>) -> [Flag<'a>; 9] {
             "fetch-timeout",
             ("DURATION", "2m0s"),
             &duration,
-            "time for obtaining the config; 0 is no limit",
+            "time for obtaining the config; 0 means no limit",
         ),
         Flag::switch(
             "log-to-stdout",
@@ -200,7 +200,7 @@ fn stage_args(given: &FlagValues) -> Result<StageArgs, String> {
     })
 }
 
-/// Whole seconds count; less than one is no limit, less than none leaves no time at all.
+/// Whole seconds count; less than one means no limit, a negative time leaves none at all.
 fn budget(text: &str) -> Option<Duration> {
     let seconds = nanoseconds(text).unwrap_or_default() / 1_000_000_000;
     match seconds {

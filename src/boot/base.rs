@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// All base configs in one document.
 ///
 /// # Errors
-/// A file in `base.d` cannot be read, or is no config. Such a file for one platform only makes the
+/// A file in `base.d` cannot be read, or is not a config. Such a file for one platform only makes the
 /// configs for that platform count for nothing, which is told.
 pub fn load(dirs: &ConfigDirs, platform: &str, log: &Log) -> anyhow::Result<Document> {
     let base = collection(dirs, "base.d", log)?;
@@ -201,7 +201,7 @@ mod tests {
         let error = bed.load().0.expect_err("it leads nowhere");
         assert!(format!("{error:#}").contains("No such file"), "{error:#}");
         let bed = Fixture::new(&[("etc/base.d/dir/file", "")]);
-        bed.load().0.expect_err("a directory is no config");
+        bed.load().0.expect_err("a directory is not a config");
     }
 
     #[test]

@@ -28,7 +28,7 @@ struct Stored {
 ///
 /// # Errors
 /// The cache cannot be written; its directory must exist. Missing origins only make later messages
-/// less helpful, so they are no error.
+/// less helpful, so they are ignored.
 pub fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     let act = || format!("cannot write config cache {}", path.display());
     let text = document.to_json().with_context(act)?;

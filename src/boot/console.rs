@@ -73,7 +73,7 @@ impl Consoles {
 
 impl Console {
     fn write(&self, text: &[u8]) {
-        // Opened anew each time: consoles are hung up when a getty or a shell takes them.
+        // Opened again each time: consoles are hung up when a getty or a shell takes them.
         let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
         let opened = OpenOptions::new()
             .write(true)

@@ -46,7 +46,7 @@ pub fn render(failure: &Failure) -> String {
     add("operation", &failure.operation, 2);
     add("cause", &failure.cause, 4);
     if let Some(origin) = &failure.origin {
-        add("asked for at", origin, 2);
+        add("requested at", origin, 2);
     }
     if let Some(remedy) = &failure.remedy {
         add("to do", remedy, 2);
@@ -148,7 +148,7 @@ kindling: FIRST-BOOT PROVISIONING FAILED
   stage         files
   operation     write file /etc/motd
   cause         resource not found: GET http://example.com/motd: 404 Not Found
-  asked for at  user.ign:12:7 ($.storage.files.0)
+  requested at  user.ign:12:7 ($.storage.files.0)
   to do         check the URL
   see           journalctl -t ignition
                 kindling report /run/kindling/report.json
@@ -167,7 +167,7 @@ kindling: FIRST-BOOT PROVISIONING FAILED
             ..failure("no space left")
         });
         assert!(
-            !screen.contains("asked for") && !screen.contains("to do"),
+            !screen.contains("requested") && !screen.contains("to do"),
             "{screen}"
         );
         assert!(

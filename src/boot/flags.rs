@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Rules for a line of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
-    /// One dash or two; the first argument that is no flag ends the flags.
+    /// One dash or two; the first argument that is not a flag ends the flags.
     Go,
     /// Two dashes; flags and other arguments may be mixed.
     Gnu,
@@ -97,7 +97,7 @@ pub struct Syntax<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlagValues {
     flags: Vec<(&'static str, OsString)>,
-    /// Arguments that are no flags.
+    /// Arguments that are not flags.
     pub positionals: Vec<OsString>,
 }
 

@@ -1,4 +1,4 @@
-//! What only Flatcar wants: user data that is no config, and is no mistake either.
+//! What only Flatcar wants: user data that is not a config, and is not a mistake either.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;

@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Journal(UnixDatagram);
 
 impl Journal {
-    /// The journal of this system; `None` if there is none, which is no error.
+    /// The journal of this system; `None` if there is none, which is not an error.
     pub fn open() -> Option<Self> {
         Self::at(Path::new(SOCKET)).ok()
     }

@@ -157,7 +157,7 @@ impl Process<'_> {
         }
     }
 
-    /// Obtaining a config is no operation of a plan, and gets its line here.
+    /// Obtaining a config is not an operation of a plan, and gets its line here.
     fn progress_of_fetch(&self, engine: &Engine<'_>) {
         if let Some(first) = engine.sources.first() {
             let more = match engine.sources.len() {

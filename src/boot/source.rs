@@ -101,7 +101,7 @@ fn first_answer<'a>(
     Ok((id, trusted(answer, context)?))
 }
 
-/// A config that is no file on a server carries its signature with it, if one is wanted.
+/// A config that is not a file on a server carries its signature with it, if one is wanted.
 fn trusted(answer: Answer, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let trust = context.fetcher.trust();
     match answer {

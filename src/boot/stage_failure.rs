@@ -40,7 +40,7 @@ impl fmt::Display for StageFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: {}", self.act, self.cause)?;
         if let Some(origin) = &self.origin {
-            write!(f, " (asked for at {origin})")?;
+            write!(f, " (requested at {origin})")?;
         }
         match self.more {
             0 => Ok(()),

@@ -76,7 +76,7 @@ impl State {
     /// Reads the state; a missing file is an empty state.
     ///
     /// # Errors
-    /// It cannot be read, or is no state. Its text is not quoted: it may hold keys.
+    /// It cannot be read, or is not a state. Its text is not quoted: it may hold keys.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = match input::read(path, BUFFER_LIMIT_BYTES) {
             Ok(text) => text,

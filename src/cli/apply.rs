@@ -313,7 +313,7 @@ fn failure(operation: &OperationReport) -> String {
     };
     let mut text = format!("cannot {}: {}", escaped(&operation.act), escaped(error));
     if let Some(origin) = &operation.origin {
-        text.push_str(&format!("\n  asked for at {origin}"));
+        text.push_str(&format!("\n  requested at {origin}"));
     }
     if let Some(remedy) = remedy {
         text.push_str(&format!("\n  to do: {}", escaped(remedy)));

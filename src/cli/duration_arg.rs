@@ -10,7 +10,7 @@ pub struct Limit(pub Option<Duration>);
 /// Reads a limit; 0 is none.
 ///
 /// # Errors
-/// It is no duration.
+/// It is not a duration.
 pub fn parse(text: &str) -> Result<Limit, &'static str> {
     let length = nanoseconds(text).and_then(|length| u64::try_from(length).ok());
     let length = length.ok_or("it must be a duration such as 30s or 2m, or 0")?;

@@ -166,7 +166,7 @@ fn check_accounts(document: &Document, ignore: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let origin = document.origin(&JsonPath::new(path));
-    let place = origin.map_or(String::new(), |o| format!(", asked for at {o}"));
+    let place = origin.map_or(String::new(), |o| format!(", requested at {o}"));
     Err(failure(&format!(
         "cannot create {what} in a container{place}; remove them, or skip them with --ignore-unsupported"
     )))

@@ -44,7 +44,7 @@ const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
 const ZONES: &str = "usr/share/zoneinfo";
 const MAX_ZONES: usize = 20_000;
 const DEEPEST_ZONE: usize = 3;
-/// More files than this are no configs of a person.
+/// More files than this are not configs of a person.
 const MAX_CONFIGS: usize = 1000;
 
 /// What is in the tree at `root`. Of a directory without a system, nothing is known.

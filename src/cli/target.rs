@@ -131,17 +131,17 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "M" => 20,
         "G" => 30,
         "T" => 40,
-        _ => return Err(format!("{unit:?} is no size unit; use K, M, G or T")),
+        _ => return Err(format!("{unit:?} is not a size unit; use K, M, G or T")),
     };
     let number: u64 = number
         .parse()
-        .map_err(|_| format!("{text:?} is no size, e.g. 4G"))?;
+        .map_err(|_| format!("{text:?} is not a size, e.g. 4G"))?;
     let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes > 0);
     let bytes = bytes.ok_or_else(|| format!("size {text:?} is out of range"))?;
     if bytes % 4096 == 0 {
         Ok(bytes)
     } else {
-        Err(format!("size {text:?} is no multiple of 4096 bytes"))
+        Err(format!("size {text:?} is not a multiple of 4096 bytes"))
     }
 }
 
@@ -177,8 +177,8 @@ mod tests {
             ("disk.img", "expected DEVICE=FILE"),
             ("vda=disk.img", "absolute path"),
             ("/dev/vda=", "image file is missing"),
-            ("/dev/vda=a,size=4X", "no size unit"),
-            ("/dev/vda=a,size=big", "no size unit"),
+            ("/dev/vda=a,size=4X", "not a size unit"),
+            ("/dev/vda=a,size=big", "not a size unit"),
             ("/dev/vda=a,size=0", "out of range"),
             ("/dev/vda=a,size=99999999T", "out of range"),
             ("/dev/vda=a,size=1000", "multiple of 4096"),

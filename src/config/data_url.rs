@@ -20,7 +20,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Characters of base64 decoded at a time; a multiple of four.
 const CHUNK: usize = 32 * 1024;
 
-/// Why a text is no data URL.
+/// Why a text is not a data URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DataUrlError {
     /// Does not begin with `data:` in lower case.
@@ -32,7 +32,7 @@ pub enum DataUrlError {
     /// Type not accepted or malformed.
     #[error("the media type is malformed or not accepted")]
     MediaType,
-    /// Something that is no `attribute=value`.
+    /// Something that is not `attribute=value`.
     #[error("malformed parameter before the `,`")]
     Parameter,
     /// `base64` before another parameter.

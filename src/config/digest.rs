@@ -11,7 +11,7 @@ pub enum Digest {
     Sha512([u8; 64]),
 }
 
-/// Why a text is no digest.
+/// Why a text is not a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
     /// No `-`.

@@ -1,4 +1,4 @@
-//! Texts that are no JSON, recognised by their marks: what people send by mistake.
+//! Texts that are not valid JSON, recognised by their marks: what people send by mistake.
 
 /// What a text is instead of a config, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +140,7 @@ pub(crate) fn hint(text: &[u8]) -> Option<(&'static str, &'static str)> {
     recognize(text).map(|foreign| (foreign.what, foreign.help))
 }
 
-/// Recognises a text that is no JSON.
+/// Recognises a text that is not valid JSON.
 pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
     if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Some(*foreign);

@@ -314,7 +314,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The string whose lexed body is `raw`. Never fails: what is no Unicode becomes U+FFFD.
+/// The string whose lexed body is `raw`. Never fails: what is not Unicode becomes U+FFFD.
 fn decode(raw: &[u8]) -> Cow<'_, str> {
     if !raw.contains(&b'\\') {
         return lossy(raw);

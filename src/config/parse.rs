@@ -30,7 +30,7 @@ pub struct Parsed {
     pub version: Option<Version>,
 }
 
-/// Why a text is no config. The findings say more for `Decode` and `Invalid`.
+/// Why a text is not a config. The findings say more for `Decode` and `Invalid`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Zero bytes. White space is not empty.

@@ -3,7 +3,7 @@
 //! They speak of structure only: which members exist and which types they have. Null is fine
 //! everywhere and unknown members are allowed, as the language has it; what the members mean is
 //! checked in code. The files under `schemas/` are generated; a test fails when they are stale,
-//! and writes them anew when `KINDLING_WRITE_SCHEMAS` is set.
+//! and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
 
 use super::spec_table::{Field, Kind, ObjectType, ROOT};
 use super::version::Version;

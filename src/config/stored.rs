@@ -29,7 +29,7 @@ struct Known(
     #[serde(default, skip_serializing_if = "Option::is_none")] Option<JsonPath>,
 );
 
-/// Why a stored text is no document any more.
+/// Why a stored text is not a document any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a config as kindling or Ignition stores it: {0}")]
 pub struct StoredError(String);
@@ -128,7 +128,7 @@ impl Origins {
 /// Reads the canonical text. It was judged before it was stored, so it is not judged again.
 ///
 /// # Errors
-/// It is no JSON, or no config of the latest version.
+/// It is not valid JSON, or no config of the latest version.
 pub fn read_stored(source: &str, text: &[u8]) -> Result<Document, StoredError> {
     let lines = Lines::of(text);
     let reading = read(text, &lines, &ROOT, LATEST_VERSION);

@@ -14,7 +14,7 @@ pub struct UnitOption {
     pub value: String,
 }
 
-/// Why a text is no unit.
+/// Why a text is not a unit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// A `[` without `]`.

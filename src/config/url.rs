@@ -38,7 +38,7 @@ pub struct Authority {
     pub port: Option<String>,
 }
 
-/// Why a text is no URL.
+/// Why a text is not a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// A control character.

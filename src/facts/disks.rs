@@ -14,7 +14,7 @@ pub struct DiskFacts {
     pub links: Vec<String>,
     /// Its name as a device-mapper map (multipath), if it is one.
     pub map: Option<String>,
-    /// The disk it is a partition of, if it is no disk at all.
+    /// The disk it is a partition of, if it is not a disk at all.
     pub partition_of: Option<String>,
     /// The kernel lets nobody write to it.
     pub read_only: bool,

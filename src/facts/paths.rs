@@ -49,7 +49,7 @@ pub enum ResolveError {
     /// The whole is longer than a system call takes.
     #[error("the path has more than {MAX_PATH_BYTES} bytes")]
     PathTooLong,
-    /// Something on the way is no directory.
+    /// Something on the way is not a directory.
     #[error("{at} is not a directory")]
     NotADirectory {
         /// The offender.

@@ -5,7 +5,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 
 /// The certificates of a PEM bundle. Text around them is skipped, also after the last one; anything
-/// in between that is not a certificate makes the bundle unusable. Zero bytes are no certificates.
+/// in between that is not a certificate makes the bundle unusable. Zero bytes are not certificates.
 ///
 /// # Errors
 /// What is wrong, in words.

@@ -144,7 +144,7 @@ pub enum FetchError {
         /// The method asked for.
         method: String,
     },
-    /// The expected digest is no digest.
+    /// The expected digest is not a digest.
     #[error("{cause}: cannot verify {url}")]
     InvalidDigest {
         /// What.

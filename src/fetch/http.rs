@@ -304,7 +304,7 @@ impl<'a> Fetch<'a> {
             .map(|d| d.saturating_duration_since(Instant::now()))
     }
 
-    /// Waiting on would be in vain, but the error comes when the limit is over and not before it.
+    /// Waiting on is pointless, but the error comes when the limit is over and not before it.
     fn out_of_time<T>(&self, attempts: u32, last: String) -> Result<T, FetchError> {
         self.sleep(self.remaining().unwrap_or_default())?;
         let limit = self.http.settings().total.unwrap_or_default();

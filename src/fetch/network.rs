@@ -13,7 +13,7 @@ pub struct NetworkNeed {
     pub what: String,
 }
 
-/// Walks `config` in the order of the language; the first hit decides. A source that is no URL is
+/// Walks `config` in the order of the language; the first hit decides. A source that is not a URL is
 /// an error.
 pub fn needs_network(config: &Config) -> Result<Option<NetworkNeed>, FetchError> {
     for (path, resource) in resources(config) {

@@ -138,7 +138,7 @@ fn in_network(address: IpAddr, network: IpAddr, prefix_bits: u8) -> bool {
         (IpAddr::V6(a), IpAddr::V6(n)) => (u128::from(a), u128::from(n), 128),
         _ => return false,
     };
-    // A shift by the full width is no shift at all, hence the check.
+    // A shift by the full width is not a shift at all, hence the check.
     (a ^ n)
         .checked_shr(width - u32::from(prefix_bits))
         .is_none_or(|differing| differing == 0)

@@ -94,8 +94,8 @@ fn target(request: &Request) -> Result<Target, FetchError> {
         ));
     }
     let host = authority.host.trim_start_matches('[').trim_end_matches(']');
-    let host =
-        String::from_utf8(url::percent_decode(host)).map_err(|_| invalid("its host is no text"))?;
+    let host = String::from_utf8(url::percent_decode(host))
+        .map_err(|_| invalid("its host is not valid UTF-8"))?;
     Ok(Target { host, port, name })
 }
 

@@ -290,7 +290,7 @@ fn is_plain(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c))
 }
 
-/// A child that does not read its input is no failure of ours; its status tells.
+/// A child that does not read its input is not a failure of ours; its status tells.
 fn feed(stream: Option<impl Write>, bytes: Option<&[u8]>) {
     if let (Some(mut stream), Some(bytes)) = (stream, bytes) {
         let _ = stream.write_all(bytes);

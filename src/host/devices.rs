@@ -94,7 +94,7 @@ impl Disk {
     /// The device is gone.
     pub fn forget_cached(&self) -> anyhow::Result<()> {
         forget_cached(&self.file)
-            .with_context(|| format!("cannot read {} anew", self.path.display()))
+            .with_context(|| format!("cannot read {} again", self.path.display()))
     }
 }
 
@@ -278,7 +278,7 @@ fn attach_part(
 }
 
 /// The path of a device of this machine. A partition is named after its disk's real node, since udev
-/// drops and makes anew the links below `/dev/disk/` while a disk changes.
+/// drops and makes again the links below `/dev/disk/` while a disk changes.
 fn node(device: &DeviceRef) -> anyhow::Result<PathBuf> {
     match device {
         DeviceRef::Partition { disk, number } => {

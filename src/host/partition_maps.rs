@@ -31,7 +31,7 @@ pub struct Map {
     pub name: String,
 }
 
-/// Name of the map a disk is, `None` if it is no device-mapper disk.
+/// Name of the map a disk is, `None` if it is not a device-mapper disk.
 pub fn name_of(node: &Path) -> Option<String> {
     attribute(&class_of(node), "dm/name")
 }
@@ -80,7 +80,7 @@ pub fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
 /// Start and length of every map, in units of 512 bytes.
 ///
 /// # Errors
-/// `dmsetup` fails, or a map is no part of the disk.
+/// `dmsetup` fails, or a map is not a part of the disk.
 pub fn extents(node: &Path) -> anyhow::Result<Extents> {
     let maps = present(node)?;
     let extents = maps.iter().map(|(number, map)| {
@@ -90,7 +90,7 @@ pub fn extents(node: &Path) -> anyhow::Result<Extents> {
             .run()?;
         let extent = parse_linear(&shown.stdout).with_context(|| {
             format!(
-                "{} is no linear map of {}: {}",
+                "{} is not a linear device-mapper map of {}: {}",
                 map.name,
                 node.display(),
                 shown.stdout.trim()

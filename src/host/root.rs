@@ -30,7 +30,7 @@ pub struct TargetRoot {
 }
 
 impl TargetRoot {
-    /// A root at `path`. Opened anew for each operation, since a file system may be mounted on it
+    /// A root at `path`. Opened again for each operation, since a file system may be mounted on it
     /// while a plan runs.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {

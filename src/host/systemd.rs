@@ -18,7 +18,7 @@ use wire::{Body, Kind, Message};
 const SOCKET: &str = "/run/systemd/private";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
-/// How long systemd may take to answer a call. It hears nobody while it reads its units anew, which dracut
+/// How long systemd may take to answer a call. It hears nobody while it reads its units again, which dracut
 /// makes it do during a boot, and which takes seconds on slow machines.
 const ANSWER: Duration = Duration::from_secs(25);
 /// How often a job is started that systemd drops.
@@ -43,7 +43,7 @@ pub struct NotStarted {
 
 impl NotStarted {
     /// True if systemd dropped the job without a reason of its own. It does so with jobs for absent devices
-    /// when it reads its units anew, so they are started again.
+    /// when it reads its units again, so they are started again.
     fn is_dropped(&self) -> bool {
         matches!(self.result.as_deref(), Some("collected" | "canceled"))
     }

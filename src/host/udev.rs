@@ -1,7 +1,7 @@
 //! udev, where it runs: keeping it from what is being changed, and waiting until it knows what changed.
 //!
 //! It makes the links below `/dev/disk/` that others look for, and it gets in the way: when somebody closes
-//! a disk that was open for writing, it has the kernel read the partition table anew, which takes away
+//! a disk that was open for writing, it has the kernel read the partition table again, which takes away
 //! every idle partition for a moment.
 
 use anyhow::{Context, bail, ensure};
@@ -39,7 +39,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// What udev may do with a disk while it is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
-    /// Look at it, but not have its table read anew: it does that only under an exclusive lock.
+    /// Look at it, but not have its table read again: it does that only under an exclusive lock.
     MayLook,
     /// Nothing at all. Events wait, and udev tries again every 200 ms, so this costs that time.
     KeepsAway,
@@ -85,7 +85,7 @@ impl DiskLock {
     }
 }
 
-/// Has udev look at devices anew and waits until it has, and with that until it is done with everything that
+/// Has udev look at devices again and waits until it has, and with that until it is done with everything that
 /// happened to them, to their partitions and to their disks before.
 ///
 /// # Errors

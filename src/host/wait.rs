@@ -83,7 +83,7 @@ fn names(waiting: &[Unready]) -> String {
 
 fn failure(waiting: &[Unready], how: &str) -> String {
     let (names, disks) = (names(waiting), present_disks());
-    format!("waited in vain for {names} {how}; this machine has: {disks}")
+    format!("timed out waiting for {names} {how}; this machine has: {disks}")
 }
 
 /// A device that is not ready, and why.

@@ -369,7 +369,7 @@ fn unknown(text: &[u8]) -> Undetected {
             let is_text = std::str::from_utf8(text).is_ok();
             let what = match is_text {
                 true => "a text in no language that is known",
-                false => "bytes that are no text",
+                false => "bytes that are not text",
             };
             undetected(format!("unrecognised format: {what}"), LANGUAGES)
         }

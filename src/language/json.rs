@@ -3,7 +3,7 @@
 use super::node::{Content, Entry, Node};
 use crate::config::json::{Cursor, Number, Start, SyntaxError};
 
-/// Reads `text`. Numbers that are no 64-bit integers become scalars with the text `1e999` (too large) or `0.5` (with
+/// Reads `text`. Numbers that are not 64-bit integers become scalars with the text `1e999` (too large) or `0.5` (with
 /// a fraction or an exponent): no language here has such values, so only that they are wrong matters.
 pub(crate) fn read(text: &[u8]) -> Result<Node<'_>, SyntaxError> {
     let mut cursor = Cursor::new(text);

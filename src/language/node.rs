@@ -25,7 +25,7 @@ pub(crate) enum Content<'t> {
 /// A member of a mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry<'t> {
-    /// The text of the key. Keys that are no scalars are syntax errors.
+    /// The text of the key. Keys that are not scalars are syntax errors.
     pub(crate) key: Cow<'t, str>,
     /// Offset of the key.
     pub(crate) key_at: u32,

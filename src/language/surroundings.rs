@@ -88,13 +88,13 @@ pub trait Files {
     /// The bytes of a file. Links are followed.
     ///
     /// # Errors
-    /// As [`Files::look`], and if it is no file, is too large, or cannot be read.
+    /// As [`Files::look`], and if it is not a file, is too large, or cannot be read.
     fn read(&self, path: &str) -> Result<Vec<u8>, LocalError>;
 
     /// Names in a directory, in the order of their bytes.
     ///
     /// # Errors
-    /// As [`Files::look`], and if it is no directory or has a name that is not UTF-8.
+    /// As [`Files::look`], and if it is not a directory or has a name that is not UTF-8.
     fn list(&self, path: &str) -> Result<Vec<String>, LocalError>;
 }
 

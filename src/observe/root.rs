@@ -305,7 +305,7 @@ impl<'r> Look<'r> {
 
     // ---- looking at one path
 
-    /// What is at a path whose directories are no links.
+    /// What is at a path whose directories are not links.
     fn node(&mut self, path: &str) -> anyhow::Result<Option<&NodeFacts>> {
         if !self.seen.contains_key(path) {
             let node = self.look_at(path)?;
@@ -583,7 +583,7 @@ fn layers_change(
     databases.layers_differ(root, text.as_deref())
 }
 
-/// Shells that the config asks for and nobody provides. A target without accounts of its own is no system whose
+/// Shells that the config asks for and nobody provides. A target without accounts of its own is not a system whose
 /// programs could be looked for.
 fn missing_shells(
     config: &Config,

@@ -229,7 +229,7 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>) {
     operation.claims.extend(wanted);
 }
 
-/// Sorts by phase, keeping the order within a phase, and numbers anew.
+/// Sorts by phase, keeping the order within a phase, and numbers again.
 fn by_phase(operations: &mut [Operation]) {
     operations.sort_by_key(|operation| operation.phase);
     for (index, operation) in operations.iter_mut().enumerate() {

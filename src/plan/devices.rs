@@ -432,7 +432,7 @@ pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
     }
 }
 
-/// What an operation may expect on a device that nothing of this plan makes anew.
+/// What an operation may expect on a device that nothing of this plan makes again.
 pub fn expected(draft: &Draft, device: &DeviceRef) -> Expected {
     match content(draft, device).kind {
         Some(kind) => Expected::Kind(kind),
@@ -455,7 +455,7 @@ pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
     }
 }
 
-/// True if an operation of this plan makes the array or volume anew.
+/// True if an operation of this plan makes the array or volume again.
 pub fn is_made_anew(draft: &Draft, device: &DeviceRef) -> bool {
     draft
         .operations()

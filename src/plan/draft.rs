@@ -41,7 +41,7 @@ impl fmt::Display for Refusal {
         let [act, object, cause] = [&self.act, &self.object, &self.cause].map(|part| escaped(part));
         write!(f, "{act} {object}: {cause}")?;
         if let Some(origin) = &self.origin {
-            write!(f, "\n  asked for at {origin}")?;
+            write!(f, "\n  requested at {origin}")?;
         }
         if !self.remedy.is_empty() {
             write!(f, "\n  to do: {}", escaped(&self.remedy))?;

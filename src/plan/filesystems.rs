@@ -183,9 +183,9 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn plan(self, draft: &mut Draft) -> Result<(), Box<Refusal>> {
-        let anew = devices::is_made_anew(draft, &self.device);
+        let again = devices::is_made_anew(draft, &self.device);
         let wipe = self.filesystem.wipe_filesystem == Some(true);
-        if !wipe && !anew {
+        if !wipe && !again {
             if let Some(because) = self.reusable() {
                 self.push_right(draft, because);
                 return Ok(());
@@ -193,7 +193,7 @@ impl Case<'_> {
             self.refuse_to_destroy(draft)?;
         }
         self.refuse_if_held(draft)?;
-        let expected = match anew {
+        let expected = match again {
             true => Expected::Anything,
             false => devices::expected(draft, &self.device),
         };
@@ -205,7 +205,7 @@ impl Case<'_> {
             .found
             .describe()
             .or_else(|| devices::table_on(draft, &self.device));
-        if !anew && let Some(what) = lost {
+        if !again && let Some(what) = lost {
             draft.destroys(id, format!("{}: {what}{}", self.device, self.size(draft)));
         }
         Ok(())

@@ -282,7 +282,7 @@ impl Planner<'_, '_> {
             .lines()
             .filter(|line| !missing.iter().any(|v| v.owns(line)))
             .collect();
-        // Lines of volumes that are made anew would stand beside the new ones.
+        // Lines of volumes that are made again would stand beside the new ones.
         let is_stale = kept.len() < text.lines().count();
         let mut parts = Vec::new();
         if is_stale && !kept.is_empty() {
@@ -361,7 +361,7 @@ impl Volume {
         Claim::new(Access::Use, Resource::Device(DeviceRef::Luks { name }))
     }
 
-    /// The text before and behind the UUID in the line of crypttab. Discards are no option here: the header
+    /// The text before and behind the UUID in the line of crypttab. Discards are not an option here: the header
     /// holds that flag.
     fn around(&self) -> (String, String) {
         let key = match self.key {

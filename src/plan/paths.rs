@@ -213,7 +213,7 @@ impl<'a> PlannedTree<'a> {
         self.is_made(path) || self.mounted.contains(path) || self.node(path).is_some()
     }
 
-    /// The nearest node above a resolved path that exists and is no directory, so that nothing can be put
+    /// The nearest node above a resolved path that exists and is not a directory, so that nothing can be put
     /// below it.
     pub fn obstacle<'p>(&self, path: &'p str) -> Option<&'p str> {
         let above = paths::ancestors(path).find(|above| self.exists(above))?;
@@ -272,7 +272,7 @@ impl<'a> PlannedTree<'a> {
     }
 
     /// Drafts the missing directories above a resolved path, root-owned 0755, once each. False if that is
-    /// refused because something above is no directory.
+    /// refused because something above is not a directory.
     pub fn make_parents(
         &mut self,
         draft: &mut Draft<'a>,

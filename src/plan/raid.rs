@@ -72,7 +72,7 @@ struct ArraySpec<'a> {
 }
 
 impl ArraySpec<'_> {
-    /// Members that are no spares.
+    /// Members that are not spares.
     fn active(&self) -> u32 {
         let all = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
         all.saturating_sub(self.spares)

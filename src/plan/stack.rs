@@ -117,7 +117,7 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
 
 fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Refusal {
     let wanted_by = match &kept.origin {
-        Some(origin) => format!(" (asked for at {origin})"),
+        Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
     Refusal::of(
@@ -132,7 +132,7 @@ fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef)
 
 fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Refusal {
     let wanted_by = match &earlier.origin {
-        Some(origin) => format!(" (asked for at {origin})"),
+        Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
     Refusal::of(

@@ -1,6 +1,6 @@
 //! Directories, files and links of `storage`.
 //!
-//! Beyond the reference implementation, a wish that is fulfilled already is no error, so that
+//! Beyond the reference implementation, a wish that is fulfilled already is not an error, so that
 //! planning again after a run finds nothing to do. A directory with `overwrite` is emptied again
 //! only if it holds something the config does not ask for.
 
@@ -521,7 +521,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    /// A hard link needs a target that is no directory, on the file system that the link will be on. Otherwise:
+    /// A hard link needs a target that is not a directory, on the file system that the link will be on. Otherwise:
     /// the cause and a remedy.
     fn check_link_target(&self, path: &str, target: &str) -> Result<(), (String, &'static str)> {
         let node = self.planned.node(target).map(|node| &node.kind);
@@ -681,7 +681,7 @@ impl Planner<'_, '_> {
     }
 }
 
-/// A file with all its content anew.
+/// A file with all its content again.
 fn new_content(entry: &Entry<'_>, file: &model::File, replace: bool) -> FileAct {
     let contents = file.contents.source.as_ref().map(|_| &file.contents);
     let parts = contents.into_iter().chain(&file.append);

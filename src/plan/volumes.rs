@@ -6,7 +6,7 @@ use crate::disk::DeviceRef;
 use serde::{Serialize, Serializer};
 
 /// The subsystem field in the header of a volume that a run is still making. Nobody has used such a volume
-/// yet, so a run that finds one left over makes it anew.
+/// yet, so a run that finds one left over makes it again.
 pub const MARK: &str = "kindling-provisioning";
 
 /// Formats or opens an encrypted volume.

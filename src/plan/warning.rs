@@ -39,7 +39,7 @@ impl Warning {
     }
 
     fn parts(&self) -> Vec<String> {
-        let origin = self.origin.as_ref().map(|o| format!("asked for at {o}"));
+        let origin = self.origin.as_ref().map(|o| format!("requested at {o}"));
         let hint = (!self.hint.is_empty()).then(|| format!("to do: {}", escaped(&self.hint)));
         let [what, cause] = [&self.what, &self.cause].map(|part| escaped(part));
         [Some(format!("{what}: {cause}")), origin, hint]

@@ -66,7 +66,7 @@ fn token(context: &FetchContext<'_>) -> anyhow::Result<String> {
         .fetcher
         .fetch_to_vec(&TOKEN.request(), context.events);
     let (token, _) = token.context("cannot get a token")?;
-    let token = String::from_utf8(token).context("the token is no text")?;
+    let token = String::from_utf8(token).context("the token is not valid UTF-8")?;
     let token = token.trim();
     if token.is_empty() {
         bail!("the metadata service gave an empty token; check that it is on for this machine");

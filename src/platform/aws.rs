@@ -86,7 +86,7 @@ fn token(context: &FetchContext<'_>) -> anyhow::Result<Option<String>> {
     {
         Ok((token, _)) => String::from_utf8(token)
             .map(Some)
-            .context("the token is no text"),
+            .context("the token is not valid UTF-8"),
         Err(FetchError::NotFound { .. }) => {
             context
                 .log

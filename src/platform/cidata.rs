@@ -19,7 +19,7 @@ const CLOUD_CONFIG: &[u8] = b"#cloud-config\n";
 pub struct CiData {
     /// Where the config may be, the first that has it first.
     pub files: &'static [&'static str],
-    /// True if a cloud-config, or a file that cannot be read, is no config.
+    /// True if a cloud-config, or a file that cannot be read, is not a config.
     pub skips_cloud_config: bool,
 }
 

@@ -97,7 +97,7 @@ fn server_of_nmcli(text: &str) -> Option<&str> {
 
 fn parsed(address: &str) -> anyhow::Result<IpAddr> {
     let parsed = address.parse();
-    parsed.with_context(|| format!("{address:?} is no address of a DHCP server"))
+    parsed.with_context(|| format!("invalid DHCP server address {address:?}"))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
         for (text, want) in [
             ("ADDRESS=10.1.1.5\n", "names no server"),
             ("SERVER_ADDRESS=a=b\n", "names no server"),
-            ("SERVER_ADDRESS=host\n", "is no address"),
+            ("SERVER_ADDRESS=host\n", "invalid DHCP server address"),
         ] {
             let error = look_at(&[(path, text)]).expect_err(text);
             assert!(error.contains(want), "{error}");

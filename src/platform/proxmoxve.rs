@@ -7,7 +7,7 @@ use super::facts;
 /// The platform.
 pub static PLATFORM: OnCiData = OnCiData {
     id: "proxmoxve",
-    source: "`/user-data`, else `/vendor-data`, on the drive labelled `cidata`: the first that is no cloud-config",
+    source: "`/user-data`, else `/vendor-data`, on the drive labelled `cidata`: the first that is not a cloud-config",
     no_config: "the drive does not appear, cannot be mounted, or has nothing but cloud-configs",
     data: CiData {
         files: &["/user-data", "/vendor-data"],

@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let cases = [
-            ("many", "{}", "is no number"),
+            ("many", "{}", "is not a number"),
             ("3", "{}", "ends after 2 of 3 bytes"),
             ("1", "{}", "has more than the 1 bytes"),
             ("99999999999", "{}", "larger than"),

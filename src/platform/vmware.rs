@@ -46,7 +46,7 @@ impl Platform for VMware {
         let Some(mut hypervisor) = open()? else {
             context
                 .log
-                .warning("this is no machine of VMware's: nobody answers at the backdoor");
+                .warning("not a VMware guest: the backdoor port does not respond");
             return Ok(Answer::NoConfig);
         };
         answer(&mut hypervisor, context)
@@ -56,7 +56,7 @@ impl Platform for VMware {
         match open()? {
             Some(mut hypervisor) => config::delete(&mut hypervisor, context.log),
             None => anyhow::bail!(
-                "this is no machine of VMware's: nobody answers at the backdoor; check ignition.platform.id"
+                "not a VMware guest: the backdoor port does not respond; check ignition.platform.id"
             ),
         }
     }
@@ -162,7 +162,7 @@ mod tests {
         if cfg!(not(target_arch = "x86_64")) {
             answer.expect_err("no ports");
         } else if answer.expect("asked") == Answer::NoConfig {
-            assert!(log.contains("no machine of VMware's"), "{log}");
+            assert!(log.contains("not a VMware guest"), "{log}");
         }
     }
 }

@@ -101,7 +101,7 @@ fn config_among(listed: &str) -> Option<SpoolFile> {
 fn receive(file: &SpoolFile, log: &Log) -> anyhow::Result<Answer> {
     ensure!(
         file.id.bytes().all(|byte| byte.is_ascii_digit()),
-        "vmur lists a spool file with id {:?}, which is no number",
+        "vmur lists a spool file with id {:?}, which is not a number",
         file.id
     );
     let directory = tempfile::tempdir().context("cannot make a directory for the spool file")?;

@@ -224,7 +224,7 @@ fn failure(
 ) {
     let _ = writeln!(text, "\nFAILED: {}\n  {}", escaped(act), escaped(error));
     if let Some(origin) = origin {
-        let _ = writeln!(text, "  asked for at {origin}");
+        let _ = writeln!(text, "  requested at {origin}");
     }
     if let Some(remedy) = remedy {
         let _ = writeln!(text, "  to do: {}", escaped(remedy));
@@ -340,7 +340,7 @@ SLOWEST OPERATIONS
 
 FAILED: act 3
   disk full
-  asked for at a.ign:4:3 ($.x)
+  requested at a.ign:4:3 ($.x)
   to do: make it larger
 1 operations were not started
 
@@ -408,12 +408,12 @@ SLOWEST OPERATIONS
 
 FAILED: stage fetch
   not found
-  asked for at a.ign:1:3 ($.x)
+  requested at a.ign:1:3 ($.x)
   to do: check the URL
 
 FAILED: act 3
   disk full
-  asked for at a.ign:4:3 ($.x)
+  requested at a.ign:4:3 ($.x)
   to do: make it larger
 1 operations were not started
 ";

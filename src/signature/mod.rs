@@ -55,7 +55,7 @@ impl fmt::Display for Verified {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// Bytes that are none.
-    #[error("it is no signature of OpenPGP or OpenSSH: {0}")]
+    #[error("it is not a signature of OpenPGP or OpenSSH: {0}")]
     Malformed(String),
     /// Of a key that is not trusted.
     #[error("it is by {0}, which is not among the trusted keys")]

@@ -78,7 +78,7 @@ def fails_wrong_hash(lab):
     """failing: contents with another hash; shown on the serial and on the VGA console; then the shell is used"""
     document = one_file(source=configs.data(SECRET), verification={"hash": "sha256-" + "0" * 64})
     expected = [("operation", "operation .*/etc/hidden"), ("cause", "cause .*(?i:hash|sha256|sum)"),
-                ("where", r"asked for at \S*.*:\d+.*files.1"), ("what to do", "to do ")]
+                ("where", r"requested at \S*.*:\d+.*files.1"), ("what to do", "to do ")]
     machine = failing(lab, document, expected, screen=True, console="console=tty0 console=ttyS0")
     rows = machine.vga_text(lab.work)
     shown = [row for row in rows if HEADER in row]
@@ -96,7 +96,7 @@ def fails_not_gzip(lab):
     """failing: contents that are said to be gzip and are not"""
     failing(lab, one_file(source=configs.data("no gzip"), compression="gzip"), [
         ("operation", "operation .*/etc/hidden"), ("cause", "cause .*gzip"),
-        ("where", r"asked for at \S*.*:\d+.*files.1"), ("what to do", "to do ")])
+        ("where", r"requested at \S*.*:\d+.*files.1"), ("what to do", "to do ")])
 
 
 @scenario
@@ -106,7 +106,7 @@ def fails_unreachable_url(lab):
     document["ignition"]["timeouts"] = {"httpTotal": 4, "httpResponseHeaders": 2}
     failing(lab, document, [
         ("operation", "operation .*/etc/hidden"), ("cause", "cause .*10.0.2.2:9"),
-        ("where", r"asked for at \S*.*:\d+.*files.1"), ("what to do", "to do ")], network=True)
+        ("where", r"requested at \S*.*:\d+.*files.1"), ("what to do", "to do ")], network=True)
 
 
 @scenario
@@ -118,7 +118,7 @@ def fails_partition_in_use(lab):
     build.run("a file system to be in use", ["mkfs.ext4", "-q", "-L", "BUSY", "-E", f"offset={1 << 20}", str(data), "64M"])
     failing(lab, disk({"number": 1, "label": "new"}, wipeTable=True), [
         ("operation", "operation .*data"), ("cause", "cause .*(in use|mounted|busy)"),
-        ("where", r"asked for at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], data, args="test.busy")
+        ("where", r"requested at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], data, args="test.busy")
 
 
 @scenario
@@ -126,7 +126,7 @@ def fails_missing_device(lab):
     """failing: a disk that does not exist"""
     failing(lab, disk({"number": 1}, device=NO_SUCH_DISK), [
         ("operation", "operation .*(nowhere|device)"), ("cause", "cause .*virtio-nowhere"),
-        ("where", r"asked for at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], lab.blank())
+        ("where", r"requested at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], lab.blank())
 
 
 @scenario
@@ -142,7 +142,7 @@ def fails_disk_too_small(lab):
     """failing: more is wanted than the disk holds"""
     failing(lab, disk({"number": 1, "sizeMiB": 4096, "label": "big"}, wipeTable=True), [
         ("operation", "operation .*data"), ("cause", "cause .*(room|space|fit|small|large)"),
-        ("where", r"asked for at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], lab.blank())
+        ("where", r"requested at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], lab.blank())
 
 
 @scenario

@@ -64,7 +64,7 @@ class Lab:
         """The kernel command line, but for what the boot loader adds on a first boot."""
         return " ".join(filter(None, [
             console, "root=LABEL=root", f"ignition.platform.id={platform}", "quiet" if quiet else "",
-            # QEMU keeps translated code by its address: without this every process is translated anew.
+            # QEMU keeps translated code by its address: without this every process is translated again.
             "norandmaps", "net.ifnames=0", args, self.args]))
 
     def start(self, system, *disks, args="", platform="qemu", document=None, quiet=True, limit=600,

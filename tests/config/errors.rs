@@ -1,4 +1,4 @@
-//! Texts that are no configs, and what is said about them.
+//! Texts that are not configs, and what is said about them.
 
 use crate::{config, verdict};
 use kindling::config::{ParseError, Position, StatedVersion, Version, parse};
@@ -6,7 +6,7 @@ use kindling::config::{ParseError, Position, StatedVersion, Version, parse};
 fn refused(text: &[u8]) -> ParseError {
     parse("x", text)
         .outcome
-        .expect_err("a text that is no config")
+        .expect_err("a text that is not a config")
 }
 
 fn stated(text: &str, at: Option<(u32, u32)>) -> StatedVersion {

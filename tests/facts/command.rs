@@ -100,7 +100,7 @@ fn documents_that_are_nonsense() {
     fails(
         "digitalocean",
         vec![Page::get("GET /metadata/v1.json", "{\"hostname\": secret}")],
-        "http://169.254.169.254/metadata/v1.json is no JSON (line 1, column 14)",
+        "http://169.254.169.254/metadata/v1.json is not valid JSON (line 1, column 14)",
     );
     fails(
         "oraclecloud",
@@ -116,7 +116,7 @@ fn documents_that_are_nonsense() {
             "GET /hetzner/v1/metadata/private-networks",
             "- ip: *secret\n",
         )],
-        "cannot read http://169.254.169.254/hetzner/v1/metadata/private-networks: line 1: it is no YAML",
+        "cannot read http://169.254.169.254/hetzner/v1/metadata/private-networks: line 1: it is not valid YAML",
     );
     fails(
         "aws",

@@ -73,7 +73,7 @@ fn a_drive_that_says_nonsense() {
         let said = world.metadata_in(&["--platform=proxmoxve"], temporary.path());
         assert_eq!((said.code, said.stdout.as_str()), (Some(4), ""), "{said:?}");
         let want = "kindling: error: platform proxmoxve tells nothing: config drive cidata: /user-data of the drive: \
-                    line 2: it is no YAML";
+                    line 2: it is not valid YAML";
         assert!(said.stderr.contains(want), "{said:?}");
         assert!(!said.stderr.contains("secret"), "{said:?}");
         nothing_is_left(temporary.path());

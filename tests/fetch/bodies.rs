@@ -142,7 +142,7 @@ fn bodies_that_always_end_early_are_failures() {
         get(chunked.url("/x")),
         &["/x was cut off: the connection broke after "],
     );
-    // What is no gzip is so before the body ends.
+    // What is not gzip is known as such before the body ends.
     assert_fails(fetch(&gzip(cut.url("/x"))), &["cannot decompress"]);
     // Packed, the transport is still what is to blame.
     let packed_cut = Server::start(|_, stream| {

@@ -192,7 +192,7 @@ fn servers_that_are_authorities_need_a_trusted_issuer() {
         ("directly", "", None),
         ("by an intermediate", authority, None),
         (
-            "by one that is no authority",
+            "by one that is not an authority",
             "basicConstraints=CA:FALSE",
             Some("UnknownIssuer"),
         ),

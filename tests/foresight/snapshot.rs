@@ -95,7 +95,7 @@ fn line(path: &Path, metadata: &fs::Metadata) -> String {
     )
 }
 
-/// Contents as they are where they are short; else a digest of what is no hole, with its places.
+/// Contents as they are where they are short; else a digest of what is not a hole, with its places.
 fn digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
@@ -111,7 +111,7 @@ fn digest(path: &Path) -> io::Result<String> {
         let Ok(data) = lseek(&file, at as i64, Whence::SeekData) else {
             break;
         };
-        // Whole blocks, so that a hole that was written with zeros is no difference.
+        // Whole blocks, so that a hole that was written with zeros is not a difference.
         at = data as u64 & !0xFFFF;
         file.seek(SeekFrom::Start(at))?;
         let length = file.read(&mut block)?;

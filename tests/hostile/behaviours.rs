@@ -173,7 +173,7 @@ fn heads() -> Vec<Behaviour> {
             format!("{OK}{}\r\n", "X: y\r\n".repeat(10_000))
         }),
         status("no status", "HTTP/1.1"),
-        status("status that is no number", "HTTP/1.1 okay"),
+        status("status that is not a number", "HTTP/1.1 okay"),
         status("status out of range", "HTTP/1.1 99999 Much"),
         status("status below zero", "HTTP/1.1 -200 OK"),
         status("another protocol", "SSH-2.0-OpenSSH_9.2p1"),
@@ -221,7 +221,7 @@ fn lengths() -> Vec<Behaviour> {
     };
     vec![
         length("length below zero", Badly(IN_TIME), "-5"),
-        length("length that is no number", Badly(IN_TIME), "five"),
+        length("length that is not a number", Badly(IN_TIME), "five"),
         length(
             "length beyond all numbers",
             Badly(IN_TIME),

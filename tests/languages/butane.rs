@@ -187,7 +187,7 @@ fn results() {
     }
 }
 
-/// The first finding that is no note, and whether there is a result all the same.
+/// The first finding that is not a note, and whether there is a result all the same.
 #[test]
 fn findings() {
     let cases = [

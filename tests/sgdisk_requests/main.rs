@@ -103,7 +103,7 @@ fn judge(tally: &Tally, count: u32) {
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }
 
 fn rounds(count: u32, medium: fn() -> Medium) -> Tally {

@@ -160,7 +160,7 @@ fn a_config_of_the_platform_carries_its_signature() {
     machine
         .stage("fetch")
         .is(0, &["is trusted: signed by OpenSSH key"]);
-    // The other sources that are no server.
+    // The other sources are not servers.
     std::fs::remove_file(machine.0.path("cache")).expect("a cache");
     std::fs::remove_file(machine.0.path("state")).expect("a state");
     machine.0.put("usr/user.ign", PLAIN);

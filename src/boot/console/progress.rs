@@ -127,7 +127,7 @@ impl Progress {
         state.operations.clear();
     }
 
-    /// A part of the stage that is no operation ended, e.g. `config`, `from qemu, 2 documents`.
+    /// A part of the stage that is not an operation ended, e.g. `config`, `from qemu, 2 documents`.
     pub fn phase(&self, name: &str, detail: &str, took: Duration) {
         self.shared.say(&format!("{name}: {detail} ({took:.1?})"));
     }
@@ -141,7 +141,7 @@ impl Progress {
         }
     }
 
-    /// Something that is no operation begins; it gets lines if it takes long.
+    /// Something that is not an operation begins; it gets lines if it takes long.
     pub fn under_way(&self, what: impl Into<String>) -> UnderWay<'_> {
         let key = self.shared.begin(&mut self.shared.lock(), what.into());
         UnderWay {

@@ -62,7 +62,7 @@ fn previous(root: &TargetRoot, log: &Log) -> anyhow::Result<Option<Value>> {
         "Ignition already ran on this system; the result of the earlier run is kept in the new one",
     );
     let value = serde_json::from_str(&text)
-        .with_context(|| format!("{RESULT_FILE} of an earlier run is no JSON; remove it"))?;
+        .with_context(|| format!("{RESULT_FILE} of an earlier run is not valid JSON; remove it"))?;
     Ok(Some(value))
 }
 

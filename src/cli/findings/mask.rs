@@ -31,7 +31,7 @@ const SECRET_KEYS: [&str; 5] = [
 pub(super) enum Secrecy {
     /// The text is JSON: hide what may be secret.
     Careful,
-    /// It is not: hide all strings that are no keys.
+    /// It is not: hide all strings that are not keys.
     Strict,
 }
 

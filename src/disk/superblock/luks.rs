@@ -229,7 +229,7 @@ mod tests {
         let mut image = vec![0; 1 << 20];
         write(&mut image, HEADER, 5, "new", "{}");
         assert_eq!(found(image.clone()).kind.as_deref(), Some("crypto_LUKS"));
-        // Moved, it is no header.
+        // Moved, it is not a header.
         image.rotate_right(0x4000);
         assert_eq!(found(image).kind, None);
     }

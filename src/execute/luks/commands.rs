@@ -60,7 +60,7 @@ pub(super) fn remove_key(device: &str, key: &str) -> Command {
     cryptsetup("luksRemoveKey").args(["--batch-mode", device, key])
 }
 
-/// Takes the mark off a header. cryptsetup writes the label anew with it.
+/// Takes the mark off a header. cryptsetup writes the label again with it.
 pub(super) fn unmark(device: &str, label: Option<&str>) -> Command {
     cryptsetup("config").args([
         device,

@@ -184,7 +184,7 @@ async fn secured(direct: &DirectRequest<'_>) -> io::Result<Stream> {
     };
     let name = match address(direct.url) {
         Some(address) => ServerName::from(address),
-        None => return Err(io::Error::other("its host is no address")),
+        None => return Err(io::Error::other("its host is not an address")),
     };
     let connector = TlsConnector::from(Arc::clone(tls));
     let stream = connector.connect(name, stream).await?;
@@ -217,7 +217,7 @@ fn zone_index(zone: &str) -> io::Result<u32> {
 
 async fn connect(way: &Transport, url: &Url) -> io::Result<TcpStream> {
     let port = url.port_or_known_default().unwrap_or(80);
-    let host = address(url).ok_or_else(|| io::Error::other("its host is no address"))?;
+    let host = address(url).ok_or_else(|| io::Error::other("its host is not an address"))?;
     let socket = match host {
         IpAddr::V4(_) => TcpSocket::new_v4()?,
         IpAddr::V6(_) => TcpSocket::new_v6()?,

@@ -43,7 +43,7 @@ pub(super) struct Google {
 enum Account {
     /// There is one.
     Default,
-    /// This is no machine of Google's, or one without.
+    /// This is not a machine of Google's, or one without.
     None,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Who asked a moment ago in vain need not ask again: many files are fetched one after the other.
+/// Failures are kept as well: many files are fetched one after the other.
 const FAILURES_HOLD: Duration = Duration::from_secs(30);
 
 /// Such an answer. Whoever comes while it is being asked for waits for it.

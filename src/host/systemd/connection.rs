@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Longest line of the dialogue that lets us in.
+/// Longest line of the authentication dialogue.
 const LINE_BYTES: usize = 1024;
 
 /// The connection.
@@ -89,7 +89,7 @@ impl Connection {
     }
 }
 
-/// One line of the dialogue. Read byte by byte, since what follows is no line.
+/// One line of the dialogue. Read byte by byte, since what follows is not a line.
 fn line(stream: &mut UnixStream, deadline: Instant) -> anyhow::Result<String> {
     let mut text = Vec::new();
     let mut byte = [0];

@@ -108,7 +108,7 @@ fn fcos_partitions(root: &Node<'_>, context: &mut Context<'_, '_>) {
             };
             context.remarks.warn_with_help(
                 label.at,
-                "a partition with a label and no number, on a disk whose table is not wiped, may be made anew on each disk that has none with this label",
+                "a partition with a label and no number, on a disk whose table is not wiped, may be made again on each disk that has none with this label",
                 "give it a number, or wipe the table",
             );
         }

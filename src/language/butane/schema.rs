@@ -3,7 +3,7 @@
 //! They speak of structure: which keys exist in a version and what they hold. Scalars are as the language reads them, so
 //! a text may be any of them, and null is as good as absent. Keys that a version does not have are ignored by it, which
 //! nobody wants, so here they are errors. The files under `schemas/` are generated; a test fails when they are stale,
-//! and writes them anew when `KINDLING_WRITE_SCHEMAS` is set.
+//! and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
 
 use super::fields::{Field, Kind, ROOT, Type};
 use super::names;

@@ -19,7 +19,7 @@ const UNITS: [(&str, &str, u32); 7] = [
     ("EiB", "EB", 6),
 ];
 
-/// Why a text is no size.
+/// Why a text is not a size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoSize {
     #[error("is not a number with a unit, e.g. 10GiB")]

@@ -59,7 +59,7 @@ fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
         text: name.to_owned(),
     });
     let short = hostname.clone().or(fqdn.clone()).or(given.clone())?;
-    // A name without a domain is no long one, so the platform's counts beside it.
+    // A name without a domain is not a long one, so the platform's counts beside it.
     let dotted = hostname.filter(|name| name.text.contains('.'));
     let long = fqdn.or(dotted).or(given);
     let long = long.map_or_else(|| short.text.clone(), |name| name.text);

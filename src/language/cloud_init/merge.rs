@@ -105,7 +105,7 @@ impl Rules {
 
     fn add(&mut self, name: &str, options: &[&str]) -> Result<(), String> {
         let options = || options.iter().copied().filter(|option| !option.is_empty());
-        let unknown = |option: &str| Err(format!("`{option}` is no option of {name}"));
+        let unknown = |option: &str| Err(format!("`{option}` is not an option of {name}"));
         match name {
             "list" => {
                 for option in options() {

@@ -122,7 +122,7 @@ pub(super) fn filled(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Optio
     text(node, key, remarks).filter(|text| !text.text.is_empty())
 }
 
-/// The flag of `key`: what is no word for true is false.
+/// The flag of `key`: what is not a word for true is false.
 pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<bool> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     let Some(scalar) = value.as_scalar() else {
@@ -138,7 +138,7 @@ pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<
     if !is_true && !matches!(&*word, "false" | "0" | "off" | "no") {
         remarks.warn(
             value.at,
-            format!("{key} is no word for true, so it is false"),
+            format!("{key} is not a word for true, so it is false"),
         );
     }
     Some(is_true)

@@ -172,7 +172,7 @@ fn mode(entry: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, u32)> {
             );
             u32::try_from(number).ok()
         }
-        // `0o644` is no number in YAML 1.1, but one for the program that reads the text.
+        // `0o644` is not a number in YAML 1.1, but one for the program that reads the text.
         _ => octal(&written.text),
     };
     match mode.filter(|mode| *mode <= MODE_MAX) {

@@ -116,7 +116,7 @@ impl Reader<'_> {
         ) {
             self.parts.ignition.push((at, body.bytes.into_owned()));
         } else {
-            let message = "this is no cloud-config, script or MIME message";
+            let message = "this is not a cloud-config, script or MIME message";
             let help = "begin it with the line #cloud-config, or with #!";
             self.remarks.error_with_help(at, message, help);
         }

@@ -4,7 +4,7 @@ use super::names::{self, Key, Kind};
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
 
-/// Settings that choose how k3OS boots, which is no business of a config.
+/// Settings that choose how k3OS boots, which do not concern a config.
 const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
 
 /// The settings among `arguments`, in the shape of a config with canonical names. They have no place in the text:
@@ -26,7 +26,7 @@ pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<
             continue;
         }
         if !insert(&mut root, &path(key), value, names::ROOT) {
-            let message = format!("kernel argument {key} is no setting of k3OS; it is ignored");
+            let message = format!("kernel argument {key} is not a setting of k3OS; it is ignored");
             remarks.warn(at, message);
         }
     }

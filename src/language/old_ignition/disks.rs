@@ -255,7 +255,7 @@ fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option
             return None;
         }
         let below = sectors / per_mib * per_mib;
-        let message = format!("{sectors} sectors of {bytes} bytes are no whole number of MiB");
+        let message = format!("{sectors} sectors of {bytes} bytes are not a whole number of MiB");
         let help = format!("use {below} or {}", below.saturating_add(per_mib));
         step.error_with_help(at, message, help);
     } else if sectors != 0 || step.since(partition, OldVersion::V2_3) {

@@ -114,7 +114,7 @@ fn translated<'t>(step: &mut Step<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
     out
 }
 
-/// True for the file system that Flatcar knows as `oem`, unless it is made anew. Its converter does not take `OEM` for
+/// True for the file system that Flatcar knows as `oem`, unless it is made again. Its converter does not take `OEM` for
 /// that, though the label of the file system is spelled so.
 fn is_oem(volume: &Volume<'_, '_>) -> bool {
     let mount = volume.mount;

@@ -113,7 +113,7 @@ fn accepted() -> String {
     names.join(", ")
 }
 
-/// Member `key` of an object, whatever its letter case; null is no member.
+/// Member `key` of an object, whatever its letter case; null is not a member.
 fn member<'n, 't>(object: &'n Node<'t>, key: &str) -> Option<&'n Node<'t>> {
     let entries = object.entries().iter().rev();
     let found = entries.filter(|entry| entry.key.eq_ignore_ascii_case(key));

@@ -1,7 +1,7 @@
 //! YAML as configs mostly have it, read fast: block mappings and lists, scalars without and in quotes on one line,
 //! literal blocks.
 //!
-//! This is no second opinion on YAML. Whatever is not as simple as that (anchors, tags, flow collections, scalars over
+//! This is not a second opinion on YAML. Whatever is not as simple as that (anchors, tags, flow collections, scalars over
 //! several lines, absent values, tabs, errors of any kind) ends it, and the text is read by the real parser instead.
 
 use memchr::{memchr, memchr2, memchr3};

@@ -82,7 +82,7 @@ impl Uses {
         }
     }
 
-    /// A loop device over a block device is no holder of it in the kernel's eyes.
+    /// A loop device over a block device is not a holder of it in the kernel's eyes.
     fn add_loops(&mut self) {
         for device in names("/sys/class/block") {
             let file = format!("/sys/class/block/{device}/loop/backing_file");

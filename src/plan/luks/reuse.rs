@@ -62,7 +62,7 @@ impl Case<'_> {
             }));
         };
         if self.luks.wipe_volume == Some(true) {
-            return self.anew(draft, &mapping, what);
+            return self.again(draft, &mapping, what);
         }
         if self.found.kind.as_deref() != Some("crypto_LUKS") {
             let cause = format!("it holds {what}, which must not be erased");
@@ -70,7 +70,7 @@ impl Case<'_> {
         }
         if is_marked(&self.found) {
             let what = "an encrypted volume left over from a run that was cut short; nobody has used it yet";
-            return self.anew(draft, &mapping, what.into());
+            return self.again(draft, &mapping, what.into());
         }
         self.reuse(draft, &mapping).map_err(|reason| {
             let cause = format!("it holds {what}, which cannot be reused: {reason}");
@@ -78,7 +78,7 @@ impl Case<'_> {
         })
     }
 
-    fn anew(&self, draft: &Draft, mapping: &Mapping, what: String) -> Result<Decision, Objection> {
+    fn again(&self, draft: &Draft, mapping: &Mapping, what: String) -> Result<Decision, Objection> {
         if let Mapping::Ours(facts) = mapping
             && !facts.held_by.is_empty()
         {
@@ -124,7 +124,7 @@ impl Case<'_> {
             (Some(key), false) => Ok(Decision::Open(OpenMode::Open, key)),
             // What Clevis unlocks needs no key of ours.
             (None, true) if bound => Ok(Decision::Right(self.because())),
-            (None, _) if bound => Err("volumes with clevis are always made anew".into()),
+            (None, _) if bound => Err("volumes with clevis are always made again".into()),
             (None, _) => Err("without a key file in the config nothing can open it".into()),
         }
     }

@@ -135,7 +135,7 @@ pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
                 "the table has partition {number} elsewhere than the kernel sees it, and it is in use: {}",
                 by.join(", ")
             ),
-            "unmount or detach it, or reboot, so that the kernel reads the table anew",
+            "unmount or detach it, or reboot, so that the kernel reads the table again",
         )),
         None => Ok(()),
     }

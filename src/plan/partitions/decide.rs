@@ -18,7 +18,7 @@ pub enum Action {
     Create(Entry),
     /// Goes away.
     Delete,
-    /// Deleted and made anew; the words name the differences.
+    /// Deleted and made again; the words name the differences.
     Replace(Entry, String),
     /// Same start, another length.
     Resize(Entry, String),

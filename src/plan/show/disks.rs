@@ -76,7 +76,7 @@ fn show_disk(page: &mut Page, plan: &Plan, disk: &str) {
 
 fn show_table(page: &mut Page, plan: &Plan, operation: &Operation, act: &WriteTable) {
     let text = match (act.wipe, operation.effect) {
-        (true, _) => "partition table GPT, written anew after wiping the old one",
+        (true, _) => "partition table GPT, written again after wiping the old one",
         (false, Effect::Create) => "partition table GPT",
         _ => "partition table GPT, changed in place",
     };

@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 /// A JSON document.
 ///
 /// # Errors
-/// It is no JSON, or of another shape. `what` names it.
+/// It is not valid JSON, or of another shape. `what` names it.
 pub fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Result<T> {
     // The text of the error may quote the document, so only its place is told.
     serde_json::from_slice(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.is_data() {
             true => anyhow!("{what} has another shape than expected ({place})"),
-            false => anyhow!("{what} is no JSON ({place})"),
+            false => anyhow!("{what} is not valid JSON ({place})"),
         }
     })
 }
@@ -38,7 +38,7 @@ pub fn shaped<T: DeserializeOwned>(what: &str, value: serde_json::Value) -> anyh
 pub fn text(what: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
-        Err(_) => bail!("{what} is no text (UTF-8)"),
+        Err(_) => bail!("{what} is not valid UTF-8"),
     }
 }
 
@@ -96,8 +96,11 @@ mod tests {
     #[test]
     fn errors_name_the_document_and_the_place_and_quote_nothing() {
         for (document, want) in [
-            ("[1,\n secret]", "the list is no JSON (line 2, column 2)"),
-            ("", "the list is no JSON (line 1, column 0)"),
+            (
+                "[1,\n secret]",
+                "the list is not valid JSON (line 2, column 2)",
+            ),
+            ("", "the list is not valid JSON (line 1, column 0)"),
             (
                 "[\"secret\"]",
                 "the list has another shape than expected (line 1, column 9)",
@@ -107,7 +110,7 @@ mod tests {
             assert_eq!(error.to_string(), want);
         }
         let error = text("the name", vec![0xff]).expect_err("no text");
-        assert_eq!(error.to_string(), "the name is no text (UTF-8)");
+        assert_eq!(error.to_string(), "the name is not valid UTF-8");
     }
 
     #[test]

@@ -94,7 +94,7 @@ mod tests {
             ("ip: secret", "http://h/x has another shape than expected"),
             (
                 "- ip: *secret",
-                "cannot read http://h/x: line 1: it is no YAML",
+                "cannot read http://h/x: line 1: it is not valid YAML",
             ),
         ] {
             let error = format!("{:#}", private(bad, "http://h/x").expect_err(bad));

@@ -83,7 +83,7 @@ mod tests {
             (&[][..], "the drive has no /meta-data"),
             (
                 &[(LINES, META), (ARCHIVE, "secret")],
-                "/vendor-data of the drive: it is no MIME archive",
+                "/vendor-data of the drive: it is not a MIME multipart message",
             ),
             (
                 &[
@@ -93,7 +93,7 @@ mod tests {
                         "Content-Type: text/cloud-config\n\nssh_authorized_keys: secret: x\n",
                     ),
                 ],
-                "/vendor-data of the drive: it is no MIME archive",
+                "/vendor-data of the drive: it is not a MIME multipart message",
             ),
         ] {
             let error = format!("{:#}", of_drive(drive(files).path()).expect_err(want));

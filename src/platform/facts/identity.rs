@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Documents that describe a machine have few values; more are no description.
+/// Documents that describe a machine have few values; a larger document is not one.
 const MAX_VALUES: usize = 2000;
 
 /// A machine as its platform tells it apart from others.

@@ -6,14 +6,14 @@ use anyhow::{Context, bail};
 /// The documents of one type, unpacked.
 ///
 /// # Errors
-/// It is no archive, or a document is packed in a way that is not known.
+/// It is not an archive, or a document is packed in a way that is not known.
 pub fn parts(archive: &str, media_type: &str) -> anyhow::Result<Vec<String>> {
     let (head, body) = split(archive);
     let kind = header(&head, "content-type").unwrap_or_default();
     let is_archive = kind.to_ascii_lowercase().starts_with("multipart/");
     let boundary = parameter(&kind, "boundary").filter(|boundary| !boundary.is_empty());
     let Some(boundary) = boundary.filter(|_| is_archive) else {
-        bail!("it is no MIME archive");
+        bail!("it is not a MIME multipart message");
     };
     let mut found = Vec::new();
     for part in sections(body, &boundary) {
@@ -84,7 +84,7 @@ fn unpack(head: &[String], body: &str) -> anyhow::Result<String> {
         "base64" => {
             let text = encoding::base64(body.as_bytes()).context("a document in it")?;
             let text = String::from_utf8(text).ok();
-            text.context("a document in it is no text (UTF-8)")
+            text.context("a document in it is not valid UTF-8")
         }
         _ => bail!("a document in it is packed in a way that is not known"),
     }
@@ -128,11 +128,14 @@ mod tests {
             "secret!",
         )]);
         for (text, want) in [
-            ("", "it is no MIME archive"),
-            ("#cloud-config\nsecret: x\n", "it is no MIME archive"),
+            ("", "it is not a MIME multipart message"),
+            (
+                "#cloud-config\nsecret: x\n",
+                "it is not a MIME multipart message",
+            ),
             (
                 "Content-Type: multipart/mixed\n\n--xx\n",
-                "it is no MIME archive",
+                "it is not a MIME multipart message",
             ),
             (
                 &strange,

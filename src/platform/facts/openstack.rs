@@ -219,7 +219,7 @@ mod tests {
             (&[][..], "the drive has no /openstack/latest/meta_data.json"),
             (
                 &[(ON_DRIVE, "{\"uuid\": secret}")],
-                "/openstack/latest/meta_data.json of the drive is no JSON (line 1, column 10)",
+                "/openstack/latest/meta_data.json of the drive is not valid JSON (line 1, column 10)",
             ),
             (
                 &[(ON_DRIVE, MACHINE), (ON_DRIVE_EC2, "[\"secret\"]")],

@@ -82,7 +82,7 @@ impl<'a> Service<'a> {
     /// A text without white space around it; nothing if there is none, or an empty one.
     ///
     /// # Errors
-    /// It cannot be had, or is no text.
+    /// It cannot be had, or is not a text.
     pub fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
         let Some(body) = self.body(path)? else {
             return Ok(None);

@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 /// The whole document.
 ///
 /// # Errors
-/// It is no YAML, or has more than is read here. Names the line, never what is in it.
+/// It is not valid YAML, or has more than is read here. Names the line, never what is in it.
 pub fn value(text: &str) -> anyhow::Result<Value> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
@@ -27,7 +27,7 @@ pub fn value(text: &str) -> anyhow::Result<Value> {
 }
 
 fn no_yaml(line: usize) -> anyhow::Error {
-    anyhow::anyhow!("line {line}: it is no YAML")
+    anyhow::anyhow!("line {line}: it is not valid YAML")
 }
 
 /// Entries of a mapping with these keys. The others are not read, so they may be anything.
@@ -106,7 +106,7 @@ impl Builder {
                 (Some(key), value) => drop(entries.insert(key, value)),
                 (None, Value::String(text)) => *key = Some(text),
                 (None, Value::Null) => *key = Some("null".into()),
-                (None, _) => bail!("a key that is no text"),
+                (None, _) => bail!("a key that is not a scalar"),
             },
         }
         Ok(())
@@ -189,13 +189,13 @@ mod tests {
                 "a: !!binary secret",
                 "line 1: a tag, which is not read here",
             ),
-            ("a: \"secret", "it is no YAML"),
-            ("a: \"x\" secret", "it is no YAML"),
-            ("a: [secret", "it is no YAML"),
-            ("a: b\n\tc: secret", "it is no YAML"),
-            ("a: b\n  c: secret", "it is no YAML"),
+            ("a: \"secret", "it is not valid YAML"),
+            ("a: \"x\" secret", "it is not valid YAML"),
+            ("a: [secret", "it is not valid YAML"),
+            ("a: b\n\tc: secret", "it is not valid YAML"),
+            ("a: b\n  c: secret", "it is not valid YAML"),
             ("a: b\n---\nc: d", "line 2: a second document begins"),
-            ("[secret]: a", "a key that is no text"),
+            ("[secret]: a", "a key that is not a scalar"),
             (&deep, "line 33: too deep"),
         ] {
             let error = value(text).expect_err(text);

@@ -11,7 +11,7 @@ use std::os::fd::AsFd;
 pub const POOLS: usize = 5;
 /// In milliseconds. After so long without a message the host has said everything.
 const LOG_INTERVAL: u16 = 1000;
-/// A host has some tens of pairs; who never ends is no host.
+/// A host has some tens of pairs; one that never ends is not a host.
 const MAX_MESSAGES: usize = 100_000;
 
 /// Pairs of every pool, in the order they came.

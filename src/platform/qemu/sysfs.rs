@@ -17,7 +17,7 @@ pub fn size(firmware: &Path, key: &str) -> anyhow::Result<Option<usize>> {
     let text = text.trim();
     let bytes: u64 = text
         .parse()
-        .with_context(|| format!("{shown}: {text:?} is no number"))?;
+        .with_context(|| format!("{shown}: {text:?} is not a number"))?;
     if bytes > BUFFER_LIMIT_BYTES {
         bail!(
             "fw_cfg {key} has {bytes} bytes; a config cannot be larger than {BUFFER_LIMIT_BYTES}"

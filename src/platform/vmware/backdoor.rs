@@ -43,7 +43,7 @@ mod device {
     pub struct Device(Backdoor);
 
     impl Device {
-        /// Opens it; nothing if this is no machine of VMware's.
+        /// Opens it; nothing if this is not a machine of VMware's.
         pub fn open() -> Option<Self> {
             let mut device = Device(Backdoor::of_vmware()?);
             answers(&mut device).then_some(device)

@@ -71,7 +71,7 @@ pub fn find(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Result<Found
     for family in FAMILIES {
         if let Some(url) = values.get(&format!("{family}.url"))? {
             let text = String::from_utf8(url.bytes).ok();
-            let text = text.with_context(|| format!("{} is no URL", url.name))?;
+            let text = text.with_context(|| format!("{} is not a URL", url.name))?;
             return Ok(Found::Url {
                 name: url.name,
                 url: text,

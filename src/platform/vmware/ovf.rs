@@ -68,7 +68,7 @@ fn at(error: &quick_xml::Error, position: u64) -> anyhow::Error {
         quick_xml::Error::InvalidAttr(_) => "an attribute that is none",
         quick_xml::Error::Encoding(_) => "text that is not UTF-8",
         quick_xml::Error::Escape(_) => "a reference to nothing",
-        _ => "something that is no XML",
+        _ => "something that is not XML",
     };
     anyhow::anyhow!("the OVF environment has {what} at byte {position}")
 }

@@ -1,7 +1,7 @@
 //! Remote procedure calls to VMware: a text there, a text back, each call by a channel of its own.
 //!
 //! A channel moves bytes four at a time in registers, or, where the hypervisor offers that, all at once. When the machine
-//! is moved to another host meanwhile (a checkpoint), the transfer begins anew.
+//! is moved to another host meanwhile (a checkpoint), the transfer begins again.
 
 use super::backdoor::{Hypervisor, Registers};
 use anyhow::{bail, ensure};
@@ -27,7 +27,7 @@ const PAYLOAD: u32 = 2;
 
 /// A machine is not moved so often.
 const MAX_CHECKPOINTS: u32 = 100;
-/// No host keeps longer values; what says so is no host.
+/// No host keeps longer values; what says so is not a host.
 const MAX_BYTES: usize = 64 << 20;
 
 /// A kind of message.
