@@ -44,8 +44,11 @@ impl<'d> Stage<'d> {
     }
 
     /// Puts the file under its final name, replacing anything but a directory if told so.
-    pub(super) fn publish(self, replace: bool) -> anyhow::Result<()> {
-        self.temporary.publish(self.name, replace)
+    pub(super) fn publish(mut self, replace: bool) -> anyhow::Result<()> {
+        self.temporary.publish(self.name, replace)?;
+        // A new file has no second name that a rename could have left.
+        self.temporary.is_free = true;
+        Ok(())
     }
 }
 
@@ -73,6 +76,8 @@ fn already_there(error: Errno) -> anyhow::Error {
 struct Temporary<'d> {
     directory: &'d OwnedFd,
     name: String,
+    /// Nothing has the name any more.
+    is_free: bool,
 }
 
 impl<'d> Temporary<'d> {
@@ -104,6 +109,7 @@ impl<'d> Temporary<'d> {
         let temporary = Self {
             directory,
             name: temporary_name(name),
+            is_free: false,
         };
         for _ in 0..ATTEMPTS {
             match make(&temporary.name) {
@@ -118,7 +124,7 @@ impl<'d> Temporary<'d> {
         Err(Errno::EEXIST)
     }
 
-    fn publish(self, name: &str, replace: bool) -> anyhow::Result<()> {
+    fn publish(&self, name: &str, replace: bool) -> anyhow::Result<()> {
         let directory = self.directory;
         if replace {
             renameat(directory, self.name.as_str(), directory, name).context("cannot rename")?;
@@ -132,7 +138,7 @@ impl<'d> Temporary<'d> {
     }
 
     /// For file systems that cannot check and rename in one act.
-    fn publish_unless_there(self, name: &str) -> anyhow::Result<()> {
+    fn publish_unless_there(&self, name: &str) -> anyhow::Result<()> {
         match fstatat(self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => self.publish(name, true),
             Ok(_) => bail!(already_there(Errno::EEXIST)),
@@ -145,11 +151,13 @@ impl Drop for Temporary<'_> {
     /// After a rename there is nothing of that name; after an error there may be. A rename of two
     /// names of one file does nothing and leaves both.
     fn drop(&mut self) {
-        let _ = unlinkat(
-            self.directory,
-            self.name.as_str(),
-            UnlinkatFlags::NoRemoveDir,
-        );
+        if !self.is_free {
+            let _ = unlinkat(
+                self.directory,
+                self.name.as_str(),
+                UnlinkatFlags::NoRemoveDir,
+            );
+        }
     }
 }
 

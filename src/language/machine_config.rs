@@ -60,32 +60,8 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
             return refused(remarks.placed(&lines, &paths));
         }
     };
-    // The JSON is one line.
-    let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
     let mut findings = remarks.placed(&lines, &paths);
-    if let Err(error) = &parsed.outcome
-        && let Some((message, help)) = error.advice()
-    {
-        findings.push(Finding {
-            severity: Severity::Error,
-            path: Some(JsonPath::new(format!("{INSIDE}.ignition"))),
-            position: error.version_position().map(position),
-            message,
-            help: Some(help),
-        });
-    }
-    findings.extend(parsed.findings.0.into_iter().map(|finding| {
-        let below = finding.path.unwrap_or_else(JsonPath::root);
-        let path = JsonPath::new(format!(
-            "{INSIDE}{}",
-            below.as_str().trim_start_matches('$')
-        ));
-        Finding {
-            path: Some(path),
-            position: finding.position.map(position),
-            ..finding
-        }
-    }));
+    findings.extend(brought_back(&parsed, &json, &lines));
     findings.sort_by_key(|finding| finding.position);
     let outcome = match parsed.outcome {
         Ok(document) => {
@@ -100,6 +76,34 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
         outcome,
         version: parsed.version,
     }
+}
+
+/// The findings of the config inside, with their places in the YAML.
+fn brought_back(parsed: &Parsed, json: &Json, lines: &LineStarts) -> Vec<Finding> {
+    // The JSON is one line.
+    let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
+    let mut findings = Vec::new();
+    if let Err(error) = &parsed.outcome
+        && let Some((message, help)) = error.advice()
+    {
+        findings.push(Finding {
+            severity: Severity::Error,
+            path: Some(JsonPath::new(format!("{INSIDE}.ignition"))),
+            position: error.version_position().map(position),
+            message,
+            help: Some(help),
+        });
+    }
+    findings.extend(parsed.findings.0.iter().cloned().map(|finding| {
+        let below = finding.path.unwrap_or_else(JsonPath::root);
+        let below = below.as_str().trim_start_matches('$');
+        Finding {
+            path: Some(JsonPath::new(format!("{INSIDE}{below}"))),
+            position: finding.position.map(position),
+            ..finding
+        }
+    }));
+    findings
 }
 
 fn refused(findings: Vec<Finding>) -> Parsed {

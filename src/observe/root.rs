@@ -152,94 +152,129 @@ impl<'r> Look<'r> {
         self.overlay = Overlay::place(redirections, |at| self.look_for_links(at));
         self.note_moved_homes(config, &facts.accounts)?;
         let mut wishes = Wishes::new();
-        let mut add =
-            |look: &mut Self, path: &str, wanted: Option<Wanted<'a>>| -> anyhow::Result<()> {
-                if let Some(path) = look.resolve(path)? {
-                    look.node(&path)?;
-                    // The last one to want content wins, as it does when the tree is written.
-                    let known = wishes.entry(path).or_insert(None);
-                    *known = wanted.or(*known);
-                }
-                Ok(())
-            };
+        self.wishes_for_accounts(config, facts, &mut wishes)?;
+        self.wishes_for_storage(config, &mut wishes)?;
+        for unit in &config.systemd.units {
+            for (path, wanted) in unit_files(unit) {
+                self.wish(&mut wishes, &path, wanted)?;
+            }
+        }
+        self.look_at_what_accounts_need(config, facts)?;
+        self.wish(&mut wishes, PRESET_FILE, None)?;
+        for path in units::link_paths(config, &facts.units) {
+            self.wish(&mut wishes, &path, None)?;
+        }
+        for path in &self.view.more_paths {
+            self.wish(&mut wishes, path, None)?;
+        }
+        for point in self.view.mount_points.values().flatten() {
+            wishes.entry(point.clone()).or_insert(None);
+        }
+        Ok(wishes)
+    }
+
+    /// Looks at a path, and notes what is wanted there.
+    fn wish<'a>(
+        &mut self,
+        wishes: &mut Wishes<'a>,
+        path: &str,
+        wanted: Option<Wanted<'a>>,
+    ) -> anyhow::Result<()> {
+        if let Some(path) = self.resolve(path)? {
+            self.node(&path)?;
+            // The last one to want content wins, as it does when the tree is written.
+            let known = wishes.entry(path).or_insert(None);
+            *known = wanted.or(*known);
+        }
+        Ok(())
+    }
+
+    /// Homes, and the files of keys in them.
+    fn wishes_for_accounts<'a>(
+        &mut self,
+        config: &'a Config,
+        facts: &RootFacts,
+        wishes: &mut Wishes<'a>,
+    ) -> anyhow::Result<()> {
         for user in &config.passwd.users {
             let present = facts.accounts.home(&user.name);
             let home = facts.accounts.home_of(user);
             // What is in the directory that a link at the home leads to counts as well.
             for home in [&home, &present] {
-                add(self, home, None)?;
-                add(self, &format!("{home}/.ssh"), None)?;
+                self.wish(wishes, home, None)?;
+                self.wish(wishes, &format!("{home}/.ssh"), None)?;
             }
             if !user.ssh_authorized_keys.is_empty() {
                 let path = format!("{home}/{}", facts.accounts.key_file.below_home());
-                add(self, &path, Some(Wanted::Keys(&user.ssh_authorized_keys)))?;
+                self.wish(wishes, &path, Some(Wanted::Keys(&user.ssh_authorized_keys)))?;
             }
         }
+        Ok(())
+    }
+
+    /// Mount points, directories, links and files.
+    fn wishes_for_storage<'a>(
+        &mut self,
+        config: &'a Config,
+        wishes: &mut Wishes<'a>,
+    ) -> anyhow::Result<()> {
         let storage = &config.storage;
-        for filesystem in &storage.filesystems {
-            let Some(path) = &filesystem.path else {
-                continue;
-            };
+        for path in storage
+            .filesystems
+            .iter()
+            .filter_map(|one| one.path.as_ref())
+        {
             match self.view.mount_points.get(&clean(path)) {
-                None => add(self, path, None)?,
+                None => self.wish(wishes, path, None)?,
                 // A mount comes before the config's links, so these do not count.
                 Some(Ok(point)) => _ = self.node(point)?,
                 Some(Err(_)) => {}
             }
         }
         for directory in &storage.directories {
-            add(self, &directory.path, None)?;
+            self.wish(wishes, &directory.path, None)?;
         }
         for link in &storage.links {
-            add(self, &link.path, None)?;
+            self.wish(wishes, &link.path, None)?;
             if let (Some(true), Some(target)) = (link.hard, &link.target) {
                 // A target that is an entry of its own keeps its wish.
-                if let Some(target) = self.resolve(target)? {
-                    self.node(&target)?;
-                }
+                self.resolve_and_look(target)?;
             }
         }
         for file in &storage.files {
-            add(self, &file.path, Some(Wanted::File(file)))?;
+            self.wish(wishes, &file.path, Some(Wanted::File(file)))?;
         }
-        for unit in &config.systemd.units {
-            for (path, wanted) in unit_files(unit) {
-                add(self, &path, wanted)?;
-            }
-        }
+        Ok(())
+    }
+
+    /// Looks at nodes that the config does not name: the databases of accounts, the skeleton of homes, missing shells.
+    fn look_at_what_accounts_need(
+        &mut self,
+        config: &Config,
+        facts: &RootFacts,
+    ) -> anyhow::Result<()> {
         if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
-            // The directory of the databases; they are not nodes that the config names.
             self.node(ACCOUNTS_DIRECTORY)?;
             for database in File::ALL {
-                if let Some(path) = self.resolve(database.path())? {
-                    self.node(&path)?;
-                }
+                self.resolve_and_look(database.path())?;
             }
         }
         // Where new homes get their content from, so that planning sees whether a home would be in it.
         if !config.passwd.users.is_empty() {
-            let skeleton = facts.accounts.databases.policy.skeleton();
-            if let Some(path) = self.resolve(&skeleton)? {
-                self.node(&path)?;
-            }
+            self.resolve_and_look(&facts.accounts.databases.policy.skeleton())?;
         }
         // Where a missing shell would be, so that planning sees whether the config makes it.
         for shell in &facts.accounts.missing_shells {
-            if let Some(path) = self.resolve(shell)? {
-                self.node(&path)?;
-            }
+            self.resolve_and_look(shell)?;
         }
-        add(self, PRESET_FILE, None)?;
-        for path in units::link_paths(config, &facts.units) {
-            add(self, &path, None)?;
+        Ok(())
+    }
+
+    fn resolve_and_look(&mut self, path: &str) -> anyhow::Result<()> {
+        if let Some(path) = self.resolve(path)? {
+            self.node(&path)?;
         }
-        for path in &self.view.more_paths {
-            add(self, path, None)?;
-        }
-        for point in self.view.mount_points.values().flatten() {
-            wishes.entry(point.clone()).or_insert(None);
-        }
-        Ok(wishes)
+        Ok(())
     }
 
     /// Notes which homes the config moves: what is below the new one is found below the old one.

@@ -366,17 +366,27 @@ impl Planner<'_, '_> {
         ) {
             return;
         }
-        let glue = if present.is_empty() || present.ends_with('\n') {
-            ""
-        } else {
-            "\n"
+        self.append_presets(path, present, missing, origin);
+    }
+
+    /// Puts lines behind those that the preset file has.
+    fn append_presets(
+        &mut self,
+        path: &str,
+        present: &str,
+        missing: Vec<String>,
+        origin: Option<Origin>,
+    ) {
+        let node = self.planned.node(path);
+        let glue = match present.is_empty() || present.ends_with('\n') {
+            true => "",
+            false => "\n",
         };
         let kind = OpKind::File(FileAct {
             path: path.into(),
-            base: if node.is_some() {
-                Base::Present
-            } else {
-                Base::Empty
+            base: match node {
+                Some(_) => Base::Present,
+                None => Base::Empty,
             },
             parts: vec![Content::text(format!("{glue}{}\n", missing.join("\n")))],
             permissions: keep(),

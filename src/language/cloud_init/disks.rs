@@ -116,22 +116,8 @@ fn partitions<'t>(
     context: &Context<'_>,
     remarks: &mut Remarks,
 ) -> Option<Vec<Node<'t>>> {
-    let whole = |at| {
-        Node::mapping(at)
-            .with("number", Node::int(at, 1))
-            .with("sizeMiB", Node::int(at, 0))
-    };
     let Content::List(shares) = &layout.value else {
-        let is_true = layout.as_scalar().map(values::kind) == Some(Kind::Flag(true));
-        let is_word = layout
-            .as_scalar()
-            .is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
-        if is_true || is_word {
-            return Some(vec![whole(layout.at)]);
-        }
-        let help = "use true, false or a list of sizes in percent";
-        remarks.error_with_help(layout.at, "unknown layout of a disk", help);
-        return None;
+        return whole_disk(layout, remarks).map(|part| vec![part]);
     };
     let disk_mib = context
         .target
@@ -173,6 +159,22 @@ fn partitions<'t>(
         remarks.error(layout.at, message);
     }
     Some(parts)
+}
+
+/// The one partition of a layout that is not a list.
+fn whole_disk<'t>(layout: &Node<'t>, remarks: &mut Remarks) -> Option<Node<'t>> {
+    let scalar = layout.as_scalar();
+    let is_true = scalar.map(values::kind) == Some(Kind::Flag(true));
+    let is_word = scalar.is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
+    if !is_true && !is_word {
+        let help = "use true, false or a list of sizes in percent";
+        remarks.error_with_help(layout.at, "unknown layout of a disk", help);
+        return None;
+    }
+    let part = Node::mapping(layout.at)
+        .with("number", Node::int(layout.at, 1))
+        .with("sizeMiB", Node::int(layout.at, 0));
+    Some(part)
 }
 
 /// The share of a partition.
