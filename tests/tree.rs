@@ -129,8 +129,8 @@ impl Target {
         let mut draft = Draft::new(&document, &observed, &options);
         kindling::plan::units::kernel_arguments(&mut draft);
         kindling::plan::accounts::plan(&mut draft);
-        kindling::plan::tree::plan(&mut draft);
-        kindling::plan::units::plan(&mut draft);
+        let planned = kindling::plan::tree::plan(&mut draft);
+        kindling::plan::units::plan(&mut draft, planned);
         kindling::plan::unfinished::plan(&mut draft);
         let mut operations = draft.operations().to_vec();
         if let Err(cycle) = order::derive(&mut operations) {

@@ -12,7 +12,8 @@ use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Links of a config that are followed, one to the next.
 const MAX_LINKS: usize = 8;
@@ -25,6 +26,8 @@ pub(super) struct Outlook<'a> {
     files: BTreeMap<String, &'a File>,
     links: BTreeMap<String, &'a str>,
     directories: BTreeSet<String>,
+    /// Names in directories of the target that were asked for; nothing for one that cannot be listed.
+    listed: RefCell<HashMap<String, Option<HashSet<String>>>>,
 }
 
 impl<'a> Outlook<'a> {
@@ -46,7 +49,26 @@ impl<'a> Outlook<'a> {
                 .filter_map(|link| Some((clean(&link.path), link.target.as_deref()?)))
                 .collect(),
             directories: directories.map(|node| clean(&node.path)).collect(),
+            listed: RefCell::default(),
         }
+    }
+
+    /// False if the target has nothing at a path. Lists the directory once, which is faster than to look for each of
+    /// many names in it.
+    fn may_be_present(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/').filter(|(above, _)| !above.is_empty())
+        else {
+            return true;
+        };
+        let mut listed = self.listed.borrow_mut();
+        let names = match listed.get(directory) {
+            Some(names) => names,
+            None => {
+                let names = listing(self.root, directory);
+                listed.entry(directory.to_owned()).or_insert(names)
+            }
+        };
+        names.as_ref().is_none_or(|names| names.contains(name))
     }
 
     /// What will be at a path: a file or a link.
@@ -54,7 +76,7 @@ impl<'a> Outlook<'a> {
         if let Some(written) = self.written_node(path) {
             return written.map(Some);
         }
-        if self.is_blank(path) {
+        if self.is_blank(path) || !self.may_be_present(path) {
             return Ok(None);
         }
         let act = || {
@@ -147,7 +169,7 @@ impl<'a> Outlook<'a> {
 
     /// Names in a directory.
     pub(super) fn names(&self, directory: &str) -> BTreeSet<String> {
-        let present = match self.is_blank(directory) {
+        let present = match self.is_blank(directory) || !self.may_be_present(directory) {
             true => Vec::new(),
             false => names(self.root, directory).unwrap_or_default(),
         };
@@ -191,6 +213,21 @@ impl<'a> Outlook<'a> {
         }
         Ok(UnitFile::Text(String::from_utf8_lossy(&text).into_owned()))
     }
+}
+
+/// Names in a directory, links on the way followed; none in one that does not exist. Nothing if it cannot be listed.
+fn listing(root: &TargetRoot, directory: &str) -> Option<HashSet<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+    let opened = match root.open_at(directory, flags, Mode::empty()) {
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Some(HashSet::new()),
+        other => other.ok()?,
+    };
+    let mut stream = nix::dir::Dir::from_fd(opened).ok()?;
+    let names = stream.iter().map(|entry| {
+        let entry = entry.ok()?;
+        Some(entry.file_name().to_string_lossy().into_owned())
+    });
+    names.collect()
 }
 
 /// Names of entries right in a directory, whose path ends in `/` here.

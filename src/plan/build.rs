@@ -95,9 +95,9 @@ fn disks(draft: &mut Draft) {
 
 fn tree(draft: &mut Draft) {
     accounts::plan(draft);
-    tree::plan(draft);
-    units::plan(draft);
-    enable::plan(draft);
+    let planned = tree::plan(draft);
+    let planned = units::plan(draft, planned);
+    enable::plan(draft, planned);
     effects::warn(draft);
     shared_downloads::plan(draft);
 }

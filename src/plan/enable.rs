@@ -15,8 +15,9 @@ use crate::facts::paths::{clean, parent};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Drafts the links of every unit to enable, and warns of units that will not be enabled.
-pub fn plan(draft: &mut Draft<'_>) {
+/// Drafts the links of every unit to enable, and warns of units that will not be enabled. `planned` is the tree as all
+/// operations so far leave it.
+pub fn plan<'a>(draft: &mut Draft<'a>, mut planned: PlannedTree<'a>) {
     let document = draft.document;
     let facts = &draft.observed.root.units;
     let units = document.config().systemd.units.iter().enumerate();
@@ -26,7 +27,6 @@ pub fn plan(draft: &mut Draft<'_>) {
     if enabled.is_empty() {
         return;
     }
-    let mut planned = PlannedTree::of(draft);
     let taken = taken_along(draft);
     for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));

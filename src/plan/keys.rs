@@ -88,12 +88,18 @@ pub fn plan_own(draft: &mut Draft<'_>) {
 
 /// Drafts key files and crypttab.
 pub fn plan(draft: &mut Draft<'_>, volumes: &[Volume]) {
+    if volumes.is_empty() {
+        return;
+    }
     let planned = PlannedTree::of(draft);
     Planner { draft, planned }.volumes(volumes);
 }
 
 /// Drafts files of the repository of keys for Crypto Express adapters.
 pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, Key)]) {
+    if files.is_empty() {
+        return;
+    }
     let planned = PlannedTree::of(draft);
     let mut planner = Planner { draft, planned };
     for (name, key) in files {

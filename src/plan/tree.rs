@@ -15,8 +15,8 @@ use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Drafts all operations on nodes.
-pub fn plan(draft: &mut Draft<'_>) {
+/// Drafts all operations on nodes. Returns the tree as it is then.
+pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     refuse_unsupported(draft);
     databases::check(draft);
     let planned = PlannedTree::of(draft);
@@ -36,6 +36,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     for entry in &entries {
         planner.entry(entry);
     }
+    planner.planned
 }
 
 /// Refuses sections that cannot be applied to a bare tree.

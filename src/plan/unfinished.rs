@@ -91,7 +91,15 @@ fn created(operation: &Operation) -> Option<&str> {
 
 /// True if `/etc` is on the file system of the root, and stays.
 fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
-    let node = PlannedTree::of(draft).node("/etc");
+    let changes_nodes = |op: &Operation| matches!(op.kind, OpKind::Remove(_) | OpKind::User(_));
+    let storage = &draft.document.config().storage;
+    // Looking at all operations as a tree takes as long as planning them, and few plans replace anything.
+    let is_as_found =
+        storage.replacing().next().is_none() && !draft.operations().iter().any(changes_nodes);
+    let node = match is_as_found {
+        true => draft.observed.root.nodes.get("/etc"),
+        false => PlannedTree::of(draft).node("/etc"),
+    };
     mounts::point_of(points, unfinished::IN_ETC) == Some("/")
         && node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
 }

@@ -22,10 +22,9 @@ pub const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
 /// The program that changes kernel arguments; distributions bring their own.
 pub const KERNEL_ARGUMENTS_HELPER: &str = "ignition-kargs-helper";
 
-/// Drafts all operations on units.
-pub fn plan(draft: &mut Draft<'_>) {
+/// Drafts all operations on units. `planned` is the tree as all operations so far leave it; returns it as it is then.
+pub fn plan<'a>(draft: &mut Draft<'a>, planned: PlannedTree<'a>) -> PlannedTree<'a> {
     let config = draft.document.config();
-    let planned = PlannedTree::of(draft);
     let names = Names::of(draft);
     let mut planner = Planner {
         draft,
@@ -36,6 +35,7 @@ pub fn plan(draft: &mut Draft<'_>) {
         planner.unit(index, unit);
     }
     planner.presets(&config.systemd.units);
+    planner.planned
 }
 
 /// Drafts the change of kernel arguments. Skipped for a bare tree, where
