@@ -5,6 +5,7 @@ use super::engine::Engine;
 use super::stage_failure::StageFailure;
 use crate::fetch::FetchError;
 use crate::language::{KnownInstance, Language};
+use crate::platform::facts::NoDescription;
 use crate::platform::facts::identity::Identity;
 use crate::platform::{FetchContext, Platform};
 use std::sync::atomic::AtomicBool;
@@ -52,7 +53,8 @@ pub fn ask(
 /// What `platform` tells of the machine, if a config in `language` from `source` needs it.
 ///
 /// Without its keys nobody may be able to log in, so that the platform which gave the config does not tell them is an
-/// error. A platform that did not give the config may not be there at all; that it tells nothing is a warning.
+/// error. A platform that did not give the config may not be there at all; that it tells nothing is a warning. So it is
+/// where a drive has a config and no description of the machine: the programs of old took that for an empty one.
 ///
 /// # Errors
 /// The platform has something to tell, and does not.
@@ -68,7 +70,9 @@ pub fn told(
     let id = platform.id();
     match platform.facts(context) {
         Ok(facts) => Ok(known(Identity::of(id, &facts.unwrap_or_default()))),
-        Err(error) if source == id || needs_network(&error) => {
+        Err(error)
+            if (source == id && !NoDescription::is_cause_of(&error)) || needs_network(&error) =>
+        {
             Err(error.context(format!("platform {id} tells nothing of the machine")))
         }
         Err(error) => {

@@ -57,6 +57,18 @@ pub struct Facts {
     pub vendor_data: Option<Vec<u8>>,
 }
 
+/// A platform that can be asked has no document that describes the machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NoDescription(pub(super) String);
+
+impl NoDescription {
+    /// True if this is why an error occurred.
+    pub fn is_cause_of(error: &anyhow::Error) -> bool {
+        error.chain().any(|cause| cause.is::<NoDescription>())
+    }
+}
+
 /// Where the facts of a platform come from.
 pub trait Source: Sync + Debug {
     /// Names of the attributes that may be there. Of a numbered series only the first, which ends in `_0`.

@@ -101,3 +101,21 @@ fn other_languages_do_not_ask() {
         assert_eq!(world.asked(), ["GET /hetzner/v1/userdata 200"]);
     });
 }
+
+/// A config drive that has user data and no description of the machine: what was not told is not known.
+#[test]
+fn a_drive_with_user_data_alone() {
+    world::with(LINK_LOCAL, vec![], |world| {
+        let drive = tempfile::tempdir().expect("a directory");
+        let user = "#cloud-config\nhostname: own\ncoreos: {update: {group: beta}}\n";
+        let files = [("openstack/latest/user_data", user)];
+        attach(drive.path(), "config-2", &files);
+        let machine = tempfile::tempdir().expect("a directory");
+        let said = run(world, "kubevirt", "fetch-offline", machine.path());
+        let want = "the drive has no /openstack/latest/meta_data.json";
+        assert!(said.contains(want), "{said}");
+        // Base64 of "own\n".
+        let cache = cached(machine.path());
+        assert!(cache.contains("b3duCg=="), "{cache}");
+    });
+}

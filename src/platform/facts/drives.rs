@@ -2,6 +2,7 @@
 
 use super::super::FetchContext;
 use super::super::drive::{self, Drive};
+use super::NoDescription;
 use anyhow::Context;
 use std::path::Path;
 
@@ -30,7 +31,8 @@ pub fn visit<T>(
 /// # Errors
 /// It is not there, or cannot be read.
 pub fn needed(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
-    drive::read(point, path)?.with_context(|| format!("the drive has no {path}"))
+    let missing = || NoDescription(format!("the drive has no {path}"));
+    Ok(drive::read(point, path)?.ok_or_else(missing)?)
 }
 
 /// A file of a drive, for messages.

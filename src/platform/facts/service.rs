@@ -1,9 +1,9 @@
 //! Asking a metadata service for one document after the other.
 
 use super::super::FetchContext;
-use super::documents;
+use super::{NoDescription, documents};
 use crate::fetch::{FetchError, Request, shown_url};
-use anyhow::{Context, bail};
+use anyhow::bail;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
@@ -107,13 +107,13 @@ impl<'a> Service<'a> {
     /// # Errors
     /// It is not there; or as [`Service::json`].
     pub fn needed<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        let act = || {
-            format!(
+        let missing = || {
+            NoDescription(format!(
                 "there is nothing at {}; check that this is the platform, and its metadata service on",
                 self.shown(path)
-            )
+            ))
         };
-        self.json(path)?.with_context(act)
+        Ok(self.json(path)?.ok_or_else(missing)?)
     }
 
     /// Names in a list of lines such as `0=name` or `name/`: what is asked for further.
