@@ -142,14 +142,14 @@ fn who_is_not_trusted() {
         (
             "no signature",
             b"nothing of the kind".to_vec(),
-            "is no signature",
+            "is not a signature",
         ),
-        ("nothing", Vec::new(), "is no signature"),
-        ("the key", gpg.key(), "is no signature"),
+        ("nothing", Vec::new(), "is not a signature"),
+        ("the key", gpg.key(), "is not a signature"),
         (
             "half a signature",
             ssh.sign(text)[..100].to_vec(),
-            "is no signature",
+            "is not a signature",
         ),
     ];
     for (name, signature, cause) in cases {
