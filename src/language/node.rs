@@ -115,17 +115,46 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Moves everything `by` bytes on.
-    pub(crate) fn shift(&mut self, by: u32) {
-        self.at = self.at.saturating_add(by);
+    /// Puts everything at the places that `place` gives for its offsets. As deep as a document can be.
+    pub(crate) fn relocate(&mut self, place: &dyn Fn(u32) -> u32) {
+        self.at = place(self.at);
         match &mut self.value {
             Content::Scalar(_) => {}
-            Content::List(elements) => elements.iter_mut().for_each(|node| node.shift(by)),
+            Content::List(elements) => elements.iter_mut().for_each(|node| node.relocate(place)),
             Content::Mapping(entries) => entries.iter_mut().for_each(|entry| {
-                entry.key_at = entry.key_at.saturating_add(by);
-                entry.value.shift(by);
+                entry.key_at = place(entry.key_at);
+                entry.value.relocate(place);
             }),
         }
+    }
+
+    /// The same with texts of its own. As deep as a document can be.
+    pub(crate) fn into_owned(self) -> Node<'static> {
+        let value = match self.value {
+            Content::Scalar(scalar) => Content::Scalar(Scalar {
+                text: Cow::Owned(scalar.text.into_owned()),
+                style: scalar.style,
+                tag: scalar.tag,
+            }),
+            Content::List(elements) => {
+                Content::List(elements.into_iter().map(Node::into_owned).collect())
+            }
+            Content::Mapping(entries) => {
+                let entries = entries.into_iter().map(|entry| Entry {
+                    key: Cow::Owned(entry.key.into_owned()),
+                    key_at: entry.key_at,
+                    value: entry.value.into_owned(),
+                });
+                Content::Mapping(entries.collect())
+            }
+        };
+        Node { at: self.at, value }
+    }
+
+    /// A part of another text on its own, at the places that `place` gives.
+    pub(crate) fn detached(mut self, place: &dyn Fn(u32) -> u32) -> Node<'static> {
+        self.relocate(place);
+        self.into_owned()
     }
 
     /// Makes room for `more` entries of a mapping and no others. By itself it grows to more than most mappings have.

@@ -4,7 +4,7 @@ use super::Context;
 use super::commands::Script;
 use super::kinds::{self, starts_with};
 use super::merge::{self, Rules};
-use super::places::{Places, owned};
+use super::places::Places;
 use super::template;
 use super::values;
 use crate::config::LineStarts;
@@ -48,21 +48,11 @@ struct Body<'t> {
 
 /// Reads all parts of `text`.
 pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) -> Parts {
-    let mut parts = Parts::default();
     let (skipped, body) = match text.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => (3, rest),
         None => (0, text),
     };
-    let body = Body {
-        bytes: Cow::Borrowed(body),
-        places: Places::From(skipped),
-        kind: String::new(),
-        name: None,
-        rules: None,
-        depth: 0,
-    };
-    parts.take(body, context, remarks);
-    parts
+    read_at(body, Places::From(skipped), context, remarks)
 }
 
 /// Reads all parts of a text that is not the one of the user: everything in it is at `at`.
@@ -72,10 +62,14 @@ pub(super) fn read_elsewhere(
     context: &Context<'_>,
     remarks: &mut Remarks,
 ) -> Parts {
+    read_at(text, Places::At(at as usize), context, remarks)
+}
+
+fn read_at(text: &[u8], places: Places, context: &Context<'_>, remarks: &mut Remarks) -> Parts {
     let mut parts = Parts::default();
     let body = Body {
         bytes: Cow::Borrowed(text),
-        places: Places::At(at as usize),
+        places,
         kind: String::new(),
         name: None,
         rules: None,
@@ -187,7 +181,7 @@ impl Parts {
         if let Some(second) = document.second_document {
             remarks.error(body.places.of(second), "more than one YAML document");
         }
-        let root = owned(document.root, &body.places);
+        let root = document.root.detached(&|at| body.places.of(at));
         let config = match root.value {
             Content::Mapping(_) => last_of_each(root),
             _ if root.is_null() => Node::mapping(root.at),
@@ -210,7 +204,7 @@ impl Parts {
             return remarks.error(at, "the archive is not UTF-8");
         };
         let root = match yaml::read(text, &LineStarts::of(text.as_bytes())) {
-            Ok(document) => owned(document.root, &body.places),
+            Ok(document) => document.root.detached(&|at| body.places.of(at)),
             Err(error) => return remarks.error(body.places.of(error.offset), error.message),
         };
         if !matches!(root.value, Content::List(_)) {

@@ -1,8 +1,6 @@
 //! Where the values of a part are in the whole text.
 
 use super::template::Piece;
-use crate::language::node::{Content, Entry, Node, Scalar};
-use std::borrow::Cow;
 
 /// Where the bytes of a body are in the whole text.
 #[derive(Debug, Clone)]
@@ -42,30 +40,4 @@ impl Places {
             _ => Places::At(self.of(u32::try_from(offset).unwrap_or(u32::MAX)) as usize),
         }
     }
-}
-
-/// `node` on its own, with its places in the whole text. As deep as a document can be.
-pub(super) fn owned(node: Node<'_>, places: &Places) -> Node<'static> {
-    let at = places.of(node.at);
-    let value = match node.value {
-        Content::Scalar(scalar) => Content::Scalar(Scalar {
-            text: Cow::Owned(scalar.text.into_owned()),
-            style: scalar.style,
-            tag: scalar.tag,
-        }),
-        Content::List(elements) => {
-            Content::List(elements.into_iter().map(|one| owned(one, places)).collect())
-        }
-        Content::Mapping(entries) => Content::Mapping(
-            entries
-                .into_iter()
-                .map(|entry| Entry {
-                    key: Cow::Owned(entry.key.into_owned()),
-                    key_at: places.of(entry.key_at),
-                    value: owned(entry.value, places),
-                })
-                .collect(),
-        ),
-    };
-    Node { at, value }
 }

@@ -230,7 +230,7 @@ impl Reader<'_> {
             self.remarks
                 .warn(place(at), "only the first YAML document is read");
         }
-        let root = substitution::moved(document.root, &place);
+        let root = document.root.detached(&place);
         match root.value {
             Content::Mapping(_) => self.parts.configs.push(root),
             _ if root.is_null() => self.parts.configs.push(Node::mapping(root.at)),

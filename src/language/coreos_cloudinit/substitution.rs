@@ -1,9 +1,7 @@
 //! Addresses of the machine in the text: `$private_ipv4` and its like, which are replaced before anything is read.
 
 use crate::language::clc::dynamic;
-use crate::language::node::{Content, Entry, Node, Scalar};
 use crate::language::surroundings::Surroundings;
-use std::borrow::Cow;
 
 /// The variables, without `$`, and what stands for one whose value is not known: a character that texts do not have.
 const VARIABLES: [(&str, char); 4] = [
@@ -93,30 +91,6 @@ pub(super) fn unresolved(text: &str) -> String {
     let names = VARIABLES.iter().filter(|(_, mark)| text.contains(*mark));
     let names: Vec<String> = names.map(|(name, _)| format!("${name}")).collect();
     names.join(", ")
-}
-
-/// `node` on its own, with its places moved by `place`. As deep as a document can be.
-pub(super) fn moved(node: Node<'_>, place: &dyn Fn(u32) -> u32) -> Node<'static> {
-    let at = place(node.at);
-    let value = match node.value {
-        Content::Scalar(scalar) => Content::Scalar(Scalar {
-            text: Cow::Owned(scalar.text.into_owned()),
-            style: scalar.style,
-            tag: scalar.tag,
-        }),
-        Content::List(elements) => {
-            Content::List(elements.into_iter().map(|one| moved(one, place)).collect())
-        }
-        Content::Mapping(entries) => {
-            let entries = entries.into_iter().map(|entry| Entry {
-                key: Cow::Owned(entry.key.into_owned()),
-                key_at: place(entry.key_at),
-                value: moved(entry.value, place),
-            });
-            Content::Mapping(entries.collect())
-        }
-    };
-    Node { at, value }
 }
 
 #[cfg(test)]

@@ -7,11 +7,10 @@
 use super::{command_line, names};
 use crate::config::LineStarts;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Entry, Node, Scalar};
+use crate::language::node::{Content, Node};
 use crate::language::surroundings::{Instance, Surroundings};
 use crate::language::target::{Layer, SystemConfig};
 use crate::language::yaml;
-use std::borrow::Cow;
 
 /// `root`, with canonical names, between the other sources. They have no place in the text, so everything in them is
 /// at the place of `root`.
@@ -65,7 +64,7 @@ fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'s
             return None;
         }
     };
-    let root = owned(document.root, at);
+    let root = document.root.detached(&|_| at);
     if root.is_null() {
         return None;
     }
@@ -98,29 +97,4 @@ fn given<'t>(instance: &Instance<'_>, at: u32) -> Node<'t> {
         given.set("ssh_authorized_keys", Node::list(at, keys.collect()));
     }
     given
-}
-
-/// `node` on its own, everything at `at`. As deep as a document can be.
-fn owned(node: Node<'_>, at: u32) -> Node<'static> {
-    let value = match node.value {
-        Content::Scalar(scalar) => Content::Scalar(Scalar {
-            text: Cow::Owned(scalar.text.into_owned()),
-            style: scalar.style,
-            tag: scalar.tag,
-        }),
-        Content::List(elements) => {
-            Content::List(elements.into_iter().map(|one| owned(one, at)).collect())
-        }
-        Content::Mapping(entries) => Content::Mapping(
-            entries
-                .into_iter()
-                .map(|entry| Entry {
-                    key: Cow::Owned(entry.key.into_owned()),
-                    key_at: at,
-                    value: owned(entry.value, at),
-                })
-                .collect(),
-        ),
-    };
-    Node { at, value }
 }

@@ -201,7 +201,7 @@ impl<'t> Family<'t> {
             at,
             paths,
         } = parsed?;
-        model.shift(start);
+        model.relocate(&|at| at.saturating_add(start));
         self.remarks.extend_from(start, remarks);
         self.versions.push((start, version));
         self.texts.push(Text {
