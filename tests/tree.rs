@@ -130,8 +130,8 @@ impl Target {
         kindling::plan::units::kernel_arguments(&mut draft);
         kindling::plan::accounts::plan(&mut draft);
         let planned = kindling::plan::tree::plan(&mut draft);
-        kindling::plan::units::plan(&mut draft, planned);
-        kindling::plan::unfinished::plan(&mut draft);
+        let planned = kindling::plan::units::plan(&mut draft, planned);
+        kindling::plan::unfinished::plan(&mut draft, &planned);
         let mut operations = draft.operations().to_vec();
         if let Err(cycle) = order::derive(&mut operations) {
             let stuck = cycle

@@ -1,6 +1,7 @@
 //! Puts a plan together from its parts.
 
 use super::op::{Content, MountPoint, OpId, OpKind, Operation, Phase, Plan};
+use super::paths::PlannedTree;
 use super::{
     Access, Claim, Draft, Effect, Options, Part, Refusal, Resource, Scope, Target, accounts,
     bodies, effects, enable, filesystems, first_boot, keys, lengths, luks, mounts, order,
@@ -43,11 +44,11 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
     if draft.options.scope == Scope::Everything {
         disks(draft);
     }
-    tree(draft);
+    let planned = tree(draft);
     if draft.options.scope == Scope::Everything {
         keys::plan_own(draft);
     }
-    unfinished::plan(draft);
+    unfinished::plan(draft, &planned);
     let touched = touched_paths(draft.operations());
     let nothing_to_do = draft.operations().iter().all(is_idle);
     let mut points = match draft.options.scope {
@@ -71,10 +72,10 @@ fn plan_part(draft: &mut Draft, part: Part) -> BTreeSet<String> {
         Part::Disks => disks(draft),
         Part::Mounts => points = mounts::plan_lasting(draft),
         Part::Files => {
-            tree(draft);
+            let planned = tree(draft);
             first_boot::plan(draft);
             relabel::plan(draft);
-            unfinished::plan(draft);
+            unfinished::plan(draft, &planned);
             sync_root(draft, &mut points);
             first_boot::complete(draft);
         }
@@ -93,13 +94,15 @@ fn disks(draft: &mut Draft) {
     rotational::claim(draft);
 }
 
-fn tree(draft: &mut Draft) {
+/// Plans accounts, nodes and units. Returns the tree as it is then.
+fn tree<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     accounts::plan(draft);
     let planned = tree::plan(draft);
-    let planned = units::plan(draft, planned);
-    enable::plan(draft, planned);
-    effects::warn(draft);
+    let mut planned = units::plan(draft, planned);
+    enable::plan(draft, &mut planned);
+    effects::warn(draft, &planned);
     shared_downloads::plan(draft);
+    planned
 }
 
 /// Paths that something is done to; decides which file systems have to be mounted.

@@ -11,13 +11,12 @@ use crate::facts::presets::disabled_by;
 use crate::facts::root::ContentFacts;
 use crate::facts::unit_files::ADMINISTRATOR_DIRECTORY;
 
-/// Adds the warnings about a tree whose operations are all drafted.
-pub fn warn(draft: &mut Draft<'_>) {
+/// Adds the warnings about a tree whose operations are all drafted, and which is `planned` then.
+pub fn warn(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     if users(draft).next().is_some() {
-        let planned = PlannedTree::of(draft);
-        shells(draft, &planned);
-        keys(draft, &planned);
-        homes(draft, &planned);
+        shells(draft, planned);
+        keys(draft, planned);
+        homes(draft, planned);
     }
     presets(draft);
 }

@@ -17,7 +17,7 @@ use std::collections::btree_map::Entry;
 
 /// Drafts the links of every unit to enable, and warns of units that will not be enabled. `planned` is the tree as all
 /// operations so far leave it.
-pub fn plan<'a>(draft: &mut Draft<'a>, mut planned: PlannedTree<'a>) {
+pub fn plan<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>) {
     let document = draft.document;
     let facts = &draft.observed.root.units;
     let units = document.config().systemd.units.iter().enumerate();
@@ -34,7 +34,7 @@ pub fn plan<'a>(draft: &mut Draft<'a>, mut planned: PlannedTree<'a>) {
         warn(draft, unit, &enabling, &origin);
         if !facts.is_first_boot {
             let by = taken.get(&unit.name).map(String::as_str);
-            links(draft, &mut planned, unit, (&enabling, by), &origin);
+            links(draft, planned, unit, (&enabling, by), &origin);
         }
     }
 }

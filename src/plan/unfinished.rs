@@ -8,9 +8,9 @@ use crate::facts::{NodeKind, unfinished};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Drafts a record for each file system on which files are created, and the end of every record. Comes when all
-/// files are drafted.
-pub fn plan(draft: &mut Draft<'_>) {
-    let places = Places::of(draft);
+/// files are drafted; `planned` is the tree as the config leaves it.
+pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
+    let places = Places::of(draft, planned);
     let mut new: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in draft.operations().iter().filter_map(created) {
         if let Some(record) = places.record(path) {
@@ -36,9 +36,9 @@ struct Places {
 }
 
 impl Places {
-    fn of(draft: &Draft<'_>) -> Self {
+    fn of(draft: &Draft<'_>, planned: &PlannedTree<'_>) -> Self {
         let points = points(draft);
-        let has_etc = etc_is_there(draft, &points);
+        let has_etc = etc_is_there(planned, &points);
         let records = points.iter().filter_map(|point| {
             let record = match has_etc && point == "/" {
                 true => unfinished::IN_ETC.to_owned(),
@@ -90,16 +90,8 @@ fn created(operation: &Operation) -> Option<&str> {
 }
 
 /// True if `/etc` is on the file system of the root, and stays.
-fn etc_is_there(draft: &Draft<'_>, points: &BTreeSet<String>) -> bool {
-    let changes_nodes = |op: &Operation| matches!(op.kind, OpKind::Remove(_) | OpKind::User(_));
-    let storage = &draft.document.config().storage;
-    // Looking at all operations as a tree takes as long as planning them, and few plans replace anything.
-    let is_as_found =
-        storage.replacing().next().is_none() && !draft.operations().iter().any(changes_nodes);
-    let node = match is_as_found {
-        true => draft.observed.root.nodes.get("/etc"),
-        false => PlannedTree::of(draft).node("/etc"),
-    };
+fn etc_is_there(planned: &PlannedTree<'_>, points: &BTreeSet<String>) -> bool {
+    let node = planned.node("/etc");
     mounts::point_of(points, unfinished::IN_ETC) == Some("/")
         && node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
 }
