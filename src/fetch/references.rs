@@ -161,7 +161,7 @@ struct Read {
 /// What a level still has to merge.
 enum Next {
     /// To be fetched.
-    ConfigReference(ConfigReference),
+    ToFetch(ConfigReference),
     /// Fetched already.
     Fetched(Box<Document>),
 }
@@ -196,7 +196,7 @@ impl Session<'_> {
             let depth = level.depth;
             if let Some(next) = level.pending.next() {
                 let new = match next {
-                    Next::ConfigReference(wish) => self.read(wish, depth)?,
+                    Next::ToFetch(wish) => self.read(wish, depth)?,
                     Next::Fetched(document) => Read {
                         document: *document,
                         relative: None,
@@ -227,7 +227,7 @@ impl Session<'_> {
         match read.relative.filter(|_| !wishes.is_empty()) {
             Some(relative) => self.family(relative, &read.document, depth),
             None => {
-                let pending: Vec<Next> = wishes.into_iter().map(Next::ConfigReference).collect();
+                let pending: Vec<Next> = wishes.into_iter().map(Next::ToFetch).collect();
                 Ok(Level {
                     depth,
                     result: read.document,

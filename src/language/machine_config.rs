@@ -50,7 +50,7 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
     };
     let mut json = Json::default();
     json.write(inside);
-    let parsed = match detect(json.text.as_bytes()) {
+    let mut parsed = match detect(json.text.as_bytes()) {
         Ok(language @ (Language::Ignition | Language::OldIgnition)) => {
             translation::parse_as(source, json.text.as_bytes(), language, surroundings)
         }
@@ -61,7 +61,7 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
         }
     };
     let mut findings = remarks.placed(&lines, &paths);
-    findings.extend(brought_back(&parsed, &json, &lines));
+    findings.extend(brought_back(&mut parsed, &json, &lines));
     findings.sort_by_key(|finding| finding.position);
     let outcome = match parsed.outcome {
         Ok(document) => {
@@ -78,8 +78,8 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
     }
 }
 
-/// The findings of the config inside, with their places in the YAML.
-fn brought_back(parsed: &Parsed, json: &Json, lines: &LineStarts) -> Vec<Finding> {
+/// Takes the findings of the config inside, with their places in the YAML.
+fn brought_back(parsed: &mut Parsed, json: &Json, lines: &LineStarts) -> Vec<Finding> {
     // The JSON is one line.
     let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
     let mut findings = Vec::new();
@@ -94,7 +94,8 @@ fn brought_back(parsed: &Parsed, json: &Json, lines: &LineStarts) -> Vec<Finding
             help: Some(help),
         });
     }
-    findings.extend(parsed.findings.0.iter().cloned().map(|finding| {
+    let said = std::mem::take(&mut parsed.findings.0);
+    findings.extend(said.into_iter().map(|finding| {
         let below = finding.path.unwrap_or_else(JsonPath::root);
         let below = below.as_str().trim_start_matches('$');
         Finding {
