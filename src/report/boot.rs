@@ -13,8 +13,6 @@ use std::path::Path;
 /// Version of the shape of a boot report; `schemas/boot-report.json` describes it.
 pub const BOOT_VERSION: u32 = 1;
 
-/// What the file is called in errors.
-const WHAT: &str = "the boot report";
 /// What is behind the last stage.
 const TAIL: &[u8] = b"\n]}\n";
 /// The line in front of the stages, which holds a version, an id and a time, has no more bytes than this.
@@ -129,23 +127,9 @@ impl BootReport {
         Ok(report)
     }
 
-    /// Writes the report: readable by its owner only, complete or not at all. Directories on the way are
-    /// made.
-    ///
-    /// # Errors
-    /// Names the file.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        file::write_below_with(path, WHAT, |file| {
-            self.write_head(file)?;
-            for (index, stage) in self.stages.iter().enumerate() {
-                write_stage(file, stage, index == 0)?;
-            }
-            Ok(file.write_all(TAIL)?)
-        })
-    }
-
-    /// Adds one section to the report at `path`. A report that is not there, is damaged or is of another boot is
-    /// replaced by a new one: it must not keep a machine from booting.
+    /// Adds one section to the report at `path`, which its owner alone can read. A report that is not there, is damaged
+    /// or is of another boot is replaced by a new one: it must not keep a machine from booting. Directories on the way
+    /// are made.
     ///
     /// The sections that are there are copied and not parsed, since one of ten thousand operations has megabytes,
     /// which every later stage would read again.
@@ -153,54 +137,39 @@ impl BootReport {
     /// # Errors
     /// Names the file.
     pub fn append(path: &Path, boot_id: &str, stage: &StageReport) -> anyhow::Result<()> {
-        let mut present = Present::open(path, boot_id);
-        file::write_below_with(path, WHAT, |file| {
-            let is_first = match &mut present {
+        let present = Present::open(path, boot_id);
+        file::write_below_with(path, "the boot report", |file| {
+            match present {
                 Some(present) => present.copy(file)?,
                 None => {
-                    let started = stage.started.clone();
                     let report = Self {
-                        started,
+                        started: stage.started.clone(),
                         ..Self::new(boot_id)
                     };
                     report.write_head(file)?;
-                    true
                 }
-            };
-            write_stage(file, stage, is_first)?;
+            }
+            // Each stage is a line of its own, behind that of the head.
+            serde_json::to_writer(&mut *file, stage)?;
             Ok(file.write_all(TAIL)?)
         })
     }
 
-    /// The first line: everything but the stages.
+    /// The first line, of a report without stages: what is in front of the first one.
     fn write_head(&self, file: &mut impl Write) -> anyhow::Result<()> {
-        let empty = Self {
-            stages: Vec::new(),
-            version: self.version,
-            kindling: self.kindling.clone(),
-            boot_id: self.boot_id.clone(),
-            started: self.started.clone(),
-        };
-        let text = serde_json::to_string(&empty)?;
+        let text = serde_json::to_string(self)?;
         let head = text
             .strip_suffix("]}")
             .context("it has no list of stages")?;
-        Ok(file.write_all(head.as_bytes())?)
+        Ok(writeln!(file, "{head}")?)
     }
 }
 
-/// Each stage is a line of its own, behind that of the head.
-fn write_stage(file: &mut impl Write, stage: &StageReport, is_first: bool) -> anyhow::Result<()> {
-    file.write_all(if is_first { b"\n" } else { b",\n" })?;
-    Ok(serde_json::to_writer(file, stage)?)
-}
-
-/// A report of this boot that can be added to.
+/// A report of this boot that can be added to. It has a stage, since none is written without.
 struct Present {
     file: BufReader<File>,
     /// Bytes in front of the end of the list of stages.
     bytes: u64,
-    has_stages: bool,
 }
 
 impl Present {
@@ -210,28 +179,21 @@ impl Present {
         let mut first = (&mut file).take(MAX_HEAD_BYTES);
         first.read_line(&mut head).ok()?;
         let parsed: BootReport = serde_json::from_str(&format!("{}]}}", head.trim_end())).ok()?;
-        let bytes = file
-            .get_ref()
-            .metadata()
-            .ok()?
-            .len()
-            .checked_sub(TAIL.len() as u64)?;
+        let length = file.get_ref().metadata().ok()?.len();
+        let bytes = length.checked_sub(TAIL.len() as u64)?;
         let mut tail = Vec::new();
         file.seek(SeekFrom::Start(bytes)).ok()?;
         file.read_to_end(&mut tail).ok()?;
         file.rewind().ok()?;
-        let is_right = parsed.version == BOOT_VERSION && parsed.boot_id == boot_id && tail == TAIL;
-        is_right.then_some(Self {
-            file,
-            bytes,
-            has_stages: bytes > head.len() as u64,
-        })
+        let has_stage = bytes > head.len() as u64 && tail == TAIL;
+        let is_right = parsed.version == BOOT_VERSION && parsed.boot_id == boot_id && has_stage;
+        is_right.then_some(Self { file, bytes })
     }
 
-    /// Copies all but the end. True if there is no stage yet.
-    fn copy(&mut self, to: &mut impl Write) -> anyhow::Result<bool> {
-        let copied = std::io::copy(&mut (&mut self.file).take(self.bytes), to)?;
+    /// Copies everything in front of a further stage.
+    fn copy(self, to: &mut impl Write) -> anyhow::Result<()> {
+        let copied = std::io::copy(&mut self.file.take(self.bytes), to)?;
         anyhow::ensure!(copied == self.bytes, "the report was cut short meanwhile");
-        Ok(!self.has_stages)
+        Ok(to.write_all(b",\n")?)
     }
 }
