@@ -1,6 +1,6 @@
 //! Files of the target as the config will leave them: what it writes inline, else what is there.
 
-use super::root::{View, names};
+use super::root::{View, names, names_behind};
 use crate::config::Config;
 use crate::config::model::{File, Resource};
 use crate::facts::paths::{ancestors, child, clean, parent};
@@ -64,7 +64,8 @@ impl<'a> Outlook<'a> {
         let names = match listed.get(directory) {
             Some(names) => names,
             None => {
-                let names = listing(self.root, directory);
+                let names = names_behind(self.root, directory).ok();
+                let names = names.map(|names| names.into_iter().collect());
                 listed.entry(directory.to_owned()).or_insert(names)
             }
         };
@@ -213,21 +214,6 @@ impl<'a> Outlook<'a> {
         }
         Ok(UnitFile::Text(String::from_utf8_lossy(&text).into_owned()))
     }
-}
-
-/// Names in a directory, links on the way followed; none in one that does not exist. Nothing if it cannot be listed.
-fn listing(root: &TargetRoot, directory: &str) -> Option<HashSet<String>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
-    let opened = match root.open_at(directory, flags, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Some(HashSet::new()),
-        other => other.ok()?,
-    };
-    let mut stream = nix::dir::Dir::from_fd(opened).ok()?;
-    let names = stream.iter().map(|entry| {
-        let entry = entry.ok()?;
-        Some(entry.file_name().to_string_lossy().into_owned())
-    });
-    names.collect()
 }
 
 /// Names of entries right in a directory, whose path ends in `/` here.

@@ -635,8 +635,18 @@ fn missing_shells(
         .collect()
 }
 
+/// Names in a directory; none if it is a link, or there is none.
 pub(super) fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    names_with(root, path, OFlag::O_NOFOLLOW)
+}
+
+/// Names in a directory, a link to it followed; none if there is none.
+pub(super) fn names_behind(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
+    names_with(root, path, OFlag::empty())
+}
+
+fn names_with(root: &TargetRoot, path: &str, flags: OFlag) -> nix::Result<Vec<String>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | flags;
     let directory = match root.open_at(path, flags, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
             return Ok(Vec::new());
