@@ -55,11 +55,11 @@ fn shrink_program(out: &Path) -> io::Result<()> {
 
 /// Version of the C library that is linked with, as in `glibc 2.36`.
 fn glibc() -> Option<(u32, u32)> {
-    let told = Command::new("getconf")
+    let output = Command::new("getconf")
         .arg("GNU_LIBC_VERSION")
         .output()
         .ok()?;
-    let text = String::from_utf8(told.stdout).ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
     let (major, minor) = text.trim().strip_prefix("glibc ")?.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }

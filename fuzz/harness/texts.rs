@@ -36,9 +36,9 @@ pub fn languages(input: &[u8]) -> bool {
     let _ = language::detect(text);
     let _ = language::explain(text, language, &surroundings);
     let parsed = language::parse_as("input", text, language, &surroundings);
-    let told = told(text, language, &surroundings);
+    let informed = parse_informed(text, language, &surroundings);
     let lines = 1 + text.iter().filter(|b| **b == b'\n').count() as u32;
-    let findings = parsed.findings.0.iter().chain(&told.findings.0);
+    let findings = parsed.findings.0.iter().chain(&informed.findings.0);
     for position in findings.filter_map(|f| f.position) {
         assert!(
             (1..=lines).contains(&position.line),
@@ -63,7 +63,11 @@ pub fn languages(input: &[u8]) -> bool {
 
 /// Parses a text where all else that is known is the same text: what a platform tells, configs of the system,
 /// arguments of the kernel.
-fn told(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> config::Parsed {
+fn parse_informed(
+    text: &[u8],
+    language: Language,
+    surroundings: &Surroundings<'_>,
+) -> config::Parsed {
     let printed = std::str::from_utf8(text).ok();
     let lines: Vec<String> = printed
         .into_iter()

@@ -149,21 +149,19 @@ fn whole(
     text: &[u8],
 ) -> Result<Whole, StageFailure> {
     let text = &*language::unpacked(text);
+    let stated = stated(engine).map_err(|error| StageFailure::of("read the config", &error))?;
     let mut knowledge = knowledge(engine);
-    let language = stated_language(engine)?
-        .or_else(|| language::detect_for(text, &knowledge.surroundings().target).ok());
+    let detected = || language::detect_for(text, &knowledge.surroundings().target).ok();
+    let language = stated.language.or_else(detected);
     if let Some(language) = language {
         match instance::ask(engine, source, language)? {
             InstanceAnswer::Instance(instance) => knowledge.instance = instance,
             InstanceAnswer::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
         }
     }
-    let refuses_scripts = CommandLine::read(&engine.environment.command_line)
-        .and_then(|line| line.refuses_scripts())
-        .map_err(|error| StageFailure::of("read the config", &error))?;
     let surroundings = Surroundings {
         is_boot: true,
-        refuses_scripts,
+        refuses_scripts: stated.refuses_scripts,
         is_followed: true,
         ..knowledge.surroundings()
     };
@@ -203,11 +201,18 @@ fn whole(
     }
 }
 
-/// The language that the kernel command line states.
-fn stated_language(engine: &Engine<'_>) -> Result<Option<Language>, StageFailure> {
-    CommandLine::read(&engine.environment.command_line)
-        .and_then(|line| line.config_language())
-        .map_err(|error| StageFailure::of("read the config", &error))
+/// What the kernel command line states about the config.
+struct Stated {
+    language: Option<Language>,
+    refuses_scripts: bool,
+}
+
+fn stated(engine: &Engine<'_>) -> anyhow::Result<Stated> {
+    let line = CommandLine::read(&engine.environment.command_line)?;
+    Ok(Stated {
+        language: line.config_language()?,
+        refuses_scripts: line.refuses_scripts()?,
+    })
 }
 
 fn judge<'s>(

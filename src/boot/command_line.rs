@@ -7,7 +7,7 @@ use crate::config::digest::Digest;
 use crate::config::url;
 use crate::fetch::shown_url;
 use crate::input;
-use crate::language::Language;
+use crate::language::{self, Language};
 use crate::log::Log;
 use crate::signature::{Trust, TrustedKeys};
 use anyhow::{Context, bail};
@@ -157,11 +157,9 @@ impl CommandLine {
         let Some((key, word)) = words.find(|(key, _)| key == CONFIG_SCRIPTS_KEY) else {
             return Ok(false);
         };
-        match word.as_deref().unwrap_or_default() {
-            "run" => Ok(false),
-            "refuse" => Ok(true),
-            word => bail!("kernel command line: {key}={word}: it must be run or refuse"),
-        }
+        let word = word.as_deref().unwrap_or_default();
+        language::refuses_scripts(word)
+            .with_context(|| format!("kernel command line: {key}={word}: it must be run or refuse"))
     }
 
     fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {

@@ -44,8 +44,8 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "BYTES", value_parser = sector_bytes)]
     pub sector_size: Option<SectorBytes>,
     /// What becomes of scripts that are user data or a part of it: run (the default) or refuse
-    #[arg(long, value_name = "POLICY", value_parser = scripts)]
-    pub scripts: Option<Scripts>,
+    #[arg(long = "scripts", value_name = "POLICY", value_parser = refuses_scripts)]
+    pub refuses_scripts: Option<bool>,
     /// The account that keys and passwords without a name are for, where it is not that of the distribution
     #[arg(long, value_name = "NAME")]
     pub default_user: Option<String>,
@@ -137,7 +137,7 @@ impl ReadingArgs {
             files: files.map(|files| files as &dyn Files),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
-            refuses_scripts: self.scripts == Some(Scripts::Refuse),
+            refuses_scripts: self.refuses_scripts == Some(true),
             sector_bytes: self.sector_size,
             ..self.knowledge().surroundings()
         }
@@ -176,28 +176,8 @@ fn metadata(path: &str) -> Result<KnownInstance, String> {
     Ok(instance::known(identity))
 }
 
-/// What becomes of scripts among user data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scripts {
-    /// A unit runs them.
-    Run,
-    /// A config that has one is not valid.
-    Refuse,
-}
-
-impl Scripts {
-    /// The policy that a word stands for.
-    pub fn named(word: &str) -> Option<Self> {
-        match word {
-            "run" => Some(Scripts::Run),
-            "refuse" => Some(Scripts::Refuse),
-            _ => None,
-        }
-    }
-}
-
-fn scripts(word: &str) -> Result<Scripts, String> {
-    Scripts::named(word).ok_or_else(|| "it must be run or refuse".into())
+fn refuses_scripts(policy: &str) -> Result<bool, String> {
+    language::refuses_scripts(policy).ok_or_else(|| "it must be run or refuse".into())
 }
 
 fn sector_bytes(text: &str) -> Result<SectorBytes, String> {

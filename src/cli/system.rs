@@ -43,7 +43,7 @@ const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
 /// have two slashes.
 const ZONES: &str = "usr/share/zoneinfo";
 const MAX_ZONES: usize = 20_000;
-const DEEPEST_ZONE: usize = 3;
+const MAX_ZONE_DEPTH: usize = 3;
 /// More files than this are not configs of a person.
 const MAX_CONFIGS: usize = 1000;
 
@@ -107,7 +107,7 @@ fn zones(root: &TargetRoot) -> Vec<String> {
     while let Some(folder) = folders.pop().filter(|_| zones.len() < MAX_ZONES) {
         for (name, kind) in entries(root, &format!("{ZONES}/{folder}")) {
             match kind {
-                Some(Type::Directory) if folder.matches('/').count() < DEEPEST_ZONE => {
+                Some(Type::Directory) if folder.matches('/').count() < MAX_ZONE_DEPTH => {
                     folders.push(format!("{folder}{name}/"));
                 }
                 Some(Type::Directory) => {}

@@ -45,7 +45,7 @@ pub use knowledge::{Knowledge, KnownInstance};
 pub use migration::{Migration, Step, explain};
 pub use old_ignition::{Joined, Member, append, appends, named_filesystems, references};
 pub use surroundings::{
-    Files, Instance, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings,
+    Files, Instance, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings, refuses_scripts,
 };
 pub use target::{Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};

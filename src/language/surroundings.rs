@@ -37,6 +37,15 @@ pub struct Surroundings<'s> {
     pub ignore_unsupported: bool,
 }
 
+/// True if a policy on scripts among user data refuses them; nothing for a word that names no policy.
+pub fn refuses_scripts(policy: &str) -> Option<bool> {
+    match policy {
+        "run" => Some(false),
+        "refuse" => Some(true),
+        _ => None,
+    }
+}
+
 /// What is said of a script where there may be none.
 pub(crate) const SCRIPTS_REFUSED: &str =
     "this is a script, and scripts among user data are refused";
