@@ -464,7 +464,7 @@ FAILED: act 3
         assert_eq!(add("two", "fetch"), ["fetch"]);
         // One without stages.
         let mut empty = serde_json::to_string(&BootReport::new("two")).expect("JSON");
-        empty.insert_str(empty.len() - 2, "\n");
+        empty.insert(empty.len() - 2, '\n');
         std::fs::write(&path, format!("{empty}\n")).expect("it is written");
         assert_eq!(add("two", "fetch"), ["fetch"]);
         let whole = std::fs::read(&path).expect("a report");
