@@ -454,66 +454,38 @@ fn without_a_machine_id_presets_do_it() {
     }
 }
 
+/// Whether the link of the enabled unit is there before or not.
 #[test]
 fn a_disabled_unit_takes_no_link_of_an_enabled_one_along() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let root = directory.path().join("root");
-    plant(
-        &root,
-        &[
-            (
-                "usr/lib/systemd/system/a.service",
-                "[Install]\nWantedBy=x.target\nAlso=b.service\n",
-            ),
-            (
-                "usr/lib/systemd/system/b.service",
-                "[Install]\nWantedBy=x.target\n",
-            ),
-            (
-                "etc/systemd/system/x.target.wants/a.service",
-                " -> /usr/lib/systemd/system/a.service",
-            ),
-        ],
-    );
-    let units =
-        json!([{"name": "b.service", "enabled": true}, {"name": "a.service", "enabled": false}]);
-    apply(
-        &root,
-        &json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}}),
-    );
-    let left: Vec<String> = links(&root).into_keys().collect();
-    assert_eq!(left, ["etc/systemd/system/x.target.wants/b.service"]);
-}
-
-#[test]
-fn a_disabled_unit_takes_no_link_along_that_was_there() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let root = directory.path().join("root");
     let also = "[Install]\nWantedBy=x.target\nAlso=b.service\n";
     let text = "[Install]\nWantedBy=x.target\n";
-    plant(
-        &root,
-        &[
-            ("usr/lib/systemd/system/a.service", also),
-            ("usr/lib/systemd/system/b.service", text),
-            (
-                "etc/systemd/system/x.target.wants/a.service",
-                " -> /usr/lib/systemd/system/a.service",
-            ),
-            (
-                "etc/systemd/system/x.target.wants/b.service",
-                " -> /usr/lib/systemd/system/b.service",
-            ),
-        ],
-    );
-    let units =
-        json!([{"name": "b.service", "enabled": true}, {"name": "a.service", "enabled": false}]);
-    apply(
-        &root,
-        &json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}}),
-    );
-    let left: Vec<String> = links(&root).into_keys().collect();
-    assert_eq!(left, ["etc/systemd/system/x.target.wants/b.service"]);
+    for present in [&["a.service"][..], &["a.service", "b.service"]] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("root");
+        plant(
+            &root,
+            &[
+                ("usr/lib/systemd/system/a.service", also),
+                ("usr/lib/systemd/system/b.service", text),
+            ],
+        );
+        let wants = "etc/systemd/system/x.target.wants";
+        fs::create_dir_all(root.join(wants)).expect("a directory");
+        for unit in present {
+            let target = format!("/usr/lib/systemd/system/{unit}");
+            symlink(target, root.join(wants).join(unit)).expect("a link");
+        }
+        let units = json!([
+            {"name": "b.service", "enabled": true},
+            {"name": "a.service", "enabled": false},
+        ]);
+        apply(
+            &root,
+            &json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}}),
+        );
+        let left: Vec<String> = links(&root).into_keys().collect();
+        assert_eq!(left, [format!("{wants}/b.service")], "{present:?}");
+    }
 }
 
 /// Instances that the config enables stay, also those that are enabled already; all others are disabled.
