@@ -114,11 +114,11 @@ fn exit_codes_tell_why_there_is_no_config() {
     let machine = Machine::new("quiet");
     let none = "metal says that there is no config; a boot would go on without one";
     machine.fetch(&["--platform", "metal"]).assert(1, "", none);
-    let network = "kindling: it takes a network: resource requires networking: cannot fetch http://169.254.169.254/";
+    let network = "kindling: a network is required: resource requires networking: cannot fetch http://169.254.169.254/";
     for id in ["gcp", "aws", "azure", "packet", "scaleway"] {
         let ended = machine.fetch(&["--platform", id, "--offline"]);
         assert_eq!((ended.code, &*ended.out), (Some(2), ""), "{ended:?}");
-        assert!(ended.said.contains("it takes a network: "), "{ended:?}");
+        assert!(ended.said.contains("a network is required: "), "{ended:?}");
     }
     machine
         .fetch(&["--platform", "gcp", "--offline"])

@@ -1,4 +1,4 @@
-//! What a machine is told of itself, for configs in languages that ask for it.
+//! What the platform says of the machine, for configs in languages that use it.
 
 use super::args::Stage;
 use super::engine::Engine;
@@ -10,15 +10,15 @@ use crate::platform::facts::identity::Identity;
 use crate::platform::{FetchContext, Platform};
 use std::sync::atomic::AtomicBool;
 
-/// What came of asking.
+/// The answer of the platform.
 pub enum InstanceAnswer {
-    /// This, which is nothing on platforms that tell nothing.
+    /// What is known; nothing on platforms without metadata.
     Instance(KnownInstance),
-    /// It cannot be had without a network.
+    /// A network is required.
     NeedsNetwork(String),
 }
 
-/// True for languages whose configs count on the name and the keys of the machine.
+/// True for languages whose configs use the name and the keys of the machine.
 fn is_asked_by(language: Language) -> bool {
     matches!(
         language,
@@ -29,7 +29,7 @@ fn is_asked_by(language: Language) -> bool {
 /// Asks the platform for the stage of a boot, if a config in `language` from `source` needs it.
 ///
 /// # Errors
-/// As [`told`].
+/// As [`instance`].
 pub fn ask(
     engine: &Engine<'_>,
     source: &str,
@@ -38,7 +38,7 @@ pub fn ask(
     let stop = AtomicBool::new(false);
     let fetches = engine.fetches(&stop);
     let mut context = engine.context(&fetches);
-    match told(engine.platform, &mut context, source, language) {
+    match instance(engine.platform, &mut context, source, language) {
         Ok(instance) => Ok(InstanceAnswer::Instance(instance)),
         Err(error) if engine.args.stage == Stage::FetchOffline && needs_network(&error) => {
             Ok(InstanceAnswer::NeedsNetwork(format!("{error:#}")))
@@ -50,15 +50,15 @@ pub fn ask(
     }
 }
 
-/// What `platform` tells of the machine, if a config in `language` from `source` needs it.
+/// What `platform` says of the machine, if a config in `language` from `source` needs it.
 ///
-/// Without its keys nobody may be able to log in, so that the platform which gave the config does not tell them is an
-/// error. A platform that did not give the config may not be there at all; that it tells nothing is a warning. So it is
-/// where a drive has a config and no description of the machine: the programs of old took that for an empty one.
+/// It is an error if the platform that supplied the config does not answer, since without its keys it may be impossible to
+/// log in. A platform that did not supply the config may be absent, which is a warning. So is a drive with a config and
+/// without a description of the machine, which the original programs took for an empty one.
 ///
 /// # Errors
-/// The platform has something to tell, and does not.
-pub fn told(
+/// The platform has metadata, and does not answer.
+pub fn instance(
     platform: &dyn Platform,
     context: &mut FetchContext<'_>,
     source: &str,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub const HELP: &str = "Exit codes:
   0   done; for `plan`: nothing to do
   1   `validate`, `explain-migration`: the config is invalid; `verify`: it is not trusted; `fetch`, `platform detect`: there is none
-  2   `plan`: there are changes to make; `fetch --offline`: it takes a network
+  2   `plan`: there are changes to make; `fetch --offline`: a network is required
   3   the config is invalid or cannot be fetched
   4   the machine or the image cannot be observed; `metadata`: the platform does not tell anything
   5   `apply`: an operation failed, or the run was interrupted; any command: what it made cannot be written

@@ -122,13 +122,13 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
             Ok(Exit::NotValid)
         }
         Outcome::NeedsNetwork { what } => {
-            say(&format_args!("it takes a network: {what}"));
+            say(&format_args!("a network is required: {what}"));
             Ok(Exit::Changes)
         }
     }
 }
 
-/// How a boot would read the config: with what the platform tells of the machine, if the config counts on it.
+/// How a boot would read the config: with what the platform says of the machine, if the config uses it.
 fn reading(
     platform: &dyn Platform,
     context: &mut FetchContext<'_>,
@@ -136,9 +136,9 @@ fn reading(
     text: &[u8],
 ) -> anyhow::Result<ReadingArgs> {
     let language = language::detect(&language::unpacked(text)).ok();
-    let told = language.map(|language| instance::told(platform, context, source, language));
+    let instance = language.map(|language| instance::instance(platform, context, source, language));
     Ok(ReadingArgs {
-        metadata: told.transpose()?,
+        metadata: instance.transpose()?,
         platform: Some(platform.id().into()),
         ..ReadingArgs::default()
     })
