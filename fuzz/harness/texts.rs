@@ -362,7 +362,12 @@ fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> boo
         bytes.iter().filter(|byte| **byte == b'\n').count()
     };
     let before = File::ALL.map(|file| lines(databases, file));
+    let old = databases.clone();
     let is_accepted = act(databases);
+    if !is_accepted {
+        *databases = old;
+        return false;
+    }
     for (file, before) in File::ALL.into_iter().zip(before) {
         assert_eq!(
             databases.table(file).broken_field(),

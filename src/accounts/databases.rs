@@ -278,7 +278,7 @@ impl Databases {
         }
     }
 
-    fn table_mut(&mut self, file: File) -> &mut Table {
+    pub(super) fn table_mut(&mut self, file: File) -> &mut Table {
         match file {
             File::Gshadow => &mut self.gshadow,
             File::Group => &mut self.group,
@@ -300,18 +300,40 @@ impl Databases {
         }
     }
 
+    /// Refuses values that the target gives for its accounts and that no line can hold.
+    pub(super) fn check_lines(&self) -> Result<(), Refused> {
+        let broken = |file: &File| self.table(*file).broken_field().is_some();
+        let Some(file) = File::ALL.into_iter().find(broken) else {
+            return Ok(());
+        };
+        let path = file.path();
+        Err(Refused::new(
+            format!(
+                "a value that the target gives has a colon or a control character, which {path} cannot hold"
+            ),
+            format!(
+                "look at {}, {}, sysusers.d and the databases of the image outside /etc",
+                USERADD_DEFAULTS[0], LOGIN_DEFS[0]
+            ),
+        ))
+    }
+
     /// Refuses to change an entry that cannot be changed without loss, or to no effect.
     pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), Refused> {
         let (files, layers) = match space {
             Space::User => ([File::Passwd, File::Shadow], &self.user_layers),
             Space::Group => ([File::Group, File::Gshadow], &self.group_layers),
         };
-        for file in files {
-            if let Some(damage) = self.table(file).damage(name) {
-                let path = file.path();
+        let own = files.map(|file| (file.path(), self.table(file)));
+        // What is not in /etc is taken from where it is.
+        let is_adopted = own[0].1.entry(name).is_none();
+        let others = layers.iter().filter(|_| is_adopted);
+        let others = others.map(|layer| (layer.path, &layer.table));
+        for (path, table) in own.into_iter().chain(others) {
+            if let Some(damage) = table.damage(name) {
                 return Err(Refused::new(
                     format!("its entry in {path} {damage}"),
-                    format!("mend {path} in the target"),
+                    format!("correct {path} in the target"),
                 ));
             }
         }

@@ -21,6 +21,7 @@ impl Databases {
             Change::Delete => self.delete_group(&request.name)?,
             Change::Adopt => self.adopt_group(&request.name)?,
         };
+        self.check_lines()?;
         Ok(GroupRecord { gid })
     }
 

@@ -67,12 +67,12 @@ impl Table {
         }
     }
 
-    /// The first field of its own that would break the line it is in, which nothing of ours asks for: whoever writes
-    /// the file looks once more.
-    pub fn broken_field(&self) -> Option<&str> {
+    /// The number of the first field, from 0, that would break the line it is in: one of a value that the target gave
+    /// somewhere else, since those of a request are checked. Whoever writes the file looks once more.
+    pub fn broken_field(&self) -> Option<usize> {
         let mut lines = self.lines.iter().filter(|line| line.raw.is_none());
-        let breaks = |field: &&String| field.contains([':', '\n', '\0']);
-        lines.find_map(|line| line.fields.iter().find(breaks).map(String::as_str))
+        let breaks = |field: &String| field.contains([':', '\n', '\0']);
+        lines.find_map(|line| line.fields.iter().position(breaks))
     }
 
     /// The bytes of the file.
@@ -150,15 +150,21 @@ impl Table {
             .iter()
             .filter(|line| self.is_entry(line) && line.fields[0] == name);
         let line = lines.next()?;
-        match &line.raw {
-            Some(raw) if raw.contains(&0) => return Some("has a NUL character"),
-            Some(_) => return Some("is not UTF-8"),
-            None => {}
+        if let Some(damage) = line.damage() {
+            return Some(damage);
         }
         if line.fields.len() > self.layout.fields {
             return Some("has too many fields");
         }
         lines.next().map(|_| "is not the only one of that name")
+    }
+
+    /// What its lines look like, without them.
+    fn without_lines(&self) -> Self {
+        Self {
+            lines: Vec::new(),
+            ..*self
+        }
     }
 
     /// Adds an entry, in place of one of that name, and before the markers of NIS at the end.
@@ -206,30 +212,35 @@ impl Table {
 
     /// Changes the comma-separated list in a field of every entry; entries whose list stays the same are
     /// not touched.
-    pub(super) fn edit_lists(&mut self, index: usize, edit: impl Fn(&str, &mut Vec<String>)) {
-        let names: Vec<(String, String)> = self
-            .entries()
-            .map(|fields| {
-                let list = fields.get(index).cloned().unwrap_or_default();
-                (fields[0].clone(), list)
-            })
-            .collect();
-        for (name, text) in names {
-            let before = members(&text);
+    ///
+    /// # Errors
+    /// The name of an entry whose list would change and whose line cannot, and why not.
+    pub(super) fn edit_lists(
+        &mut self,
+        index: usize,
+        edit: impl Fn(&str, &mut Vec<String>),
+    ) -> Result<(), (String, &'static str)> {
+        let (shape, all) = (self.without_lines(), self.layout.fields);
+        for line in self.lines.iter_mut().filter(|line| shape.is_entry(line)) {
+            let before = members(line.fields.get(index).map_or("", String::as_str));
             let mut list = before.clone();
-            edit(&name, &mut list);
-            if list != before {
-                self.set(&name, index, &list.join(","));
+            edit(&line.fields[0], &mut list);
+            if list == before {
+                continue;
             }
+            if let Some(damage) = line.damage() {
+                return Err((line.fields[0].clone(), damage));
+            }
+            line.fields
+                .resize(line.fields.len().max(all), String::new());
+            line.fields[index] = list.join(",");
         }
+        Ok(())
     }
 
     /// Sorts all entries to the front by a key.
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&[String]) -> K) {
-        let shape = Self {
-            lines: Vec::new(),
-            ..*self
-        };
+        let shape = self.without_lines();
         self.lines.sort_by_cached_key(|line| {
             let is_entry = shape.is_entry(line);
             (!is_entry, is_entry.then(|| key(&line.fields)))
@@ -238,10 +249,7 @@ impl Table {
 
     /// Changes a field of all entries where it has a value.
     pub(super) fn replace(&mut self, index: usize, old: &str, new: &str) {
-        let shape = Self {
-            lines: Vec::new(),
-            ..*self
-        };
+        let shape = self.without_lines();
         for line in self.lines.iter_mut().filter(|line| shape.is_entry(line)) {
             if let Some(field) = line.fields.get_mut(index).filter(|field| *field == old) {
                 new.clone_into(field);
@@ -251,6 +259,15 @@ impl Table {
 }
 
 impl Line {
+    /// Why its fields are not what the bytes are.
+    fn damage(&self) -> Option<&'static str> {
+        let raw = self.raw.as_ref()?;
+        Some(match raw.contains(&0) {
+            true => "has a NUL character",
+            false => "is not UTF-8",
+        })
+    }
+
     fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         Self {
@@ -297,22 +314,39 @@ mod tests {
         let mut table = Table::parse(Layout::PASSWD, Some(TEXT));
         assert_eq!(table.broken_field(), None);
         table.put(["core", "x", "1", "1", "a:0", "/", ""]);
-        assert_eq!(table.broken_field(), Some("a:0"));
+        assert_eq!(table.broken_field(), Some(4));
         table.put(["core", "x", "1", "1", "", "/", "a\nb"]);
-        assert_eq!(table.broken_field(), Some("a\nb"));
+        assert_eq!(table.broken_field(), Some(6));
     }
 
     #[test]
     fn only_lists_that_change_are_rewritten() {
-        let text = b"a:x:1:x, y\nb:x:2:y , z\nc:x:3\n";
+        let text = b"a:x:1:x, y\nb:x:2:y , z\nc:x:3\na:x:4:z,x\nd\xe9:x:5:y\n";
         let mut table = Table::parse(Layout::GROUP, Some(text));
-        table.edit_lists(3, |name, members| {
+        let edited = table.edit_lists(3, |name, members| {
             members.retain(|member| member != "x");
             if name == "c" {
                 members.push("n".into());
             }
         });
-        assert_eq!(table.bytes(), b"a:x:1:y\nb:x:2:y , z\nc:x:3:n\n");
+        assert_eq!(edited, Ok(()));
+        assert_eq!(
+            table.bytes(),
+            b"a:x:1:y\nb:x:2:y , z\nc:x:3:n\na:x:4:z\nd\xe9:x:5:y\n"
+        );
+    }
+
+    #[test]
+    fn lists_of_damaged_lines_are_not_rewritten() {
+        for (text, name, damage) in [
+            (b"a:x:1:x,\0\n".as_slice(), "a", "has a NUL character"),
+            (b"b:x:1:x,\xe9\n", "b", "is not UTF-8"),
+        ] {
+            let mut table = Table::parse(Layout::GROUP, Some(text));
+            let edited = table.edit_lists(3, |_, members| members.retain(|m| m != "x"));
+            assert_eq!(edited, Err((name.to_owned(), damage)));
+            assert_eq!(table.bytes(), text);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_name, check_user};
 use super::table::members;
-use super::{Change, Databases, NO_PASSWORD, Refused, Space, UserRecord, UserRequest};
+use super::{Change, Databases, File, NO_PASSWORD, Refused, Space, UserRecord, UserRequest};
 use std::collections::BTreeSet;
 
 /// Shell of a root entry of our own making that is filled in.
@@ -23,12 +23,14 @@ impl Databases {
         check_user(request)?;
         self.check_entry(Space::User, &request.name)?;
         self.seed();
-        match request.change {
+        let record = match request.change {
             Change::Create => self.create_user(request),
             Change::Modify => self.modify_user(request),
             Change::Delete => self.delete_user(&request.name),
             Change::Adopt => self.adopt_user(&request.name),
-        }
+        }?;
+        self.check_lines()?;
+        Ok(record)
     }
 
     fn record(&self, name: &str) -> Result<UserRecord, Refused> {
@@ -212,9 +214,24 @@ impl Databases {
                 members.retain(|member| member != user);
             }
         };
-        self.group.edit_lists(3, edit);
-        self.gshadow.edit_lists(3, edit);
-        Ok(())
+        self.edit_members(File::Group, 3, edit)?;
+        self.edit_members(File::Gshadow, 3, edit)
+    }
+
+    fn edit_members(
+        &mut self,
+        file: File,
+        index: usize,
+        edit: impl Fn(&str, &mut Vec<String>),
+    ) -> Result<(), Refused> {
+        let edited = self.table_mut(file).edit_lists(index, edit);
+        edited.map_err(|(group, damage)| {
+            let path = file.path();
+            Refused::new(
+                format!("it is in group {group:?}, whose entry in {path} {damage}"),
+                format!("correct {path} in the target"),
+            )
+        })
     }
 
     /// Refuses to leave groups that are not ours to change.
@@ -233,11 +250,11 @@ impl Databases {
         }
     }
 
-    fn leave_groups(&mut self, user: &str) {
+    fn leave_groups(&mut self, user: &str) -> Result<(), Refused> {
         let leave = |_: &str, members: &mut Vec<String>| members.retain(|member| member != user);
-        self.group.edit_lists(3, leave);
-        self.gshadow.edit_lists(2, leave);
-        self.gshadow.edit_lists(3, leave);
+        self.edit_members(File::Group, 3, leave)?;
+        self.edit_members(File::Gshadow, 2, leave)?;
+        self.edit_members(File::Gshadow, 3, leave)
     }
 
     fn modify_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
@@ -292,7 +309,7 @@ impl Databases {
                 "lock it instead: \"passwordHash\": \"\" and \"shell\": \"/sbin/nologin\"",
             ));
         }
-        self.leave_groups(name);
+        self.leave_groups(name)?;
         self.take_ranges(name);
         let is_own = self.group.number(name, 2) == Some(record.gid);
         let others = self.group.field(name, 3).unwrap_or_default();
@@ -391,7 +408,7 @@ fn missing_group(group: &str) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::GroupRequest;
+    use crate::accounts::{GroupRequest, Layout, Table};
 
     fn seeded() -> Databases {
         let mut databases = Databases::default();
@@ -457,6 +474,38 @@ mod tests {
             .apply_group(&group("wheel", None, Change::Delete))
             .expect("nobody needs it");
         assert_eq!(databases, seeded());
+    }
+
+    #[test]
+    fn members_in_damaged_lines_are_not_forgotten() {
+        let mut databases = seeded();
+        databases.apply_user(&user("a")).expect("a user");
+        let before = [text(&databases.group).as_bytes(), b"wheel:x:10:a,\0\n"].concat();
+        databases.group = Table::parse(Layout::GROUP, Some(&before));
+        let delete = UserRequest::new("a", Change::Delete);
+        let refused = databases.clone().apply_user(&delete).expect_err("wheel");
+        assert_eq!(
+            refused.cause,
+            "it is in group \"wheel\", whose entry in /etc/group has a NUL character"
+        );
+        let before = [text(&databases.group).as_bytes()].concat();
+        databases.group = Table::parse(Layout::GROUP, Some(&before));
+        let other = user("b");
+        databases.apply_user(&other).expect("it is not in wheel");
+    }
+
+    #[test]
+    fn values_of_the_target_are_checked_like_those_of_the_config() {
+        for home in ["/a:b", "/a\0b"] {
+            let mut databases = seeded();
+            databases.policy.useradd = [("HOME".to_owned(), home.to_owned())].into();
+            let refused = databases.apply_user(&user("a")).expect_err("its home");
+            assert!(refused.cause.contains("/etc/passwd"), "{refused:?}");
+            assert!(
+                refused.remedy.contains("/etc/default/useradd"),
+                "{refused:?}"
+            );
+        }
     }
 
     #[test]
