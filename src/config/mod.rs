@@ -59,6 +59,6 @@ pub(crate) use rules::lengths::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 pub(crate) use rules::{each_below, simplify};
 pub use stated::{Language, StatedVersion};
 pub use stored::{Origins, StoredError, read_stored};
-pub(crate) use translated::{Judged, Translated, TranslatedText, judge};
+pub(crate) use translated::{ENCODED, EncodedContents, Judged, Translated, TranslatedText, judge};
 pub use version::{LATEST_VERSION, Version};
-pub(crate) use written::WrittenPaths;
+pub(crate) use written::{WrittenPaths, WrittenValue};

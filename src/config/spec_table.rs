@@ -466,7 +466,7 @@ static DIRECTORY: ObjectType = ObjectType {
     ],
 };
 
-static FILE: ObjectType = ObjectType {
+pub(crate) static FILE: ObjectType = ObjectType {
     name: "file",
     about: "A file",
     fields: &[

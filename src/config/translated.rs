@@ -3,6 +3,7 @@
 use super::document::{Document, NOWHERE, Paths, Source};
 use super::finding::{Finding, Findings, Severity};
 use super::lines::Lines;
+use super::model::Config;
 use super::origin::JsonPath;
 use super::parse::{ParseError, shown_source, typed};
 use super::rules;
@@ -19,6 +20,20 @@ pub(crate) struct Translated<'a> {
     pub(crate) version: Version,
     /// What it was made from; at least one. Places count them.
     pub(crate) texts: Vec<TranslatedText>,
+    /// Contents of files that are [`ENCODED`] in `root`.
+    pub(crate) encoded: Vec<EncodedContents>,
+}
+
+/// What stands in a tree for contents that a language has encoded itself: they are right, and decoding them to find that
+/// out takes longer than all rules do.
+pub(crate) const ENCODED: &str = "data:,";
+
+/// The contents of a file, encoded by a language.
+pub(crate) struct EncodedContents {
+    /// Index of the file in `storage.files`.
+    pub(crate) file: usize,
+    /// The URL.
+    pub(crate) source: String,
 }
 
 /// A text that was translated.
@@ -46,6 +61,7 @@ pub(crate) fn judge(translated: Translated<'_>) -> Judged {
         root,
         version,
         mut texts,
+        encoded,
     } = translated;
     let duplicates = rules::duplicates(&root, version);
     let (mut config, places) = match typed(root) {
@@ -54,6 +70,7 @@ pub(crate) fn judge(translated: Translated<'_>) -> Judged {
         Err(message) => return refused(texts, message),
     };
     let meaning = rules::meaning(&config, version);
+    put_back(&mut config, encoded);
     let duplicates = rules::not_judged(duplicates, &meaning);
     for mut finding in meaning.into_iter().chain(duplicates) {
         let deepest = finding.path.as_ref().map(|path| places.deepest(path));
@@ -93,6 +110,14 @@ pub(crate) fn judge(translated: Translated<'_>) -> Judged {
             sources: sources.collect(),
             places,
         }),
+    }
+}
+
+fn put_back(config: &mut Config, encoded: Vec<EncodedContents>) {
+    for EncodedContents { file, source } in encoded {
+        if let Some(file) = config.storage.files.get_mut(file) {
+            file.contents.source = Some(source);
+        }
     }
 }
 

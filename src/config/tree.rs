@@ -5,6 +5,7 @@
 
 use super::spec_table::{Class, Field, Kind, ObjectType};
 use super::version::Version;
+use crate::text::is_same_name;
 use std::borrow::Cow;
 
 /// A place in one of the texts a document was made from.
@@ -54,7 +55,12 @@ impl<'a> Tree<'a> {
     /// The member called `name` of an object.
     pub(crate) fn member(&self, name: &str) -> Option<&Tree<'a>> {
         match &self.value {
-            Value::Object(members) => members.iter().find(|(f, _)| f.name == name).map(|m| &m.1),
+            Value::Object(members) => {
+                let mut members = members.iter();
+                members
+                    .find(|(f, _)| is_same_name(f.name, name))
+                    .map(|m| &m.1)
+            }
             _ => None,
         }
     }

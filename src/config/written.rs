@@ -1,6 +1,7 @@
 //! The paths of a text that is written in another language, by the places of its values.
 
 use super::origin::JsonPath;
+use crate::text::is_same_name;
 use std::sync::OnceLock;
 
 /// Every value of a text: its offset, what it is part of, and its name there.
@@ -32,7 +33,7 @@ enum Part {
 const LATEST_NAMES: usize = 32;
 
 /// A value in [`WrittenPaths`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WrittenValue(u32);
 
 impl WrittenPaths {
@@ -51,7 +52,7 @@ impl WrittenPaths {
 
     fn name(&mut self, key: &str) -> u32 {
         let latest = self.names.iter().rev().take(LATEST_NAMES);
-        let known = latest.zip(1..).find(|(name, _)| ***name == *key);
+        let known = latest.zip(1..).find(|(name, _)| is_same_name(name, key));
         let index = known.map_or(self.names.len(), |(_, back)| self.names.len() - back);
         if known.is_none() {
             self.names.push(key.into());

@@ -46,6 +46,7 @@ pub(crate) fn refused<'t>(
     help: Option<String>,
 ) -> Outcome<'t> {
     Outcome {
+        encoded: Vec::new(),
         findings: vec![Finding {
             severity: Severity::Error,
             path: None,

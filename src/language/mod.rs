@@ -6,6 +6,7 @@
 //! No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
 
 mod assembly;
+mod base64_url;
 pub mod butane;
 mod clc;
 mod cloud_init;

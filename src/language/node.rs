@@ -3,6 +3,7 @@
 //! What scalars mean is left to the language: `0644` is a text in one member and a number in another. What a language
 //! makes of a document is a tree of the same kind, in which each value keeps the place of what it was made from.
 
+use crate::text::is_same_name;
 use std::borrow::Cow;
 
 /// A value and its place.
@@ -157,11 +158,10 @@ impl<'t> Node<'t> {
         self.into_owned()
     }
 
-    /// Makes room for `more` entries of a mapping and no others. By itself it grows to more than most mappings have.
-    pub(crate) fn make_room(&mut self, more: usize) {
-        if let Content::Mapping(entries) = &mut self.value {
-            entries.reserve_exact(more);
-        }
+    /// Takes the value out; null stays in its place.
+    pub(crate) fn take(&mut self) -> Node<'t> {
+        let null = Node::null(self.at);
+        std::mem::replace(self, null)
     }
 
     /// Takes all entries of `key` out of a mapping; the last one is what it was.
@@ -170,7 +170,10 @@ impl<'t> Node<'t> {
             return None;
         };
         let mut removed = None;
-        while let Some(index) = entries.iter().position(|entry| entry.key == key) {
+        while let Some(index) = entries
+            .iter()
+            .position(|entry| is_same_name(&entry.key, key))
+        {
             removed = Some(entries.remove(index).value);
         }
         removed
@@ -188,7 +191,7 @@ impl<'t> Node<'t> {
         self.entries()
             .iter()
             .rev()
-            .find(|entry| entry.key == key)
+            .find(|entry| is_same_name(&entry.key, key))
             .map(|entry| &entry.value)
     }
 
@@ -198,7 +201,7 @@ impl<'t> Node<'t> {
             Content::Mapping(entries) => entries
                 .iter_mut()
                 .rev()
-                .find(|entry| entry.key == key)
+                .find(|entry| is_same_name(&entry.key, key))
                 .map(|entry| &mut entry.value),
             _ => None,
         }

@@ -13,13 +13,17 @@ pub(crate) fn of(root: &Node<'_>) -> WrittenPaths {
             Content::List(elements) => {
                 for (index, element) in elements.iter().enumerate() {
                     let below = paths.element(value, index, element.at);
-                    rest.push((element, below));
+                    if !matches!(element.value, Content::Scalar(_)) {
+                        rest.push((element, below));
+                    }
                 }
             }
             Content::Mapping(entries) => {
                 for entry in entries {
                     let below = paths.member(value, &entry.key, entry.value.at);
-                    rest.push((&entry.value, below));
+                    if !matches!(entry.value.value, Content::Scalar(_)) {
+                        rest.push((&entry.value, below));
+                    }
                 }
             }
         }

@@ -5,8 +5,9 @@
 
 use super::node::{Content, Node, Scalar};
 use crate::config::Version;
-use crate::config::spec_table::{Field, Kind, ObjectType, ROOT};
+use crate::config::spec_table::{FILE, Field, Kind, ObjectType, ROOT};
 use crate::config::tree::{Place, Tree, Value};
+use crate::text::{find_in_turn, is_same_name};
 
 /// `node`, which has the names and types of `version`, as a config.
 pub(crate) fn config(node: Node<'_>, version: Version) -> Tree<'_> {
@@ -24,6 +25,15 @@ pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
         fills: false,
     };
     shape.object(node, &ROOT)
+}
+
+/// One file of a [`config`].
+pub(crate) fn file(node: Node<'_>, version: Version) -> Tree<'_> {
+    let shape = Shape {
+        version,
+        fills: true,
+    };
+    shape.object(node, &FILE)
 }
 
 /// The way back: a config as a node.
@@ -52,26 +62,30 @@ struct Shape {
 impl Shape {
     fn object<'t>(self, node: Node<'t>, of: &'static ObjectType) -> Tree<'t> {
         let at = place(node.at);
-        let Content::Mapping(entries) = node.value else {
+        let Content::Mapping(mut entries) = node.value else {
             return Tree {
                 at,
                 value: Value::Null,
             };
         };
+        let mut next = 0;
         let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let is_meant = |f: &&Field| f.name == entry.key && f.since() <= self.version;
-            let Some(field) = of.fields.iter().find(is_meant) else {
-                continue;
-            };
-            let tree = self.value(entry.value, field.kind);
-            match members.iter_mut().find(|(f, _)| std::ptr::eq(*f, field)) {
-                Some((_, earlier)) => *earlier = tree,
-                None => members.push((field, tree)),
+        for entry in &mut entries {
+            let is_meant =
+                |f: &Field| is_same_name(f.name, &entry.key) && f.since() <= self.version;
+            if let Some(field) = find_in_turn(of.fields, &mut next, is_meant) {
+                members.push((field, self.value(entry.value.take(), field.kind)));
             }
         }
-        // In the order of the table, which all of them are in.
+        // In the order of the table, which all of them are in. Of several values the last one counts.
         members.sort_by_key(|(field, _)| std::ptr::from_ref(*field).addr());
+        members.dedup_by(|later, earlier| {
+            let is_same = std::ptr::eq(later.0, earlier.0);
+            if is_same {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
         let mut tree = Tree {
             at,
             value: Value::Object(members),

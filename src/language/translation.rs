@@ -3,11 +3,11 @@
 use super::detect::{Language, Undetected, detect_for};
 use super::surroundings::Surroundings;
 use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, machine_config, old_ignition};
-use crate::config::tree::Tree;
+use crate::config::tree::{Tree, Value};
 use crate::config::write;
 use crate::config::{
-    self, Finding, Findings, Judged, LineStarts, ParseError, Parsed, Severity, Translated,
-    TranslatedText, Version, WrittenPaths,
+    self, EncodedContents, Finding, Findings, Judged, LineStarts, ParseError, Parsed, Severity,
+    Translated, TranslatedText, Version, WrittenPaths,
 };
 
 /// What a language makes of a text.
@@ -18,8 +18,28 @@ pub(crate) struct Outcome<'t> {
     pub(crate) paths: WrittenPaths,
     /// The config in the shape of its version; see [`shaped`](super::shaped).
     pub(crate) config: Option<(Tree<'t>, Version)>,
+    /// Contents of files that are put aside; see [`EncodedContents`].
+    pub(crate) encoded: Vec<EncodedContents>,
     /// What the config is wrapped in when it is printed.
     pub(crate) wrapper: Option<butane::MachineConfig>,
+}
+
+impl Outcome<'_> {
+    /// Puts contents that are aside where they belong.
+    fn put_back_encoded(&mut self) {
+        let Some((config, _)) = &mut self.config else {
+            return;
+        };
+        for EncodedContents { file, source } in self.encoded.drain(..) {
+            let path = ["storage", "files", &file.to_string(), "contents", "source"];
+            let part = path
+                .iter()
+                .try_fold(&mut *config, |part, name| part.part_mut(name));
+            if let Some(part) = part {
+                part.value = Value::Text(source.into());
+            }
+        }
+    }
 }
 
 /// A text in the words of Ignition.
@@ -104,7 +124,8 @@ fn taken_out(parsed: Parsed, is_pretty: bool) -> Translation {
 }
 
 /// Judges an outcome and prints it in one line, whatever it would be wrapped in.
-pub(super) fn printed(lines: LineStarts, outcome: Outcome<'_>) -> (Findings, Option<String>) {
+pub(super) fn printed(lines: LineStarts, mut outcome: Outcome<'_>) -> (Findings, Option<String>) {
+    outcome.put_back_encoded();
     let (parsed, text) = finish("", lines, outcome, |tree| write::json(tree, false));
     let text = text.filter(|_| parsed.outcome.is_ok());
     (parsed.findings, text)
@@ -125,6 +146,7 @@ pub(super) fn outcome<'t>(
         Language::CloudInit => cloud_init::read(text, lines, surroundings),
         Language::K3os => k3os::read(text, lines, surroundings),
         Language::Ignition | Language::MachineConfig => Outcome {
+            encoded: Vec::new(),
             findings: Vec::new(),
             paths: WrittenPaths::default(),
             config: None,
@@ -163,6 +185,7 @@ pub(super) fn finish<T>(
         root,
         version,
         texts: vec![text],
+        encoded: outcome.encoded,
     });
     let parsed = Parsed {
         findings: findings.into_iter().next().unwrap_or_default(),

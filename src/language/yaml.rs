@@ -6,7 +6,9 @@
 mod simple;
 
 use super::node::{Content, Entry, Node, Scalar, Style};
-use crate::config::{LineStarts, Position};
+use super::paths;
+use crate::config::{LineStarts, Position, WrittenPaths, WrittenValue};
+use crate::text::is_same_name;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use simple::Part;
 use std::borrow::Cow;
@@ -25,6 +27,12 @@ const MAX_ALIASED_BYTES: usize = 64 << 20;
 /// As many entries of a mapping are looked through one by one.
 const FEW: usize = 16;
 
+/// Keys that are kept to find them again.
+const MAX_FIRST_KEYS: usize = 32;
+
+/// Entries that a mapping has room for at least: what is inline becomes two members.
+const LEAST_ROOM: usize = 2;
+
 /// What reading gives.
 #[derive(Debug)]
 pub(crate) struct Yaml<'t> {
@@ -34,6 +42,16 @@ pub(crate) struct Yaml<'t> {
     pub(crate) repeated: Vec<Repeated>,
     /// Offset of a second document.
     pub(crate) second_document: Option<u32>,
+    /// Paths of everything in `root`, if they were made on the way.
+    paths: Option<WrittenPaths>,
+}
+
+impl Yaml<'_> {
+    /// Paths of everything in `root`.
+    pub(crate) fn paths(&mut self) -> WrittenPaths {
+        let made = self.paths.take();
+        made.unwrap_or_else(|| paths::of(&self.root))
+    }
 }
 
 /// A key that was there before in the same mapping, with the offsets of the two values.
@@ -69,6 +87,7 @@ fn read_simple<'t>(text: &'t str, lines: &LineStarts) -> Option<Yaml<'t>> {
         root: builder.document?,
         repeated: builder.repeated,
         second_document: None,
+        paths: Some(builder.paths),
     })
 }
 
@@ -97,6 +116,7 @@ fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError
         root: builder.document.unwrap_or_else(|| Node::plain(at, "")),
         repeated: builder.repeated,
         second_document: builder.second_document,
+        paths: None,
     })
 }
 
@@ -237,6 +257,7 @@ enum Step {
 /// A list or mapping that has begun.
 struct Open<'t> {
     node: Node<'t>,
+    written: WrittenValue,
     anchor: usize,
     /// The key whose value comes next, and where it is.
     key: Option<(Cow<'t, str>, u32)>,
@@ -258,6 +279,13 @@ struct Builder<'t, 'l> {
     second_document: Option<u32>,
     /// Where the previous event ended.
     previous_end: u32,
+    /// Paths of what is put; of what is taken there are none.
+    paths: WrittenPaths,
+    /// Memory for the entries of mappings that are open, to be used again: a mapping gets memory of its own when it is
+    /// known how much.
+    spare: Vec<Vec<Entry<'t>>>,
+    /// The first keys of the text.
+    first_keys: Vec<&'t str>,
 }
 
 impl<'t, 'l> Builder<'t, 'l> {
@@ -273,6 +301,9 @@ impl<'t, 'l> Builder<'t, 'l> {
             is_complete: false,
             second_document: None,
             previous_end: 0,
+            paths: WrittenPaths::default(),
+            spare: Vec::new(),
+            first_keys: Vec::new(),
         }
     }
 
@@ -291,8 +322,12 @@ impl<'t, 'l> Builder<'t, 'l> {
                 let node = scalar(at, text, style, tag.as_deref());
                 self.finish(node, anchor)?;
             }
-            Event::SequenceStart(anchor, _) => self.begin(Node::list(at, Vec::new()), anchor)?,
-            Event::MappingStart(anchor, _) => self.begin(Node::mapping(at), anchor)?,
+            Event::SequenceStart(anchor, _) => {
+                self.begin(Node::list(at, Vec::new()), anchor, WrittenValue::default())?;
+            }
+            Event::MappingStart(anchor, _) => {
+                self.begin(Node::mapping(at), anchor, WrittenValue::default())?;
+            }
             Event::SequenceEnd | Event::MappingEnd => self.end()?,
             Event::Alias(anchor) => {
                 let node = self.copy(at, anchor)?;
@@ -306,18 +341,46 @@ impl<'t, 'l> Builder<'t, 'l> {
 
     /// [`Builder::take`] for a part of a simple text.
     fn put(&mut self, part: Part<'t>) -> Result<(), YamlError> {
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX) + self.offsets.start();
+        let start = self.offsets.start();
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX) + start;
         match part {
-            Part::List(at) => self.begin(Node::list(place(at), Vec::new()), 0),
-            Part::Mapping(at) => self.begin(Node::mapping(place(at)), 0),
+            Part::List(at) => {
+                let written = self.write_path(place(at));
+                self.begin(Node::list(place(at), Vec::new()), 0, written)
+            }
+            Part::Mapping(at) => {
+                let written = self.write_path(place(at));
+                self.begin(Node::mapping(place(at)), 0, written)
+            }
             Part::End => self.end(),
-            Part::Scalar { at, text, is_plain } => self.finish(
-                match is_plain {
-                    true => Node::plain(place(at), text),
-                    false => Node::text(place(at), text),
-                },
-                0,
-            ),
+            Part::Scalar { at, text, is_plain } => {
+                self.write_path(place(at));
+                self.finish(
+                    match is_plain {
+                        true => Node::plain(place(at), text),
+                        false => Node::text(place(at), text),
+                    },
+                    0,
+                )
+            }
+        }
+    }
+
+    /// Notes the path of the value at `at`, which comes next. Keys have none.
+    fn write_path(&mut self, at: u32) -> WrittenValue {
+        match self.open.last() {
+            None => {
+                let (paths, root) = WrittenPaths::begin(at);
+                self.paths = paths;
+                root
+            }
+            Some(open) => match (&open.node.value, &open.key) {
+                (Content::List(elements), _) => {
+                    self.paths.element(open.written, elements.len(), at)
+                }
+                (_, Some((key, _))) => self.paths.member(open.written, key, at),
+                (_, None) => WrittenValue::default(),
+            },
         }
     }
 
@@ -327,10 +390,17 @@ impl<'t, 'l> Builder<'t, 'l> {
             return Ok(());
         };
         let anchor = open.anchor;
-        self.finish(open.close(), anchor)
+        let (node, spare) = open.close();
+        self.spare.extend(spare);
+        self.finish(node, anchor)
     }
 
-    fn begin(&mut self, node: Node<'t>, anchor: usize) -> Result<(), YamlError> {
+    fn begin(
+        &mut self,
+        mut node: Node<'t>,
+        anchor: usize,
+        written: WrittenValue,
+    ) -> Result<(), YamlError> {
         if self.open.len() >= MAX_DEPTH {
             return Err(YamlError {
                 offset: node.at,
@@ -338,8 +408,12 @@ impl<'t, 'l> Builder<'t, 'l> {
                 help: None,
             });
         }
+        if let Content::Mapping(entries) = &mut node.value {
+            *entries = self.spare.pop().unwrap_or_default();
+        }
         self.open.push(Open {
             node,
+            written,
             anchor,
             key: None,
             keys: HashMap::new(),
@@ -391,7 +465,8 @@ impl<'t, 'l> Builder<'t, 'l> {
             return Ok(());
         }
         let Some((key, key_at)) = open.key.take() else {
-            open.key = Some(key_of(node)?);
+            let (key, at) = key_of(node)?;
+            open.key = Some((first(&mut self.first_keys, key), at));
             return Ok(());
         };
         if key == "<<" {
@@ -438,7 +513,7 @@ impl<'t> Open<'t> {
     fn earlier(&mut self, key: &str) -> Option<u32> {
         let entries = self.node.entries();
         if entries.len() <= FEW {
-            let same = entries.iter().find(|entry| entry.key == key);
+            let same = entries.iter().find(|entry| is_same_name(&entry.key, key));
             return same.map(|entry| entry.value.at);
         }
         if self.keys.is_empty() {
@@ -459,8 +534,8 @@ impl<'t> Open<'t> {
         }
     }
 
-    /// The whole value. Entries of its own win over merged ones, of those the first.
-    fn close(mut self) -> Node<'t> {
+    /// The whole value, and memory that it does not need. Entries of its own win over merged ones, of those the first.
+    fn close(mut self) -> (Node<'t>, Option<Vec<Entry<'t>>>) {
         for source in std::mem::take(&mut self.merged) {
             let Content::Mapping(merged) = source.value else {
                 continue;
@@ -471,11 +546,30 @@ impl<'t> Open<'t> {
                 }
             }
         }
-        if let Content::Mapping(entries) = &mut self.node.value {
-            entries.shrink_to_fit();
-        }
-        self.node
+        let Content::Mapping(roomy) = &mut self.node.value else {
+            return (self.node, None);
+        };
+        let mut spare = std::mem::take(roomy);
+        let mut entries = Vec::with_capacity(spare.len().max(LEAST_ROOM));
+        entries.append(&mut spare);
+        *roomy = entries;
+        (self.node, Some(spare))
     }
+}
+
+/// `key`, where it was first in the text if it is a common one: all of a large text is compared with few bytes then,
+/// which are at hand.
+fn first<'t>(first: &mut Vec<&'t str>, key: Cow<'t, str>) -> Cow<'t, str> {
+    let Cow::Borrowed(text) = key else {
+        return key;
+    };
+    if let Some(known) = first.iter().find(|known| is_same_name(known, text)) {
+        return Cow::Borrowed(known);
+    }
+    if first.len() < MAX_FIRST_KEYS {
+        first.push(text);
+    }
+    key
 }
 
 fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, u32), YamlError> {
@@ -741,6 +835,8 @@ mod tests {
         assert_eq!(fast.root, any.root, "{text:?}");
         assert_eq!(fast.repeated, any.repeated, "{text:?}");
         assert_eq!(fast.second_document, any.second_document, "{text:?}");
+        let made = fast.paths.as_ref().expect("made on the way");
+        assert!(made.leaves().eq(paths::of(&any.root).leaves()), "{text:?}");
     }
 
     /// Random lines out of what matters in YAML: whatever is taken for simple must be read as any other text.

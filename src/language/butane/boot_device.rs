@@ -342,7 +342,7 @@ pub(super) fn check_grub(grub: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// The file with the users of the boot loader and the file system that it is on.
-pub(super) fn grub<'t>(grub: &Node<'t>, context: &Context<'_, '_>) -> Option<Node<'t>> {
+pub(super) fn grub<'t>(grub: &Node<'t>, context: &mut Context<'_, '_>) -> Option<Node<'t>> {
     let users = list(grub, "users");
     if users.is_empty() {
         return None;
@@ -355,7 +355,7 @@ pub(super) fn grub<'t>(grub: &Node<'t>, context: &Context<'_, '_>) -> Option<Nod
         let _ = writeln!(text, "password_pbkdf2 {name} {hash}");
     }
     let mut addition = Node::mapping(at);
-    for (name, value) in context.encoded(at, text.as_bytes(), None) {
+    for (name, value) in context.encoded(at, text.as_bytes().into(), None) {
         addition.set(name, value);
     }
     let file = Node::mapping(at)

@@ -2,6 +2,7 @@
 
 use super::encoding::{self, Encoded, Forms};
 use super::variants::{Base, Dialect};
+use crate::config::EncodedContents;
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Node};
 use crate::language::surroundings::Surroundings;
@@ -14,6 +15,10 @@ pub(super) struct Context<'s, 'r> {
     pub(super) remarks: &'r mut Remarks,
     /// Local files that this text was reached by, the outermost first.
     pub(super) nesting: &'s [String],
+    /// Offset of what was last encoded as [`Forms::Fast`].
+    pub(super) encoded_at: Option<u32>,
+    /// Contents of files that are put aside.
+    pub(super) encoded: Vec<EncodedContents>,
 }
 
 impl Context<'_, '_> {
@@ -56,25 +61,33 @@ impl Context<'_, '_> {
 
     /// Bytes as `source` and, where versions have it beside encoded bytes, `compression`. `at` is what they are from.
     pub(super) fn encoded<'t>(
-        &self,
+        &mut self,
         at: u32,
-        bytes: &[u8],
+        bytes: Cow<'_, [u8]>,
         compression: Option<&Node<'t>>,
-    ) -> Vec<(&'static str, Node<'t>)> {
+    ) -> impl Iterator<Item = (&'static str, Node<'t>)> + use<'t> {
         let stated = compression.map(Node::as_text).unwrap_or_default();
         let forms = self.forms(stated);
+        if forms == Forms::Fast {
+            self.encoded_at = Some(at);
+        }
         let Encoded { url, is_compressed } = encoding::encode(bytes, forms);
-        let mut members = vec![("source", Node::text(at, url))];
-        if self.dialect.base == Base::V0_1 {
-            members.extend(compression.map(|node| ("compression", node.clone())));
+        let compression = if self.dialect.base == Base::V0_1 {
+            compression.cloned()
         } else if is_compressed {
-            members.push(("compression", Node::text(at, "gzip")));
+            Some(Node::text(at, "gzip"))
         } else {
             // Said, so that a config that is merged over another does not get the other's.
             let node = compression.map_or(at, |node| node.at);
-            members.push(("compression", Node::text(node, stated.to_owned())));
-        }
+            Some(Node::text(node, stated.to_owned()))
+        };
+        let members = [
+            ("source", Some(Node::text(at, url))),
+            ("compression", compression),
+        ];
         members
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
     }
 
     fn forms(&self, compression: &str) -> Forms {

@@ -1,13 +1,9 @@
 //! Bytes as `data:` URLs: the shortest of three forms.
 
-use crate::language::percent;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::language::{base64_url, percent};
 use flate2::{Compression, GzBuilder};
+use std::borrow::Cow;
 use std::io::Write;
-
-/// What is in front of base64.
-const BASE64_MARK: &str = "data:;base64,";
 
 /// Compressing costs a member `compression: gzip`; so much shorter a text must be for it.
 const COMPRESSION_COST: usize = 4;
@@ -36,25 +32,27 @@ pub(crate) struct Encoded {
 }
 
 /// `bytes` in the shortest form that is allowed.
-pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
+pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> Encoded {
     if forms == Forms::Fast {
+        let url = match bytes {
+            Cow::Owned(bytes) => base64_url::url_of_owned(bytes),
+            Cow::Borrowed(bytes) => base64_url::url(bytes),
+        };
         return Encoded {
-            url: based(bytes),
+            url,
             is_compressed: false,
         };
     }
+    let bytes = &*bytes;
     let mut best = percent::data_url(bytes);
     let mut is_compressed = false;
-    if forms != Forms::Plain {
-        let base64_bytes = BASE64_MARK.len() + bytes.len().div_ceil(3) * 4;
-        if base64_bytes < best.len() {
-            best = based(bytes);
-        }
+    if forms != Forms::Plain && base64_url::url_bytes(bytes.len()) < best.len() {
+        best = base64_url::url(bytes);
     }
     if forms == Forms::Compressed
         && let Some(packed) = gzip(bytes)
     {
-        let packed = based(&packed);
+        let packed = base64_url::url(&packed);
         if packed.len() + COMPRESSION_COST < best.len() {
             best = packed;
             is_compressed = true;
@@ -64,13 +62,6 @@ pub(crate) fn encode(bytes: &[u8], forms: Forms) -> Encoded {
         url: best,
         is_compressed,
     }
-}
-
-fn based(bytes: &[u8]) -> String {
-    let mut url = String::with_capacity(BASE64_MARK.len() + bytes.len().div_ceil(3) * 4);
-    url.push_str(BASE64_MARK);
-    STANDARD.encode_string(bytes, &mut url);
-    url
 }
 
 /// Without name and time, so that equal bytes give equal data.
@@ -89,15 +80,15 @@ mod tests {
 
     #[test]
     fn the_shortest_form_is_taken() {
-        let url = |bytes: &[u8], forms| encode(bytes, forms).url;
+        let url = |bytes: &[u8], forms| encode(bytes.into(), forms).url;
         assert_eq!(url(b"", Forms::Compressed), "data:,");
         assert_eq!(url(b"xyz", Forms::Compressed), "data:,xyz");
         let text = "a b<>&\u{e9}\n".as_bytes();
         assert_eq!(url(text, Forms::Compressed), "data:;base64,YSBiPD4mw6kK");
         assert_eq!(url(text, Forms::Plain), "data:,a%20b%3C%3E%26%C3%A9%0A");
         assert_eq!(url(b"xyz", Forms::Fast), "data:;base64,eHl6");
-        let zeros = encode(&[0; 3000], Forms::Compressed);
+        let zeros = encode([0; 3000].as_slice().into(), Forms::Compressed);
         assert!(zeros.is_compressed && zeros.url.len() < 100, "{zeros:?}");
-        assert!(!encode(&[0; 3000], Forms::Short).is_compressed);
+        assert!(!encode([0; 3000].as_slice().into(), Forms::Short).is_compressed);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::variants::Base::{self, V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
 use super::variants::{Dialect, Sugar, Variant};
+use crate::text::is_same_name;
 
 /// An object of the language.
 #[derive(Debug)]
@@ -57,7 +58,8 @@ impl Type {
 
     /// The key called `name`, in any dialect.
     pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name == name)
+        let is_meant = |field: &&Field| is_same_name(field.name, name);
+        self.fields.iter().find(is_meant)
     }
 }
 

@@ -77,6 +77,6 @@ impl Inlining {
     fn would_compress(&self, text: &str) -> bool {
         let is_allowed =
             self.dialect.variant != Variant::Openshift || self.dialect.is_openshift_since(10);
-        is_allowed && encoding::encode(text.as_bytes(), Forms::Compressed).is_compressed
+        is_allowed && encoding::encode(text.as_bytes().into(), Forms::Compressed).is_compressed
     }
 }

@@ -38,9 +38,9 @@ use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
 use super::yaml::Yaml;
-use super::{document, paths, shaped};
-use crate::config::tree::Tree;
-use crate::config::{LineStarts, WrittenPaths, merge};
+use super::{document, shaped};
+use crate::config::tree::{Tree, Value};
+use crate::config::{ENCODED, EncodedContents, LineStarts, WrittenPaths, merge};
 use context::Context;
 use nodes::Nodes;
 use std::borrow::Cow;
@@ -62,23 +62,31 @@ fn read_nested<'t>(
     surroundings: &Surroundings<'_>,
     nesting: &[String],
 ) -> Outcome<'t> {
-    let yaml = match document::read(text, lines) {
+    let mut yaml = match document::read(text, lines) {
         Ok(yaml) => yaml,
         Err(refused) => return *refused,
     };
-    let paths = paths::of(&yaml.root);
+    let paths = yaml.paths();
     let mut remarks = Remarks::default();
     let made = config(yaml, &paths, surroundings, nesting, &mut remarks);
-    let (config, wrapper) = made.unzip();
+    let made = made.unwrap_or_default();
     Outcome {
         findings: remarks.placed(lines, &paths),
         paths,
-        config,
-        wrapper: wrapper.flatten(),
+        config: made.config,
+        encoded: made.encoded,
+        wrapper: made.wrapper,
     }
 }
 
-type Made<'t> = ((Tree<'t>, crate::config::Version), Option<MachineConfig>);
+/// What becomes of a document; nothing if it cannot be used.
+#[derive(Default)]
+struct Made<'t> {
+    config: Option<(Tree<'t>, crate::config::Version)>,
+    /// See [`Outcome::encoded`].
+    encoded: Vec<EncodedContents>,
+    wrapper: Option<MachineConfig>,
+}
 
 /// Step by step. Each one only has a sense if those before found no error.
 fn config<'t>(
@@ -93,22 +101,25 @@ fn config<'t>(
         return None;
     }
     let dialect = dialect(&yaml.root, remarks)?;
-    let mut root = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
+    let document = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
     let mut context = Context {
         dialect,
         surroundings,
         remarks,
         nesting,
+        encoded_at: None,
+        encoded: Vec::new(),
     };
     if context.remarks.is_fatal() {
         return None;
     }
-    system::check(&root, &mut context);
-    rules::check(&root, &mut context);
+    system::check(&document.root, &mut context);
+    rules::check(&document, &mut context);
     if context.remarks.is_fatal() {
         return None;
     }
     // Files are most of a large config, and no sugar is made from them.
+    let mut root = document.root;
     let files = root
         .get_mut("storage")
         .and_then(|storage| storage.remove("files"));
@@ -119,7 +130,11 @@ fn config<'t>(
     filters::check(&made, &mut context);
     partitions::check(&made, dialect, context.remarks);
     let wrapper = MachineConfig::of(&root, &context);
-    Some(((made, dialect.output), wrapper))
+    Some(Made {
+        config: Some((made, dialect.output)),
+        encoded: context.encoded,
+        wrapper,
+    })
 }
 
 /// The variant and version that a document states.
@@ -166,40 +181,101 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
 fn made<'t>(root: &Node<'t>, files: Option<Node<'t>>, context: &mut Context<'_, '_>) -> Tree<'t> {
     let dialect = context.dialect;
     let mut own = translate::object(root.clone(), &fields::ROOT, context);
+    let parents = parents(root, context);
+    let adds_files = adds_files(root);
+    let is_plain = !adds_files && parents.is_empty();
+    let mut untouched = None;
     if let Some(files) = files
         && let Some(storage) = own.get_mut("storage")
     {
-        storage.set("files", translate::objects(files, &fields::FILE, context));
+        let at = files.at;
+        if is_plain {
+            untouched = Some(files);
+            storage.set("files", Node::list(at, Vec::new()));
+        } else {
+            storage.set("files", translate::objects(files, &fields::FILE, context));
+        }
     }
-    let mut nodes = Nodes::take(&mut own);
-    let storage = root.get("storage");
-    if let Some(storage) = storage {
-        trees::add(storage, &mut nodes, context);
+    if adds_files {
+        add_files(root, &mut own, context);
     }
-    if let Some(systemd) = root.get("systemd") {
-        quadlets::add(systemd, &mut nodes, context);
-    }
-    nodes.put(&mut own);
-    let units = storage.and_then(|storage| mounts::units(storage, context));
-    let boot = root.get("boot_device").and_then(boot_device::storage);
-    let grub = root
-        .get("grub")
-        .and_then(|grub| boot_device::grub(grub, context));
-    let mut parents = [units, boot, grub].into_iter().flatten().peekable();
-    let mut config = match parents.peek() {
-        None => own,
-        Some(_) => shaped::node(
-            parents.fold(shaped::part(own, dialect.output), |child, parent| {
+    let mut config = match parents.is_empty() {
+        true => own,
+        false => {
+            let own = shaped::part(own, dialect.output);
+            let merged = parents.into_iter().fold(own, |child, parent| {
                 merge::trees(shaped::part(parent, dialect.output), child)
-            }),
-        ),
+            });
+            shaped::node(merged)
+        }
     };
     machine_config::fips_options(&mut config, root, context);
     if dialect.variant == Variant::Openshift && dialect.has(variants::Sugar::V1_7) {
         boot_device::settle_grub(&mut config);
     }
     state_version(&mut config, root.at, dialect);
-    shaped::config(config, dialect.output)
+    let mut config = shaped::config(config, dialect.output);
+    if let Some(files) = untouched {
+        put_files(&mut config, files, context);
+    }
+    config
+}
+
+/// What sugar makes that the user's own config is merged over.
+fn parents<'t>(root: &Node<'t>, context: &mut Context<'_, '_>) -> Vec<Node<'t>> {
+    let storage = root.get("storage");
+    let units = storage.and_then(|storage| mounts::units(storage, context));
+    let boot = root.get("boot_device").and_then(boot_device::storage);
+    let grub = root
+        .get("grub")
+        .and_then(|grub| boot_device::grub(grub, context));
+    [units, boot, grub].into_iter().flatten().collect()
+}
+
+/// True if sugar adds to the files, directories and links of the user.
+fn adds_files(root: &Node<'_>) -> bool {
+    let has = |path: &[&str]| root.at_path(path).is_some();
+    has(&["storage", "trees"]) || has(&["systemd", "quadlets"])
+}
+
+/// Adds what trees and quadlets make to `own`.
+fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut Context<'_, '_>) {
+    let mut nodes = Nodes::take(own);
+    if let Some(storage) = root.get("storage") {
+        trees::add(storage, &mut nodes, context);
+    }
+    if let Some(systemd) = root.get("systemd") {
+        quadlets::add(systemd, &mut nodes, context);
+    }
+    nodes.put(own);
+}
+
+/// Translates `files`, which nothing else touches, into `config`, one after the other: going through all of a large config
+/// several times takes most of the time. Contents that are encoded are put aside.
+fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut Context<'_, '_>) {
+    let Content::List(files) = files.value else {
+        return;
+    };
+    let version = context.dialect.output;
+    let files = files.into_iter().enumerate().map(|(index, file)| {
+        let mut file = translate::object(file, &fields::FILE, context);
+        if let Some(source) = file.at_path_mut(&["contents", "source"])
+            && context.encoded_at == Some(source.at)
+            && let Content::Scalar(scalar) = &mut source.value
+        {
+            let url = std::mem::replace(&mut scalar.text, ENCODED.into());
+            context.encoded.push(EncodedContents {
+                file: index,
+                source: url.into_owned(),
+            });
+        }
+        shaped::file(file, version)
+    });
+    let files = Value::List(files.collect());
+    let storage = config.part_mut("storage");
+    if let Some(list) = storage.and_then(|storage| storage.part_mut("files")) {
+        list.value = files;
+    }
 }
 
 /// Puts `ignition.version` into a config.

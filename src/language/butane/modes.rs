@@ -14,9 +14,11 @@ const MAX_MODE: i64 = 0o7777;
 
 /// The mode that was probably meant, if `mode` makes no sense and its decimal digits do when they are read as octal.
 pub(super) fn meant(mode: i64, of: Of) -> Option<i64> {
+    if is_plausible(mode, of) {
+        return None;
+    }
     let octal = i64::from_str_radix(&mode.to_string(), 8).ok()?;
-    let is_mistaken = !is_plausible(mode, of) && octal <= MAX_MODE && is_plausible(octal, of);
-    is_mistaken.then_some(octal)
+    (octal <= MAX_MODE && is_plausible(octal, of)).then_some(octal)
 }
 
 /// True for a mode that somebody may want.

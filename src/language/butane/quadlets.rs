@@ -115,7 +115,7 @@ fn file<'t>(node: &Node<'t>, path: String, nodes: &mut Nodes<'t>, context: &mut 
         (None, None) => (node.at, Vec::new()),
     };
     let mut contents = Node::mapping(at);
-    for (name, value) in context.encoded(at, &bytes, None) {
+    for (name, value) in context.encoded(at, bytes.into(), None) {
         contents.set(name, value);
     }
     let name_at = node.get("name").map_or(node.at, |name| name.at);

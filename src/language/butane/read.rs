@@ -6,6 +6,7 @@ use super::variants::Dialect;
 use crate::config::{JsonPath, Severity, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{Content, Entry, Node};
+use crate::text::{find_in_turn, is_same_name};
 
 /// Unknown keys at least this alike to a known one are worth a suggestion.
 const ALIKE: f64 = 0.8;
@@ -13,29 +14,45 @@ const ALIKE: f64 = 0.8;
 /// Keys at the top level with this beginning only hold anchors.
 const ANCHORS: &str = "x-";
 
-/// What `root` says in `dialect`: numbers and flags in the words of JSON, texts as quoted scalars, no null.
+/// Keys that say where bytes come from.
+const SOURCES: [&str; 3] = ["source", "inline", "local"];
+
+/// A document as its dialect has it.
+pub(super) struct Read<'t> {
+    /// What it says: numbers and flags in the words of JSON, texts as quoted scalars, no null.
+    pub(super) root: Node<'t>,
+    /// Where bytes come from a second place, which `rules` refuse. Looked for here, since going through all of a large
+    /// document once more takes its time.
+    pub(super) second_sources: Vec<u32>,
+}
+
+/// What `root` says in `dialect`.
 pub(super) fn read<'t>(
     root: Node<'t>,
     of: &'static Type,
     dialect: &'static Dialect,
     paths: &WrittenPaths,
     remarks: &mut Remarks,
-) -> Node<'t> {
+) -> Read<'t> {
     let at = root.at;
     let mut reader = Reader {
         dialect,
         paths,
         remarks,
+        second_sources: Vec::new(),
     };
-    reader
-        .value(root, Kind::Object(of), 0)
-        .unwrap_or_else(|| Node::mapping(at))
+    let root = reader.value(root, Kind::Object(of), 0);
+    Read {
+        root: root.unwrap_or_else(|| Node::mapping(at)),
+        second_sources: reader.second_sources,
+    }
 }
 
 struct Reader<'r> {
     dialect: &'static Dialect,
     paths: &'r WrittenPaths,
     remarks: &'r mut Remarks,
+    second_sources: Vec<u32>,
 }
 
 impl Reader<'_> {
@@ -109,31 +126,46 @@ impl Reader<'_> {
     fn object<'t>(
         &mut self,
         at: u32,
-        entries: Vec<Entry<'t>>,
+        mut entries: Vec<Entry<'t>>,
         of: &'static Type,
         depth: usize,
     ) -> Node<'t> {
-        // In place: what is left of the entries needs no new room.
-        let entries = entries.into_iter().filter_map(|entry| {
-            // Names differ sooner than versions.
-            let is_meant = |f: &&Field| f.name == entry.key && f.is_in(self.dialect);
-            let Some(field) = of.fields.iter().find(is_meant) else {
+        let mut next = 0;
+        // Entries are changed where they are. Moving one takes longer than all else here, in code made for size.
+        entries.retain_mut(|entry| {
+            let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(self.dialect);
+            let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
                 let is_anchors = depth == 0 && entry.key.starts_with(ANCHORS);
                 if !is_anchors {
-                    self.unused(&entry, of);
+                    self.unused(entry, of);
                 }
-                return None;
+                return false;
             };
-            let value = self.value(entry.value, field.kind, depth + 1)?;
-            Some(Entry {
-                key: field.name.into(),
-                key_at: value.at,
-                value,
-            })
+            let Some(value) = self.value(entry.value.take(), field.kind, depth + 1) else {
+                return false;
+            };
+            entry.key = field.name.into();
+            entry.key_at = value.at;
+            entry.value = value;
+            true
         });
-        Node {
+        let object = Node {
             at,
-            value: Content::Mapping(entries.collect()),
+            value: Content::Mapping(entries),
+        };
+        self.note_second_source(&object);
+        object
+    }
+
+    fn note_second_source(&mut self, object: &Node<'_>) {
+        let is_source = |key: &str| SOURCES.iter().any(|source| is_same_name(source, key));
+        let given = object
+            .entries()
+            .iter()
+            .filter(|entry| is_source(&entry.key));
+        if given.count() > 1 {
+            let mut given = SOURCES.iter().filter_map(|key| object.get(key));
+            self.second_sources.extend(given.nth(1).map(|node| node.at));
         }
     }
 

@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn packed(text: &str) -> String {
-        let whole = encoding::encode(text.repeat(100).as_bytes(), Forms::Compressed);
+        let whole = encoding::encode(text.repeat(100).as_bytes().into(), Forms::Compressed);
         assert!(whole.is_compressed);
         whole.url
     }

@@ -2,12 +2,17 @@
 
 use super::context::{Context, is_on, list};
 use super::modes::{self, Of};
+use super::read::Read;
 use super::{boot_device, machine_config, mounts, quadlets, trees};
-use crate::language::node::{Content, Node};
+use crate::language::node::Node;
 
 /// Checks a document.
-pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
-    sources(root, context);
+pub(super) fn check(document: &Read<'_>, context: &mut Context<'_, '_>) {
+    for at in &document.second_sources {
+        let message = "`source`, `inline` and `local` exclude each other";
+        context.remarks.error(*at, message);
+    }
+    let root = &document.root;
     if let Some(storage) = root.get("storage") {
         for (name, of) in [("files", Of::File), ("directories", Of::Directory)] {
             for node in list(storage, name) {
@@ -34,30 +39,6 @@ pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
     }
     machine_config::check(root, context);
     fcos_partitions(root, context);
-}
-
-/// Bytes come from one place.
-fn sources(root: &Node<'_>, context: &mut Context<'_, '_>) {
-    let mut rest = vec![root];
-    while let Some(node) = rest.pop() {
-        match &node.value {
-            Content::Scalar(_) => continue,
-            Content::List(elements) => {
-                rest.extend(elements);
-                continue;
-            }
-            Content::Mapping(entries) => rest.extend(entries.iter().map(|entry| &entry.value)),
-        }
-        let mut given = ["source", "inline", "local"]
-            .iter()
-            .filter_map(|key| node.get(key));
-        if let (Some(_), Some(second)) = (given.next(), given.next()) {
-            context.remarks.error(
-                second.at,
-                "`source`, `inline` and `local` exclude each other",
-            );
-        }
-    }
 }
 
 fn mode(node: &Node<'_>, of: Of, context: &mut Context<'_, '_>) {

@@ -2,9 +2,10 @@
 
 use super::children;
 use super::context::Context;
-use super::fields::{AUTHORITY, Kind, REFERENCE, RESOURCE, Type};
+use super::fields::{AUTHORITY, Field, Kind, REFERENCE, RESOURCE, Type};
 use super::names;
-use crate::language::node::{Content, Entry, Node};
+use crate::language::node::{Content, Node, Scalar};
+use crate::text::{find_in_turn, is_same_name};
 use std::borrow::Cow;
 
 /// Keys whose text is in a local file that another key names, which is not in Ignition.
@@ -46,25 +47,28 @@ fn is(one: &'static Type, other: &'static Type) -> bool {
 /// The members that Ignition has, too.
 fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
     let at = node.at;
-    let Content::Mapping(entries) = node.value else {
+    let Content::Mapping(mut entries) = node.value else {
         return Node::mapping(at);
     };
-    let entries = entries.into_iter().filter_map(|entry| {
-        let field = of.field(&entry.key).filter(|field| field.is_ignition)?;
-        let value = match field.kind {
-            Kind::Object(of) => object(entry.value, of, context),
-            Kind::Objects(of) => objects(entry.value, of, context),
-            _ => entry.value,
+    let mut next = 0;
+    // Where they are, as in `read`.
+    entries.retain_mut(|entry| {
+        let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(context.dialect);
+        let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
+            return false;
         };
-        Some(Entry {
-            key: names::in_ignition(field.name),
-            key_at: value.at,
-            value,
-        })
+        match field.kind {
+            Kind::Object(of) => entry.value = object(entry.value.take(), of, context),
+            Kind::Objects(of) => entry.value = objects(entry.value.take(), of, context),
+            _ => {}
+        }
+        entry.key = names::in_ignition(field.name);
+        entry.key_at = entry.value.at;
+        field.is_ignition
     });
     Node {
         at,
-        value: Content::Mapping(entries.collect()),
+        value: Content::Mapping(entries),
     }
 }
 
@@ -90,8 +94,8 @@ fn resource<'t>(mut node: Node<'t>, of: &'static Type, context: &mut Context<'_,
     let local = node.remove("local");
     let compression = node.get("compression").cloned();
     let mut resource = members(node, of, context);
-    let bytes = match (&inline, &local) {
-        (Some(inline), _) => Some((inline.at, Cow::Borrowed(inline.as_text().as_bytes()))),
+    let bytes = match (inline, &local) {
+        (Some(inline), _) => Some((inline.at, bytes_of(inline))),
         (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes.into())),
         (None, None) => None,
     };
@@ -103,14 +107,28 @@ fn resource<'t>(mut node: Node<'t>, of: &'static Type, context: &mut Context<'_,
             let file = local.as_ref().map(Node::as_text);
             bytes = children::embedded(at, bytes.into_owned(), file, context).into();
         }
-        let encoded = context.encoded(at, &bytes, compression.as_ref());
-        resource.make_room(encoded.len());
+        let encoded = context.encoded(at, bytes, compression.as_ref());
         for (name, value) in encoded {
             resource.remove(name);
             resource.set(name, value);
         }
     }
     resource
+}
+
+/// The bytes of a text.
+fn bytes_of(text: Node<'_>) -> Cow<'_, [u8]> {
+    match text.value {
+        Content::Scalar(Scalar {
+            text: Cow::Owned(text),
+            ..
+        }) => Cow::Owned(text.into_bytes()),
+        Content::Scalar(Scalar {
+            text: Cow::Borrowed(text),
+            ..
+        }) => Cow::Borrowed(text.as_bytes()),
+        _ => Cow::default(),
+    }
 }
 
 /// Keys of local files, behind those that the config has itself.

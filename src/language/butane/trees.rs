@@ -201,7 +201,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
                 .remove("contents")
                 .unwrap_or_else(|| Node::mapping(self.at));
             let stated = contents.remove("compression");
-            for (name, value) in self.context.encoded(self.at, &bytes, stated.as_ref()) {
+            for (name, value) in self.context.encoded(self.at, bytes.into(), stated.as_ref()) {
                 contents.set(name, value);
             }
             node.set("contents", contents);

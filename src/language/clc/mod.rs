@@ -19,7 +19,7 @@ use super::surroundings::Surroundings;
 use super::target::Distribution;
 use super::translation::Outcome;
 use super::typed::Decoder;
-use super::{document, paths, percent};
+use super::{document, percent};
 use crate::config::{LineStarts, WrittenPaths};
 use dynamic::{Agent, Platform};
 pub(super) use options::ETCD_2;
@@ -36,16 +36,17 @@ pub(crate) fn read<'t>(
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
 ) -> Outcome<'t> {
-    let document = match document::read(text, lines) {
+    let mut document = match document::read(text, lines) {
         Ok(document) => document,
         Err(outcome) => return *outcome,
     };
     let mut remarks = Remarks::default();
     document::check(&document, &mut remarks);
-    let paths = paths::of(&document.root);
+    let paths = document.paths();
     let model = model(document.root, &paths, surroundings, &mut remarks);
     let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
     Outcome {
+        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(old_ignition::output),

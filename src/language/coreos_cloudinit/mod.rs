@@ -47,6 +47,7 @@ pub(crate) fn read<'t>(
     let assembly = convert(&decoded, parts, &paths, surroundings, &mut remarks);
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
+        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config,

@@ -19,7 +19,7 @@ use super::findings::Remarks;
 use super::node::{Content, Node};
 use super::surroundings::Surroundings;
 use super::translation::Outcome;
-use super::{document, paths, yaml};
+use super::{document, yaml};
 use crate::config::{LineStarts, WrittenPaths};
 
 /// Reads `text`.
@@ -34,7 +34,7 @@ pub(crate) fn read<'t>(
     let Ok(text) = std::str::from_utf8(text) else {
         return document::refused(lines, 0, "the text is not UTF-8", None);
     };
-    let document = match yaml::read(text, lines) {
+    let mut document = match yaml::read(text, lines) {
         Ok(document) => document,
         Err(error) => return document::refused(lines, error.offset, &error.message, error.help),
     };
@@ -46,7 +46,7 @@ pub(crate) fn read<'t>(
     if let Some(at) = document.second_document {
         remarks.warn(at, "only the first YAML document is read");
     }
-    let paths = paths::of(&document.root);
+    let paths = document.paths();
     let assembly = convert(document.root, surroundings, &mut remarks);
     outcome(assembly, remarks, lines, paths)
 }
@@ -103,6 +103,7 @@ fn script<'t>(text: &[u8]) -> Outcome<'t> {
     }
     commands::source_script(SCRIPT, &mut assembly);
     Outcome {
+        encoded: Vec::new(),
         findings: Vec::new(),
         paths: WrittenPaths::default(),
         config: Some(assembly.finish()),
@@ -118,6 +119,7 @@ fn outcome<'t>(
 ) -> Outcome<'t> {
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
+        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config,

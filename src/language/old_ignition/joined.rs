@@ -117,6 +117,7 @@ fn put_together(
         root,
         version: OUTPUT_VERSION,
         texts,
+        encoded: Vec::new(),
     });
     Joined {
         findings,

@@ -4,6 +4,7 @@
 //! This is not a second opinion on YAML. Whatever is not as simple as that (anchors, tags, flow collections, scalars over
 //! several lines, absent values, tabs, errors of any kind) ends it, and the text is read by the real parser instead.
 
+use crate::language::base64_url::url_bytes;
 use memchr::{memchr, memchr2, memchr3};
 use std::borrow::Cow;
 
@@ -280,11 +281,11 @@ impl<'t> Reader<'t, '_> {
         self.quoted(start, text)
     }
 
-    /// A text that does not move when the rest of the line is put behind it.
+    /// A text that does not move when the rest of the line is put behind it, nor when it becomes base64 in its place.
     fn with_room_for_line(&self, begin: &str) -> String {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let length = memchr(b'\n', rest).unwrap_or_default();
-        let mut text = String::with_capacity(begin.len() + length);
+        let mut text = String::with_capacity(url_bytes(begin.len() + length));
         text.push_str(begin);
         text
     }
