@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 /// A kernel that says nothing for this long is ended.
 const SILENCE: Duration = Duration::from_secs(240);
-/// Kernels side by side; each uses one processor.
-const KERNELS: usize = 2;
+/// Kernels side by side for each processor: one uses a single processor, and waits for nearly half of its time.
+const KERNELS_PER_PROCESSOR: usize = 2;
+/// Kernels side by side at most, for the memory their disks are in.
+const MAX_KERNELS: usize = 8;
 /// Memory of each kernel; disks live in it, sparse.
 const MEMORY: &str = "mem=3G";
 
@@ -82,17 +84,40 @@ pub fn run(cases: &[Case], each: &mut dyn FnMut(Verdict)) -> Result<(), String> 
     let (twice, once): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| !case.after_reboot.is_empty());
     run_once(&once, each)?;
-    for case in twice {
-        each(reboot::run(case)?);
+    for cases in twice.chunks(kernels_side_by_side()) {
+        let verdicts: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = cases
+                .iter()
+                .map(|case| scope.spawn(|| reboot::run(case)))
+                .collect();
+            running
+                .into_iter()
+                .map(|case| case.join().expect("it reports failures as values"))
+                .collect()
+        });
+        for verdict in verdicts {
+            each(verdict?);
+        }
     }
     Ok(())
+}
+
+fn kernels_side_by_side() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors * KERNELS_PER_PROCESSOR).min(MAX_KERNELS)
 }
 
 /// Runs cases that need no second kernel.
 pub fn run_once(cases: &[&Case], each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
     let mut kernels = Vec::new();
-    for n in 0..KERNELS.min(cases.len()) {
-        let share: Vec<&Case> = cases.iter().skip(n).step_by(KERNELS).copied().collect();
+    let side_by_side = kernels_side_by_side().min(cases.len());
+    for n in 0..side_by_side {
+        let share: Vec<&Case> = cases
+            .iter()
+            .skip(n)
+            .step_by(side_by_side)
+            .copied()
+            .collect();
         kernels.push(start(&share)?);
     }
     while !kernels.is_empty() {
