@@ -12,20 +12,21 @@
 //! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `text` |
 //! | [`language`] | the other languages that configs are written in, brought to the shape of `config`; no I/O | `config`, `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
-//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk` |
+//! | [`paths`] | paths in a target: their parts, and the one algorithm that follows links; pure | `config` |
+//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk`, `paths` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `input`, `text` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `input`, `text` |
 //! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `language`, `signature`, `text` |
-//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `text` |
-//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `text` |
-//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `plan`, `report`, `text` |
+//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `paths`, `text` |
+//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `paths`, `text` |
+//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `paths`, `plan`, `report`, `text` |
 //! | [`report`] | what happened: events, timing, tables | `config`, `input`, `plan`, `text` |
 //! | [`log`] | log lines as readers of Ignition's log know them | `terminal`, `text` |
 //! | [`input`] | files that people name: read with a limit, never waited for without end | nothing of ours |
-//! | [`text`] | text for people: what is escaped, points in time; pure | nothing of ours |
+//! | [`text`] | text: what is escaped for people, points in time, names that are compared; pure | nothing of ours |
 //! | [`terminal`] | the only door to standard output and standard error | `text` |
 //! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `input`, `log`, `text` |
-//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `input`, `language`, `log`, `observe`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `input`, `language`, `log`, `observe`, `paths`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/architecture.rs` holds these directions.
@@ -75,6 +76,7 @@ pub mod input;
 pub mod language;
 pub mod log;
 pub mod observe;
+pub mod paths;
 pub mod plan;
 pub mod platform;
 pub mod report;

@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &[]),
     ("config", &["text"]),
     ("disk", &[]),
-    ("facts", &["accounts", "config", "disk"]),
+    ("facts", &["accounts", "config", "disk", "paths"]),
     ("host", &["accounts", "disk", "input", "text"]),
     ("input", &[]),
     ("language", &["config", "text"]),
@@ -24,14 +24,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "observe",
         &[
-            "accounts", "config", "disk", "facts", "fetch", "host", "text",
+            "accounts", "config", "disk", "facts", "fetch", "host", "paths", "text",
         ],
     ),
-    ("plan", &["accounts", "config", "disk", "facts", "text"]),
+    (
+        "plan",
+        &["accounts", "config", "disk", "facts", "paths", "text"],
+    ),
+    ("paths", &["config"]),
     (
         "execute",
         &[
-            "accounts", "plan", "disk", "fetch", "host", "report", "text",
+            "accounts", "plan", "disk", "fetch", "host", "paths", "report", "text",
         ],
     ),
     ("report", &["config", "input", "plan", "text"]),
@@ -56,6 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "language",
             "log",
             "observe",
+            "paths",
             "plan",
             "platform",
             "report",
@@ -79,6 +84,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "language",
             "log",
             "observe",
+            "paths",
             "plan",
             "platform",
             "report",

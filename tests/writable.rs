@@ -129,6 +129,26 @@ fn immutable_nodes() {
 }
 
 #[test]
+fn immutable_account_databases() {
+    let scene = Scene::new();
+    let user = json!({"name": "core", "shouldExist": true});
+    let config = json!({"ignition": {"version": "3.4.0"}, "passwd": {"users": [user]}});
+    fs::write(scene.path("config.ign"), config.to_string()).expect("a config");
+    for name in ["passwd", "shadow", "subuid", "subgid"] {
+        let path = scene.path("root/etc").join(name);
+        fs::write(&path, "").expect("a file");
+        let _kept = Immutable::new(&path);
+        let cause = format!("/etc/{name} of the target is immutable");
+        scene.refused(&["--root", "root"], 0, &cause);
+    }
+    // Databases that stay as they are can be what they like.
+    let path = scene.path("root/etc/subuid");
+    fs::write(&path, "core:100000:65536\n").expect("a file");
+    let _kept = Immutable::new(&path);
+    scene.accepted(&["--root", "root"], 0);
+}
+
+#[test]
 fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
     let scene = Scene::new();
     let (root, mounted) = (scene.path("root"), scene.path("mounted"));

@@ -8,12 +8,12 @@ use kindling::accounts::{Change, Databases, File, Found, GroupRequest, Source, U
 use kindling::cli::findings::{self, Judged};
 use kindling::config::model::Redirection;
 use kindling::config::{self, Document, ParseError, data_url, url};
-use kindling::facts::paths::{self, Overlay, ResolveError, Seen};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, Packet};
 use kindling::language::{
     self, Instance, Language, Layer, Member, Surroundings, SystemConfig, Target,
 };
+use kindling::paths::{self, Overlay, ResolveError, Seen};
 use kindling::platform::vmware::ovf;
 use kindling::signature::{SignatureError, TrustedKeys, Verified};
 use std::collections::HashMap;

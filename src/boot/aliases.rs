@@ -34,7 +34,7 @@ fn link_one(directory: &Path, name: &str) -> io::Result<Option<(PathBuf, PathBuf
     let Ok(node) = Path::new(name).canonicalize() else {
         return Ok(None);
     };
-    let clean = crate::facts::paths::clean(name);
+    let clean = crate::paths::clean(name);
     let alias = directory.join(clean.trim_start_matches('/'));
     if fs::read_link(&alias).is_ok_and(|present| present == node) {
         return Ok(None);

@@ -6,13 +6,13 @@
 use super::atomic::Stage;
 use crate::accounts::{Databases, File};
 use crate::host::TargetRoot;
+use crate::paths::{self, Seen};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, readlinkat};
-use nix::sys::stat::{Mode, fchmod, fstatat};
+use nix::fcntl::{AtFlags, OFlag, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -68,27 +68,34 @@ fn write_file(root: &TargetRoot, file: File, bytes: &[u8]) -> anyhow::Result<()>
     stage.publish(true)
 }
 
-/// Where a database is that may be a link: the link stays, and the file it leads to is replaced.
+/// Where a database is, whatever links lead to it: they stay, and the file is replaced.
 fn follow_links(root: &TargetRoot, path: &str) -> anyhow::Result<String> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let (directory, name) = root.open_parent(&path)?;
-        let Some(target) = link_target(&directory, name)? else {
-            return Ok(path);
+        let place = paths::resolve(&path, |at| look(root, at))?;
+        let Seen::Link(target) = look(root, &place)? else {
+            return Ok(place);
         };
-        let (above, _) = path.rsplit_once('/').unwrap_or_default();
-        path = match target.strip_prefix('/') {
-            Some(_) => target,
-            None => format!("{above}/{target}"),
+        let above = paths::parent(&place).unwrap_or("/");
+        path = match target.starts_with('/') {
+            true => target,
+            false => paths::child(above, &target),
         };
     }
     bail!("more than {MAX_LINKS} symbolic links on the way")
 }
 
-fn link_target(directory: &OwnedFd, name: &str) -> anyhow::Result<Option<String>> {
-    match readlinkat(directory, name) {
-        Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
-        Err(Errno::EINVAL | Errno::ENOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+/// What is at a path without links on the way.
+fn look(root: &TargetRoot, path: &str) -> anyhow::Result<Seen> {
+    let node = match root.open_without_links(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
+        Err(Errno::ENOENT) => return Ok(Seen::Missing),
+        other => other?,
+    };
+    Ok(
+        match SFlag::from_bits_truncate(fstat(&node)?.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFDIR => Seen::Directory,
+            SFlag::S_IFLNK => Seen::Link(readlinkat(&node, "")?.to_string_lossy().into_owned()),
+            _ => Seen::Other,
+        },
+    )
 }

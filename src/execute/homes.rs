@@ -98,7 +98,8 @@ fn fill_home(
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     match root.open_at(&policy.skeleton(), flags, Mode::empty()) {
         Ok(skeleton) => copy_tree(skeleton, &home, user).context("cannot copy the skeleton")?,
-        Err(Errno::ENOENT) => {}
+        // A home without anything in it, as from useradd.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {}
         Err(error) => return Err(error).context("cannot open the skeleton"),
     }
     own(&home, user.uid, user.gid)?;

@@ -8,7 +8,6 @@ pub mod bodies;
 pub mod disks;
 pub mod install;
 pub mod kernel;
-pub mod paths;
 pub mod patterns;
 pub mod presets;
 pub mod privileges;

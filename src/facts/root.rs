@@ -1,6 +1,6 @@
 //! Facts about the target root tree.
 
-use super::paths::ResolveError;
+use crate::paths::ResolveError;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What exists in the target root at the paths a config touches.
@@ -109,9 +109,9 @@ impl RootFacts {
     pub fn is_unfinished(&self, path: &str) -> bool {
         self.unfinished.values().any(|files| files.contains(path))
     }
-    /// What is at a clean path, for [`super::paths::resolve`].
-    pub fn look(&self, path: &str) -> super::paths::Seen {
-        use super::paths::Seen;
+    /// What is at a clean path, for [`crate::paths::resolve`].
+    pub fn look(&self, path: &str) -> crate::paths::Seen {
+        use crate::paths::Seen;
         match self.nodes.get(path).map(|node| &node.kind) {
             None => Seen::Missing,
             Some(NodeKind::Directory { .. }) => Seen::Directory,

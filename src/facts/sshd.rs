@@ -57,7 +57,7 @@ impl KeySources {
 
     /// True if the server reads this file below the home, of a user with this name, id and home.
     pub fn reads(&self, below_home: &str, user: &str, uid: Option<u32>, home: &str) -> bool {
-        let wanted = super::paths::clean(&format!("{home}/{below_home}"));
+        let wanted = crate::paths::clean(&format!("{home}/{below_home}"));
         self.files
             .iter()
             .any(|pattern| place(pattern, user, uid, home).as_ref() == Some(&wanted))
@@ -104,7 +104,7 @@ fn place(pattern: &str, user: &str, uid: Option<u32>, home: &str) -> Option<Stri
         true => path,
         false => format!("{home}/{path}"),
     };
-    Some(super::paths::clean(&path))
+    Some(crate::paths::clean(&path))
 }
 
 /// Values of the settings, of which the first one counts.

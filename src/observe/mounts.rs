@@ -1,10 +1,10 @@
 //! Mounts in the target tree, and where the mount points of a config are.
 
 use super::root::{Look, View};
-use crate::facts::paths::{ResolveError, child};
 use crate::facts::root::MountFacts;
 use crate::host::TargetRoot;
 use crate::host::mountinfo::{self, Mount};
+use crate::paths::{ResolveError, child};
 use std::collections::BTreeMap;
 use std::path::Path;
 

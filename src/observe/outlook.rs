@@ -3,11 +3,11 @@
 use super::root::{View, names, names_behind};
 use crate::config::Config;
 use crate::config::model::{File, Resource};
-use crate::facts::paths::{ancestors, child, clean, parent};
 use crate::facts::sshd;
 use crate::facts::unit_files::UnitFile;
 use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::TargetRoot;
+use crate::paths::{ancestors, child, clean, parent};
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::config::Document;
 use crate::facts::Observed;
-use crate::facts::paths::parent;
+use crate::paths::parent;
 use std::collections::BTreeSet;
 
 /// The file that stands for the account databases when their mount is looked for.

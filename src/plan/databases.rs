@@ -8,15 +8,14 @@ use super::{Access, Claim, Draft, Operation, Phase, Refusal, Resource};
 use crate::accounts::NSSWITCH;
 use crate::config::model::{Config, File, NodeOwner};
 use crate::facts::NodeKind;
-use crate::facts::paths::{self, ResolveError, Seen, child, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
+use crate::paths::{self, ResolveError, Seen, child, is_at_or_below, parent};
 use std::collections::BTreeSet;
 
 /// Where they are.
 const DIRECTORY: &str = "/etc";
 /// What account operations write.
-pub(super) const DATABASES: [&str; 4] =
-    ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+const DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
 /// Why a database must stay, and what to do instead.
 type Reason = (&'static str, &'static str);

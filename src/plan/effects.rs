@@ -6,10 +6,10 @@ use super::units::{PRESET_FILE, preset_text};
 use super::{Draft, OpKind, Operation, Phase, Warning};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
-use crate::facts::paths::{clean, is_at_or_below};
 use crate::facts::presets::disabled_by;
 use crate::facts::root::ContentFacts;
 use crate::facts::unit_files::ADMINISTRATOR_DIRECTORY;
+use crate::paths::{clean, is_at_or_below};
 
 /// Adds the warnings about a tree whose operations are all drafted, and which is `planned` then.
 pub fn warn(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {

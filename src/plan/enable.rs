@@ -11,7 +11,7 @@ use crate::config::Origin;
 use crate::config::model::Unit;
 use crate::facts::NodeKind;
 use crate::facts::install::{self, Enabling, Link, Problem};
-use crate::facts::paths::{clean, parent};
+use crate::paths::{clean, parent};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 

@@ -9,8 +9,8 @@ use super::{
 use crate::config::model::Filesystem;
 use crate::config::{Config, Document, JsonPath, Origin};
 use crate::disk::DeviceRef;
-use crate::facts::paths::{ResolveError, clean, depth, is_at_or_below};
 use crate::facts::{NodeKind, Observed};
+use crate::paths::{ResolveError, clean, depth, is_at_or_below};
 use std::collections::BTreeSet;
 
 /// A file system to mount.

@@ -5,8 +5,8 @@ use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
 use crate::accounts;
 use crate::config::Origin;
-use crate::facts::paths::{self, Overlay, ResolveError, Seen};
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
+use crate::paths::{self, Overlay, ResolveError, Seen};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Mode of a new directory that asks for none.

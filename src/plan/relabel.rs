@@ -4,8 +4,8 @@
 use super::op::*;
 use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
-use crate::facts::paths::{ancestors, parent};
 use crate::facts::root::SelinuxFacts;
+use crate::paths::{ancestors, parent};
 use std::collections::BTreeSet;
 
 /// The program that sets labels.

@@ -7,8 +7,8 @@ use super::{Draft, Effect, OpKind, Operation, Refusal};
 use crate::config::data_url;
 use crate::disk::size::human;
 use crate::facts::NodeKind;
-use crate::facts::paths::ancestors;
 use crate::facts::root::{Room, RootFacts};
+use crate::paths::ancestors;
 use std::collections::BTreeMap;
 
 /// What is put on a file system.

@@ -10,9 +10,9 @@ use super::permissions::{self, FILE_MODE, Names};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
 use crate::config::Origin;
 use crate::config::model;
-use crate::facts::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
+use crate::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Drafts all operations on nodes. Returns the tree as it is then.

@@ -3,8 +3,8 @@
 use super::op::{Base, NoteFiles, OpId, OpKind, Operation, Phase};
 use super::paths::PlannedTree;
 use super::{Access, Claim, Draft, Effect, Resource, Scope, Target, mounts};
-use crate::facts::paths::{ancestors, parent};
 use crate::facts::{NodeKind, unfinished};
+use crate::paths::{ancestors, parent};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Drafts a record for each file system on which files are created, and the end of every record. Comes when all

@@ -221,7 +221,7 @@ impl Planner<'_, '_> {
                 content: ContentFacts::AsWanted,
                 ..
             } => {
-                let above = crate::facts::paths::parent(path).and_then(|up| self.planned.node(up));
+                let above = crate::paths::parent(path).and_then(|up| self.planned.node(up));
                 let wanted = as_new(&self.names, new_file(), FILE_MODE, above);
                 differences(&self.names, &wanted, node)
             }

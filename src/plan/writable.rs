@@ -2,12 +2,12 @@
 //! directories it has no right to, and to immutable nodes.
 
 use super::build::{is_idle, paths_of};
-use super::databases::DATABASES;
 use super::op::Mount;
 use super::{Draft, Effect, OpKind, Operation, Refusal, mounts};
+use crate::accounts::File;
 use crate::facts::RootFacts;
-use crate::facts::paths::{self, ResolveError, ancestors, parent};
 use crate::facts::root::WriteBarrier;
+use crate::paths::{self, ResolveError, ancestors, parent};
 use std::collections::BTreeSet;
 
 /// What is in the way.
@@ -27,8 +27,13 @@ pub fn refuse(draft: &mut Draft<'_>) {
     let facts = &draft.observed.root;
     let mounts: Vec<_> = draft.operations().iter().filter_map(mounted_by).collect();
     let read_only = mounts.iter().filter(|mount| mount.is_read_only());
+    let databases = File::ALL.into_iter().filter(|file| {
+        let before = facts.accounts.databases.table(*file);
+        before != draft.accounts.databases.table(*file)
+    });
     let scene = Scene {
         facts,
+        databases: databases.map(File::path).collect(),
         read_only: read_only.map(|mount| mount.point.clone()).collect(),
         points: mounts.iter().map(|mount| mount.point.clone()).collect(),
     };
@@ -52,6 +57,8 @@ fn mounted_by(operation: &Operation) -> Option<&Mount> {
 /// What was observed, and the mount points of file systems that this run mounts itself.
 struct Scene<'a> {
     facts: &'a RootFacts,
+    /// Account databases that change.
+    databases: Vec<&'static str>,
     points: BTreeSet<String>,
     /// Those of them that the config has mounted read-only.
     read_only: BTreeSet<String>,
@@ -80,7 +87,7 @@ impl<'a> Scene<'a> {
 
     /// An account database that cannot be replaced by a new one.
     fn database(&self) -> Option<Obstacle<'a>> {
-        let mut databases = DATABASES.iter().map(|name| {
+        let mut databases = self.databases.iter().map(|name| {
             let path = paths::resolve(name, |at| Ok::<_, ResolveError>(self.facts.look(at)));
             path.unwrap_or_else(|_| (*name).into())
         });

@@ -41,6 +41,9 @@ pub fn random(chance: &mut Chance) -> Vec<Step> {
     if chance.percent(5) {
         return steps;
     }
+    if chance.percent(15) {
+        odd_nodes(chance, &mut steps);
+    }
     top_directories(chance, &mut steps);
     accounts(chance, &mut steps);
     homes(chance, &mut steps);
@@ -66,6 +69,57 @@ fn link(path: &str, target: &str) -> Step {
 
 fn directory(path: &str) -> Step {
     Step::Directory(path.into(), OURS)
+}
+
+/// Places that are looked at, whatever the config names.
+const KNOWN_PLACES: &[&str] = &[
+    "/etc",
+    "/etc/default/useradd",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/login.defs",
+    "/etc/machine-id",
+    "/etc/nsswitch.conf",
+    "/etc/os-release",
+    "/etc/passwd",
+    "/etc/selinux/config",
+    "/etc/shadow",
+    "/etc/skel",
+    "/etc/skel/.config",
+    "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d",
+    "/etc/subgid",
+    "/etc/subuid",
+    "/etc/sysusers.d",
+    "/etc/systemd/system",
+    "/etc/systemd/system-preset",
+    "/etc/systemd/system/a.service",
+    "/etc/systemd/system/a.service.d",
+    "/etc/systemd/system/multi-user.target.wants",
+    "/home",
+    "/home/alice",
+    "/usr/lib/passwd",
+    "/usr/lib/systemd/system",
+    "/usr/lib/systemd/system/b.service",
+    "/usr/lib/sysusers.d",
+    "/usr/lib/sysusers.d/x.conf",
+];
+
+/// Something else than what is expected at a place.
+fn odd_nodes(chance: &mut Chance, steps: &mut Vec<Step>) {
+    for _ in 0..=chance.below(2) {
+        let path = chance.pick(KNOWN_PLACES);
+        steps.push(match chance.below(8) {
+            0 => Step::Fifo(path.into()),
+            1 => Step::Device(path.into()),
+            2 => Step::Socket(path.into()),
+            3 => file(path, "\u{1}\u{ff}:\0:\n"),
+            4 => directory(path),
+            5 => link(path, "/nowhere/at/all"),
+            6 => link(path, path),
+            _ => link(path, chance.pick(LINK_TARGETS)),
+        });
+    }
 }
 
 fn top_directories(chance: &mut Chance, steps: &mut Vec<Step>) {
@@ -221,6 +275,8 @@ fn accounts(chance: &mut Chance, steps: &mut Vec<Step>) {
                 "HOME=/home\nGROUP=100\n",
                 "SHELL=/bin/sh\n",
                 "HOME=/srv\nSKEL=/etc/skel2\n",
+                "SKEL=/etc/passwd\nCREATE_MAIL_SPOOL=yes\n",
+                "HOME=/a:b\nSHELL=\u{1}\nEXPIRE=x:y\n",
             ]),
         ));
     }

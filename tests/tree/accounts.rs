@@ -622,6 +622,38 @@ fn a_skeleton_of_any_shape_is_copied() {
 }
 
 #[test]
+fn homes_without_a_usable_skeleton_are_empty() {
+    for skeleton in ["/etc/passwd", "/etc/fifo", "/loop", "/nowhere"] {
+        let target = distribution();
+        target
+            .link("/loop", "loop")
+            .write("/etc/default/useradd", &format!("SKEL={skeleton}\n"));
+        let fifo = target.at("/etc/fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+        target.apply(&passwd(json!({ "users": [{"name": "core"}] })));
+        assert_eq!(
+            listing(&target, "/home"),
+            ["/home 0755 0 0", "/home/core 0750 1000 1000"]
+        );
+    }
+}
+
+#[test]
+fn databases_are_made_where_etc_leads() {
+    for (to, place) in [
+        ("nowhere/at/all", "/nowhere/at/all"),
+        ("/srv/etc", "/srv/etc"),
+    ] {
+        let target = Target::blank();
+        target.link("/etc", to);
+        target.apply(&passwd(json!({ "users": [{"name": "core"}] })));
+        let users = target.read(&format!("{place}/passwd"));
+        assert!(users.contains("core:x:1000:"), "{users}");
+        assert!(target.at("/etc").is_symlink());
+    }
+}
+
+#[test]
 fn a_skeleton_that_holds_the_home_is_refused() {
     for skeleton in ["/home", "/", "/link"] {
         let target = distribution();

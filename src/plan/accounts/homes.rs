@@ -5,7 +5,7 @@ use super::{Planner, changes_accounts, non_empty};
 use crate::accounts::{Refused, User, UserRecord};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
-use crate::facts::paths::{ResolveError, ancestors, clean, is_at_or_below, parent};
+use crate::paths::{ResolveError, ancestors, clean, is_at_or_below, parent};
 use crate::plan::Claim;
 use crate::plan::op::HomeAct;
 use std::collections::BTreeSet;
