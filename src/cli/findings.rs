@@ -333,9 +333,8 @@ error at $.storage.disks.0.device, line 3 col 25: disk device is required
             (
                 r#"{"ignition":{"version":"2.3.0"}}"#,
                 format!(
-                    "error: unsupported config version: 2.3.0; translate this config of version 2 to version 3 first, \
-                     for example with ign-converter; `filesystem` of nodes, `networkd`, and the default of `overwrite` \
-                     have changed; accepted are {accepted}\n"
+                    "error: unsupported config version: 2.3.0; a config of version 2 is read as it is where no format is \
+                     given; `kindling translate` writes it in version 3; accepted are {accepted}\n"
                 ),
             ),
             (

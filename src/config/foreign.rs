@@ -76,15 +76,15 @@ const UTF_16: Foreign = Foreign {
     help: "save it as UTF-8 without a byte order mark",
 };
 const CHECK_SOURCE: &str = "check the path or URL that the config comes from";
-const CLOUD_INIT: &str = "cloud-init reads it, this program does not; write what it does as an Ignition config, for \
-                          example in Butane";
+/// For texts in a language that is read where the language is not given.
+const READ_AS_IT_IS: &str = "it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot";
 const MIME: Foreign = Foreign {
     what: "this is a MIME message, as cloud-init takes it",
     help: "give the Ignition config in it by itself",
 };
 const BUTANE: Foreign = Foreign {
     what: "this is a Butane config",
-    help: "translate it first: butane --strict < config.bu > config.ign",
+    help: READ_AS_IT_IS,
 };
 
 /// First words of texts, after white space.
@@ -93,14 +93,14 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
         "#cloud-config",
         Foreign {
             what: "this is a cloud-config",
-            help: CLOUD_INIT,
+            help: READ_AS_IT_IS,
         },
     ),
     (
         "## template:",
         Foreign {
             what: "this is a template of cloud-init",
-            help: CLOUD_INIT,
+            help: READ_AS_IT_IS,
         },
     ),
     (
@@ -211,7 +211,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     if has("kind") && has("apiVersion") {
         return Some(Foreign {
             what: "this is a Kubernetes resource in YAML",
-            help: "give the Ignition config that it holds (spec.config of a MachineConfig) as JSON",
+            help: "of Kubernetes, only MachineConfigs are read, where no format is given",
         });
     }
     if [
@@ -226,7 +226,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     {
         return Some(Foreign {
             what: "this is YAML, probably a config of k3OS or a cloud-config without its first line",
-            help: "write what it does as an Ignition config, for example in Butane",
+            help: READ_AS_IT_IS,
         });
     }
     if [
@@ -242,7 +242,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     {
         return Some(Foreign {
             what: "this is YAML, probably a Container Linux Config",
-            help: "rewrite it as a Butane config, and translate that: butane --strict < config.bu > config.ign",
+            help: READ_AS_IT_IS,
         });
     }
     if ["storage", "systemd", "passwd", "ignition"]
@@ -251,13 +251,12 @@ fn yaml(head: &str) -> Option<Foreign> {
     {
         return Some(Foreign {
             what: "this is YAML, a Container Linux Config or a Butane config without `variant` and `version`",
-            help: "with these two keys a Butane config is translated by: butane --strict < config.bu > config.ign; a \
-                   Container Linux Config has to be rewritten as one",
+            help: "a Container Linux Config is read as it is where no format is given; a Butane config needs both keys",
         });
     }
     (!keys.is_empty()).then_some(Foreign {
         what: "this is YAML",
-        help: "a config is JSON; Butane (`butane`) translates its YAML to that",
+        help: "a config of Ignition is JSON; languages in YAML are read where no format is given",
     })
 }
 

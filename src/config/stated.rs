@@ -54,13 +54,13 @@ impl Language {
     fn remedy(self) -> &'static str {
         match self {
             Language::Butane => {
-                "this is a Butane config in JSON; translate it first: butane --strict < config.bu > config.ign"
+                "this is a Butane config in JSON; it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot"
             }
             Language::Kubernetes => {
-                "this is a Kubernetes resource; give the Ignition config that it holds (spec.config of a MachineConfig)"
+                "this is a Kubernetes resource; of these, MachineConfigs are read, where no format is given"
             }
             Language::Version1 => {
-                "this is a config of version 1; it has to be rewritten in version 3"
+                "this is a config of version 1; it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot"
             }
         }
     }
@@ -140,12 +140,11 @@ fn of_another_age(version: &str) -> Option<String> {
     let latest = first_two(LATEST_VERSION.as_str())?;
     match first_two(numbers)? {
         (2, _) => Some(
-            "translate this config of version 2 to version 3 first, for example with ign-converter; `filesystem` \
-             of nodes, `networkd`, and the default of `overwrite` have changed"
+            "a config of version 2 is read as it is where no format is given; `kindling translate` writes it in version 3"
                 .into(),
         ),
         (0 | 1, _) => {
-            Some("this version is older than 2.0.0; the config has to be rewritten in version 3".into())
+            Some("this version is older than 2.0.0 and was never in use; write one of 2.0.0 or later".into())
         }
         numbers if numbers < latest => None,
         _ => Some(
@@ -184,7 +183,7 @@ mod tests {
             (r#"{"ignition":{"version":"3.1.1"}}"#, "accepted are "),
             (
                 r#"{"ignition":{"version":"2.3.0"}}"#,
-                "translate this config of version 2",
+                "a config of version 2 is read as it is",
             ),
             (
                 r#"{"ignition":{"version":"1.0.0"}}"#,
