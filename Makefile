@@ -21,11 +21,12 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release demo test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
+.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
 .PHONY: install install-files install-as-ignition clean
 
 help:
 	@echo 'make demo      plan and apply an example to a disk image, then look at the result (root)'
+	@echo 'make check     formatting, lints and the tests that need neither root nor other programs'
 	@echo 'make test      all tests, the real-kernel lab among them (root)'
 	@echo 'make test-foresight  10,000 random configs on trees and 2,000 on images: plan, apply, plan again (root)'
 	@echo 'make test-afterburn   metadata beside the agent of that name, AFTERBURN=PATH (root)'
@@ -39,6 +40,7 @@ help:
 	@echo 'make bench-storage  disks, partitions and file systems beside Ignition and the bare commands (root)'
 	@echo 'make fuzz      hostile disks, configs, URLs, certificates and packets, FUZZ_SECONDS=60 for each'
 	@echo 'make release   target/release/kindling'
+	@echo 'make size      fails if the program has grown beyond what an initramfs is to carry'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
 
@@ -51,6 +53,19 @@ release:
 demo:
 	tests/needs.sh build demo
 	examples/demo.sh
+
+# What is quick and runs everywhere: for the time between two changes.
+CHECKED = architecture blkid config formats fuzz_corpus languages plan_ahead plan_disk_order plan_disks plan_layouts plan_raid translate
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) test --lib $(CHECKED:%=--test %)
+
+# Bytes of the stripped program, at most; `benches/bench.py` shows them as well.
+MAX_BINARY_BYTES = 9500000
+size: release
+	@bytes=$$(stat -c %s $(BINARY)); echo "$(BINARY): $$bytes bytes, at most $(MAX_BINARY_BYTES)"; \
+	test $$bytes -le $(MAX_BINARY_BYTES)
 
 # Both builds at once: the last step of a release has one thread only.
 test:

@@ -18,7 +18,7 @@ pub mod input;
 pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]
 pub mod packet;
-#[path = "../src/facts/paths.rs"]
+#[path = "../src/paths.rs"]
 pub mod paths;
 #[path = "../src/signature/mod.rs"]
 pub mod signature;

@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, linkat, symlinkat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, linkat, symlinkat};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -163,7 +163,7 @@ fn own_directory(
     let directory = walk::open_directory(above, name)?;
     if made && (permissions.uid.is_some() || permissions.gid.is_some()) {
         let stat = fstat(&directory)?;
-        let is_new = stat.st_uid == geteuid().as_raw() && stat.st_nlink <= 2;
+        let is_new = stat.st_uid == uzers::get_effective_uid() && stat.st_nlink <= 2;
         ensure!(is_new, "something else appeared there");
     }
     Ok(permissions.apply(&directory)?)

@@ -6,7 +6,7 @@ use super::sys;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
@@ -15,6 +15,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
+use sys_mount::{MountFlags, UnmountFlags};
 
 /// A device that was just used by a probe of udev may be busy for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 20;
@@ -48,25 +49,56 @@ fn mount_on(
 ) -> Result<(), String> {
     let (flags, data) = split_options(options);
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
-    let data = if data.is_empty() {
-        None
-    } else {
-        Some(data.as_str())
-    };
-    nix::mount::mount(Some(device), path.as_str(), Some(format), flags, data).map_err(|error| {
+    mount_path(device, Path::new(&path), format, flags, &data).map_err(|error| {
         let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
         let hint = match error {
             Errno::ENODEV if !known.contains(format) => {
                 format!(": the running kernel knows no {format}")
             }
             // The kernel does not say which one it dislikes.
-            Errno::EINVAL | Errno::ENOENT if !data.unwrap_or_default().is_empty() => {
+            Errno::EINVAL | Errno::ENOENT if !data.is_empty() => {
                 format!(": options {}, or what is on it", options.join(","))
             }
             _ => String::new(),
         };
         format!("{error}{hint}")
     })
+}
+
+/// Mounts `device` on a directory of the host, `data` being options for the file system.
+///
+/// # Errors
+/// That of mount(2).
+pub fn mount_path(
+    device: &Path,
+    point: &Path,
+    format: &str,
+    flags: MsFlags,
+    data: &str,
+) -> nix::Result<()> {
+    let mut mount = sys_mount::Mount::builder()
+        .fstype(format)
+        .flags(MountFlags::from_bits_retain(flags.bits()));
+    if !data.is_empty() {
+        mount = mount.data(data);
+    }
+    // What it returns does not unmount when it is dropped.
+    mount.mount(device, point).map(drop).map_err(errno)
+}
+
+/// Unmounts what is mounted at a path of the host.
+///
+/// # Errors
+/// That of umount2(2).
+pub fn unmount_at(point: &Path, flags: MntFlags) -> nix::Result<()> {
+    // By number: the crate takes the flag not to follow links from open(2), where it has another one.
+    let flags = UnmountFlags::from_bits_retain(flags.bits());
+    sys_mount::unmount(point, flags).map_err(errno)
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    // A path with a NUL character never comes to the kernel.
+    error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
 }
 
 /// Makes missing directories down to `point`, each 0755 less the umask. Links on the way are followed
@@ -154,7 +186,7 @@ fn points_below<'m>(mounts: &'m [Mount], root: &Path) -> impl DoubleEndedIterato
 /// Unmounts what is mounted at a path of the host; `point` is its name for people.
 fn unmount_path(path: &Path, point: &str) -> anyhow::Result<()> {
     for attempt in 1..=UNMOUNT_ATTEMPTS {
-        match umount2(path, MntFlags::UMOUNT_NOFOLLOW) {
+        match unmount_at(path, MntFlags::UMOUNT_NOFOLLOW) {
             Ok(()) => return Ok(()),
             Err(Errno::EBUSY) if attempt < UNMOUNT_ATTEMPTS => sleep(Duration::from_millis(50)),
             Err(error) => bail!("cannot unmount {point}: {error}"),

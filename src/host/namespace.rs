@@ -44,7 +44,8 @@ fn explain_unshare(error: Errno) -> anyhow::Error {
     anyhow::Error::from(error).context(meaning)
 }
 
-/// Mounts made below `point` are not seen outside any more; what is unmounted outside still goes away here.
+/// Mounts made below `point` are not seen outside any more; what is unmounted outside still goes away here. Not by
+/// `sys-mount`, which changes the propagation of its own mounts only.
 fn receive_only(point: &str) -> nix::Result<()> {
     let none: Option<&str> = None;
     mount(none, point, none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)

@@ -3,10 +3,11 @@
 use crate::facts::privileges::{Ids, NoMounts, Privileges};
 use crate::host::loopdev::CONTROL;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, faccessat, getegid, geteuid, getgroups};
+use nix::unistd::{AccessFlags, Gid, faccessat, getgroups};
 use std::fs::read_to_string;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use uzers::{get_effective_gid, get_effective_uid};
 
 /// Numbers of capabilities, capabilities(7).
 const CAP_CHOWN: u32 = 0;
@@ -22,15 +23,15 @@ pub fn privileges() -> Privileges {
     let own_groups = || {
         let groups = getgroups().unwrap_or_default();
         // New nodes get the first one.
-        let all = [getegid()].into_iter().chain(groups);
-        all.map(|group| group.as_raw()).collect()
+        let all = [get_effective_gid()].into_iter();
+        all.chain(groups.into_iter().map(Gid::as_raw)).collect()
     };
     Privileges {
         no_mounts: no_mounts(&capabilities, users.as_deref()),
         no_loops: no_loops(),
         users: match capabilities.has(CAP_CHOWN) {
             true => mapped(users),
-            false => Ids::Own(vec![geteuid().as_raw()]),
+            false => Ids::Own(vec![get_effective_uid()]),
         },
         groups: match capabilities.has(CAP_CHOWN) {
             true => mapped(groups),
@@ -103,7 +104,7 @@ impl Capabilities {
     /// Without `/proc` root is taken to have it.
     fn has(&self, capability: u32) -> bool {
         self.0
-            .map_or(geteuid().is_root(), |set| set >> capability & 1 == 1)
+            .map_or(get_effective_uid() == 0, |set| set >> capability & 1 == 1)
     }
 }
 

@@ -34,7 +34,7 @@ fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Option<BTreeSet<String>
         other => std::fs::File::from(other?),
     };
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != nix::unistd::geteuid().as_raw() {
+    if !metadata.is_file() || metadata.uid() != uzers::get_effective_uid() {
         return Ok(None);
     }
     let mut text = Vec::new();

@@ -1,10 +1,10 @@
 //! File systems that are found by their label and hold a config: config drives.
 
 use super::waiting::Waiting;
-use crate::host::Command;
+use crate::host::{self, Command};
 use crate::log::Log;
 use anyhow::{Context, bail};
-use nix::mount::{MntFlags, umount2};
+use nix::mount::MntFlags;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -202,7 +202,7 @@ impl Drop for Point {
 
 fn unmount(point: &Path) -> anyhow::Result<()> {
     for attempt in 1..=UNMOUNT_ATTEMPTS {
-        match umount2(point, MntFlags::empty()) {
+        match host::mount::unmount_at(point, MntFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(error) if attempt == UNMOUNT_ATTEMPTS => {
                 bail!("cannot unmount {}: {error}", point.display())

@@ -5,11 +5,11 @@
 use super::drive::{self, Place};
 use super::waiting::Waiting;
 use super::{Answer, FetchContext};
-use crate::host::sys;
+use crate::host::{self, sys};
 use crate::log::Log;
 use anyhow::Context;
 use nix::libc::O_NONBLOCK;
-use nix::mount::{MsFlags, mount};
+use nix::mount::MsFlags;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
@@ -110,15 +110,8 @@ impl Disc {
 }
 
 fn mount_as(drive: &Path, point: &Path, file_system: &str) -> anyhow::Result<()> {
-    let none = None::<&str>;
-    mount(
-        Some(drive),
-        point,
-        Some(file_system),
-        MsFlags::MS_RDONLY,
-        none,
-    )
-    .with_context(|| format!("cannot mount it as {file_system}"))
+    host::mount::mount_path(drive, point, file_system, MsFlags::MS_RDONLY, "")
+        .with_context(|| format!("cannot mount it as {file_system}"))
 }
 
 fn custom_data(point: &Path) -> anyhow::Result<Option<Vec<u8>>> {

@@ -25,7 +25,7 @@ impl Connection {
         let mut stream = UnixStream::connect(socket)
             .with_context(|| format!("cannot connect to {}", socket.display()))?;
         stream.set_write_timeout(left(Some(deadline)))?;
-        let uid: String = nix::unistd::geteuid()
+        let uid: String = uzers::get_effective_uid()
             .to_string()
             .bytes()
             .map(|digit| format!("{digit:02x}"))

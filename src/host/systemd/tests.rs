@@ -25,7 +25,7 @@ fn answer(mut stream: UnixStream, script: Script) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let uid: String = nix::unistd::geteuid().to_string();
+    let uid: String = uzers::get_effective_uid().to_string();
     let hex: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
     assert_eq!(line, format!("\0AUTH EXTERNAL {hex}\r\n"));
     stream.write_all(b"OK 0123456789abcdef\r\n").ok()?;
