@@ -399,3 +399,20 @@ fn a_place_for_the_report_is_looked_for_before_the_run() {
     );
     assert!(Path::new(&report).is_file());
 }
+
+#[test]
+fn each_device_has_one_image_and_each_image_one_device() {
+    let scene = Scene::new(r#"{"ignition":{"version":"3.4.0"}}"#);
+    let (one, other) = (scene.path("one.img"), scene.path("other.img"));
+    for image in [&one, &other] {
+        fs::write(image, "").expect("an image");
+    }
+    let bound = |first: &str, second: &str| scene.apply(&["--image", first, "--image", second]);
+    let twice = bound(&format!("/dev/vda={one}"), &format!("/dev//vda={other}"));
+    check(&twice, 64, &["two images", &one, &other]);
+    let shared = bound(&format!("/dev/vda={one}"), &format!("/dev/vdb={one}"));
+    check(&shared, REFUSED, &["the same file as", "/dev/vdb"]);
+    for image in [&one, &other] {
+        assert_eq!(fs::metadata(image).expect("an image").len(), 0);
+    }
+}

@@ -5,6 +5,7 @@ use super::target::ImageBinding;
 use crate::disk::container::{self, Container, Conversion};
 use crate::host::devices::Access;
 use crate::host::image_use::{HeldImage, HoldError};
+use crate::paths;
 use crate::plan::Refusal;
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
@@ -14,6 +15,14 @@ use std::path::{Path, PathBuf};
 
 /// Checks that every bound file can be a raw image of a disk of its own, and keeps other processes away from it.
 pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>, Failure> {
+    if let Some((first, again)) = bound_twice(bindings) {
+        return Err(Failure::usage(format!(
+            "--image gives {} two images, {} and {}",
+            again.device,
+            first.file.display(),
+            again.file.display()
+        )));
+    }
     let mut refusals = Vec::new();
     let mut held = Vec::new();
     let mut seen: Vec<(Identity, &ImageBinding)> = Vec::new();
@@ -31,6 +40,15 @@ pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>,
     } else {
         Err(Failure::refused(&refusals))
     }
+}
+
+/// Two images of one device.
+fn bound_twice(bindings: &[ImageBinding]) -> Option<(&ImageBinding, &ImageBinding)> {
+    let clean = |binding: &ImageBinding| paths::clean(&binding.device);
+    let mut earlier = std::collections::HashMap::new();
+    bindings
+        .iter()
+        .find_map(|binding| Some((earlier.insert(clean(binding), binding)?, binding)))
 }
 
 /// Refuses images that a run cannot write to.
