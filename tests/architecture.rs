@@ -576,3 +576,61 @@ fn texts_are_standard_english() {
         1
     );
 }
+
+/// Lines of a function, at most.
+const MAX_FUNCTION_LINES: usize = 60;
+
+/// The name and the lines of every function in front of the tests of a file, which rustfmt has laid out.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text
+        .lines()
+        .take_while(|line| *line != "#[cfg(test)]")
+        .collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        let (qualifiers, rest) = line[indent..]
+            .split_once("fn ")
+            .unwrap_or(("no function", ""));
+        let is_qualifier = |word: &str| {
+            word.starts_with("pub") || matches!(word, "const" | "async" | "unsafe" | "in")
+        };
+        if !qualifiers.split_whitespace().all(is_qualifier) {
+            continue;
+        }
+        // Without a body: what a trait only declares.
+        let head = lines[at..]
+            .iter()
+            .find(|line| line.ends_with(['{', ';', '}']));
+        if head.is_none_or(|head| head.ends_with(';')) {
+            continue;
+        }
+        let end = format!("{}}}", &line[..indent]);
+        let length = lines[at..].iter().position(|line| *line == end);
+        let name = rest.split(['(', '<']).next().unwrap_or_default();
+        found.extend(length.map(|length| (name.to_owned(), length + 1)));
+    }
+    found
+}
+
+#[test]
+fn functions_are_short() {
+    let sample =
+        "pub(super) fn a<T>(\n) {\n    fn b() {\n    }\n}\nfn d();\n#[cfg(test)]\nfn c() {\n}\n";
+    let want = [("a".to_owned(), 5), ("b".to_owned(), 2)];
+    assert_eq!(functions(sample), want);
+    let mut long = Vec::new();
+    for file in rust_files(&src()) {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // What plays a machine for the tests is a table of what that machine answers.
+        if name.starts_with("fake_") || name == "tests.rs" {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a text");
+        let longer = functions(&text)
+            .into_iter()
+            .filter(|(_, lines)| *lines > MAX_FUNCTION_LINES);
+        long.extend(longer.map(|(name, lines)| format!("{}: {name}: {lines}", file.display())));
+    }
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}

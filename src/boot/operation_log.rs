@@ -154,30 +154,13 @@ impl Narrator<'_> {
                     quoted(&act.target)
                 ),
             },
-            OpKind::HardLink(act) => {
-                format!(
-                    "writing link {} -> {}",
-                    self.at(&act.path),
-                    self.at(&act.target)
-                )
-            }
+            OpKind::HardLink(act) => format!(
+                "writing link {} -> {}",
+                self.at(&act.path),
+                self.at(&act.target)
+            ),
             OpKind::Directory(act) => format!("creating directory {}", self.at(&act.path)),
             OpKind::Remove(act) => format!("removing {}", self.at(&act.path)),
-            OpKind::SshKeys(act) => format!("adding ssh keys to user {}", quoted(&act.user)),
-            OpKind::User(act) => format!(
-                "{} user {}",
-                gerund(&operation.kind),
-                quoted(&act.request.name)
-            ),
-            OpKind::Group(act) => {
-                format!(
-                    "{} group {}",
-                    gerund(&operation.kind),
-                    quoted(&act.request.name)
-                )
-            }
-            OpKind::DisableUnit(act) => format!("disabling unit {}", quoted(&act.unit)),
-            OpKind::Relabel(act) => format!("relabeling {} patterns", act.paths.len()),
             OpKind::Mount(act) => format!(
                 "mounting {} at {} with type {} and options {}",
                 quoted(&act.device.to_string()),
@@ -186,24 +169,19 @@ impl Narrator<'_> {
                 quoted(&act.options.join(","))
             ),
             OpKind::Unmount(act) => format!("umounting {}", self.at(&act.point)),
-            OpKind::MakeFilesystem(act) => format!(
-                "creating {} filesystem on {}",
-                quoted(&act.format),
-                quoted(&act.device.to_string())
-            ),
-            OpKind::WipeDevice(act) => format!(
-                "wiping filesystem signatures from {}",
-                quoted(&act.device.to_string())
-            ),
-            OpKind::WriteTable(act) => format!("partitioning {}", quoted(&act.disk)),
-            OpKind::CreateArray(act) => format!("creating {}", quoted(&act.name)),
-            OpKind::AssembleArray(act) => format!("assembling {}", quoted(&act.name)),
-            OpKind::CreateLuks(act) => match act.way {
-                OpenMode::Format => format!("creating {}", quoted(&act.name)),
-                OpenMode::Open | OpenMode::Confirm => format!("opening {}", quoted(&act.name)),
-            },
+            OpKind::SshKeys(act) => format!("adding ssh keys to user {}", quoted(&act.user)),
+            OpKind::User(act) => {
+                let name = quoted(&act.request.name);
+                format!("{} user {name}", gerund(&operation.kind))
+            }
+            OpKind::Group(act) => {
+                let name = quoted(&act.request.name);
+                format!("{} group {name}", gerund(&operation.kind))
+            }
+            OpKind::DisableUnit(act) => format!("disabling unit {}", quoted(&act.unit)),
+            OpKind::Relabel(act) => format!("relabeling {} patterns", act.paths.len()),
             OpKind::KernelArguments(_) => "updating kernel arguments".into(),
-            other => other.describe(),
+            other => describe_disk(other).unwrap_or_else(|| other.describe()),
         }
     }
 
@@ -218,6 +196,29 @@ impl Narrator<'_> {
             None => format!("writing file {path}"),
         }
     }
+}
+
+/// What is done to disks and what is made of them.
+fn describe_disk(kind: &OpKind) -> Option<String> {
+    Some(match kind {
+        OpKind::MakeFilesystem(act) => format!(
+            "creating {} filesystem on {}",
+            quoted(&act.format),
+            quoted(&act.device.to_string())
+        ),
+        OpKind::WipeDevice(act) => format!(
+            "wiping filesystem signatures from {}",
+            quoted(&act.device.to_string())
+        ),
+        OpKind::WriteTable(act) => format!("partitioning {}", quoted(&act.disk)),
+        OpKind::CreateArray(act) => format!("creating {}", quoted(&act.name)),
+        OpKind::AssembleArray(act) => format!("assembling {}", quoted(&act.name)),
+        OpKind::CreateLuks(act) => match act.way {
+            OpenMode::Format => format!("creating {}", quoted(&act.name)),
+            OpenMode::Open | OpenMode::Confirm => format!("opening {}", quoted(&act.name)),
+        },
+        _ => return None,
+    })
 }
 
 fn gerund(kind: &OpKind) -> &'static str {

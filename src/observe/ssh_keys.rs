@@ -90,21 +90,8 @@ pub(super) fn choose(
         .collect();
     let assembles = ASSEMBLERS.iter().any(is_there);
     let reads = |file: KeyFile, user: &PasswdUser| {
-        let Some(sources) = sources.get(user.name.as_str()) else {
-            return true;
-        };
-        let home = accounts.home_of(user);
-        let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
-        let uid = uid.or_else(|| Some(accounts.databases.user(&user.name)?.uid));
-        let reads = |file: KeyFile| sources.reads(file.below_home(), &user.name, uid, &home);
-        match file {
-            KeyFile::AuthorizedKeys => reads(file),
-            KeyFile::Fragment => {
-                reads(file)
-                    || sources.has_fragment_helper()
-                    || (assembles && reads(KeyFile::AuthorizedKeys))
-            }
-        }
+        let sources = sources.get(user.name.as_str());
+        sources.is_none_or(|sources| are_read(file, user, sources, accounts, assembles))
     };
     let reads_all = |file: &KeyFile| users.iter().all(|user| reads(*file, user));
     let choices = [KeyFile::Fragment, KeyFile::AuthorizedKeys];
@@ -123,6 +110,28 @@ pub(super) fn choose(
             .iter()
             .filter_map(|(user, sources)| Some(((*user).to_owned(), sources.undecided.clone()?)))
             .collect(),
+    }
+}
+
+/// True if the server gets the keys of `user` from `file`; `assembles` if the target makes one file of the fragments.
+fn are_read(
+    file: KeyFile,
+    user: &PasswdUser,
+    sources: &KeySources,
+    accounts: &AccountFacts,
+    assembles: bool,
+) -> bool {
+    let home = accounts.home_of(user);
+    let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
+    let uid = uid.or_else(|| Some(accounts.databases.user(&user.name)?.uid));
+    let reads = |file: KeyFile| sources.reads(file.below_home(), &user.name, uid, &home);
+    match file {
+        KeyFile::AuthorizedKeys => reads(file),
+        KeyFile::Fragment => {
+            reads(file)
+                || sources.has_fragment_helper()
+                || (assembles && reads(KeyFile::AuthorizedKeys))
+        }
     }
 }
 

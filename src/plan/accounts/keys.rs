@@ -143,16 +143,10 @@ impl Planner<'_, '_> {
     /// Why the user cannot write the file below the home.
     fn obstacle_to_keys(&self, user: &User, home: &str, file: &str) -> Option<Refused> {
         let (below, name) = file.rsplit_once('/').unwrap_or(("", file));
-        let refused = |cause: String| {
-            Some(Refused {
-                cause,
-                remedy: "remove or replace what is in the way, or give it to the user".into(),
-            })
-        };
         // A home that the config lists gets other permissions before; one that is moved or handed over keeps its mode.
         let is_as_found = !self.directories.contains_key(home);
         if is_as_found && !self.may_enter(user, home) {
-            return refused(format!("home {home} is not the user's to enter"));
+            return in_the_way(format!("home {home} is not the user's to enter"));
         }
         let mut here = home.to_owned();
         for part in below.split('/').filter(|part| !part.is_empty()) {
@@ -162,44 +156,49 @@ impl Planner<'_, '_> {
                 let may = here == home || self.may(user, &here, WRITE_AND_SEARCH);
                 return match may {
                     true => None,
-                    false => refused(format!("{here} is not the user's to write to")),
+                    false => in_the_way(format!("{here} is not the user's to write to")),
                 };
             }
             let place = match self.place(&path) {
                 Ok(place) => place,
-                Err(cause) => return refused(cause.to_string()),
+                Err(cause) => return in_the_way(cause.to_string()),
             };
             if !self.planned.exists(&place) {
-                return refused(format!("{path} is a link to {place}, which does not exist"));
+                return in_the_way(format!("{path} is a link to {place}, which does not exist"));
             }
             let is_inside = is_at_or_below(&place, home);
             if !is_inside {
                 let closed = ancestors(&place).find(|above| !self.may(user, above, SEARCH));
                 if let Some(closed) = closed {
-                    return refused(format!(
+                    return in_the_way(format!(
                         "{path} leads through {closed}, which the user may not enter"
                     ));
                 }
             }
             here = place;
         }
-        if self.planned.is_made(&here) && self.planned.node(&here).is_none() {
+        self.obstacle_to_key_file(user, &here, name)
+    }
+
+    /// Why the user cannot write file `name` in the directory `here`, which is at its own place.
+    fn obstacle_to_key_file(&self, user: &User, here: &str, name: &str) -> Option<Refused> {
+        if self.planned.is_made(here) && self.planned.node(here).is_none() {
             return None;
         }
-        let path = child(&here, name);
+        let path = child(here, name);
         let present = self.planned.node(&path);
         if let Some(NodeKind::Directory { .. }) = present.map(|node| &node.kind) {
-            return refused(format!("{path} is a directory"));
+            return in_the_way(format!("{path} is a directory"));
         }
         let is_users = |path: &str, node: &NodeFacts| self.owner(user, path, node).0 == user.uid;
         let is_kept = |above: &NodeFacts, node: &NodeFacts| {
-            above.mode & STICKY != 0 && !is_users(&here, above) && !is_users(&path, node)
+            above.mode & STICKY != 0 && !is_users(here, above) && !is_users(&path, node)
         };
-        let above = self.planned.node(&here);
+        let above = self.planned.node(here);
         let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
-        match !kept && self.may(user, &here, WRITE_AND_SEARCH) {
+        match !kept && self.may(user, here, WRITE_AND_SEARCH) {
             true => None,
-            false => refused(format!("{here} is not the user's to write to")),
+            false => in_the_way(format!("{here} is not the user's to write to")),
         }
     }
 
@@ -249,4 +248,12 @@ impl Planner<'_, '_> {
         };
         granted & wanted == wanted
     }
+}
+
+/// Refuses keys for the sake of what is there.
+fn in_the_way(cause: String) -> Option<Refused> {
+    Some(Refused {
+        cause,
+        remedy: "remove or replace what is in the way, or give it to the user".into(),
+    })
 }
