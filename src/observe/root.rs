@@ -64,6 +64,9 @@ pub fn observe(
     if !view.blank_mounts.contains("/") {
         facts.accounts.databases = Databases::read(root)?;
         facts.enabled_units = enabled_units(&config.systemd.units, root)?;
+        if !facts.enabled_units.is_empty() {
+            facts.unit_loops = unit_loops(root).context("cannot look for links of units")?;
+        }
         facts.preset_text = root
             .read(PRESET_FILE)
             .with_context(|| format!("cannot read {PRESET_FILE}"))?;
@@ -725,6 +728,19 @@ fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
         }
     }
     Ok(enabled)
+}
+
+/// Paths of links in the unit directory that lead to themselves.
+fn unit_loops(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
+    let paths = names(root, UNIT_DIRECTORY)?;
+    let paths = paths
+        .into_iter()
+        .map(|name| format!("{UNIT_DIRECTORY}/{name}"));
+    let is_loop = |path: &String| {
+        let opened = root.open_at(path, OFlag::O_PATH, Mode::empty());
+        matches!(opened, Err(Errno::ELOOP))
+    };
+    Ok(paths.filter(is_loop).collect())
 }
 
 fn is_link(root: &TargetRoot, path: &str) -> bool {

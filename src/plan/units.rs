@@ -11,6 +11,7 @@ use super::permissions::{FILE_MODE, Names, as_new, differences};
 use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
 use crate::config::Origin;
 use crate::config::model::{Config, Unit};
+use crate::facts::install;
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
 use std::collections::{BTreeMap, BTreeSet};
@@ -427,6 +428,15 @@ impl Planner<'_, '_> {
                 remedy: "install systemd where kindling runs".into(),
             });
         }
+        if let Some(cause) = self.obstacle_to_disabling(&unit) {
+            return self.draft.refuse(Refusal {
+                act: "cannot disable".into(),
+                object: format!("unit {unit}"),
+                cause,
+                origin,
+                remedy: "remove what is there from the target".into(),
+            });
+        }
         let mut claims = vec![Claim::use_path(preset)];
         if let Ok(path) = self.planned.resolve(&unit_path(&unit))
             && self.planned.is_made(&path)
@@ -436,6 +446,36 @@ impl Planner<'_, '_> {
         let kind = OpKind::DisableUnit(DisableUnit { unit });
         self.draft
             .push(Phase::Units, Effect::Change, kind, origin, claims);
+    }
+
+    /// What of the target systemctl would give up at.
+    fn obstacle_to_disabling(&self, unit: &str) -> Option<String> {
+        let stays = |path: &str| {
+            let place = self.planned.resolve(path).ok()?;
+            let is_made = self.planned.is_made(&place);
+            (!is_made).then(|| self.planned.node(&place))?
+        };
+        let path = unit_path(unit);
+        let what = match stays(&path).map(|node| &node.kind) {
+            Some(NodeKind::Other) => Some("is a device, socket or pipe".to_owned()),
+            Some(NodeKind::Directory { .. }) => Some("is a directory".to_owned()),
+            Some(NodeKind::Symlink { target }) if target != "/dev/null" => {
+                let name = target.rsplit('/').next().unwrap_or(target);
+                let is_unit = install::is_valid_name(name);
+                (!is_unit)
+                    .then(|| format!("is a link to {target:?}, which is not the name of a unit"))
+            }
+            _ => None,
+        };
+        if let Some(what) = what {
+            return Some(format!("{path} {what}"));
+        }
+        let mut loops = self.draft.observed.root.unit_loops.iter();
+        let other = loops.find(|other| {
+            let place = self.planned.resolve(other);
+            **other != path && !place.is_ok_and(|place| self.planned.is_made(&place))
+        });
+        other.map(|path| format!("{path} is a link that leads to itself"))
     }
 
     fn push(&mut self, path: &str, effect: Effect, kind: OpKind, origin: Option<Origin>) {

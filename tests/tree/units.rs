@@ -179,3 +179,58 @@ fn a_directory_in_the_way_of_a_unit_is_refused() {
         ["cannot write /etc/systemd/system/a.service for unit a.service: a directory is there"]
     );
 }
+
+#[test]
+fn units_that_systemctl_cannot_disable_are_refused() {
+    let own = "/etc/systemd/system/on.service";
+    let config = units(json!([{"name": "on.service", "enabled": false}]));
+    let enabled = |target: &Target| {
+        let link = "/etc/systemd/system/multi-user.target.wants/on.service";
+        target.link(link, "/usr/lib/systemd/system/on.service");
+    };
+    type Case = (fn(&Target), &'static str);
+    let cases: [Case; 4] = [
+        (
+            |target| {
+                target.mkdir("/etc/systemd/system/on.service");
+            },
+            "/etc/systemd/system/on.service is a directory",
+        ),
+        (
+            |target| {
+                let path = target.at("/etc/systemd/system/on.service");
+                nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+            },
+            "/etc/systemd/system/on.service is a device, socket or pipe",
+        ),
+        (
+            |target| {
+                target.link("/etc/systemd/system/on.service", "nowhere/at");
+            },
+            "is a link to \"nowhere/at\", which is not the name of a unit",
+        ),
+        (
+            |target| {
+                target.link("/etc/systemd/system/b.service", "b.service");
+            },
+            "/etc/systemd/system/b.service is a link that leads to itself",
+        ),
+    ];
+    for (place, cause) in cases {
+        let target = Target::blank();
+        enabled(&target);
+        place(&target);
+        let refused = target.plan(&config).refused();
+        assert!(
+            refused.starts_with("cannot disable unit on.service: ") && refused.ends_with(cause),
+            "{refused}"
+        );
+    }
+    // What the config puts there itself is no obstacle.
+    let target = Target::blank();
+    enabled(&target);
+    nix::unistd::mkfifo(&target.at(own), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let text = "[Install]\nWantedBy=multi-user.target\n";
+    let unit = json!([{"name": "on.service", "enabled": false, "contents": text}]);
+    target.apply(&units(unit));
+}
