@@ -15,6 +15,9 @@ use std::time::Duration;
 /// A run that just ended may still hold a lock or a loop device for a moment, as may a probe of udev.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
+/// The same for a loop device that goes by itself with its last user, and is not mounted here: each process that looks at
+/// loop devices has it open for a moment, which on a busy machine may be a long one.
+const LEAVING_ATTEMPTS: u32 = 200;
 /// Bytes that QEMU locks of an image: those from the first place on for what it does itself, those from the second on for
 /// what it forbids others (`block/file-posix.c`). The second of each is for writing.
 const QEMU_LOCKS: [i64; 2] = [100, 200];
@@ -100,7 +103,11 @@ fn check_loops(file: &File, lock: &Flock<File>, access: Access) -> Result<(), Ho
         if access == Access::Read && found.is_read_only && !is_only_holder(lock) {
             return Ok(());
         }
-        if attempt == ATTEMPTS {
+        let attempts = match found.is_leaving {
+            true => LEAVING_ATTEMPTS,
+            false => ATTEMPTS,
+        };
+        if attempt >= attempts {
             return Err(in_use(format!(
                 "{} is attached to it",
                 found.path.display()
@@ -124,6 +131,8 @@ fn is_only_holder(lock: &Flock<File>) -> bool {
 struct Attached {
     path: PathBuf,
     is_read_only: bool,
+    /// It is detached when nobody has it open, and it is not mounted in the view of this process.
+    is_leaving: bool,
 }
 
 /// The first loop device over a file, whatever its name is or was.
@@ -145,10 +154,25 @@ fn loop_over(file: &File) -> io::Result<Option<Attached>> {
         };
         if (status.device, status.inode) == (wanted.dev(), wanted.ino()) {
             let is_read_only = status.flags & sys::LOOP_READ_ONLY != 0;
-            return Ok(Some(Attached { path, is_read_only }));
+            let is_leaving = status.flags & sys::LOOP_AUTOCLEAR != 0 && !is_mounted(&path);
+            return Ok(Some(Attached {
+                path,
+                is_read_only,
+                is_leaving,
+            }));
         }
     }
     Ok(None)
+}
+
+/// True if the device is mounted in the view of this process, or one of its partitions.
+fn is_mounted(device: &Path) -> bool {
+    let device = device.to_string_lossy();
+    let mounts = super::mountinfo::read().unwrap_or_default();
+    mounts.iter().any(|mount| {
+        let rest = mount.source.strip_prefix(&*device);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('p'))
+    })
 }
 
 fn range(kind: libc::c_int, start: i64, bytes: i64) -> libc::flock {
