@@ -34,6 +34,18 @@ impl Layout {
             numbers,
         }
     }
+
+    fn is_entry(&self, line: &Line) -> bool {
+        let name = line.fields.first().map_or("", String::as_str);
+        let is_number = |index: &usize| {
+            let field = line.fields.get(*index);
+            field.is_some_and(|field| field.parse::<u32>().is_ok())
+        };
+        !name.is_empty()
+            && !name.starts_with(['+', '-', '#'])
+            && line.fields.len() >= self.least
+            && self.numbers.iter().all(is_number)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,21 +105,9 @@ impl Table {
         self.found
     }
 
-    fn is_entry(&self, line: &Line) -> bool {
-        let name = line.fields.first().map_or("", String::as_str);
-        let is_number = |index: &usize| {
-            let field = line.fields.get(*index);
-            field.is_some_and(|field| field.parse::<u32>().is_ok())
-        };
-        !name.is_empty()
-            && !name.starts_with(['+', '-', '#'])
-            && line.fields.len() >= self.layout.least
-            && self.layout.numbers.iter().all(is_number)
-    }
-
     /// The entries, as fields.
     pub fn entries(&self) -> impl Iterator<Item = &[String]> {
-        let entries = self.lines.iter().filter(|line| self.is_entry(line));
+        let entries = self.lines.iter().filter(|line| self.layout.is_entry(line));
         entries.map(|line| line.fields.as_slice())
     }
 
@@ -148,7 +148,7 @@ impl Table {
         let mut lines = self
             .lines
             .iter()
-            .filter(|line| self.is_entry(line) && line.fields[0] == name);
+            .filter(|line| self.layout.is_entry(line) && line.fields[0] == name);
         let line = lines.next()?;
         if let Some(damage) = line.damage() {
             return Some(damage);
@@ -159,14 +159,6 @@ impl Table {
         lines.next().map(|_| "is not the only one of that name")
     }
 
-    /// What its lines look like, without them.
-    fn without_lines(&self) -> Self {
-        Self {
-            lines: Vec::new(),
-            ..*self
-        }
-    }
-
     /// Adds an entry, in place of one of that name, and before the markers of NIS at the end.
     pub(super) fn put<const N: usize>(&mut self, fields: [&str; N]) {
         self.found = true;
@@ -174,12 +166,9 @@ impl Table {
             fields: fields.map(str::to_owned).to_vec(),
             raw: None,
         };
-        let is_entry: Vec<bool> = self.lines.iter().map(|line| self.is_entry(line)).collect();
-        let present = self
-            .lines
-            .iter()
-            .zip(is_entry)
-            .position(|(other, is_entry)| is_entry && other.fields[0] == line.fields[0]);
+        let is_same =
+            |other: &Line| self.layout.is_entry(other) && other.fields[0] == line.fields[0];
+        let present = self.lines.iter().position(is_same);
         if let Some(at) = present {
             self.lines[at] = line;
             return;
@@ -191,21 +180,19 @@ impl Table {
 
     /// Sets a field of the first entry of a name, adding empty fields that are missing.
     pub(super) fn set(&mut self, name: &str, index: usize, value: &str) {
-        let all = self.layout.fields;
+        let layout = self.layout;
         let at = self
             .lines
             .iter()
-            .position(|line| self.is_entry(line) && line.fields[0] == name);
+            .position(|line| self.layout.is_entry(line) && line.fields[0] == name);
         if let Some(line) = at.and_then(|at| self.lines.get_mut(at)) {
-            line.fields
-                .resize(line.fields.len().max(all), String::new());
-            value.clone_into(&mut line.fields[index]);
+            line.set(layout, index, value);
         }
     }
 
     /// Removes all entries of a name.
     pub(super) fn remove(&mut self, name: &str) {
-        let layout = self.clone();
+        let layout = self.layout;
         self.lines
             .retain(|line| !(layout.is_entry(line) && line.fields[0] == name));
     }
@@ -220,8 +207,8 @@ impl Table {
         index: usize,
         edit: impl Fn(&str, &mut Vec<String>),
     ) -> Result<(), (String, &'static str)> {
-        let (shape, all) = (self.without_lines(), self.layout.fields);
-        for line in self.lines.iter_mut().filter(|line| shape.is_entry(line)) {
+        let layout = self.layout;
+        for line in self.lines.iter_mut().filter(|line| layout.is_entry(line)) {
             let before = members(line.fields.get(index).map_or("", String::as_str));
             let mut list = before.clone();
             edit(&line.fields[0], &mut list);
@@ -231,26 +218,24 @@ impl Table {
             if let Some(damage) = line.damage() {
                 return Err((line.fields[0].clone(), damage));
             }
-            line.fields
-                .resize(line.fields.len().max(all), String::new());
-            line.fields[index] = list.join(",");
+            line.set(layout, index, &list.join(","));
         }
         Ok(())
     }
 
     /// Sorts all entries to the front by a key.
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&[String]) -> K) {
-        let shape = self.without_lines();
+        let layout = self.layout;
         self.lines.sort_by_cached_key(|line| {
-            let is_entry = shape.is_entry(line);
+            let is_entry = layout.is_entry(line);
             (!is_entry, is_entry.then(|| key(&line.fields)))
         });
     }
 
     /// Changes a field of all entries where it has a value.
     pub(super) fn replace(&mut self, index: usize, old: &str, new: &str) {
-        let shape = self.without_lines();
-        for line in self.lines.iter_mut().filter(|line| shape.is_entry(line)) {
+        let layout = self.layout;
+        for line in self.lines.iter_mut().filter(|line| layout.is_entry(line)) {
             if let Some(field) = line.fields.get_mut(index).filter(|field| *field == old) {
                 new.clone_into(field);
             }
@@ -266,6 +251,13 @@ impl Line {
             true => "has a NUL character",
             false => "is not UTF-8",
         })
+    }
+
+    /// Sets a field, adding empty fields that are missing.
+    fn set(&mut self, layout: Layout, index: usize, value: &str) {
+        self.fields
+            .resize(self.fields.len().max(layout.fields), String::new());
+        value.clone_into(&mut self.fields[index]);
     }
 
     fn parse(bytes: &[u8]) -> Self {
