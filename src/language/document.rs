@@ -3,7 +3,7 @@
 use super::findings::Remarks;
 use super::translation::Outcome;
 use super::yaml::{self, Yaml};
-use crate::config::{Finding, LineStarts, Severity, WrittenPaths};
+use crate::config::{Finding, LineStarts, Severity};
 
 /// Reads `text`.
 pub(crate) fn read<'t>(text: &'t [u8], lines: &LineStarts) -> Result<Yaml<'t>, Box<Outcome<'t>>> {
@@ -46,7 +46,6 @@ pub(crate) fn refused<'t>(
     help: Option<String>,
 ) -> Outcome<'t> {
     Outcome {
-        encoded: Vec::new(),
         findings: vec![Finding {
             severity: Severity::Error,
             path: None,
@@ -54,8 +53,6 @@ pub(crate) fn refused<'t>(
             message: message.to_owned(),
             help,
         }],
-        paths: WrittenPaths::default(),
-        config: None,
-        wrapper: None,
+        ..Outcome::default()
     }
 }

@@ -13,17 +13,13 @@ pub(crate) fn of(root: &Node<'_>) -> WrittenPaths {
             Content::List(elements) => {
                 for (index, element) in elements.iter().enumerate() {
                     let below = paths.element(value, index, element.at);
-                    if !matches!(element.value, Content::Scalar(_)) {
-                        rest.push((element, below));
-                    }
+                    rest.push((element, below));
                 }
             }
             Content::Mapping(entries) => {
                 for entry in entries {
                     let below = paths.member(value, &entry.key, entry.value.at);
-                    if !matches!(entry.value.value, Content::Scalar(_)) {
-                        rest.push((&entry.value, below));
-                    }
+                    rest.push((&entry.value, below));
                 }
             }
         }

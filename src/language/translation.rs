@@ -3,7 +3,7 @@
 use super::detect::{Language, Undetected, detect_for};
 use super::surroundings::Surroundings;
 use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, machine_config, old_ignition};
-use crate::config::tree::{Tree, Value};
+use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
     self, EncodedContents, Finding, Findings, Judged, LineStarts, ParseError, Parsed, Severity,
@@ -11,6 +11,7 @@ use crate::config::{
 };
 
 /// What a language makes of a text.
+#[derive(Default)]
 pub(crate) struct Outcome<'t> {
     /// What it has to say. With an error among it, there is no config.
     pub(crate) findings: Vec<Finding>,
@@ -18,28 +19,10 @@ pub(crate) struct Outcome<'t> {
     pub(crate) paths: WrittenPaths,
     /// The config in the shape of its version; see [`shaped`](super::shaped).
     pub(crate) config: Option<(Tree<'t>, Version)>,
-    /// Contents of files that are put aside; see [`EncodedContents`].
+    /// Contents of files that are put aside, of a config that is not printed; see [`EncodedContents`].
     pub(crate) encoded: Vec<EncodedContents>,
     /// What the config is wrapped in when it is printed.
     pub(crate) wrapper: Option<butane::MachineConfig>,
-}
-
-impl Outcome<'_> {
-    /// Puts contents that are aside where they belong.
-    fn put_back_encoded(&mut self) {
-        let Some((config, _)) = &mut self.config else {
-            return;
-        };
-        for EncodedContents { file, source } in self.encoded.drain(..) {
-            let path = ["storage", "files", &file.to_string(), "contents", "source"];
-            let part = path
-                .iter()
-                .try_fold(&mut *config, |part, name| part.part_mut(name));
-            if let Some(part) = part {
-                part.value = Value::Text(source.into());
-            }
-        }
-    }
 }
 
 /// A text in the words of Ignition.
@@ -124,8 +107,7 @@ fn taken_out(parsed: Parsed, is_pretty: bool) -> Translation {
 }
 
 /// Judges an outcome and prints it in one line, whatever it would be wrapped in.
-pub(super) fn printed(lines: LineStarts, mut outcome: Outcome<'_>) -> (Findings, Option<String>) {
-    outcome.put_back_encoded();
+pub(super) fn printed(lines: LineStarts, outcome: Outcome<'_>) -> (Findings, Option<String>) {
     let (parsed, text) = finish("", lines, outcome, |tree| write::json(tree, false));
     let text = text.filter(|_| parsed.outcome.is_ok());
     (parsed.findings, text)
@@ -145,13 +127,7 @@ pub(super) fn outcome<'t>(
         Language::CoreosCloudinit => coreos_cloudinit::read(text, lines, surroundings),
         Language::CloudInit => cloud_init::read(text, lines, surroundings),
         Language::K3os => k3os::read(text, lines, surroundings),
-        Language::Ignition | Language::MachineConfig => Outcome {
-            encoded: Vec::new(),
-            findings: Vec::new(),
-            paths: WrittenPaths::default(),
-            config: None,
-            wrapper: None,
-        },
+        Language::Ignition | Language::MachineConfig => Outcome::default(),
     }
 }
 

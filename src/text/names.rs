@@ -1,7 +1,7 @@
-//! Names of members, which are compared so often that it shows.
+//! Comparing and finding names of members, which is most of the work in a large config.
 
-/// True if two names are equal. Most are one and the same static text, or differ at the first byte, so that comparing all
-/// bytes, which is a call, is rarely needed.
+/// True if two names are equal. Most are the same static string or differ in the first byte, so comparing all bytes, which
+/// is a function call, is rarely needed.
 #[inline(always)]
 pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     one.len() == other.len()
@@ -9,8 +9,8 @@ pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
             || one.as_bytes().first() == other.as_bytes().first() && one == other)
 }
 
-/// The first item that is meant, looked for from `next` on and then from the beginning; `next` is set behind it. What comes
-/// in about the order of the items is found at once.
+/// Finds the first matching item at or after `next`, or else before it, and sets `next` to the index that follows. Lookups
+/// in roughly the order of the items take one step each.
 #[inline(always)]
 pub(crate) fn find_in_turn<'i, T>(
     items: &'i [T],

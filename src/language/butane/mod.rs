@@ -184,18 +184,17 @@ fn made<'t>(root: &Node<'t>, files: Option<Node<'t>>, context: &mut Context<'_, 
     let parents = parents(root, context);
     let adds_files = adds_files(root);
     let is_plain = !adds_files && parents.is_empty();
-    let mut untouched = None;
-    if let Some(files) = files
-        && let Some(storage) = own.get_mut("storage")
-    {
-        let at = files.at;
-        if is_plain {
-            untouched = Some(files);
-            storage.set("files", Node::list(at, Vec::new()));
-        } else {
-            storage.set("files", translate::objects(files, &fields::FILE, context));
+    let untouched = match (files, own.get_mut("storage")) {
+        (Some(files), Some(storage)) if is_plain => {
+            storage.set("files", Node::list(files.at, Vec::new()));
+            Some(files)
         }
-    }
+        (Some(files), Some(storage)) => {
+            storage.set("files", translate::objects(files, &fields::FILE, context));
+            None
+        }
+        _ => None,
+    };
     if adds_files {
         add_files(root, &mut own, context);
     }
@@ -251,7 +250,8 @@ fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut Context<'_, 
 }
 
 /// Translates `files`, which nothing else touches, into `config`, one after the other: going through all of a large config
-/// several times takes most of the time. Contents that are encoded are put aside.
+/// several times takes most of the time. Contents that are encoded are put aside, except in a config inside another one,
+/// which is printed.
 fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut Context<'_, '_>) {
     let Content::List(files) = files.value else {
         return;
@@ -259,7 +259,8 @@ fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut Context<'
     let version = context.dialect.output;
     let files = files.into_iter().enumerate().map(|(index, file)| {
         let mut file = translate::object(file, &fields::FILE, context);
-        if let Some(source) = file.at_path_mut(&["contents", "source"])
+        if context.nesting.is_empty()
+            && let Some(source) = file.at_path_mut(&["contents", "source"])
             && context.encoded_at == Some(source.at)
             && let Content::Scalar(scalar) = &mut source.value
         {

@@ -131,7 +131,7 @@ impl Reader<'_> {
         depth: usize,
     ) -> Node<'t> {
         let mut next = 0;
-        // Entries are changed where they are. Moving one takes longer than all else here, in code made for size.
+        // In place: a large config has many entries.
         entries.retain_mut(|entry| {
             let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(self.dialect);
             let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
@@ -158,15 +158,8 @@ impl Reader<'_> {
     }
 
     fn note_second_source(&mut self, object: &Node<'_>) {
-        let is_source = |key: &str| SOURCES.iter().any(|source| is_same_name(source, key));
-        let given = object
-            .entries()
-            .iter()
-            .filter(|entry| is_source(&entry.key));
-        if given.count() > 1 {
-            let mut given = SOURCES.iter().filter_map(|key| object.get(key));
-            self.second_sources.extend(given.nth(1).map(|node| node.at));
-        }
+        let mut given = SOURCES.iter().filter_map(|key| object.get(key));
+        self.second_sources.extend(given.nth(1).map(|node| node.at));
     }
 
     fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>) -> Node<'t> {

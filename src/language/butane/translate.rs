@@ -51,7 +51,7 @@ fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>)
         return Node::mapping(at);
     };
     let mut next = 0;
-    // Where they are, as in `read`.
+    // In place, as in `read`.
     entries.retain_mut(|entry| {
         let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(context.dialect);
         let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {

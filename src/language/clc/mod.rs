@@ -46,11 +46,10 @@ pub(crate) fn read<'t>(
     let model = model(document.root, &paths, surroundings, &mut remarks);
     let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
     Outcome {
-        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(old_ignition::output),
-        wrapper: None,
+        ..Outcome::default()
     }
 }
 

@@ -81,11 +81,10 @@ pub(crate) fn read<'t>(
     }
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
-        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        wrapper: None,
+        ..Outcome::default()
     }
 }
 

@@ -47,11 +47,10 @@ pub(crate) fn read<'t>(
     let assembly = convert(&decoded, parts, &paths, surroundings, &mut remarks);
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
-        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        wrapper: None,
+        ..Outcome::default()
     }
 }
 

@@ -103,11 +103,10 @@ fn script<'t>(text: &[u8]) -> Outcome<'t> {
     }
     commands::source_script(SCRIPT, &mut assembly);
     Outcome {
-        encoded: Vec::new(),
         findings: Vec::new(),
         paths: WrittenPaths::default(),
         config: Some(assembly.finish()),
-        wrapper: None,
+        ..Outcome::default()
     }
 }
 
@@ -119,10 +118,9 @@ fn outcome<'t>(
 ) -> Outcome<'t> {
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     Outcome {
-        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        wrapper: None,
+        ..Outcome::default()
     }
 }

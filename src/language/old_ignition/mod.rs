@@ -64,11 +64,10 @@ pub(crate) fn read<'t>(
     let mut remarks = Remarks::default();
     let config = config(root, &paths, surroundings, &mut remarks);
     Outcome {
-        encoded: Vec::new(),
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(output),
-        wrapper: None,
+        ..Outcome::default()
     }
 }
 

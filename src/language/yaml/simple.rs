@@ -281,7 +281,8 @@ impl<'t> Reader<'t, '_> {
         self.quoted(start, text)
     }
 
-    /// A text that does not move when the rest of the line is put behind it, nor when it becomes base64 in its place.
+    /// Copies `begin` to a string with room for the rest of the line, and for all of it in base64, so that it is not
+    /// reallocated.
     fn with_room_for_line(&self, begin: &str) -> String {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let length = memchr(b'\n', rest).unwrap_or_default();
