@@ -61,7 +61,7 @@ check:
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test --lib $(CHECKED:%=--test %)
 
-# Bytes of the stripped program, at most; `benches/bench.py` shows them as well.
+# Bytes of the stripped program, at most.
 MAX_BINARY_BYTES = 9500000
 size: release
 	@bytes=$$(stat -c %s $(BINARY)); echo "$(BINARY): $$bytes bytes, at most $(MAX_BINARY_BYTES)"; \
@@ -117,7 +117,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 
-bench: release
+bench: size
 	tests/needs.sh bench cloud-init
 	benches/bench.py
 	tests/cloud_init/run.sh --time
