@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 
 /// What a look at one path found.
 #[derive(Debug, Clone, PartialEq, Eq)]

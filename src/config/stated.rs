@@ -1,6 +1,7 @@
 //! Versions that are missing, malformed or not accepted, and what to do about them.
 
 use super::finding::Position;
+use super::foreign::READ_AS_IT_IS;
 use super::parse::ParseError;
 use super::version::{LATEST_VERSION, Version};
 use serde::Deserialize;
@@ -51,17 +52,13 @@ impl Language {
         marks.ignition_version.map(|_| Language::Version1)
     }
 
-    fn remedy(self) -> &'static str {
+    fn remedy(self) -> String {
         match self {
-            Language::Butane => {
-                "this is a Butane config in JSON; it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot"
-            }
+            Language::Butane => format!("this is a Butane config in JSON; {READ_AS_IT_IS}"),
             Language::Kubernetes => {
-                "this is a Kubernetes resource; of these, MachineConfigs are read, where no format is given"
+                "this is a Kubernetes resource; of these, MachineConfigs are read, where no format is given".into()
             }
-            Language::Version1 => {
-                "this is a config of version 1; it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot"
-            }
+            Language::Version1 => format!("this is a config of version 1; {READ_AS_IT_IS}"),
         }
     }
 }
@@ -102,7 +99,7 @@ fn accepted() -> String {
 /// What to do about a version that is missing or malformed.
 fn malformed(stated: &StatedVersion) -> String {
     if let Some(language) = stated.language {
-        return language.remedy().into();
+        return language.remedy();
     }
     let all = format!("ignition.version must be one of {}", accepted());
     match completed(&stated.text) {

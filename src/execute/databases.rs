@@ -6,7 +6,7 @@
 use super::atomic::Stage;
 use crate::accounts::{Databases, File};
 use crate::host::TargetRoot;
-use crate::paths::{self, Seen};
+use crate::paths::{self, MAX_LINKS, Seen};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
@@ -16,8 +16,6 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_A_DAY: u64 = 86400;
-/// Links from one place of a database to the next, followed before giving up.
-const MAX_LINKS: usize = 40;
 
 /// Reads the databases, with today's date for password changes.
 pub(super) fn read(root: &TargetRoot) -> anyhow::Result<Databases> {

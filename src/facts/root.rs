@@ -26,9 +26,9 @@ pub struct RootFacts {
     pub accounts: super::AccountFacts,
     /// Units among those the config disables that are enabled in the target: a link in a
     /// `.wants`, `.requires` or `.upholds` directory of `/etc/systemd/system`, or an alias there.
-    pub enabled_units: std::collections::BTreeSet<String>,
+    pub enabled_units: BTreeSet<String>,
     /// Links to themselves in `/etc/systemd/system`, at which systemctl gives up. Looked for if there is a unit to disable.
-    pub unit_loops: std::collections::BTreeSet<String>,
+    pub unit_loops: BTreeSet<String>,
     /// Text of the preset file the provisioner writes to, when there is one.
     pub preset_text: Option<String>,
     /// Text of the table of encrypted volumes, when there is one.

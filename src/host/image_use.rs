@@ -15,8 +15,8 @@ use std::time::Duration;
 /// A run that just ended may still hold a lock or a loop device for a moment, as may a probe of udev.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
-/// The same for a loop device that goes by itself with its last user, and is not mounted here: each process that looks at
-/// loop devices has it open for a moment, which on a busy machine may be a long one.
+/// The same for a loop device that the kernel detaches with its last close and that is not mounted here: each process that
+/// looks for loop devices opens it briefly, which takes longer on a busy machine.
 const LEAVING_ATTEMPTS: u32 = 200;
 /// Bytes that QEMU locks of an image: those from the first place on for what it does itself, those from the second on for
 /// what it forbids others (`block/file-posix.c`). The second of each is for writing.
@@ -131,7 +131,7 @@ fn is_only_holder(lock: &Flock<File>) -> bool {
 struct Attached {
     path: PathBuf,
     is_read_only: bool,
-    /// It is detached when nobody has it open, and it is not mounted in the view of this process.
+    /// The kernel detaches it with its last close, and it is not mounted in the mount namespace of this process.
     is_leaving: bool,
 }
 
@@ -165,7 +165,7 @@ fn loop_over(file: &File) -> io::Result<Option<Attached>> {
     Ok(None)
 }
 
-/// True if the device is mounted in the view of this process, or one of its partitions.
+/// True if the device or one of its partitions is mounted in the mount namespace of this process.
 fn is_mounted(device: &Path) -> bool {
     let device = device.to_string_lossy();
     let mounts = super::mountinfo::read().unwrap_or_default();

@@ -448,7 +448,7 @@ impl Planner<'_, '_> {
             .push(Phase::Units, Effect::Change, kind, origin, claims);
     }
 
-    /// What of the target systemctl would give up at.
+    /// What in the target makes `systemctl disable` fail.
     fn obstacle_to_disabling(&self, unit: &str) -> Option<String> {
         let stays = |path: &str| {
             let place = self.planned.resolve(path).ok()?;

@@ -226,7 +226,7 @@ fn units_that_systemctl_cannot_disable_are_refused() {
             "{refused}"
         );
     }
-    // What the config puts there itself is no obstacle.
+    // A node that the config replaces is not in the way.
     let target = Target::blank();
     enabled(&target);
     nix::unistd::mkfifo(&target.at(own), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
