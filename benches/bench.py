@@ -35,6 +35,11 @@ FILES_TIME = 1 / 2
 BUTANE_TIME = 1.5
 FETCH_STAGE_TIME = 1 / 8
 FILES_STAGE_TIME = 1 / 2
+TAR_TIME = 1.7
+TAR_MEMORY_MIB = 30
+
+# A file system in memory: no disk is part of the time.
+TMPFS = "/dev/shm"
 
 
 def big_config():
@@ -153,6 +158,43 @@ class FilesStage:
         return self.run("kindling", lambda root: [KINDLING, "apply", "--root", root, self.config])
 
 
+class Unpacking:
+    """Writes the config into fresh roots on a tmpfs, and unpacks an archive of the tree that came of it beside that. The report
+    of the run is part of its time; the archive names owner, mode and time of each file as the config and a run do."""
+
+    def __init__(self, directory, config):
+        self.directory = directory
+        self.config = config
+        self.archive = directory / "tree.tar"
+        self.make(self.tree("model"))
+
+    def tree(self, name):
+        root = self.directory / name
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        return root
+
+    def make(self, model):
+        subprocess.run([KINDLING, "apply", "--root", model, self.config], check=True, capture_output=True)
+        subprocess.run(["tar", "--create", "--file", self.archive, "--directory", model, "."], check=True)
+        self.digest = tree_digest(model)
+
+    def run(self, who, command):
+        root = self.tree(f"by-{who}")
+        figures = measure(command(root))
+        if tree_digest(root) != self.digest:
+            sys.exit(f"bench: {who} wrote another tree")
+        return figures
+
+    def tar(self):
+        unpack = f'tar --extract --file {self.archive} --directory "$0" && sync --file-system "$0"'
+        return self.run("tar", lambda root: ["sh", "-c", unpack, root])
+
+    def kindling(self):
+        report = self.directory / "report.json"
+        return self.run("kindling", lambda root: [KINDLING, "apply", "--root", root, "--report", report, self.config])
+
+
 class Stages:
     """The fetch and files stages of both programs, from a shell with the platform `file`."""
 
@@ -183,6 +225,19 @@ class Stages:
     def files(self, who):
         """From the cache of the last fetch to a fresh root."""
         return self.files_stage.run(f"{who} stages", lambda root: self.command(who, "files", root), self.environment)
+
+
+def beside_tar(runs, config):
+    """The write path beside `tar`; what is met."""
+    with tempfile.TemporaryDirectory(prefix="kindling-bench-", dir=TMPFS) as name:
+        unpacking = Unpacking(pathlib.Path(name), config)
+        tar, ours = in_turns(runs, unpacking.tar, unpacking.kindling)
+    print("the same tree on a tmpfs by `tar` with `sync`, and by kindling with its report:")
+    memory = ours[1] / 1024
+    is_small = memory <= TAR_MEMORY_MIB
+    met = [line("write beside tar, time", tar[0], ours[0], "s", TAR_TIME), is_small]
+    print(f"{'its peak memory':<22} {'':>14} {memory:>10.2f} MiB  target <= {TAR_MEMORY_MIB} MiB  {'met' if is_small else 'MISSED'}")
+    return met
 
 
 def line(what, peer, ours, unit, limit):
@@ -237,6 +292,8 @@ def main():
         count = stage.results["kindling"][0]
         print(f"trees written: {count} files, {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
         met.append(same)
+
+        met += beside_tar(arguments.runs, config)
 
         # The peer reads its config from the working directory.
         os.chdir(work)

@@ -4,7 +4,8 @@
 The same Debian, the same machine in QEMU, the same config: one data disk with wipeTable, two partitions, one ext4,
 50 files, a user, five units. Only the dracut module in the initramfs differs. A stage's time is the one between
 systemd's journal entries of its unit's start and its end. The two take turns, so that what else the host does
-meets both.
+meets both. The machine with kindling then boots once more, with nothing to provision: the difference is what provisioning costs at
+all. (Nobody removes the flag behind Debian's Ignition, so its machine would provision again.)
 
     benches/boot.py [--runs N]
 """
@@ -28,6 +29,8 @@ import lab as boots  # noqa: E402
 
 # A boot counts if other programs had at most this share of the host's processors meanwhile.
 OTHERS = 0.1
+# Seconds that provisioning may add to a boot.
+MAX_COST = 1.0
 # So often a boot is tried for the host to be quiet.
 TRIES = 6
 
@@ -40,7 +43,8 @@ JOURNAL = ("journalctl -b --no-pager -o json --output-fields=MESSAGE_ID,UNIT "
            + " | grep '\"ignition-'")
 # The partition is as large as the one that the config has a file system made on.
 MKFS = ("a=$(date +%s%N); mkfs.ext4 -q -F /dev/disk/by-partlabel/spare && b=$(date +%s%N) && echo $((b - a))")
-QUESTIONS = [("journal", JOURNAL, None), ("mkfs", MKFS, None),
+# Asked by a service behind multi-user.target, so the time from the kernel's start to a machine that can be used.
+QUESTIONS = [("uptime", "cut -d' ' -f1 /proc/uptime", None), ("journal", JOURNAL, None), ("mkfs", MKFS, None),
              ("files", "cat /etc/bench/* | wc -c", f"{50 * 1024}\n"),
              ("file system", "lsblk -no FSTYPE /dev/disk/by-partlabel/data", "ext4\n"),
              ("user", "getent passwd bench | cut -d: -f1", "bench\n")]
@@ -66,12 +70,10 @@ def config():
 
 
 def boot(lab):
-    """One first boot: seconds of each stage, and of mkfs alone."""
-    # A flush is one here, unlike in the tests: it is part of what a stage does.
-    machine = lab.start(lab.system(), lab.blank(), document=config(), limit=900, cache="writeback")
-    machine.wait_end("the machine of the benchmark", unless=boots.PROMPT)
-    answers = configs.read_report(machine.report(), QUESTIONS)
-    configs.judge(answers, [question for question in QUESTIONS if question[2] is not None])
+    """One first boot: seconds of each stage, of mkfs alone, and of whole boots, this one and the one after it."""
+    system, data = lab.system(), lab.blank()
+    answers = answers_of(lab, system, data)
+    again = None if lab.peer else answers_of(lab, system, data)
     at = {}
     for line in answers["journal"].splitlines():
         entry = json.loads(line)
@@ -87,7 +89,20 @@ def boot(lab):
     missing = [stage for stage in STAGES if stage not in times and stage != "fetch"]
     assert not missing, f"the journal has no start of {', '.join(missing)}:\n{answers['journal']}"
     times["mkfs alone"] = int(answers["mkfs"]) / 1e9
+    times["first boot"] = float(answers["uptime"])
+    if again:
+        times["boot with nothing to do"] = float(again["uptime"])
     return times
+
+
+def answers_of(lab, system, data):
+    """Boots once, and asks."""
+    # A flush is one here, unlike in the tests: it is part of what a stage does.
+    machine = lab.start(system, data, document=config(), limit=900, cache="writeback")
+    machine.wait_end("the machine of the benchmark", unless=boots.PROMPT)
+    answers = configs.read_report(machine.report(), QUESTIONS)
+    configs.judge(answers, [question for question in QUESTIONS if question[2] is not None])
+    return answers
 
 
 class Share:
@@ -166,8 +181,15 @@ def main():
     floor = statistics.median([times["mkfs alone"] for side in found.values() for times in side])
     print(f"the floor of disks, mkfs.ext4 alone on an equal partition: {floor:.2f} s\n")
 
-    met = True
-    for stage, limit, words in (("disks", 1 / 3, "at most 1/3"), ("all stages", 1 / 2, "at most 1/2")):
+    nothing = statistics.median([times["boot with nothing to do"] for times in found["kindling"]])
+    print("seconds from the kernel's start to the services of the config")
+    print(f"nothing to do {nothing:.2f}, with kindling {median('kindling', 'first boot'):.2f}, "
+          f"with Ignition {median('ignition', 'first boot'):.2f}\n")
+
+    met = median("kindling", "first boot") - nothing <= MAX_COST
+    print(f"provisioning: {median('kindling', 'first boot') - nothing:.2f} s, wanted at most {MAX_COST:.2f} s: "
+          f"{'met' if met else 'NOT MET'}")
+    for stage, limit, words in (("disks", 1 / 3, "at most 1/3"), ("all stages", 1 / 4, "at most 1/4")):
         _, peer, ours = next(row for row in rows if row[0] == stage)
         good = ours <= peer * limit
         met &= good

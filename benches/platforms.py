@@ -147,6 +147,8 @@ def main():
         server = Server((address, 80), Service)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as directory:
+        # Reports of stages that ran here before must not be part of the time.
+        os.environ["KINDLING_RUN_DIR"] = f"{directory}/run"
         work = pathlib.Path(directory)
         (work / "root").mkdir()
         ignition = work / "ignition"
