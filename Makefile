@@ -14,14 +14,14 @@ MODULESDIR = $(DESTDIR)$(PREFIX)/lib/dracut/modules.d
 UNITDIR    = $(DESTDIR)$(PREFIX)/lib/systemd/system
 GRUBDIR    = $(DESTDIR)$(PREFIX)/lib/bootupd/grub2-static/configs.d
 
-SHELL_FILES = $(wildcard .ci/run benches/*.sh fuzz/*.sh tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dracut/real-root/*.sh)
+SHELL_FILES = $(wildcard .ci/run benches/*.sh fuzz/*.sh tests/*.sh tests/*/*.sh examples/*.sh dracut/30kindling/*.sh dracut/real-root/*.sh packaging/*.sh)
 
 BINARY = target/release/kindling
 
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz
+.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init test-pages lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz deb rpm dist book
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -32,7 +32,8 @@ help:
 	@echo 'make test-afterburn   metadata beside the agent of that name, AFTERBURN=PATH (root)'
 	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
 	@echo 'make test-cloud-init  the same user data by Debian'"'"'s cloud-init and by kindling: their trees and their time (root)'
-	@echo 'make lint      formatting and lints, warnings denied'
+	@echo 'make test-pages pages of reports and plans in Chromium: what they show, keys, accessibility'
+	@echo 'make lint      formatting, lints with warnings denied, and the licences and versions of crates'
 	@echo 'make bench     speed, memory and size beside Ignition and cloud-init (root)'
 	@echo 'make bench-boot the stages of a first boot in QEMU beside Ignition (root)'
 	@echo 'make bench-fetch  fetching beside Ignition, and beside curl'
@@ -41,6 +42,8 @@ help:
 	@echo 'make fuzz      hostile disks, configs, URLs, certificates and packets, FUZZ_SECONDS=60 for each'
 	@echo 'make release   target/release/kindling'
 	@echo 'make size      fails if the program has grown beyond what an initramfs is to carry'
+	@echo 'make book      the documentation as a site, in target/book (cargo install mdbook)'
+	@echo 'make dist      packages for Debian, Fedora and openSUSE with their bills of materials and checksums, in target/dist'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
 
@@ -54,12 +57,11 @@ demo:
 	tests/needs.sh build demo
 	examples/demo.sh
 
-# What is quick and runs everywhere: for the time between two changes.
-CHECKED = architecture blkid config formats fuzz_corpus languages plan_ahead plan_disk_order plan_disks plan_layouts plan_raid translate
+# What is quick and runs everywhere, without root: for the time between two changes.
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	$(CARGO) test --lib $(CHECKED:%=--test %)
+	$(CARGO) test --lib --test pure
 
 # Bytes of the stripped program, at most.
 MAX_BINARY_BYTES = 9500000
@@ -71,7 +73,7 @@ size: release
 test:
 	tests/needs.sh build demo test
 	$(CARGO) build --release & release=$$!; $(CARGO) test --no-run; built=$$?; wait $$release && exit $$built
-	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --no-fail-fast
+	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) CARGO="$(CARGO)" tests/run.sh
 
 # Random configs on random trees and images, of a fresh seed. One round again: the command that a failure shows.
 FORESIGHT_TREES  ?= 10000
@@ -89,13 +91,13 @@ test-storage:
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --all
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --repeat 200 harness::links-are-not-raced
 	KINDLING_LAB_BINARY=$(CURDIR)/$(BINARY) $(CARGO) test --test lab -- --power-cuts 100
-	$(CARGO) test --test sgdisk_requests ten_thousand -- --ignored
+	$(CARGO) test --test tools ten_thousand -- --ignored
 
 # `kindling metadata` beside Afterburn 5.11 (`cargo install afterburn@5.11.0`).
 AFTERBURN ?= afterburn
 test-afterburn:
 	tests/needs.sh build test
-	KINDLING_AFTERBURN=$$(command -v $(AFTERBURN)) $(CARGO) test --test facts every_platform_that_both_have -- --ignored
+	KINDLING_AFTERBURN=$$(command -v $(AFTERBURN)) $(CARGO) test --test network every_platform_that_both_have -- --ignored
 
 # Whole machines in QEMU, from power-on to the real root. One of them: tests/boot/run.py NAME; --list names them.
 test-boot: release
@@ -111,11 +113,18 @@ test-cloud-init: release
 	tests/needs.sh cloud-init
 	tests/cloud_init/run.sh --time
 
+# Installs Chromium.
+test-pages: release
+	tests/needs.sh pages
+	tests/pages/run.py
+
 lint:
 	tests/needs.sh build lint
 	shellcheck $(SHELL_FILES)
+	$(CARGO) deny --config .ci/deny.toml check licenses bans sources
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) check --quiet --locked --all-targets --manifest-path fuzz/Cargo.toml
 
 bench: size
 	tests/needs.sh bench cloud-init
@@ -144,6 +153,30 @@ fuzz:
 
 install: release
 	$(MAKE) install-files
+
+# Packages of the committed state.
+DIST = target/dist
+deb:
+	tests/needs.sh build packages
+	packaging/deb.sh $(DIST)
+	lintian --fail-on error,warning $(DIST)/*.deb
+
+# Of the binary that the Debian package has.
+rpm: deb
+	dpkg-deb --fsys-tarfile $(DIST)/kindling_*.deb | tar --extract --to-stdout ./usr/bin/kindling > $(DIST)/.kindling
+	chmod 0755 $(DIST)/.kindling
+	packaging/rpm.sh $(DIST) $(DIST)/.kindling
+	rpmlint --rpmlintrc packaging/rpm/rpmlintrc $(DIST)/*.rpm
+	rm $(DIST)/.kindling
+
+dist:
+	rm -rf $(DIST)
+	$(MAKE) rpm
+	git archive --format=tar.gz --prefix=kindling/ --output=$(DIST)/kindling.tar.gz HEAD
+	cd $(DIST) && sha256sum * > SHA256SUMS
+
+book:
+	mdbook build docs
 
 # What "install" lays out, of a binary that is there already.
 install-files:

@@ -1,4 +1,5 @@
 //! The parts of kindling that read hostile bytes.
+#![allow(dead_code, unused_imports, reason = "the rest of kindling uses them")]
 
 #[path = "../src/accounts/mod.rs"]
 pub mod accounts;
@@ -14,7 +15,9 @@ pub mod findings;
 pub mod language;
 #[path = "../src/input.rs"]
 pub mod input;
-#[path = "../src/platform/vmware/ovf.rs"]
+#[path = "../src/layout.rs"]
+pub mod layout;
+#[path = "../src/platform/hypervisor/vmware/ovf.rs"]
 pub mod ovf;
 #[path = "../src/fetch/tftp/packet.rs"]
 pub mod packet;
@@ -37,9 +40,12 @@ pub mod facts {
 
 /// What comes from hypervisors.
 pub mod platform {
-    /// VMware
-    pub mod vmware {
-        pub use crate::ovf;
+    /// Hypervisors
+    pub mod hypervisor {
+        /// VMware
+        pub mod vmware {
+            pub use crate::ovf;
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const WRITER_CHECK: u8 = 20;
 ///
 /// # Errors
 /// It cannot be opened or read, nobody writes to it, or it has more than `limit_bytes`.
-pub fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
     read_all(&mut open(path)?, limit_bytes)
 }
 
@@ -28,7 +28,7 @@ pub fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// There are more than `limit_bytes`, or it cannot be read.
-pub fn read_all(from: &mut impl Read, limit_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_all(from: &mut impl Read, limit_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(limit_bytes.saturating_add(1))
         .read_to_end(&mut bytes)?;
@@ -42,13 +42,13 @@ pub fn read_all(from: &mut impl Read, limit_bytes: u64) -> io::Result<Vec<u8>> {
 }
 
 /// A file that is open for reading; a first byte may have been read already.
-pub type Input = io::Chain<io::Cursor<Vec<u8>>, File>;
+pub(crate) type Input = io::Chain<io::Cursor<Vec<u8>>, File>;
 
 /// Opens a file for reading. Reading from it blocks only while a pipe or a terminal has a writer.
 ///
 /// # Errors
 /// It cannot be opened, it is a directory or a socket, or it is a pipe and nobody writes to it.
-pub fn open(path: &Path) -> io::Result<Input> {
+pub(crate) fn open(path: &Path) -> io::Result<Input> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())

@@ -8,28 +8,33 @@
 //! # The map
 //! | module | what it is | may import |
 //! |---|---|---|
-//! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | nothing of ours |
-//! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `text` |
-//! | [`language`] | the other languages that configs are written in, brought to the shape of `config`; no I/O | `config`, `text` |
+//! | [`accounts`] | users and groups of a target: reading, changing and writing their databases; pure | `layout` |
+//! | [`layout`] | where things are in a target | nothing of ours |
+//! | [`config`] | what was asked: versions, schema, validation, merge, origins; no I/O | `layout`, `text` |
+//! | [`language`] | the other languages that configs are written in, brought to the shape of `config`; no I/O | `config`, `layout`, `text` |
 //! | [`disk`] | bytes on disks: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`paths`] | paths in a target: their parts, and the one algorithm that follows links; pure | `config` |
-//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk`, `paths` |
+//! | [`failure`] | why something could not be done, in parts, and how that is shown | `config`, `text` |
+//! | [`facts`] | what was seen: plain data about disks and the target root | `accounts`, `config`, `disk`, `layout`, `paths` |
 //! | [`host`] | the only door to the machine: commands, loop devices, mounts, the target root | `accounts`, `disk`, `input`, `text` |
 //! | [`signature`] | whose signature a config must have, and whether it has it | `config`, `input`, `text` |
-//! | [`fetch`] | bytes from URLs; follows references between configs | `config`, `input`, `language`, `signature`, `text` |
-//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `paths`, `text` |
-//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `paths`, `text` |
-//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `paths`, `plan`, `report`, `text` |
-//! | [`report`] | what happened: events, timing, tables | `config`, `input`, `plan`, `text` |
+//! | [`fetch`] | bytes from URLs | `config`, `input`, `signature`, `text` |
+//! | [`observe`] | looks at the machine, read only, and returns `facts` | `accounts`, `config`, `disk`, `facts`, `fetch`, `host`, `layout`, `paths`, `text` |
+//! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `failure`, `layout`, `paths`, `text` |
+//! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `layout`, `paths`, `plan`, `text` |
+//! | [`narration`] | what is told of a run while it goes on: log lines, journal, console, terminal | `execute`, `fetch`, `host`, `log`, `plan`, `report`, `terminal`, `text` |
+//! | [`report`] | what happened: events, timing, tables, what to do about it | `config`, `execute`, `fetch`, `host`, `input`, `plan`, `text` |
 //! | [`log`] | log lines as readers of Ignition's log know them | `terminal`, `text` |
 //! | [`input`] | files that people name: read with a limit, never waited for without end | nothing of ours |
 //! | [`text`] | text: what is escaped for people, points in time, names that are compared; pure | nothing of ours |
 //! | [`terminal`] | the only door to standard output and standard error | `text` |
+//! | [`rounds`] | observes, plans and runs, until nothing is left unseen; for the desk and for boots | `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `observe`, `plan` |
 //! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `input`, `log`, `text` |
-//! | [`boot`] | the stages of a first boot | `accounts`, `config`, `disk`, `execute`, `facts`, `fetch`, `host`, `input`, `language`, `log`, `observe`, `paths`, `plan`, `platform`, `report`, `signature`, `terminal`, `text` |
+//! | [`acquire`] | where the config of a machine comes from, and everything it refers to | `config`, `fetch`, `host`, `input`, `language`, `log`, `platform`, `signature`, `text` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `acquire`, `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `input`, `language`, `layout`, `log`, `narration`, `observe`, `paths`, `plan`, `platform`, `report`, `rounds`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
-//! `tests/architecture.rs` holds these directions.
+//! `tests/pure/architecture.rs` holds these directions.
 //!
 //! # Glossary
 //! | term | meaning |
@@ -44,13 +49,17 @@
 //! | plan | the operations of a run, in order, with what each needs and destroys |
 //! | operation | one act on the target |
 //! | claim | what an operation makes, changes, uses or releases; claims order operations |
-//! | refusal | why an operation cannot be planned, with origin and remedy |
-//! | remedy | what a person can do about an error; printed behind `to do:` |
+//! | failure | what could not be done and why, with origin and remedy; a plan that is refused has one for each conflict |
+//! | remedy | what a person can do about a failure; printed behind `to do:` |
 //! | binding | a device name of the config tied to an image file |
 //! | stage | one of the steps of a first boot, as Ignition names them |
 //! | platform | a kind of machine, by where its config comes from |
 //! | attributes | what a platform tells a machine of itself; `platform::facts` asks for them |
 
+// What is public in a private module only looks public, and hides what is dead.
+#![deny(unreachable_pub)]
+// The documentation is for those who work on this crate: it is built with private items.
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(
     not(test),
     deny(
@@ -64,22 +73,29 @@
 )]
 
 pub mod accounts;
-pub mod boot;
-pub mod cli;
+pub mod acquire;
+mod boot;
+mod cli;
 pub mod config;
 pub mod disk;
 pub mod execute;
 pub mod facts;
+mod failure;
 pub mod fetch;
 pub mod host;
-pub mod input;
+mod input;
 pub mod language;
-pub mod log;
+mod layout;
+mod log;
+mod narration;
 pub mod observe;
 pub mod paths;
 pub mod plan;
 pub mod platform;
-pub mod report;
+mod report;
+mod rounds;
 pub mod signature;
-pub mod terminal;
-pub mod text;
+mod terminal;
+mod text;
+
+pub use cli::{findings, main};

@@ -1,5 +1,5 @@
 //! The `kindling` binary: one library call and an exit code.
 
 fn main() -> std::process::ExitCode {
-    kindling::cli::main()
+    kindling::main()
 }

@@ -6,15 +6,15 @@
 
 use crate::config::model::Redirection;
 use crate::config::{MAX_NAME_BYTES, MAX_PATH_BYTES};
+use foldhash::{HashMap, HashSet};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 /// Links followed before giving up, as the kernel does.
 pub(crate) const MAX_LINKS: usize = 40;
 
 /// What a look at one path found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum PathLookup {
     /// Nothing.
     Missing,
     /// A directory.
@@ -59,6 +59,10 @@ pub enum ResolveError {
 
 /// Makes a path absolute and free of `.`, `..` and repeated slashes, by text alone.
 pub fn clean(path: &str) -> String {
+    let mut names = path.strip_prefix('/').unwrap_or("").split('/');
+    if names.all(|name| !matches!(name, "" | "." | "..")) {
+        return path.to_owned();
+    }
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -96,16 +100,13 @@ pub fn clean_target(target: &str) -> String {
 
 /// `name` below `directory`.
 pub fn child(directory: &str, name: &str) -> String {
-    if directory == "/" {
-        format!("/{name}")
-    } else {
-        format!("{directory}/{name}")
-    }
+    let directory = if directory == "/" { "" } else { directory };
+    [directory, "/", name].concat()
 }
 
 /// The directory a clean path is in; `None` for `/`.
 pub fn parent(path: &str) -> Option<&str> {
-    match path.rfind('/') {
+    match memchr::memrchr(b'/', path.as_bytes()) {
         _ if path == "/" => None,
         Some(0) => Some("/"),
         Some(at) => Some(&path[..at]),
@@ -124,7 +125,7 @@ pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 /// Those of [`resolve`].
 pub fn resolve_directory<E: From<ResolveError>>(
     path: &str,
-    look: impl FnMut(&str) -> Result<Seen, E>,
+    look: impl FnMut(&str) -> Result<PathLookup, E>,
 ) -> Result<String, E> {
     let inside = resolve(&child(path, "x"), look)?;
     Ok(parent(&inside).unwrap_or("/").to_owned())
@@ -164,10 +165,10 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
 /// A loop of links, something on the way that is not a directory, a name that is too long, or whatever `look` fails with.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
-    mut look: impl FnMut(&str) -> Result<Seen, E>,
+    mut look: impl FnMut(&str) -> Result<PathLookup, E>,
 ) -> Result<String, E> {
     // Components still to walk, next one last.
-    let mut todo: Vec<String> = components(path).rev().map(str::to_owned).collect();
+    let mut todo: Vec<Cow<'_, str>> = components(path).rev().map(Cow::Borrowed).collect();
     let mut here = String::from("/");
     let mut links = 0;
     // How much is left to walk when the target of the last link is reached.
@@ -176,7 +177,7 @@ pub fn resolve<E: From<ResolveError>>(
         if part == ".." {
             // What a link names has to be there for a kernel to follow it; the rest of a path can be made.
             let is_in_target = todo.len() >= rest;
-            if here != "/" && is_in_target && look(&here)? == Seen::Missing {
+            if here != "/" && is_in_target && look(&here)? == PathLookup::Missing {
                 return Err(ResolveError::ThroughNothing { at: here }.into());
             }
             here = parent(&here).unwrap_or("/").to_owned();
@@ -184,7 +185,8 @@ pub fn resolve<E: From<ResolveError>>(
         }
         let at = child(&here, &part);
         if part.len() > MAX_NAME_BYTES {
-            return Err(ResolveError::NameTooLong { name: part }.into());
+            let name = part.into_owned();
+            return Err(ResolveError::NameTooLong { name }.into());
         }
         if at.len() > MAX_PATH_BYTES {
             return Err(ResolveError::PathTooLong.into());
@@ -193,18 +195,19 @@ pub fn resolve<E: From<ResolveError>>(
             return Ok(at);
         }
         match look(&at)? {
-            Seen::Missing | Seen::Directory => here = at,
-            Seen::Other => return Err(ResolveError::NotADirectory { at }.into()),
-            Seen::Link(_) if links == MAX_LINKS => {
+            PathLookup::Missing | PathLookup::Directory => here = at,
+            PathLookup::Other => return Err(ResolveError::NotADirectory { at }.into()),
+            PathLookup::Link(_) if links == MAX_LINKS => {
                 return Err(ResolveError::TooManyLinks { at }.into());
             }
-            Seen::Link(target) => {
+            PathLookup::Link(target) => {
                 links += 1;
                 rest = todo.len();
                 if target.starts_with('/') {
                     here = "/".into();
                 }
-                todo.extend(components(&target).rev().map(str::to_owned));
+                let parts = components(&target).rev();
+                todo.extend(parts.map(|part| Cow::Owned(part.to_owned())));
             }
         }
     }
@@ -220,7 +223,7 @@ fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
 /// since a file below a link of the same config belongs where that link will lead.
 #[derive(Debug, Clone, Default)]
 pub struct Overlay {
-    places: HashMap<String, Seen>,
+    places: HashMap<String, PathLookup>,
     /// Directories whose present content goes: nothing below them is seen that the config does not put there.
     emptied: HashSet<String>,
 }
@@ -229,10 +232,10 @@ impl Overlay {
     /// Places the wishes, outermost first, by their paths as written.
     pub fn place<'w, E: From<ResolveError>>(
         wishes: impl Iterator<Item = (&'w str, Redirection<'w>)>,
-        mut look: impl FnMut(&str) -> Result<Seen, E>,
+        mut look: impl FnMut(&str) -> Result<PathLookup, E>,
     ) -> Self {
         let mut wishes: Vec<_> = wishes.collect();
-        wishes.sort_by_key(|(path, _)| depth(path));
+        wishes.sort_by_cached_key(|(path, _)| depth(path));
         let mut overlay = Overlay::default();
         for (path, wish) in wishes {
             // A path that cannot be resolved is reported when its entry is planned.
@@ -240,13 +243,13 @@ impl Overlay {
                 continue;
             };
             let seen = match wish {
-                Redirection::Link(target) => Seen::Link(target.into()),
+                Redirection::Link(target) => PathLookup::Link(target.into()),
                 Redirection::Directory => {
                     overlay.emptied.insert(place.clone());
-                    Seen::Directory
+                    PathLookup::Directory
                 }
                 Redirection::File => match overlay.look(&place, &mut look) {
-                    Ok(Seen::Link(_) | Seen::Directory) => Seen::Other,
+                    Ok(PathLookup::Link(_) | PathLookup::Directory) => PathLookup::Other,
                     // Nothing leads through it now.
                     _ => continue,
                 },
@@ -260,15 +263,15 @@ impl Overlay {
     pub fn look<E>(
         &self,
         path: &str,
-        mut look: impl FnMut(&str) -> Result<Seen, E>,
-    ) -> Result<Seen, E> {
+        mut look: impl FnMut(&str) -> Result<PathLookup, E>,
+    ) -> Result<PathLookup, E> {
         if let Some(seen) = self.places.get(path) {
             return Ok(seen.clone());
         }
         let is_emptied =
             !self.emptied.is_empty() && ancestors(path).any(|above| self.emptied.contains(above));
         match is_emptied {
-            true => Ok(Seen::Missing),
+            true => Ok(PathLookup::Missing),
             false => look(path),
         }
     }
@@ -278,20 +281,20 @@ impl Overlay {
 mod tests {
     use super::*;
 
-    fn tree(at: &str) -> Result<Seen, ResolveError> {
+    fn tree(at: &str) -> Result<PathLookup, ResolveError> {
         Ok(match at {
-            "/usr" | "/data" => Seen::Directory,
-            "/lib" => Seen::Link("usr/lib".into()),
-            "/abs" => Seen::Link("/data/../usr".into()),
-            "/usr/lib" => Seen::Directory,
-            "/up" => Seen::Link("../../../data".into()),
-            "/host" => Seen::Link("/home/me/outside".into()),
-            "/back" => Seen::Link("gone/../data".into()),
-            "/chain" => Seen::Link("abs/share".into()),
-            "/usr/share" => Seen::Link("/data".into()),
-            "/loop" => Seen::Link("loop".into()),
-            "/file" => Seen::Other,
-            _ => Seen::Missing,
+            "/usr" | "/data" => PathLookup::Directory,
+            "/lib" => PathLookup::Link("usr/lib".into()),
+            "/abs" => PathLookup::Link("/data/../usr".into()),
+            "/usr/lib" => PathLookup::Directory,
+            "/up" => PathLookup::Link("../../../data".into()),
+            "/host" => PathLookup::Link("/home/me/outside".into()),
+            "/back" => PathLookup::Link("gone/../data".into()),
+            "/chain" => PathLookup::Link("abs/share".into()),
+            "/usr/share" => PathLookup::Link("/data".into()),
+            "/loop" => PathLookup::Link("loop".into()),
+            "/file" => PathLookup::Other,
+            _ => PathLookup::Missing,
         })
     }
 
@@ -383,7 +386,7 @@ mod tests {
     fn what_an_emptied_directory_holds_is_not_seen() {
         let overlay = Overlay::place([("/lib/emptied", Redirection::Directory)].into_iter(), tree);
         let look = |at: &str| match at {
-            "/usr/lib/emptied/old" => Ok(Seen::Link("/data".into())),
+            "/usr/lib/emptied/old" => Ok(PathLookup::Link("/data".into())),
             other => tree(other),
         };
         let path = resolve("/lib/emptied/old/x", |at| overlay.look(at, look));

@@ -11,21 +11,21 @@ use std::sync::OnceLock;
 /// A result could not be written to standard output.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output: {0}")]
-pub struct OutputError(#[from] io::Error);
+pub(crate) struct OutputError(#[from] io::Error);
 
 /// Writes a result for people to standard output; what would control the terminal is escaped, except our own colours.
 ///
 /// # Errors
 /// It cannot be written. A reader that is gone, as behind `| head -1`, is not an error.
-pub fn print(text: &str) -> Result<(), OutputError> {
+pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     write(keeping_colours(text, stdout_has_colours()).as_bytes())
 }
 
 /// Writes a result for programs to standard output, byte for byte.
 ///
 /// # Errors
-/// As for [`print`].
-pub fn write(bytes: &[u8]) -> Result<(), OutputError> {
+/// As for [`print()`].
+pub(crate) fn write(bytes: &[u8]) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -36,19 +36,19 @@ pub fn write(bytes: &[u8]) -> Result<(), OutputError> {
 /// Writes a result for programs to standard output as a line of its own.
 ///
 /// # Errors
-/// As for [`print`].
-pub fn write_line(text: &str) -> Result<(), OutputError> {
+/// As for [`print()`].
+pub(crate) fn write_line(text: &str) -> Result<(), OutputError> {
     write(format!("{text}\n").as_bytes())
 }
 
 /// Writes narration to standard output; it is lost if that fails.
-pub fn narrate(text: &str) {
+pub(crate) fn narrate(text: &str) {
     // Lost narration is no reason to stop.
     let _ = print(text);
 }
 
 /// Writes narration, or the cause of a failure, to standard error; it is lost if that fails.
-pub fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let text = keeping_colours(text, stderr_has_colours());
     // There is no other place to tell of it.
     let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -59,7 +59,7 @@ static CHOSEN_COLOURS: OnceLock<bool> = OnceLock::new();
 
 /// Takes the value of an option `--color`: `always` and `never`, also as `yes` and `no`; `auto` leaves it to the
 /// terminal, and any other word means never.
-pub fn choose_colours(word: &str) {
+pub(crate) fn choose_colours(word: &str) {
     let chosen = match word {
         "auto" => return,
         "always" | "yes" => true,
@@ -70,12 +70,12 @@ pub fn choose_colours(word: &str) {
 }
 
 /// True if colours may be written to standard output.
-pub fn stdout_has_colours() -> bool {
+pub(crate) fn stdout_has_colours() -> bool {
     has_colours(&io::stdout())
 }
 
 /// True if colours may be written to standard error.
-pub fn stderr_has_colours() -> bool {
+pub(crate) fn stderr_has_colours() -> bool {
     has_colours(&io::stderr())
 }
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz ...
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz|pages|packages ...
 # Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
 set -euo pipefail
 
@@ -11,7 +11,7 @@ packages_of() {
         test)  echo mdadm cryptsetup-bin clevis clevis-luks clevis-tpm2 jose tang swtpm swtpm-tools tpm2-tools lvm2 dmsetup kpartx \
                     curl socat gnupg openssh-client nginx-light tinyproxy-bin tftpd-hpa dnsmasq-base iproute2 user-mode-linux busybox-static udev kmod openssl python3 python3-venv procps \
                     xorriso udftools qemu-utils systemd ;;
-        lint)  echo shellcheck ;;
+        lint)  echo g++ shellcheck ;;
         boot)  echo mmdebstrap dracut dracut-network linux-image-cloud-amd64 systemd udev dbus kmod iproute2 \
                     e2fsprogs xfsprogs dosfstools btrfs-progs fdisk gdisk passwd mdadm cryptsetup-bin python3 \
                     qemu-system-x86 qemu-system-common qemu-utils seabios ignition \
@@ -24,9 +24,12 @@ packages_of() {
         bench-platforms)
                echo python3 time ignition iproute2 util-linux ;;
         fuzz)  echo g++ ;;
+        packages)
+               echo debhelper dpkg-dev fakeroot git gzip lintian python3 rpm rpmlint tar ;;
+        pages) echo chromium python3 python3-venv fdisk gdisk ;;
         bench-storage)
                echo python3 ignition user-mode-linux systemd udev kmod mount util-linux fdisk gdisk e2fsprogs ;;
-        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz" >&2; exit 64 ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz pages packages" >&2; exit 64 ;;
     esac
 }
 
@@ -51,34 +54,51 @@ for job in "$@"; do
     wanted+=("${words[@]}")
 done
 
-if ! command -v dpkg-query >/dev/null; then
-    echo "needs.sh: not a Debian system; make sure that these are there: ${wanted[*]}" >&2
-    exit 0
-fi
+needs_packages() {
+    if ! command -v dpkg-query >/dev/null; then
+        echo "needs.sh: not a Debian system; make sure that these are there: ${wanted[*]}" >&2
+        return
+    fi
 
-missing=()
-for package in "${wanted[@]}"; do
-    installed "$package" || missing+=("$package")
-    if is_of_set "$package" && ! installed "$LEADER"; then
-        missing+=("$package")
+    missing=()
+    for package in "${wanted[@]}"; do
+        installed "$package" || missing+=("$package")
+        if is_of_set "$package" && ! installed "$LEADER"; then
+            missing+=("$package")
+        fi
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "needs.sh: missing Debian packages: ${missing[*]}" >&2
+        echo "needs.sh: as root: apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "installing: ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    # A kernel that only virtual machines boot needs no initramfs here.
+    export INITRD=No
+    apt-get update -q
+    version=$(apt-cache policy "$LEADER" | sed -n 's/^ *Candidate: //p')
+    for i in "${!missing[@]}"; do
+        if is_of_set "${missing[i]}"; then
+            missing[i]+="=$version"
+        fi
+    done
+    apt-get install -q -y --no-install-recommends --allow-downgrades "${missing[@]}"
+}
+
+# `cargo deny` is in no release of Debian that is supported here. Built without what fetches advisories: that needs a network.
+CARGO_DENY=0.20.2
+needs_cargo_deny() {
+    [ "$(cargo deny --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ] && return
+    echo "installing: cargo-deny $CARGO_DENY"
+    cargo install --quiet --locked --no-default-features "cargo-deny@$CARGO_DENY"
+}
+
+needs_packages
+for job in "$@"; do
+    if [ "$job" = lint ]; then
+        needs_cargo_deny
     fi
 done
-[ ${#missing[@]} -eq 0 ] && exit 0
-
-if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "needs.sh: missing Debian packages: ${missing[*]}" >&2
-    echo "needs.sh: as root: apt-get install --no-install-recommends ${missing[*]}" >&2
-    exit 1
-fi
-echo "installing: ${missing[*]}"
-export DEBIAN_FRONTEND=noninteractive
-# A kernel that only virtual machines boot needs no initramfs here.
-export INITRD=No
-apt-get update -q
-version=$(apt-cache policy "$LEADER" | sed -n 's/^ *Candidate: //p')
-for i in "${!missing[@]}"; do
-    if is_of_set "${missing[i]}"; then
-        missing[i]+="=$version"
-    fi
-done
-apt-get install -q -y --no-install-recommends --allow-downgrades "${missing[@]}"

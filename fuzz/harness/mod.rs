@@ -1,4 +1,4 @@
-//! What the fuzz targets do with an input. `tests/fuzz_corpus.rs` does the same with the inputs kept
+//! What the fuzz targets do with an input. `tests/pure/fuzz_corpus.rs` does the same with the inputs kept
 //! in `corpus/`, so that every `cargo test` goes through what fuzzing has found.
 #![allow(
     dead_code,
@@ -10,7 +10,7 @@ mod disk;
 
 use disk::{Disk, Input};
 use kindling::disk::gpt::{self, GptHealth, Table, TableFacts};
-use kindling::disk::layout::{Layout, Request};
+use kindling::disk::layout::{Layout, PartitionRequest};
 use kindling::disk::superblock::{self, Superblock};
 
 /// More than any honest table needs: the two arrays of the largest table we take, read for both copies.
@@ -58,7 +58,7 @@ fn place(table: &Table, input: &Input) {
         (Some(wish.rotate_left(40)), Some(wish)),
     ];
     for (number, (start, sectors)) in (5000..).zip(requests) {
-        let request = Request {
+        let request = PartitionRequest {
             start,
             sectors,
             align: wish % 2 == 0,

@@ -4,17 +4,19 @@
     reason = "each program that includes this uses a part of it"
 )]
 
-use kindling::accounts::{Change, Databases, File, Found, GroupRequest, Source, UserRequest};
-use kindling::cli::findings::{self, Judged};
+use kindling::accounts::{
+    AccountFile, Change, DatabaseLookup, DatabaseSource, Databases, GroupRequest, UserRequest,
+};
 use kindling::config::model::Redirection;
 use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::fetch::authorities;
-use kindling::fetch::tftp::packet::{self, Packet};
+use kindling::fetch::tftp::packet::{self, TftpPacket};
+use kindling::findings::{self, JudgedConfig};
 use kindling::language::{
-    self, Instance, Language, Layer, Member, Surroundings, SystemConfig, Target,
+    self, InstanceData, Language, Layer, Member, Surroundings, SystemConfig, Target,
 };
-use kindling::paths::{self, Overlay, ResolveError, Seen};
-use kindling::platform::vmware::ovf;
+use kindling::paths::{self, Overlay, PathLookup, ResolveError};
+use kindling::platform::hypervisor::vmware::ovf;
 use kindling::signature::{SignatureError, TrustedKeys, Verified};
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -67,15 +69,15 @@ fn parse_informed(
     text: &[u8],
     language: Language,
     surroundings: &Surroundings<'_>,
-) -> config::Parsed {
+) -> config::ParseResult {
     let printed = std::str::from_utf8(text).ok();
     let lines: Vec<String> = printed
         .into_iter()
         .flat_map(str::lines)
         .map(str::to_owned)
         .collect();
-    let facts = lines.iter().filter_map(|line| line.split_once(": "));
-    let facts: Vec<_> = facts
+    let variables = lines.iter().filter_map(|line| line.split_once(": "));
+    let variables: Vec<_> = variables
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let configs = [SystemConfig {
@@ -89,11 +91,11 @@ fn parse_informed(
             kernel_arguments: printed,
             ..Target::default()
         },
-        instance: Instance {
+        instance: InstanceData {
             id: printed,
             hostname: printed,
             keys: &lines,
-            facts: &facts,
+            variables: &variables,
             vendor_data: Some(text),
         },
         ..*surroundings
@@ -179,16 +181,16 @@ pub fn pem(input: &[u8]) -> Option<usize> {
 /// Reads a packet of a TFTP server. Returns its opcode, if it is one.
 pub fn tftp(input: &[u8]) -> Option<u8> {
     match packet::parse(input)? {
-        Packet::Data { bytes, .. } => {
+        TftpPacket::Data { bytes, .. } => {
             assert_eq!(bytes.len(), input.len() - packet::HEADER_BYTES);
             Some(3)
         }
-        Packet::Options(options) => {
+        TftpPacket::Options(options) => {
             let sizes = 8..=packet::LARGEST_BLOCK_BYTES;
             assert!(options.block_bytes.is_none_or(|size| sizes.contains(&size)));
             Some(6)
         }
-        Packet::Error { message, .. } => {
+        TftpPacket::Error { message, .. } => {
             assert!(message.chars().count() <= 200 && !message.contains(char::is_control));
             Some(5)
         }
@@ -220,7 +222,7 @@ const SHOWN_BYTES: usize = 2_000;
 /// Shows what there is to say about a config in every form. Returns how many findings there are.
 pub fn findings(input: &[u8]) -> usize {
     let parsed = config::parse("input", input);
-    let judged = Judged::of("input", input, &parsed);
+    let judged = JudgedConfig::of("input", input, &parsed);
     let shown = findings::human(&judged, false);
     let _ = findings::human(&judged, true);
     let _ = findings::plain(&judged);
@@ -247,39 +249,39 @@ pub fn paths(input: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(input).ok()?;
     let mut lines = text.lines();
     let wanted = format!("/{}", lines.next()?);
-    let mut tree: HashMap<String, Seen> = HashMap::new();
+    let mut tree: HashMap<String, PathLookup> = HashMap::new();
     let mut links = Vec::new();
     for line in lines {
         if let Some((path, target)) = line.split_once(" -> ") {
             links.push((path, Redirection::Link(target)));
-            tree.insert(paths::clean(path), Seen::Link(target.into()));
+            tree.insert(paths::clean(path), PathLookup::Link(target.into()));
         } else if let Some(path) = line.strip_suffix(" !") {
-            tree.insert(paths::clean(path), Seen::Other);
+            tree.insert(paths::clean(path), PathLookup::Other);
         } else {
-            tree.insert(paths::clean(line), Seen::Directory);
+            tree.insert(paths::clean(line), PathLookup::Directory);
         }
     }
     let mut looks = 0;
     let mut look = |at: &str| {
         looks += 1;
         assert_eq!(paths::clean(at), at, "a path to look at is not clean");
-        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     };
     let resolved = paths::resolve(&wanted, &mut look);
     assert!(looks <= 42 * (input.len() + 1), "{looks} looks");
     let overlay = Overlay::place(links.into_iter(), |at| {
-        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     });
     let _ = paths::resolve(&wanted, |at| {
         overlay.look(at, |at| {
-            Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+            Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
         })
     });
     let resolved = resolved.ok()?;
     assert_eq!(paths::clean(&resolved), resolved);
     assert!(paths::ancestors(&resolved).all(|above| paths::is_at_or_below(&resolved, above)));
     let again = paths::resolve(&resolved, |at| {
-        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(Seen::Missing))
+        Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     });
     assert_eq!(
         again.as_ref(),
@@ -312,12 +314,14 @@ impl<'i> Files<'i> {
     }
 }
 
-impl Source for Files<'_> {
+impl DatabaseSource for Files<'_> {
     type Error = Infallible;
 
-    fn file(&self, path: &str) -> Result<Found, Infallible> {
+    fn file(&self, path: &str) -> Result<DatabaseLookup, Infallible> {
         let found = self.0.get(path);
-        Ok(found.map_or(Found::Missing, |bytes| Found::File(bytes.to_vec())))
+        Ok(found.map_or(DatabaseLookup::Missing, |bytes| {
+            DatabaseLookup::File(bytes.to_vec())
+        }))
     }
 
     fn names(&self, path: &str) -> Result<Vec<String>, Infallible> {
@@ -361,14 +365,14 @@ fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> boo
         let bytes = databases.table(file).bytes();
         bytes.iter().filter(|byte| **byte == b'\n').count()
     };
-    let before = File::ALL.map(|file| lines(databases, file));
+    let before = AccountFile::ALL.map(|file| lines(databases, file));
     let old = databases.clone();
     let is_accepted = act(databases);
     if !is_accepted {
         *databases = old;
         return false;
     }
-    for (file, before) in File::ALL.into_iter().zip(before) {
+    for (file, before) in AccountFile::ALL.into_iter().zip(before) {
         assert_eq!(
             databases.table(file).broken_field(),
             None,

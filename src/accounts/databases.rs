@@ -2,7 +2,11 @@
 
 use super::policy::settings;
 use super::table::members;
-use super::{Layout, NO_PASSWORD, Policy, Refused, Sysusers, Table};
+use super::{
+    AccountRefusal, AccountTable, DatabaseLookup, DatabaseSource, NO_PASSWORD, Policy, Sysusers,
+    TableLayout,
+};
+use crate::layout::NSSWITCH;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,8 +16,6 @@ pub(super) const NO_GROUP_PASSWORD: &str = "!";
 const LOGIN_DEFS: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
 /// Files with the defaults of new users, the first one found counts.
 const USERADD_DEFAULTS: [&str; 2] = ["/etc/default/useradd", "/usr/etc/default/useradd"];
-/// Says which files of the image hold accounts besides those in `/etc`.
-pub const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// Which of the two name spaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,36 +35,9 @@ impl fmt::Display for Space {
     }
 }
 
-/// What is at the path of a database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing.
-    Missing,
-    /// A regular file with these bytes.
-    File(Vec<u8>),
-    /// Something that cannot hold a database.
-    Other,
-}
-
-/// Where the databases are read from.
-pub trait Source {
-    /// Why something cannot be read.
-    type Error;
-    /// What is at a path inside the target, links followed.
-    ///
-    /// # Errors
-    /// It is there and cannot be read.
-    fn file(&self, path: &str) -> Result<Found, Self::Error>;
-    /// Names in a directory of the target; none if there is no such directory.
-    ///
-    /// # Errors
-    /// It is there and cannot be read.
-    fn names(&self, path: &str) -> Result<Vec<String>, Self::Error>;
-}
-
 /// A file that account operations write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum File {
+pub enum AccountFile {
     /// `/etc/gshadow`
     Gshadow,
     /// `/etc/group`
@@ -77,7 +52,7 @@ pub enum File {
     Passwd,
 }
 
-impl File {
+impl AccountFile {
     /// All, in the order they are to be written: the secret half before the file that says who exists, and
     /// `passwd` last. A run that is killed in between is repeated, and must find the account missing.
     pub const ALL: [Self; 6] = [
@@ -92,39 +67,39 @@ impl File {
     /// Its path inside the target.
     pub fn path(self) -> &'static str {
         match self {
-            File::Gshadow => "/etc/gshadow",
-            File::Group => "/etc/group",
-            File::Shadow => "/etc/shadow",
-            File::Subuid => "/etc/subuid",
-            File::Subgid => "/etc/subgid",
-            File::Passwd => "/etc/passwd",
+            AccountFile::Gshadow => "/etc/gshadow",
+            AccountFile::Group => "/etc/group",
+            AccountFile::Shadow => "/etc/shadow",
+            AccountFile::Subuid => "/etc/subuid",
+            AccountFile::Subgid => "/etc/subgid",
+            AccountFile::Passwd => "/etc/passwd",
         }
     }
 
     /// Mode of a new one.
     pub fn mode(self) -> u32 {
         match self {
-            File::Gshadow | File::Shadow => 0o640,
+            AccountFile::Gshadow | AccountFile::Shadow => 0o640,
             _ => 0o644,
         }
     }
 
-    fn layout(self) -> Layout {
+    fn layout(self) -> TableLayout {
         match self {
-            File::Gshadow => Layout::GSHADOW,
-            File::Group => Layout::GROUP,
-            File::Shadow => Layout::SHADOW,
-            File::Subuid | File::Subgid => Layout::SUBORDINATE,
-            File::Passwd => Layout::PASSWD,
+            AccountFile::Gshadow => TableLayout::GSHADOW,
+            AccountFile::Group => TableLayout::GROUP,
+            AccountFile::Shadow => TableLayout::SHADOW,
+            AccountFile::Subuid | AccountFile::Subgid => TableLayout::SUBORDINATE,
+            AccountFile::Passwd => TableLayout::PASSWD,
         }
     }
 }
 
 /// A database of the image, outside `/etc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Layer {
+struct ImageDatabase {
     path: &'static str,
-    table: Table,
+    table: AccountTable,
     /// The target asks it before the file in `/etc`.
     comes_first: bool,
 }
@@ -132,14 +107,14 @@ struct Layer {
 /// The databases in `/etc`, those of the image that the target asks besides, and the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Databases {
-    pub(super) passwd: Table,
-    pub(super) group: Table,
-    pub(super) shadow: Table,
-    pub(super) gshadow: Table,
-    pub(super) subuid: Table,
-    pub(super) subgid: Table,
-    user_layers: Vec<Layer>,
-    group_layers: Vec<Layer>,
+    pub(super) passwd: AccountTable,
+    pub(super) group: AccountTable,
+    pub(super) shadow: AccountTable,
+    pub(super) gshadow: AccountTable,
+    pub(super) subuid: AccountTable,
+    pub(super) subgid: AccountTable,
+    user_layers: Vec<ImageDatabase>,
+    group_layers: Vec<ImageDatabase>,
     pub(super) sysusers: Sysusers,
     /// Paths of files in `/etc` where something is that cannot hold a database.
     odd: Vec<&'static str>,
@@ -149,14 +124,14 @@ pub struct Databases {
 
 impl Default for Databases {
     fn default() -> Self {
-        let empty = |file: File| Table::parse(file.layout(), None);
+        let empty = |file: AccountFile| AccountTable::parse(file.layout(), None);
         Self {
-            passwd: empty(File::Passwd),
-            group: empty(File::Group),
-            shadow: empty(File::Shadow),
-            gshadow: empty(File::Gshadow),
-            subuid: empty(File::Subuid),
-            subgid: empty(File::Subgid),
+            passwd: empty(AccountFile::Passwd),
+            group: empty(AccountFile::Group),
+            shadow: empty(AccountFile::Shadow),
+            gshadow: empty(AccountFile::Gshadow),
+            subuid: empty(AccountFile::Subuid),
+            subgid: empty(AccountFile::Subgid),
             user_layers: Vec::new(),
             group_layers: Vec::new(),
             sysusers: Sysusers::default(),
@@ -207,15 +182,15 @@ impl Databases {
     ///
     /// # Errors
     /// Those of the source.
-    pub fn read<S: Source>(source: &S) -> Result<Self, S::Error> {
+    pub fn read<S: DatabaseSource>(source: &S) -> Result<Self, S::Error> {
         let mut databases = Self::default();
-        for file in File::ALL {
+        for file in AccountFile::ALL {
             match source.file(file.path())? {
-                Found::Missing => {}
-                Found::File(bytes) => {
-                    *databases.table_mut(file) = Table::parse(file.layout(), Some(&bytes));
+                DatabaseLookup::Missing => {}
+                DatabaseLookup::File(bytes) => {
+                    *databases.table_mut(file) = AccountTable::parse(file.layout(), Some(&bytes));
                 }
-                Found::Other => databases.odd.push(file.path()),
+                DatabaseLookup::Other => databases.odd.push(file.path()),
             }
         }
         let nsswitch = text(source, &[NSSWITCH])?;
@@ -242,7 +217,7 @@ impl Databases {
     ///
     /// # Errors
     /// Those of the source.
-    pub fn layers_differ<S: Source>(
+    pub fn layers_differ<S: DatabaseSource>(
         &self,
         source: &S,
         nsswitch: Option<&str>,
@@ -254,7 +229,7 @@ impl Databases {
 
     /// Paths of all files that are read when an account is changed, and of directories whose files are.
     pub fn sources(&self) -> impl Iterator<Item = &'static str> {
-        let files = File::ALL.into_iter().map(File::path);
+        let files = AccountFile::ALL.into_iter().map(AccountFile::path);
         let settings = [NSSWITCH]
             .into_iter()
             .chain(LOGIN_DEFS)
@@ -267,33 +242,33 @@ impl Databases {
     }
 
     /// One of the files.
-    pub fn table(&self, file: File) -> &Table {
+    pub fn table(&self, file: AccountFile) -> &AccountTable {
         match file {
-            File::Gshadow => &self.gshadow,
-            File::Group => &self.group,
-            File::Shadow => &self.shadow,
-            File::Subuid => &self.subuid,
-            File::Subgid => &self.subgid,
-            File::Passwd => &self.passwd,
+            AccountFile::Gshadow => &self.gshadow,
+            AccountFile::Group => &self.group,
+            AccountFile::Shadow => &self.shadow,
+            AccountFile::Subuid => &self.subuid,
+            AccountFile::Subgid => &self.subgid,
+            AccountFile::Passwd => &self.passwd,
         }
     }
 
-    pub(super) fn table_mut(&mut self, file: File) -> &mut Table {
+    pub(super) fn table_mut(&mut self, file: AccountFile) -> &mut AccountTable {
         match file {
-            File::Gshadow => &mut self.gshadow,
-            File::Group => &mut self.group,
-            File::Shadow => &mut self.shadow,
-            File::Subuid => &mut self.subuid,
-            File::Subgid => &mut self.subgid,
-            File::Passwd => &mut self.passwd,
+            AccountFile::Gshadow => &mut self.gshadow,
+            AccountFile::Group => &mut self.group,
+            AccountFile::Shadow => &mut self.shadow,
+            AccountFile::Subuid => &mut self.subuid,
+            AccountFile::Subgid => &mut self.subgid,
+            AccountFile::Passwd => &mut self.passwd,
         }
     }
 
     /// Refuses to change files that are none.
-    pub(super) fn check_files(&self) -> Result<(), Refused> {
+    pub(super) fn check_files(&self) -> Result<(), AccountRefusal> {
         match self.odd.first() {
             None => Ok(()),
-            Some(path) => Err(Refused::new(
+            Some(path) => Err(AccountRefusal::new(
                 format!("{path} of the target is not a regular file"),
                 format!("remove or replace {path} in the target"),
             )),
@@ -301,13 +276,13 @@ impl Databases {
     }
 
     /// Refuses values that the target gives for its accounts and that no line can hold.
-    pub(super) fn check_lines(&self) -> Result<(), Refused> {
-        let broken = |file: &File| self.table(*file).broken_field().is_some();
-        let Some(file) = File::ALL.into_iter().find(broken) else {
+    pub(super) fn check_lines(&self) -> Result<(), AccountRefusal> {
+        let broken = |file: &AccountFile| self.table(*file).broken_field().is_some();
+        let Some(file) = AccountFile::ALL.into_iter().find(broken) else {
             return Ok(());
         };
         let path = file.path();
-        Err(Refused::new(
+        Err(AccountRefusal::new(
             format!(
                 "a value that the target gives has a colon or a control character, which {path} cannot hold"
             ),
@@ -319,10 +294,16 @@ impl Databases {
     }
 
     /// Refuses to change an entry that cannot be changed without loss, or to no effect.
-    pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), Refused> {
+    pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), AccountRefusal> {
         let (files, layers) = match space {
-            Space::User => ([File::Passwd, File::Shadow], &self.user_layers),
-            Space::Group => ([File::Group, File::Gshadow], &self.group_layers),
+            Space::User => (
+                [AccountFile::Passwd, AccountFile::Shadow],
+                &self.user_layers,
+            ),
+            Space::Group => (
+                [AccountFile::Group, AccountFile::Gshadow],
+                &self.group_layers,
+            ),
         };
         let own = files.map(|file| (file.path(), self.table(file)));
         // What is not in /etc is taken from where it is.
@@ -331,16 +312,16 @@ impl Databases {
         let others = others.map(|layer| (layer.path, &layer.table));
         for (path, table) in own.into_iter().chain(others) {
             if let Some(damage) = table.damage(name) {
-                return Err(Refused::new(
+                return Err(AccountRefusal::new(
                     format!("its entry in {path} {damage}"),
                     format!("correct {path} in the target"),
                 ));
             }
         }
-        let hides = |layer: &&Layer| layer.comes_first && layer.table.entry(name).is_some();
+        let hides = |layer: &&ImageDatabase| layer.comes_first && layer.table.entry(name).is_some();
         match layers.iter().find(hides) {
             None => Ok(()),
-            Some(layer) => Err(Refused::new(
+            Some(layer) => Err(AccountRefusal::new(
                 format!(
                     "it is in {}, which {NSSWITCH} of the target names before \"files\"",
                     layer.path
@@ -367,13 +348,13 @@ impl Databases {
     // ---- lookups
 
     /// Tables of a name space in the order the target asks them; `None` stands for the one in `/etc`.
-    fn tables(&self, space: Space) -> impl Iterator<Item = (Option<&'static str>, &Table)> {
+    fn tables(&self, space: Space) -> impl Iterator<Item = (Option<&'static str>, &AccountTable)> {
         let (own, layers) = match space {
             Space::User => (&self.passwd, &self.user_layers),
             Space::Group => (&self.group, &self.group_layers),
         };
         let select = |first: bool| layers.iter().filter(move |l| l.comes_first == first);
-        let pair = |layer: &'_ Layer| layer.path;
+        let pair = |layer: &'_ ImageDatabase| layer.path;
         select(true)
             .map(move |layer| (Some(pair(layer)), &layer.table))
             .chain(std::iter::once((None, own)))
@@ -487,40 +468,40 @@ impl Databases {
 }
 
 /// The hash of an account: in the shadow database, or in the public one of old.
-fn hash(shadow: &Table, name: &str, public: &str) -> Option<String> {
+fn hash(shadow: &AccountTable, name: &str, public: &str) -> Option<String> {
     let private = shadow.field(name, 1).map(str::to_owned);
     private.or_else(|| (public != "x").then(|| public.to_owned()))
 }
 
-fn text<S: Source>(source: &S, paths: &[&str]) -> Result<Option<String>, S::Error> {
+fn text<S: DatabaseSource>(source: &S, paths: &[&str]) -> Result<Option<String>, S::Error> {
     for path in paths {
-        if let Found::File(bytes) = source.file(path)? {
+        if let DatabaseLookup::File(bytes) = source.file(path)? {
             return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
         }
     }
     Ok(None)
 }
 
-fn layers<S: Source>(
+fn layers<S: DatabaseSource>(
     source: &S,
     nsswitch: Option<&str>,
     space: Space,
-) -> Result<Vec<Layer>, S::Error> {
+) -> Result<Vec<ImageDatabase>, S::Error> {
     let order = database_files(nsswitch, space);
     let own = order.iter().position(|path| path.starts_with("/etc/"));
     let layout = match space {
-        Space::User => Layout::PASSWD,
-        Space::Group => Layout::GROUP,
+        Space::User => TableLayout::PASSWD,
+        Space::Group => TableLayout::GROUP,
     };
     let mut layers = Vec::new();
     for (at, path) in order.into_iter().enumerate() {
         if Some(at) == own {
             continue;
         }
-        if let Found::File(bytes) = source.file(path)? {
-            layers.push(Layer {
+        if let DatabaseLookup::File(bytes) = source.file(path)? {
+            layers.push(ImageDatabase {
                 path,
-                table: Table::parse(layout, Some(&bytes)),
+                table: AccountTable::parse(layout, Some(&bytes)),
                 comes_first: own.is_some_and(|own| at < own),
             });
         }

@@ -1,14 +1,14 @@
 //! Values that a line of a database can hold.
 
-use super::{Refused, UserRequest};
+use super::{AccountRefusal, UserRequest};
 
 /// Longest name of a user or group.
 const MAX_NAME: usize = 32;
 
 /// Refuses a name that no tool would take, or that would break the line it is written to.
-pub(super) fn check_name(name: &str) -> Result<(), Refused> {
+pub(super) fn check_name(name: &str) -> Result<(), AccountRefusal> {
     let refused = |cause: &str| {
-        Err(Refused::new(
+        Err(AccountRefusal::new(
             format!("{name:?} is not a valid name: {cause}"),
             "choose another name",
         ))
@@ -30,9 +30,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 /// Refuses an id with a meaning of its own.
-pub(super) fn check_id(id: Option<u32>) -> Result<(), Refused> {
+pub(super) fn check_id(id: Option<u32>) -> Result<(), AccountRefusal> {
     match id {
-        Some(u32::MAX) => Err(Refused::new(
+        Some(u32::MAX) => Err(AccountRefusal::new(
             format!("{} means \"no id\" to the kernel", u32::MAX),
             "choose another number",
         )),
@@ -41,9 +41,9 @@ pub(super) fn check_id(id: Option<u32>) -> Result<(), Refused> {
 }
 
 /// Refuses a hash that would break its line. Never says which.
-pub(super) fn check_hash(hash: Option<&str>) -> Result<(), Refused> {
+pub(super) fn check_hash(hash: Option<&str>) -> Result<(), AccountRefusal> {
     match hash {
-        Some(hash) if breaks_line(hash) => Err(Refused::new(
+        Some(hash) if breaks_line(hash) => Err(AccountRefusal::new(
             "its password hash holds a colon or a control character",
             "give a hash as crypt(5) describes it",
         )),
@@ -52,7 +52,7 @@ pub(super) fn check_hash(hash: Option<&str>) -> Result<(), Refused> {
 }
 
 /// Refuses values of a user that would break the line.
-pub(super) fn check_user(request: &UserRequest) -> Result<(), Refused> {
+pub(super) fn check_user(request: &UserRequest) -> Result<(), AccountRefusal> {
     check_id(request.uid)?;
     check_hash(request.password_hash.as_deref())?;
     let texts = [
@@ -63,7 +63,7 @@ pub(super) fn check_user(request: &UserRequest) -> Result<(), Refused> {
     for (word, text) in texts {
         let Some(text) = text else { continue };
         if breaks_line(text) {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 format!("{word} {text:?} holds a colon or a control character"),
                 "a line of /etc/passwd cannot hold it; leave it out",
             ));
@@ -72,7 +72,7 @@ pub(super) fn check_user(request: &UserRequest) -> Result<(), Refused> {
     for (word, text) in [("home", &request.home), ("shell", &request.shell)] {
         if text.as_ref().is_some_and(|text| !text.starts_with('/')) {
             let text = text.as_deref().unwrap_or_default();
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 format!("{word} {text:?} is not an absolute path"),
                 "give a path that starts with /",
             ));

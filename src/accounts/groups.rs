@@ -2,14 +2,14 @@
 
 use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_hash, check_id, check_name};
-use super::{Change, Databases, GroupRecord, GroupRequest, Refused, Space};
+use super::{AccountRefusal, Change, Databases, GroupRecord, GroupRequest, Space};
 
 impl Databases {
     /// Carries out a change to a group.
     ///
     /// # Errors
     /// The reason why it cannot be done; the databases are then half changed and to be thrown away.
-    pub fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, Refused> {
+    pub fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, AccountRefusal> {
         self.check_files()?;
         check_id(request.gid)?;
         check_hash(request.password_hash.as_deref())?;
@@ -25,10 +25,10 @@ impl Databases {
         Ok(GroupRecord { gid })
     }
 
-    fn create_group(&mut self, request: &GroupRequest) -> Result<u32, Refused> {
+    fn create_group(&mut self, request: &GroupRequest) -> Result<u32, AccountRefusal> {
         check_name(&request.name)?;
         if self.group(&request.name).is_some() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "there is a group of that name",
                 "remove one of the two",
             ));
@@ -41,16 +41,16 @@ impl Databases {
         Ok(gid)
     }
 
-    pub(super) fn free_gid(&self, system: bool) -> Result<u32, Refused> {
+    pub(super) fn free_gid(&self, system: bool) -> Result<u32, AccountRefusal> {
         let used = self.group.numbers(2);
         let taken = |gid| self.group_of(gid).is_some();
         self.policy.free("GID", system, &used, taken)
     }
 
-    fn claim_gid(&self, gid: u32) -> Result<u32, Refused> {
+    fn claim_gid(&self, gid: u32) -> Result<u32, AccountRefusal> {
         match self.group_of(gid) {
             None => Ok(gid),
-            Some(other) => Err(Refused::new(
+            Some(other) => Err(AccountRefusal::new(
                 format!("gid {gid} belongs to group {other:?}"),
                 format!("give another gid, or none to have one chosen; or use group {other:?}"),
             )),
@@ -68,7 +68,7 @@ impl Databases {
         }
     }
 
-    fn modify_group(&mut self, request: &GroupRequest) -> Result<u32, Refused> {
+    fn modify_group(&mut self, request: &GroupRequest) -> Result<u32, AccountRefusal> {
         let name = request.name.as_str();
         let old = self.present_gid(name)?;
         let gid = request.gid.unwrap_or(old);
@@ -88,15 +88,15 @@ impl Databases {
         Ok(gid)
     }
 
-    fn present_gid(&self, name: &str) -> Result<u32, Refused> {
+    fn present_gid(&self, name: &str) -> Result<u32, AccountRefusal> {
         let gid = self.group.number(name, 2);
-        gid.ok_or_else(|| Refused::new("there is no such group in /etc/group", "plan again"))
+        gid.ok_or_else(|| AccountRefusal::new("there is no such group in /etc/group", "plan again"))
     }
 
-    fn delete_group(&mut self, name: &str) -> Result<u32, Refused> {
+    fn delete_group(&mut self, name: &str) -> Result<u32, AccountRefusal> {
         let gid = self.present_gid(name)?;
         if let Some(user) = self.primary_user(gid, "") {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 format!("it is the primary group of user {user:?}"),
                 format!(
                     "give user {user:?} another primaryGroup in an earlier run, or keep the group"
@@ -106,7 +106,7 @@ impl Databases {
         self.group.remove(name);
         self.gshadow.remove(name);
         if self.group(name).is_some() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "the image has it outside /etc as well, where it cannot be deleted",
                 "keep the group",
             ));
@@ -132,7 +132,7 @@ impl Databases {
         }
     }
 
-    pub(super) fn adopt_group(&mut self, name: &str) -> Result<u32, Refused> {
+    pub(super) fn adopt_group(&mut self, name: &str) -> Result<u32, AccountRefusal> {
         let Some(present) = self.group(name) else {
             return self.make_sysusers_group(name);
         };
@@ -146,11 +146,11 @@ impl Databases {
         Ok(present.gid)
     }
 
-    fn make_sysusers_group(&mut self, name: &str) -> Result<u32, Refused> {
+    fn make_sysusers_group(&mut self, name: &str) -> Result<u32, AccountRefusal> {
         let wanted = match self.sysusers.group(name) {
             Some(entry) => entry.gid,
             None => {
-                return Err(Refused::new(
+                return Err(AccountRefusal::new(
                     "neither the target nor its sysusers.d has it",
                     "plan again",
                 ));

@@ -10,16 +10,18 @@ mod fields;
 mod groups;
 mod policy;
 mod request;
+mod source;
 mod subids;
 mod sysusers;
 mod table;
 mod users;
 
-pub use databases::{Databases, File, Found, Group, NSSWITCH, Source, Space, User};
+pub use databases::{AccountFile, Databases, Group, Space, User};
 pub use policy::Policy;
-pub use request::{Change, GroupRecord, GroupRequest, Refused, UserRecord, UserRequest};
+pub use request::{AccountRefusal, Change, GroupRecord, GroupRequest, UserRecord, UserRequest};
+pub use source::{DatabaseLookup, DatabaseSource};
 pub use sysusers::Sysusers;
-pub use table::{Layout, Table};
+pub use table::{AccountTable, TableLayout};
 
 /// Hash field of an account nobody can log in to with a password.
 pub const NO_PASSWORD: &str = "*";

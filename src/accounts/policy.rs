@@ -1,6 +1,6 @@
 //! What the target says about new accounts.
 
-use super::Refused;
+use super::AccountRefusal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Group of users without a group of their own.
@@ -123,11 +123,11 @@ impl Policy {
         system: bool,
         used: &BTreeSet<u32>,
         taken: impl Fn(u32) -> bool,
-    ) -> Result<u32, Refused> {
+    ) -> Result<u32, AccountRefusal> {
         let (first, last) = self.range(kind, system);
         free_id((first, last), system, used, taken).ok_or_else(|| {
             let field = kind.to_ascii_lowercase();
-            Refused::new(
+            AccountRefusal::new(
                 format!("all ids from {first} to {last} are taken"),
                 format!("set {field}, or widen the range in /etc/login.defs of the target"),
             )

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// What happens to an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It is new.
@@ -18,7 +18,7 @@ pub enum Change {
 }
 
 /// A change to one group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupRequest {
     /// Group name.
@@ -35,7 +35,7 @@ pub struct GroupRequest {
 }
 
 /// A change to one user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRequest {
     /// Login name.
@@ -96,7 +96,7 @@ impl UserRequest {
 }
 
 /// The entry of a group after a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupRecord {
     /// Numeric id.
@@ -104,7 +104,7 @@ pub struct GroupRecord {
 }
 
 /// The entry of a user after a change, or before it is deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRecord {
     /// Numeric id.
@@ -118,14 +118,14 @@ pub struct UserRecord {
 /// Why a request cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
-pub struct Refused {
-    /// Why not.
+pub struct AccountRefusal {
+    /// The cause.
     pub cause: String,
     /// What to do about it.
     pub remedy: String,
 }
 
-impl Refused {
+impl AccountRefusal {
     /// Of a cause and a remedy.
     pub(super) fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! Ranges of subordinate ids, which users run containers with: `subuid(5)` and `subgid(5)`.
 
-use super::{Databases, Policy, Refused, Table};
+use super::{AccountRefusal, AccountTable, Databases, Policy};
 
 /// Where ranges may lie.
 struct Limits {
@@ -29,7 +29,7 @@ impl Databases {
         name: &str,
         uid: Option<u32>,
         system: bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), AccountRefusal> {
         let (first, last) = self.policy.range("UID", false);
         let is_person = uid.is_none_or(|uid| uid == 0 || (first..=last).contains(&uid));
         if system || !is_person {
@@ -47,7 +47,12 @@ impl Databases {
     }
 }
 
-fn give_range(table: &mut Table, name: &str, limits: &Limits, kind: &str) -> Result<(), Refused> {
+fn give_range(
+    table: &mut AccountTable,
+    name: &str,
+    limits: &Limits,
+    kind: &str,
+) -> Result<(), AccountRefusal> {
     if !table.is_found() || limits.count == 0 || table.entry(name).is_some() {
         return Ok(());
     }
@@ -60,7 +65,7 @@ fn give_range(table: &mut Table, name: &str, limits: &Limits, kind: &str) -> Res
         (number(1), number(2), fields[0].clone())
     });
     let start = free_range(table, limits).ok_or_else(|| {
-        Refused::new(
+        AccountRefusal::new(
             format!(
                 "no range of {} subordinate ids is free between {} and {}",
                 limits.count, limits.first, limits.last
@@ -73,7 +78,7 @@ fn give_range(table: &mut Table, name: &str, limits: &Limits, kind: &str) -> Res
 }
 
 /// The lowest hole between the ranges, which are in order.
-fn free_range(table: &Table, limits: &Limits) -> Option<u64> {
+fn free_range(table: &AccountTable, limits: &Limits) -> Option<u64> {
     let (mut low, end) = (limits.first, limits.last + 1);
     for fields in table.entries() {
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -92,7 +97,7 @@ fn free_range(table: &Table, limits: &Limits) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::Layout;
+    use crate::accounts::TableLayout;
 
     #[test]
     fn the_lowest_hole_is_taken() {
@@ -109,7 +114,7 @@ mod tests {
             ("a:100:400\n", Some(500)),
             ("a:100:401\n", None),
         ] {
-            let table = Table::parse(Layout::SUBORDINATE, Some(text.as_bytes()));
+            let table = AccountTable::parse(TableLayout::SUBORDINATE, Some(text.as_bytes()));
             assert_eq!(free_range(&table, &limits), want, "{text}");
         }
     }

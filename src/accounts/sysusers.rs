@@ -1,6 +1,6 @@
 //! Users and groups that systemd-sysusers would make when the target boots: `sysusers.d(5)`.
 
-use super::{Found, Source};
+use super::{DatabaseLookup, DatabaseSource};
 use std::collections::BTreeMap;
 
 /// Directories with declarations; a file hides files of the same name in later ones.
@@ -42,7 +42,7 @@ pub(super) struct GroupEntry {
 }
 
 impl Sysusers {
-    pub(super) fn read<S: Source>(source: &S) -> Result<Self, S::Error> {
+    pub(super) fn read<S: DatabaseSource>(source: &S) -> Result<Self, S::Error> {
         let mut files: BTreeMap<String, String> = BTreeMap::new();
         for directory in DIRECTORIES {
             for name in source.names(directory)? {
@@ -54,7 +54,7 @@ impl Sysusers {
         }
         let mut sysusers = Self::default();
         for path in files.into_values() {
-            if let Found::File(bytes) = source.file(&path)? {
+            if let DatabaseLookup::File(bytes) = source.file(&path)? {
                 sysusers.add(&path, &String::from_utf8_lossy(&bytes));
             }
         }

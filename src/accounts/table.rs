@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// What the lines of a database look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {
+pub struct TableLayout {
     /// Fields of a complete entry.
     fields: usize,
     /// Fields without which a line is not an entry.
@@ -15,7 +15,7 @@ pub struct Layout {
     numbers: &'static [usize],
 }
 
-impl Layout {
+impl TableLayout {
     /// `passwd`
     pub const PASSWD: Self = Self::of(7, 6, &[2, 3]);
     /// `group`
@@ -57,15 +57,15 @@ struct Line {
 
 /// One database: lines of fields, the name first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
-    layout: Layout,
+pub struct AccountTable {
+    layout: TableLayout,
     lines: Vec<Line>,
     found: bool,
 }
 
-impl Table {
+impl AccountTable {
     /// Reads the bytes of a file; `None` for a file that does not exist.
-    pub fn parse(layout: Layout, bytes: Option<&[u8]>) -> Self {
+    pub fn parse(layout: TableLayout, bytes: Option<&[u8]>) -> Self {
         let text = bytes.unwrap_or_default();
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let lines = match bytes {
@@ -254,7 +254,7 @@ impl Line {
     }
 
     /// Sets a field, adding empty fields that are missing.
-    fn set(&mut self, layout: Layout, index: usize, value: &str) {
+    fn set(&mut self, layout: TableLayout, index: usize, value: &str) {
         self.fields
             .resize(self.fields.len().max(layout.fields), String::new());
         value.clone_into(&mut self.fields[index]);
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_stays_as_it_is() {
-        let mut table = Table::parse(Layout::PASSWD, Some(TEXT));
+        let mut table = AccountTable::parse(TableLayout::PASSWD, Some(TEXT));
         assert_eq!(table.entries().count(), 2);
         table.put(["core", "x", "1", "1", "", "/", ""]);
         table.set("root", 4, "Root");
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn fields_that_break_their_line_are_found() {
-        let mut table = Table::parse(Layout::PASSWD, Some(TEXT));
+        let mut table = AccountTable::parse(TableLayout::PASSWD, Some(TEXT));
         assert_eq!(table.broken_field(), None);
         table.put(["core", "x", "1", "1", "a:0", "/", ""]);
         assert_eq!(table.broken_field(), Some(4));
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn only_lists_that_change_are_rewritten() {
         let text = b"a:x:1:x, y\nb:x:2:y , z\nc:x:3\na:x:4:z,x\nd\xe9:x:5:y\n";
-        let mut table = Table::parse(Layout::GROUP, Some(text));
+        let mut table = AccountTable::parse(TableLayout::GROUP, Some(text));
         let edited = table.edit_lists(3, |name, members| {
             members.retain(|member| member != "x");
             if name == "c" {
@@ -334,7 +334,7 @@ mod tests {
             (b"a:x:1:x,\0\n".as_slice(), "a", "has a NUL character"),
             (b"b:x:1:x,\xe9\n", "b", "is not UTF-8"),
         ] {
-            let mut table = Table::parse(Layout::GROUP, Some(text));
+            let mut table = AccountTable::parse(TableLayout::GROUP, Some(text));
             let edited = table.edit_lists(3, |_, members| members.retain(|m| m != "x"));
             assert_eq!(edited, Err((name.to_owned(), damage)));
             assert_eq!(table.bytes(), text);
@@ -353,7 +353,7 @@ mod tests {
             ("a:x:1\n", None),
             ("a:x:1:1:\0:/:\n", Some("has a NUL character")),
         ] {
-            let table = Table::parse(Layout::PASSWD, Some(text.as_bytes()));
+            let table = AccountTable::parse(TableLayout::PASSWD, Some(text.as_bytes()));
             assert_eq!(table.damage("a"), want, "{text}");
         }
     }

@@ -3,7 +3,9 @@
 use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_name, check_user};
 use super::table::members;
-use super::{Change, Databases, File, NO_PASSWORD, Refused, Space, UserRecord, UserRequest};
+use super::{
+    AccountFile, AccountRefusal, Change, Databases, NO_PASSWORD, Space, UserRecord, UserRequest,
+};
 use std::collections::BTreeSet;
 
 /// Shell of a root entry of our own making that is filled in.
@@ -14,7 +16,7 @@ impl Databases {
     ///
     /// # Errors
     /// The reason why it cannot be done; the databases are then half changed and to be thrown away.
-    pub fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+    pub fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         if *request == UserRequest::new(&request.name, Change::Modify) {
             // Only the home is made or moved: the databases stay as they are.
             return self.record(&request.name);
@@ -33,9 +35,10 @@ impl Databases {
         Ok(record)
     }
 
-    fn record(&self, name: &str) -> Result<UserRecord, Refused> {
+    fn record(&self, name: &str) -> Result<UserRecord, AccountRefusal> {
         let user = self.user(name);
-        let user = user.ok_or_else(|| Refused::new("there is no such user", "plan again"))?;
+        let user =
+            user.ok_or_else(|| AccountRefusal::new("there is no such user", "plan again"))?;
         Ok(UserRecord {
             uid: user.uid,
             gid: user.gid,
@@ -43,12 +46,12 @@ impl Databases {
         })
     }
 
-    fn create_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+    fn create_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         check_name(&request.name)?;
         // A root entry of our own making is filled in; nobody else may be there.
         let present = self.user(&request.name).filter(|present| present.uid == 0);
         if present.is_none() && self.user(&request.name).is_some() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "there is a user of that name",
                 "remove one of the two",
             ));
@@ -111,15 +114,15 @@ impl Databases {
         ]);
     }
 
-    fn free_uid(&self, system: bool) -> Result<u32, Refused> {
+    fn free_uid(&self, system: bool) -> Result<u32, AccountRefusal> {
         let used = self.passwd.numbers(2);
         let taken = |uid| self.user_of(uid).is_some();
         self.policy.free("UID", system, &used, taken)
     }
 
-    fn claim_uid(&self, uid: u32, name: &str) -> Result<u32, Refused> {
+    fn claim_uid(&self, uid: u32, name: &str) -> Result<u32, AccountRefusal> {
         match self.user_of(uid) {
-            Some(other) if other != name => Err(Refused::new(
+            Some(other) if other != name => Err(AccountRefusal::new(
                 format!("uid {uid} belongs to user {other:?}"),
                 format!("give another uid, or none to have one chosen; or change user {other:?}"),
             )),
@@ -128,14 +131,14 @@ impl Databases {
     }
 
     /// The number of a group given by name or number.
-    fn group_id(&self, group: &str) -> Result<u32, Refused> {
+    fn group_id(&self, group: &str) -> Result<u32, AccountRefusal> {
         let found = self.named_group(group).map(|(_, gid)| gid);
         found.ok_or_else(|| missing_group(group))
     }
 
     /// The primary group of a user that names none: one of its own, numbered like the user where
     /// possible, or the one all such users share.
-    fn own_group(&mut self, request: &UserRequest, uid: u32) -> Result<u32, Refused> {
+    fn own_group(&mut self, request: &UserRequest, uid: u32) -> Result<u32, AccountRefusal> {
         if !request.user_group || !self.policy.has_user_groups() {
             return Ok(self.shared_group());
         }
@@ -149,7 +152,7 @@ impl Databases {
         }
         if self.group(&request.name).is_some() {
             let name = &request.name;
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 format!(
                     "group {name:?} exists, so that the user cannot have a new one of its name"
                 ),
@@ -184,7 +187,12 @@ impl Databases {
     }
 
     /// Makes a user a member of groups, and of no others if `only`.
-    fn set_groups(&mut self, user: &str, groups: &[String], only: bool) -> Result<(), Refused> {
+    fn set_groups(
+        &mut self,
+        user: &str,
+        groups: &[String],
+        only: bool,
+    ) -> Result<(), AccountRefusal> {
         let mut wanted = BTreeSet::new();
         for group in groups {
             let (name, _) = self
@@ -194,7 +202,7 @@ impl Databases {
         }
         let foreign = wanted.iter().find(|name| self.group.entry(name).is_none());
         if let Some(group) = foreign {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 format!("group {group:?} is not in /etc/group, where members are added"),
                 "plan again",
             ));
@@ -214,20 +222,20 @@ impl Databases {
                 members.retain(|member| member != user);
             }
         };
-        self.edit_members(File::Group, 3, edit)?;
-        self.edit_members(File::Gshadow, 3, edit)
+        self.edit_members(AccountFile::Group, 3, edit)?;
+        self.edit_members(AccountFile::Gshadow, 3, edit)
     }
 
     fn edit_members(
         &mut self,
-        file: File,
+        file: AccountFile,
         index: usize,
         edit: impl Fn(&str, &mut Vec<String>),
-    ) -> Result<(), Refused> {
+    ) -> Result<(), AccountRefusal> {
         let edited = self.table_mut(file).edit_lists(index, edit);
         edited.map_err(|(group, damage)| {
             let path = file.path();
-            Refused::new(
+            AccountRefusal::new(
                 format!("it is in group {group:?}, whose entry in {path} {damage}"),
                 format!("correct {path} in the target"),
             )
@@ -235,13 +243,17 @@ impl Databases {
     }
 
     /// Refuses to leave groups that are not ours to change.
-    fn check_foreign_groups(&self, user: &str, wanted: &BTreeSet<String>) -> Result<(), Refused> {
+    fn check_foreign_groups(
+        &self,
+        user: &str,
+        wanted: &BTreeSet<String>,
+    ) -> Result<(), AccountRefusal> {
         let groups = self.groups_of(user);
         let mut lost = groups.into_iter().filter(|group| !wanted.contains(*group));
         let foreign = lost.find(|group| self.group.entry(group).is_none());
         match foreign {
             None => Ok(()),
-            Some(group) => Err(Refused::new(
+            Some(group) => Err(AccountRefusal::new(
                 format!(
                     "it is in group {group:?}, which the image has outside /etc, and cannot leave it"
                 ),
@@ -250,17 +262,17 @@ impl Databases {
         }
     }
 
-    fn leave_groups(&mut self, user: &str) -> Result<(), Refused> {
+    fn leave_groups(&mut self, user: &str) -> Result<(), AccountRefusal> {
         let leave = |_: &str, members: &mut Vec<String>| members.retain(|member| member != user);
-        self.edit_members(File::Group, 3, leave)?;
-        self.edit_members(File::Gshadow, 2, leave)?;
-        self.edit_members(File::Gshadow, 3, leave)
+        self.edit_members(AccountFile::Group, 3, leave)?;
+        self.edit_members(AccountFile::Gshadow, 2, leave)?;
+        self.edit_members(AccountFile::Gshadow, 3, leave)
     }
 
-    fn modify_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+    fn modify_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         let name = request.name.as_str();
         if self.passwd.entry(name).is_none() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "there is no such user in /etc/passwd",
                 "plan again",
             ));
@@ -293,10 +305,10 @@ impl Databases {
     }
 
     /// Removes a user, and its own group if nobody else is in it.
-    fn delete_user(&mut self, name: &str) -> Result<UserRecord, Refused> {
+    fn delete_user(&mut self, name: &str) -> Result<UserRecord, AccountRefusal> {
         let record = self.record(name)?;
         if self.passwd.entry(name).is_none() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "the image has it outside /etc, where it cannot be deleted",
                 "lock it instead: \"passwordHash\": \"\" and \"shell\": \"/sbin/nologin\"",
             ));
@@ -304,7 +316,7 @@ impl Databases {
         self.passwd.remove(name);
         self.shadow.remove(name);
         if self.user(name).is_some() {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "the image has it outside /etc as well, where it cannot be deleted",
                 "lock it instead: \"passwordHash\": \"\" and \"shell\": \"/sbin/nologin\"",
             ));
@@ -339,7 +351,7 @@ impl Databases {
         }
     }
 
-    fn adopt_user(&mut self, name: &str) -> Result<UserRecord, Refused> {
+    fn adopt_user(&mut self, name: &str) -> Result<UserRecord, AccountRefusal> {
         let Some(present) = self.user(name) else {
             return self.make_sysusers_user(name);
         };
@@ -362,9 +374,9 @@ impl Databases {
         self.record(name)
     }
 
-    fn make_sysusers_user(&mut self, name: &str) -> Result<UserRecord, Refused> {
+    fn make_sysusers_user(&mut self, name: &str) -> Result<UserRecord, AccountRefusal> {
         let Some(entry) = self.sysusers.user(name).cloned() else {
-            return Err(Refused::new(
+            return Err(AccountRefusal::new(
                 "neither the target nor its sysusers.d has it",
                 "plan again",
             ));
@@ -395,8 +407,8 @@ impl Databases {
     }
 }
 
-fn missing_group(group: &str) -> Refused {
-    Refused::new(
+fn missing_group(group: &str) -> AccountRefusal {
+    AccountRefusal::new(
         format!("there is no group {group:?}"),
         format!(
             "add it to passwd.groups, or correct the name; a group that another user brings along exists only \
@@ -408,7 +420,7 @@ fn missing_group(group: &str) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounts::{GroupRequest, Layout, Table};
+    use crate::accounts::{AccountTable, GroupRequest, TableLayout};
 
     fn seeded() -> Databases {
         let mut databases = Databases::default();
@@ -428,7 +440,7 @@ mod tests {
         }
     }
 
-    fn text(table: &crate::accounts::Table) -> String {
+    fn text(table: &crate::accounts::AccountTable) -> String {
         String::from_utf8(table.bytes()).expect("text")
     }
 
@@ -481,7 +493,7 @@ mod tests {
         let mut databases = seeded();
         databases.apply_user(&user("a")).expect("a user");
         let before = [text(&databases.group).as_bytes(), b"wheel:x:10:a,\0\n"].concat();
-        databases.group = Table::parse(Layout::GROUP, Some(&before));
+        databases.group = AccountTable::parse(TableLayout::GROUP, Some(&before));
         let delete = UserRequest::new("a", Change::Delete);
         let refused = databases.clone().apply_user(&delete).expect_err("wheel");
         assert_eq!(

@@ -11,7 +11,7 @@ const DIRECTORY: &str = "/run/ignition/dev_aliases";
 
 /// Links each device that exists. One that does not, or a link that cannot be made, is not a failure:
 /// nothing of ours goes through the links.
-pub fn link(names: &[String], log: &Log) {
+pub(super) fn link(names: &[String], log: &Log) {
     for name in names {
         match link_one(Path::new(DIRECTORY), name) {
             Ok(Some((alias, node))) => log.info(format_args!(

@@ -2,7 +2,7 @@
 //! Beside it lies a file with the origins, so that later stages can say where a wish stands.
 
 use super::paths;
-use crate::config::{Document, Origins, read_stored};
+use crate::config::{self, Document, Origins, read_stored};
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
 use anyhow::Context;
@@ -29,7 +29,7 @@ struct Stored {
 /// # Errors
 /// The cache cannot be written; its directory must exist. Missing origins only make later messages
 /// less helpful, so they are ignored.
-pub fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     let act = || format!("cannot write config cache {}", path.display());
     let text = document.to_json().with_context(act)?;
     let mode = fs::metadata(path).map_or(MODE & !umask(), |present| present.permissions().mode());
@@ -48,7 +48,7 @@ pub fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// There is none, or it is damaged.
-pub fn read(path: &Path) -> anyhow::Result<Document> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
     let text = input::read(path, BUFFER_LIMIT_BYTES).with_context(|| {
         format!(
             "cannot read config cache {}; did a fetch stage run?",
@@ -56,11 +56,13 @@ pub fn read(path: &Path) -> anyhow::Result<Document> {
         )
     })?;
     let name = path.display().to_string();
-    let document =
-        read_stored(&name, &text).with_context(|| format!("config cache {name} is damaged"))?;
-    Ok(match origins(path, &text) {
-        Some(origins) => document.with_origins(origins),
-        None => document,
+    config::sharing(text, |text| {
+        let document =
+            read_stored(&name, text).with_context(|| format!("config cache {name} is damaged"))?;
+        Ok(match origins(path, text) {
+            Some(origins) => document.with_origins(origins),
+            None => document,
+        })
     })
 }
 
@@ -99,7 +101,7 @@ fn umask() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, JsonPath};
+    use crate::config::JsonPath;
 
     #[test]
     fn origins_come_back_with_the_text_they_belong_to() {

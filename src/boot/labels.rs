@@ -5,7 +5,7 @@ use crate::log::Log;
 use crate::plan::relabel::{self, Labels};
 
 /// Decides by what the target says, unless `wish` overrules it, and logs a decision not to.
-pub fn decide(facts: &SelinuxFacts, wish: Option<bool>, log: &Log) -> Labels {
+pub(super) fn decide(facts: &SelinuxFacts, wish: Option<bool>, log: &Log) -> Labels {
     let labels = relabel::decide(facts, wish);
     if labels == Labels::Off {
         let why = match (wish, facts.has_config) {

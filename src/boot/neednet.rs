@@ -9,7 +9,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Names the file.
-pub fn signal(path: &Path) -> anyhow::Result<()> {
+pub(super) fn signal(path: &Path) -> anyhow::Result<()> {
     let act = || format!("cannot create {} to ask for a network", path.display());
     if let Some(parent) = path
         .parent()

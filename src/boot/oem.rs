@@ -1,5 +1,5 @@
 //! Two differences of Flatcar that concern disks. Only in force on Flatcar (see
-//! [`super::environment::Environment::is_flatcar`]).
+//! [`crate::acquire::environment::Environment::is_flatcar`]).
 
 use crate::config::Document;
 use crate::facts::Observed;
@@ -12,7 +12,7 @@ const OEM_POINTS: (&str, &str) = ("/usr/share/oem", "/oem");
 
 /// The file system labelled OEM is kept, whatever format the config names for it: it was btrfs, and is
 /// ext4 on machines installed long ago.
-pub fn keep_oem(document: &Document, observed: &Observed) -> Document {
+pub(super) fn keep_oem(document: &Document, observed: &Observed) -> Document {
     document.clone().with_filesystems(|filesystem| {
         let found = devices::superblock_of(observed, &filesystem.device);
         let is_oem = filesystem.device == OEM_DEVICE
@@ -25,7 +25,7 @@ pub fn keep_oem(document: &Document, observed: &Observed) -> Document {
 }
 
 /// The OEM file system goes where the system looks for it now.
-pub fn move_oem(document: &Document) -> Document {
+pub(super) fn move_oem(document: &Document) -> Document {
     document.clone().with_filesystems(|filesystem| {
         if filesystem.device == OEM_DEVICE && filesystem.path.as_deref() == Some(OEM_POINTS.0) {
             filesystem.path = Some(OEM_POINTS.1.into());

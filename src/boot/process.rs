@@ -1,23 +1,25 @@
 //! The stage runner as a process: log, state, engine, what is told in the end, exit code.
 
 use super::args::{Stage, StageArgs};
-use super::command_line::CommandLine;
-use super::console::{Consoles, Progress};
 use super::engine::Engine;
-use super::environment::Environment;
-use super::failure::{self, Failure};
+use super::paths;
 use super::stage_failure::StageFailure;
 use super::stages::StageResult;
 use super::state::State;
-use super::{fetcher_setup, operation_log, paths};
-use crate::execute::record::micros;
-use crate::fetch::references::SourceInfo;
+use crate::acquire::command_line::CommandLine;
+use crate::acquire::environment::Environment;
+use crate::acquire::fetcher_setup;
+use crate::acquire::first::SourceInfo;
+use crate::failure::screen;
 use crate::fetch::{Fetcher, Settings, VERSION_TEXT};
 use crate::host::TargetRoot;
+use crate::layout::REPORT_FILE;
 use crate::log::Log;
+use crate::narration::console::{ConsoleProgress, Consoles};
+use crate::narration::log_lines;
 use crate::plan::Warning;
-use crate::plan::first_boot::REPORT_FILE;
 use crate::platform::{self, Platform};
+use crate::report::record::micros;
 use crate::report::{BootReport, Source, StageOutcome, StageReport};
 use crate::signature::Trust;
 use crate::terminal;
@@ -40,10 +42,10 @@ const NOT_BEGUN: u8 = 3;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Runs a stage to its end; gives the exit code.
-pub fn run(args: &StageArgs) -> u8 {
+pub(crate) fn run(args: &StageArgs) -> u8 {
     // Operations on all threads use it, to the end of the process.
     let log: &'static Log = Box::leak(Box::new(Log::open(args.log_to_stdout)));
-    operation_log::tell_commands(log);
+    log_lines::tell_commands(log);
     log.info(VERSION_TEXT);
     log.info(format_args!("Stage: {}", args.stage));
     let process = Process {
@@ -119,7 +121,7 @@ impl Process<'_> {
         fetcher: Fetcher,
         state: State,
     ) -> u8 {
-        let progress = Progress::on(Arc::clone(&self.consoles));
+        let progress = ConsoleProgress::on(Arc::clone(&self.consoles));
         let line = CommandLine::read(&environment.command_line).unwrap_or_default();
         let mut engine = Engine {
             args: self.args,
@@ -240,20 +242,12 @@ impl Process<'_> {
     }
 
     fn show(&self, failure: &StageFailure) {
-        let failure = Failure {
-            stage: self.args.stage,
-            operation: failure.act.clone(),
-            cause: failure.cause.clone(),
-            origin: failure.origin.as_ref().map(ToString::to_string),
-            remedy: failure.remedy.clone(),
-            others: failure.more,
-        };
-        let path = paths::failure();
-        if let Err(error) = failure::write(&failure, &path) {
+        let text = screen::render(self.args.stage.name(), &failure.failure, failure.more);
+        if let Err(error) = paths::leave_failure(&text) {
             self.log.warning(format_args!("{error:#}"));
         }
         if !paths::shows_failures() {
-            self.consoles.write(&failure::render(&failure));
+            self.consoles.write(&text);
         }
     }
 }
@@ -279,10 +273,11 @@ fn status(engine: &Engine<'_>, body: &StageResult) {
 
 fn outcome(body: &StageResult) -> StageOutcome {
     match &body.failure {
-        Some(failure) => StageOutcome::Failed {
-            error: format!("cannot {}: {}", failure.act, failure.cause),
-            origin: failure.origin.as_deref().cloned(),
-            remedy: failure.remedy.clone(),
+        Some(StageFailure { failure: first, .. }) => StageOutcome::Failed {
+            error: format!("cannot {}: {}", first.operation(), first.cause),
+            origin: first.origin.clone(),
+            remedy: first.remedy().map(str::to_owned),
+            code: first.code,
         },
         None if body.asked_for_network => StageOutcome::NeedsNetwork,
         None => StageOutcome::Done,

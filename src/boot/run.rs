@@ -1,103 +1,88 @@
 //! Runs the plan of a stage: tells the log and the console, and records everything.
 
 use super::args::Stage;
-use super::console::Progress;
-use super::operation_log::{Fetches, Narrator};
 use super::stage_failure::StageFailure;
-use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Outcome, Record, Width};
-use crate::execute::{Context, KeyStore, Keys};
-use crate::fetch::Fetcher;
-use crate::host::{Devices, TargetRoot};
+use crate::execute::VolumeKeys;
+use crate::execute::scheduler::{OperationOutcome, OperationRecord, Width};
 use crate::log::Log;
+use crate::narration::console::ConsoleProgress;
+use crate::narration::log_lines::{Fetches, Narrator};
 use crate::plan::digest::digest;
 use crate::plan::{Operation, Plan};
 use crate::report::OperationReport;
+use crate::report::record;
+use crate::report::remedy::Audience;
+use crate::rounds::{Execution, MAX_JOBS, RunTarget};
 use std::sync::atomic::AtomicBool;
 
-/// More transfers or mkfs processes at once than this help no machine we know.
-const MAX_WORKERS: usize = 16;
-
 /// What a stage runs with.
-pub struct RunContext<'a> {
-    /// The stage.
+pub(crate) struct RunContext<'a> {
     pub stage: Stage,
-    /// The log.
     pub log: &'a Log,
-    /// The target root.
-    pub root: &'a TargetRoot,
-    /// For contents and keys.
-    pub fetcher: &'a Fetcher,
     /// The console.
-    pub progress: &'a Progress,
+    pub progress: &'a ConsoleProgress,
+    /// The target.
+    pub machine: &'a RunTarget,
+    /// Keys of volumes: those that were found before, and those of the run. Secret.
+    pub keys: &'a VolumeKeys,
 }
 
 /// What a run did.
-pub struct RunResult {
-    /// Digest of the plan.
+pub(crate) struct RunResult {
     pub plan_digest: String,
-    /// Every operation.
     pub operations: Vec<OperationReport>,
-    /// Keys of volumes. Secret.
-    pub keys: KeyStore,
     /// How it ended.
     pub result: Result<(), StageFailure>,
     /// Ids of operations that made a directory that was not there before.
     pub made: Vec<u32>,
 }
 
-/// Executes a plan, with keys that were found before.
-pub fn run(plan: &Plan, keys: Keys, with: &RunContext<'_>) -> RunResult {
+/// Executes a plan.
+pub(crate) fn run(plan: &Plan, with: &RunContext<'_>) -> RunResult {
     for warning in &plan.warnings {
         with.log.warning(warning.line());
     }
     with.progress.plan(plan);
     let stop = AtomicBool::new(false);
-    let devices = Devices::default();
-    let fetches = Fetches {
-        log: with.log,
+    let execution = Execution {
+        width: Width::of_machine(MAX_JOBS),
         stop: &stop,
-        progress: Some(with.progress),
+        observer: &Narrator {
+            log: with.log,
+            prefix: with.stage.name(),
+            root: with.machine.root.path(),
+            also: with.progress,
+        },
+        events: &Fetches {
+            log: with.log,
+            stop: &stop,
+            progress: Some(with.progress),
+        },
+        keys: with.keys,
     };
-    let context = Context {
-        root: with.root,
-        devices: &devices,
-        fetcher: with.fetcher,
-        events: &fetches,
-        keys: &keys,
-        copies: crate::execute::Copies::default(),
-    };
-    let narrator = Narrator {
-        log: with.log,
-        stage: with.stage,
-        root: with.root.path(),
-        also: with.progress,
-    };
-    let width = Width::of_machine(MAX_WORKERS);
-    let records = scheduler::run(plan, width, &stop, &narrator, &|operation| {
-        crate::execute::execute(&operation.kind, &context)
-    });
+    let records = execution.run(plan, with.machine);
     RunResult {
         plan_digest: digest(plan),
-        operations: record::reports(plan, &records, Place::Boot),
-        keys: keys.into_inner(),
+        operations: record::reports(plan, &records, Audience::Boot),
         made: made(&records),
         result: result(plan, &records),
     }
 }
 
-fn made(records: &[Record]) -> Vec<u32> {
+fn made(records: &[OperationRecord]) -> Vec<u32> {
     let made = records
         .iter()
-        .filter(|record| matches!(&record.outcome, Outcome::Done(done) if done.made));
+        .filter(|record| matches!(&record.outcome, OperationOutcome::Done(done) if done.made));
     made.map(|record| record.id.0).collect()
 }
 
 /// The first failure in plan order stands for all.
-fn result(plan: &Plan, records: &[Record]) -> Result<(), StageFailure> {
+fn result(plan: &Plan, records: &[OperationRecord]) -> Result<(), StageFailure> {
     let operations = plan.operations.iter().zip(records);
     let mut failures = operations.filter_map(|(operation, record)| match &record.outcome {
-        Outcome::Failed(error) if !record::is_cancelled(error) => Some(failure(operation, error)),
+        OperationOutcome::Failed(error) if !record::is_cancelled(error) => {
+            Some(failure(operation, error))
+        }
         _ => None,
     });
     match failures.next() {
@@ -110,8 +95,5 @@ fn result(plan: &Plan, records: &[Record]) -> Result<(), StageFailure> {
 }
 
 fn failure(operation: &Operation, error: &anyhow::Error) -> StageFailure {
-    StageFailure {
-        origin: operation.origin.clone().map(Box::new),
-        ..StageFailure::of(operation.kind.describe(), error)
-    }
+    StageFailure::at(operation.kind.describe(), error, operation.origin.clone())
 }

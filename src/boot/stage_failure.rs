@@ -1,47 +1,27 @@
 //! Why a stage failed, in parts, so that a screen, a report and a log line can be made of it.
 
+use crate::acquire::references::{RenderError, RenderReason};
 use crate::config::{Findings, Origin, Severity};
-use crate::execute::record::{Place, remedy};
-use crate::fetch::references::{RenderError, RenderReason};
-use crate::plan::Refusal;
+use crate::failure::{ErrorCode, Failure};
+use crate::report::code;
+use crate::report::remedy::{Audience, remedy};
 use std::fmt;
 
-/// A failure with everything there is to say about it. Holds no secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StageFailure {
-    /// What failed, as an act: `write file /etc/motd`.
-    pub act: String,
-    /// The chain of causes.
-    pub cause: String,
-    /// Where it was asked for.
-    pub origin: Option<Box<Origin>>,
-    /// What to do.
-    pub remedy: Option<String>,
-    /// How many more failed.
-    pub more: usize,
-}
+/// What to do about a config that has errors.
+const CHECK: &str = "check it with `kindling validate` and correct it";
 
-/// An act and its cause. A cause that begins with the act, and says more of it, takes its place: "obtain the config" and
-/// "cannot obtain the config from platform x: y" are "obtain the config from platform x" and "y".
-fn said_once(act: String, cause: String) -> (String, String) {
-    let repeated = cause.strip_prefix("cannot ").and_then(|more| {
-        let rest = more.strip_prefix(act.as_str())?;
-        rest.starts_with([' ', ':'])
-            .then(|| more.split_once(": "))
-            .flatten()
-    });
-    match repeated {
-        Some((act, cause)) => (act.to_owned(), cause.to_owned()),
-        None => (act, cause),
-    }
+/// Why a stage failed: the first failure stands for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StageFailure {
+    /// The first one.
+    pub failure: Box<Failure>,
+    /// How many more there are.
+    pub more: usize,
 }
 
 impl fmt::Display for StageFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.act, self.cause)?;
-        if let Some(origin) = &self.origin {
-            write!(f, " (requested at {origin})")?;
-        }
+        f.write_str(&self.failure.line())?;
         match self.more {
             0 => Ok(()),
             more => write!(f, "; {more} more"),
@@ -51,39 +31,55 @@ impl fmt::Display for StageFailure {
 
 impl std::error::Error for StageFailure {}
 
-impl StageFailure {
-    /// An act that failed, outside any operation.
-    pub fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
-        let (act, cause) = said_once(act.into(), format!("{error:#}"));
+impl From<Failure> for StageFailure {
+    fn from(failure: Failure) -> Self {
         Self {
-            act,
-            cause,
-            origin: None,
-            remedy: remedy(error, Place::Boot),
+            failure: Box::new(failure),
             more: 0,
         }
     }
+}
 
-    /// Wishes that cannot be planned.
-    pub fn refused(refusals: &[Refusal]) -> Self {
-        let Some(first) = refusals.first() else {
-            return Self::bare("plan", "no reason is known");
+impl StageFailure {
+    /// An act that failed, outside any operation.
+    pub(crate) fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
+        Self::at(act, error, None)
+    }
+
+    /// An act that failed, requested at `origin`.
+    pub(crate) fn at(
+        act: impl Into<String>,
+        error: &anyhow::Error,
+        origin: Option<Origin>,
+    ) -> Self {
+        let failure = Failure {
+            origin,
+            remedy: remedy(error, Audience::Boot).unwrap_or_default(),
+            code: code::of(error),
+            ..Failure::new(act, format!("{error:#}"))
         };
-        let act = first.act.strip_prefix("cannot ").unwrap_or(&first.act);
-        Self {
-            act: format!("{act} {}", first.object),
-            cause: first.cause.clone(),
-            origin: first.origin.clone().map(Box::new),
-            remedy: Some(first.remedy.clone()).filter(|text| !text.is_empty()),
-            more: refusals.len() - 1,
+        failure.into()
+    }
+
+    /// What cannot be planned.
+    pub(crate) fn refused(refusals: &[Failure]) -> Self {
+        match refusals {
+            [] => Failure::new("plan", "no reason is known").into(),
+            [first, more @ ..] => Self {
+                failure: Box::new(first.clone()),
+                more: more.len(),
+            },
         }
     }
 
     /// A config that cannot be used. `source` is its name.
-    pub fn invalid(source: &str, findings: &Findings, error: &dyn fmt::Display) -> Self {
+    pub(crate) fn invalid(source: &str, findings: &Findings, error: &dyn fmt::Display) -> Self {
+        let act = format!("use config {source}");
+        let code = Some(ErrorCode::INVALID_CONFIG);
         let errors = || findings.0.iter().filter(|f| f.severity == Severity::Error);
         let Some(first) = errors().next() else {
-            return Self::bare(&format!("use config {source}"), &error.to_string());
+            let failure = Failure::new(act, error.to_string());
+            return Failure { code, ..failure }.into();
         };
         let origin = first.position.map(|at| Origin {
             source: source.into(),
@@ -94,20 +90,20 @@ impl StageFailure {
                 .clone()
                 .unwrap_or_else(crate::config::JsonPath::root),
         });
+        let remedy = first.help.clone();
         Self {
-            act: format!("use config {source}"),
-            cause: first.message.clone(),
-            origin: origin.map(Box::new),
-            remedy: first
-                .help
-                .clone()
-                .or_else(|| Some("check it with `kindling validate` and correct it".into())),
+            failure: Box::new(Failure {
+                origin,
+                remedy: remedy.unwrap_or_else(|| CHECK.into()),
+                code,
+                ..Failure::new(act, first.message.clone())
+            }),
             more: errors().count() - 1,
         }
     }
 
     /// References that cannot be followed.
-    pub fn render(error: &RenderError) -> Self {
+    pub(crate) fn render(error: &RenderError) -> Self {
         let said = error.findings.last().filter(|last| match &*error.reason {
             RenderReason::Invalid { reference, .. } => {
                 last.source == reference.url && last.findings.is_fatal()
@@ -117,23 +113,18 @@ impl StageFailure {
         });
         match said {
             Some(last) => Self::invalid(&last.source, &last.findings, &error.reason),
-            None => Self {
-                act: "obtain the config".into(),
-                cause: error.reason.to_string(),
-                origin: error.reason.origin().cloned().map(Box::new),
-                remedy: None,
-                more: 0,
-            },
-        }
-    }
-
-    fn bare(act: &str, cause: &str) -> Self {
-        Self {
-            act: act.into(),
-            cause: cause.into(),
-            origin: None,
-            remedy: None,
-            more: 0,
+            None => {
+                let failure = Failure::new("obtain the config", error.reason.to_string());
+                let origin = error.reason.origin().cloned();
+                let fetch = error.reason.fetch_error();
+                let code = fetch.map_or(Some(ErrorCode::REFERENCE), code::of_fetch);
+                Failure {
+                    origin,
+                    code,
+                    ..failure
+                }
+                .into()
+            }
         }
     }
 }
@@ -144,41 +135,6 @@ impl From<anyhow::Error> for StageFailure {
         match error.downcast::<StageFailure>() {
             Ok(failure) => failure,
             Err(error) => StageFailure::of("go on", &error),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_act_is_said_once() {
-        let cases = [
-            (
-                "obtain the config",
-                "timed out",
-                "cannot obtain the config: timed out",
-            ),
-            (
-                "obtain the config",
-                "cannot obtain the config from platform x: timed out",
-                "cannot obtain the config from platform x: timed out",
-            ),
-            (
-                "create user a",
-                "cannot create user a: full",
-                "cannot create user a: full",
-            ),
-            (
-                "create user a",
-                "cannot create user ab: full",
-                "cannot create user a: cannot create user ab: full",
-            ),
-        ];
-        for (act, cause, expected) in cases {
-            let failure = StageFailure::of(act, &anyhow::anyhow!(cause));
-            assert_eq!(failure.to_string(), expected);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 /// The state file; keys as Ignition writes them, unknown ones are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct State {
+pub(crate) struct State {
     /// Configs obtained so far; base configs once per stage.
     pub fetched_configs: Option<Vec<FetchedConfig>>,
     /// Keys of encrypted volumes as `data:` URLs, by volume. Secret; gone after the files stage.
@@ -32,8 +32,7 @@ pub struct State {
 
 /// A config of a platform that gives it only once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadOnceConfig {
-    /// The platform.
+pub(crate) struct ReadOnceConfig {
     pub platform: String,
     /// Name for origins and messages.
     pub name: String,
@@ -43,7 +42,7 @@ pub struct ReadOnceConfig {
 
 /// One config that was obtained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FetchedConfig {
+pub(crate) struct FetchedConfig {
     /// Of the system or of the user.
     pub kind: ConfigKind,
     /// Where from: `system`, `cmdline`, a platform, or the path of a URL.
@@ -55,7 +54,7 @@ pub struct FetchedConfig {
 /// Whose config it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ConfigKind {
+pub(crate) enum ConfigKind {
     /// Part of the system.
     Base,
     /// Given by the user.
@@ -64,7 +63,7 @@ pub enum ConfigKind {
 
 impl ConfigKind {
     /// As it is written.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ConfigKind::Base => "base",
             ConfigKind::User => "user",
@@ -77,7 +76,7 @@ impl State {
     ///
     /// # Errors
     /// It cannot be read, or is not a state. Its text is not quoted: it may hold keys.
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text = match input::read(path, BUFFER_LIMIT_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -101,7 +100,7 @@ impl State {
     ///
     /// # Errors
     /// Names the file.
-    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let act = || format!("cannot write state file {}", path.display());
         if let Some(parent) = path
             .parent()
@@ -129,7 +128,7 @@ impl State {
     }
 
     /// Notes a config.
-    pub fn note(&mut self, kind: ConfigKind, source: impl Into<String>, referenced: bool) {
+    pub(crate) fn note(&mut self, kind: ConfigKind, source: impl Into<String>, referenced: bool) {
         let source = source.into();
         let configs = self.fetched_configs.get_or_insert_default();
         configs.push(FetchedConfig {
@@ -140,7 +139,7 @@ impl State {
     }
 
     /// True if a user gave any config.
-    pub fn has_user_config(&self) -> bool {
+    pub(crate) fn has_user_config(&self) -> bool {
         let configs = self.fetched_configs.iter().flatten();
         configs
             .into_iter()

@@ -1,35 +1,37 @@
 //! `kindling apply`: plan, then execute that very plan, then report.
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use super::load;
-use super::prepare::{self, Prepared};
-use super::progress::Progress;
+use super::prepare::{self, PreparedRun};
 use super::target::{Mode, TargetArgs};
-use crate::execute::record::{self, Place};
-use crate::execute::scheduler::{self, Observer, Outcome, Record, Width};
-use crate::execute::{self, Context, Keys};
+use crate::config::Document;
+use crate::execute::VolumeKeys;
+use crate::execute::scheduler::{OperationOutcome, Width};
+use crate::failure::Failure;
 use crate::fetch::{FetchEvent, FetchEvents};
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::host::{mount, namespace};
+use crate::narration::terminal::TerminalProgress;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
-use crate::plan::{self, OpKind, Plan, Warning};
+use crate::plan::{OpKind, Plan, Warning};
+use crate::report::record;
+use crate::report::remedy::Audience;
 use crate::report::{self, OperationReport, Report};
+use crate::rounds::{Execution, MAX_JOBS, RunTarget, Runner};
 use crate::terminal;
-use crate::text::{escaped, time};
+use crate::text::time;
 use anyhow::Context as _;
 use clap::Args;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// More transfers or mkfs processes at once than this help no machine we know.
-const MAX_JOBS: usize = 16;
-
 /// `kindling apply`
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(crate) struct ApplyArgs {
     #[command(flatten)]
     target: TargetArgs,
     /// Write the report of the run (JSON, schemas/report.json) to this file
@@ -42,24 +44,24 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// The config: a file, - for standard input, or a URL
-    #[arg(value_name = "CONFIG")]
+    #[arg(value_name = "CONFIG", value_hint = clap::ValueHint::FilePath)]
     config: String,
 }
 
 /// Executes the plan and reports.
-pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ApplyArgs) -> Result<Exit, ExitError> {
     check_target(&args.target)?;
     if let Some(path) = &args.report {
-        Report::check_place(path).map_err(|error| Failure::new(Exit::Failed, &error))?;
+        Report::check_place(path).map_err(|error| ExitError::new(Exit::Failed, &error))?;
     }
     let stop = interruptible()?;
-    let mut prepared = prepare::prepare(&args.config, &args.target, Access::Write)?;
+    let mut prepared = prepare::prepare(&args.config, &args.target, DeviceAccess::Write)?;
     if args.target.mode() != Mode::Tree {
         // What mounts nothing needs no right to mount.
         if let Err(error) = namespace::enter_private_namespace()
             && mounts(&prepared.plan)
         {
-            return Err(Failure::new(Exit::CannotObserve, &error));
+            return Err(ExitError::new(Exit::CannotObserve, &error));
         }
     }
     warn(&prepared.plan.warnings);
@@ -68,17 +70,29 @@ pub fn run(args: &ApplyArgs) -> Result<Exit, Failure> {
     let ran = execute_all(&mut prepared, args, &stop);
     if args.target.mode() != Mode::Tree {
         // Nothing is left of a run that succeeded.
-        mount::unmount_all(&prepared.root);
+        mount::unmount_all(&prepared.machine.root);
     }
     let ran = ran?;
+    let took = clock.elapsed();
     let count = ran.count;
-    let mut report = make_report(&prepared, started, clock.elapsed(), ran);
-    let met = prepared.loaded.fetcher.downgrades();
-    report
-        .warnings
-        .extend(met.into_iter().map(Warning::of_fetch));
-    deliver(args, &report)?;
-    conclude(count, &report)
+    let operations = match args.wants_report() {
+        true => {
+            let report = make_report(&mut prepared, started, took, ran);
+            deliver(args, &report)?;
+            report.operations
+        }
+        false => ran.operations,
+    };
+    let exit = conclude(count, took, &operations);
+    // The process ends: giving back each piece of a large plan would only take time.
+    std::mem::forget((std::mem::take(&mut prepared.plan), operations));
+    exit
+}
+
+impl ApplyArgs {
+    fn wants_report(&self) -> bool {
+        self.json || self.report.is_some()
+    }
 }
 
 fn mounts(plan: &Plan) -> bool {
@@ -86,70 +100,107 @@ fn mounts(plan: &Plan) -> bool {
     kinds.any(|kind| matches!(kind, OpKind::Mount(_)))
 }
 
+/// Executes plans, and keeps what became of them.
+struct DeskRunner<'a> {
+    machine: &'a RunTarget,
+    width: Width,
+    stop: &'a AtomicBool,
+    keys: VolumeKeys,
+    /// What is done needs no entry otherwise.
+    wants_report: bool,
+    ran: RunProgress,
+}
+
 /// What ran so far.
 #[derive(Default)]
-struct Progressed {
+struct RunProgress {
     count: Summary,
     operations: Vec<OperationReport>,
     earlier_plans: Vec<String>,
+    /// Of the last plan, if the report is wanted.
+    plan_digest: String,
 }
 
-/// What exists but has to be put together to be looked into comes first, then all is planned again.
-fn execute_all(
-    prepared: &mut Prepared,
-    args: &ApplyArgs,
-    stop: &AtomicBool,
-) -> Result<Progressed, Failure> {
-    let keys = Keys::default();
-    let mut ran = Progressed::default();
-    let run = |prepared: &Prepared, plan: &Plan, ran: &mut Progressed| {
-        let progress = Progress::new(plan);
-        let events = UntilStopped {
-            stop,
-            progress: &progress,
+impl DeskRunner<'_> {
+    /// Executes a plan; true if every operation is done.
+    fn execute(&mut self, plan: &Plan) -> bool {
+        let progress = TerminalProgress::new(plan);
+        let execution = Execution {
+            width: self.width,
+            stop: self.stop,
+            observer: &progress,
+            events: &UntilStopped {
+                stop: self.stop,
+                progress: &progress,
+            },
+            keys: &self.keys,
         };
-        let records = execute_plan(
-            plan,
-            prepared,
-            &keys,
-            jobs(args.jobs),
-            stop,
-            &progress,
-            &events,
-        );
+        let records = execution.run(plan, self.machine);
         progress.end();
-        ran.count.include(Summary::of(plan));
-        record::append(
-            &mut ran.operations,
-            record::reports(plan, &records, Place::Desk),
-        );
+        self.ran.count.include(Summary::of(plan));
+        let entries = match self.wants_report {
+            true => record::reports(plan, &records, Audience::Desk),
+            false => record::troubles(plan, &records, Audience::Desk),
+        };
+        record::append(&mut self.ran.operations, entries);
         records
             .iter()
-            .all(|record| matches!(record.outcome, Outcome::Done(_)))
-    };
-    while let Some(part) = plan::prerequisites::ahead(&prepared.plan, &prepared.opened) {
-        ran.earlier_plans.push(digest(&prepared.plan));
-        if !run(prepared, &part, &mut ran) {
-            return Ok(ran);
-        }
-        let known = std::mem::take(&mut prepared.plan.warnings);
-        prepared.plan_behind(&part, &args.target)?;
-        warn(
-            prepared
-                .plan
-                .warnings
-                .iter()
-                .filter(|one| !known.contains(one)),
-        );
+            .all(|record| matches!(record.outcome, OperationOutcome::Done(_)))
     }
-    run(prepared, &prepared.plan, &mut ran);
-    Ok(ran)
+}
+
+impl Runner for DeskRunner<'_> {
+    fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool {
+        if let Some(whole) = part_of {
+            self.ran.plan_digest = digest(whole);
+            self.ran.earlier_plans.push(self.ran.plan_digest.clone());
+            return self.execute(plan);
+        }
+        let wants_digest = self.wants_report;
+        let digesting = || wants_digest.then(|| digest(plan));
+        std::thread::scope(|scope| {
+            // Of a large plan it takes as long as a tenth of the run, which waits for disks meanwhile.
+            let thread = std::thread::Builder::new().spawn_scoped(scope, digesting);
+            let is_done = self.execute(plan);
+            let digest = thread.ok().and_then(|thread| thread.join().ok());
+            self.ran.plan_digest = digest.unwrap_or_else(digesting).unwrap_or_default();
+            is_done
+        })
+    }
+
+    fn replanned(&mut self, before: &Plan, now: &Plan) {
+        let known = &before.warnings;
+        warn(now.warnings.iter().filter(|one| !known.contains(one)));
+    }
+}
+
+fn execute_all(
+    prepared: &mut PreparedRun,
+    args: &ApplyArgs,
+    stop: &AtomicBool,
+) -> Result<RunProgress, ExitError> {
+    let mut runner = DeskRunner {
+        machine: &prepared.machine,
+        width: jobs(args.jobs),
+        stop,
+        keys: VolumeKeys::default(),
+        wants_report: args.wants_report(),
+        ran: RunProgress::default(),
+    };
+    let plan = std::mem::take(&mut prepared.plan);
+    // The plan holds the origins, so the document is not needed once the last plan runs.
+    let document = std::mem::replace(&mut prepared.loaded.document, Document::empty());
+    prepared.plan = prepared
+        .planner
+        .run(Cow::Owned(document), &prepared.machine, plan, &mut runner)
+        .map_err(prepare::failure)?;
+    Ok(runner.ran)
 }
 
 /// The devices of this machine are only touched when asked for by name.
-fn check_target(target: &TargetArgs) -> Result<(), Failure> {
+fn check_target(target: &TargetArgs) -> Result<(), ExitError> {
     if target.mode() == Mode::Devices && target.target.is_none() {
-        return Err(Failure::usage(
+        return Err(ExitError::usage(
             "nothing says what to apply to: give --image DEVICE=FILE for a disk image, --root DIR for an \
 existing tree, or --target DIR to use the real disks of this machine (destroys what the plan says)",
         ));
@@ -158,7 +209,7 @@ existing tree, or --target DIR to use the real disks of this machine (destroys w
         Some(root)
             if root.canonicalize().is_ok_and(|root| root == Path::new("/")) && !in_container() =>
         {
-            Err(Failure::usage(
+            Err(ExitError::usage(
                 "--root / would change this running system; it is allowed inside containers only",
             ))
         }
@@ -174,13 +225,13 @@ pub(super) fn in_container() -> bool {
 }
 
 /// A first signal lets running operations end, a second one ends the process at once.
-pub(super) fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn interruptible() -> Result<Arc<AtomicBool>, ExitError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [nix::libc::SIGINT, nix::libc::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot listen for signals")
-            .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+            .map_err(|error| ExitError::new(Exit::CannotObserve, &error))?;
     }
     Ok(stop)
 }
@@ -190,33 +241,10 @@ pub(super) fn jobs(wanted: Option<u16>) -> Width {
     wanted.map_or(Width::of_machine(MAX_JOBS), |jobs| Width::all(jobs.into()))
 }
 
-/// Executes a plan; returns one record per operation.
-pub(super) fn execute_plan(
-    plan: &Plan,
-    prepared: &Prepared,
-    keys: &Keys,
-    jobs: Width,
-    stop: &AtomicBool,
-    observer: &dyn Observer,
-    events: &(dyn FetchEvents + Sync),
-) -> Vec<Record> {
-    let context = Context {
-        keys,
-        root: &prepared.root,
-        devices: &prepared.devices,
-        fetcher: &prepared.fetcher,
-        events,
-        copies: execute::Copies::default(),
-    };
-    scheduler::run(plan, jobs, stop, observer, &|operation| {
-        execute::execute(&operation.kind, &context)
-    })
-}
-
 /// Fetches of a run: retries and what came in are told, and all end when the run does.
 struct UntilStopped<'a> {
     stop: &'a AtomicBool,
-    progress: &'a Progress,
+    progress: &'a TerminalProgress,
 }
 
 impl FetchEvents for UntilStopped<'_> {
@@ -238,44 +266,54 @@ fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
     }
 }
 
-fn make_report(prepared: &Prepared, started: String, took: Duration, ran: Progressed) -> Report {
+fn make_report(
+    prepared: &mut PreparedRun,
+    started: String,
+    took: Duration,
+    ran: RunProgress,
+) -> Report {
+    let mut warnings = std::mem::take(&mut prepared.plan.warnings);
+    let met = prepared.loaded.fetcher.downgrades();
+    warnings.extend(met.into_iter().map(Warning::of_fetch));
     Report {
         version: report::VERSION,
         kindling: env!("CARGO_PKG_VERSION").into(),
         command: "apply".into(),
         started,
         duration_us: record::micros(took),
-        plan_digest: digest(&prepared.plan),
+        plan_digest: ran.plan_digest,
         earlier_plans: ran.earlier_plans,
         sources: prepared.loaded.report_sources(),
         operations: ran.operations,
-        warnings: prepared.plan.warnings.clone(),
+        warnings,
     }
 }
 
-fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), Failure> {
+fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), ExitError> {
     if args.json {
         let text = serde_json::to_string_pretty(report).context("cannot print the report");
-        let text = text.map_err(|error| Failure::new(Exit::Failed, &error))?;
+        let text = text.map_err(|error| ExitError::new(Exit::Failed, &error))?;
         terminal::write_line(&text)?;
     }
     match &args.report {
         Some(path) => report
             .write(path)
-            .map_err(|error| Failure::new(Exit::Failed, &error)),
+            .map_err(|error| ExitError::new(Exit::Failed, &error)),
         None => Ok(()),
     }
 }
 
 /// The last words of a run: what was done, or each operation that failed with its cause and origin.
-fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
-    let took = Duration::from_micros(report.duration_us);
-    let not_started = report
-        .operations
+fn conclude(
+    count: Summary,
+    took: Duration,
+    operations: &[OperationReport],
+) -> Result<Exit, ExitError> {
+    let not_started = operations
         .iter()
         .filter(|o| o.outcome == report::Outcome::NotStarted);
     let not_started = not_started.count();
-    let mut message: Vec<String> = report.failures().map(failure).collect();
+    let mut message: Vec<String> = operations.iter().filter_map(failure).collect();
     if not_started > 0 {
         let why = if message.is_empty() {
             "the run was interrupted: "
@@ -292,7 +330,7 @@ fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
         ));
     }
     if !message.is_empty() {
-        return Err(Failure {
+        return Err(ExitError {
             exit: Exit::Failed,
             message: message.join("\n"),
         });
@@ -307,16 +345,22 @@ fn conclude(count: Summary, report: &Report) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn failure(operation: &OperationReport) -> String {
-    let report::Outcome::Failed { error, remedy } = &operation.outcome else {
-        return String::new();
+fn failure(operation: &OperationReport) -> Option<String> {
+    let report::Outcome::Failed {
+        error,
+        remedy,
+        code,
+    } = &operation.outcome
+    else {
+        return None;
     };
-    let mut text = format!("cannot {}: {}", escaped(&operation.act), escaped(error));
-    if let Some(origin) = &operation.origin {
-        text.push_str(&format!("\n  requested at {origin}"));
-    }
-    if let Some(remedy) = remedy {
-        text.push_str(&format!("\n  to do: {}", escaped(remedy)));
-    }
-    text
+    let failure = Failure {
+        act: operation.act.clone(),
+        object: String::new(),
+        cause: error.clone(),
+        origin: operation.origin.clone(),
+        remedy: remedy.clone().unwrap_or_default(),
+        code: *code,
+    };
+    Some(failure.to_string())
 }

@@ -1,7 +1,7 @@
 //! The names this program is called by. Distributions install Ignition as one binary with links to it; translators
 //! have names of their own. Under those names kindling reads arguments, prints and ends as those programs do.
 
-use crate::boot::flags::ParsedArgs;
+use super::drop_in::flags::ParsedArgs;
 use crate::platform;
 use crate::terminal::{self, OutputError};
 use std::ffi::OsStr;
@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Wrong usage, under every name of Ignition.
-pub const WRONG_USAGE: u8 = 2;
+pub(crate) const WRONG_USAGE: u8 = 2;
 
 /// Who is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Name {
+pub(crate) enum Name {
     /// Our own command line.
     Kindling,
     /// One stage of a first boot.
@@ -35,7 +35,7 @@ pub enum Name {
 impl Name {
     /// Who the first word of a command line calls: its last path component decides. A name that is none
     /// of these, such as that of a copy under test, is ours.
-    pub fn of(program: &OsStr) -> Self {
+    pub(crate) fn of(program: &OsStr) -> Self {
         let name = Path::new(program).file_name().and_then(OsStr::to_str);
         match name {
             Some("ignition") => Name::Ignition,
@@ -51,12 +51,12 @@ impl Name {
 }
 
 /// True for the id of a platform of this build.
-pub fn is_platform(id: &str) -> bool {
+pub(crate) fn is_platform(id: &str) -> bool {
     platform::find(id).is_some()
 }
 
 /// Runs what was asked for, or says what there is to say instead.
-pub fn answer<T>(asked: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
+pub(crate) fn answer<T>(asked: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
     match asked {
         ParsedArgs::Run(arguments) => run(arguments),
         ParsedArgs::Version(text) => printed(terminal::print(&format!("{text}\n"))),
@@ -72,7 +72,7 @@ pub fn answer<T>(asked: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitC
 }
 
 /// How a program ends whose only work was to print.
-pub fn printed(result: Result<(), OutputError>) -> ExitCode {
+pub(crate) fn printed(result: Result<(), OutputError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

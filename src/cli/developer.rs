@@ -1,7 +1,7 @@
 //! `kindling developer`: what measurements and hardware need, and users do not.
 
-use super::exit::{Exit, Failure};
-use crate::platform::qemu;
+use super::exit::{Exit, ExitError};
+use crate::platform::hypervisor::qemu;
 use crate::terminal;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
@@ -9,13 +9,13 @@ use std::time::Instant;
 
 /// `kindling developer`
 #[derive(Debug, Args)]
-pub struct DeveloperArgs {
+pub(crate) struct DeveloperArgs {
     #[command(subcommand)]
-    command: Command,
+    command: DeveloperCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum DeveloperCommand {
     /// Read a key of QEMU's firmware configuration; print its size and how long that took
     ReadFirmware(ReadFirmwareArgs),
     /// Tell who answers at the backdoor of VMware; elsewhere than on VMware and QEMU nobody should
@@ -41,20 +41,20 @@ enum ReadMethod {
 }
 
 /// Does what the arguments ask for.
-pub fn run(args: &DeveloperArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &DeveloperArgs) -> Result<Exit, ExitError> {
     let done = match &args.command {
-        Command::ReadFirmware(args) => read_firmware(args),
+        DeveloperCommand::ReadFirmware(args) => read_firmware(args),
         #[cfg(target_arch = "x86_64")]
-        Command::VmwareBackdoor => vmware_backdoor(),
+        DeveloperCommand::VmwareBackdoor => vmware_backdoor(),
     };
-    done.map_err(|error| Failure::new(Exit::Failed, &error))
+    done.map_err(|error| ExitError::new(Exit::Failed, &error))
 }
 
 #[cfg(target_arch = "x86_64")]
 fn vmware_backdoor() -> anyhow::Result<Exit> {
     terminal::print(&format!(
         "{}\n",
-        crate::platform::vmware::describe_backdoor()?
+        crate::platform::hypervisor::vmware::describe_backdoor()?
     ))?;
     Ok(Exit::Done)
 }

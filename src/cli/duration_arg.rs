@@ -1,17 +1,17 @@
 //! Time limits on the command line, in the form that the flags of `ignition` have.
 
-use crate::boot::duration::nanoseconds;
+use super::drop_in::duration::nanoseconds;
 use std::time::Duration;
 
 /// A time limit; none means that there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit(pub Option<Duration>);
+pub(crate) struct Limit(pub Option<Duration>);
 
 /// Reads a limit; 0 is none.
 ///
 /// # Errors
 /// It is not a duration.
-pub fn parse(text: &str) -> Result<Limit, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<Limit, &'static str> {
     let length = nanoseconds(text).and_then(|length| u64::try_from(length).ok());
     let length = length.ok_or("it must be a duration such as 30s or 2m, or 0")?;
     Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))

@@ -1,15 +1,19 @@
 //! Exit codes and the one way a command fails.
 
-use crate::plan::Refusal;
+use crate::acquire::location::LoadError;
+use crate::acquire::references::RenderError;
+use crate::failure::{ErrorCode, Failure};
+use crate::report::code;
+use crate::signature::Untrusted;
 use crate::terminal::{self, OutputError};
 use crate::text::{escaped, escaped_lines};
 use std::process::ExitCode;
 
 /// What `kindling --help` says about exit codes.
-pub const HELP: &str = "Exit codes:
-  0   done; for `plan`: nothing to do
+pub(crate) const HELP: &str = "Exit codes:
+  0   done; for `plan` and `diff`: nothing to do, no difference
   1   `validate`, `explain-migration`: the config is invalid; `verify`: it is not trusted; `fetch`, `platform detect`: there is none
-  2   `plan`: there are changes to make; `fetch --offline`: a network is required
+  2   `plan`: there are changes to make; `diff`: the configs differ in what they do; `fetch --offline`: a network is required
   3   the config is invalid or cannot be fetched
   4   the machine or the image cannot be observed; `metadata`: the platform does not tell anything
   5   `apply`: an operation failed, or the run was interrupted; any command: what it made cannot be written
@@ -43,55 +47,79 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// The config of a command is not trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("the config is not trusted: {0}")]
+pub(crate) struct Distrust(pub(crate) Untrusted);
+
 /// Why a command ended early.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct ExitError {
     /// The exit code.
     pub exit: Exit,
     /// What to print on standard error, what is from outside escaped; empty if all was said.
     pub message: String,
 }
 
-impl From<OutputError> for Failure {
+impl From<OutputError> for ExitError {
     fn from(error: OutputError) -> Self {
         Self::new(Exit::Failed, &error.into())
     }
 }
 
-impl Failure {
-    /// A failure with its whole chain of causes.
-    pub fn new(exit: Exit, error: &anyhow::Error) -> Self {
-        Self {
-            exit,
-            message: escaped(&format!("{error:#}")).into_owned(),
+/// The kind of an error, if it is one of those that are explained.
+fn code_of(error: &anyhow::Error) -> Option<ErrorCode> {
+    let of_config = error.chain().find_map(|cause| {
+        if cause.is::<Distrust>() {
+            return Some(ErrorCode::UNTRUSTED);
         }
+        if let Some(error) = cause.downcast_ref::<RenderError>() {
+            let fetch = error.reason.fetch_error();
+            return fetch.map_or(Some(ErrorCode::REFERENCE), code::of_fetch);
+        }
+        match cause.downcast_ref::<LoadError>()? {
+            LoadError::Fetch { error } => code::of_fetch(error),
+            LoadError::Read { .. } => None,
+        }
+    });
+    of_config.or_else(|| code::of(error))
+}
+
+impl ExitError {
+    /// A failure with its whole chain of causes.
+    pub(crate) fn new(exit: Exit, error: &anyhow::Error) -> Self {
+        let mut message = escaped(&format!("{error:#}")).into_owned();
+        if let Some(code) = code_of(error) {
+            message += &format!("\n  more: kindling explain {code}");
+        }
+        Self { exit, message }
     }
     /// Wrong usage.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
             message: escaped_lines(&message.into()).into_owned(),
         }
     }
     /// Everything was printed already.
-    pub fn said(exit: Exit) -> Self {
+    pub(crate) fn said(exit: Exit) -> Self {
         Self {
             exit,
             message: String::new(),
         }
     }
     /// All conflicts of a plan.
-    pub fn refused(refusals: &[Refusal]) -> Self {
+    pub(crate) fn refused(refusals: &[Failure]) -> Self {
         let count = refusals.len();
         let plural = if count == 1 { "conflict" } else { "conflicts" };
-        let list: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+        let list: Vec<String> = refusals.iter().map(Failure::to_string).collect();
         Self {
             exit: Exit::Refused,
             message: format!("{count} {plural}, nothing was touched\n{}", list.join("\n")),
         }
     }
     /// Prints the message to standard error.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         if !self.message.is_empty() {
             terminal::say(&format!("kindling: error: {}\n", self.message));
         }

@@ -1,10 +1,10 @@
 //! `kindling explain-migration`: what becomes of each line of a config in an old language.
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use super::reading::ReadingArgs;
 use super::validate;
 use crate::config::Severity;
-use crate::language::{self, Language, Migration, Step};
+use crate::language::{self, Language, Migration, MigrationStep};
 use crate::terminal;
 use crate::text::escaped;
 use clap::Args;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// `kindling explain-migration`
 #[derive(Debug, Args)]
-pub struct ExplainMigrationArgs {
+pub(crate) struct ExplainMigrationArgs {
     /// The config; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -29,11 +29,11 @@ pub struct ExplainMigrationArgs {
 }
 
 /// Prints a page about one config. It can be explained even if it cannot be translated.
-pub fn run(args: &ExplainMigrationArgs) -> Result<Exit, Failure> {
-    let bytes = validate::read(&args.file).map_err(|e| Failure::new(Exit::BadConfig, &e))?;
+pub(crate) fn run(args: &ExplainMigrationArgs) -> Result<Exit, ExitError> {
+    let bytes = validate::read(&args.file).map_err(|e| ExitError::new(Exit::BadConfig, &e))?;
     let text = language::unpacked(&bytes);
     let detected = args.reading.language(&text).map_err(|unknown| {
-        Failure::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
+        ExitError::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
     })?;
     if detected == Language::Ignition {
         terminal::print("This is a config of Ignition 3. Nothing has to change.\n")?;
@@ -63,9 +63,9 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
     for finding in &migration.remarks {
         let _ = writeln!(out, "{}", escaped(&finding.to_string()));
     }
-    let lost: Vec<&Step> = migration.steps.iter().filter(|s| is_lost(s)).collect();
+    let lost: Vec<&MigrationStep> = migration.steps.iter().filter(|s| is_lost(s)).collect();
     section(&mut out, "Has no counterpart", &lost);
-    let remarked: Vec<&Step> = migration
+    let remarked: Vec<&MigrationStep> = migration
         .steps
         .iter()
         .filter(|step| !is_lost(step) && !step.remarks.is_empty())
@@ -75,7 +75,7 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
         "Changes its meaning, or has something to be said",
         &remarked,
     );
-    let moved: Vec<&Step> = migration
+    let moved: Vec<&MigrationStep> = migration
         .steps
         .iter()
         .filter(|step| !is_lost(step) && step.remarks.is_empty())
@@ -95,11 +95,11 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
     out
 }
 
-fn is_lost(step: &Step) -> bool {
+fn is_lost(step: &MigrationStep) -> bool {
     step.new.is_empty() && step.part_of.is_empty()
 }
 
-fn section(out: &mut String, title: &str, steps: &[&Step]) {
+fn section(out: &mut String, title: &str, steps: &[&MigrationStep]) {
     if steps.is_empty() {
         return;
     }
@@ -128,7 +128,7 @@ fn section(out: &mut String, title: &str, steps: &[&Step]) {
 }
 
 /// What a value becomes, in a few words.
-fn goal(step: &Step) -> String {
+fn goal(step: &MigrationStep) -> String {
     let listed = |paths: &[crate::config::JsonPath]| {
         let texts: Vec<String> = paths
             .iter()

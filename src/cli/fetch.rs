@@ -1,13 +1,14 @@
 //! `kindling fetch`: the config that this machine would get, printed and not applied.
 
 use super::duration_arg::{self, Limit};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use super::load::{self, FindingSink};
 use super::platform::unknown;
 use super::reading::ReadingArgs;
-use crate::boot::environment::Environment;
-use crate::boot::source::{self, Outcome};
-use crate::boot::{base, fetcher_setup, instance};
+use super::suggested;
+use crate::acquire::environment::Environment;
+use crate::acquire::source::{self, AcquireOutcome};
+use crate::acquire::{base, fetcher_setup, instance};
 use crate::config::Document;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::language;
@@ -26,9 +27,9 @@ The sources are asked in the order of a boot: the kernel command line, user.ign 
 then the platform. The config goes to standard output as it is; where it is from, and all that was tried, to \
 standard error."
 )]
-pub struct FetchArgs {
+pub(crate) struct FetchArgs {
     /// The kind of machine this is; `kindling platform list` names all
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = suggested::platform(), hide_possible_values = true)]
     platform: String,
     /// Use no network, as the stage fetch-offline does; exit code 2 if it takes one
     #[arg(long)]
@@ -65,21 +66,21 @@ impl FetchEvents for TerminalFetch<'_> {
 }
 
 impl FindingSink for TerminalFetch<'_> {
-    fn report(&self, judged: &super::findings::Judged<'_>) {
+    fn report(&self, judged: &super::findings::JudgedConfig<'_>) {
         load::print(judged);
     }
 }
 
 /// Prints the config.
-pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &FetchArgs) -> Result<Exit, ExitError> {
     let platform = platform::find(&args.platform).ok_or_else(|| unknown(&args.platform))?;
     if platform.is_read_once() && !args.consume {
         let id = platform.id();
-        return Err(Failure::usage(format!(
+        return Err(ExitError::usage(format!(
             "platform {id} gives its config only once: what reads it here is missing in a boot; --consume reads it all the same"
         )));
     }
-    let bad = |error: anyhow::Error| Failure::new(load::exit_of(&error), &error);
+    let bad = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
     let log = Log::new(Sink::Stderr);
     let environment = Environment::of_process().map_err(bad)?;
     let fetcher = fetcher(args, platform, &environment, &log).map_err(bad)?;
@@ -101,27 +102,27 @@ pub fn run(args: &FetchArgs) -> Result<Exit, Failure> {
         })
     })?;
     match outcome {
-        Outcome::Config { source, name, text } => {
+        AcquireOutcome::Config { source, name, text } => {
             let bytes = text.len();
             say(&format_args!("{bytes} bytes from {source}: {name}"));
             match args.rendered {
                 false => print(&text),
                 true => {
                     let reading = reading(platform, &mut context, &source, &text)
-                        .map_err(|error| Failure::new(Exit::CannotObserve, &error))?;
+                        .map_err(|error| ExitError::new(Exit::CannotObserve, &error))?;
                     let loaded = load::load_text(&name, &text, &fetcher, &reading, &person)?;
                     let user = loaded.document;
                     print(&merged(args, &environment, &user, &log).map_err(bad)?)
                 }
             }
         }
-        Outcome::Empty { source } => {
+        AcquireOutcome::Empty { source } => {
             say(&format_args!(
                 "{source} says that there is no config; a boot would go on without one"
             ));
             Ok(Exit::NotValid)
         }
-        Outcome::NeedsNetwork { what } => {
+        AcquireOutcome::NeedsNetwork { what } => {
             say(&format_args!("a network is required: {what}"));
             Ok(Exit::Changes)
         }
@@ -172,7 +173,7 @@ fn merged(
     Ok(text)
 }
 
-fn print(text: &[u8]) -> Result<Exit, Failure> {
+fn print(text: &[u8]) -> Result<Exit, ExitError> {
     terminal::write(text)?;
     Ok(Exit::Done)
 }

@@ -7,16 +7,16 @@
 mod mask;
 
 use crate::config::{
-    Finding, Findings, JsonPath, LineStarts, ParseError, Parsed, Position, Severity,
+    Finding, Findings, JsonPath, LineStarts, ParseError, ParseResult, Position, Severity,
 };
 use crate::text::escaped;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
-use mask::{Excerpt, Line, Secrecy};
+use mask::{Excerpt, Secrecy, SplitLine};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// A config, its text, and what was found.
-pub struct Judged<'a> {
+pub struct JudgedConfig<'a> {
     /// Name to show.
     pub source: &'a str,
     /// The text that was parsed.
@@ -27,9 +27,9 @@ pub struct Judged<'a> {
     pub error: Option<&'a ParseError>,
 }
 
-impl<'a> Judged<'a> {
+impl<'a> JudgedConfig<'a> {
     /// A text as it was parsed.
-    pub fn of(source: &'a str, text: &'a [u8], parsed: &'a Parsed) -> Self {
+    pub fn of(source: &'a str, text: &'a [u8], parsed: &'a ParseResult) -> Self {
         Self {
             source,
             text,
@@ -48,13 +48,13 @@ impl<'a> Judged<'a> {
 }
 
 /// Each finding with the line it is about, a marker below the place, and what to do; then a count.
-pub fn human(judged: &Judged<'_>, colour: bool) -> String {
+pub fn human(judged: &JudgedConfig<'_>, colour: bool) -> String {
     let renderer = if colour {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    let mut lines = Lines::of(judged.text);
+    let mut lines = TextLines::of(judged.text);
     let mut out = String::new();
     for finding in &judged.findings.0 {
         let report = report(judged, &mut lines, finding);
@@ -77,7 +77,7 @@ pub fn human(judged: &Judged<'_>, colour: bool) -> String {
 }
 
 /// One line per finding, in the form users of Ignition know.
-pub fn plain(judged: &Judged<'_>) -> String {
+pub fn plain(judged: &JudgedConfig<'_>) -> String {
     let mut out = String::new();
     for finding in &judged.findings.0 {
         let _ = writeln!(out, "{finding}");
@@ -89,7 +89,7 @@ pub fn plain(judged: &Judged<'_>) -> String {
 }
 
 /// Source, verdict, counts and findings.
-pub fn json(judged: &Judged<'_>) -> Value {
+pub fn json(judged: &JudgedConfig<'_>) -> Value {
     let mut value = json!({
         "source": judged.source,
         "valid": judged.error.is_none(),
@@ -113,7 +113,7 @@ pub fn json(judged: &Judged<'_>) -> Value {
 }
 
 /// What is wrong with a text as a whole, and what to do.
-pub(super) fn refusal(judged: &Judged<'_>) -> Option<(String, String)> {
+pub(super) fn refusal(judged: &JudgedConfig<'_>) -> Option<(String, String)> {
     judged.error?.advice()
 }
 
@@ -147,7 +147,7 @@ fn one_place(rendered: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn summary(judged: &Judged<'_>) -> String {
+fn summary(judged: &JudgedConfig<'_>) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let errors = count(judged.count(Severity::Error), "error");
     let warnings = count(judged.count(Severity::Warning), "warning");
@@ -166,8 +166,8 @@ fn summary(judged: &Judged<'_>) -> String {
 }
 
 fn report<'a>(
-    judged: &'a Judged<'_>,
-    lines: &mut Lines<'_>,
+    judged: &'a JudgedConfig<'_>,
+    lines: &mut TextLines<'_>,
     finding: &'a Finding,
 ) -> Vec<Group<'a>> {
     let level = match finding.severity {
@@ -187,7 +187,11 @@ fn report<'a>(
     vec![group]
 }
 
-fn place<'a>(judged: &'a Judged<'_>, lines: &mut Lines<'_>, finding: &Finding) -> Vec<Element<'a>> {
+fn place<'a>(
+    judged: &'a JudgedConfig<'_>,
+    lines: &mut TextLines<'_>,
+    finding: &Finding,
+) -> Vec<Element<'a>> {
     let Some(Position { line, column }) = finding.position else {
         return vec![Origin::path(escaped(judged.source)).into()];
     };
@@ -218,14 +222,14 @@ fn place<'a>(judged: &'a Judged<'_>, lines: &mut Lines<'_>, finding: &Finding) -
 }
 
 /// The lines of a text.
-struct Lines<'a> {
+struct TextLines<'a> {
     text: &'a [u8],
     starts: LineStarts,
     /// The line that was split last, with its number: findings come in the order of the text.
-    split: Option<(usize, Line<'a>)>,
+    split: Option<(usize, SplitLine<'a>)>,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> TextLines<'a> {
     fn of(text: &'a [u8]) -> Self {
         Self {
             text,
@@ -238,11 +242,11 @@ impl<'a> Lines<'a> {
         self.text.get(self.starts.line(line, self.text.len())?)
     }
 
-    fn split(&mut self, number: usize) -> Option<&Line<'a>> {
+    fn split(&mut self, number: usize) -> Option<&SplitLine<'a>> {
         let known = self.split.take().filter(|(known, _)| *known == number);
         let line = match known {
             Some((_, line)) => line,
-            None => Line::of(self.get(number)?),
+            None => SplitLine::of(self.get(number)?),
         };
         Some(&self.split.insert((number, line)).1)
     }
@@ -253,9 +257,9 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    fn judged(text: &str, print: impl Fn(&Judged<'_>) -> String) -> String {
+    fn judged(text: &str, print: impl Fn(&JudgedConfig<'_>) -> String) -> String {
         let parsed = parse("c.ign", text.as_bytes());
-        print(&Judged::of("c.ign", text.as_bytes(), &parsed))
+        print(&JudgedConfig::of("c.ign", text.as_bytes(), &parsed))
     }
 
     const MISTAKES: &str = r#"{"ignition": {"version": "3.6.0"},

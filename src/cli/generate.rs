@@ -1,28 +1,30 @@
 //! Shell completions and manual pages, made from the argument definitions.
 
 use super::Cli;
-use super::exit::{Exit, Failure};
+use super::examples::{self, Example};
+use super::exit::{Exit, ExitError};
 use crate::terminal;
 use anyhow::Context;
 use clap::{Args, CommandFactory};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// `kindling completions`
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// The shell to complete for
     shell: clap_complete::Shell,
 }
 
 /// `kindling man`
 #[derive(Debug, Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// Directory the pages are written to
     directory: PathBuf,
 }
 
 /// Prints a completion script.
-pub fn completions(args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn completions(args: &CompletionsArgs) -> Result<Exit, ExitError> {
     let mut script = Vec::new();
     let command = &mut visible(&Cli::command());
     clap_complete::generate(args.shell, command, "kindling", &mut script);
@@ -40,10 +42,47 @@ fn visible(command: &clap::Command) -> clap::Command {
 }
 
 /// Writes one manual page per command.
-pub fn man(args: &ManArgs) -> Result<Exit, Failure> {
+pub(crate) fn man(args: &ManArgs) -> Result<Exit, ExitError> {
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
     std::fs::create_dir_all(&args.directory)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), &args.directory))
+        .and_then(|()| write_pages(&command, "", &args.directory))
         .with_context(|| format!("cannot write manual pages to {}", args.directory.display()))
-        .map_err(|error| Failure::new(Exit::Failed, &error))?;
+        .map_err(|error| ExitError::new(Exit::Failed, &error))?;
     Ok(Exit::Done)
+}
+
+/// Writes the page of a command and those of its subcommands; `name` is the command without the name of the program.
+fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> io::Result<()> {
+    let file = match name.is_empty() {
+        true => "kindling.1".to_owned(),
+        false => format!("kindling-{}.1", name.replace(' ', "-")),
+    };
+    std::fs::write(directory.join(file), page(command, name)?)?;
+    let visible = command.get_subcommands().filter(|one| !one.is_hide_set());
+    for one in visible {
+        let words = [name, one.get_name()].join(" ");
+        write_pages(one, words.trim_start(), directory)?;
+    }
+    Ok(())
+}
+
+/// Examples stand before the version, where readers of manual pages look for them.
+fn page(command: &clap::Command, name: &str) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    let last = b"\n.SH VERSION\n";
+    let place = page.windows(last.len()).position(|part| part == last);
+    let place = place.map_or(page.len(), |place| place + 1);
+    page.splice(place..place, section(name).into_bytes());
+    Ok(page)
+}
+
+fn section(name: &str) -> String {
+    let mut section = String::from(".SH EXAMPLES\n");
+    for Example { purpose, words } in examples::of(name) {
+        let words = words.replace('-', "\\-");
+        section += &format!(".TP\n{purpose}:\n.nf\nkindling {words}\n.fi\n");
+    }
+    section
 }

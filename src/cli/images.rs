@@ -1,12 +1,12 @@
 //! Checks the files bound with `--image` before anything is looked at in them.
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use super::target::ImageBinding;
 use crate::disk::container::{self, Container, Conversion};
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::host::image_use::{HeldImage, HoldError};
 use crate::paths;
-use crate::plan::Refusal;
+use crate::plan::{ErrorCode, Failure};
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::ErrorKind;
@@ -14,9 +14,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Checks that every bound file can be a raw image of a disk of its own, and keeps other processes away from it.
-pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>, Failure> {
+pub(crate) fn hold(
+    bindings: &[ImageBinding],
+    access: DeviceAccess,
+) -> Result<Vec<HeldImage>, ExitError> {
     if let Some((first, again)) = bound_twice(bindings) {
-        return Err(Failure::usage(format!(
+        return Err(ExitError::usage(format!(
             "--image gives {} two images, {} and {}",
             again.device,
             first.file.display(),
@@ -25,7 +28,7 @@ pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>,
     }
     let mut refusals = Vec::new();
     let mut held = Vec::new();
-    let mut seen: Vec<(Identity, &ImageBinding)> = Vec::new();
+    let mut seen: Vec<(ImageIdentity, &ImageBinding)> = Vec::new();
     for binding in bindings {
         match check(binding, &seen, access)? {
             Ok((identity, image)) => {
@@ -38,7 +41,7 @@ pub fn hold(bindings: &[ImageBinding], access: Access) -> Result<Vec<HeldImage>,
     if refusals.is_empty() {
         Ok(held)
     } else {
-        Err(Failure::refused(&refusals))
+        Err(ExitError::refused(&refusals))
     }
 }
 
@@ -52,8 +55,8 @@ fn bound_twice(bindings: &[ImageBinding]) -> Option<(&ImageBinding, &ImageBindin
 }
 
 /// Refuses images that a run cannot write to.
-pub fn check_writable(bindings: &[ImageBinding]) -> Result<(), Failure> {
-    let refusals: Vec<Refusal> = bindings
+pub(crate) fn check_writable(bindings: &[ImageBinding]) -> Result<(), ExitError> {
+    let refusals: Vec<Failure> = bindings
         .iter()
         .filter(|binding| binding.file.exists())
         .filter_map(|binding| {
@@ -70,13 +73,13 @@ pub fn check_writable(bindings: &[ImageBinding]) -> Result<(), Failure> {
     if refusals.is_empty() {
         Ok(())
     } else {
-        Err(Failure::refused(&refusals))
+        Err(ExitError::refused(&refusals))
     }
 }
 
 /// What makes two names name the same image.
 #[derive(Debug, PartialEq, Eq)]
-enum Identity {
+enum ImageIdentity {
     File {
         device: u64,
         inode: u64,
@@ -88,15 +91,15 @@ enum Identity {
     },
 }
 
-type Checked = Result<(Identity, Option<HeldImage>), Box<Refusal>>;
+type ImageCheck = Result<(ImageIdentity, Option<HeldImage>), Box<Failure>>;
 
 fn refuse(
     binding: &ImageBinding,
     cause: impl Into<String>,
     remedy: impl Into<String>,
-) -> Box<Refusal> {
-    Box::new(Refusal {
-        act: "cannot use".into(),
+) -> Box<Failure> {
+    Box::new(Failure {
+        act: "use".into(),
         object: format!(
             "{} as the image of {}",
             binding.file.display(),
@@ -105,20 +108,21 @@ fn refuse(
         cause: cause.into(),
         origin: None,
         remedy: remedy.into(),
+        code: Some(ErrorCode::IMAGE),
     })
 }
 
-fn unobservable(binding: &ImageBinding, error: impl Into<anyhow::Error>) -> Failure {
+fn unobservable(binding: &ImageBinding, error: impl Into<anyhow::Error>) -> ExitError {
     let error = error.into();
     let context = format!("cannot look at image {}", binding.file.display());
-    Failure::new(Exit::CannotObserve, &error.context(context))
+    ExitError::new(Exit::CannotObserve, &error.context(context))
 }
 
 fn check(
     binding: &ImageBinding,
-    seen: &[(Identity, &ImageBinding)],
-    access: Access,
-) -> Result<Checked, Failure> {
+    seen: &[(ImageIdentity, &ImageBinding)],
+    access: DeviceAccess,
+) -> Result<ImageCheck, ExitError> {
     let found = match fs::metadata(&binding.file) {
         Ok(found) => Some(found),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -167,7 +171,7 @@ fn check(
     Ok(rehearse_size(binding).map(|()| (identity, Some(image))))
 }
 
-fn file_identity(binding: &ImageBinding, found: &Metadata) -> Result<Identity, Box<Refusal>> {
+fn file_identity(binding: &ImageBinding, found: &Metadata) -> Result<ImageIdentity, Box<Failure>> {
     let kind = found.file_type();
     if kind.is_block_device() {
         let remedy = "give --target DIR instead, and name the device in the config";
@@ -175,7 +179,7 @@ fn file_identity(binding: &ImageBinding, found: &Metadata) -> Result<Identity, B
     }
     if kind.is_file() {
         let (device, inode) = (found.dev(), found.ino());
-        return Ok(Identity::File { device, inode });
+        return Ok(ImageIdentity::File { device, inode });
     }
     let cause = format!("it is a {}", kind_name(kind));
     Err(refuse(binding, cause, "name a regular file"))
@@ -201,7 +205,7 @@ fn parent(path: &Path) -> PathBuf {
 }
 
 /// Of a file that does not exist yet: its directory and its name.
-fn new_identity(binding: &ImageBinding) -> Result<Result<Identity, Box<Refusal>>, Failure> {
+fn new_identity(binding: &ImageBinding) -> Result<Result<ImageIdentity, Box<Failure>>, ExitError> {
     if binding.file.is_symlink() {
         let remedy = "name the file itself, or remove the link";
         return Ok(Err(refuse(
@@ -229,7 +233,7 @@ fn new_identity(binding: &ImageBinding) -> Result<Result<Identity, Box<Refusal>>
         let remedy = format!("correct its name, or have it created by giving a size: {option}");
         return Ok(Err(refuse(binding, "it does not exist", remedy)));
     }
-    Ok(Ok(Identity::New {
+    Ok(Ok(ImageIdentity::New {
         device: found.dev(),
         inode: found.ino(),
         name: name.unwrap_or_default().to_owned(),
@@ -237,7 +241,7 @@ fn new_identity(binding: &ImageBinding) -> Result<Result<Identity, Box<Refusal>>
 }
 
 /// Tries in a file without a name whether the directory takes new files and the file system files of this size.
-fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Refusal>> {
+fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Failure>> {
     let Some(bytes) = binding.bytes else {
         return Ok(());
     };
@@ -283,7 +287,7 @@ fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Refusal>> {
     }
 }
 
-fn not_raw(binding: &ImageBinding, container: Container) -> Box<Refusal> {
+fn not_raw(binding: &ImageBinding, container: Container) -> Box<Failure> {
     let (file, raw) = (quoted(&binding.file), quoted(&raw_name(&binding.file)));
     let way = match container.conversion {
         Conversion::QemuImg(format) => {

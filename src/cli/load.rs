@@ -1,20 +1,21 @@
 //! Loading a config with everything it refers to.
 
-use super::exit::{Exit, Failure};
-use super::findings::{self, Judged};
+use super::exit::{Distrust, Exit, ExitError};
+use super::findings::{self, JudgedConfig};
 use super::reading::ReadingArgs;
-use super::verify::Distrust;
+use crate::acquire::first::{self, First, SourceInfo};
+use crate::acquire::location::{self, ConfigLocation, ConfigText, LoadError};
+use crate::acquire::references::{self, SourceFindings};
 use crate::config::{self, Document};
-use crate::fetch::references::{self, First, SourceFindings, SourceInfo};
-use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings, top};
-use crate::language::{self, Language, Surroundings};
+use crate::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::language::{self, Surroundings};
 use crate::report::Source;
 use crate::terminal;
 use crate::text::escaped;
 use std::ffi::OsStr;
 
 /// A config ready to be planned.
-pub struct Loaded {
+pub(crate) struct LoadedConfig {
     /// The merged document.
     pub document: Document,
     /// Every document that went into it.
@@ -23,9 +24,9 @@ pub struct Loaded {
     pub fetcher: Fetcher,
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// The sources as plans and reports name them.
-    pub fn report_sources(&self) -> Vec<Source> {
+    pub(crate) fn report_sources(&self) -> Vec<Source> {
         let source = |source: &SourceInfo| Source {
             name: source.name.clone(),
             sha512: source.sha512.clone(),
@@ -35,70 +36,77 @@ impl Loaded {
 }
 
 /// Hears what there is to say about configs while they are loaded.
-pub trait FindingSink: FetchEvents {
+pub(crate) trait FindingSink: FetchEvents {
     /// A config was judged, and there is something to say about it.
-    fn report(&self, judged: &Judged<'_>);
+    fn report(&self, judged: &JudgedConfig<'_>);
 }
 
 /// A person at a terminal. Hears what a fetch is doing as soon as it is not done at the first try.
-struct TerminalEvents;
+struct ConfigFetchEvents;
 
-impl FetchEvents for TerminalEvents {
+impl FetchEvents for ConfigFetchEvents {
     fn event(&self, event: FetchEvent<'_>) {
         tell_retry(event);
     }
 }
 
-impl FindingSink for TerminalEvents {
-    fn report(&self, judged: &Judged<'_>) {
+impl FindingSink for ConfigFetchEvents {
+    fn report(&self, judged: &JudgedConfig<'_>) {
         print(judged);
     }
 }
 
 /// Says that a fetch did not come at once, and why, or that it lost its protection.
 pub(crate) fn tell_retry(event: FetchEvent<'_>) {
-    let event_text = escaped(&event.to_string()).into_owned();
-    match event {
-        FetchEvent::Retry { .. } => terminal::say(&format!("kindling: {event_text}\n")),
-        FetchEvent::Downgrade { .. } => terminal::say(&format!("warning: {event_text}\n")),
-        _ => {}
-    }
+    let kind = match event {
+        FetchEvent::Retry { .. } => "kindling",
+        FetchEvent::Downgrade { .. } => "warning",
+        _ => return,
+    };
+    terminal::say(&format!("{kind}: {}\n", escaped(&event.to_string())));
 }
 
 /// Reads, judges and merges. Findings go to standard error; errors among them end it.
-pub fn load(argument: &str, offline: bool, reading: &ReadingArgs) -> Result<Loaded, Failure> {
+pub(crate) fn load(
+    argument: &str,
+    offline: bool,
+    reading: &ReadingArgs,
+) -> Result<LoadedConfig, ExitError> {
     let fetcher = Fetcher::new(Settings::desk());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    load_for(argument.as_ref(), &fetcher, reading, &TerminalEvents)
+    load_for(argument.as_ref(), &fetcher, reading, &ConfigFetchEvents)
 }
 
 /// Reads, judges and merges. `audience` hears of findings; errors among them end it.
-pub fn load_for(
+pub(crate) fn load_for(
     argument: &OsStr,
     fetcher: &Fetcher,
     reading: &ReadingArgs,
     audience: &dyn FindingSink,
-) -> Result<Loaded, Failure> {
-    let bad = |error: anyhow::Error| Failure::new(exit_of(&error), &error);
-    let top = top::Top::of(argument);
-    let text = top::load(&top, fetcher, audience).map_err(|error| bad(error.into()))?;
-    load_text(&text.name, &text.text, fetcher, reading, audience)
+) -> Result<LoadedConfig, ExitError> {
+    let bad = |error: anyhow::Error| ExitError::new(exit_of(&error), &error);
+    let location = ConfigLocation::of(argument);
+    let ConfigText { name, text } =
+        location::load(&location, fetcher, audience).map_err(|error| bad(error.into()))?;
+    config::sharing(text, |text| {
+        load_text(&name, text, fetcher, reading, audience)
+    })
 }
 
 /// Judges a text and merges what it asks for.
-pub fn load_text(
+pub(crate) fn load_text(
     name: &str,
     text: &[u8],
     fetcher: &Fetcher,
     reading: &ReadingArgs,
     audience: &dyn FindingSink,
-) -> Result<Loaded, Failure> {
+) -> Result<LoadedConfig, ExitError> {
     let files = reading.local_files();
     let surroundings = Surroundings {
         is_followed: true,
         ..reading.surroundings(files.as_ref())
     };
-    let first = judge(name, text, reading, surroundings, audience)?;
+    let first = read(name, text, reading, surroundings, audience)?;
     let rendered = references::render(first, fetcher, audience).map_err(|error| {
         error
             .findings
@@ -108,13 +116,13 @@ pub fn load_text(
             true => Exit::NotValid,
             false => Exit::BadConfig,
         };
-        Failure::new(exit, &error.into())
+        ExitError::new(exit, &error.into())
     })?;
     rendered
         .findings
         .iter()
         .for_each(|found| pass_on(found, audience));
-    Ok(Loaded {
+    Ok(LoadedConfig {
         document: rendered.document,
         sources: rendered.sources,
         fetcher: rendered.fetcher,
@@ -127,8 +135,8 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
         cause.is::<Distrust>()
             || matches!(cause.downcast_ref(), Some(FetchError::Untrusted { .. }))
             || cause
-                .downcast_ref::<top::LoadError>()
-                .is_some_and(top::LoadError::is_untrusted)
+                .downcast_ref::<LoadError>()
+                .is_some_and(LoadError::is_untrusted)
     });
     match is_distrust {
         true => Exit::NotValid,
@@ -136,34 +144,30 @@ pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-fn judge<'s>(
+fn read<'s>(
     name: &str,
     text: &[u8],
     reading: &ReadingArgs,
     surroundings: Surroundings<'s>,
     audience: &dyn FindingSink,
-) -> Result<First<'s>, Failure> {
+) -> Result<First<'s>, ExitError> {
     let text = &*language::unpacked(text);
-    let parsed = reading.parse_with(name, text, &surroundings);
-    if parsed.outcome.is_err() || !parsed.findings.0.is_empty() {
-        audience.report(&Judged::of(name, text, &parsed));
+    let read = first::read(name, text, reading.stated_language(), surroundings);
+    let error = read.outcome.as_ref().err();
+    if error.is_some() || !read.findings.0.is_empty() {
+        audience.report(&JudgedConfig {
+            source: config::shown_source(name),
+            text,
+            findings: &read.findings,
+            error,
+        });
     }
-    match parsed.outcome {
-        Ok(document) => Ok(First {
-            document,
-            source: SourceInfo::of(config::shown_source(name), text, false),
-            findings: parsed.findings,
-            text: text.to_vec(),
-            language: reading.language(text).unwrap_or(Language::Ignition),
-            surroundings,
-        }),
-        Err(_) => Err(Failure::said(Exit::BadConfig)),
-    }
+    read.outcome.map_err(|_| ExitError::said(Exit::BadConfig))
 }
 
 fn pass_on(found: &SourceFindings, audience: &dyn FindingSink) {
     let text = found.text.as_deref().unwrap_or_default();
-    audience.report(&Judged {
+    audience.report(&JudgedConfig {
         source: &found.source,
         text,
         findings: &found.findings,
@@ -171,6 +175,6 @@ fn pass_on(found: &SourceFindings, audience: &dyn FindingSink) {
     });
 }
 
-pub(super) fn print(judged: &Judged<'_>) {
+pub(super) fn print(judged: &JudgedConfig<'_>) {
     terminal::say(&findings::human(judged, terminal::stderr_has_colours()));
 }

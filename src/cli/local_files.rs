@@ -1,6 +1,6 @@
 //! The folder of local files that a config may name (`--files-dir`).
 
-use crate::language::{Files, LocalError, LocalKind, LocalNode};
+use crate::language::{LocalError, LocalFolder, LocalKind, LocalNode};
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +11,13 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A folder of local files.
 #[derive(Debug)]
-pub struct LocalFiles {
+pub(crate) struct LocalFiles {
     folder: PathBuf,
 }
 
 impl LocalFiles {
     /// The files in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
         }
@@ -42,7 +42,7 @@ impl LocalFiles {
     }
 }
 
-impl Files for LocalFiles {
+impl LocalFolder for LocalFiles {
     fn look(&self, path: &str) -> Result<LocalNode, LocalError> {
         let place = self.locate(path)?;
         let failed = |error| unreadable(path, &error);

@@ -1,13 +1,13 @@
 //! `kindling metadata`: what the platform tells this machine of itself.
 
 use super::duration_arg::{self, Limit};
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use super::load;
+use super::suggested;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::host::namespace;
 use crate::log::{Log, Sink};
-use crate::platform::facts::Facts;
-use crate::platform::{self, FetchContext, PLATFORMS, Platform};
+use crate::platform::{self, Attributes, FetchContext, Platform};
 use crate::terminal;
 use anyhow::Context;
 use clap::Args;
@@ -19,9 +19,9 @@ use std::time::Duration;
 
 /// `kindling metadata`
 #[derive(Debug, Args)]
-pub struct MetadataArgs {
+pub(crate) struct MetadataArgs {
     /// The kind of machine this is, as in ignition.platform.id=
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = suggested::telling_platform(), hide_possible_values = true)]
     platform: String,
     /// Print hostname, SSH keys and attributes as JSON
     #[arg(long, conflicts_with = "env")]
@@ -38,72 +38,71 @@ pub struct MetadataArgs {
 }
 
 /// Hears what a fetch is doing as soon as it is not done at the first try.
-struct TerminalEvents;
+struct MetadataFetchEvents;
 
-impl FetchEvents for TerminalEvents {
+impl FetchEvents for MetadataFetchEvents {
     fn event(&self, event: FetchEvent<'_>) {
         load::tell_retry(event);
     }
 }
 
 /// Asks the platform, and prints or writes what it tells.
-pub fn run(args: &MetadataArgs) -> Result<Exit, Failure> {
-    let facts = ask(platform(&args.platform)?, args.fetch_timeout.0)?;
+pub(crate) fn run(args: &MetadataArgs) -> Result<Exit, ExitError> {
+    let attributes = ask(platform(&args.platform)?, args.fetch_timeout.0)?;
     let text = if args.json {
-        format!("{:#}\n", facts.to_json(&args.platform))
+        format!("{:#}\n", attributes.to_json(&args.platform))
     } else if args.env {
-        facts.to_env()
+        attributes.to_env()
     } else {
-        facts.to_text()
+        attributes.to_text()
     };
     match &args.output {
         None if args.env => terminal::write(text.as_bytes())?,
         None if args.json => terminal::write(text.as_bytes())?,
         None => terminal::print(&text)?,
         Some(file) => {
-            write(file, &text).map_err(|error| Failure::new(Exit::Failed, &error))?;
+            write(file, &text).map_err(|error| ExitError::new(Exit::Failed, &error))?;
         }
     }
     Ok(Exit::Done)
 }
 
 /// The platform with this id, if it tells anything.
-fn platform(id: &str) -> Result<&'static dyn Platform, Failure> {
-    let found = platform::find(id).filter(|platform| platform.facts_source().is_some());
+fn platform(id: &str) -> Result<&'static dyn Platform, ExitError> {
+    let found = platform::find(id).filter(|platform| platform.attribute_source().is_some());
     found.ok_or_else(|| {
-        let telling = PLATFORMS.iter().filter(|p| p.facts_source().is_some());
-        let ids: Vec<&str> = telling.map(|platform| platform.id()).collect();
+        let ids = suggested::telling_platforms();
         let what = match platform::find(id) {
             Some(_) => "tells a machine nothing of itself",
             None => "is unknown",
         };
-        Failure::usage(format!(
+        ExitError::usage(format!(
             "platform {id:?} {what}; these do: {}",
             ids.join(", ")
         ))
     })
 }
 
-fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Facts, Failure> {
-    let unobservable = |error: anyhow::Error| Failure::new(Exit::CannotObserve, &error);
+fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Attributes, ExitError> {
+    let unobservable = |error: anyhow::Error| ExitError::new(Exit::CannotObserve, &error);
     // A drive that is mounted goes with this process, however that ends. Whoever cannot do this cannot mount either.
     let _ = namespace::enter_private_namespace();
     let log = Log::new(Sink::Stderr);
     let mut context = FetchContext {
         fetcher: Fetcher::new(Settings::with_fallback_total(limit)),
-        events: &TerminalEvents,
+        events: &MetadataFetchEvents,
         log: &log,
         config_file: Path::new(""),
         output_files: Vec::new(),
     };
     let act = || format!("platform {} tells nothing", platform.id());
-    let facts = platform.facts(&mut context).with_context(act);
-    let facts = facts.map_err(unobservable)?.unwrap_or_default();
-    if facts == Facts::default() {
+    let attributes = platform.attributes(&mut context).with_context(act);
+    let attributes = attributes.map_err(unobservable)?.unwrap_or_default();
+    if attributes == Attributes::default() {
         let cause = anyhow::anyhow!("nothing it could tell is there; check --platform");
         return Err(unobservable(cause.context(act())));
     }
-    Ok(facts)
+    Ok(attributes)
 }
 
 /// Readers of the file are services that run as anybody.

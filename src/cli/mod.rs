@@ -1,40 +1,40 @@
 //! The command line: arguments in, text or JSON out, exit codes.
 
-pub mod apply;
-pub mod argv0;
-pub mod developer;
-pub mod duration_arg;
-pub mod exit;
-pub mod explain_migration;
-pub mod fetch;
+pub(crate) mod apply;
+pub(crate) mod argv0;
+pub(crate) mod developer;
+pub(crate) mod diff;
+pub(crate) mod drop_in;
+pub(crate) mod duration_arg;
+pub(crate) mod examples;
+pub(crate) mod exit;
+pub(crate) mod explain;
+pub(crate) mod explain_migration;
+pub(crate) mod fetch;
 pub mod findings;
-pub mod generate;
-pub mod ignition;
-pub mod ignition_apply;
-pub mod ignition_rmcfg;
-pub mod ignition_validate;
-pub mod images;
-pub mod load;
-pub mod local_files;
-pub mod metadata;
-pub mod plan;
-pub mod platform;
-pub mod prepare;
-pub mod progress;
-pub mod reading;
-pub mod report;
-pub mod schema;
-pub mod system;
-pub mod target;
-pub mod translate;
-pub mod translators;
-pub mod validate;
-pub mod verify;
+pub(crate) mod generate;
+pub(crate) mod images;
+pub(crate) mod load;
+pub(crate) mod local_files;
+pub(crate) mod metadata;
+pub(crate) mod plan;
+pub(crate) mod platform;
+pub(crate) mod prepare;
+pub(crate) mod reading;
+pub(crate) mod report;
+pub(crate) mod schema;
+pub(crate) mod suggested;
+pub(crate) mod system;
+pub(crate) mod target;
+pub(crate) mod translate;
+pub(crate) mod validate;
+pub(crate) mod verify;
 
 use crate::terminal;
 use argv0::Name;
-use clap::{Parser, Subcommand};
-use exit::{Exit, Failure};
+use clap::{CommandFactory, Parser, Subcommand};
+use drop_in::{boot, translators};
+use exit::{Exit, ExitError};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,29 +49,34 @@ use std::sync::Arc;
 of typed operations, shows that plan, or executes it on a disk image, an existing tree, or the devices of \
 this machine. What is shown is what is executed: both are the same value.",
     after_help = exit::HELP,
-    subcommand_required = true,
-    arg_required_else_help = true
+    subcommand_required = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
+    /// Whether output has colours; without this, on terminals unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "always", "never"])]
+    color: Option<String>,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
-/// One command each.
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Judge configs: all findings at once, with their places
     Validate(validate::ValidateArgs),
     /// Translate a config to Ignition or Butane
     Translate(translate::TranslateArgs),
     /// Tell what becomes of each line of a config in an old language
     ExplainMigration(explain_migration::ExplainMigrationArgs),
+    /// Tell what the code of an error means, and what to do about it
+    Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a version of a language, for editors
     Schema(schema::SchemaArgs),
     /// Tell whether a machine with these keys would trust a config, and those it asks for
     Verify(verify::VerifyArgs),
     /// Plan a config and show every operation; touches nothing
     Plan(plan::PlanArgs),
+    /// Tell what a change of a config means for a machine: what is added, changed, no longer requested
+    Diff(diff::DiffArgs),
     /// Plan a config and execute the plan
     Apply(apply::ApplyArgs),
     /// Print the config that this machine would get, without applying it
@@ -82,9 +87,9 @@ enum Command {
     #[command(
         disable_help_flag = true,
         override_usage = "kindling boot -platform NAME -stage STAGE [flags]",
-        after_help = ignition::help()
+        after_help = boot::help()
     )]
-    Boot(ignition::BootArgs),
+    Boot(boot::BootArgs),
     /// Print hostname, SSH keys and attributes of this machine, where its platform tells them
     Metadata(metadata::MetadataArgs),
     /// Show a report: time per phase, the slowest operations, what failed
@@ -105,11 +110,11 @@ pub fn main() -> ExitCode {
     let name = Name::of(&words.next().unwrap_or_default());
     let arguments: Vec<OsString> = words.collect();
     match name {
-        Name::Kindling => kindling(),
-        Name::Ignition => ignition::run(&arguments),
-        Name::Validate => ignition_validate::run(&arguments),
-        Name::Apply => ignition_apply::run(&arguments),
-        Name::Rmcfg => ignition_rmcfg::run(&arguments),
+        Name::Kindling => kindling(&arguments),
+        Name::Ignition => boot::run(&arguments),
+        Name::Validate => drop_in::validate::run(&arguments),
+        Name::Apply => drop_in::apply::run(&arguments),
+        Name::Rmcfg => drop_in::rmcfg::run(&arguments),
         Name::Butane => translators::butane(&arguments),
         Name::Ct => translators::ct(&arguments),
         Name::IgnConverter => translators::ign_converter(&arguments),
@@ -124,34 +129,47 @@ fn survive_file_size_limits() {
 }
 
 /// Runs the command line of `kindling`.
-fn kindling() -> ExitCode {
+fn kindling(arguments: &[OsString]) -> ExitCode {
+    if arguments.is_empty() {
+        let help = Cli::command().render_help().to_string();
+        return ended(
+            terminal::print(&help)
+                .map(|()| Exit::Done)
+                .map_err(ExitError::from),
+        );
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             return ended(unparsed(&error));
         }
     };
+    if let Some(when) = &cli.color {
+        terminal::choose_colours(when);
+    }
     ended(match cli.command {
-        Command::Validate(args) => validate::run(&args),
-        Command::Translate(args) => translate::run(&args),
-        Command::ExplainMigration(args) => explain_migration::run(&args),
-        Command::Schema(args) => schema::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Plan(args) => plan::run(&args),
-        Command::Apply(args) => apply::run(&args),
-        Command::Fetch(args) => fetch::run(&args),
-        Command::Platform(args) => platform::run(&args),
-        Command::Boot(args) => return ignition::run(&args.arguments),
-        Command::Metadata(args) => metadata::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Developer(args) => developer::run(&args),
-        Command::Completions(args) => generate::completions(&args),
-        Command::Man(args) => generate::man(&args),
+        CliCommand::Validate(args) => validate::run(&args),
+        CliCommand::Translate(args) => translate::run(&args),
+        CliCommand::ExplainMigration(args) => explain_migration::run(&args),
+        CliCommand::Explain(args) => explain::run(&args),
+        CliCommand::Schema(args) => schema::run(&args),
+        CliCommand::Verify(args) => verify::run(&args),
+        CliCommand::Plan(args) => plan::run(&args),
+        CliCommand::Diff(args) => diff::run(&args),
+        CliCommand::Apply(args) => apply::run(&args),
+        CliCommand::Fetch(args) => fetch::run(&args),
+        CliCommand::Platform(args) => platform::run(&args),
+        CliCommand::Boot(args) => return boot::run(&args.arguments),
+        CliCommand::Metadata(args) => metadata::run(&args),
+        CliCommand::Report(args) => report::run(&args),
+        CliCommand::Developer(args) => developer::run(&args),
+        CliCommand::Completions(args) => generate::completions(&args),
+        CliCommand::Man(args) => generate::man(&args),
     })
 }
 
 /// Prints what the arguments ask for instead of a command: help or a version. Wrong ones get a hint.
-fn unparsed(error: &clap::Error) -> Result<Exit, Failure> {
+fn unparsed(error: &clap::Error) -> Result<Exit, ExitError> {
     let text = error.render().to_string();
     if error.use_stderr() {
         terminal::say(&text);
@@ -161,7 +179,7 @@ fn unparsed(error: &clap::Error) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn ended(result: Result<Exit, Failure>) -> ExitCode {
+fn ended(result: Result<Exit, ExitError>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,30 +1,34 @@
 //! `kindling plan`: observe, plan, show. Touches nothing.
 
-use super::exit::{Exit, Failure};
-use super::prepare::{self, Prepared};
+use super::exit::{Exit, ExitError};
+use super::prepare::{self, PreparedRun};
 use super::target::TargetArgs;
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::plan::Plan;
 use crate::plan::digest::digest;
 use crate::plan::show::{ShowOptions, Summary, show};
-use crate::report::Source;
+use crate::report::{Source, plan_page};
 use crate::terminal;
 use clap::Args;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// `kindling plan`
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     #[command(flatten)]
     target: TargetArgs,
     /// Print the plan as JSON (schemas/plan.json)
     #[arg(long)]
     json: bool,
+    /// Write the plan to FILE as a page for browsers, with disks to scale, and print nothing
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Show sizes and places in sectors as well
     #[arg(long)]
     sectors: bool,
     /// The config: a file, - for standard input, or a URL
-    #[arg(value_name = "CONFIG")]
+    #[arg(value_name = "CONFIG", value_hint = clap::ValueHint::FilePath)]
     config: String,
 }
 
@@ -41,9 +45,13 @@ struct PlanDocument<'a> {
 }
 
 /// Shows the plan; the exit code tells whether there is anything to do.
-pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
-    let Prepared { plan, loaded, .. } = prepare::prepare(&args.config, &args.target, Access::Read)?;
-    if args.json {
+pub(crate) fn run(args: &PlanArgs) -> Result<Exit, ExitError> {
+    let PreparedRun { plan, loaded, .. } =
+        prepare::prepare(&args.config, &args.target, DeviceAccess::Read)?;
+    if let Some(page) = &args.html {
+        plan_page::write(&plan, &digest(&plan), &loaded.report_sources(), page)
+            .map_err(|error| ExitError::new(Exit::Failed, &error))?;
+    } else if args.json {
         terminal::write_line(&json(&plan, loaded.report_sources())?)?;
     } else {
         let options = ShowOptions {
@@ -59,7 +67,7 @@ pub fn run(args: &PlanArgs) -> Result<Exit, Failure> {
     })
 }
 
-fn json(plan: &Plan, sources: Vec<Source>) -> Result<String, Failure> {
+fn json(plan: &Plan, sources: Vec<Source>) -> Result<String, ExitError> {
     let document = PlanDocument {
         version: 1,
         digest: digest(plan),
@@ -69,5 +77,5 @@ fn json(plan: &Plan, sources: Vec<Source>) -> Result<String, Failure> {
         warnings: &plan.warnings,
     };
     serde_json::to_string_pretty(&document)
-        .map_err(|error| Failure::new(Exit::CannotObserve, &error.into()))
+        .map_err(|error| ExitError::new(Exit::CannotObserve, &error.into()))
 }

@@ -1,25 +1,26 @@
 //! Options that say how the text of a config is to be read.
 
 use super::local_files::LocalFiles;
+use super::suggested::Suggested;
 use super::system;
-use crate::boot::instance;
-use crate::config::Parsed;
+use crate::acquire::instance;
+use crate::config::ParseResult;
 use crate::input;
 use crate::language::{
-    self, Files, Knowledge, KnownInstance, Language, SectorBytes, Surroundings, Undetected,
+    self, DetectError, Knowledge, KnownInstance, Language, LocalFolder, SectorBytes, Surroundings,
 };
-use crate::platform::facts::identity::Identity;
+use crate::platform::Identity;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// How a config is read. The default goes by what the text looks like, and offers no local files.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ReadingArgs {
+pub(crate) struct ReadingArgs {
     /// The language of the config: ignition, ignition2, butane, clc, machineconfig, coreos-cloudinit, cloud-init, k3os, or
     /// cloud-config for whichever of the last three it is; guessed from the text by default
-    #[arg(long, value_name = "LANGUAGE", value_parser = stated)]
-    pub from: Option<Stated>,
+    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(stated, languages), hide_possible_values = true)]
+    pub from: Option<LanguageOption>,
     /// The folder of the local files that the config names
     #[arg(long, short = 'd', value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
@@ -66,7 +67,7 @@ pub struct ReadingArgs {
 impl ReadingArgs {
     /// The same for a target with these disks, and a system in `root`.
     #[must_use]
-    pub fn for_target(
+    pub(crate) fn for_target(
         &self,
         root: Option<&Path>,
         disks: Vec<(String, u64)>,
@@ -82,7 +83,7 @@ impl ReadingArgs {
     }
 
     /// What is known for every text. The system is looked at once.
-    pub fn knowledge(&self) -> &Knowledge {
+    pub(crate) fn knowledge(&self) -> &Knowledge {
         self.known.get_or_init(|| {
             let known = self.system.as_deref().map(system::look);
             Knowledge {
@@ -98,18 +99,20 @@ impl ReadingArgs {
     }
 
     /// Parses a text that is not packed.
-    pub fn parse(&self, name: &str, text: &[u8]) -> Parsed {
+    pub(crate) fn parse(&self, name: &str, text: &[u8]) -> ParseResult {
         let files = self.local_files();
-        self.parse_with(name, text, &self.surroundings(files.as_ref()))
+        let surroundings = self.surroundings(files.as_ref());
+        match self.stated_language() {
+            Some(language) => language::parse_as(name, text, language, &surroundings),
+            None => language::parse(name, text, &surroundings),
+        }
     }
 
-    /// [`ReadingArgs::parse`] with these surroundings.
-    pub fn parse_with(&self, name: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
+    /// The one language that was stated.
+    pub(crate) fn stated_language(&self) -> Option<Language> {
         match self.from {
-            Some(Stated::Language(language)) => {
-                language::parse_as(name, text, language, surroundings)
-            }
-            Some(Stated::CloudConfig) | None => language::parse(name, text, surroundings),
+            Some(LanguageOption::Language(language)) => Some(language),
+            Some(LanguageOption::CloudConfig) | None => None,
         }
     }
 
@@ -117,24 +120,22 @@ impl ReadingArgs {
     ///
     /// # Errors
     /// None was stated, and it looks like none that is known.
-    pub fn language(&self, text: &[u8]) -> Result<Language, Undetected> {
-        match self.from {
-            Some(Stated::Language(language)) => Ok(language),
-            Some(Stated::CloudConfig) | None => {
-                language::detect_for(text, &self.knowledge().surroundings().target)
-            }
+    pub(crate) fn language(&self, text: &[u8]) -> Result<Language, DetectError> {
+        match self.stated_language() {
+            Some(language) => Ok(language),
+            None => language::detect_for(text, &self.knowledge().surroundings().target),
         }
     }
 
     /// The folder of local files, if one is named.
-    pub fn local_files(&self) -> Option<LocalFiles> {
+    pub(crate) fn local_files(&self) -> Option<LocalFiles> {
         self.files_dir.as_ref().map(LocalFiles::new)
     }
 
     /// What a translation is told, with what [`ReadingArgs::local_files`] gave.
-    pub fn surroundings<'s>(&'s self, files: Option<&'s LocalFiles>) -> Surroundings<'s> {
+    pub(crate) fn surroundings<'s>(&'s self, files: Option<&'s LocalFiles>) -> Surroundings<'s> {
         Surroundings {
-            files: files.map(|files| files as &dyn Files),
+            files: files.map(|files| files as &dyn LocalFolder),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
             refuses_scripts: self.refuses_scripts == Some(true),
@@ -146,7 +147,7 @@ impl ReadingArgs {
 
 /// A language as an option states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stated {
+pub(crate) enum LanguageOption {
     /// This one.
     Language(Language),
     /// A cloud-config: its keys tell whose.
@@ -156,14 +157,19 @@ pub enum Stated {
 /// The word for any kind of cloud-config.
 const CLOUD_CONFIG: &str = "cloud-config";
 
-fn stated(name: &str) -> Result<Stated, String> {
+/// Every name that can be stated.
+fn languages() -> Vec<&'static str> {
+    let names = Language::ALL.iter().map(|language| language.name());
+    names.chain([CLOUD_CONFIG]).collect()
+}
+
+fn stated(name: &str) -> Result<LanguageOption, String> {
     if name == CLOUD_CONFIG {
-        return Ok(Stated::CloudConfig);
+        return Ok(LanguageOption::CloudConfig);
     }
-    Language::named(name).map(Stated::Language).ok_or_else(|| {
-        let names = Language::ALL.map(Language::name);
-        format!("the languages are {}, {CLOUD_CONFIG}", names.join(", "))
-    })
+    Language::named(name)
+        .map(LanguageOption::Language)
+        .ok_or_else(|| format!("the languages are {}", languages().join(", ")))
 }
 
 /// A document that describes a machine has some thousand bytes.

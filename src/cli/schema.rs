@@ -1,6 +1,7 @@
 //! `kindling schema`: JSON Schemas for editors.
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
+use super::suggested;
 use crate::config::{Version, schema};
 use crate::language::butane;
 use crate::terminal;
@@ -8,40 +9,39 @@ use clap::{Args, ValueEnum};
 
 /// `kindling schema`
 #[derive(Debug, Args)]
-pub struct SchemaArgs {
+pub(crate) struct SchemaArgs {
     /// The language
-    #[arg(long, value_enum, default_value_t = Format::Ignition, value_name = "LANGUAGE")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = SchemaLanguage::Ignition, value_name = "LANGUAGE")]
+    format: SchemaLanguage,
     /// The variant of Butane, e.g. fcos or flatcar
-    #[arg(long, value_name = "VARIANT", required_if_eq("format", "butane"))]
+    #[arg(long, value_name = "VARIANT", value_parser = suggested::variant(), hide_possible_values = true, required_if_eq("format", "butane"))]
     variant: Option<String>,
     /// The version, e.g. 3.6.0 of Ignition or 1.6.0 of Butane for fcos
-    #[arg(long = "version", value_name = "VERSION")]
+    #[arg(long = "version", value_name = "VERSION", value_parser = suggested::version(), hide_possible_values = true)]
     version: String,
 }
 
 /// Languages that have schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum SchemaLanguage {
     /// Ignition 3
     Ignition,
-    /// Butane
     Butane,
 }
 
 /// Prints the schema.
-pub fn run(args: &SchemaArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, ExitError> {
     let text = match args.format {
-        Format::Ignition => {
+        SchemaLanguage::Ignition => {
             let version = Version::named(&args.version).ok_or_else(|| {
                 let known = Version::ALL.map(Version::as_str).join(", ");
-                Failure::usage(format!("Ignition has the versions {known}"))
+                ExitError::usage(format!("Ignition has the versions {known}"))
             })?;
             schema::text(version)
         }
-        Format::Butane => {
+        SchemaLanguage::Butane => {
             let variant = args.variant.as_deref().unwrap_or_default();
-            let schema = butane::schema(variant, &args.version).map_err(Failure::usage)?;
+            let schema = butane::schema(variant, &args.version).map_err(ExitError::usage)?;
             format!("{schema:#}")
         }
     };

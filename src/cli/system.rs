@@ -48,7 +48,7 @@ const MAX_ZONE_DEPTH: usize = 3;
 const MAX_CONFIGS: usize = 1000;
 
 /// What is in the tree at `root`. Of a directory without a system, nothing is known.
-pub fn look(root: &Path) -> Knowledge {
+pub(crate) fn look(root: &Path) -> Knowledge {
     let root = TargetRoot::new(root);
     let text = |paths: &[&str]| {
         let mut texts = paths.iter().map(|path| root.read(path));

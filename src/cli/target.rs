@@ -7,13 +7,13 @@ use std::str::FromStr;
 
 /// Options that name the target.
 #[derive(Debug, Clone, Args)]
-pub struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Bind a device named in the config to an image file
     ///
     /// With `size=` the image is created as a sparse file, or grown to that size. Repeat for more
     /// disks. Example: --image /dev/vda=disk.img,size=4G. A file in another format than raw (qcow2, ISO,
     /// compressed, ...) is refused, unless `format=raw` says that it may be overwritten.
-    #[arg(long = "image", value_name = "DEVICE=FILE[,size=SIZE][,format=raw]")]
+    #[arg(long = "image", value_name = "DEVICE=FILE[,size=SIZE][,format=raw]", value_hint = clap::ValueHint::AnyPath)]
     pub images: Vec<ImageBinding>,
     /// Apply only files, users and units, to an existing tree
     ///
@@ -39,7 +39,7 @@ pub struct TargetArgs {
 
 /// Where a plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// On image files; the root is put together from their file systems.
     Images,
     /// In an existing tree.
@@ -50,7 +50,7 @@ pub enum Mode {
 
 impl TargetArgs {
     /// Which mode the options ask for.
-    pub fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         if self.root.is_some() {
             Mode::Tree
         } else if self.images.is_empty() {
@@ -63,7 +63,7 @@ impl TargetArgs {
 
 /// One `--image` value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageBinding {
+pub(crate) struct ImageBinding {
     /// Device name in the config.
     pub device: String,
     /// Image file.

@@ -1,27 +1,29 @@
 //! `kindling translate`: a config in one language as a config in another.
 
-use super::exit::{Exit, Failure};
-use super::findings::{self, Judged};
+use super::exit::{Exit, ExitError};
+use super::findings::{self, JudgedConfig};
 use super::reading::ReadingArgs;
-use super::validate::{self, Format};
+use super::suggested::Suggested;
+use super::validate::{self, FindingFormat};
 use crate::config::model::Resource;
-use crate::config::{Document, Findings, ParseError, Parsed, Version, data_url};
-use crate::language::{self, Language};
+use crate::config::{Document, Findings, ParseError, ParseResult, Version, data_url};
+use crate::language::{self, Language, butane};
 use crate::terminal;
 use anyhow::Context;
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// `kindling translate`
 #[derive(Debug, Args)]
-pub struct TranslateArgs {
+pub(crate) struct TranslateArgs {
     /// The config to translate; `-` is standard input
     #[arg(value_name = "FILE", default_value = "-")]
     pub(super) file: PathBuf,
     /// The language to translate to: ignition, ignition=VERSION, butane, or butane=VARIANT:VERSION;
     /// by default ignition in the version that belongs to the config, or butane for a config of ignition
-    #[arg(long, value_name = "LANGUAGE", value_parser = Goal::parse)]
+    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(Goal::parse, goals), hide_possible_values = true)]
     pub(super) to: Option<Goal>,
     #[command(flatten)]
     pub(super) reading: ReadingArgs,
@@ -50,8 +52,8 @@ pub struct TranslateArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// How to print what was found, on standard error
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    pub(super) format: Format,
+    #[arg(long, value_enum, default_value_t = FindingFormat::Human, value_name = "FORMAT")]
+    pub(super) format: FindingFormat,
 }
 
 impl TranslateArgs {
@@ -69,18 +71,30 @@ impl TranslateArgs {
             raw: false,
             check: false,
             output: None,
-            format: Format::Human,
+            format: FindingFormat::Human,
         }
     }
 }
 
 /// What a config becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Goal {
+pub(crate) enum Goal {
     /// Ignition, in a version or in that which belongs to the config.
     Ignition(Option<Version>),
     /// Butane, of a variant and version or of those that belong to the config.
     Butane(Option<(String, String)>),
+}
+
+/// Languages to translate to, with their versions.
+fn goals() -> Vec<&'static str> {
+    static GOALS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let ignition = Version::ALL.iter();
+        let ignition = ignition.map(|version| format!("ignition={version}"));
+        let butane = butane::dialects();
+        let butane = butane.map(|(variant, version)| format!("butane={variant}:{version}"));
+        ignition.chain(butane).collect()
+    });
+    GOALS.iter().map(String::as_str).collect()
 }
 
 impl Goal {
@@ -111,15 +125,15 @@ impl Goal {
 }
 
 /// A config and what was said about it.
-struct Part {
+struct InputConfig {
     name: String,
     text: Vec<u8>,
     language: Language,
 }
 
 /// Translates; nothing is written when anything is wrong.
-pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
-    let part = Part::read(&args.file, &args.reading, args)?;
+pub(crate) fn run(args: &TranslateArgs) -> Result<Exit, ExitError> {
+    let part = InputConfig::read(&args.file, &args.reading, args)?;
     let is_merged = args.merge_local || !args.snippets.is_empty();
     let goal = args.to.clone().unwrap_or(match part.language {
         Language::Ignition if !is_merged => Goal::Butane(None),
@@ -142,52 +156,52 @@ pub fn run(args: &TranslateArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(path: &Path, result: &str) -> Result<(), Failure> {
+fn write(path: &Path, result: &str) -> Result<(), ExitError> {
     fs::write(path, format!("{result}\n"))
         .with_context(|| format!("cannot write {}", path.display()))
-        .map_err(|error| Failure::new(Exit::Failed, &error))
+        .map_err(|error| ExitError::new(Exit::Failed, &error))
 }
 
-impl Part {
-    fn read(file: &Path, reading: &ReadingArgs, args: &TranslateArgs) -> Result<Self, Failure> {
+impl InputConfig {
+    fn read(file: &Path, reading: &ReadingArgs, args: &TranslateArgs) -> Result<Self, ExitError> {
         let name = match file.as_os_str() == "-" {
             true => "<stdin>".into(),
             false => file.to_string_lossy().into_owned(),
         };
-        let text = validate::read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
+        let text = validate::read(file).map_err(|error| ExitError::new(Exit::BadConfig, &error))?;
         let text = language::unpacked(&text).into_owned();
         match reading.language(&text) {
-            Ok(language) => Ok(Part {
+            Ok(language) => Ok(InputConfig {
                 name,
                 text,
                 language,
             }),
             Err(unknown) => {
                 let findings = Findings(vec![unknown.finding]);
-                let judged = Judged {
+                let judged = JudgedConfig {
                     source: &name,
                     text: &text,
                     findings: &findings,
                     error: Some(&ParseError::Decode),
                 };
                 tell(&judged, args);
-                Err(Failure::said(Exit::BadConfig))
+                Err(ExitError::said(Exit::BadConfig))
             }
         }
     }
 }
 
-impl Part {
+impl InputConfig {
     /// A config in a `data:` URL, packed or not.
-    fn embedded(resource: &Resource) -> Result<Self, Failure> {
-        let bad = |error: anyhow::Error| Failure::new(Exit::BadConfig, &error);
+    fn embedded(resource: &Resource) -> Result<Self, ExitError> {
+        let bad = |error: anyhow::Error| ExitError::new(Exit::BadConfig, &error);
         let bytes = data_url::decode(resource.source.as_deref().unwrap_or_default())
             .context("cannot decode a config that is merged")
             .map_err(bad)?;
         let text = language::unpacked(&bytes).into_owned();
         let language = language::detect(&text)
             .map_err(|unknown| bad(anyhow::anyhow!("{}", unknown.finding)))?;
-        Ok(Part {
+        Ok(InputConfig {
             name: "data:".into(),
             text,
             language,
@@ -196,7 +210,7 @@ impl Part {
 }
 
 /// The translation as the language has it, with what a variant wraps around it.
-fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
+fn direct(part: &InputConfig, args: &TranslateArgs) -> Result<String, ExitError> {
     let files = args.reading.local_files();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
@@ -210,7 +224,7 @@ fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
         &surroundings,
         args.pretty,
     );
-    let judged = Judged {
+    let judged = JudgedConfig {
         source: &part.name,
         text: &part.text,
         findings: &translation.findings,
@@ -220,14 +234,14 @@ fn direct(part: &Part, args: &TranslateArgs) -> Result<String, Failure> {
     refuse_warnings(&translation.findings, args)?;
     translation
         .outcome
-        .map_err(|_| Failure::said(Exit::BadConfig))
+        .map_err(|_| ExitError::said(Exit::BadConfig))
 }
 
 /// The config with its snippets, and the version that says all of it.
-fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
+fn whole(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
     let (mut document, mut version) = parsed(part, args)?;
     for file in &args.snippets {
-        let part = Part::read(file, &ReadingArgs::default(), args)?;
+        let part = InputConfig::read(file, &ReadingArgs::default(), args)?;
         let (snippet, needed) = parsed(&part, args)?;
         document = Document::merge(&document, &snippet);
         version = version.max(needed);
@@ -238,7 +252,7 @@ fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failu
     let findings = document.check();
     let is_merged = args.merge_local || !args.snippets.is_empty();
     if is_merged && !findings.0.is_empty() {
-        let judged = Judged {
+        let judged = JudgedConfig {
             source: "the merged config",
             text: b"",
             findings: &findings,
@@ -247,7 +261,7 @@ fn whole(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failu
         tell(&judged, args);
         refuse_warnings(&findings, args)?;
         if findings.is_fatal() {
-            return Err(Failure::said(Exit::BadConfig));
+            return Err(ExitError::said(Exit::BadConfig));
         }
     }
     Ok((document, version))
@@ -262,14 +276,14 @@ fn applied(
     mut version: Version,
     depth: usize,
     args: &TranslateArgs,
-) -> Result<(Document, Version), Failure> {
+) -> Result<(Document, Version), ExitError> {
     let (mut document, embedded) = document.split_embedded();
     if depth > MAX_NESTING && !embedded.is_empty() {
         let message = format!("configs are inside each other deeper than {MAX_NESTING} levels");
-        return Err(Failure::new(Exit::BadConfig, &anyhow::anyhow!(message)));
+        return Err(ExitError::new(Exit::BadConfig, &anyhow::anyhow!(message)));
     }
     for resource in embedded {
-        let part = Part::embedded(&resource)?;
+        let part = InputConfig::embedded(&resource)?;
         let (inner, needed) = parsed(&part, args)?;
         let (inner, needed) = applied(inner, version.max(needed), depth + 1, args)?;
         document = Document::merge(&document, &inner);
@@ -278,7 +292,7 @@ fn applied(
     Ok((document, version))
 }
 
-fn parsed(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Failure> {
+fn parsed(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
     let files = args.reading.local_files();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
@@ -287,15 +301,15 @@ fn parsed(part: &Part, args: &TranslateArgs) -> Result<(Document, Version), Fail
         ..args.reading.surroundings(files.as_ref())
     };
     let parsed = language::parse_as(&part.name, &part.text, part.language, &surroundings);
-    tell(&Judged::of(&part.name, &part.text, &parsed), args);
+    tell(&JudgedConfig::of(&part.name, &part.text, &parsed), args);
     refuse_warnings(&parsed.findings, args)?;
     match parsed {
-        Parsed {
+        ParseResult {
             outcome: Ok(document),
             version: Some(version),
             ..
         } => Ok((document, version)),
-        _ => Err(Failure::said(Exit::BadConfig)),
+        _ => Err(ExitError::said(Exit::BadConfig)),
     }
 }
 
@@ -304,7 +318,7 @@ fn expressed(
     (document, natural): &(Document, Version),
     version: Option<Version>,
     args: &TranslateArgs,
-) -> Result<String, Failure> {
+) -> Result<String, ExitError> {
     let version = version.unwrap_or(*natural);
     document
         .express(version, args.pretty)
@@ -316,7 +330,7 @@ fn butane(
     (document, natural): &(Document, Version),
     wanted: Option<(String, String)>,
     args: &TranslateArgs,
-) -> Result<String, Failure> {
+) -> Result<String, ExitError> {
     let wanted = wanted
         .as_ref()
         .map(|(variant, version)| (variant.as_str(), version.as_str()));
@@ -325,33 +339,35 @@ fn butane(
         .map_err(|findings| refused(&findings, "Butane", args))
 }
 
-fn refused(findings: &Findings, goal: &str, args: &TranslateArgs) -> Failure {
-    let judged = Judged {
+fn refused(findings: &Findings, goal: &str, args: &TranslateArgs) -> ExitError {
+    let judged = JudgedConfig {
         source: goal,
         text: b"",
         findings,
         error: Some(&ParseError::Invalid),
     };
     tell(&judged, args);
-    Failure::said(Exit::BadConfig)
+    ExitError::said(Exit::BadConfig)
 }
 
-fn refuse_warnings(findings: &Findings, args: &TranslateArgs) -> Result<(), Failure> {
+fn refuse_warnings(findings: &Findings, args: &TranslateArgs) -> Result<(), ExitError> {
     if args.strict && !findings.0.is_empty() {
         terminal::say("kindling: nothing was written: --strict, and there is something to say\n");
-        return Err(Failure::said(Exit::BadConfig));
+        return Err(ExitError::said(Exit::BadConfig));
     }
     Ok(())
 }
 
 /// Says what was found on standard error.
-fn tell(judged: &Judged<'_>, args: &TranslateArgs) {
+fn tell(judged: &JudgedConfig<'_>, args: &TranslateArgs) {
     if judged.findings.0.is_empty() && judged.error.is_none() {
         return;
     }
     match args.format {
-        Format::Human => terminal::say(&findings::human(judged, terminal::stderr_has_colours())),
-        Format::Plain => terminal::say(&findings::plain(judged)),
-        Format::Json => terminal::say(&format!("{}\n", findings::json(judged))),
+        FindingFormat::Human => {
+            terminal::say(&findings::human(judged, terminal::stderr_has_colours()))
+        }
+        FindingFormat::Plain => terminal::say(&findings::plain(judged)),
+        FindingFormat::Json => terminal::say(&format!("{}\n", findings::json(judged))),
     }
 }

@@ -1,7 +1,7 @@
 //! `kindling validate`: judges a config without looking at any machine.
 
-use super::exit::{Exit, Failure};
-use super::findings::{self, Judged};
+use super::exit::{Exit, ExitError};
+use super::findings::{self, JudgedConfig};
 use super::reading::ReadingArgs;
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
@@ -13,20 +13,20 @@ use std::path::{Path, PathBuf};
 
 /// `kindling validate`
 #[derive(Debug, Args)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     /// Configs to judge; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to print what was found
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = FindingFormat::Human, value_name = "FORMAT")]
+    format: FindingFormat,
     #[command(flatten)]
     reading: ReadingArgs,
 }
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum FindingFormat {
     /// With the line of the config each finding is about
     Human,
     /// One line per finding
@@ -36,7 +36,7 @@ pub enum Format {
 }
 
 /// Prints everything there is to say about each config. Warnings do not make a config invalid.
-pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
     let mut json = Vec::new();
     let mut exit = Exit::Done;
     for file in &args.files {
@@ -45,22 +45,22 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         } else {
             file.to_string_lossy()
         };
-        let text = read(file).map_err(|error| Failure::new(Exit::BadConfig, &error))?;
+        let text = read(file).map_err(|error| ExitError::new(Exit::BadConfig, &error))?;
         let text = language::unpacked(&text);
         let parsed = args.reading.parse(&name, &text);
-        let judged = Judged::of(&name, &text, &parsed);
+        let judged = JudgedConfig::of(&name, &text, &parsed);
         if parsed.outcome.is_err() {
             exit = Exit::NotValid;
         }
         match args.format {
-            Format::Human => {
+            FindingFormat::Human => {
                 terminal::print(&findings::human(&judged, terminal::stdout_has_colours()))?;
             }
-            Format::Plain => terminal::print(&findings::plain(&judged))?,
-            Format::Json => json.push(findings::json(&judged)),
+            FindingFormat::Plain => terminal::print(&findings::plain(&judged))?,
+            FindingFormat::Json => json.push(findings::json(&judged)),
         }
     }
-    if args.format == Format::Json {
+    if args.format == FindingFormat::Json {
         terminal::write_line(&format!("{:#}", serde_json::Value::Array(json)))?;
     }
     Ok(exit)

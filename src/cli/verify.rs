@@ -1,15 +1,15 @@
 //! `kindling verify`: whether a machine would trust a config, and every config it asks for.
 
-use super::exit::{Exit, Failure};
-use super::findings::Judged;
+use super::exit::{Distrust, Exit, ExitError};
+use super::findings::JudgedConfig;
 use super::load::{self, FindingSink};
 use super::reading::ReadingArgs;
-use crate::boot::environment::TRUSTED_KEYS_DIR;
+use crate::acquire::environment::TRUSTED_KEYS_DIR;
+use crate::acquire::location::ConfigLocation;
 use crate::config::digest::{Digest, DigestError};
-use crate::fetch::top::Top;
 use crate::fetch::{BUFFER_LIMIT_BYTES, FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::input;
-use crate::signature::{Trust, TrustedKeys, Untrusted, Verified, envelope};
+use crate::signature::{Trust, TrustedKeys, Verified, envelope};
 use crate::terminal::{self, OutputError};
 use crate::text::escaped;
 use anyhow::{Context, Result};
@@ -21,9 +21,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `kindling verify`
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The config: a file, a URL, or `-` for standard input
-    #[arg(value_name = "CONFIG")]
+    #[arg(value_name = "CONFIG", value_hint = clap::ValueHint::FilePath)]
     config: OsString,
     /// Trusted public keys: a file or a directory of files, OpenPGP or OpenSSH; may be repeated
     #[arg(long, value_name = "PATH", default_value = TRUSTED_KEYS_DIR)]
@@ -49,11 +49,11 @@ fn digest(text: &str) -> Result<Digest, DigestError> {
 }
 
 /// Says for every config what it is trusted for; the first one that is not ends it.
-pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let bad = |error: anyhow::Error| Failure::new(load::exit_of(&error), &error);
+pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, ExitError> {
+    let bad = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
     let trust = trust(args).map_err(bad)?;
     if !trust.is_on() {
-        return Err(Failure::usage(
+        return Err(ExitError::usage(
             "there is no key and no digest to verify with: give --keys, --hash or --key",
         ));
     }
@@ -63,13 +63,13 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         false => fetcher,
     };
     let teller = VerificationPrinter::default();
-    let loaded = match Top::of(&args.config) {
-        Top::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &teller),
-        top => {
+    let loaded = match ConfigLocation::of(&args.config) {
+        ConfigLocation::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &teller),
+        location => {
             let bytes = super::validate::read(Path::new(&args.config)).map_err(bad)?;
             let (text, verified) = first(args, &bytes, fetcher.trust()).map_err(bad)?;
-            teller.tell(&top.name(), &verified);
-            load::load_text(&top.name(), text, &fetcher, &args.reading, &teller)
+            teller.tell(&location.name(), &verified);
+            load::load_text(&location.name(), text, &fetcher, &args.reading, &teller)
         }
     };
     loaded?;
@@ -131,11 +131,6 @@ fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// The first config is not trusted.
-#[derive(Debug, thiserror::Error)]
-#[error("the config is not trusted: {0}")]
-pub struct Distrust(Untrusted);
-
 /// Tells what configs are trusted for.
 #[derive(Default)]
 struct VerificationPrinter {
@@ -171,7 +166,7 @@ impl FetchEvents for VerificationPrinter {
 }
 
 impl FindingSink for VerificationPrinter {
-    fn report(&self, judged: &Judged<'_>) {
+    fn report(&self, judged: &JudgedConfig<'_>) {
         load::print(judged);
     }
 }

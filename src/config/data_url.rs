@@ -68,6 +68,25 @@ pub fn decoded_len(url: &str) -> Result<usize, DataUrlError> {
     Ok(length)
 }
 
+/// [`decoded_len`] of a URL whose body is known to be sound, which is not looked at again.
+pub fn length(url: &str) -> Result<usize, DataUrlError> {
+    let text = url.strip_prefix("data:").ok_or(DataUrlError::Prefix)?;
+    let (is_base64, body) = head(text)?;
+    Ok(length_of_body(is_base64, body))
+}
+
+/// How many bytes a body stands for, if it is sound.
+pub(crate) fn length_of_body(is_base64: bool, body: &str) -> usize {
+    let body = body.as_bytes();
+    if is_base64 {
+        let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
+        (body.len() - padding) * 3 / 4
+    } else {
+        let escapes = memchr::memchr_iter(b'%', body).count();
+        body.len().saturating_sub(2 * escapes)
+    }
+}
+
 fn walk(url: &str, sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
     let text = url.strip_prefix("data:").ok_or(DataUrlError::Prefix)?;
     let (is_base64, body) = head(text)?;
@@ -281,6 +300,7 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(decode(url).as_deref(), Ok(expected), "{url}");
             assert_eq!(decoded_len(url), Ok(expected.len()), "{url}");
+            assert_eq!(length(url), Ok(expected.len()), "{url}");
         }
     }
 

@@ -19,7 +19,7 @@ impl<'de> Deserializer<'de> for Tree<'_> {
             Value::Text(Cow::Borrowed(text)) => visitor.visit_str(text),
             Value::Text(Cow::Owned(text)) => visitor.visit_string(text),
             Value::List(elements) => visitor.visit_seq(Elements(elements.into_iter())),
-            Value::Object(members) => visitor.visit_map(Members {
+            Value::Object(members) => visitor.visit_map(MemberAccess {
                 rest: members.into_iter(),
                 value: None,
             }),
@@ -63,7 +63,7 @@ impl<'de> Deserializer<'de> for Tree<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         match self.value {
-            Value::Null => visitor.visit_map(Members {
+            Value::Null => visitor.visit_map(MemberAccess {
                 rest: Vec::new().into_iter(),
                 value: None,
             }),
@@ -94,12 +94,12 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     }
 }
 
-struct Members<'a> {
+struct MemberAccess<'a> {
     rest: std::vec::IntoIter<(&'static Field, Tree<'a>)>,
     value: Option<Tree<'a>>,
 }
 
-impl<'de> MapAccess<'de> for Members<'_> {
+impl<'de> MapAccess<'de> for MemberAccess<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(

@@ -2,12 +2,12 @@
 
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
-use super::merge;
 use super::model::{Config, Filesystem, Ignition, Passwd, Resource};
 use super::origin::{JsonPath, Origin};
+use super::origins::Origins;
+use super::path::Path;
 use super::rules;
 use super::spec_table::Field;
-use super::stored::Origins;
 use super::tree::{Place, Tree, Value};
 use super::version::LATEST_VERSION;
 use super::written::WrittenPaths;
@@ -17,13 +17,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) config: Config,
-    pub(crate) sources: Vec<Arc<Source>>,
-    pub(crate) places: Arc<Places>,
+    pub(crate) sources: Vec<Arc<SourceText>>,
+    pub(crate) places: Arc<PlaceTree>,
 }
 
 /// One text a document was made from.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceText {
     pub(crate) name: Arc<str>,
     pub(crate) lines: Lines,
     /// To find the original path of a place in it.
@@ -36,7 +36,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) enum Paths {
     /// The text is in the language of the table.
-    Table(Arc<Places>),
+    Table(Arc<PlaceTree>),
     /// It is in another language.
     Written(WrittenPaths),
 }
@@ -53,7 +53,7 @@ impl Paths {
 
 /// Places of a value and everything in it, without the values.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct PlaceTree {
     pub(crate) at: Place,
     pub(crate) inside: Inside,
 }
@@ -62,8 +62,8 @@ pub(crate) struct Places {
 pub(crate) enum Inside {
     #[default]
     Nothing,
-    Elements(Box<[Places]>),
-    Members(Box<[(&'static Field, Places)]>),
+    Elements(Box<[PlaceTree]>),
+    Members(Box<[(&'static Field, PlaceTree)]>),
 }
 
 /// The source number of values that stand in no text.
@@ -72,25 +72,28 @@ pub(crate) const NOWHERE: Place = Place {
     offset: 0,
 };
 
-impl Places {
+impl PlaceTree {
     pub(crate) fn of(tree: &Tree<'_>) -> Self {
         let inside = match &tree.value {
             Value::List(elements) if !elements.is_empty() => {
-                Inside::Elements(elements.iter().map(Places::of).collect())
+                Inside::Elements(elements.iter().map(PlaceTree::of).collect())
             }
-            Value::Object(members) if !members.is_empty() => {
-                Inside::Members(members.iter().map(|(f, t)| (*f, Places::of(t))).collect())
-            }
+            Value::Object(members) if !members.is_empty() => Inside::Members(
+                members
+                    .iter()
+                    .map(|(f, t)| (*f, PlaceTree::of(t)))
+                    .collect(),
+            ),
             _ => Inside::Nothing,
         };
-        Places {
+        PlaceTree {
             at: tree.at,
             inside,
         }
     }
 
     /// The part below: a member name or an index.
-    pub(crate) fn part(&self, part: &str) -> Option<&Places> {
+    pub(crate) fn part(&self, part: &str) -> Option<&PlaceTree> {
         match &self.inside {
             Inside::Nothing => None,
             Inside::Elements(elements) => elements.get(part.parse::<usize>().ok()?),
@@ -99,7 +102,7 @@ impl Places {
     }
 
     /// The value at `path`, or its deepest ancestor that has a place.
-    pub(crate) fn deepest(&self, path: &JsonPath) -> &Places {
+    pub(crate) fn deepest(&self, path: &JsonPath) -> &PlaceTree {
         let mut here = self;
         let mut placed = self;
         for part in path.parts() {
@@ -112,7 +115,7 @@ impl Places {
         placed
     }
 
-    fn brought_back(&self, origin: &dyn Fn(u32) -> u32) -> Places {
+    fn brought_back(&self, origin: &dyn Fn(u32) -> u32) -> PlaceTree {
         let offset = match self.at == NOWHERE {
             true => self.at.offset,
             false => origin(self.at.offset),
@@ -129,7 +132,7 @@ impl Places {
                     .collect(),
             ),
         };
-        Places {
+        PlaceTree {
             at: Place { offset, ..self.at },
             inside,
         }
@@ -142,35 +145,29 @@ impl Places {
     /// The path of the value at `offset`. A list and its first element may have the same offset
     /// (the byte after the bracket), so it matters whether a leaf is looked for.
     fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
-        let mut path = JsonPath::root();
-        self.search(offset, leaf, &mut path).then_some(path)
+        self.search(offset, leaf, &Path::Root)
     }
 
-    fn search(&self, offset: u32, leaf: bool, path: &mut JsonPath) -> bool {
+    fn search(&self, offset: u32, leaf: bool, path: &Path<'_>) -> Option<JsonPath> {
         let first_element = match &self.inside {
             Inside::Elements(elements) => elements.first().map(|e| e.at.offset),
             _ => None,
         };
         if self.at.offset == offset && !(leaf && first_element == Some(offset)) {
-            return true;
+            return Some(path.into());
         }
         match &self.inside {
-            Inside::Nothing => false,
+            Inside::Nothing => None,
             Inside::Elements(elements) => {
                 // Elements stand in the order of the text: the last one that begins in time.
                 let after = elements.partition_point(|e| e.at.offset <= offset);
-                after.checked_sub(1).is_some_and(|i| {
-                    let mut below = path.join(i);
-                    let found = elements[i].search(offset, leaf, &mut below);
-                    found.then(|| *path = below).is_some()
-                })
+                let index = after.checked_sub(1)?;
+                elements[index].search(offset, leaf, &path.index(index))
             }
             // Members do not, and a repeated key may spread one object over several places.
-            Inside::Members(members) => members.iter().any(|(field, places)| {
-                let mut below = path.join(field.name);
-                let found = places.search(offset, leaf, &mut below);
-                found.then(|| *path = below).is_some()
-            }),
+            Inside::Members(members) => members
+                .iter()
+                .find_map(|(field, places)| places.search(offset, leaf, &path.member(field.name))),
         }
     }
 }
@@ -198,7 +195,7 @@ impl Document {
                 ..Config::default()
             },
             sources: Vec::new(),
-            places: Arc::new(Places {
+            places: Arc::new(PlaceTree {
                 at: NOWHERE,
                 inside: Inside::Nothing,
             }),
@@ -243,7 +240,7 @@ impl Document {
     ) -> Self {
         self.places = Arc::new(self.places.brought_back(origin));
         let name = self.sources.first().map(|source| Arc::clone(&source.name));
-        self.sources = vec![Arc::new(Source {
+        self.sources = vec![Arc::new(SourceText {
             name: name.unwrap_or_else(|| "".into()),
             lines,
             paths: Paths::Written(paths),
@@ -273,15 +270,10 @@ impl Document {
         self
     }
 
-    /// `child` merged into `parent`. Never fails and judges nothing; see [`Document::check`].
-    pub fn merge(parent: &Document, child: &Document) -> Document {
-        merge::merge(parent, child)
-    }
-
     /// Judges a merged document by the rules of the latest version. Merging valid documents can
     /// give an invalid one, e.g. an owner by id from one side and by name from the other.
     pub fn check(&self) -> Findings {
-        let mut findings = rules::meaning(&self.config, LATEST_VERSION);
+        let mut findings = rules::meaning_of_merged(&self.config, LATEST_VERSION);
         for finding in &mut findings {
             self.attach_origin(finding);
         }

@@ -1,6 +1,6 @@
 //! Configs that a document holds itself, as `data:` URLs that it merges.
 
-use super::document::{Document, Places};
+use super::document::{Document, PlaceTree};
 use super::model::{Config, Resource};
 use super::ser;
 use super::spec_table::{Kind, ROOT};
@@ -34,7 +34,7 @@ impl Document {
             let mut keeps = keeps.iter();
             elements.retain(|_| keeps.next().copied().unwrap_or(true));
         }
-        let places = Arc::new(Places::of(&tree));
+        let places = Arc::new(PlaceTree::of(&tree));
         Some(Document {
             config: Config::deserialize(tree).ok()?,
             sources: self.sources.clone(),

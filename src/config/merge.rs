@@ -3,8 +3,8 @@
 //! Scalars of the child win when present, objects merge member by member, elements of keyed lists
 //! pair by key. Each value keeps the place it came from.
 
-use super::document::{Document, NOWHERE, Places};
-use super::merge_key::{Key, key_of};
+use super::document::{Document, NOWHERE, PlaceTree};
+use super::merge_key::{MergeKey, key_of};
 use super::model::Config;
 use super::ser;
 use super::spec_table::{Field, Kind, ListKey, ObjectType, ROOT};
@@ -14,13 +14,16 @@ use serde::de::value::Error;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-pub(crate) fn merge(parent: &Document, child: &Document) -> Document {
-    if parent.sources.is_empty() && parent.config == Document::empty().config {
-        return child.clone();
+impl Document {
+    /// `child` merged into `parent`. Never fails and judges nothing; see [`Document::check`].
+    pub fn merge(parent: &Document, child: &Document) -> Document {
+        if parent.sources.is_empty() && parent.config == Document::empty().config {
+            return child.clone();
+        }
+        // Both steps can only fail if model and table disagree, which a test rules out; the child is
+        // the more specific of the two.
+        try_merge(parent, child).unwrap_or_else(|_| child.clone())
     }
-    // Both steps can only fail if model and table disagree, which a test rules out; the child is
-    // the more specific of the two.
-    try_merge(parent, child).unwrap_or_else(|_| child.clone())
 }
 
 fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
@@ -29,7 +32,7 @@ fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
     let parent_tree = ser::tree(&parent.config, root, &parent.places, 0)?;
     let child_tree = ser::tree(&child.config, root, &child.places, first_of_child)?;
     let merged = values(root, parent_tree, child_tree);
-    let places = Arc::new(Places::of(&merged));
+    let places = Arc::new(PlaceTree::of(&merged));
     let config = Config::deserialize(merged)?;
     let sources = parent
         .sources
@@ -44,7 +47,7 @@ fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
     })
 }
 
-type Members<'a> = Vec<(&'static Field, Tree<'a>)>;
+type MemberList<'a> = Vec<(&'static Field, Tree<'a>)>;
 
 /// Merges two whole configs, the parent first. Nothing is filled in.
 pub(crate) fn trees<'a>(parent: Tree<'a>, child: Tree<'a>) -> Tree<'a> {
@@ -76,11 +79,11 @@ fn values<'a>(kind: Kind, parent: Tree<'a>, child: Tree<'a>) -> Tree<'a> {
 
 fn objects<'a>(
     of: &'static ObjectType,
-    mut parent: Members<'a>,
-    mut child: Members<'a>,
-) -> Members<'a> {
+    mut parent: MemberList<'a>,
+    mut child: MemberList<'a>,
+) -> MemberList<'a> {
     let claimed = claimed_keys(&child);
-    let take = |members: &mut Members<'a>, field: &Field| {
+    let take = |members: &mut MemberList<'a>, field: &Field| {
         let i = members.iter().position(|(f, _)| f.name == field.name);
         i.map(|i| members.swap_remove(i).1)
     };
@@ -99,10 +102,10 @@ fn objects<'a>(
 }
 
 /// Keys of the child's elements, by the space its lists share.
-type Claimed = HashMap<&'static str, HashSet<Key<String>>>;
+type ClaimedKeys = HashMap<&'static str, HashSet<MergeKey<String>>>;
 
-fn claimed_keys(child: &Members<'_>) -> Claimed {
-    let mut claimed = Claimed::new();
+fn claimed_keys(child: &MemberList<'_>) -> ClaimedKeys {
+    let mut claimed = ClaimedKeys::new();
     for (field, tree) in child {
         let (Some(space), Some(by)) = (field.space, field.list_key()) else {
             continue;
@@ -110,7 +113,7 @@ fn claimed_keys(child: &Members<'_>) -> Claimed {
         let keys = elements_of(tree)
             .iter()
             .filter_map(|e| key_of(e, by))
-            .map(Key::into_owned);
+            .map(MergeKey::into_owned);
         claimed.entry(space).or_default().extend(keys);
     }
     claimed
@@ -128,7 +131,7 @@ fn lists<'a>(
     by: ListKey,
     parent: Option<Tree<'a>>,
     child: Option<Tree<'a>>,
-    claimed: &Claimed,
+    claimed: &ClaimedKeys,
 ) -> Option<Tree<'a>> {
     let at = [&child, &parent]
         .into_iter()
@@ -160,19 +163,19 @@ fn keyed<'a>(
     by: ListKey,
     parent: Vec<Tree<'a>>,
     child: Vec<Tree<'a>>,
-    claimed: &Claimed,
+    claimed: &ClaimedKeys,
 ) -> Vec<Tree<'a>> {
     let element = field.object_type().map_or(Kind::Text, Kind::Object);
     let keys = child
         .iter()
         .enumerate()
         .filter_map(|(i, e)| Some((key_of(e, by)?.into_owned(), i)));
-    let partners: HashMap<Key<String>, usize> = keys.collect();
+    let partners: HashMap<MergeKey<String>, usize> = keys.collect();
     let mut child: Vec<Option<Tree<'a>>> = child.into_iter().map(Some).collect();
     let elsewhere = field.space.and_then(|space| claimed.get(space));
     let mut merged = Vec::with_capacity(parent.len() + child.len());
     for from_parent in parent {
-        let key = key_of(&from_parent, by).map(Key::into_owned);
+        let key = key_of(&from_parent, by).map(MergeKey::into_owned);
         let partner = key.as_ref().and_then(|key| partners.get(key));
         match partner.and_then(|i| child[*i].take()) {
             Some(from_child) if by == ListKey::Header && from_child.member("value").is_none() => {}

@@ -5,42 +5,42 @@ use super::tree::{Tree, Value};
 
 /// What identifies an element.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Key<S> {
+pub(crate) enum MergeKey<S> {
     Text(S),
     Number(i64),
     /// Partitions with neither number nor label.
     Empty,
 }
 
-impl Key<&str> {
-    pub(crate) fn into_owned(self) -> Key<String> {
+impl MergeKey<&str> {
+    pub(crate) fn into_owned(self) -> MergeKey<String> {
         match self {
-            Key::Text(text) => Key::Text(text.to_owned()),
-            Key::Number(n) => Key::Number(n),
-            Key::Empty => Key::Empty,
+            MergeKey::Text(text) => MergeKey::Text(text.to_owned()),
+            MergeKey::Number(n) => MergeKey::Number(n),
+            MergeKey::Empty => MergeKey::Empty,
         }
     }
 }
 
 /// The key of `element`; `None` if elements of such lists never pair.
-pub(crate) fn key_of<'t>(element: &'t Tree<'_>, by: ListKey) -> Option<Key<&'t str>> {
+pub(crate) fn key_of<'t>(element: &'t Tree<'_>, by: ListKey) -> Option<MergeKey<&'t str>> {
     match by {
         ListKey::None => None,
-        ListKey::Itself => Some(Key::Text(element.text())),
-        ListKey::Member(name) => Some(Key::Text(element.member_text(name))),
-        ListKey::Header => Some(Key::Text(element.member_text("name"))),
+        ListKey::Itself => Some(MergeKey::Text(element.text())),
+        ListKey::Member(name) => Some(MergeKey::Text(element.member_text(name))),
+        ListKey::Header => Some(MergeKey::Text(element.member_text("name"))),
         ListKey::Partition => Some(partition_key(element)),
     }
 }
 
 /// The number; without one the label, which never meets a number.
-fn partition_key<'t>(partition: &'t Tree<'_>) -> Key<&'t str> {
+fn partition_key<'t>(partition: &'t Tree<'_>) -> MergeKey<&'t str> {
     match partition.member("number").map(|n| &n.value) {
-        Some(Value::Int(n)) if *n != 0 => return Key::Number(*n),
+        Some(Value::Int(n)) if *n != 0 => return MergeKey::Number(*n),
         _ => {}
     }
     match partition.member("label").map(|l| &l.value) {
-        Some(Value::Text(label)) => Key::Text(label),
-        _ => Key::Empty,
+        Some(Value::Text(label)) => MergeKey::Text(label),
+        _ => MergeKey::Empty,
     }
 }

@@ -5,6 +5,7 @@
 //! empty; lists treat absent as empty. Serialising gives the canonical cache form: unset optionals and
 //! empty lists are left out, object-valued sections are always present.
 
+use super::shared_text::SharedText;
 use serde::{Deserialize, Serialize};
 
 fn is_zero(n: &i64) -> bool {
@@ -99,7 +100,7 @@ pub struct Timeouts {
 }
 
 /// Something to fetch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resource {
     /// `gzip` or nothing.
@@ -110,13 +111,13 @@ pub struct Resource {
     pub http_headers: Vec<HttpHeader>,
     /// URL; absent differs from empty.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub source: Option<SharedText>,
     /// Expected digest.
     pub verification: Verification,
 }
 
 /// A request header; without value it removes the parent's header when merging.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpHeader {
     /// Name, compared exactly.
@@ -127,7 +128,7 @@ pub struct HttpHeader {
 }
 
 /// Expected digest of the decompressed bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Verification {
     /// `sha512-<hex>` or `sha256-<hex>`.

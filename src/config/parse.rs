@@ -1,17 +1,18 @@
 //! From bytes to a document, with everything there is to say about them.
 
-use super::document::{Document, Paths, Places, Source};
+use super::document::{Document, Paths, PlaceTree, SourceText};
 use super::finding::{Finding, Findings, Severity};
 use super::foreign::{self, Foreign};
-use super::json::SyntaxError;
+use super::json::{Cursor, Start, SyntaxError};
 use super::lines::{Lines, offset};
 use super::model::Config;
+use super::parse_error::ParseError;
 use super::path::Path;
 use super::read::{Reading, read};
 use super::rules;
 use super::spec_table::{Kind, PREAMBLE, ROOT};
-use super::stated::{Language, StatedVersion};
-use super::tree::Tree;
+use super::stated::{OtherLanguage, StatedVersion};
+use super::tree::{Tree, Value};
 use super::type_check;
 use super::upward;
 use super::version::{LATEST_VERSION, Version, VersionError};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 /// What parsing gives: findings in any case, a document if nothing was fatal.
 #[derive(Debug)]
-pub struct Parsed {
+pub struct ParseResult {
     /// Everything there is to say, in report order.
     pub findings: Findings,
     /// The document in the latest version, or why there is none.
@@ -30,28 +31,8 @@ pub struct Parsed {
     pub version: Option<Version>,
 }
 
-/// Why a text is not a config. The findings say more for `Decode` and `Invalid`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    /// Zero bytes. White space is not empty.
-    #[error("not a config (empty)")]
-    Empty,
-    /// Not JSON, or a value of a wrong JSON type.
-    #[error("config is not valid")]
-    Decode,
-    /// `ignition.version` is absent or malformed.
-    #[error("invalid config version (couldn't parse)")]
-    BadVersion(StatedVersion),
-    /// A version that is not accepted.
-    #[error("unsupported config version")]
-    Unsupported(StatedVersion),
-    /// At least one rule is broken.
-    #[error("config is not valid")]
-    Invalid,
-}
-
 /// Parses `text`; `source` is the name shown in origins.
-pub fn parse(source: &str, text: &[u8]) -> Parsed {
+pub fn parse(source: &str, text: &[u8]) -> ParseResult {
     if text.is_empty() {
         return refusal(ParseError::Empty, Vec::new());
     }
@@ -60,21 +41,61 @@ pub fn parse(source: &str, text: &[u8]) -> Parsed {
         return refusal(ParseError::Decode, vec![finding]);
     }
     let lines = Lines::of(text);
+    if let Some((version, reading)) = read_at_once(text, &lines) {
+        return parse_reading(source, lines, version, reading);
+    }
     match version(text, &lines) {
-        Ok(version) => parse_version(source, text, lines, version),
+        Ok(version) => match read(text, &lines, &ROOT, version) {
+            Ok(reading) => parse_reading(source, lines, version, reading),
+            Err(e) => refusal(ParseError::Decode, vec![syntax(text, e, &lines)]),
+        },
         Err((error, findings)) => refusal(error, findings),
     }
 }
 
-fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> Parsed {
+/// Reads a text by the version that its beginning states, so that it is read once. `None` for one that begins with
+/// something else, and for all in which anything is wrong up to here: [`version`] tells what.
+fn read_at_once<'t>(text: &'t [u8], lines: &Lines) -> Option<(Version, Reading<'t>)> {
+    let version = stated_first(text)?;
+    let reading = read(text, lines, &ROOT, version).ok()?;
+    // The same key may come again, and replace what the first one says.
+    let ignition = reading.root.member("ignition")?;
+    let is_confirmed = Version::parse(ignition.member_text("version")).ok() == Some(version);
+    let is_sound = reading.shadowed.is_empty() && matches!(ignition.value, Value::Object(_));
+    (is_confirmed && is_sound).then_some((version, reading))
+}
+
+/// The version in the first member of a text, if that is `ignition` and is well-formed.
+fn stated_first(text: &[u8]) -> Option<Version> {
+    let mut cursor = Cursor::new(text);
+    if !matches!(cursor.start().ok()?, Start::Object) || cursor.key(true).ok()??.1 != "ignition" {
+        return None;
+    }
+    if !matches!(cursor.start().ok()?, Start::Object) {
+        return None;
+    }
+    let mut is_first = true;
+    while let Some((_, key)) = cursor.key(is_first).ok()? {
+        is_first = false;
+        match cursor.start().ok()? {
+            Start::Text(version) if key == "version" => return Version::parse(&version).ok(),
+            other => cursor.skip_rest(&other).ok()?,
+        }
+    }
+    None
+}
+
+fn parse_reading(
+    source: &str,
+    lines: Lines,
+    version: Version,
+    reading: Reading<'_>,
+) -> ParseResult {
     let Reading {
         mut root,
         mut warnings,
         shadowed,
-    } = match read(text, &lines, &ROOT, version) {
-        Ok(reading) => reading,
-        Err(e) => return refusal(ParseError::Decode, vec![syntax(text, e, &lines)]),
-    };
+    } = reading;
     let mut findings = type_check::check(&mut root, version, &lines);
     findings.extend(shadowed);
     findings.sort_by_key(|f| f.position);
@@ -94,29 +115,29 @@ fn parse_version(source: &str, text: &[u8], lines: Lines, version: Version) -> P
     findings.sort_by_key(|finding| finding.position);
     let findings = Findings(findings);
     if !misfits.is_empty() {
-        return Parsed {
+        return ParseResult {
             findings,
             outcome: Err(ParseError::Decode),
             version: Some(version),
         };
     }
     if findings.is_fatal() {
-        return Parsed {
+        return ParseResult {
             findings,
             outcome: Err(ParseError::Invalid),
             version: Some(version),
         };
     }
     upward::translate(&mut config, version);
-    Parsed {
+    ParseResult {
         findings,
         outcome: Ok(document(source, config, places, lines)),
         version: Some(version),
     }
 }
 
-pub(super) fn typed(root: Tree<'_>) -> Result<(Config, Arc<Places>), String> {
-    let places = Arc::new(Places::of(&root));
+pub(super) fn typed(root: Tree<'_>) -> Result<(Config, Arc<PlaceTree>), String> {
+    let places = Arc::new(PlaceTree::of(&root));
     let config = Config::deserialize(root).map_err(|e| e.to_string())?;
     Ok((config, places))
 }
@@ -124,11 +145,11 @@ pub(super) fn typed(root: Tree<'_>) -> Result<(Config, Arc<Places>), String> {
 pub(super) fn document(
     source: &str,
     config: Config,
-    places: Arc<Places>,
+    places: Arc<PlaceTree>,
     lines: Lines,
 ) -> Document {
     let name = shown_source(source).into();
-    let source = Source {
+    let source = SourceText {
         name,
         lines,
         paths: Paths::Table(Arc::clone(&places)),
@@ -175,15 +196,15 @@ fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Findi
             language,
         };
         let error = match e {
-            VersionError::Malformed => ParseError::BadVersion(stated(Language::of(text))),
+            VersionError::Malformed => ParseError::BadVersion(stated(OtherLanguage::of(text))),
             VersionError::Unsupported => ParseError::Unsupported(stated(None)),
         };
         (error, Vec::new())
     })
 }
 
-fn refusal(error: ParseError, findings: Vec<Finding>) -> Parsed {
-    Parsed {
+fn refusal(error: ParseError, findings: Vec<Finding>) -> ParseResult {
+    ParseResult {
         findings: Findings(findings),
         outcome: Err(error),
         version: None,
@@ -218,7 +239,7 @@ fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
     }
 }
 
-fn placed(mut finding: Finding, places: &Places, lines: &Lines) -> Finding {
+fn placed(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Finding {
     let at = finding.path.as_ref().map(|path| places.deepest(path).at);
     finding.position = at.map(|at| lines.position(at.offset));
     finding

@@ -34,7 +34,7 @@ pub(crate) fn read<'a>(
     of: &'static ObjectType,
     version: Version,
 ) -> Result<Reading<'a>, SyntaxError> {
-    let mut reader = Reader {
+    let mut reader = ConfigReader {
         cursor: Cursor::new(text),
         lines,
         version,
@@ -63,7 +63,7 @@ enum UnknownKeys {
     Ignore,
 }
 
-struct Reader<'a, 'l> {
+struct ConfigReader<'a, 'l> {
     cursor: Cursor<'a>,
     lines: &'l Lines,
     version: Version,
@@ -72,7 +72,7 @@ struct Reader<'a, 'l> {
 
 /// The members of an object as they turn up.
 #[derive(Default)]
-struct Members<'a> {
+struct ObjectMembers<'a> {
     found: Vec<(&'static Field, Tree<'a>)>,
     /// Warnings about the object itself.
     own: Vec<Finding>,
@@ -80,7 +80,7 @@ struct Members<'a> {
     inner: Vec<(&'static str, Vec<Finding>)>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> ConfigReader<'a, '_> {
     fn value(
         &mut self,
         kind: Kind,
@@ -186,7 +186,7 @@ impl<'a> Reader<'a, '_> {
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
     ) -> Result<Vec<(&'static Field, Tree<'a>)>, SyntaxError> {
-        let mut members = Members::default();
+        let mut members = ObjectMembers::default();
         let mut first = true;
         while let Some((at, key)) = self.cursor.key(first)? {
             first = false;
@@ -212,7 +212,7 @@ impl<'a> Reader<'a, '_> {
         field: &'static Field,
         unknown_keys: UnknownKeys,
         path: &Path<'_>,
-        members: &mut Members<'a>,
+        members: &mut ObjectMembers<'a>,
     ) -> Result<(), SyntaxError> {
         let path = path.member(field.name);
         let mut warnings = Vec::new();
@@ -321,7 +321,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectMembers<'a> {
     fn set_warnings(&mut self, name: &'static str, warnings: Vec<Finding>) {
         self.inner.retain(|(n, _)| *n != name);
         if !warnings.is_empty() {

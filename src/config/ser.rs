@@ -1,6 +1,6 @@
 //! From the typed model back to a tree, with places, for merging.
 
-use super::document::{NOWHERE, Places};
+use super::document::{NOWHERE, PlaceTree};
 use super::spec_table::{Field, Kind, ObjectType};
 use super::tree::{Place, Tree, Value};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 pub(crate) fn tree<T: Serialize>(
     value: &T,
     kind: Kind,
-    places: &Places,
+    places: &PlaceTree,
     first_source: u32,
 ) -> Result<Tree<'static>, Error> {
     value.serialize(TreeSerializer {
@@ -25,14 +25,14 @@ pub(crate) fn tree<T: Serialize>(
 #[derive(Clone, Copy)]
 struct TreeSerializer<'p> {
     kind: Kind,
-    places: Option<&'p Places>,
+    places: Option<&'p PlaceTree>,
     first_source: u32,
 }
 
 impl<'p> TreeSerializer<'p> {
     fn at(&self) -> Place {
         match self.places {
-            Some(Places { at, .. }) if *at != NOWHERE => Place {
+            Some(PlaceTree { at, .. }) if *at != NOWHERE => Place {
                 source: at.source + self.first_source,
                 ..*at
             },

@@ -2,7 +2,6 @@
 
 use super::finding::Position;
 use super::foreign::READ_AS_IT_IS;
-use super::parse::ParseError;
 use super::version::{LATEST_VERSION, Version};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,12 +14,12 @@ pub struct StatedVersion {
     /// Where it stands, or the section it belongs in.
     pub position: Option<Position>,
     /// Another language, which has its version elsewhere.
-    pub language: Option<Language>,
+    pub language: Option<OtherLanguage>,
 }
 
 /// Other languages that are written in JSON as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
+pub enum OtherLanguage {
     /// A Butane config.
     Butane,
     /// A Kubernetes resource, e.g. a MachineConfig.
@@ -39,55 +38,26 @@ struct Marks {
     ignition_version: Option<IgnoredAny>,
 }
 
-impl Language {
+impl OtherLanguage {
     /// Recognises the language of a text in JSON that gives no version of ours.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
         let marks: Marks = serde_json::from_slice(text).ok()?;
         if marks.kind.is_some() && marks.api_version.is_some() {
-            return Some(Language::Kubernetes);
+            return Some(OtherLanguage::Kubernetes);
         }
         if marks.variant.is_some() {
-            return Some(Language::Butane);
+            return Some(OtherLanguage::Butane);
         }
-        marks.ignition_version.map(|_| Language::Version1)
+        marks.ignition_version.map(|_| OtherLanguage::Version1)
     }
 
     fn remedy(self) -> String {
         match self {
-            Language::Butane => format!("this is a Butane config in JSON; {READ_AS_IT_IS}"),
-            Language::Kubernetes => {
+            OtherLanguage::Butane => format!("this is a Butane config in JSON; {READ_AS_IT_IS}"),
+            OtherLanguage::Kubernetes => {
                 "this is a Kubernetes resource; of these, MachineConfigs are read, where no format is given".into()
             }
-            Language::Version1 => format!("this is a config of version 1; {READ_AS_IT_IS}"),
-        }
-    }
-}
-
-impl ParseError {
-    /// What is wrong with the text as a whole, and what to do. Nothing for `Decode` and `Invalid`: findings say it.
-    pub fn advice(&self) -> Option<(String, String)> {
-        let remedy = match self {
-            ParseError::Empty => {
-                "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
-            }
-            ParseError::BadVersion(stated) => malformed(stated),
-            ParseError::Unsupported(stated) => unsupported(&stated.text),
-            ParseError::Decode | ParseError::Invalid => return None,
-        };
-        let problem = match self {
-            ParseError::Unsupported(stated) => {
-                format!("{self}: {}", stated.text.escape_debug())
-            }
-            _ => self.to_string(),
-        };
-        Some((problem, remedy))
-    }
-
-    /// Where the version stands, if that is what is wrong.
-    pub fn version_position(&self) -> Option<Position> {
-        match self {
-            ParseError::BadVersion(stated) | ParseError::Unsupported(stated) => stated.position,
-            ParseError::Empty | ParseError::Decode | ParseError::Invalid => None,
+            OtherLanguage::Version1 => format!("this is a config of version 1; {READ_AS_IT_IS}"),
         }
     }
 }
@@ -97,7 +67,7 @@ fn accepted() -> String {
 }
 
 /// What to do about a version that is missing or malformed.
-fn malformed(stated: &StatedVersion) -> String {
+pub(super) fn malformed(stated: &StatedVersion) -> String {
     if let Some(language) = stated.language {
         return language.remedy();
     }
@@ -116,7 +86,7 @@ fn completed(text: &str) -> Option<Version> {
 }
 
 /// What to do about a version that is not accepted.
-fn unsupported(version: &str) -> String {
+pub(super) fn unsupported(version: &str) -> String {
     let accepted = accepted();
     match of_another_age(version) {
         Some(remedy) => format!("{remedy}; accepted are {accepted}"),

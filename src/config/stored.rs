@@ -1,33 +1,16 @@
 //! A document on its way through a file: the canonical text other programs read too, and, beside it,
 //! where each part of it came from.
 
-use super::document::{Document, Inside, NOWHERE, Paths, Places};
+use super::document::{Document, Inside, NOWHERE, Paths, PlaceTree};
 use super::lines::Lines;
-use super::origin::{JsonPath, Origin};
+use super::origin::JsonPath;
+use super::origins::{Known, Origins};
 use super::parse;
 use super::read::read;
 use super::spec_table::ROOT;
 use super::version::LATEST_VERSION;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Origins of the objects of a document, by their paths in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origins {
-    /// Names of the texts.
-    sources: Vec<Arc<str>>,
-    places: HashMap<String, Known>,
-}
-
-/// Index of a text, line, column, and the path there unless it is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Known(
-    usize,
-    u32,
-    u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")] Option<JsonPath>,
-);
 
 /// Why a stored text is not a document any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +37,7 @@ impl Document {
         origins
     }
 
-    fn collect(&self, places: &Places, path: &JsonPath, found: &mut HashMap<String, Known>) {
+    fn collect(&self, places: &PlaceTree, path: &JsonPath, found: &mut HashMap<String, Known>) {
         match &places.inside {
             Inside::Nothing => {}
             Inside::Elements(elements) => {
@@ -73,7 +56,7 @@ impl Document {
         }
     }
 
-    fn known(&self, places: &Places, path: &JsonPath) -> Option<Known> {
+    fn known(&self, places: &PlaceTree, path: &JsonPath) -> Option<Known> {
         let index = usize::try_from(places.at.source)
             .ok()
             .filter(|_| places.at != NOWHERE)?;
@@ -103,25 +86,6 @@ impl Document {
             source.origins = Some(origins);
         }
         self
-    }
-}
-
-impl Origins {
-    /// The origin of the value at `path`, or of the innermost object it is part of.
-    pub(crate) fn of(&self, path: &JsonPath) -> Option<Origin> {
-        let mut at = path.as_str();
-        loop {
-            if let Some(Known(index, line, column, original)) = self.places.get(at) {
-                let path = original.clone().unwrap_or_else(|| JsonPath::new(at));
-                return Some(Origin {
-                    source: Arc::clone(self.sources.get(*index)?),
-                    line: *line,
-                    column: *column,
-                    path,
-                });
-            }
-            at = at.rsplit_once('.')?.0;
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! A config that was translated from another language, judged by the rules of the version it came out in.
 
-use super::document::{Document, NOWHERE, Paths, Source};
+use super::document::{Document, NOWHERE, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
 use super::lines::Lines;
 use super::model::Config;
 use super::origin::JsonPath;
-use super::parse::{ParseError, shown_source, typed};
+use super::parse::{shown_source, typed};
+use super::parse_error::ParseError;
 use super::rules;
 use super::tree::Tree;
 use super::upward;
@@ -14,7 +15,7 @@ use super::written::WrittenPaths;
 use std::sync::Arc;
 
 /// A config as a tree in the shape of the table, each value with the place in the text that it was made from.
-pub(crate) struct Translated<'a> {
+pub(crate) struct TranslatedConfig<'a> {
     pub(crate) root: Tree<'a>,
     /// The version whose table and rules hold.
     pub(crate) version: Version,
@@ -48,7 +49,7 @@ pub(crate) struct TranslatedText {
 }
 
 /// What judging gives.
-pub(crate) struct Judged {
+pub(crate) struct JudgedDocument {
     /// Everything there is to say of each text, in its order.
     pub(crate) findings: Vec<Findings>,
     /// The document in the latest version, or why there is none.
@@ -56,8 +57,8 @@ pub(crate) struct Judged {
 }
 
 /// Judges the result of a translation. Findings name places and paths of the texts that were translated.
-pub(crate) fn judge(translated: Translated<'_>) -> Judged {
-    let Translated {
+pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
+    let TranslatedConfig {
         root,
         version,
         mut texts,
@@ -89,21 +90,21 @@ pub(crate) fn judge(translated: Translated<'_>) -> Judged {
     }
     let findings = said(&mut texts);
     if findings.iter().any(Findings::is_fatal) {
-        return Judged {
+        return JudgedDocument {
             findings,
             outcome: Err(ParseError::Invalid),
         };
     }
     upward::translate(&mut config, version);
     let sources = texts.into_iter().map(|text| {
-        Arc::new(Source {
+        Arc::new(SourceText {
             name: shown_source(&text.name).into(),
             lines: text.lines,
             paths: Paths::Written(text.paths),
             origins: None,
         })
     });
-    Judged {
+    JudgedDocument {
         findings,
         outcome: Ok(Document {
             config,
@@ -116,7 +117,7 @@ pub(crate) fn judge(translated: Translated<'_>) -> Judged {
 fn put_back(config: &mut Config, encoded: Vec<EncodedContents>) {
     for EncodedContents { file, source } in encoded {
         if let Some(file) = config.storage.files.get_mut(file) {
-            file.contents.source = Some(source);
+            file.contents.source = Some(source.into());
         }
     }
 }
@@ -131,7 +132,7 @@ fn said(texts: &mut [TranslatedText]) -> Vec<Findings> {
     each.collect()
 }
 
-fn refused(mut texts: Vec<TranslatedText>, message: String) -> Judged {
+fn refused(mut texts: Vec<TranslatedText>, message: String) -> JudgedDocument {
     if let Some(first) = texts.first_mut() {
         first.findings.push(Finding {
             severity: Severity::Error,
@@ -141,7 +142,7 @@ fn refused(mut texts: Vec<TranslatedText>, message: String) -> Judged {
             help: None,
         });
     }
-    Judged {
+    JudgedDocument {
         findings: said(&mut texts),
         outcome: Err(ParseError::Decode),
     }

@@ -70,10 +70,10 @@ impl Version {
     /// Reads a version text. Two texts are the same version when all their parts are, so leading
     /// zeros and empty suffixes do not matter while build metadata does.
     pub(crate) fn parse(text: &str) -> Result<Version, VersionError> {
-        let parts = Parts::parse(text).ok_or(VersionError::Malformed)?;
+        let parts = VersionParts::parse(text).ok_or(VersionError::Malformed)?;
         Version::ALL
             .into_iter()
-            .find(|v| Parts::parse(v.as_str()).as_ref() == Some(&parts))
+            .find(|v| VersionParts::parse(v.as_str()).as_ref() == Some(&parts))
             .ok_or(VersionError::Unsupported)
     }
 }
@@ -85,19 +85,19 @@ impl fmt::Display for Version {
 }
 
 #[derive(PartialEq, Eq)]
-struct Parts<'a> {
+struct VersionParts<'a> {
     numbers: [i64; 3],
     pre_release: &'a str,
     metadata: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> VersionParts<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let (text, metadata) = text.split_once('+').unwrap_or((text, ""));
         let (text, pre_release) = text.split_once('-').unwrap_or((text, ""));
         let mut numbers = text.splitn(3, '.').map(number);
         let numbers = [numbers.next()??, numbers.next()??, numbers.next()??];
-        (is_suffix(pre_release) && is_suffix(metadata)).then_some(Parts {
+        (is_suffix(pre_release) && is_suffix(metadata)).then_some(VersionParts {
             numbers,
             pre_release,
             metadata,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// `tree` as JSON, in one line or indented by two blanks. Nothing but what is there: `false`, `0` and the empty text stay.
 pub(crate) fn json(tree: &Tree<'_>, is_pretty: bool) -> String {
-    let mut writer = Writer {
+    let mut writer = JsonWriter {
         out: String::new(),
         indent: is_pretty.then_some(0),
     };
@@ -13,13 +13,13 @@ pub(crate) fn json(tree: &Tree<'_>, is_pretty: bool) -> String {
     writer.out
 }
 
-struct Writer {
+struct JsonWriter {
     out: String,
     /// Levels, if each value has a line of its own.
     indent: Option<usize>,
 }
 
-impl Writer {
+impl JsonWriter {
     fn value(&mut self, tree: &Tree<'_>) {
         match &tree.value {
             Value::Null | Value::MismatchedValue(_) => self.out.push_str("null"),

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 /// Every value of a text: its offset, what it is part of, and its name there.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenPaths {
-    values: Vec<Written>,
+    values: Vec<WrittenPath>,
     /// Names of members, most of them once.
     names: Vec<Box<str>>,
     /// See [`WrittenPaths::by_offset`].
@@ -15,14 +15,14 @@ pub(crate) struct WrittenPaths {
 }
 
 #[derive(Debug)]
-struct Written {
+struct WrittenPath {
     offset: u32,
     parent: u32,
-    part: Part,
+    part: PathSegment,
 }
 
 #[derive(Debug)]
-enum Part {
+enum PathSegment {
     Root,
     /// Index into the names.
     Key(u32),
@@ -40,14 +40,14 @@ impl WrittenPaths {
     /// Begins with the whole text's value at `offset`.
     pub(crate) fn begin(offset: u32) -> (Self, WrittenValue) {
         let mut paths = Self::default();
-        let root = paths.push(offset, 0, Part::Root);
+        let root = paths.push(offset, 0, PathSegment::Root);
         (paths, root)
     }
 
     /// The member `key` of the mapping `parent`.
     pub(crate) fn member(&mut self, parent: WrittenValue, key: &str, offset: u32) -> WrittenValue {
         let name = self.name(key);
-        self.push(offset, parent.0, Part::Key(name))
+        self.push(offset, parent.0, PathSegment::Key(name))
     }
 
     fn name(&mut self, key: &str) -> u32 {
@@ -68,13 +68,13 @@ impl WrittenPaths {
         offset: u32,
     ) -> WrittenValue {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
-        self.push(offset, parent.0, Part::Index(index))
+        self.push(offset, parent.0, PathSegment::Index(index))
     }
 
-    fn push(&mut self, offset: u32, parent: u32, part: Part) -> WrittenValue {
+    fn push(&mut self, offset: u32, parent: u32, part: PathSegment) -> WrittenValue {
         self.by_offset.take();
         let index = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-        self.values.push(Written {
+        self.values.push(WrittenPath {
             offset,
             parent,
             part,
@@ -124,10 +124,10 @@ impl WrittenPaths {
         })
     }
 
-    fn above(&self, value: &Written) -> Vec<u32> {
+    fn above(&self, value: &WrittenPath) -> Vec<u32> {
         let mut offsets = Vec::new();
         let mut here = value;
-        while !matches!(here.part, Part::Root)
+        while !matches!(here.part, PathSegment::Root)
             && let Some(parent) = self.values.get(here.parent as usize)
         {
             offsets.push(parent.offset);
@@ -141,12 +141,12 @@ impl WrittenPaths {
         let mut here = value;
         while let Some(written) = self.values.get(here as usize) {
             parts.push(match &written.part {
-                Part::Root => break,
-                Part::Key(name) => match self.names.get(*name as usize) {
+                PathSegment::Root => break,
+                PathSegment::Key(name) => match self.names.get(*name as usize) {
                     Some(name) => name.to_string(),
                     None => break,
                 },
-                Part::Index(index) => index.to_string(),
+                PathSegment::Index(index) => index.to_string(),
             });
             here = written.parent;
         }

@@ -34,7 +34,7 @@ pub struct Container {
 }
 
 /// A mark at a fixed place from the start of a file.
-struct Mark {
+struct MagicBytes {
     offset: usize,
     bytes: &'static [u8],
     container: Container,
@@ -45,9 +45,9 @@ const fn mark(
     bytes: &'static [u8],
     name: &'static str,
     conversion: Conversion,
-) -> Mark {
+) -> MagicBytes {
     let container = Container { name, conversion };
-    Mark {
+    MagicBytes {
         offset,
         bytes,
         container,
@@ -78,7 +78,7 @@ const UDF: Container = Container {
 use Conversion::{Decompress, QemuImg, Unpack};
 
 /// All of them lie in the first sector.
-const MARKS: &[Mark] = &[
+const MARKS: &[MagicBytes] = &[
     mark(0, b"QFI\xfb\0\0\0\x01", "a qcow image", QemuImg("qcow")),
     mark(0, b"QFI\xfb", "a qcow2 image", QemuImg("qcow2")),
     mark(0, b"QED\0", "a QED image", QemuImg("qed")),

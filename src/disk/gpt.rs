@@ -6,7 +6,7 @@ mod write;
 pub use read::read;
 pub use write::{WriteError, erase, write};
 
-use super::layout::Extent;
+use super::extent::Extent;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,7 +59,7 @@ impl std::str::FromStr for Guid {
 }
 
 /// Where a partition's unique GUID comes from. Plans hold nothing random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GuidChoice {
     /// This one.
@@ -124,7 +124,7 @@ pub const MAX_SLOTS: u32 = 4096;
 const ENTRY_BYTES: u64 = 128;
 
 /// A GPT as data; sectors are logical sectors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Table {
     /// The disk's own GUID.
@@ -144,7 +144,7 @@ pub struct Table {
 }
 
 /// One used slot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// First sector.

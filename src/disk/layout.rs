@@ -1,5 +1,6 @@
 //! Where a new partition goes: the rules of sgdisk 1.0.9, computed in memory.
 
+use super::extent::Extent;
 use super::gpt::Table;
 use std::collections::BTreeMap;
 
@@ -14,25 +15,9 @@ pub struct Layout {
     used: BTreeMap<u32, (u64, u64)>,
 }
 
-/// A place on a disk, in sectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// First sector.
-    pub start: u64,
-    /// Length.
-    pub sectors: u64,
-}
-
-impl Extent {
-    /// Last sector.
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.sectors.saturating_sub(1))
-    }
-}
-
 /// What was asked for; `None` = chosen by the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
+pub struct PartitionRequest {
     /// First sector; `None` = first aligned sector of the largest free block.
     pub start: Option<u64>,
     /// Length; `None` = up to the end of the free block.
@@ -100,7 +85,7 @@ impl Layout {
         self.used.remove(&number);
     }
     /// Places a partition and occupies the place.
-    pub fn create(&mut self, number: u32, request: Request) -> Result<Extent, NoPlace> {
+    pub fn create(&mut self, number: u32, request: PartitionRequest) -> Result<Extent, NoPlace> {
         if self.used.contains_key(&number) {
             return Err(NoPlace::SlotTaken);
         }

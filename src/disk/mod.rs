@@ -2,11 +2,11 @@
 
 pub mod container;
 pub mod device;
+pub mod extent;
 pub mod gpt;
 pub mod layout;
 pub mod position;
 pub mod raid;
-pub mod size;
 pub mod superblock;
 
 pub use device::DeviceRef;

@@ -4,7 +4,7 @@
 mod parity;
 
 use super::superblock::Superblock;
-use super::superblock::raid::{Level, Metadata, RaidMember, Role};
+use super::superblock::raid::{Level, MemberRole, MetadataVersion, RaidMember};
 use parity::StripeRow;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -63,7 +63,7 @@ impl MemberSet {
             .iter()
             .filter(|(_, member)| is_current(member) && !member.is_rebuilding)
             .filter_map(|(place, member)| match member.role {
-                Role::Active(role) if newest.working.contains(&role) => {
+                MemberRole::Active(role) if newest.working.contains(&role) => {
                     Some((role, (*place, member.data_offset)))
                 }
                 _ => None,
@@ -85,7 +85,7 @@ impl MemberSet {
         let is_redundant = !matches!(newest.level, Level::Raid0 | Level::Linear);
         // mdadm starts to count with the first, the kernel when it starts the array; it never counts for
         // levels without redundancy.
-        let first = u64::from(newest.metadata == Metadata::V0_90);
+        let first = u64::from(newest.metadata == MetadataVersion::V0_90);
         if is_redundant && newest.events <= first {
             return Health::NeverRan;
         }
@@ -348,7 +348,7 @@ mod tests {
 
     fn member(level: Level, layout: u32, devices: u32, role: u32) -> RaidMember {
         RaidMember {
-            metadata: Metadata::V1_2,
+            metadata: MetadataVersion::V1_2,
             name: Some("any:data".into()),
             level,
             layout,
@@ -356,7 +356,7 @@ mod tests {
             devices,
             used_bytes: 16 * CHUNK,
             data_offset: 512 * u64::from(role + 1),
-            role: Role::Active(role),
+            role: MemberRole::Active(role),
             is_rebuilding: false,
             events: 20,
             is_clean: true,

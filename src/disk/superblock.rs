@@ -57,7 +57,7 @@ impl Superblock {
 
 /// Probes a device of any size. Only failing I/O is an error; bytes are never trusted.
 pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
-    let mut device = Device::new(device)?;
+    let mut device = ProbedDevice::new(device)?;
     let mut found: Option<Superblock> = None;
     for (prober, role) in PROBERS {
         let Some(hit) = prober(&mut device)? else {
@@ -67,7 +67,7 @@ pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
             None => found = Some(hit),
             Some(first) => first.also.extend(hit.kind),
         }
-        if *role == Role::Container {
+        if *role == SuperblockRole::Container {
             break;
         }
     }
@@ -75,45 +75,45 @@ pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum SuperblockRole {
     /// Its content may look like anything.
     Container,
     FileSystem,
 }
 
-type Prober = fn(&mut Device) -> io::Result<Option<Superblock>>;
+type Prober = fn(&mut ProbedDevice) -> io::Result<Option<Superblock>>;
 
-const PROBERS: &[(Prober, Role)] = &[
-    (raid::linux_raid, Role::Container),
-    (containers::lvm2, Role::Container),
-    (luks::luks, Role::Container),
-    (containers::bcache, Role::Container),
-    (others::containers, Role::Container),
-    (containers::zfs, Role::FileSystem),
-    (fat::exfat, Role::FileSystem),
-    (fat::ntfs, Role::FileSystem),
-    (fat::vfat, Role::FileSystem),
-    (containers::swap, Role::FileSystem),
-    (filesystems::xfs, Role::FileSystem),
-    (filesystems::ext, Role::FileSystem),
-    (filesystems::btrfs, Role::FileSystem),
-    (filesystems::f2fs, Role::FileSystem),
-    (filesystems::erofs, Role::FileSystem),
-    (filesystems::squashfs, Role::FileSystem),
-    (filesystems::iso9660, Role::FileSystem),
-    (others::filesystems, Role::FileSystem),
+const PROBERS: &[(Prober, SuperblockRole)] = &[
+    (raid::linux_raid, SuperblockRole::Container),
+    (containers::lvm2, SuperblockRole::Container),
+    (luks::luks, SuperblockRole::Container),
+    (containers::bcache, SuperblockRole::Container),
+    (others::containers, SuperblockRole::Container),
+    (containers::zfs, SuperblockRole::FileSystem),
+    (fat::exfat, SuperblockRole::FileSystem),
+    (fat::ntfs, SuperblockRole::FileSystem),
+    (fat::vfat, SuperblockRole::FileSystem),
+    (containers::swap, SuperblockRole::FileSystem),
+    (filesystems::xfs, SuperblockRole::FileSystem),
+    (filesystems::ext, SuperblockRole::FileSystem),
+    (filesystems::btrfs, SuperblockRole::FileSystem),
+    (filesystems::f2fs, SuperblockRole::FileSystem),
+    (filesystems::erofs, SuperblockRole::FileSystem),
+    (filesystems::squashfs, SuperblockRole::FileSystem),
+    (filesystems::iso9660, SuperblockRole::FileSystem),
+    (others::filesystems, SuperblockRole::FileSystem),
 ];
 
 trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 /// A device being probed.
-struct Device<'a> {
+struct ProbedDevice<'a> {
     source: &'a mut dyn ReadSeek,
     bytes: u64,
 }
 
-impl<'a> Device<'a> {
+impl<'a> ProbedDevice<'a> {
     fn new(source: &'a mut dyn ReadSeek) -> io::Result<Self> {
         let bytes = source.seek(SeekFrom::End(0))?;
         Ok(Self { source, bytes })

@@ -1,7 +1,7 @@
 //! Users and groups. The same code that planned a request carries it out, on the databases as they are now.
 
 use super::{Context, Done, databases, homes};
-use crate::plan::op::{AccountChange, GroupAct, UserAct};
+use crate::plan::op::{GroupAct, UserAct};
 use anyhow::{Context as _, ensure};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -29,17 +29,11 @@ pub fn user(act: &UserAct, context: &Context) -> anyhow::Result<Done> {
     let present = before.user(&act.request.name);
     let result = after.apply_user(&act.request)?;
     ensure!(result == act.result, CHANGED);
-    let is_deleted = act.request.change == AccountChange::Delete;
-    // A user who is in the databases has a home: it is made first, and removed last.
-    if is_deleted {
-        databases::write(context.root, &before, &after)?;
-    }
+    // The databases come last: a run that is killed before finds the request still to be done, with home and mail.
     homes::apply(act, present.as_ref(), &after, context.root)?;
-    if !is_deleted {
-        databases::write(context.root, &before, &after)?;
-    }
-    context.root.names().forget();
     adopt(act, context)?;
+    databases::write(context.root, &before, &after)?;
+    context.root.names().forget();
     Ok(Done::default())
 }
 

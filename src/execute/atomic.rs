@@ -8,30 +8,33 @@
 //! keeps them in a list of orphans: measured on 5,000 files, they took between one and ten times as
 //! long.)
 
-use anyhow::{Context as _, bail};
+use super::removal::remove_tree;
+use super::walk::open_directory;
+use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2};
-use nix::sys::stat::{Mode, fstatat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// How often a temporary name found taken is freed before giving up.
 const ATTEMPTS: usize = 3;
-/// Mode while a file is in the making; the final one is set before it gets its name.
-const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
+/// Mode of a file in the making that will not be as its maker's; the final one is set before it gets its name.
+pub(super) const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 
 /// A file in the making, to be put at `name` in `directory`.
 #[derive(Debug)]
-pub(super) struct Stage<'d> {
+pub(super) struct StagedFile<'d> {
     name: &'d str,
     file: File,
     temporary: Temporary<'d>,
 }
 
-impl<'d> Stage<'d> {
-    pub(super) fn new(directory: &'d OwnedFd, name: &'d str) -> nix::Result<Self> {
-        let (file, temporary) = Temporary::file(directory, name)?;
+impl<'d> StagedFile<'d> {
+    /// `mode` is that of the file while it is in the making, less what the mask of the process forbids.
+    pub(super) fn new(directory: &'d OwnedFd, name: &'d str, mode: Mode) -> nix::Result<Self> {
+        let (file, temporary) = Temporary::file(directory, name, mode)?;
         Ok(Self {
             name,
             file: File::from(file),
@@ -41,6 +44,18 @@ impl<'d> Stage<'d> {
 
     pub(super) fn file(&mut self) -> &mut File {
         &mut self.file
+    }
+
+    /// Puts the file in the place of one whose content it carries on. Its bytes are on the disk before: with a rename alone, a
+    /// power cut can take the old content and the new one.
+    pub(super) fn replace_durably(self) -> anyhow::Result<()> {
+        self.make_durable()?;
+        self.publish(true)
+    }
+
+    /// Its bytes are on the disk when this returns.
+    pub(super) fn make_durable(&self) -> anyhow::Result<()> {
+        self.file.sync_data().context("cannot make it durable")
     }
 
     /// Puts the file under its final name, replacing anything but a directory if told so.
@@ -62,6 +77,31 @@ pub(super) fn publish_made(
     Temporary::make(directory, name, make)?.publish(name, replace)
 }
 
+/// Makes a directory that nobody else may enter through `fill`, and gives it its name when that is done. It replaces nothing
+/// but an empty directory.
+pub(super) fn publish_directory(
+    above: &OwnedFd,
+    name: &str,
+    fill: impl FnOnce(&OwnedFd) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let temporary = temporary_name(name);
+    // A run killed in between may have left it.
+    remove_tree(above, &temporary)?;
+    let make = || -> anyhow::Result<()> {
+        mkdirat(above, temporary.as_str(), Mode::S_IRWXU)?;
+        let directory = open_directory(above, temporary.as_str())?;
+        let is_own = fstat(&directory)?.st_uid == uzers::get_effective_uid();
+        ensure!(is_own, "something else appeared there");
+        fill(&directory)?;
+        Ok(renameat(above, temporary.as_str(), above, name)?)
+    };
+    let made = make();
+    if made.is_err() {
+        let _ = remove_tree(above, &temporary);
+    }
+    made
+}
+
 fn already_there(error: Errno) -> anyhow::Error {
     match error {
         Errno::EEXIST => anyhow::anyhow!(
@@ -81,11 +121,11 @@ struct Temporary<'d> {
 }
 
 impl<'d> Temporary<'d> {
-    fn file(directory: &'d OwnedFd, name: &str) -> nix::Result<(OwnedFd, Self)> {
+    fn file(directory: &'d OwnedFd, name: &str, mode: Mode) -> nix::Result<(OwnedFd, Self)> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = None;
-        let open = |name: &str| openat(directory, name, flags, PRIVATE);
+        let open = |name: &str| openat(directory, name, flags, mode);
         let temporary = Self::attempt(directory, name, |name| {
             file = Some(open(name)?);
             Ok(())
@@ -165,10 +205,7 @@ impl Drop for Temporary<'_> {
 pub(super) fn temporary_name(name: &str) -> String {
     use sha2::Digest;
     let digest = sha2::Sha256::digest(name);
-    let hex: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!(".kindling-{hex}")
+    let first = digest.iter().take(8);
+    let number = first.fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+    format!(".kindling-{number:016x}")
 }

@@ -1,18 +1,19 @@
 //! The account databases of the target as files.
 //!
-//! Every file is made as a whole and renamed into place, in the order of [`File::ALL`]: a user who is in
+//! Every file is made as a whole and renamed into place, in the order of [`AccountFile::ALL`]: a user who is in
 //! `passwd` is complete, whenever the run is killed.
 
-use super::atomic::Stage;
-use crate::accounts::{Databases, File};
+use super::atomic::{PRIVATE, StagedFile};
+use crate::accounts::{AccountFile, Databases};
 use crate::host::TargetRoot;
-use crate::paths::{self, MAX_LINKS, Seen};
+use crate::paths::{self, MAX_LINKS, PathLookup};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECONDS_A_DAY: u64 = 86400;
@@ -25,13 +26,15 @@ pub(super) fn read(root: &TargetRoot) -> anyhow::Result<Databases> {
     Ok(databases)
 }
 
-/// Writes what changed.
+/// Writes what changed. All new files are on the disk before the first one takes the place of an old one: with a rename
+/// alone, a power cut can take the old content and the new one.
 pub(super) fn write(
     root: &TargetRoot,
     before: &Databases,
     after: &Databases,
 ) -> anyhow::Result<()> {
-    for file in File::ALL {
+    let mut places = Vec::new();
+    for file in AccountFile::ALL {
         let (old, new) = (before.table(file), after.table(file));
         if old != new {
             ensure!(
@@ -39,31 +42,75 @@ pub(super) fn write(
                 "cannot write {}: a field would break its line",
                 file.path()
             );
-            write_file(root, file, &new.bytes())
-                .with_context(|| format!("cannot write {}", file.path()))?;
+            places.push((DatabasePlace::of(root, file)?, new.bytes()));
         }
+    }
+    let mut staged = Vec::new();
+    for (place, bytes) in &places {
+        staged.push((place, place.stage(bytes).with_context(|| place.act())?));
+    }
+    // Of one transaction of a journal: the first one takes the time of all.
+    for (place, file) in &staged {
+        file.make_durable().with_context(|| place.act())?;
+    }
+    for (place, file) in staged {
+        file.publish(true).with_context(|| place.act())?;
     }
     Ok(())
 }
 
-/// Keeps owner and mode of an existing file: distributions give `shadow` a group of its own.
-fn write_file(root: &TargetRoot, file: File, bytes: &[u8]) -> anyhow::Result<()> {
-    let path = follow_links(root, file.path())?;
-    let (directory, name) = root.open_parent(&path)?;
-    let present = fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
-    let mut stage = Stage::new(&directory, name)?;
-    stage.file().write_all(bytes)?;
-    if let Some(present) = &present {
-        let (uid, gid) = (present.st_uid, present.st_gid);
-        fchown(
-            &*stage.file(),
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-        )?;
+/// Where a database is.
+struct DatabasePlace {
+    file: AccountFile,
+    path: String,
+    directory: OwnedFd,
+}
+
+impl DatabasePlace {
+    fn of(root: &TargetRoot, file: AccountFile) -> anyhow::Result<Self> {
+        let find = || {
+            let path = follow_links(root, file.path())?;
+            let (directory, _) = root.open_parent(&path)?;
+            anyhow::Ok((path, directory))
+        };
+        let (path, directory) = find().with_context(|| act(file))?;
+        Ok(Self {
+            file,
+            path,
+            directory,
+        })
     }
-    let mode = present.map_or(file.mode(), |present| present.st_mode & 0o7777);
-    fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
-    stage.publish(true)
+
+    fn act(&self) -> String {
+        act(self.file)
+    }
+
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The new file beside the old one. Keeps owner and mode of that: distributions give `shadow` a group of its own.
+    fn stage(&self, bytes: &[u8]) -> anyhow::Result<StagedFile<'_>> {
+        let name = self.name();
+        let present = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
+        let mut stage = StagedFile::new(&self.directory, name, PRIVATE)?;
+        stage.file().write_all(bytes)?;
+        if let Some(present) = &present {
+            let (uid, gid) = (present.st_uid, present.st_gid);
+            fchown(
+                &*stage.file(),
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+            )?;
+        }
+        let mode = present.map_or(self.file.mode(), |present| present.st_mode & 0o7777);
+        fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
+        Ok(stage)
+    }
+}
+
+fn act(file: AccountFile) -> String {
+    format!("cannot write {}", file.path())
 }
 
 /// Where a database is, whatever links lead to it: they stay, and the file is replaced.
@@ -71,7 +118,7 @@ fn follow_links(root: &TargetRoot, path: &str) -> anyhow::Result<String> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         let place = paths::resolve(&path, |at| look(root, at))?;
-        let Seen::Link(target) = look(root, &place)? else {
+        let PathLookup::Link(target) = look(root, &place)? else {
             return Ok(place);
         };
         let above = paths::parent(&place).unwrap_or("/");
@@ -84,16 +131,18 @@ fn follow_links(root: &TargetRoot, path: &str) -> anyhow::Result<String> {
 }
 
 /// What is at a path without links on the way.
-fn look(root: &TargetRoot, path: &str) -> anyhow::Result<Seen> {
+fn look(root: &TargetRoot, path: &str) -> anyhow::Result<PathLookup> {
     let node = match root.open_without_links(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
-        Err(Errno::ENOENT) => return Ok(Seen::Missing),
+        Err(Errno::ENOENT) => return Ok(PathLookup::Missing),
         other => other?,
     };
     Ok(
         match SFlag::from_bits_truncate(fstat(&node)?.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFDIR => Seen::Directory,
-            SFlag::S_IFLNK => Seen::Link(readlinkat(&node, "")?.to_string_lossy().into_owned()),
-            _ => Seen::Other,
+            SFlag::S_IFDIR => PathLookup::Directory,
+            SFlag::S_IFLNK => {
+                PathLookup::Link(readlinkat(&node, "")?.to_string_lossy().into_owned())
+            }
+            _ => PathLookup::Other,
         },
     )
 }

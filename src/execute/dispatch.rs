@@ -11,6 +11,10 @@ use crate::plan::OpKind;
 /// # Errors
 /// What the operation's executor says; the caller adds which operation it was.
 pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
+    context.directories.around(kind, || act(kind, context))
+}
+
+fn act(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
     match kind {
         OpKind::AlreadyRight(_) | OpKind::Skipped(_) => Ok(Done::default()),
         OpKind::CreateImage(act) => image::create_image(act, context),

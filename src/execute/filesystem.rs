@@ -6,7 +6,7 @@ use crate::disk::superblock::{
 };
 use crate::host::Command;
 use crate::host::command::without_starting;
-use crate::host::devices::{Access, DeviceHandle};
+use crate::host::devices::{DeviceAccess, DeviceHandle};
 use crate::plan::filesystems::canonical_uuid;
 use crate::plan::op::{Expected, MakeFilesystem, WipeDevice};
 use anyhow::{Context as _, bail};
@@ -25,7 +25,7 @@ const EDGE_BYTES: u64 = 1024 * 1024;
 /// The device holds something the plan did not see, the program fails, or the result is not what was
 /// asked for.
 pub fn make_filesystem(act: &MakeFilesystem, context: &Context) -> anyhow::Result<Done> {
-    let device = context.devices.open(&act.device, Access::Write)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let name = act.device.to_string();
     erase(&device, &name, &act.expected)?;
     Command::new(&act.program)
@@ -41,7 +41,7 @@ pub fn make_filesystem(act: &MakeFilesystem, context: &Context) -> anyhow::Resul
 /// # Errors
 /// The device holds something the plan did not see, or cannot be written.
 pub fn wipe_device(act: &WipeDevice, context: &Context) -> anyhow::Result<Done> {
-    let device = context.devices.open(&act.device, Access::Write)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let name = act.device.to_string();
     erase(&device, &name, &act.expected)?;
     let left = sync_and_probe(device.path(), &name)?;

@@ -1,7 +1,8 @@
 //! Home directories, and the mail of users.
 
+use super::atomic::{PRIVATE, StagedFile, publish_directory};
 use super::removal::remove_tree;
-use super::walk::{self, Identity, Walk, open_directory};
+use super::walk::{self, InodeId, TreeWalk, open_directory};
 use crate::accounts::{Databases, Policy, Space, User, UserRecord};
 use crate::host::TargetRoot;
 use crate::plan::op::{AccountChange, HomeAct, UserAct};
@@ -75,42 +76,31 @@ fn make_home(
     if name == "." || stat(&above, name)?.is_some() {
         return Ok(());
     }
-    let temporary = super::atomic::temporary_name(name);
-    // A run killed in between may have left it.
-    remove_tree(&above, &temporary)?;
-    let made = fill_home(root, &above, &temporary, user, policy)
-        .and_then(|()| Ok(renameat(&above, temporary.as_str(), &above, name)?));
-    if made.is_err() {
-        let _ = remove_tree(&above, &temporary);
-    }
-    made
+    publish_directory(&above, name, |home| fill_home(root, home, user, policy))
 }
 
 fn fill_home(
     root: &TargetRoot,
-    above: &OwnedFd,
-    name: &str,
+    home: &OwnedFd,
     user: &UserRecord,
     policy: &Policy,
 ) -> anyhow::Result<()> {
-    mkdirat(above, name, Mode::S_IRWXU)?;
-    let home = open_directory(above, name)?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     match root.open_at(&policy.skeleton(), flags, Mode::empty()) {
-        Ok(skeleton) => copy_tree(skeleton, &home, user).context("cannot copy the skeleton")?,
+        Ok(skeleton) => copy_tree(skeleton, home, user).context("cannot copy the skeleton")?,
         // A home without anything in it, as from useradd.
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {}
         Err(error) => return Err(error).context("cannot open the skeleton"),
     }
-    own(&home, user.uid, user.gid)?;
-    Ok(fchmod(&home, Mode::from_bits_truncate(policy.home_mode()))?)
+    own(home, user.uid, user.gid)?;
+    Ok(fchmod(home, Mode::from_bits_truncate(policy.home_mode()))?)
 }
 
 /// Copies what is in a directory to another one, which is not copied itself should it be in there.
 fn copy_tree(from: OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {
     let top = walk::identity(to)?;
-    let mut from = Walk::of(from)?;
-    let mut to = Walk::of(to.try_clone()?)?;
+    let mut from = TreeWalk::of(from)?;
+    let mut to = TreeWalk::of(to.try_clone()?)?;
     loop {
         if let Some(name) = from.next_name() {
             copy_node(&mut from, &mut to, name, user, top)?;
@@ -127,11 +117,11 @@ fn copy_tree(from: OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<(
 }
 
 fn copy_node(
-    from: &mut Walk,
-    to: &mut Walk,
+    from: &mut TreeWalk,
+    to: &mut TreeWalk,
     name: CString,
     user: &UserRecord,
-    top: Identity,
+    top: InodeId,
 ) -> anyhow::Result<()> {
     let Some(stat) = stat(from.here(), name.as_c_str())? else {
         return Ok(());
@@ -216,7 +206,7 @@ fn hand_over_home(
 
 /// Gives everything in a directory new owners, and then the directory itself.
 fn hand_over(home: OwnedFd, owners: impl Fn(&FileStat) -> (u32, u32)) -> anyhow::Result<()> {
-    let mut walk = Walk::of(home)?;
+    let mut walk = TreeWalk::of(home)?;
     loop {
         if let Some(name) = walk.next_name() {
             let is_directory = stat(walk.here(), name.as_c_str())?
@@ -286,15 +276,22 @@ fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow:
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
         other => other.with_context(|| format!("cannot open {directory}"))?,
     };
-    let create = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let file = match openat(&spool, name, create, Mode::empty()) {
-        Err(Errno::EEXIST) => return Ok(()),
-        other => other.with_context(|| format!("cannot make mail file {directory}/{name}"))?,
-    };
+    if stat(&spool, name)?.is_some() {
+        return Ok(());
+    }
     let group = databases.id(Space::Group, "mail");
-    own(&file, act.result.uid, group.unwrap_or(act.result.gid))?;
     let mode = group.map_or(PRIVATE_MAIL, |_| SHARED_MAIL);
-    Ok(fchmod(&file, Mode::from_bits_truncate(mode))?)
+    let make = || -> anyhow::Result<()> {
+        let mut stage = StagedFile::new(&spool, name, PRIVATE)?;
+        own(
+            stage.file(),
+            act.result.uid,
+            group.unwrap_or(act.result.gid),
+        )?;
+        fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
+        stage.publish(false)
+    };
+    make().with_context(|| format!("cannot make mail file {directory}/{name}"))
 }
 
 /// Removes the mail of a user; nothing depends on it.
@@ -330,9 +327,9 @@ fn spool_with_mail(name: &str, uid: u32, policy: &Policy, root: &TargetRoot) -> 
 }
 
 fn stat<P: nix::NixPath + ?Sized>(directory: &OwnedFd, name: &P) -> nix::Result<Option<FileStat>> {
-    super::tree::lstat(directory, name)
+    super::node_kind::lstat(directory, name)
 }
 
 fn kind(stat: &FileStat) -> SFlag {
-    super::tree::kind(stat)
+    super::node_kind::kind(stat)
 }

@@ -8,10 +8,12 @@ mod key;
 use super::{Context, Done, filesystem};
 use crate::disk::DeviceRef;
 use crate::disk::superblock::{self, Superblock};
-use crate::host::command::CommandFailure;
-use crate::host::devices::{Access, DeviceHandle};
+use crate::host::command::{CommandFailure, Ending};
+use crate::host::devices::{DeviceAccess, DeviceHandle};
 use crate::host::{SecretFile, mount};
-use crate::plan::op::{Clevis, CreateLuks, Expected, HandOver, KeySource, Mark, OpenMode};
+use crate::plan::op::{
+    ClevisBinding, CreateLuks, Expected, HandOver, KeySource, MarkLifetime, OpenMode,
+};
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::path::Path;
@@ -43,7 +45,7 @@ fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result
     if act.close_first {
         commands::close(&act.name).run()?;
     }
-    let device = context.devices.open(&act.device, Access::Write)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let path = device.path().display().to_string();
     let volume_key = match act.key {
         KeySource::Cex => Some(cex::generate(&act.name, Path::new("/"))?),
@@ -63,14 +65,14 @@ fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result
     if let Some(binding) = &act.clevis {
         clevis::bind(&act.name, binding, &path, key)?;
     }
-    if act.mark == Mark::UntilOpen {
+    if act.mark == MarkLifetime::UntilOpen {
         commands::unmark(&path, act.label.as_deref()).run()?;
     }
     Ok(())
 }
 
 /// Finds out what can go wrong with a binding while everything is still as it was.
-fn ask_before(act: &CreateLuks, binding: &Clevis, context: &Context) -> anyhow::Result<()> {
+fn ask_before(act: &CreateLuks, binding: &ClevisBinding, context: &Context) -> anyhow::Result<()> {
     clevis::wait_for_servers(binding, context)?;
     if let Expected::Kind(what) = &act.expected {
         clevis::try_pin(binding)
@@ -80,13 +82,13 @@ fn ask_before(act: &CreateLuks, binding: &Clevis, context: &Context) -> anyhow::
 }
 
 fn open(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
-    let device = context.devices.open(&act.device, Access::Write)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let path = device.path().display().to_string();
     open_mapping(act, &path, &key.path()).map_err(|error| wrong_key(error, act))
 }
 
 fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
-    let device = context.devices.open(&act.device, Access::Read)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Read)?;
     let path = device.path().display().to_string();
     let tried = commands::try_key(&path, &key.path()).run();
     tried.map(drop).map_err(|error| wrong_key(error, act))
@@ -94,7 +96,7 @@ fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Res
 
 fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()> {
     let opened = commands::open(act, device, key).run();
-    opened.map(drop).map_err(|error| match error.to_string().contains("device-mapper") {
+    opened.map(drop).map_err(|error| match is_of_the_kernel(&error) {
         true => error.context(
             "the kernel cannot open volumes; are the modules dm_crypt and those of the cipher there?",
         ),
@@ -102,12 +104,18 @@ fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()>
     })
 }
 
+/// True if cryptsetup says that the kernel refused: it ends with the same status for every reason but a wrong key.
+fn is_of_the_kernel(error: &anyhow::Error) -> bool {
+    let failure: Option<&CommandFailure> = error.downcast_ref();
+    failure.is_some_and(|failure| failure.output.stderr.contains("device-mapper"))
+}
+
 /// How cryptsetup ends when a key opens nothing.
-const NO_KEY: &str = "exit status 2";
+const NO_KEY: Ending = Ending::Exit(2);
 
 fn wrong_key(error: anyhow::Error, act: &CreateLuks) -> anyhow::Error {
     let failure: Option<&CommandFailure> = error.downcast_ref();
-    match failure.is_some_and(|failure| failure.how == NO_KEY) {
+    match failure.is_some_and(|failure| failure.ending == NO_KEY) {
         true => error.context(format!(
             "the key does not open the volume on {}; nothing on it was changed: give its key, or set \
              wipeVolume to erase it",
@@ -142,7 +150,7 @@ fn verify(act: &CreateLuks, device: &DeviceHandle) -> anyhow::Result<()> {
 /// # Errors
 /// There is no volume, or the device cannot be read.
 pub fn uuid(device: &DeviceRef, context: &Context) -> anyhow::Result<String> {
-    let handle = context.devices.open(device, Access::Read)?;
+    let handle = context.devices.open(device, DeviceAccess::Read)?;
     let found = probe(handle.path(), &device.to_string())?;
     let uuid = found.uuid.filter(|_| found.luks.is_some());
     uuid.with_context(|| format!("there is no encrypted volume on {device}"))
@@ -161,7 +169,7 @@ pub fn hand_over(act: &HandOver, context: &Context) -> anyhow::Result<Done> {
     if let Some(keys) = &act.keys {
         mount::sync(context.root, keys)?;
     }
-    let device = context.devices.open(&act.device, Access::Write)?;
+    let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let path = device.path().display().to_string();
     commands::unmark(&path, act.label.as_deref()).run()?;
     Ok(Done::default())

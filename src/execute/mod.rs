@@ -7,7 +7,6 @@ pub mod image;
 pub mod luks;
 pub mod mount;
 pub mod raid;
-pub mod record;
 pub mod relabel;
 pub mod scheduler;
 pub mod settle;
@@ -20,12 +19,15 @@ pub mod units;
 mod atomic;
 mod copies;
 mod databases;
+mod directories;
 mod dispatch;
 mod homes;
+mod node_kind;
 mod removal;
 mod walk;
 
 pub use copies::Copies;
+pub use directories::Directories;
 pub use dispatch::execute;
 
 use crate::fetch::{FetchEvents, Fetcher};
@@ -35,7 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keys of the volumes a run made or opened.
 #[derive(Default)]
-pub struct Keys(Mutex<KeyStore>);
+pub struct VolumeKeys(Mutex<KeyStore>);
 
 /// Keys by name, secret every one.
 #[derive(Default)]
@@ -46,13 +48,13 @@ pub struct KeyStore {
     pub volume_keys: BTreeMap<String, Vec<u8>>,
 }
 
-impl From<KeyStore> for Keys {
+impl From<KeyStore> for VolumeKeys {
     fn from(store: KeyStore) -> Self {
         Self(Mutex::new(store))
     }
 }
 
-impl Keys {
+impl VolumeKeys {
     /// Keys that were found before the run.
     pub fn found(files: BTreeMap<String, Vec<u8>>) -> Self {
         Self(Mutex::new(KeyStore {
@@ -89,9 +91,11 @@ pub struct Context<'a> {
     /// Hears of fetches, and ends them when the run is over.
     pub events: &'a (dyn FetchEvents + Sync),
     /// Collects the keys of encrypted volumes.
-    pub keys: &'a Keys,
+    pub keys: &'a VolumeKeys,
     /// Remembers files that others are copied from.
     pub copies: Copies,
+    /// Keeps directories that files are made in open.
+    pub directories: Directories,
 }
 
 /// What an operation did.

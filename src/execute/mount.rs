@@ -1,7 +1,7 @@
 //! Mounts, syncs and unmounts file systems below the target root.
 
 use super::{Context, Done};
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::host::mount as host;
 use crate::plan::op::{Mount, MountPoint};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub fn mount(act: &Mount, context: &Context) -> anyhow::Result<Done> {
         // The device is a tag, not a path.
         mount(&PathBuf::from(act.device.to_string()))?;
     } else {
-        let device = context.devices.open(&act.device, Access::Write)?;
+        let device = context.devices.open(&act.device, DeviceAccess::Write)?;
         mount(device.path())?;
     }
     Ok(Done::default())

@@ -8,7 +8,7 @@ use crate::disk::superblock::{self, Superblock};
 use crate::host::Command;
 use crate::host::arrays::{self, KernelArray};
 use crate::host::command::without_starting;
-use crate::host::devices::{Access, DeviceHandle};
+use crate::host::devices::{DeviceAccess, DeviceHandle};
 use crate::plan::op::{AssembleArray, CreateArray, Expected};
 use anyhow::{Context as _, bail};
 use std::fs::File;
@@ -35,7 +35,7 @@ pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done
              losetup --partscan and name the loop devices"
         );
     }
-    let members = Members::open(&act.members, Access::Write, context)?;
+    let members = ArrayMembers::open(&act.members, DeviceAccess::Write, context)?;
     stop(&act.stop)?;
     members.retry(|| {
         members.free()?;
@@ -57,7 +57,7 @@ pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done
     Ok(Done::default())
 }
 
-fn create_command(act: &CreateArray, members: &Members) -> Command {
+fn create_command(act: &CreateArray, members: &ArrayMembers) -> Command {
     let active = act.members.len().saturating_sub(act.spares as usize);
     let mut command = Command::new("mdadm")
         .args(["--create", &act.name, "--force", "--run"])
@@ -70,7 +70,7 @@ fn create_command(act: &CreateArray, members: &Members) -> Command {
 }
 
 /// Looks at every member before the first is erased.
-fn erase(act: &CreateArray, members: &Members) -> anyhow::Result<()> {
+fn erase(act: &CreateArray, members: &ArrayMembers) -> anyhow::Result<()> {
     without_starting(|| {
         let mut opened = Vec::new();
         for ((handle, name), expected) in members.0.iter().zip(&act.expected) {
@@ -87,7 +87,7 @@ fn erase(act: &CreateArray, members: &Members) -> anyhow::Result<()> {
 
 /// Takes back what a failed run left: udev would put members with superblocks together again, and they
 /// would be in use for the next run. A member that is in use by then is left alone.
-fn give_back(members: &Members) -> anyhow::Result<()> {
+fn give_back(members: &ArrayMembers) -> anyhow::Result<()> {
     members.retry(|| {
         members.free()?;
         without_starting(|| {
@@ -115,7 +115,7 @@ fn erase_old_beginning(file: &mut File, found: &Superblock) -> std::io::Result<(
 /// # Errors
 /// A member is no longer what the plan saw, or what mdadm says.
 pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<Done> {
-    let members = Members::open(&act.members, Access::Read, context)?;
+    let members = ArrayMembers::open(&act.members, DeviceAccess::Read, context)?;
     for (handle, name) in &members.0 {
         check_member(handle.path(), name, &act.uuid)?;
     }
@@ -130,13 +130,15 @@ pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<
     members
         .retry(|| {
             members.free()?;
-            let ran = command.run();
-            // Somebody else may have been faster.
-            match members.is_running_as(&node) {
-                true => Ok(()),
-                false => {
-                    ran.and_then(|_| bail!("array {node:?} does not run after mdadm started it"))
-                }
+            match (command.run(), members.are_running()?) {
+                (Ok(_), true) => Ok(()),
+                (Ok(_), false) => bail!("array {node:?} does not run after mdadm started it"),
+                (Err(error), false) => Err(error),
+                // Somebody else was faster. Whether under this name shows when udev has made its link.
+                (Err(error), true) => match open_array(&act.name, context) {
+                    Ok(_) if members.is_running_as(&node) => Ok(()),
+                    _ => Err(error),
+                },
             }
         })
         .map_err(|error| with_lacking(error, &act.level))?;
@@ -170,7 +172,7 @@ fn stop(nodes: &[String]) -> anyhow::Result<()> {
 /// Waits for the node, which udev makes.
 fn open_array(name: &str, context: &Context) -> anyhow::Result<DeviceHandle> {
     let array = DeviceRef::Array { name: name.into() };
-    context.devices.open(&array, Access::Write)
+    context.devices.open(&array, DeviceAccess::Write)
 }
 
 fn with_lacking(error: anyhow::Error, level: &str) -> anyhow::Error {
@@ -182,10 +184,14 @@ fn with_lacking(error: anyhow::Error, level: &str) -> anyhow::Error {
 }
 
 /// The members of an array, with their names in the plan.
-struct Members(Vec<(DeviceHandle, String)>);
+struct ArrayMembers(Vec<(DeviceHandle, String)>);
 
-impl Members {
-    fn open(members: &[DeviceRef], access: Access, context: &Context) -> anyhow::Result<Self> {
+impl ArrayMembers {
+    fn open(
+        members: &[DeviceRef],
+        access: DeviceAccess,
+        context: &Context,
+    ) -> anyhow::Result<Self> {
         let open = |member: &DeviceRef| {
             let handle = context.devices.open(member, access)?;
             Ok((handle, member.to_string()))
@@ -221,6 +227,11 @@ impl Members {
                 .with_context(|| format!("cannot stop array {}", array.node.display()))?;
         }
         Ok(())
+    }
+
+    /// True if a running array holds some of the members, under whatever name.
+    fn are_running(&self) -> anyhow::Result<bool> {
+        Ok(self.holders()?.iter().any(|array| array.is_running))
     }
 
     fn is_running_as(&self, node: &Path) -> bool {

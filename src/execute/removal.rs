@@ -1,7 +1,7 @@
 //! Removes nodes with everything below them.
 
-use super::tree::{kind, lstat};
-use super::walk::{self, Walk};
+use super::node_kind::{kind, lstat};
+use super::walk::{self, TreeWalk};
 use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::sys::stat::SFlag;
@@ -27,7 +27,7 @@ pub(super) fn remove_tree(directory: &OwnedFd, name: &str) -> anyhow::Result<()>
 
 /// Removes everything in a directory.
 fn empty(directory: OwnedFd) -> anyhow::Result<()> {
-    let mut walk = Walk::of(directory)?;
+    let mut walk = TreeWalk::of(directory)?;
     loop {
         if let Some(name) = walk.next_name() {
             let act = format!("cannot remove {name:?} in it");
@@ -41,7 +41,7 @@ fn empty(directory: OwnedFd) -> anyhow::Result<()> {
     }
 }
 
-fn remove_or_enter(walk: &mut Walk, name: CString) -> anyhow::Result<()> {
+fn remove_or_enter(walk: &mut TreeWalk, name: CString) -> anyhow::Result<()> {
     let here = walk.here();
     let Some(stat) = lstat(here, name.as_c_str())? else {
         return Ok(());
@@ -107,7 +107,7 @@ mod tests {
             path.push("a");
         }
         std::fs::create_dir_all(&path).expect("made");
-        let mut walk = Walk::of(top.try_clone().expect("a copy")).expect("read");
+        let mut walk = TreeWalk::of(top.try_clone().expect("a copy")).expect("read");
         let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         let before = open();
         let mut most = 0;

@@ -7,13 +7,14 @@ use super::Done;
 use crate::plan::{OpId, Operation, Plan};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 /// How one operation ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum OperationOutcome {
     /// Done.
     Done(Done),
     /// Failed; the chain of causes.
@@ -24,15 +25,17 @@ pub enum Outcome {
 
 /// One operation's record.
 #[derive(Debug)]
-pub struct Record {
+pub struct OperationRecord {
     /// Which operation.
     pub id: OpId,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: OperationOutcome,
     /// Start, counted from the start of the run.
     pub started: Duration,
     /// How long it took.
     pub duration: Duration,
+    /// Which worker carried it out, from 0 in the order they were started.
+    pub worker: u32,
 }
 
 /// Hears of operations as they run; called from workers.
@@ -40,7 +43,7 @@ pub trait Observer: Sync {
     /// An operation starts.
     fn started(&self, operation: &Operation);
     /// It ended.
-    fn finished(&self, operation: &Operation, record: &Record);
+    fn finished(&self, operation: &Operation, record: &OperationRecord);
 }
 
 /// Tells nobody.
@@ -49,7 +52,7 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn started(&self, _: &Operation) {}
-    fn finished(&self, _: &Operation, _: &Record) {}
+    fn finished(&self, _: &Operation, _: &OperationRecord) {}
 }
 
 /// How many operations run at the same time.
@@ -59,15 +62,21 @@ pub struct Width {
     pub workers: usize,
     /// Of those that make file systems and the like: each keeps a processor and a disk busy.
     pub makers: usize,
+    /// Workers that carry out brief operations, which keep a processor busy and seldom wait.
+    pub brief: usize,
 }
 
+/// Even with one processor, some of the brief operations may wait for a disk.
+const MIN_BRIEF: usize = 4;
+
 impl Width {
-    /// Small operations mostly wait for disks and networks, so there are `most` of them whatever the number of
-    /// processors.
+    /// Operations mostly wait for disks and networks, so there are `most` of them whatever the number of processors.
     pub fn of_machine(most: usize) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             workers: most,
-            makers: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            makers: processors,
+            brief: processors.max(MIN_BRIEF),
         }
     }
     /// That many of any kind.
@@ -75,55 +84,124 @@ impl Width {
         Self {
             workers,
             makers: workers,
+            brief: workers,
         }
     }
 }
 
-/// What can start, by number, and how many makers may.
-struct Ready {
-    makers: BinaryHeap<Reverse<u32>>,
-    others: BinaryHeap<Reverse<u32>>,
-    free_makers: usize,
+/// Brief operations that a worker takes at a time, at most. Taking each by itself costs more than carrying it out.
+const MAX_BATCH: usize = 32;
+
+/// Operations of one kind that can start, by number, and how many more workers may take some.
+struct Queue {
+    ready: BinaryHeap<Reverse<u32>>,
+    free: usize,
 }
 
-impl Ready {
+impl Queue {
+    fn new(width: usize) -> Self {
+        Self {
+            ready: BinaryHeap::new(),
+            free: width.max(1),
+        }
+    }
+
+    /// The first in plan order, if it may start.
+    fn first(&self) -> Option<u32> {
+        let first = self.ready.peek().filter(|_| self.free > 0);
+        first.map(|id| id.0)
+    }
+}
+
+/// What can start.
+struct ReadyQueues {
+    makers: Queue,
+    brief: Queue,
+    others: Queue,
+}
+
+impl ReadyQueues {
+    fn queue(&mut self, operation: &Operation) -> &mut Queue {
+        match &operation.kind {
+            kind if kind.is_making() => &mut self.makers,
+            kind if kind.is_brief() => &mut self.brief,
+            _ => &mut self.others,
+        }
+    }
+
     fn push(&mut self, operation: &Operation) {
-        let heap = match operation.kind.is_making() {
-            true => &mut self.makers,
-            false => &mut self.others,
+        let id = Reverse(operation.id.0);
+        self.queue(operation).ready.push(id);
+    }
+
+    /// Takes the first operation in plan order that may start; of brief ones, also those that follow it up to the next of
+    /// another kind.
+    fn take(&mut self, batch: &mut Vec<u32>) {
+        let [makers, brief, others] = [&self.makers, &self.brief, &self.others].map(Queue::first);
+        let unless_brief = makers.into_iter().chain(others).min();
+        let Some(first) = brief.into_iter().chain(unless_brief).min() else {
+            return;
         };
-        heap.push(Reverse(operation.id.0));
-    }
-
-    /// The first in plan order that may start.
-    fn pop(&mut self) -> Option<u32> {
-        let maker = self.makers.peek().filter(|_| self.free_makers > 0);
-        // Of two the greater of the reversed numbers is the smaller one; nothing is less than anything.
-        if maker > self.others.peek() {
-            self.free_makers -= 1;
-            return self.makers.pop().map(|id| id.0);
+        let queue = if brief == Some(first) {
+            &mut self.brief
+        } else if makers == Some(first) {
+            &mut self.makers
+        } else {
+            &mut self.others
+        };
+        // Each worker that may take some gets several turns, so that all end at about the same time.
+        let count = match brief == Some(first) {
+            true => (queue.ready.len() / (4 * queue.free)).clamp(1, MAX_BATCH),
+            false => 1,
+        };
+        queue.free -= 1;
+        let is_next = |id: u32| unless_brief.is_none_or(|other| id <= other);
+        while batch.len() < count
+            && queue.ready.peek().is_some_and(|id| is_next(id.0))
+            && let Some(Reverse(id)) = queue.ready.pop()
+        {
+            batch.push(id);
         }
-        self.others.pop().map(|id| id.0)
     }
 
-    fn ended(&mut self, operation: &Operation) {
-        self.free_makers += usize::from(operation.kind.is_making());
+    fn is_any(&self) -> bool {
+        let queues = [&self.makers, &self.brief, &self.others];
+        queues.into_iter().any(|queue| queue.first().is_some())
     }
 }
 
-struct State {
-    ready: Ready,
-    waiting: Vec<usize>,
-    records: Vec<Option<Record>>,
+struct SchedulerState {
+    ready: ReadyQueues,
+    waiting: Vec<u32>,
+    records: Vec<Option<OperationRecord>>,
+    /// Workers that carry out operations.
     running: usize,
+    /// Workers that wait for operations.
+    idle: usize,
+    /// Workers that can still be started.
+    spare: usize,
     stop: bool,
+}
+
+/// Carries out one operation.
+type Act<'a> = dyn Fn(&Operation) -> anyhow::Result<Done> + Sync + 'a;
+
+/// What a worker gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Operations; no other worker is needed.
+    Full,
+    /// Operations, and there are more for a worker that is to be started.
+    WithMoreToDo,
 }
 
 struct Run<'a> {
     plan: &'a Plan,
     followers: Vec<Vec<u32>>,
-    state: Mutex<State>,
+    state: Mutex<SchedulerState>,
     wake: Condvar,
+    /// Workers started so far.
+    workers: AtomicU32,
     start: Instant,
     stop: &'a AtomicBool,
     observer: &'a dyn Observer,
@@ -137,20 +215,11 @@ pub fn run(
     width: Width,
     stop: &AtomicBool,
     observer: &dyn Observer,
-    act: &(dyn Fn(&Operation) -> anyhow::Result<Done> + Sync),
-) -> Vec<Record> {
+    act: &Act<'_>,
+) -> Vec<OperationRecord> {
     let run = Run::new(plan, width, stop, observer);
-    std::thread::scope(|scope| {
-        let start = |_: &usize| {
-            let worker = std::thread::Builder::new().spawn_scoped(scope, || run.work(act));
-            worker.is_ok()
-        };
-        let workers = 0..width.workers.clamp(1, plan.operations.len().max(1));
-        // If no thread can be started, this one does all the work.
-        if workers.filter(start).count() == 0 {
-            run.work(act);
-        }
-    });
+    // This thread is a worker too, and each starts another one when there is more to do than it can.
+    std::thread::scope(|scope| run.work(scope, act));
     run.into_records()
 }
 
@@ -163,19 +232,22 @@ impl<'a> Run<'a> {
                 followers[before.0 as usize].push(operation.id.0);
             }
         }
-        let waiting: Vec<usize> = plan.operations.iter().map(|o| o.after.len()).collect();
-        let mut ready = Ready {
-            makers: BinaryHeap::new(),
-            others: BinaryHeap::new(),
-            free_makers: width.makers.max(1),
+        let waiting = plan.operations.iter().map(|o| o.after.len() as u32);
+        let waiting = waiting.collect();
+        let mut ready = ReadyQueues {
+            makers: Queue::new(width.makers),
+            brief: Queue::new(width.brief),
+            others: Queue::new(usize::MAX),
         };
         let free = plan.operations.iter().filter(|o| o.after.is_empty());
         free.for_each(|operation| ready.push(operation));
-        let state = State {
+        let state = SchedulerState {
             ready,
             waiting,
             records: (0..count).map(|_| None).collect(),
             running: 0,
+            idle: 0,
+            spare: width.workers.saturating_sub(1),
             stop: false,
         };
         Self {
@@ -183,6 +255,7 @@ impl<'a> Run<'a> {
             followers,
             state: Mutex::new(state),
             wake: Condvar::new(),
+            workers: AtomicU32::new(0),
             start: Instant::now(),
             stop,
             observer,
@@ -190,92 +263,135 @@ impl<'a> Run<'a> {
     }
 
     /// A worker that panicked has aborted the process or poisoned nothing we cannot read.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SchedulerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, act: &(dyn Fn(&Operation) -> anyhow::Result<Done> + Sync)) {
-        while let Some(operation) = self.next() {
-            self.observer.started(operation);
-            let started = self.start.elapsed();
-            let outcome = match act(operation) {
-                Ok(done) => Outcome::Done(done),
-                Err(error) => Outcome::Failed(error),
-            };
-            let duration = self.start.elapsed().saturating_sub(started);
-            let record = Record {
-                id: operation.id,
-                outcome,
-                started,
-                duration,
-            };
-            self.observer.finished(operation, &record);
-            self.finish(record);
+    fn work<'s>(&'s self, scope: &'s Scope<'s, '_>, act: &'s Act<'_>) {
+        let worker = self.workers.fetch_add(1, Ordering::Relaxed);
+        let mut batch = Vec::new();
+        let mut records = Vec::new();
+        while let Some(turn) = self.turn(&mut batch, &mut records) {
+            if turn == Turn::WithMoreToDo {
+                // Where no more threads can be started, those that there are do all the work.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, || self.work(scope, act));
+            }
+            let operations = batch.iter().filter_map(|id| self.operation(*id));
+            for operation in operations {
+                if self.stop.load(Ordering::SeqCst) {
+                    break;
+                }
+                records.push(self.carry_out(operation, worker, act));
+            }
         }
     }
 
-    /// Waits for an operation to be ready; `None` when nothing will be any more.
-    fn next(&self) -> Option<&'a Operation> {
-        let mut state = self.lock();
-        loop {
-            if state.stop || self.stop.load(Ordering::Relaxed) {
-                break;
+    fn operation(&self, id: u32) -> Option<&'a Operation> {
+        self.plan.operations.get(id as usize)
+    }
+
+    fn carry_out(&self, operation: &Operation, worker: u32, act: &Act<'_>) -> OperationRecord {
+        self.observer.started(operation);
+        let started = self.start.elapsed();
+        let outcome = match act(operation) {
+            Ok(done) => OperationOutcome::Done(done),
+            Err(error) => {
+                // Nothing new starts, and running operations that listen, such as endless fetches, end as well.
+                self.stop.store(true, Ordering::SeqCst);
+                OperationOutcome::Failed(error)
             }
-            if let Some(id) = state.ready.pop() {
+        };
+        let duration = self.start.elapsed().saturating_sub(started);
+        let record = OperationRecord {
+            id: operation.id,
+            outcome,
+            started,
+            duration,
+            worker,
+        };
+        self.observer.finished(operation, &record);
+        record
+    }
+
+    /// Gives back what was taken before, and waits for operations to be ready; `None` when nothing will be any more.
+    fn turn(&self, batch: &mut Vec<u32>, records: &mut Vec<OperationRecord>) -> Option<Turn> {
+        let mut state = self.lock();
+        if let Some(first) = batch.first() {
+            self.give_back(&mut state, *first, records);
+            batch.clear();
+        }
+        while !state.stop && !self.stop.load(Ordering::SeqCst) {
+            state.ready.take(batch);
+            if !batch.is_empty() {
                 state.running += 1;
-                return self.plan.operations.get(id as usize);
+                if !state.ready.is_any() {
+                    return Some(Turn::Full);
+                }
+                // One that is woken or started does the same with the next one: waking all for each of thousands of
+                // small files costs more than writing them.
+                if state.idle > 0 {
+                    self.wake.notify_one();
+                } else if state.spare > 0 {
+                    state.spare -= 1;
+                    return Some(Turn::WithMoreToDo);
+                }
+                return Some(Turn::Full);
             }
             if state.running == 0 {
                 break;
             }
-            state = self
-                .wake
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state.idle += 1;
+            let woken = self.wake.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
         // Whoever sees the end tells those that sleep; a signal handler cannot.
         self.wake.notify_all();
         None
     }
 
-    fn finish(&self, record: Record) {
-        let mut state = self.lock();
+    /// Notes how a batch ended that began with operation `first`.
+    fn give_back(
+        &self,
+        state: &mut SchedulerState,
+        first: u32,
+        records: &mut Vec<OperationRecord>,
+    ) {
         state.running -= 1;
-        let id = record.id.0 as usize;
-        // The end of a maker lets another one start, besides what waited for it.
-        let mut freed = usize::from(self.plan.operations[id].kind.is_making());
-        let done = matches!(record.outcome, Outcome::Done(_));
-        state.records[id] = Some(record);
-        state.ready.ended(&self.plan.operations[id]);
-        if done {
-            for follower in &self.followers[id] {
-                state.waiting[*follower as usize] -= 1;
-                if state.waiting[*follower as usize] == 0 {
-                    state.ready.push(&self.plan.operations[*follower as usize]);
-                    freed += 1;
-                }
-            }
-        } else {
-            state.stop = true;
-            // Running operations that listen, such as endless fetches, end as well.
-            self.stop.store(true, Ordering::Relaxed);
+        if let Some(operation) = self.operation(first) {
+            state.ready.queue(operation).free += 1;
         }
-        drop(state);
-        // This worker takes one of the freed operations itself; waking all for each of thousands of
-        // small files costs more than writing them.
-        (1..freed).for_each(|_| self.wake.notify_one());
+        for record in records.drain(..) {
+            let id = record.id.0 as usize;
+            match record.outcome {
+                OperationOutcome::Done(_) => self.free_followers(state, id),
+                _ => state.stop = true,
+            }
+            state.records[id] = Some(record);
+        }
     }
 
-    fn into_records(self) -> Vec<Record> {
+    fn free_followers(&self, state: &mut SchedulerState, id: usize) {
+        for follower in &self.followers[id] {
+            let waiting = &mut state.waiting[*follower as usize];
+            *waiting -= 1;
+            if *waiting == 0 {
+                state.ready.push(&self.plan.operations[*follower as usize]);
+            }
+        }
+    }
+
+    fn into_records(self) -> Vec<OperationRecord> {
         let state = self
             .state
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let not_started = |index: usize| Record {
+        let not_started = |index: usize| OperationRecord {
             id: OpId(u32::try_from(index).unwrap_or(u32::MAX)),
-            outcome: Outcome::NotStarted,
+            outcome: OperationOutcome::NotStarted,
             started: Duration::ZERO,
             duration: Duration::ZERO,
+            worker: 0,
         };
         let records = state.records.into_iter().enumerate();
         records
@@ -308,7 +424,7 @@ mod tests {
         }
     }
 
-    fn run_order(plan: &Plan, fail: Option<u32>) -> (Vec<u32>, Vec<Record>) {
+    fn run_order(plan: &Plan, fail: Option<u32>) -> (Vec<u32>, Vec<OperationRecord>) {
         let order = Mutex::new(Vec::new());
         let records = run(
             plan,
@@ -332,7 +448,7 @@ mod tests {
         assert!(
             records
                 .iter()
-                .all(|r| matches!(r.outcome, Outcome::Done(_)))
+                .all(|r| matches!(r.outcome, OperationOutcome::Done(_)))
         );
     }
 
@@ -342,14 +458,14 @@ mod tests {
         let (order, records) = run_order(&plan, Some(1));
         assert_eq!(order, [0, 1]);
         assert!(
-            matches!(&records[1].outcome, Outcome::Failed(e) if e.to_string() == "told to fail")
+            matches!(&records[1].outcome, OperationOutcome::Failed(e) if e.to_string() == "told to fail")
         );
-        assert!(matches!(records[2].outcome, Outcome::NotStarted));
+        assert!(matches!(records[2].outcome, OperationOutcome::NotStarted));
     }
 
     /// A plan of so many file systems, the last `others` of which are syncs.
     fn makers(count: u32, others: u32) -> Plan {
-        let make = OpKind::MakeFilesystem(MakeFilesystem {
+        let make = OpKind::MakeFilesystem(Box::new(MakeFilesystem {
             device: DeviceRef::Path {
                 path: "/dev/x".into(),
             },
@@ -360,7 +476,7 @@ mod tests {
             program: "mkfs.ext4".into(),
             arguments: Vec::new(),
             expected: Expected::Blank,
-        });
+        }));
         let mut plan = plan(&vec![&[][..]; count as usize]);
         let makers = plan.operations.iter_mut().take((count - others) as usize);
         makers.for_each(|operation| operation.kind = make.clone());
@@ -377,6 +493,7 @@ mod tests {
         let width = Width {
             workers: 6,
             makers: 2,
+            brief: 2,
         };
         let records = run(
             &makers(12, 4),
@@ -405,7 +522,7 @@ mod tests {
         assert!(
             records
                 .iter()
-                .all(|r| matches!(r.outcome, Outcome::Done(_))),
+                .all(|r| matches!(r.outcome, OperationOutcome::Done(_))),
             "{records:#?}"
         );
         assert_eq!(most.load(Ordering::SeqCst), 2);
@@ -424,7 +541,7 @@ mod tests {
         assert!(
             records
                 .iter()
-                .all(|r| matches!(r.outcome, Outcome::NotStarted))
+                .all(|r| matches!(r.outcome, OperationOutcome::NotStarted))
         );
     }
 

@@ -1,7 +1,7 @@
 //! Waits until udev knows all that changed.
 
 use super::{Context, Done};
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::host::udev;
 use crate::plan::op::Settle;
 use anyhow::Context as _;
@@ -14,7 +14,13 @@ pub fn settle(act: &Settle, context: &Context) -> anyhow::Result<Done> {
     let settled = || -> anyhow::Result<()> {
         let mut nodes = Vec::new();
         for device in &act.devices {
-            nodes.push(context.devices.open(device, Access::Read)?.path().into());
+            nodes.push(
+                context
+                    .devices
+                    .open(device, DeviceAccess::Read)?
+                    .path()
+                    .into(),
+            );
         }
         context.devices.let_look()?;
         udev::settle(&nodes)?;

@@ -1,6 +1,7 @@
 //! Public keys of users.
 
-use super::atomic::Stage;
+use super::atomic::{PRIVATE, StagedFile, publish_directory};
+use super::node_kind::lstat;
 use super::{Context, Done};
 use crate::accounts::User;
 use crate::host::TargetRoot;
@@ -8,8 +9,8 @@ use crate::host::accounts::Lookup;
 use crate::plan::op::SshKeys;
 use anyhow::{Context as _, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{Gid, Uid, fchown, setfsgid, setfsuid};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -24,7 +25,7 @@ const DIRECTORY: OFlag = OFlag::O_PATH
 pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
     let user = Lookup::new(context.root).user(&act.user)?;
     let user = user.with_context(|| format!("the target has no user named {:?}", act.user))?;
-    let place = Place::open(act, &user, context.root)?;
+    let place = HomeHandles::open(act, &user, context.root)?;
     // The identity for file access belongs to the thread, so the writing gets its own.
     let written = std::thread::scope(|scope| {
         let writer = std::thread::Builder::new().spawn_scoped(scope, || place.write(act, &user))?;
@@ -40,12 +41,12 @@ pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
 }
 
 /// What is opened with the rights of root.
-struct Place {
+struct HomeHandles {
     root: OwnedFd,
     home: OwnedFd,
 }
 
-impl Place {
+impl HomeHandles {
     fn open(act: &SshKeys, user: &User, root: &TargetRoot) -> anyhow::Result<Self> {
         let home = root
             .open_at(&act.home, DIRECTORY, Mode::empty())
@@ -64,18 +65,17 @@ impl Place {
     }
 
     /// Makes the directory in the home, which the user may not be able to: nothing but a new directory
-    /// is ever given away.
+    /// is ever given away. It belongs to the user when it gets its name: a run that is killed before that leaves
+    /// nothing there which the next one could not write to.
     fn make_first(&self, name: &str, user: &User) -> anyhow::Result<()> {
-        match mkdirat(&self.home, name, Mode::S_IRWXU) {
-            Err(Errno::EEXIST) => return Ok(()),
-            other => other?,
+        if lstat(&self.home, name)?.is_some() {
+            return Ok(());
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let made = openat(&self.home, name, flags, Mode::empty())?;
-        ensure!(fstat(&made)?.st_uid == 0, "something else appeared there");
-        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-        fchown(&made, Some(uid), Some(gid))?;
-        Ok(fchmod(&made, Mode::S_IRWXU)?)
+        publish_directory(&self.home, name, |made| {
+            let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+            fchown(made, Some(uid), Some(gid))?;
+            Ok(fchmod(made, Mode::S_IRWXU)?)
+        })
     }
 
     fn write(&self, act: &SshKeys, user: &User) -> anyhow::Result<()> {
@@ -93,7 +93,8 @@ impl Place {
                 .open_below(act, path)
                 .with_context(|| format!("cannot open directory {path}"))?;
         }
-        let mut stage = Stage::new(&directory, name).context("cannot create the file")?;
+        let mut stage =
+            StagedFile::new(&directory, name, PRIVATE).context("cannot create the file")?;
         stage.file().write_all(act.text.as_bytes())?;
         fchmod(&*stage.file(), Mode::S_IRUSR | Mode::S_IWUSR)?;
         stage.publish(true)

@@ -2,7 +2,7 @@
 
 use super::{Context, Done};
 use crate::disk::gpt::{self, GptHealth, Guid, Table, TableFacts};
-use crate::host::devices::{Access, Disk};
+use crate::host::devices::{DeviceAccess, OpenDisk};
 use crate::host::kernel_table;
 use crate::host::udev::Hold;
 use crate::plan::op::WriteTable;
@@ -19,7 +19,7 @@ pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> 
     if !act.leaves_no_table() {
         context.devices.lock(&act.disk, hold(act))?;
     }
-    let mut disk = context.devices.disk(&act.disk, Access::Write)?;
+    let mut disk = context.devices.disk(&act.disk, DeviceAccess::Write)?;
     check_unchanged(act, &mut disk)?;
     if !disk.is_image {
         let table = Some(&act.table).filter(|_| !act.leaves_no_table());
@@ -49,7 +49,7 @@ fn hold(act: &WriteTable) -> Hold {
     }
 }
 
-fn check_unchanged(act: &WriteTable, disk: &mut Disk) -> anyhow::Result<()> {
+fn check_unchanged(act: &WriteTable, disk: &mut OpenDisk) -> anyhow::Result<()> {
     let found = read(disk).with_context(|| format!("cannot read the table of {}", act.disk))?;
     let is_expected = match (&act.expected, &found) {
         (Some(expected), TableFacts::Gpt { table, .. }) => table == expected,
@@ -66,11 +66,11 @@ fn check_unchanged(act: &WriteTable, disk: &mut Disk) -> anyhow::Result<()> {
     }
 }
 
-fn read(disk: &mut Disk) -> std::io::Result<TableFacts> {
+fn read(disk: &mut OpenDisk) -> std::io::Result<TableFacts> {
     gpt::read(&mut disk.file, disk.sector_bytes, disk.sectors)
 }
 
-fn write_and_verify(act: &WriteTable, disk: &mut Disk) -> anyhow::Result<Table> {
+fn write_and_verify(act: &WriteTable, disk: &mut OpenDisk) -> anyhow::Result<Table> {
     let act_on = || format!("cannot write the table of {}", act.disk);
     let mut guids = random_guids(act.table.entries.len() + 1)?;
     // The list is as long as there are places to fill.
@@ -155,19 +155,20 @@ mod tests {
             sector_bytes: None,
         };
         let devices = Devices::with_images(BTreeMap::from([("/dev/vda".into(), image)]));
-        let keys = crate::execute::Keys::default();
+        let keys = crate::execute::VolumeKeys::default();
         let context = Context {
             keys: &keys,
             root: &TargetRoot::new("/nowhere"),
             devices: &devices,
             fetcher: &Fetcher::default(),
             events: &crate::fetch::Silent,
+            directories: crate::execute::Directories::default(),
             copies: crate::execute::Copies::default(),
         };
         for act in acts {
             write_table(act, &context)?;
         }
-        Ok(read(&mut devices.disk("/dev/vda", Access::Read)?)?)
+        Ok(read(&mut devices.disk("/dev/vda", DeviceAccess::Read)?)?)
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! the target, and never follows the last component. A node appears under its final name complete:
 //! content, owner and mode are set before.
 
-use super::atomic::Stage;
+use super::atomic::{PRIVATE, StagedFile};
 use super::copies::{self, Digesting};
+use super::node_kind::{kind, lstat};
 use super::removal::remove_tree;
 use super::{Context, Done, luks, walk};
 use crate::accounts::Space;
@@ -16,11 +17,12 @@ use crate::plan::op::{
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, fchown, fchownat, linkat, symlinkat};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 const NEW_FILE_MODE: u32 = 0o644;
 const NEW_DIRECTORY_MODE: u32 = 0o755;
@@ -28,13 +30,14 @@ const NEW_DIRECTORY_MODE: u32 = 0o755;
 /// Writes a file, appends to one, or corrects its owner and mode.
 pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
-    let permissions = Resolved::of(&act.permissions, context)?;
+    let permissions = ResolvedAttributes::of(&act.permissions, context)?;
     if act.base == Base::Present && act.parts.is_empty() {
         correct_file(&directory, name, permissions)
             .with_context(|| format!("cannot change owner or mode of {}", act.path))?;
         return Ok(Done::default());
     }
-    let mut stage = Stage::new(&directory, name)
+    let mode = permissions.mode_in_the_making(act.base);
+    let mut stage = StagedFile::new(&directory, name, mode)
         .with_context(|| format!("cannot create a file in the directory of {}", act.path))?;
     let base = match act.base {
         Base::Empty => None,
@@ -46,9 +49,11 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     permissions
         .apply_to_new(stage.file(), base.as_ref())
         .with_context(|| format!("cannot set owner and mode of {}", act.path))?;
-    stage
-        .publish(act.replace)
-        .with_context(|| format!("cannot put {} in place", act.path))?;
+    let published = match base {
+        Some(_) => stage.replace_durably(),
+        None => stage.publish(act.replace),
+    };
+    published.with_context(|| format!("cannot put {} in place", act.path))?;
     Ok(Done {
         bytes: Some(bytes),
         ..Done::default()
@@ -119,7 +124,11 @@ fn copy_present(
 
 /// Corrects owner and mode of a file. One with other names is replaced by a copy: those names are not the config's
 /// business, and whoever can make a link to a file in the directory could otherwise get it changed.
-fn correct_file(directory: &OwnedFd, name: &str, permissions: Resolved) -> anyhow::Result<()> {
+fn correct_file(
+    directory: &OwnedFd,
+    name: &str,
+    permissions: ResolvedAttributes,
+) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = openat(directory, name, flags, Mode::empty())?;
     let stat = fstat(&file)?;
@@ -127,10 +136,10 @@ fn correct_file(directory: &OwnedFd, name: &str, permissions: Resolved) -> anyho
     if stat.st_nlink <= 1 {
         return Ok(permissions.apply(&file)?);
     }
-    let mut stage = Stage::new(directory, name)?;
+    let mut stage = StagedFile::new(directory, name, PRIVATE)?;
     std::io::copy(&mut File::from(file), stage.file())?;
     permissions.apply_to_new(stage.file(), Some(&stat))?;
-    stage.publish(true)
+    stage.replace_durably()
 }
 
 /// Makes a directory, or corrects its owner and mode.
@@ -141,7 +150,7 @@ pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> 
     if act.implied && !made {
         return Ok(Done::default());
     }
-    let mut permissions = Resolved::of(&act.permissions, context)?;
+    let mut permissions = ResolvedAttributes::of(&act.permissions, context)?;
     if made {
         permissions.mode = permissions.mode.or(Some(NEW_DIRECTORY_MODE));
     }
@@ -157,7 +166,7 @@ pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> 
 fn own_directory(
     above: &OwnedFd,
     name: &str,
-    permissions: Resolved,
+    permissions: ResolvedAttributes,
     made: bool,
 ) -> anyhow::Result<()> {
     let directory = walk::open_directory(above, name)?;
@@ -188,7 +197,7 @@ fn make_directory(above: &OwnedFd, name: &str) -> anyhow::Result<bool> {
 /// Makes a symbolic link, or corrects its owner.
 pub fn symlink(act: &SymlinkAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
-    let permissions = Resolved::of(&act.permissions, context)?;
+    let permissions = ResolvedAttributes::of(&act.permissions, context)?;
     place_symlink(act, &directory, name, permissions)
         .with_context(|| format!("cannot link {} -> {}", act.path, act.target))?;
     Ok(Done::default())
@@ -198,7 +207,7 @@ fn place_symlink(
     act: &SymlinkAct,
     directory: &OwnedFd,
     name: &str,
-    permissions: Resolved,
+    permissions: ResolvedAttributes,
 ) -> anyhow::Result<()> {
     let is_there = readlinkat(directory, name).is_ok_and(|there| there == *act.target);
     if is_there {
@@ -238,39 +247,27 @@ pub fn remove(act: &Remove, context: &Context) -> anyhow::Result<Done> {
     Ok(Done::default())
 }
 
-fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(OwnedFd, &'p str)> {
-    context.root.open_parent(path).with_context(|| {
-        format!(
-            "cannot open the directory of {path} inside {}",
-            context.root.path().display()
-        )
-    })
-}
-
-pub(super) fn lstat<P: nix::NixPath + ?Sized>(
-    directory: &OwnedFd,
-    name: &P,
-) -> nix::Result<Option<FileStat>> {
-    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-pub(super) fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(Arc<OwnedFd>, &'p str)> {
+    context
+        .directories
+        .parent(context.root, path)
+        .with_context(|| {
+            format!(
+                "cannot open the directory of {path} inside {}",
+                context.root.path().display()
+            )
+        })
 }
 
 /// Owner and mode with names looked up.
 #[derive(Debug, Clone, Copy)]
-struct Resolved {
+struct ResolvedAttributes {
     uid: Option<Uid>,
     gid: Option<Gid>,
     mode: Option<u32>,
 }
 
-impl Resolved {
+impl ResolvedAttributes {
     fn of(wish: &Permissions, context: &Context) -> anyhow::Result<Self> {
         let id = |space, owner: &Owner| match owner {
             Owner::Keep => Ok(None),
@@ -289,12 +286,25 @@ impl Resolved {
 
     /// Owner first: changing it clears setuid and setgid.
     fn apply(&self, node: &impl AsFd) -> nix::Result<()> {
-        if self.uid.is_some() || self.gid.is_some() {
+        let keeps_owner = self.uid.is_none() && self.gid.is_none();
+        if !keeps_owner {
             fchown(node, self.uid, self.gid)?;
         }
         match self.mode {
+            // New nodes mostly have it already, and asking takes a fraction of the time of changing.
+            Some(mode) if keeps_owner && fstat(node)?.st_mode & 0o7777 == mode => Ok(()),
             Some(mode) => fchmod(node, Mode::from_bits_truncate(mode)),
             None => Ok(()),
+        }
+    }
+
+    /// Nobody may read a file in the making who may not read it in the end.
+    fn mode_in_the_making(&self, base: Base) -> Mode {
+        match (base, self.uid, self.gid) {
+            (Base::Empty, None, None) => {
+                Mode::from_bits_truncate(self.mode.unwrap_or(NEW_FILE_MODE) & 0o777)
+            }
+            _ => PRIVATE,
         }
     }
 
@@ -303,7 +313,7 @@ impl Resolved {
         let owner = |stat: &FileStat| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
         let (uid, gid) = base.map(owner).unzip();
         let mode = base.map_or(NEW_FILE_MODE, |stat| stat.st_mode & 0o7777);
-        Resolved {
+        ResolvedAttributes {
             uid: self.uid.or(uid),
             gid: self.gid.or(gid),
             mode: self.mode.or(Some(mode)),

@@ -1,6 +1,6 @@
 //! Writes and removes records of files that are being created.
 
-use super::tree::{kind, lstat};
+use super::node_kind::{kind, lstat};
 use super::{Context, Done};
 use crate::plan::op::NoteFiles;
 use anyhow::Context as _;

@@ -14,27 +14,27 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC);
 
 /// What tells a directory from all others: device and inode.
-pub(super) type Identity = (u64, u64);
+pub(super) type InodeId = (u64, u64);
 
 /// A place in a tree.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct TreeWalk {
     here: OwnedFd,
     /// Names in this directory that were not returned yet.
     names: Vec<CString>,
-    above: Vec<Level>,
+    above: Vec<ParentDirectory>,
 }
 
 /// A directory above the one in hand.
 #[derive(Debug)]
-struct Level {
-    identity: Identity,
+struct ParentDirectory {
+    identity: InodeId,
     names: Vec<CString>,
     /// The directory in it that was entered.
     entered: CString,
 }
 
-impl Walk {
+impl TreeWalk {
     /// Starts in a directory.
     pub(super) fn of(top: OwnedFd) -> nix::Result<Self> {
         Ok(Self {
@@ -61,7 +61,7 @@ impl Walk {
 
     /// Goes into a directory that was opened in this one.
     pub(super) fn enter(&mut self, name: CString, directory: OwnedFd) -> nix::Result<()> {
-        let level = Level {
+        let level = ParentDirectory {
             identity: identity(&self.here)?,
             names: std::mem::replace(&mut self.names, names(&directory)?),
             entered: name,
@@ -89,7 +89,7 @@ impl Walk {
 }
 
 /// Device and inode of an open node.
-pub(super) fn identity(node: &OwnedFd) -> nix::Result<Identity> {
+pub(super) fn identity(node: &OwnedFd) -> nix::Result<InodeId> {
     let stat = fstat(node)?;
     Ok((stat.st_dev, stat.st_ino))
 }

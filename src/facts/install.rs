@@ -2,9 +2,8 @@
 //!
 //! Observation looks at the places of the links, planning makes them, so both ask [`enable`].
 
-use super::unit_files::{
-    ADMINISTRATOR_DIRECTORY, Found, UnitFacts, UnitFiles, instance, template, with_instance,
-};
+use super::unit_files::{UnitFacts, UnitFiles, UnitLookup, instance, template, with_instance};
+use crate::layout::UNIT_DIRECTORY;
 use std::collections::BTreeSet;
 
 /// Suffixes of unit names; units of the first six types may have aliases.
@@ -26,7 +25,7 @@ const MAX_NAME: usize = 255;
 
 /// A symbolic link that enables a unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Link {
+pub struct EnableLink {
     /// Its place.
     pub path: String,
     /// The unit file it leads to.
@@ -39,14 +38,14 @@ pub struct Link {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Enabling {
     /// The links to make.
-    pub links: BTreeSet<Link>,
+    pub links: BTreeSet<EnableLink>,
     /// Why some or all links cannot be made.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<EnableError>,
 }
 
 /// Why a unit is not, or not wholly, enabled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub enum EnableError {
     /// It is nowhere.
     #[error("it is not found in any unit directory of the target, nor does the config provide it")]
     Nowhere,
@@ -103,9 +102,9 @@ struct Install {
 /// Names of units that enabling a unit enables as well, as far as they can be told.
 pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
     match files.find(unit) {
-        Found::Unit { name, texts, .. } => {
+        UnitLookup::Unit { name, texts, .. } => {
             let install = Install::of(&texts.unwrap_or_default(), &name);
-            let context = Context::new(&name, &install, None);
+            let context = InstallContext::new(&name, &install, None);
             let names = install.also.iter().filter_map(|also| context.print(also));
             names.collect()
         }
@@ -128,21 +127,21 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
             continue;
         }
         let problem = match facts.files.find(&name) {
-            Found::Unit { name, path, texts } => match texts {
+            UnitLookup::Unit { name, path, texts } => match texts {
                 Some(texts) => {
                     done.insert(name.clone());
                     let install = Install::of(&texts, &name);
                     says_something |= install.says_something();
-                    let context = Context::new(&name, &install, facts.machine_id.as_deref());
+                    let context = InstallContext::new(&name, &install, facts.machine_id.as_deref());
                     context.apply(&facts.files, &path, &mut enabling);
                     todo.extend(install.also.iter().filter_map(|also| context.print(also)));
                     continue;
                 }
-                None => Problem::Unknown { path },
+                None => EnableError::Unknown { path },
             },
-            Found::Nowhere => Problem::Nowhere,
-            Found::Masked { path } => Problem::Masked { path },
-            Found::Linked { path, target } => Problem::Linked { path, target },
+            UnitLookup::Nowhere => EnableError::Nowhere,
+            UnitLookup::Masked { path } => EnableError::Masked { path },
+            UnitLookup::Linked { path, target } => EnableError::Linked { path, target },
         };
         says_something = true;
         if !is_auxiliary {
@@ -150,7 +149,7 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
         }
     }
     if !says_something {
-        enabling.problems.push(Problem::NoInstall);
+        enabling.problems.push(EnableError::NoInstall);
     }
     enabling
 }
@@ -183,7 +182,7 @@ impl Install {
             "Also" => return self.also.extend(words(value)),
             // Who enables an instance has chosen it.
             "DefaultInstance" if is_template(unit) => {
-                let context = Context::new(unit, self, None);
+                let context = InstallContext::new(unit, self, None);
                 let value = context.print(value).unwrap_or_default();
                 if value.is_empty() || is_text_of_name(&value) {
                     self.default_instance = Some(value).filter(|value| !value.is_empty());
@@ -211,13 +210,13 @@ impl Install {
 }
 
 /// A unit whose `[Install]` section is put into effect.
-struct Context<'a> {
+struct InstallContext<'a> {
     unit: &'a str,
     install: &'a Install,
     machine_id: Option<&'a str>,
 }
 
-impl<'a> Context<'a> {
+impl<'a> InstallContext<'a> {
     fn new(unit: &'a str, install: &'a Install, machine_id: Option<&'a str>) -> Self {
         Self {
             unit,
@@ -232,8 +231,8 @@ impl<'a> Context<'a> {
                 // A unit that is its own alias needs no link.
                 Ok(None) => {}
                 Ok(Some(alias)) => {
-                    enabling.links.insert(Link {
-                        path: format!("{ADMINISTRATOR_DIRECTORY}/{alias}"),
+                    enabling.links.insert(EnableLink {
+                        path: format!("{UNIT_DIRECTORY}/{alias}"),
                         target: path.into(),
                         replaces: false,
                     });
@@ -242,7 +241,7 @@ impl<'a> Context<'a> {
             }
         }
         if let Some(path) = self.mask_of_instance(files) {
-            return enabling.problems.push(Problem::Masked { path });
+            return enabling.problems.push(EnableError::Masked { path });
         }
         for (setting, values, suffix) in [
             ("WantedBy", &self.install.wanted_by, "wants"),
@@ -252,7 +251,7 @@ impl<'a> Context<'a> {
             for value in values {
                 match self.dependency(setting, value, suffix) {
                     Ok(link) => {
-                        enabling.links.insert(Link {
+                        enabling.links.insert(EnableLink {
                             path: link,
                             target: path.into(),
                             replaces: true,
@@ -268,7 +267,7 @@ impl<'a> Context<'a> {
     fn mask_of_instance(&self, files: &UnitFiles) -> Option<String> {
         let name = self.chosen_name();
         match files.find(&name) {
-            Found::Masked { path } if name != self.unit => Some(path),
+            UnitLookup::Masked { path } if name != self.unit => Some(path),
             _ => None,
         }
     }
@@ -279,14 +278,14 @@ impl<'a> Context<'a> {
         setting: &'static str,
         value: &str,
         suffix: &str,
-    ) -> Result<String, Problem> {
+    ) -> Result<String, EnableError> {
         let name = self.chosen_name();
         let by = self.value(value, setting)?;
         // A template without an instance takes that of the unit that wants it.
         let fits = !is_template(&name) || template(&by).is_some();
         match is_valid_name(&by) && fits {
-            true => Ok(format!("{ADMINISTRATOR_DIRECTORY}/{by}.{suffix}/{name}")),
-            false => Err(Problem::BadValue {
+            true => Ok(format!("{UNIT_DIRECTORY}/{by}.{suffix}/{name}")),
+            false => Err(EnableError::BadValue {
                 setting,
                 value: value.into(),
             }),
@@ -294,8 +293,8 @@ impl<'a> Context<'a> {
     }
 
     /// The name of the link of an alias below the unit directory; `None` if it is the unit itself.
-    fn alias(&self, alias: String) -> Result<Option<String>, Problem> {
-        let bad = || Problem::BadValue {
+    fn alias(&self, alias: String) -> Result<Option<String>, EnableError> {
+        let bad = || EnableError::BadValue {
             setting: "Alias",
             value: alias.clone(),
         };
@@ -320,7 +319,7 @@ impl<'a> Context<'a> {
         };
         match is_valid_name(&alias) && same_type && fits {
             true => Ok(Some(alias)),
-            false => Err(Problem::BadValue {
+            false => Err(EnableError::BadValue {
                 setting: "Alias",
                 value: alias,
             }),
@@ -335,8 +334,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn value(&self, value: &str, setting: &'static str) -> Result<String, Problem> {
-        self.print(value).ok_or_else(|| Problem::Specifier {
+    fn value(&self, value: &str, setting: &'static str) -> Result<String, EnableError> {
+        self.print(value).ok_or_else(|| EnableError::Specifier {
             value: format!("{setting}={value}"),
         })
     }
@@ -475,7 +474,7 @@ mod tests {
             .collect()
     }
 
-    /// What the systemctl of the tests does not know, or shows otherwise: `tests/enable.rs` compares the rest.
+    /// What the systemctl of the tests does not know, or shows otherwise: `tests/root/enabled_units.rs` compares the rest.
     #[test]
     fn links_and_problems() {
         let unit = "/usr/lib/systemd/system/a.service";
@@ -509,7 +508,7 @@ mod tests {
             assert_eq!(enabling.problems.len(), problems, "{text}");
         }
         let nowhere = enable(&UnitFacts::default(), "a.service");
-        assert_eq!(nowhere.problems, [Problem::Nowhere]);
+        assert_eq!(nowhere.problems, [EnableError::Nowhere]);
     }
 
     #[test]
@@ -526,7 +525,7 @@ mod tests {
             .insert(mask.into(), UnitFile::Link("/dev/null".into()));
         let masked = enable(&facts, "t@.service");
         assert_eq!(masked.links.len(), 0);
-        assert_eq!(masked.problems, [Problem::Masked { path: mask.into() }]);
+        assert_eq!(masked.problems, [EnableError::Masked { path: mask.into() }]);
     }
 
     #[test]

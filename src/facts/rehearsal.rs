@@ -2,7 +2,7 @@
 
 /// A file system to make, as it will be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct MkfsRequest {
     /// The program.
     pub program: String,
     /// Its arguments without the device.
@@ -25,7 +25,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rehearsal {
     /// What was run.
-    pub request: Request,
+    pub request: MkfsRequest,
     /// Why the program would not make what is asked for, in its own words; `None` if it would.
     pub objection: Option<String>,
 }

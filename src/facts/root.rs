@@ -2,6 +2,7 @@
 
 use crate::paths::ResolveError;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What exists in the target root at the paths a config touches.
 ///
@@ -39,7 +40,7 @@ pub struct RootFacts {
     pub units: super::unit_files::UnitFacts,
     /// Files that an earlier run was creating when it ended, by the record that lists them
     /// ([`super::unfinished`]).
-    pub unfinished: BTreeMap<String, BTreeSet<String>>,
+    pub unfinished: BTreeMap<String, BTreeSet<Arc<str>>>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
 }
@@ -112,13 +113,13 @@ impl RootFacts {
         self.unfinished.values().any(|files| files.contains(path))
     }
     /// What is at a clean path, for [`crate::paths::resolve`].
-    pub fn look(&self, path: &str) -> crate::paths::Seen {
-        use crate::paths::Seen;
+    pub fn look(&self, path: &str) -> crate::paths::PathLookup {
+        use crate::paths::PathLookup;
         match self.nodes.get(path).map(|node| &node.kind) {
-            None => Seen::Missing,
-            Some(NodeKind::Directory { .. }) => Seen::Directory,
-            Some(NodeKind::Symlink { target }) => Seen::Link(target.clone()),
-            Some(NodeKind::File { .. } | NodeKind::Other) => Seen::Other,
+            None => PathLookup::Missing,
+            Some(NodeKind::Directory { .. }) => PathLookup::Directory,
+            Some(NodeKind::Symlink { target }) => PathLookup::Link(target.clone()),
+            Some(NodeKind::File { .. } | NodeKind::Other) => PathLookup::Other,
         }
     }
 }
@@ -159,9 +160,9 @@ pub enum ContentFacts {
     AsWanted,
     /// No contents are asked for, and the file already ends with the fragments to append.
     EndsAsWanted,
-    /// It holds the beginning of the wanted bytes, maybe nothing, and no more: what a write that a power
-    /// cut ended leaves behind. Nothing is lost when the rest is written.
-    Beginning,
+    /// It holds the beginning of the wanted bytes, maybe nothing, and no more; what an unfinished run created may have
+    /// zeros in place of bytes as well. That is what a power cut leaves of a write: nothing is lost when it is repeated.
+    Incomplete,
     /// It differs.
     Differs,
 }

@@ -26,7 +26,7 @@ pub struct KeySources {
 }
 
 /// Files of the target, as far as the configuration of the server needs them.
-pub trait Files {
+pub trait ServerFiles {
     /// The text of a file.
     fn read(&self, path: &str) -> Option<String>;
     /// Names of what is in a directory.
@@ -35,16 +35,16 @@ pub trait Files {
 
 impl KeySources {
     /// Reads the configuration, as it is for one user.
-    pub fn of(files: &impl Files, login: &Login) -> Self {
-        let mut settings = Settings {
+    pub fn of(files: &impl ServerFiles, login: &Login) -> Self {
+        let mut settings = SshdSettings {
             login,
-            global: Values::default(),
-            matched: Values::default(),
+            global: SshdValues::default(),
+            matched: SshdValues::default(),
             undecided: None,
         };
         let main = CONFIG_FILES.iter().find_map(|path| files.read(path));
         if let Some(text) = main {
-            settings.read(&text, files, 0, &Scope::Global);
+            settings.read(&text, files, 0, &MatchScope::Global);
         }
         let (matched, global) = (settings.matched, settings.global);
         let default = || DEFAULT_FILES.map(str::to_owned).to_vec();
@@ -109,12 +109,12 @@ fn place(pattern: &str, user: &str, uid: Option<u32>, home: &str) -> Option<Stri
 
 /// Values of the settings, of which the first one counts.
 #[derive(Default)]
-struct Values {
+struct SshdValues {
     files: Option<Vec<String>>,
     command: Option<Option<String>>,
 }
 
-impl Values {
+impl SshdValues {
     fn take(&mut self, key: &str, values: &[String]) {
         match key {
             "authorizedkeysfile" => {
@@ -132,7 +132,7 @@ impl Values {
 
 /// Which connections the lines that are read are for.
 #[derive(Clone)]
-enum Scope {
+enum MatchScope {
     /// All: what `Match` blocks set goes first.
     Global,
     /// Those of the user, by `Match`.
@@ -144,21 +144,21 @@ enum Scope {
 }
 
 /// What was set so far for a user.
-struct Settings<'l> {
+struct SshdSettings<'l> {
     login: &'l Login,
-    global: Values,
-    matched: Values,
+    global: SshdValues,
+    matched: SshdValues,
     undecided: Option<String>,
 }
 
-impl Settings<'_> {
-    fn read(&mut self, text: &str, files: &impl Files, depth: usize, outer: &Scope) {
+impl SshdSettings<'_> {
+    fn read(&mut self, text: &str, files: &impl ServerFiles, depth: usize, outer: &MatchScope) {
         let mut scope = outer.clone();
         for line in text.lines() {
             let (key, values) = words(line);
             match key.to_ascii_lowercase().as_str() {
                 "match" => scope = inner(outer, self.login.scope(&values)),
-                "include" if depth < MAX_DEPTH && !matches!(scope, Scope::Other) => {
+                "include" if depth < MAX_DEPTH && !matches!(scope, MatchScope::Other) => {
                     for path in values.iter().flat_map(|value| included(value, files)) {
                         if let Some(text) = files.read(&path) {
                             self.read(&text, files, depth + 1, &scope);
@@ -170,12 +170,12 @@ impl Settings<'_> {
         }
     }
 
-    fn set(&mut self, key: &str, values: &[String], scope: &Scope) {
+    fn set(&mut self, key: &str, values: &[String], scope: &MatchScope) {
         match scope {
-            Scope::Global => self.global.take(key, values),
-            Scope::Matched => self.matched.take(key, values),
-            Scope::Other => {}
-            Scope::Undecided(criteria) => {
+            MatchScope::Global => self.global.take(key, values),
+            MatchScope::Matched => self.matched.take(key, values),
+            MatchScope::Other => {}
+            MatchScope::Undecided(criteria) => {
                 let is_set = match key {
                     "authorizedkeysfile" => self.matched.files.is_some(),
                     "authorizedkeyscommand" => self.matched.command.is_some(),
@@ -190,10 +190,12 @@ impl Settings<'_> {
 }
 
 /// The scope of a `Match` block of a file that is included in another scope.
-fn inner(outer: &Scope, scope: Scope) -> Scope {
+fn inner(outer: &MatchScope, scope: MatchScope) -> MatchScope {
     match (outer, scope) {
-        (Scope::Other, _) => Scope::Other,
-        (Scope::Undecided(criteria), Scope::Matched) => Scope::Undecided(criteria.clone()),
+        (MatchScope::Other, _) => MatchScope::Other,
+        (MatchScope::Undecided(criteria), MatchScope::Matched) => {
+            MatchScope::Undecided(criteria.clone())
+        }
         (_, scope) => scope,
     }
 }
@@ -209,7 +211,7 @@ pub struct Login {
 
 impl Login {
     /// For whom the block behind these criteria of `Match` is: all of them have to hold.
-    fn scope(&self, criteria: &[String]) -> Scope {
+    fn scope(&self, criteria: &[String]) -> MatchScope {
         let words = criteria.iter().flat_map(|word| word.split('='));
         let mut words = words.filter(|word| !word.is_empty());
         let mut is_decided = true;
@@ -228,13 +230,13 @@ impl Login {
             };
             match holds {
                 Some(true) => {}
-                Some(false) => return Scope::Other,
+                Some(false) => return MatchScope::Other,
                 None => is_decided = false,
             }
         }
         match is_decided {
-            true => Scope::Matched,
-            false => Scope::Undecided(criteria.join(" ")),
+            true => MatchScope::Matched,
+            false => MatchScope::Undecided(criteria.join(" ")),
         }
     }
 }
@@ -255,7 +257,7 @@ fn in_list<'n>(list: &str, names: impl IntoIterator<Item = &'n String>) -> bool 
 }
 
 /// Files that a value of `Include` names, sorted as a shell does.
-fn included(value: &str, files: &impl Files) -> Vec<String> {
+fn included(value: &str, files: &impl ServerFiles) -> Vec<String> {
     let path = match value.starts_with('/') {
         true => value.to_owned(),
         false => format!("{CONFIG_DIRECTORY}/{value}"),
@@ -308,9 +310,9 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    struct Tree(BTreeMap<String, String>);
+    struct FakeFiles(BTreeMap<String, String>);
 
-    impl Files for Tree {
+    impl ServerFiles for FakeFiles {
         fn read(&self, path: &str) -> Option<String> {
             self.0.get(path).cloned()
         }
@@ -325,7 +327,7 @@ mod tests {
 
     fn sources(files: &[(&str, &str)]) -> KeySources {
         let files = files.iter();
-        let tree = Tree(files.map(|(p, t)| ((*p).into(), (*t).into())).collect());
+        let tree = FakeFiles(files.map(|(p, t)| ((*p).into(), (*t).into())).collect());
         let login = Login {
             user: "core".into(),
             groups: ["core".to_owned(), "wheel".into()].into(),

@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Name of the record.
 pub const NAME: &str = ".kindling-unfinished";
@@ -22,7 +23,7 @@ const VERSION: u32 = 1;
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     version: u32,
-    files: BTreeSet<String>,
+    files: BTreeSet<Arc<str>>,
 }
 
 /// The record in the root directory of a file system mounted at `point`.
@@ -34,7 +35,7 @@ pub fn at(point: &str) -> String {
 ///
 /// # Errors
 /// Never for paths; the writer of JSON has errors.
-pub fn line(files: &BTreeSet<String>) -> serde_json::Result<String> {
+pub fn line(files: &BTreeSet<Arc<str>>) -> serde_json::Result<String> {
     let record = Record {
         version: VERSION,
         files: files.clone(),
@@ -43,7 +44,7 @@ pub fn line(files: &BTreeSet<String>) -> serde_json::Result<String> {
 }
 
 /// The files of a record. Lines that are not of this version or not complete list none.
-pub fn files(text: &[u8]) -> BTreeSet<String> {
+pub fn files(text: &[u8]) -> BTreeSet<Arc<str>> {
     let records = text
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<Record>(line).ok())
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_record_lists_what_was_added_to_it_and_nothing_else_does() {
-        let paths = BTreeSet::from(["/a\n\"b".to_owned(), "/c".to_owned()]);
+        let paths = BTreeSet::from(["/a\n\"b".into(), "/c".into()]);
         let added = line(&paths).expect("a line");
         assert_eq!(files(added.as_bytes()), paths);
         for other in [
@@ -74,11 +75,11 @@ mod tests {
 
     #[test]
     fn a_line_follows_an_incomplete_one() {
-        let first = line(&BTreeSet::from(["/a".to_owned()])).expect("a line");
-        let cut = line(&BTreeSet::from(["/b".to_owned()])).expect("a line");
-        let last = line(&BTreeSet::from(["/c".to_owned()])).expect("a line");
+        let first = line(&BTreeSet::from(["/a".into()])).expect("a line");
+        let cut = line(&BTreeSet::from(["/b".into()])).expect("a line");
+        let last = line(&BTreeSet::from(["/c".into()])).expect("a line");
         let text = format!("{first}{}{last}", &cut[..cut.len() / 2]);
-        let expected = BTreeSet::from(["/a".to_owned(), "/c".to_owned()]);
+        let expected = BTreeSet::from(["/a".into(), "/c".into()]);
         assert_eq!(files(text.as_bytes()), expected);
     }
 

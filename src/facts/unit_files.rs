@@ -1,18 +1,16 @@
 //! Unit files of the target root: what systemd finds by the name of a unit, before generators run.
 
+use crate::layout::UNIT_DIRECTORY;
 use std::collections::BTreeMap;
 
 /// Where systemd looks for units, the first place that has one counts. What is below `/run` is gone after
 /// a boot.
 pub const UNIT_DIRECTORIES: [&str; 4] = [
-    ADMINISTRATOR_DIRECTORY,
+    UNIT_DIRECTORY,
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 ];
-
-/// Where the administrator's units and the links of enabled units are.
-pub const ADMINISTRATOR_DIRECTORY: &str = "/etc/systemd/system";
 
 /// Links followed from one unit name to the next before giving up.
 const MAX_ALIASES: usize = 8;
@@ -53,7 +51,7 @@ pub struct UnitFiles(BTreeMap<String, UnitFile>);
 
 /// What a name of a unit leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum UnitLookup<'a> {
     /// To nothing.
     Nowhere,
     /// To `/dev/null` or an empty file.
@@ -97,32 +95,34 @@ impl UnitFiles {
     }
 
     /// What a unit's name leads to.
-    pub fn find(&self, name: &str) -> Found<'_> {
+    pub fn find(&self, name: &str) -> UnitLookup<'_> {
         let mut name = name.to_owned();
         for _ in 0..MAX_ALIASES {
             let Some((path, file)) = self.file(&name) else {
-                return Found::Nowhere;
+                return UnitLookup::Nowhere;
             };
             let target = match file {
-                UnitFile::Link(target) if target == "/dev/null" => return Found::Masked { path },
-                UnitFile::Text(text) if text.is_empty() => return Found::Masked { path },
+                UnitFile::Link(target) if target == "/dev/null" => {
+                    return UnitLookup::Masked { path };
+                }
+                UnitFile::Text(text) if text.is_empty() => return UnitLookup::Masked { path },
                 UnitFile::Link(target) => target,
                 UnitFile::Text(_) | UnitFile::Unknown => {
                     let texts = self.texts(file, &name);
-                    return Found::Unit { name, path, texts };
+                    return UnitLookup::Unit { name, path, texts };
                 }
             };
             let base = target.rsplit('/').next().unwrap_or_default();
-            if path.starts_with(ADMINISTRATOR_DIRECTORY) {
+            if path.starts_with(UNIT_DIRECTORY) {
                 let target = target.clone();
-                return Found::Linked { path, target };
+                return UnitLookup::Linked { path, target };
             }
             name = match (template(base), instance(&name)) {
                 (Some(of), Some(instance)) if of == base => with_instance(base, instance),
                 _ => base.to_owned(),
             };
         }
-        Found::Nowhere
+        UnitLookup::Nowhere
     }
 
     /// The file of a unit, or else of its template.
@@ -221,7 +221,7 @@ mod tests {
             ("/etc/systemd/system/a.service.d/20.conf", text("two own")),
             ("/etc/systemd/system/t@.service.d/x.conf", text("x")),
         ]);
-        let unit = |name: &str, path: &str, texts: &[&'static str]| Found::Unit {
+        let unit = |name: &str, path: &str, texts: &[&'static str]| UnitLookup::Unit {
             name: name.into(),
             path: path.into(),
             texts: Some(texts.to_vec()),
@@ -229,7 +229,7 @@ mod tests {
         let own = "/etc/systemd/system/a.service";
         let of_a = ["own", "one", "two own"];
         let of_t = "/usr/lib/systemd/system/t@.service";
-        let masked = |path: &str| Found::Masked { path: path.into() };
+        let masked = |path: &str| UnitLookup::Masked { path: path.into() };
         for (name, want) in [
             ("a.service", unit("a.service", own, &of_a)),
             ("b.service", unit("a.service", own, &of_a)),
@@ -238,10 +238,10 @@ mod tests {
             ("u@1.service", unit("t@1.service", of_t, &["template", "x"])),
             ("m.service", masked("/etc/systemd/system/m.service")),
             ("e.service", masked("/etc/systemd/system/e.service")),
-            ("nowhere.service", Found::Nowhere),
+            ("nowhere.service", UnitLookup::Nowhere),
             (
                 "l.service",
-                Found::Linked {
+                UnitLookup::Linked {
                     path: "/etc/systemd/system/l.service".into(),
                     target: "/opt/l.service".into(),
                 },

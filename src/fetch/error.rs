@@ -13,7 +13,7 @@ pub enum FetchError {
     /// The fetcher is offline.
     #[error("resource requires networking: cannot fetch {url} offline")]
     NeedsNetwork {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
     },
     /// Status 404.
@@ -21,7 +21,7 @@ pub enum FetchError {
     NotFound {
         /// How it was asked for.
         method: String,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
     },
     /// Any other status that is neither success nor worth another attempt.
@@ -29,8 +29,10 @@ pub enum FetchError {
     Status {
         /// How it was asked for.
         method: String,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
+        /// The code, unless attempts failed in several ways.
+        code: Option<u16>,
         /// Code and reason.
         status: String,
     },
@@ -39,7 +41,7 @@ pub enum FetchError {
     OutOfTime {
         /// How it was asked for.
         method: String,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// The limit.
         limit: Duration,
@@ -47,6 +49,8 @@ pub enum FetchError {
         attempts: u32,
         /// How the last one went.
         last: String,
+        /// What to do about that, where it says more than that nothing came of it.
+        remedy: Option<&'static str>,
     },
     /// There will never be a connection by TLS: another attempt would end in the same way.
     #[error("failed to fetch resource: {method} {url}: {cause}")]
@@ -55,7 +59,7 @@ pub enum FetchError {
         method: String,
         /// The URL, without secrets.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: String,
         /// What to do about it.
         remedy: &'static str,
@@ -63,7 +67,7 @@ pub enum FetchError {
     /// [`super::FetchEvents::cancelled`] said so.
     #[error("fetching {url} was cancelled")]
     Cancelled {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
     },
     /// A scheme no file of this module fetches.
@@ -71,35 +75,35 @@ pub enum FetchError {
     UnsupportedScheme {
         /// The scheme, lower case.
         scheme: String,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
     },
     /// A text that no request can be made of.
     #[error("unable to parse url {url:?}: {cause}")]
     InvalidUrl {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
     /// A header without value, or one that cannot be sent.
     #[error("unable to parse HTTP header {name:?} for {url}: {cause}")]
     InvalidHeader {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// The header. Its value may be secret.
         name: String,
-        /// Why not.
+        /// The cause.
         cause: &'static str,
     },
     /// A file of the vendor that is not there, or cannot be read.
     #[error("failed to fetch resource: {url}: cannot open {}: {cause}", .path.display())]
     OemFile {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
     /// An object of S3 cannot be had.
@@ -109,7 +113,7 @@ pub enum FetchError {
         key: String,
         /// Where.
         bucket: String,
-        /// Why not.
+        /// The cause.
         cause: Box<FetchError>,
         /// Why it was asked for anonymously, on a machine that should have had a role.
         authenticated: Option<String>,
@@ -125,21 +129,21 @@ pub enum FetchError {
     Token {
         /// Of which store.
         store: &'static str,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
     /// Objects of S3 are taken as they are.
     #[error("compression is not supported with that scheme: {url}")]
     CompressedObject {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
     },
     /// Neither `gzip` nor nothing.
     #[error("invalid compression method {method:?} for {url}")]
     InvalidCompression {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// The method asked for.
         method: String,
@@ -147,15 +151,15 @@ pub enum FetchError {
     /// The expected digest is not a digest.
     #[error("{cause}: cannot verify {url}")]
     InvalidDigest {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: DigestError,
     },
     /// Other bytes than expected.
     #[error("hash verification failed (calculated {calculated} but expected {expected}) for {url}")]
     HashMismatch {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// Digest of what came, lower-case hex.
         calculated: String,
@@ -168,15 +172,15 @@ pub enum FetchError {
     /// Not gzip, or broken, or followed by garbage.
     #[error("cannot decompress {url}: {cause}")]
     Gzip {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
     /// A transfer by TFTP did not begin.
     #[error("failed to fetch resource: {url}: {cause}")]
     Tftp {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// What the server said, or that it did not.
         cause: String,
@@ -184,15 +188,15 @@ pub enum FetchError {
     /// The body ended early.
     #[error("{url} was cut off: {cause}")]
     Body {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// How.
+        /// The cause.
         cause: String,
     },
     /// Too much for memory.
     #[error("{url} is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
         /// The limit.
         limit_bytes: u64,
@@ -200,33 +204,33 @@ pub enum FetchError {
     /// The destination failed, e.g. no space left.
     #[error("cannot write what came from {url}: {cause}")]
     Sink {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
     /// A bundle of certificate authorities that cannot be used.
     #[error("unable to decode PEM block: certificate authorities from {url}: {cause}")]
     Certificates {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
     /// A config from somebody who is not trusted.
     #[error("config {url} is not trusted: {cause}")]
     Untrusted {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: Untrusted,
     },
     /// There is no way to a service.
     #[error("cannot reach {url}: {cause}")]
     Route {
-        /// What.
+        /// The URL, without what may be secret in it.
         url: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
     /// The HTTP client cannot be made.
@@ -241,13 +245,14 @@ impl From<DataUrlError> for FetchError {
     }
 }
 
-const PROXY_ACCOUNT: &str = "give user and password in the proxy's URL in ignition.proxy";
+/// What to do about a proxy that requires authentication.
+pub(super) const PROXY_ACCOUNT: &str =
+    "give user and password in the proxy's URL in ignition.proxy";
 
 impl FetchError {
     /// True if a server gave this status, and it was final.
     pub fn has_status(&self, code: u16) -> bool {
-        let code = code.to_string();
-        matches!(self, FetchError::Status { status, .. } if status.starts_with(&code))
+        matches!(self, FetchError::Status { code: Some(status), .. } if *status == code)
     }
 
     /// What its reader can do about it.
@@ -257,7 +262,8 @@ impl FetchError {
             FetchError::NotFound { .. } => "check the URL",
             FetchError::Status { .. } if self.has_status(407) => PROXY_ACCOUNT,
             FetchError::Status { .. } => "check the URL, and the headers it needs",
-            FetchError::OutOfTime { last, .. } => unanswered(last),
+            FetchError::OutOfTime { remedy, .. } => remedy
+                .unwrap_or("check that the server answers, or raise ignition.timeouts.httpTotal"),
             FetchError::Tls { remedy, .. } => remedy,
             FetchError::OemFile { .. } => {
                 "check the path; only Flatcar has a partition for files of the vendor"
@@ -310,16 +316,5 @@ fn object_remedy(cause: &FetchError) -> Option<&'static str> {
             "check bucket and key, and that the role of the machine, or everybody, may read the object",
         ),
         other => other.remedy(),
-    }
-}
-
-/// What to do about a server that never answered as it should, by what was last in the way.
-fn unanswered(last: &str) -> &'static str {
-    if last.contains("clock of this machine") {
-        "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server"
-    } else if last.contains("proxy authorization required") {
-        PROXY_ACCOUNT
-    } else {
-        "check that the server answers, or raise ignition.timeouts.httpTotal"
     }
 }

@@ -11,7 +11,7 @@ pub enum FetchEvent<'a> {
     Attempt {
         /// `GET`, or what else is done.
         method: &'a str,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: &'a str,
         /// From 1.
         number: u32,
@@ -20,14 +20,14 @@ pub enum FetchEvent<'a> {
     Answer {
         /// `GET`, or what else is done.
         method: &'a str,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: &'a str,
         /// HTTP status.
         status: u16,
     },
     /// The server sent us elsewhere.
     Redirect {
-        /// Where to.
+        /// The URL, without what may be secret in it.
         url: &'a str,
     },
     /// The server redirected from an https URL to an http URL; reported once for each pair of them.
@@ -41,9 +41,9 @@ pub enum FetchEvent<'a> {
     Retry {
         /// `GET`, or what else is done.
         method: &'a str,
-        /// What.
+        /// The URL, without what may be secret in it.
         url: &'a str,
-        /// Why.
+        /// The cause.
         cause: &'a str,
         /// Pause before the next attempt.
         pause: Duration,
@@ -55,7 +55,7 @@ pub enum FetchEvent<'a> {
     },
     /// A config may be taken.
     Trusted {
-        /// Which.
+        /// The URL, without what may be secret in it.
         url: &'a str,
         /// What for.
         verified: &'a Verified,

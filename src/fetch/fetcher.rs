@@ -1,17 +1,19 @@
 //! The fetcher: one per set of settings, cheap to clone, shared by threads.
 
+use super::byte_stream::ByteStream;
 use super::events;
 use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
 use super::store::{self, Stores};
 use super::{
-    Cloud, FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities, oem, tftp,
+    Cloud, Compression, FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities,
+    oem, tftp,
 };
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
 use crate::signature::Trust;
 use std::collections::HashMap;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +22,7 @@ pub const BUFFER_LIMIT_BYTES: u64 = 256 << 20;
 
 /// What a fetch gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fetched {
+pub struct FetchSummary {
     /// Unpacked bytes.
     pub bytes: u64,
     /// Requests made; 1 for what needs no network.
@@ -30,7 +32,7 @@ pub struct Fetched {
 /// Fetches resources.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    access: Access,
+    access: NetworkAccess,
     oem_dir: Arc<Path>,
     http: Arc<Http>,
     stores: Arc<Stores>,
@@ -39,7 +41,7 @@ pub struct Fetcher {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Access {
+enum NetworkAccess {
     #[default]
     Online,
     Offline,
@@ -51,7 +53,7 @@ enum Access {
 pub struct CertificateError {
     /// Place in `ignition.security.tls.certificateAuthorities`.
     pub index: usize,
-    /// Why.
+    /// The cause.
     pub error: FetchError,
 }
 
@@ -62,16 +64,10 @@ struct Bundles(Mutex<HashMap<BundleKey, Arc<[u8]>>>);
 
 type BundleKey = (String, bool, Vec<(String, String)>);
 
-/// A stream of bytes as the transport gives them.
-pub(super) struct Opened<'a> {
-    pub body: Box<dyn Read + 'a>,
-    pub attempts: u32,
-}
-
 impl Default for Fetcher {
     fn default() -> Self {
         Fetcher {
-            access: Access::default(),
+            access: NetworkAccess::default(),
             oem_dir: Path::new(OEM_DIR).into(),
             http: Arc::default(),
             stores: Arc::default(),
@@ -94,14 +90,14 @@ impl Fetcher {
     /// [`FetchError::NeedsNetwork`] before anything is sent.
     pub fn offline(self) -> Self {
         Fetcher {
-            access: Access::Offline,
+            access: NetworkAccess::Offline,
             ..self
         }
     }
 
     /// True if nothing that needs a network is fetched.
     pub fn is_offline(&self) -> bool {
-        self.access == Access::Offline
+        self.access == NetworkAccess::Offline
     }
 
     pub(super) fn http(&self) -> &Http {
@@ -224,18 +220,24 @@ impl Fetcher {
         request: &Request,
         sink: &mut dyn Write,
         events: &dyn FetchEvents,
-    ) -> Result<Fetched, FetchError> {
+    ) -> Result<FetchSummary, FetchError> {
         let scheme = self.permitted(request)?;
         if scheme == Scheme::Empty {
-            return Ok(Fetched {
+            return Ok(FetchSummary {
                 bytes: 0,
                 attempts: 1,
             });
         }
-        let Opened { body, attempts } = self.open(scheme, request, events)?;
+        // Without the buffer of a stream: a config may have thousands of small bodies.
+        if scheme == Scheme::Data && request.compression == Compression::None {
+            let body = data_url::decode(&request.url)?;
+            let bytes = pipeline::write(request, &body, sink, events)?;
+            return Ok(FetchSummary { bytes, attempts: 1 });
+        }
+        let ByteStream { body, attempts } = self.open(scheme, request, events)?;
         let bytes = pipeline::copy(request, body, sink, events)
             .map_err(|error| store::s3::named(scheme, request, error))?;
-        Ok(Fetched { bytes, attempts })
+        Ok(FetchSummary { bytes, attempts })
     }
 
     /// Fetches what a config asks for into `sink`; returns the number of bytes written.
@@ -254,7 +256,7 @@ impl Fetcher {
         &self,
         request: &Request,
         events: &dyn FetchEvents,
-    ) -> Result<(Vec<u8>, Fetched), FetchError> {
+    ) -> Result<(Vec<u8>, FetchSummary), FetchError> {
         self.fetch_bounded(request, BUFFER_LIMIT_BYTES, events)
     }
 
@@ -264,7 +266,7 @@ impl Fetcher {
         request: &Request,
         limit_bytes: u64,
         events: &dyn FetchEvents,
-    ) -> Result<(Vec<u8>, Fetched), FetchError> {
+    ) -> Result<(Vec<u8>, FetchSummary), FetchError> {
         let mut sink = BoundedVec {
             bytes: Vec::new(),
             limit_bytes,
@@ -284,7 +286,7 @@ impl Fetcher {
         let scheme = request.scheme();
         let local = matches!(&scheme, Ok(s) if !s.needs_network());
         let judged = !matches!(&scheme, Err(FetchError::UnsupportedScheme { .. }) | Ok(_));
-        if self.access == Access::Offline && !local && !judged {
+        if self.access == NetworkAccess::Offline && !local && !judged {
             return Err(FetchError::NeedsNetwork {
                 url: request.shown_url(),
             });
@@ -298,15 +300,15 @@ impl Fetcher {
         scheme: Scheme,
         request: &'a Request,
         events: &'a dyn FetchEvents,
-    ) -> Result<Opened<'a>, FetchError> {
+    ) -> Result<ByteStream<'a>, FetchError> {
         match scheme {
-            Scheme::Empty => Ok(Opened {
+            Scheme::Empty => Ok(ByteStream {
                 body: Box::new(io::empty()),
                 attempts: 1,
             }),
             Scheme::Data => {
                 let bytes = data_url::decode(&request.url)?;
-                Ok(Opened {
+                Ok(ByteStream {
                     body: Box::new(Cursor::new(bytes)),
                     attempts: 1,
                 })

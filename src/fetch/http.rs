@@ -1,6 +1,7 @@
 //! HTTP and HTTPS: attempts, pauses, redirects.
 
 mod ask;
+mod attempt_error;
 mod body;
 mod client;
 mod clock;
@@ -23,11 +24,12 @@ pub(super) use headers::redirected_headers;
 pub(super) use request_spec::{Headers, RequestSpec};
 pub(super) use retry_policy::RetryPolicy;
 
-use super::fetcher::Opened;
-use super::retry::{Failure, Retry};
+use super::byte_stream::ByteStream;
+use super::retry::{AttemptFailure, Retry};
 use super::{FetchError, FetchEvent, FetchEvents, Request, pause, shown_url};
-use body::Body;
-use client::{Answer, AttemptError, Outgoing};
+use attempt_error::{AttemptError, FailedAttempt};
+use body::ResponseBody;
+use client::{Outgoing, ResponseHead};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use resume::ResumableBody;
@@ -35,7 +37,7 @@ use retry_policy::{Failures, Verdict};
 use std::time::{Duration, Instant};
 
 /// A server that turned us away, without a word of when to come again.
-const REFUSED: Failure = Failure::Refused { not_before: None };
+const REFUSED: AttemptFailure = AttemptFailure::Refused { not_before: None };
 /// Servers that keep sending us around have failed this attempt.
 const MAX_REDIRECTS: usize = 20;
 
@@ -48,13 +50,9 @@ struct Fetch<'a> {
 
 /// How an attempt ended that did not end the fetch.
 enum Attempt {
-    Success(Answer),
+    Success(ResponseHead),
     /// Worth another attempt.
-    Failed {
-        cause: String,
-        failure: Failure,
-        by: FailedBy,
-    },
+    Failed(FailedAttempt, FailedBy),
     /// The total limit is over.
     OutOfTime,
     /// Not worth one.
@@ -72,12 +70,8 @@ enum FailedBy {
 
 impl Attempt {
     /// The network failed, or there was no answer that could be used.
-    fn failed(cause: String, failure: Failure) -> Self {
-        Attempt::Failed {
-            cause,
-            failure,
-            by: FailedBy::Network,
-        }
+    fn failed(cause: String, failure: AttemptFailure) -> Self {
+        Attempt::Failed(FailedAttempt::new(cause, failure), FailedBy::Network)
     }
 
     /// There was an answer that could not be used.
@@ -91,7 +85,7 @@ pub(super) fn open<'a>(
     http: &'a Http,
     request: &Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let order = RequestSpec::of(request, http)?;
     open_order(http, order, events)
 }
@@ -101,7 +95,7 @@ pub(super) fn open_order<'a>(
     http: &'a Http,
     order: RequestSpec<'a>,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let fetch = Fetch {
         http,
         events,
@@ -128,11 +122,11 @@ pub(super) fn head(
 }
 
 impl<'a> Fetch<'a> {
-    fn answer(&self) -> Result<(Answer, u32), FetchError> {
+    fn answer(&self) -> Result<(ResponseHead, u32), FetchError> {
         let policy = self.order.policy;
         let mut retry = Retry::new(policy.first_pause());
         let mut failed = Failures::default();
-        let mut last = String::from("no answer before the total time limit");
+        let mut last = FailedAttempt::new("no answer before the total time limit", REFUSED);
         for attempt in 1_u32.. {
             self.check_cancelled()?;
             self.tell_attempt(attempt);
@@ -141,18 +135,18 @@ impl<'a> Fetch<'a> {
                 Attempt::Final(error) => return Err(error),
                 // What went wrong before says more than that it was cut off now.
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
-                Attempt::Failed { cause, failure, by } => {
-                    last = cause;
+                Attempt::Failed(failure, by) => {
+                    last = failure;
                     if failed.are_enough(policy, by) {
-                        return Err(self.gave_up(attempt, &last));
+                        return Err(self.gave_up(attempt, &last.cause));
                     }
-                    retry.pause(failure, self.remaining())
+                    retry.pause(last.failure, self.remaining())
                 }
             };
             if self.remaining().is_some_and(|left| left <= wait) {
                 return self.out_of_time(attempt, last);
             }
-            self.tell_retry(&last, wait);
+            self.tell_retry(&last.cause, wait);
             self.sleep(wait)?;
         }
         Err(FetchError::Client("ran out of attempt numbers".into()))
@@ -162,6 +156,7 @@ impl<'a> Fetch<'a> {
         FetchError::Status {
             method: self.order.method.to_string(),
             url: self.order.shown.clone(),
+            code: None,
             status: format!("{last} (gave up after {attempts} attempts)"),
         }
     }
@@ -218,8 +213,8 @@ impl<'a> Fetch<'a> {
                 Err(AttemptError::Cancelled) => return Attempt::Final(self.cancelled()),
                 Err(AttemptError::OutOfTime) => return Attempt::OutOfTime,
                 Err(AttemptError::Fatal(error)) => return Attempt::Final(error),
-                Err(AttemptError::Transport(cause, failure)) => {
-                    return Attempt::failed(cause, failure);
+                Err(AttemptError::Transport(failed)) => {
+                    return Attempt::Failed(failed, FailedBy::Network);
                 }
             };
             let status = answer.response.status();
@@ -245,9 +240,10 @@ impl<'a> Fetch<'a> {
         Attempt::unusable(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
-    fn judge(&self, answer: Answer, wants_part: bool) -> Attempt {
+    fn judge(&self, answer: ResponseHead, wants_part: bool) -> Attempt {
         let response = &answer.response;
         let not_before = retry_after::of(response.headers());
+        let code = response.status().as_u16();
         let verdict = self.order.policy.verdict(response, wants_part);
         match verdict {
             Verdict::Good => Attempt::Success(answer),
@@ -255,21 +251,22 @@ impl<'a> Fetch<'a> {
                 method: self.order.method.to_string(),
                 url: self.order.shown.clone(),
             }),
-            Verdict::Busy => Attempt::Failed {
-                cause: format!("the server said {}", self.said(answer)),
-                failure: Failure::Refused { not_before },
-                by: FailedBy::Server,
-            },
+            Verdict::Busy => {
+                let cause = format!("the server said {}", self.said(answer));
+                let failure = AttemptFailure::Refused { not_before };
+                Attempt::Failed(FailedAttempt::new(cause, failure), FailedBy::Server)
+            }
             Verdict::Refused => Attempt::Final(FetchError::Status {
                 method: self.order.method.to_string(),
                 url: self.order.shown.clone(),
+                code: Some(code),
                 status: self.said(answer),
             }),
         }
     }
 
     /// Status, and where the body of an answer explains it, that.
-    fn said(&self, answer: Answer) -> String {
+    fn said(&self, answer: ResponseHead) -> String {
         let status = answer.response.status();
         if !self.order.policy.explains() || self.order.method == Method::HEAD {
             return status.to_string();
@@ -280,15 +277,15 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn opened(self, answer: Answer, attempts: u32) -> Opened<'a> {
-        Opened {
+    fn opened(self, answer: ResponseHead, attempts: u32) -> ByteStream<'a> {
+        ByteStream {
             body: Box::new(ResumableBody::new(self, answer, attempts)),
             attempts,
         }
     }
 
-    fn body(&self, answer: Answer, attempts: u32) -> Body<'a> {
-        Body::new(
+    fn body(&self, answer: ResponseHead, attempts: u32) -> ResponseBody<'a> {
+        ResponseBody::new(
             self.http,
             answer,
             self.order.deadline,
@@ -305,7 +302,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Waiting on is pointless, but the error comes when the limit is over and not before it.
-    fn out_of_time<T>(&self, attempts: u32, last: String) -> Result<T, FetchError> {
+    fn out_of_time<T>(&self, attempts: u32, last: FailedAttempt) -> Result<T, FetchError> {
         self.sleep(self.remaining().unwrap_or_default())?;
         let limit = self.http.settings().total.unwrap_or_default();
         Err(FetchError::OutOfTime {
@@ -313,7 +310,8 @@ impl<'a> Fetch<'a> {
             url: self.order.shown.clone(),
             limit,
             attempts,
-            last,
+            last: last.cause,
+            remedy: last.remedy,
         })
     }
 
@@ -336,10 +334,10 @@ impl<'a> Fetch<'a> {
 }
 
 /// The next place, and the zone of its address, if it names one.
-type Redirected = (Url, Option<String>);
+type RedirectTarget = (Url, Option<String>);
 
 /// Where `response` sends us; none if nowhere.
-fn redirect(from: &Url, response: &Response) -> Option<Result<Redirected, String>> {
+fn redirect(from: &Url, response: &Response) -> Option<Result<RedirectTarget, String>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Bytes from URLs; follows references between configs.
+//! Bytes from URLs.
 //!
 //! # How a fetch runs
 //! 1. [`Request`]: what to get. Everything that can be judged without a network is judged here.
@@ -7,22 +7,20 @@
 //! 3. `pipeline`: stream, gunzip, then hash and sink at once, so the digest is always that of the
 //!    decompressed bytes and memory stays bounded.
 //!
-//! [`references::render`] follows `ignition.config.replace` and `merge`; [`top::load`] gets the
-//! config everything starts from.
+//! What the bytes mean is not its matter: [`crate::acquire`] follows the references of configs.
 
 pub mod authorities;
+mod byte_stream;
 mod cloud;
 mod error;
 mod events;
 mod fetcher;
 mod http;
-mod network;
 mod oem;
 mod once;
 mod pause;
 mod pipeline;
 mod proxy;
-pub mod references;
 mod request;
 pub mod retry;
 mod scheme;
@@ -32,13 +30,11 @@ mod shown;
 mod signed;
 mod store;
 pub mod tftp;
-pub mod top;
 
 pub use cloud::Cloud;
 pub use error::FetchError;
 pub use events::{FetchEvent, FetchEvents, Silent};
-pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, Fetched, Fetcher};
-pub use network::{NetworkNeed, needs_network};
+pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, FetchSummary, Fetcher};
 pub use oem::OEM_DIR;
 pub use pause::{Cancelled, sleep_unless};
 pub use proxy::Proxies;
@@ -47,4 +43,4 @@ pub use scheme::Scheme;
 pub use service::{Method, Route, Service};
 pub use settings::{DESK_TOTAL, Settings, USER_AGENT, VERSION_TEXT};
 pub use shown::shown_url;
-pub use signed::Part;
+pub use signed::ConfigRole;

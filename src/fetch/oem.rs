@@ -1,6 +1,6 @@
 //! `oem:///path`: a file the vendor of a machine put beside the system. Only Flatcar has such a directory.
 
-use super::fetcher::Opened;
+use super::byte_stream::ByteStream;
 use super::pipeline::BodyError;
 use super::{FetchError, Request};
 
@@ -15,11 +15,11 @@ use std::path::{Component, Path, PathBuf};
 pub const OEM_DIR: &str = "/usr/share/oem";
 
 /// Opens the file of a request below `dir`.
-pub(super) fn open(dir: &Path, request: &Request) -> Result<Opened<'static>, FetchError> {
+pub(super) fn open(dir: &Path, request: &Request) -> Result<ByteStream<'static>, FetchError> {
     let path = dir.join(inside(request)?);
     match input::open(&path) {
-        Ok(file) => Ok(Opened {
-            body: Box::new(Body(file)),
+        Ok(file) => Ok(ByteStream {
+            body: Box::new(OemFile(file)),
             attempts: 1,
         }),
         Err(cause) => Err(FetchError::OemFile {
@@ -55,9 +55,9 @@ fn inside(request: &Request) -> Result<PathBuf, FetchError> {
 }
 
 /// A file whose errors are those of a body, not of what unpacks it.
-struct Body(Input);
+struct OemFile(Input);
 
-impl Read for Body {
+impl Read for OemFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.0.read(buffer);
         read.map_err(|error| BodyError::Broken(error.to_string()).into())

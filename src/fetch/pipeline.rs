@@ -2,6 +2,7 @@
 
 use super::{Compression, FetchError, FetchEvent, FetchEvents, Request};
 use crate::config::digest::Digest;
+use crate::text::hex;
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256, Sha512};
 use std::io::{self, BufReader, Read, Write};
@@ -30,6 +31,29 @@ impl From<BodyError> for io::Error {
     fn from(error: BodyError) -> Self {
         io::Error::other(error)
     }
+}
+
+/// [`copy`] for bytes that are in memory and not packed.
+pub(super) fn write(
+    request: &Request,
+    bytes: &[u8],
+    sink: &mut dyn Write,
+    events: &dyn FetchEvents,
+) -> Result<u64, FetchError> {
+    let mut hasher = Hasher::of(request.digest);
+    hasher.update(bytes);
+    sink.write_all(bytes).map_err(|cause| FetchError::Sink {
+        url: request.shown_url(),
+        cause,
+    })?;
+    let count = bytes.len() as u64;
+    if count > 0 {
+        events.event(FetchEvent::Received { bytes: count });
+    }
+    if let Some(sum) = hasher.verify(request)? {
+        events.event(FetchEvent::Verified { sum: &sum });
+    }
+    Ok(count)
 }
 
 /// Copies `body` to `sink`, unpacked and verified. Returns the number of unpacked bytes.
@@ -90,6 +114,7 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
             limit,
             attempts,
             last: format!("the body was still coming in ({received_bytes} bytes so far)"),
+            remedy: None,
         },
         Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
             let cause = io::Error::new(cause.kind(), "it ends before the gzip data does");
@@ -150,11 +175,6 @@ impl Hasher {
             expected,
         })
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// A sink in memory that refuses to grow without bound.

@@ -14,7 +14,7 @@ pub struct Proxies {
 
 /// Where a request goes: scheme, host and port after defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct ProxyTarget<'a> {
     pub https: bool,
     /// ASCII; IPv6 addresses may have brackets.
     pub host: &'a str,
@@ -51,7 +51,7 @@ impl Proxies {
 
     /// URL of the proxy for `target`; none means direct. `https` targets use the https proxy only,
     /// `http` targets the http proxy only.
-    pub(super) fn choose(&self, target: Target<'_>) -> Option<&str> {
+    pub(super) fn choose(&self, target: ProxyTarget<'_>) -> Option<&str> {
         let proxy = if target.https {
             &self.https
         } else {
@@ -67,7 +67,7 @@ impl Proxies {
         scheme.is_some_and(|s| s.eq_ignore_ascii_case("https:"))
     }
 
-    fn is_direct(&self, target: Target<'_>) -> bool {
+    fn is_direct(&self, target: ProxyTarget<'_>) -> bool {
         let host = target.host.to_ascii_lowercase();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let address = IpAddr::from_str(host).ok().map(|a| a.to_canonical());
@@ -181,7 +181,7 @@ mod tests {
             https_proxy: Some("http://secure:3128".into()),
             no_proxy: vec![no_proxy.into()],
         });
-        let chosen = proxies.choose(Target { https, host, port });
+        let chosen = proxies.choose(ProxyTarget { https, host, port });
         let expected = if https {
             "http://secure:3128"
         } else {
@@ -251,12 +251,12 @@ mod tests {
                 no_proxy: Vec::new(),
             })
         };
-        let http = Target {
+        let http = ProxyTarget {
             https: false,
             host: "h",
             port: 80,
         };
-        let https = Target {
+        let https = ProxyTarget {
             https: true,
             host: "h",
             port: 443,

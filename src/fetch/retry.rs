@@ -10,7 +10,7 @@
 //!   clients that keep their distance from each other need no luck, and are served as fast as the server can. With 5 s
 //!   alone, ten thousand clients ask for twenty times of what a server with 200 answers a second has.
 //!
-//! `tests/fetch/hall.rs` measures it; the figures are in `docs/retries.md`. The crates for this (`backon`,
+//! `tests/pure/retries.rs` measures it; the figures are in `docs/retries.md`. The crates for this (`backon`,
 //! `exponential-backoff`) know one kind of failure and one growing limit, so the rule is here.
 
 use std::time::Duration;
@@ -26,7 +26,7 @@ const STEADY: Duration = Duration::from_secs(15);
 
 /// Why an attempt failed, as far as it matters for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum AttemptFailure {
     /// There is no way to the server, or nobody listens there.
     Unreachable,
     /// The server turned the client away, or dropped it.
@@ -74,12 +74,12 @@ impl Retry {
     }
 
     /// The pause after another failed attempt, with `left` of the time for all of them.
-    pub fn pause(&mut self, failure: Failure, left: Option<Duration>) -> Duration {
+    pub fn pause(&mut self, failure: AttemptFailure, left: Option<Duration>) -> Duration {
         let (shortest, longest) = self.range(failure);
         self.failures = self.failures.saturating_add(1);
         let not_before = match failure {
-            Failure::Refused { not_before } => not_before.unwrap_or_default(),
-            Failure::Unreachable | Failure::Silent(_) => Duration::ZERO,
+            AttemptFailure::Refused { not_before } => not_before.unwrap_or_default(),
+            AttemptFailure::Unreachable | AttemptFailure::Silent(_) => Duration::ZERO,
         };
         let mut longest = longest.max(not_before.min(SPREAD));
         if let Some(left) = left {
@@ -93,16 +93,18 @@ impl Retry {
         not_before + shortest + (longest - shortest).mul_f64(self.random.f64())
     }
 
-    fn range(&mut self, failure: Failure) -> (Duration, Duration) {
+    fn range(&mut self, failure: AttemptFailure) -> (Duration, Duration) {
         let doubled = 2_u32.saturating_pow(self.failures);
         let quick = self.first.saturating_mul(doubled).min(self.max_quick);
         let waited = match failure {
-            Failure::Unreachable => return (Duration::ZERO, quick),
-            Failure::Refused { .. } if self.failures < QUICK_ATTEMPTS && !self.has_spread => {
+            AttemptFailure::Unreachable => return (Duration::ZERO, quick),
+            AttemptFailure::Refused { .. }
+                if self.failures < QUICK_ATTEMPTS && !self.has_spread =>
+            {
                 return (Duration::ZERO, quick);
             }
-            Failure::Refused { .. } => Duration::ZERO,
-            Failure::Silent(waited) => waited,
+            AttemptFailure::Refused { .. } => Duration::ZERO,
+            AttemptFailure::Silent(waited) => waited,
         };
         if !self.has_spread {
             self.has_spread = true;
@@ -119,10 +121,10 @@ mod tests {
     use super::*;
 
     const FIRST: Duration = Duration::from_millis(200);
-    const BUSY: Failure = Failure::Refused { not_before: None };
+    const BUSY: AttemptFailure = AttemptFailure::Refused { not_before: None };
 
     /// The longest of many pauses after these failures, and the shortest.
-    fn extremes(failures: &[Failure], left: Option<Duration>) -> (f64, f64) {
+    fn extremes(failures: &[AttemptFailure], left: Option<Duration>) -> (f64, f64) {
         let mut all: Vec<f64> = Vec::new();
         for seed in 0..400 {
             let mut retry = Retry::with_random(FIRST, fastrand::Rng::with_seed(seed));
@@ -145,7 +147,7 @@ mod tests {
     fn pauses_are_spread_below_limits_that_double() {
         for (count, limit) in [(1, 0.2), (2, 0.4), (3, 0.8), (5, 3.2), (6, 5.0), (60, 5.0)] {
             fills(
-                extremes(&vec![Failure::Unreachable; count], None),
+                extremes(&vec![AttemptFailure::Unreachable; count], None),
                 0.0,
                 limit,
             );
@@ -154,14 +156,14 @@ mod tests {
             fills(extremes(&vec![BUSY; count], None), 0.0, limit);
         }
         fills(extremes(&[BUSY; 7], None), 7.5, 15.0);
-        let silent = Failure::Silent(Duration::from_secs(10));
+        let silent = AttemptFailure::Silent(Duration::from_secs(10));
         fills(extremes(&[silent], None), 0.0, 30.0);
         fills(extremes(&[silent; 2], None), 2.5, 5.0);
     }
 
     #[test]
     fn servers_that_say_when_are_not_asked_before() {
-        let after = |seconds| Failure::Refused {
+        let after = |seconds| AttemptFailure::Refused {
             not_before: Some(Duration::from_secs(seconds)),
         };
         fills(extremes(&[after(8)], None), 8.0, 16.0);
@@ -174,7 +176,7 @@ mod tests {
         let left = |seconds| Some(Duration::from_secs(seconds));
         fills(extremes(&[BUSY; 6], left(20)), 0.0, 10.0);
         fills(extremes(&[BUSY; 6], left(8)), 0.0, 5.0);
-        let after = Failure::Refused {
+        let after = AttemptFailure::Refused {
             not_before: Some(Duration::from_secs(8)),
         };
         fills(extremes(&[after], left(10)), 8.0, 9.0);

@@ -5,7 +5,7 @@
 
 use super::fetcher::BUFFER_LIMIT_BYTES;
 use super::pipeline::{self, BoundedVec};
-use super::retry::{Failure, Retry};
+use super::retry::{AttemptFailure, Retry};
 use super::{Compression, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Scheme, pause};
 use crate::signature::{SignatureError, Untrusted, Verified, envelope};
 use std::io::Cursor;
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// Which config of a run it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ConfigRole {
     /// The one everything starts from.
     First,
     /// One that a verified config asks for.
@@ -39,7 +39,7 @@ impl Fetcher {
     pub fn fetch_config(
         &self,
         request: &Request,
-        part: Part,
+        part: ConfigRole,
         events: &dyn FetchEvents,
     ) -> Result<Vec<u8>, FetchError> {
         if !self.trust().is_on() {
@@ -73,32 +73,32 @@ struct Signing<'a> {
 
 impl Signing<'_> {
     /// What a verified config says about one it asks for: its digest, which every fetch compares, or all of it.
-    fn vouched_for(&self, part: Part) -> Option<Verified> {
+    fn vouched_for(&self, part: ConfigRole) -> Option<Verified> {
         match (part, self.scheme) {
-            (Part::First, _) => None,
-            (Part::Referenced, Scheme::Data) => Some(Verified::Inside),
-            (Part::Referenced, _) => self.request.digest.map(|_| Verified::Pinned),
+            (ConfigRole::First, _) => None,
+            (ConfigRole::Referenced, Scheme::Data) => Some(Verified::Inside),
+            (ConfigRole::Referenced, _) => self.request.digest.map(|_| Verified::Pinned),
         }
     }
 
-    fn run(&self, part: Part) -> Result<(Vec<u8>, Verified), FetchError> {
+    fn run(&self, part: ConfigRole) -> Result<(Vec<u8>, Verified), FetchError> {
         let mut tries = 1;
         let mut retry = Retry::new(PAUSE);
         loop {
             let raw = self.raw()?;
             match self.judge(&raw, part) {
                 Ok((config, verified)) => return Ok((self.unpacked(config)?, verified)),
-                Err(Refusal::Fetch(error)) => return Err(error),
-                Err(Refusal::Untrusted(Untrusted::Signature(SignatureError::OtherBytes(_))))
-                    if tries < MAX_TRIES && self.is_far() =>
-                {
+                Err(ConfigRefusal::Fetch(error)) => return Err(error),
+                Err(ConfigRefusal::Untrusted(Untrusted::Signature(
+                    SignatureError::OtherBytes(_),
+                ))) if tries < MAX_TRIES && self.is_far() => {
                     tries += 1;
-                    let other = Failure::Refused { not_before: None };
+                    let other = AttemptFailure::Refused { not_before: None };
                     let slept = pause::sleep(self.events, retry.pause(other, None));
                     let url = || self.request.shown_url();
                     slept.map_err(|_| FetchError::Cancelled { url: url() })?;
                 }
-                Err(Refusal::Untrusted(cause)) => return Err(self.untrusted(cause)),
+                Err(ConfigRefusal::Untrusted(cause)) => return Err(self.untrusted(cause)),
             }
         }
     }
@@ -129,9 +129,13 @@ impl Signing<'_> {
         Ok(self.fetcher.fetch_to_vec(&request, self.events)?.0)
     }
 
-    fn judge<'b>(&self, raw: &'b [u8], part: Part) -> Result<(&'b [u8], Verified), Refusal> {
+    fn judge<'b>(
+        &self,
+        raw: &'b [u8],
+        part: ConfigRole,
+    ) -> Result<(&'b [u8], Verified), ConfigRefusal> {
         let trust = self.fetcher.trust();
-        if part == Part::First
+        if part == ConfigRole::First
             && let Some(pinned) = trust.check_pin(raw)?
         {
             return Ok((raw, pinned));
@@ -150,7 +154,7 @@ impl Signing<'_> {
     }
 
     /// The signature beside the config.
-    fn signature(&self) -> Result<Vec<u8>, Refusal> {
+    fn signature(&self) -> Result<Vec<u8>, ConfigRefusal> {
         if self.scheme == Scheme::Data {
             return Err(
                 Untrusted::Missing("none follows it; append an armoured one".into()).into(),
@@ -168,7 +172,7 @@ impl Signing<'_> {
     }
 
     /// The key beside the config. If there is none, other keys may do.
-    fn find_key(&self) -> Result<(), Refusal> {
+    fn find_key(&self) -> Result<(), ConfigRefusal> {
         if self.scheme == Scheme::Data {
             return Ok(());
         }
@@ -237,19 +241,19 @@ fn says_no(error: &FetchError) -> bool {
 }
 
 /// Why a config is not there.
-enum Refusal {
+enum ConfigRefusal {
     Fetch(FetchError),
     Untrusted(Untrusted),
 }
 
-impl From<FetchError> for Refusal {
+impl From<FetchError> for ConfigRefusal {
     fn from(error: FetchError) -> Self {
-        Refusal::Fetch(error)
+        ConfigRefusal::Fetch(error)
     }
 }
 
-impl From<Untrusted> for Refusal {
+impl From<Untrusted> for ConfigRefusal {
     fn from(cause: Untrusted) -> Self {
-        Refusal::Untrusted(cause)
+        ConfigRefusal::Untrusted(cause)
     }
 }

@@ -19,10 +19,10 @@ mod ttl_cache;
 use super::http::Http;
 use super::{Cloud, Settings};
 use google::Google;
-use identity::Identity;
+use identity::ManagedIdentity;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use region::Regions;
-use role::Role;
+use role::InstanceRole;
 use std::sync::Arc;
 
 /// Bytes of a path segment that stay as they are: the unreserved characters of RFC 3986.
@@ -40,10 +40,10 @@ pub(super) struct Stores {
     cloud: Cloud,
     /// For services that describe this machine: they know no proxies, and no time limits of a config.
     metadata: Arc<Http>,
-    role: Role,
+    role: InstanceRole,
     regions: Regions,
     google: Google,
-    identity: Identity,
+    identity: ManagedIdentity,
 }
 
 impl Stores {

@@ -9,14 +9,14 @@
 pub mod packet;
 mod transfer;
 
-use super::fetcher::Opened;
-use super::retry::{Failure, Retry};
+use super::byte_stream::ByteStream;
+use super::retry::{AttemptFailure, Retry};
 use super::{FetchError, FetchEvent, FetchEvents, Request, pause};
 use crate::config::url;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use transfer::{Refusal, Transfer};
+use transfer::{Transfer, TransferRefusal};
 
 const PORT: u16 = 69;
 /// As its steps are told, whatever the scheme.
@@ -29,7 +29,7 @@ const NAME_PAUSE: Duration = Duration::from_secs(1);
 const CANCEL_CHECK: Duration = Duration::from_millis(250);
 
 /// Where a file is.
-struct Target {
+struct TftpFile {
     host: String,
     port: u16,
     /// With its leading slash, as servers have always got it.
@@ -40,7 +40,7 @@ struct Target {
 pub(super) fn open<'a>(
     request: &'a Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let target = target(request)?;
     let url = request.shown_url();
     events.event(FetchEvent::Attempt {
@@ -51,16 +51,16 @@ pub(super) fn open<'a>(
     let servers = resolve(&target, &url, events)?;
     let begun = Transfer::begin(&servers, &target.name, url.clone(), events);
     match begun {
-        Ok(transfer) => Ok(Opened {
+        Ok(transfer) => Ok(ByteStream {
             body: Box::new(transfer),
             attempts: 1,
         }),
-        Err(Refusal::Cancelled) => Err(FetchError::Cancelled { url }),
-        Err(Refusal::Error { code, message }) => {
+        Err(TransferRefusal::Cancelled) => Err(FetchError::Cancelled { url }),
+        Err(TransferRefusal::Error { code, message }) => {
             let cause = transfer::in_words(code, &message);
             Err(FetchError::Tftp { url, cause })
         }
-        Err(Refusal::Silent { sends, last }) => {
+        Err(TransferRefusal::Silent { sends, last }) => {
             let last = last
                 .map(|cause| format!("; last: {cause}"))
                 .unwrap_or_default();
@@ -70,7 +70,7 @@ pub(super) fn open<'a>(
     }
 }
 
-fn target(request: &Request) -> Result<Target, FetchError> {
+fn target(request: &Request) -> Result<TftpFile, FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let url = url::parse(&request.url).map_err(|error| invalid(&error.to_string()))?;
     let authority = url.authority.filter(|authority| !authority.host.is_empty());
@@ -96,12 +96,12 @@ fn target(request: &Request) -> Result<Target, FetchError> {
     let host = authority.host.trim_start_matches('[').trim_end_matches(']');
     let host = String::from_utf8(url::percent_decode(host))
         .map_err(|_| invalid("its host is not valid UTF-8"))?;
-    Ok(Target { host, port, name })
+    Ok(TftpFile { host, port, name })
 }
 
 /// Addresses of the server. A machine that boots may know its name server a little later.
 fn resolve(
-    target: &Target,
+    target: &TftpFile,
     url: &str,
     events: &dyn FetchEvents,
 ) -> Result<Vec<SocketAddr>, FetchError> {
@@ -122,7 +122,7 @@ fn resolve(
                 cause,
             });
         }
-        let pause = retry.pause(Failure::Unreachable, None);
+        let pause = retry.pause(AttemptFailure::Unreachable, None);
         events.event(FetchEvent::Retry {
             method: GET,
             url,
@@ -135,7 +135,7 @@ fn resolve(
 
 /// Asks the system, in a thread of its own: it may take its time, and cannot be told to stop. None if the fetch was
 /// cancelled.
-fn look_up(target: &Target, events: &dyn FetchEvents) -> Option<Result<Vec<SocketAddr>, String>> {
+fn look_up(target: &TftpFile, events: &dyn FetchEvents) -> Option<Result<Vec<SocketAddr>, String>> {
     let (sender, answer) = mpsc::channel();
     let (host, port) = (target.host.clone(), target.port);
     let asking = std::thread::Builder::new()

@@ -4,17 +4,17 @@
 //! the target's `nsswitch.conf`.
 
 use super::TargetRoot;
-use crate::accounts::{Databases, Found, Source, Space, User};
+use crate::accounts::{DatabaseLookup, DatabaseSource, Databases, Space, User};
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-impl Source for TargetRoot {
+impl DatabaseSource for TargetRoot {
     type Error = anyhow::Error;
 
-    fn file(&self, path: &str) -> anyhow::Result<Found> {
+    fn file(&self, path: &str) -> anyhow::Result<DatabaseLookup> {
         look(self, path)
             .with_context(|| format!("cannot read {path} inside {}", self.path().display()))
     }
@@ -33,28 +33,17 @@ impl Source for TargetRoot {
     }
 }
 
-fn look(root: &TargetRoot, path: &str) -> anyhow::Result<Found> {
+fn look(root: &TargetRoot, path: &str) -> anyhow::Result<DatabaseLookup> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
     let file = match root.open_at(path, flags, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Found::Missing),
-        Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(Found::Other),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(DatabaseLookup::Missing),
+        Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(DatabaseLookup::Other),
         other => std::fs::File::from(other?),
     };
     if !file.metadata()?.is_file() {
-        return Ok(Found::Other);
+        return Ok(DatabaseLookup::Other);
     }
-    Ok(Found::File(super::root::read_bounded(file)?))
-}
-
-/// The databases as they were read last.
-#[derive(Debug, Default)]
-pub struct Names(Mutex<Option<Arc<Databases>>>);
-
-impl Names {
-    /// To be called when the databases changed.
-    pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
+    Ok(DatabaseLookup::File(super::root::read_bounded(file)?))
 }
 
 /// Looks up names in the databases of a target.
@@ -69,20 +58,8 @@ impl<'r> Lookup<'r> {
         Self { root }
     }
 
-    /// The databases, read once until [`Names::forget`]: thousands of files may belong to one name.
     fn databases(&self) -> anyhow::Result<Arc<Databases>> {
-        let mut known = self
-            .root
-            .names()
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(databases) = &*known {
-            return Ok(databases.clone());
-        }
-        let databases = Arc::new(Databases::read(self.root)?);
-        *known = Some(databases.clone());
-        Ok(databases)
+        self.root.names().databases(|| Databases::read(self.root))
     }
 
     /// The number of a user or group; `None` if there is none of that name. `root` is always known: it

@@ -66,14 +66,52 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// How a program ended that did not succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself.
+    Exit(i32),
+    /// By a signal.
+    Signal(i32),
+    /// The kernel does not tell.
+    Unknown,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Exit(status) => write!(f, "exit status {status}"),
+            Ending::Signal(signal) => write!(f, "signal {signal}"),
+            Ending::Unknown => f.write_str("an unknown status"),
+        }
+    }
+}
+
+/// A program that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run {command}: is it installed and on PATH?")]
+pub struct CannotStart {
+    /// The command, secrets hidden.
+    pub command: String,
+    #[source]
+    cause: std::io::Error,
+}
+
+impl CannotStart {
+    /// True if there is no such program.
+    pub fn is_missing(&self) -> bool {
+        self.cause.kind() == ErrorKind::NotFound
+    }
+}
+
 /// A command that ended, but not well.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{command} ended with {how}: {}", self.said())]
+#[error("{command} ended with {ending}: {}", self.said())]
 pub struct CommandFailure {
     /// The command.
     pub command: Command,
-    /// `exit status 1`, `signal 9`.
-    pub how: String,
+    /// How it ended.
+    pub ending: Ending,
     /// What it said.
     pub output: Output,
 }
@@ -196,8 +234,11 @@ impl Command {
         if !self.outlives_us {
             super::sys::die_with_parent(&mut command, Signal::SIGKILL);
         }
-        without_starting(|| command.spawn())
-            .with_context(|| format!("cannot run {self}: is it installed and on PATH?"))
+        let started = without_starting(|| command.spawn());
+        started.map_err(|cause| {
+            let command = self.to_string();
+            CannotStart { command, cause }.into()
+        })
     }
 
     /// Waits for the end, and brings it about when time is over.
@@ -224,14 +265,14 @@ impl Command {
         if status.success() {
             return Ok(output);
         }
-        let how = match (status.code(), status.signal()) {
-            (Some(code), _) => format!("exit status {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "an unknown status".into(),
+        let ending = match (status.code(), status.signal()) {
+            (Some(code), _) => Ending::Exit(code),
+            (None, Some(signal)) => Ending::Signal(signal),
+            (None, None) => Ending::Unknown,
         };
         Err(CommandFailure {
             command: self.clone(),
-            how,
+            ending,
             output,
         }
         .into())

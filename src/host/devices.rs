@@ -1,12 +1,12 @@
 //! Block devices and the image files that stand for them.
 
-use super::loopdev::{LoopDevice, Part};
+use super::loopdev::{ImageRange, LoopDevice};
 use super::udev::{DiskLock, Hold};
 use super::{partition_maps, sys};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
+use crate::disk::extent::Extent;
 use crate::disk::gpt::{self, TableFacts};
-use crate::disk::layout::Extent;
 use anyhow::{Context, bail};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a device is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum DeviceAccess {
     /// Looking only.
     Read,
     /// Writing too.
@@ -65,7 +65,7 @@ impl DeviceHandle {
 
 /// A whole disk, opened for its table.
 #[derive(Debug)]
-pub struct Disk {
+pub struct OpenDisk {
     /// The device node or image file.
     pub file: File,
     /// Its path.
@@ -87,7 +87,7 @@ pub fn forget_cached(device: &File) -> nix::Result<()> {
     posix_fadvise(device, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
 }
 
-impl Disk {
+impl OpenDisk {
     /// Lets the kernel forget what it read of the disk ([`forget_cached`]).
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Devices {
     ///
     /// # Errors
     /// It does not exist (after waiting for it, outside images), or cannot be opened.
-    pub fn open(&self, device: &DeviceRef, access: Access) -> anyhow::Result<DeviceHandle> {
+    pub fn open(&self, device: &DeviceRef, access: DeviceAccess) -> anyhow::Result<DeviceHandle> {
         match device.disk() {
             Some(disk) if self.images.contains_key(disk) => {
                 let disk = self.disk(disk, access)?;
@@ -142,8 +142,8 @@ impl Devices {
     /// # Errors
     /// The disk cannot be opened, or has no such part.
     pub fn open_place(&self, disk: &str, place: Extent) -> anyhow::Result<DeviceHandle> {
-        let disk = self.disk(disk, Access::Read)?;
-        let attached = attach_part(&disk, (place.start, place.sectors), Access::Read)
+        let disk = self.disk(disk, DeviceAccess::Read)?;
+        let attached = attach_part(&disk, (place.start, place.sectors), DeviceAccess::Read)
             .with_context(|| format!("cannot open a part of {}", disk.path.display()))?;
         Ok(DeviceHandle {
             path: attached.path().into(),
@@ -187,7 +187,7 @@ impl Devices {
     ///
     /// # Errors
     /// It does not exist or cannot be opened; the path is named.
-    pub fn disk(&self, disk: &str, access: Access) -> anyhow::Result<Disk> {
+    pub fn disk(&self, disk: &str, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
         match self.images.get(disk) {
             Some(image) => open_image(image, access),
             None => open_disk(&wait_for(Path::new(disk))?, access),
@@ -195,22 +195,22 @@ impl Devices {
     }
 }
 
-fn open(path: &Path, access: Access) -> anyhow::Result<File> {
+fn open(path: &Path, access: DeviceAccess) -> anyhow::Result<File> {
     File::options()
         .read(true)
-        .write(access == Access::Write)
+        .write(access == DeviceAccess::Write)
         .open(path)
         .with_context(|| format!("cannot open {}", path.display()))
 }
 
-fn open_image(image: &Image, access: Access) -> anyhow::Result<Disk> {
+fn open_image(image: &Image, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
     let mut file = open(&image.path, access)?;
     let bytes = file.seek(SeekFrom::End(0))?;
     let sector_bytes = image
         .sector_bytes
         .map_or_else(|| table_sector_bytes(&mut file), Ok)?;
     let sectors = bytes / u64::from(sector_bytes);
-    Ok(Disk {
+    Ok(OpenDisk {
         file,
         path: image.path.clone(),
         sector_bytes,
@@ -231,12 +231,12 @@ fn table_sector_bytes(file: &mut File) -> std::io::Result<u32> {
     Ok(512)
 }
 
-fn open_disk(path: &Path, access: Access) -> anyhow::Result<Disk> {
+fn open_disk(path: &Path, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
     let file = open(path, access)?;
     let act = || format!("cannot read the geometry of {}", path.display());
     let sector_bytes = sys::sector_bytes(&file).with_context(act)?;
     let sectors = sys::block_bytes(&file).with_context(act)? / u64::from(sector_bytes.max(1));
-    Ok(Disk {
+    Ok(OpenDisk {
         file,
         path: path.into(),
         sector_bytes,
@@ -246,7 +246,7 @@ fn open_disk(path: &Path, access: Access) -> anyhow::Result<Disk> {
 }
 
 /// The loop device over a disk or one of its partitions, as the table says right now.
-fn attach(disk: &Disk, device: &DeviceRef, access: Access) -> anyhow::Result<LoopDevice> {
+fn attach(disk: &OpenDisk, device: &DeviceRef, access: DeviceAccess) -> anyhow::Result<LoopDevice> {
     let place = match device {
         DeviceRef::Partition { number, .. } => {
             let table = gpt::read(&mut &disk.file, disk.sector_bytes, disk.sectors)?;
@@ -264,17 +264,17 @@ fn attach(disk: &Disk, device: &DeviceRef, access: Access) -> anyhow::Result<Loo
 
 /// The loop device over a part of a disk: its first sector, and how many.
 fn attach_part(
-    disk: &Disk,
+    disk: &OpenDisk,
     (start, sectors): (u64, u64),
-    access: Access,
+    access: DeviceAccess,
 ) -> anyhow::Result<LoopDevice> {
     let sector = u64::from(disk.sector_bytes);
-    let part = Part {
+    let part = ImageRange {
         offset: start.saturating_mul(sector),
         bytes: sectors.saturating_mul(sector),
         sector_bytes: disk.sector_bytes,
     };
-    LoopDevice::attach(&disk.file, part, access == Access::Write)
+    LoopDevice::attach(&disk.file, part, access == DeviceAccess::Write)
 }
 
 /// The path of a device of this machine. A partition is named after its disk's real node, since udev

@@ -1,6 +1,6 @@
 //! Who else uses an image file: locks that keep other processes away, and loop devices over it.
 
-use super::devices::Access;
+use super::devices::DeviceAccess;
 use super::sys;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
@@ -47,7 +47,7 @@ impl HeldImage {
     ///
     /// # Errors
     /// It is in use, or cannot be opened.
-    pub fn take(path: &Path, access: Access) -> Result<Self, HoldError> {
+    pub fn take(path: &Path, access: DeviceAccess) -> Result<Self, HoldError> {
         let file = open(path)?;
         if is_locked_by_qemu(&file) {
             return Err(in_use("a virtual machine or another program has locked it"));
@@ -56,7 +56,7 @@ impl HeldImage {
         if let Some(lock) = &lock {
             check_loops(&file, lock, access)?;
         }
-        if access == Access::Write {
+        if access == DeviceAccess::Write {
             keep_qemu_away(&file);
         }
         Ok(Self { file, _lock: lock })
@@ -77,10 +77,10 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// `None` if the file system has no locks.
-fn lock(file: &File, access: Access) -> Result<Option<Flock<File>>, HoldError> {
+fn lock(file: &File, access: DeviceAccess) -> Result<Option<Flock<File>>, HoldError> {
     let kind = match access {
-        Access::Read => FlockArg::LockSharedNonblock,
-        Access::Write => FlockArg::LockExclusiveNonblock,
+        DeviceAccess::Read => FlockArg::LockSharedNonblock,
+        DeviceAccess::Write => FlockArg::LockExclusiveNonblock,
     };
     let mut attempt = 1;
     loop {
@@ -97,10 +97,10 @@ fn lock(file: &File, access: Access) -> Result<Option<Flock<File>>, HoldError> {
 
 /// Refuses a file that a loop device is over. One that only reads may be that of another plan in progress: then nobody can
 /// lock the file alone.
-fn check_loops(file: &File, lock: &Flock<File>, access: Access) -> Result<(), HoldError> {
+fn check_loops(file: &File, lock: &Flock<File>, access: DeviceAccess) -> Result<(), HoldError> {
     let mut attempt = 1;
     while let Some(found) = loop_over(file)? {
-        if access == Access::Read && found.is_read_only && !is_only_holder(lock) {
+        if access == DeviceAccess::Read && found.is_read_only && !is_only_holder(lock) {
             return Ok(());
         }
         let attempts = match found.is_leaving {
@@ -128,7 +128,7 @@ fn is_only_holder(lock: &Flock<File>) -> bool {
 }
 
 /// A loop device over an image.
-struct Attached {
+struct AttachedLoopDevice {
     path: PathBuf,
     is_read_only: bool,
     /// The kernel detaches it with its last close, and it is not mounted in the mount namespace of this process.
@@ -136,7 +136,7 @@ struct Attached {
 }
 
 /// The first loop device over a file, whatever its name is or was.
-fn loop_over(file: &File) -> io::Result<Option<Attached>> {
+fn loop_over(file: &File) -> io::Result<Option<AttachedLoopDevice>> {
     let wanted = file.metadata()?;
     let Ok(blocks) = fs::read_dir("/sys/block") else {
         return Ok(None);
@@ -155,7 +155,7 @@ fn loop_over(file: &File) -> io::Result<Option<Attached>> {
         if (status.device, status.inode) == (wanted.dev(), wanted.ino()) {
             let is_read_only = status.flags & sys::LOOP_READ_ONLY != 0;
             let is_leaving = status.flags & sys::LOOP_AUTOCLEAR != 0 && !is_mounted(&path);
-            return Ok(Some(Attached {
+            return Ok(Some(AttachedLoopDevice {
                 path,
                 is_read_only,
                 is_leaving,
@@ -219,12 +219,15 @@ mod tests {
     fn plans_share_an_image_and_runs_do_not() {
         let image = image();
         let take = |access| HeldImage::take(image.path(), access);
-        let reader = take(Access::Read).expect("free");
-        let another = take(Access::Read).expect("shared");
-        assert!(matches!(take(Access::Write), Err(HoldError::InUse(_))));
+        let reader = take(DeviceAccess::Read).expect("free");
+        let another = take(DeviceAccess::Read).expect("shared");
+        assert!(matches!(
+            take(DeviceAccess::Write),
+            Err(HoldError::InUse(_))
+        ));
         drop((reader, another));
-        let _writer = take(Access::Write).expect("free again");
-        assert!(matches!(take(Access::Read), Err(HoldError::InUse(_))));
+        let _writer = take(DeviceAccess::Write).expect("free again");
+        assert!(matches!(take(DeviceAccess::Read), Err(HoldError::InUse(_))));
     }
 
     #[test]
@@ -232,11 +235,11 @@ mod tests {
         let image = image();
         let running = File::open(image.path()).expect("there");
         keep_qemu_away(&running);
-        for access in [Access::Read, Access::Write] {
+        for access in [DeviceAccess::Read, DeviceAccess::Write] {
             let held = HeldImage::take(image.path(), access);
             assert!(matches!(held, Err(HoldError::InUse(_))), "{access:?}");
         }
         drop(running);
-        HeldImage::take(image.path(), Access::Write).expect("free again");
+        HeldImage::take(image.path(), DeviceAccess::Write).expect("free again");
     }
 }

@@ -1,6 +1,7 @@
 //! The kernel's own idea of the partitions of a disk, brought into line one partition at a time, so
 //! that partitions in use are left alone.
 
+use super::partition_update::{Extents, PartitionUpdate, steps};
 use super::sys::{PartitionCall, tell_partition};
 use super::{open_by, partition_maps};
 use crate::disk::gpt::Table;
@@ -11,25 +12,11 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Start and length in the 512-byte units of sysfs, by partition number.
-pub type Extents = BTreeMap<u32, (u64, u64)>;
-
 /// The unit of sysfs, whatever the disk's sectors are.
 const UNIT_BYTES: u64 = 512;
 
 /// How long a partition may stay busy: udev looks at what it just heard of.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One thing to tell about a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
-    /// What happened to it.
-    pub call: PartitionCall,
-    /// Its number.
-    pub number: u32,
-    /// Start and length, in units of 512 bytes.
-    pub extent: (u64, u64),
-}
 
 /// The partitions the kernel knows on a disk; the maps of a device-mapper disk.
 ///
@@ -98,7 +85,7 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
 }
 
 /// Tells one step. A partition that is open for a moment is tried again.
-fn tell(disk: &File, node: &Path, step: &Step) -> anyhow::Result<()> {
+fn tell(disk: &File, node: &Path, step: &PartitionUpdate) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     let (start, length) = (step.extent.0 * UNIT_BYTES, step.extent.1 * UNIT_BYTES);
     loop {
@@ -146,37 +133,6 @@ fn verb(call: PartitionCall) -> &'static str {
     }
 }
 
-/// What to tell: removals first, then new lengths, then additions.
-pub fn steps(present: &Extents, wanted: &Extents) -> Vec<Step> {
-    let step = |call, number: &u32, extent: &(u64, u64)| Step {
-        call,
-        number: *number,
-        extent: *extent,
-    };
-    let mut removals = Vec::new();
-    let mut resizes = Vec::new();
-    let mut additions = Vec::new();
-    for (number, old) in present {
-        match wanted.get(number) {
-            Some(new) if new == old => {}
-            Some(new) if new.0 == old.0 => resizes.push(step(PartitionCall::Resize, number, new)),
-            _ => removals.push(step(PartitionCall::Remove, number, old)),
-        }
-    }
-    for (number, new) in wanted {
-        if present.get(number).is_none_or(|old| old.0 != new.0) {
-            additions.push(step(PartitionCall::Add, number, new));
-        }
-    }
-    // A partition that shrinks makes room for one that grows.
-    resizes.sort_by_key(|step| step.extent.1 > present[&step.number].1);
-    removals
-        .into_iter()
-        .chain(resizes)
-        .chain(additions)
-        .collect()
-}
-
 /// The partitions of a table.
 pub fn wanted(table: Option<&Table>) -> Extents {
     let Some(table) = table else {
@@ -198,12 +154,12 @@ fn class_of(node: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// A partition the kernel knows.
-struct Partition {
+struct KernelPartition {
     device: String,
     extent: (u64, u64),
 }
 
-fn present(class: &Path) -> anyhow::Result<BTreeMap<u32, Partition>> {
+fn present(class: &Path) -> anyhow::Result<BTreeMap<u32, KernelPartition>> {
     let mut found = BTreeMap::new();
     let entries =
         fs::read_dir(class).with_context(|| format!("cannot read {}", class.display()))?;
@@ -213,7 +169,7 @@ fn present(class: &Path) -> anyhow::Result<BTreeMap<u32, Partition>> {
         if path.join("partition").exists() {
             let number = number_in(&path.join("partition"))?;
             let number = u32::try_from(number).context("a partition number out of range")?;
-            let partition = Partition {
+            let partition = KernelPartition {
                 device: entry.file_name().to_string_lossy().into_owned(),
                 extent: (
                     number_in(&path.join("start"))?,
@@ -233,35 +189,4 @@ fn number_in(path: &Path) -> anyhow::Result<u64> {
         .trim()
         .parse()
         .with_context(act)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_differs_is_told() {
-        let present = Extents::from([(1, (0, 8)), (2, (8, 8)), (3, (16, 8)), (4, (24, 4))]);
-        let wanted = Extents::from([(1, (0, 8)), (2, (8, 16)), (4, (28, 4)), (5, (32, 1))]);
-        let steps = steps(&present, &wanted);
-        let told: Vec<_> = steps.iter().map(|s| (s.call, s.number, s.extent)).collect();
-        assert_eq!(
-            told,
-            [
-                (PartitionCall::Remove, 3, (16, 8)),
-                (PartitionCall::Remove, 4, (24, 4)),
-                (PartitionCall::Resize, 2, (8, 16)),
-                (PartitionCall::Add, 4, (28, 4)),
-                (PartitionCall::Add, 5, (32, 1)),
-            ]
-        );
-    }
-
-    #[test]
-    fn shrinking_comes_before_growing() {
-        let present = Extents::from([(1, (0, 8)), (2, (8, 8))]);
-        let wanted = Extents::from([(1, (0, 9)), (2, (8, 4))]);
-        let order: Vec<u32> = steps(&present, &wanted).iter().map(|s| s.number).collect();
-        assert_eq!(order, [2, 1]);
-    }
 }

@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 64;
 
 /// A part of an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct ImageRange {
     /// Where it starts, in bytes.
     pub offset: u64,
     /// How long it is, in bytes.
@@ -37,7 +37,7 @@ impl LoopDevice {
     ///
     /// # Errors
     /// No loop device can be had or configured.
-    pub fn attach(image: &File, part: Part, writable: bool) -> anyhow::Result<Self> {
+    pub fn attach(image: &File, part: ImageRange, writable: bool) -> anyhow::Result<Self> {
         let read_only = if writable { 0 } else { LOOP_READ_ONLY };
         let flags = LOOP_AUTOCLEAR | read_only;
         let config = LoopConfig::new(image, part.offset, part.bytes, part.sector_bytes, flags);

@@ -1,5 +1,6 @@
 //! The only door to the machine, for `observe` (reading half) and `execute`.
 
+mod account_names;
 pub mod accounts;
 pub mod arrays;
 pub mod command;
@@ -12,6 +13,7 @@ pub mod mountinfo;
 pub mod namespace;
 pub mod open_by;
 pub mod partition_maps;
+pub mod partition_update;
 pub mod root;
 pub mod secret;
 pub mod sys;

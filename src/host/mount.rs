@@ -1,7 +1,7 @@
 //! Mounting below the target root.
 
 use super::TargetRoot;
-use super::mountinfo::{self, Mount};
+use super::mountinfo::{self, MountEntry};
 use super::sys;
 use anyhow::{Context, bail};
 use nix::errno::Errno;
@@ -178,7 +178,10 @@ pub fn unmount_all(root: &TargetRoot) {
 }
 
 /// Mount points at a path and below, in the order they were made.
-fn points_below<'m>(mounts: &'m [Mount], root: &Path) -> impl DoubleEndedIterator<Item = &'m Path> {
+fn points_below<'m>(
+    mounts: &'m [MountEntry],
+    root: &Path,
+) -> impl DoubleEndedIterator<Item = &'m Path> {
     let points = mounts.iter().map(|mount| Path::new(&mount.point));
     points.filter(move |point| point.starts_with(root))
 }
@@ -420,7 +423,7 @@ mod tests {
 
     #[test]
     fn mounts_below_a_root_are_found() {
-        let mount = |point: &str| Mount {
+        let mount = |point: &str| MountEntry {
             device: "7:0".into(),
             point: point.into(),
             source: "/dev/loop0".into(),

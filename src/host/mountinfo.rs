@@ -7,7 +7,7 @@ const FILE: &str = "/proc/self/mountinfo";
 
 /// A mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mount {
+pub struct MountEntry {
     /// Major and minor number of its device, e.g. `7:1`; made up for file systems of several devices.
     pub device: String,
     /// Where it is.
@@ -22,12 +22,12 @@ pub struct Mount {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn read() -> anyhow::Result<Vec<Mount>> {
+pub fn read() -> anyhow::Result<Vec<MountEntry>> {
     let text = fs::read_to_string(FILE).with_context(|| format!("cannot read {FILE}"))?;
     Ok(text.lines().filter_map(parse).collect())
 }
 
-fn parse(line: &str) -> Option<Mount> {
+fn parse(line: &str) -> Option<MountEntry> {
     let (left, right) = line.split_once(" - ")?;
     let mut fields = left.split(' ').skip(2);
     let (device, _, point) = (fields.next()?, fields.next()?, fields.next()?);
@@ -37,7 +37,7 @@ fn parse(line: &str) -> Option<Mount> {
     let all = options
         .split(',')
         .chain(right.next().unwrap_or_default().split(','));
-    Some(Mount {
+    Some(MountEntry {
         device: device.into(),
         point: unescape(point),
         source: unescape(source),
@@ -69,7 +69,7 @@ mod tests {
     fn mounts_are_read_with_their_spaces() {
         let line =
             r"36 25 7:1 / /srv/two\040words rw,relatime shared:1 master:2 - ext4 /dev/root rw";
-        let Mount {
+        let MountEntry {
             device,
             point,
             source,

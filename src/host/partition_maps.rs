@@ -3,7 +3,7 @@
 //! its name, which rules of udev may change while we look.
 
 use super::Command;
-use super::kernel_table::{Extents, Step, steps};
+use super::partition_update::{Extents, PartitionUpdate, steps};
 use super::sys::PartitionCall;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -141,7 +141,7 @@ fn pass(disk: &Path, wanted: &Extents) -> anyhow::Result<bool> {
     Ok(steps.is_empty())
 }
 
-fn act(disk: &Path, maps: &BTreeMap<u32, Map>, step: &Step) -> anyhow::Result<()> {
+fn act(disk: &Path, maps: &BTreeMap<u32, Map>, step: &PartitionUpdate) -> anyhow::Result<()> {
     let (start, length) = step.extent;
     let class = class_of(disk);
     let numbers =

@@ -1,6 +1,6 @@
 //! The target root: every path below it is resolved by the kernel inside it.
 
-use super::accounts::Names;
+use super::account_names::AccountNames;
 use crate::input;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
@@ -26,7 +26,7 @@ pub fn read_bounded(mut file: impl Read) -> io::Result<Vec<u8>> {
 #[derive(Debug, Clone)]
 pub struct TargetRoot {
     path: PathBuf,
-    names: Arc<Names>,
+    names: Arc<AccountNames>,
 }
 
 impl TargetRoot {
@@ -43,7 +43,7 @@ impl TargetRoot {
         &self.path
     }
     /// Ids of names looked up before; shared by clones.
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &AccountNames {
         &self.names
     }
     /// Opens the directory itself.
@@ -63,10 +63,14 @@ impl TargetRoot {
         let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
         open_how(&self.open()?, path, flags, Mode::empty(), resolve)
     }
+    /// The directory that a clean path is in, empty for the root itself, and its last component.
+    pub fn split(path: &str) -> (&str, &str) {
+        path.rsplit_once('/').unwrap_or(("", path))
+    }
     /// Opens the directory a clean path is in, making missing directories (root-owned 0755), and
     /// returns it with the last component; `.` stands for the root itself.
     pub fn open_parent<'p>(&self, path: &'p str) -> nix::Result<(OwnedFd, &'p str)> {
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (above, name) = Self::split(path);
         let root = self.open()?;
         if above.is_empty() {
             return Ok((root, if name.is_empty() { "." } else { name }));

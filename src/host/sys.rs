@@ -532,7 +532,7 @@ pub fn set_file_system_option(
 }
 
 /// Bytes that a request to a driver points to.
-pub struct Pointed<'a> {
+pub struct PointedBytes<'a> {
     /// Where their address stands in the request, in bytes; 8 bytes long.
     pub at: usize,
     /// They.
@@ -549,13 +549,13 @@ pub fn request_with_pointers(
     device: &File,
     number: u32,
     request: &mut [u8],
-    pointed: &mut [Pointed<'_>],
+    pointed: &mut [PointedBytes<'_>],
 ) -> nix::Result<()> {
     let said_bytes = (number >> 16 & 0x3fff) as usize;
     if request.len() < said_bytes {
         return Err(nix::errno::Errno::EINVAL);
     }
-    for Pointed { at, bytes } in pointed.iter_mut() {
+    for PointedBytes { at, bytes } in pointed.iter_mut() {
         put_address(request, *at, bytes).ok_or(nix::errno::Errno::EINVAL)?;
     }
     let number = number as nix::libc::Ioctl;
@@ -591,7 +591,7 @@ mod tests {
             let mut request = [0; 16];
             request[4] = length;
             let bytes = &mut [0; 3];
-            let pointed = &mut [Pointed { at, bytes }];
+            let pointed = &mut [PointedBytes { at, bytes }];
             request_with_pointers(&null, 0xc000_5607 | size << 16, &mut request, pointed)
         };
         // A device that has no requests says ENOTTY to each that reaches it.

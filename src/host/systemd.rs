@@ -1,8 +1,10 @@
 //! systemd, over its private socket: there is no bus daemon before the real root.
 //!
-//! Two calls are all we need of D-Bus, so its messages are written by hand (see `wire`). Crates for it
+//! One call and one signal are all we need of D-Bus, so its messages are written by hand (see `wire`). Crates for it
 //! bring older copies of what we have, and the one that fits best spins for ever when systemd hangs up
-//! while it logs in.
+//! while it logs in. `systemctl start` cannot take its place: when systemd reads its units again, as dracut makes it do during
+//! a boot, it drops jobs for devices that are absent. `systemctl` then ends with status 1, as it does after a time-out, and only
+//! its text tells which; the signal that a job is gone names the result.
 
 mod connection;
 mod wire;
@@ -12,12 +14,11 @@ use connection::Connection;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use wire::{Body, Kind, Message};
+use wire::{BusMessage, MessageBody, MessageKind};
 
 /// Where systemd listens for root.
 const SOCKET: &str = "/run/systemd/private";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 /// How long systemd may take to answer a call. It hears nobody while it reads its units again, which dracut
 /// makes it do during a boot, and which takes seconds on slow machines.
 const ANSWER: Duration = Duration::from_secs(25);
@@ -26,7 +27,7 @@ const ATTEMPTS: usize = 10;
 
 /// A connection to systemd.
 #[derive(Debug)]
-pub struct Systemd {
+pub struct SystemdClient {
     connection: Connection,
     /// How jobs ended, by path, for all we heard of.
     ended: HashMap<String, String>,
@@ -47,21 +48,6 @@ impl NotStarted {
     fn is_dropped(&self) -> bool {
         matches!(self.result.as_deref(), Some("collected" | "canceled"))
     }
-}
-
-/// The version of the systemd that runs this machine, e.g. 252. None without systemd.
-pub fn systemd_version() -> Option<u32> {
-    let text = Systemd::connect()?.version().ok()?;
-    leading_number(&text)
-}
-
-/// The first digits of a version text, such as `v243.5-1.fc31`.
-fn leading_number(text: &str) -> Option<u32> {
-    let digits = text.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
-    digits[..end].parse().ok()
 }
 
 /// The name of the unit that stands for a device.
@@ -89,7 +75,7 @@ fn escape(path: &str) -> String {
     escaped
 }
 
-impl Systemd {
+impl SystemdClient {
     /// Connects to the systemd that runs this machine, if one does and lets us.
     pub fn connect() -> Option<Self> {
         Self::connect_to(Path::new(SOCKET))
@@ -157,14 +143,13 @@ impl Systemd {
         job.with_context(|| format!("cannot make systemd start {unit}"))
     }
 
-    /// The version text of the manager.
-    fn version(&mut self) -> anyhow::Result<String> {
-        let body = self.call(PROPERTIES, "Get", &[MANAGER, "Version"])?;
-        Ok(body.reader().variant_string()?)
-    }
-
     /// Calls a method of the manager.
-    fn call(&mut self, interface: &str, member: &str, arguments: &[&str]) -> anyhow::Result<Body> {
+    fn call(
+        &mut self,
+        interface: &str,
+        member: &str,
+        arguments: &[&str],
+    ) -> anyhow::Result<MessageBody> {
         let deadline = Instant::now() + ANSWER;
         let serial = self.connection.call(interface, member, arguments)?;
         while let Some(message) = self.connection.receive(Some(deadline))? {
@@ -172,7 +157,7 @@ impl Systemd {
             if message.reply_to != Some(serial) {
                 continue;
             }
-            if message.kind == Kind::Error {
+            if message.kind == MessageKind::Error {
                 let name = message.error_name.unwrap_or_default();
                 let text = message.body.reader().string().unwrap_or_default();
                 bail!("systemd refuses {member}: {name}: {text}");
@@ -186,8 +171,8 @@ impl Systemd {
     }
 
     /// Remembers how a job ended. The signal may come before the answer that names the job.
-    fn note(&mut self, message: &Message) {
-        if message.kind != Kind::Signal || message.member.as_deref() != Some("JobRemoved") {
+    fn note(&mut self, message: &BusMessage) {
+        if message.kind != MessageKind::Signal || message.member.as_deref() != Some("JobRemoved") {
             return;
         }
         let mut reader = message.body.reader();

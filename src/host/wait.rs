@@ -4,7 +4,7 @@
 //! still change, and other programs may have the device open.
 
 use super::devices::present_disks;
-use super::systemd::{NotStarted, Systemd};
+use super::systemd::{NotStarted, SystemdClient};
 use anyhow::bail;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -33,7 +33,7 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
         return Ok(());
     }
     // Without an answer of systemd what is there decides, as it does without systemd.
-    if let Some(systemd) = Systemd::connect()
+    if let Some(systemd) = SystemdClient::connect()
         && let Ok(not_started) = have_started(systemd, &waiting, limit)
     {
         return judge(&udev, &not_started, limit.unwrap_or_default());
@@ -47,7 +47,7 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
 }
 
 fn have_started(
-    mut systemd: Systemd,
+    mut systemd: SystemdClient,
     waiting: &[Unready],
     limit: Option<Duration>,
 ) -> anyhow::Result<Vec<NotStarted>> {
@@ -90,11 +90,11 @@ fn failure(waiting: &[Unready], how: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unready {
     device: PathBuf,
-    state: State,
+    state: DeviceState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum DeviceState {
     Absent,
     Unknown,
     Marked,
@@ -103,9 +103,9 @@ enum State {
 impl fmt::Display for Unready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Absent => "is not there",
-            State::Unknown => "udev is not done with it",
-            State::Marked => "udev says SYSTEMD_READY=0",
+            DeviceState::Absent => "is not there",
+            DeviceState::Unknown => "udev is not done with it",
+            DeviceState::Marked => "udev says SYSTEMD_READY=0",
         };
         write!(f, "device {} ({state})", self.device.display())
     }
@@ -138,9 +138,9 @@ impl Udev {
     }
 
     /// Why a device is not ready; `None` if it is.
-    fn state(&self, device: &Path) -> Option<State> {
+    fn state(&self, device: &Path) -> Option<DeviceState> {
         let Ok(metadata) = fs::metadata(device) else {
-            return Some(State::Absent);
+            return Some(DeviceState::Absent);
         };
         let is_udevs = metadata.file_type().is_block_device() && self.run.join("control").exists();
         if !is_udevs {
@@ -150,8 +150,10 @@ impl Udev {
         let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
         let record = self.data().join(format!("b{major}:{minor}"));
         match fs::read_to_string(record) {
-            Err(_) => Some(State::Unknown),
-            Ok(text) if text.lines().any(|line| line == "E:SYSTEMD_READY=0") => Some(State::Marked),
+            Err(_) => Some(DeviceState::Unknown),
+            Ok(text) if text.lines().any(|line| line == "E:SYSTEMD_READY=0") => {
+                Some(DeviceState::Marked)
+            }
             Ok(_) => None,
         }
     }
@@ -284,7 +286,7 @@ mod tests {
         );
         assert!(start.elapsed() < POLL_INTERVAL);
         let waiting = waiting.expect("watched");
-        let state = State::Absent;
+        let state = DeviceState::Absent;
         assert_eq!(waiting, [Unready { device, state }]);
         let text = failure(&waiting, "within 0 s");
         assert!(
@@ -316,11 +318,11 @@ mod tests {
         let (_dir, udev) = bed();
         assert_eq!(udev.state(&device), None, "no udev, no waiting");
         fs::write(udev.run.join("control"), "").expect("written");
-        assert_eq!(udev.state(&device), Some(State::Unknown));
+        assert_eq!(udev.state(&device), Some(DeviceState::Unknown));
         let record = udev.data().join(record);
         let write = |text: &str| fs::write(&record, text).expect("written");
         write("I:1\nE:SYSTEMD_READY=0\n");
-        assert_eq!(udev.state(&device), Some(State::Marked));
+        assert_eq!(udev.state(&device), Some(DeviceState::Marked));
         assert!(noticed(&udev, &device, || write("I:1\nE:ID_X=1\n")));
         assert_eq!(udev.state(&device), None);
     }

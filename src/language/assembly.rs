@@ -3,7 +3,7 @@
 //! Such a language has no list of files, but many keys each of which means a file, a unit or an account. Here the parts
 //! are collected by what they are; a later file takes the place of an earlier one at its path.
 
-use super::keyed::Keyed;
+use super::keyed::KeyedList;
 use super::node::Node;
 use super::shaped;
 use crate::config::tree::Tree;
@@ -19,12 +19,12 @@ const SPECIAL_BITS: u32 = 0o7000;
 pub(crate) struct Assembly<'t> {
     /// Offset of the value that the whole config is made from.
     pub(crate) at: u32,
-    users: Keyed<User<'t>>,
-    groups: Keyed<Node<'t>>,
-    files: Keyed<File<'t>>,
-    directories: Keyed<Node<'t>>,
-    links: Keyed<Node<'t>>,
-    units: Keyed<Node<'t>>,
+    users: KeyedList<AssembledUser<'t>>,
+    groups: KeyedList<Node<'t>>,
+    files: KeyedList<AssembledFile<'t>>,
+    directories: KeyedList<Node<'t>>,
+    links: KeyedList<Node<'t>>,
+    units: KeyedList<Node<'t>>,
     included: Vec<Node<'t>>,
     pub(crate) disks: Vec<Node<'t>>,
     pub(crate) filesystems: Vec<Node<'t>>,
@@ -32,22 +32,21 @@ pub(crate) struct Assembly<'t> {
 
 /// An account.
 #[derive(Debug)]
-pub(crate) struct User<'t> {
+pub(crate) struct AssembledUser<'t> {
     /// All members but the groups and the keys.
     node: Node<'t>,
     groups: Vec<(u32, String)>,
     keys: Vec<(u32, String)>,
 }
 
-/// A file.
 #[derive(Debug)]
-pub(crate) struct File<'t> {
+pub(crate) struct AssembledFile<'t> {
     pub(crate) at: u32,
     pub(crate) path: String,
     /// What it holds, if what is there is to be replaced.
-    pub(crate) body: Option<Body>,
+    pub(crate) body: Option<FileBody>,
     /// What is put behind it.
-    pub(crate) append: Vec<Body>,
+    pub(crate) append: Vec<FileBody>,
     pub(crate) mode: Option<(u32, u32)>,
     pub(crate) user: Option<Node<'t>>,
     pub(crate) group: Option<Node<'t>>,
@@ -55,14 +54,14 @@ pub(crate) struct File<'t> {
 
 /// Bytes of a file, with the offset of what they are made from.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct FileBody {
     pub(crate) at: u32,
-    pub(crate) source: Source,
+    pub(crate) source: FileSource,
 }
 
 /// Where bytes come from.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) enum FileSource {
     Bytes(Vec<u8>),
     Url {
         url: String,
@@ -70,7 +69,7 @@ pub(crate) enum Source {
     },
 }
 
-impl<'t> User<'t> {
+impl<'t> AssembledUser<'t> {
     /// Gives the account `member` unless it has it.
     pub(crate) fn set(&mut self, member: &'static str, value: Node<'t>) {
         if self.node.get(member).is_none() {
@@ -118,7 +117,7 @@ impl<'t> User<'t> {
     }
 }
 
-impl<'t> File<'t> {
+impl<'t> AssembledFile<'t> {
     /// A file that holds `bytes`, in the place of whatever is there.
     pub(crate) fn new(
         at: u32,
@@ -126,10 +125,10 @@ impl<'t> File<'t> {
         mode: u32,
         bytes: impl Into<Vec<u8>>,
     ) -> Self {
-        File {
+        AssembledFile {
             at,
             path: path.into(),
-            body: Some(Body::bytes(at, bytes)),
+            body: Some(FileBody::bytes(at, bytes)),
             append: Vec::new(),
             mode: Some((at, mode)),
             user: None,
@@ -144,10 +143,10 @@ impl<'t> File<'t> {
         mode: u32,
         bytes: impl Into<Vec<u8>>,
     ) -> Self {
-        File {
+        AssembledFile {
             body: None,
-            append: vec![Body::bytes(at, bytes)],
-            ..File::new(at, path, mode, Vec::new())
+            append: vec![FileBody::bytes(at, bytes)],
+            ..AssembledFile::new(at, path, mode, Vec::new())
         }
     }
 
@@ -159,7 +158,7 @@ impl<'t> File<'t> {
         }
         if let Some(first) = self.append.first() {
             let at = first.at;
-            let append = self.append.into_iter().map(Body::into_node).collect();
+            let append = self.append.into_iter().map(FileBody::into_node).collect();
             node.set("append", Node::list(at, append));
         }
         if let Some((at, mode)) = self.mode {
@@ -175,33 +174,33 @@ impl<'t> File<'t> {
     }
 }
 
-impl Body {
+impl FileBody {
     /// These bytes.
     pub(crate) fn bytes(at: u32, bytes: impl Into<Vec<u8>>) -> Self {
-        let source = Source::Bytes(bytes.into());
-        Body { at, source }
+        let source = FileSource::Bytes(bytes.into());
+        FileBody { at, source }
     }
 
     /// What is at a URL.
     pub(crate) fn url(at: u32, url: impl Into<String>) -> Self {
-        let source = Source::Url {
+        let source = FileSource::Url {
             url: url.into(),
             headers: Vec::new(),
         };
-        Body { at, source }
+        FileBody { at, source }
     }
 
     fn into_node<'t>(self) -> Node<'t> {
         let at = self.at;
         match self.source {
-            Source::Bytes(bytes) => {
+            FileSource::Bytes(bytes) => {
                 let url = match bytes.is_empty() {
                     true => "data:,".to_owned(),
                     false => data_url::of(&bytes),
                 };
                 Node::mapping(at).with("source", Node::text(at, url))
             }
-            Source::Url { url, headers } => {
+            FileSource::Url { url, headers } => {
                 let headers = headers.into_iter().map(|(name, value)| {
                     Node::mapping(at)
                         .with("name", Node::text(at, name))
@@ -226,8 +225,8 @@ impl<'t> Assembly<'t> {
     }
 
     /// The account called `name`, made if it is not there.
-    pub(crate) fn user(&mut self, at: u32, name: &str) -> &mut User<'t> {
-        self.users.or_insert_with(name, || User {
+    pub(crate) fn user(&mut self, at: u32, name: &str) -> &mut AssembledUser<'t> {
+        self.users.or_insert_with(name, || AssembledUser {
             node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
             groups: Vec::new(),
             keys: Vec::new(),
@@ -235,7 +234,7 @@ impl<'t> Assembly<'t> {
     }
 
     /// The account called `name`, if it is asked for.
-    pub(crate) fn user_named(&self, name: &str) -> Option<&User<'t>> {
+    pub(crate) fn user_named(&self, name: &str) -> Option<&AssembledUser<'t>> {
         self.users.get(name)
     }
 
@@ -253,7 +252,7 @@ impl<'t> Assembly<'t> {
 
     /// A file. One that only appends is added to an earlier file of its path; any other takes its place.
     /// True if there was an earlier one that is gone now.
-    pub(crate) fn file(&mut self, mut file: File<'t>) -> bool {
+    pub(crate) fn file(&mut self, mut file: AssembledFile<'t>) -> bool {
         self.links.remove(&file.path);
         let earlier = self.files.get_mut(&file.path);
         if let Some(earlier) = earlier.filter(|_| file.body.is_none()) {
@@ -340,7 +339,8 @@ impl<'t> Assembly<'t> {
     /// The whole config, in the oldest version from 3.5.0 that has everything that is asked for.
     pub(crate) fn finish(self) -> (Tree<'t>, Version) {
         let at = self.at;
-        let is_special = |file: &File<'_>| file.mode.is_some_and(|(_, m)| m & SPECIAL_BITS != 0);
+        let is_special =
+            |file: &AssembledFile<'_>| file.mode.is_some_and(|(_, m)| m & SPECIAL_BITS != 0);
         let version = match self.files.iter().any(is_special) {
             true => Version::V3_6,
             false => Version::V3_5,
@@ -350,12 +350,20 @@ impl<'t> Assembly<'t> {
             let merge = Node::list(first, self.included);
             ignition.set("config", Node::mapping(first).with("merge", merge));
         }
-        let users = self.users.into_values().map(User::into_node).collect();
-        let nodes = |parts: Keyed<Node<'t>>| Node::list(at, parts.into_values().collect());
+        let users = self
+            .users
+            .into_values()
+            .map(AssembledUser::into_node)
+            .collect();
+        let nodes = |parts: KeyedList<Node<'t>>| Node::list(at, parts.into_values().collect());
         let passwd = Node::mapping(at)
             .with("groups", nodes(self.groups))
             .with("users", Node::list(at, users));
-        let files = self.files.into_values().map(File::into_node).collect();
+        let files = self
+            .files
+            .into_values()
+            .map(AssembledFile::into_node)
+            .collect();
         let storage = Node::mapping(at)
             .with("directories", nodes(self.directories))
             .with("disks", Node::list(at, self.disks))
@@ -406,9 +414,9 @@ mod tests {
     #[test]
     fn a_later_file_wins_and_fragments_add_up() {
         let mut assembly = Assembly::new(0);
-        assert!(!assembly.file(File::new(0, "/a", 0o644, "1")));
-        assert!(assembly.file(File::new(1, "/a", 0o600, "2")));
-        assert!(!assembly.file(File::appended(2, "/a", 0o600, "3")));
+        assert!(!assembly.file(AssembledFile::new(0, "/a", 0o644, "1")));
+        assert!(assembly.file(AssembledFile::new(1, "/a", 0o600, "2")));
+        assert!(!assembly.file(AssembledFile::appended(2, "/a", 0o600, "3")));
         let file = assembly.files.get("/a").unwrap();
         assert_eq!((file.at, file.append.len()), (1, 1));
     }
@@ -417,7 +425,7 @@ mod tests {
     fn special_bits_need_a_later_version() {
         for (mode, want) in [(0o755, Version::V3_5), (0o4755, Version::V3_6)] {
             let mut assembly = Assembly::new(0);
-            assembly.file(File::new(0, "/a", mode, ""));
+            assembly.file(AssembledFile::new(0, "/a", mode, ""));
             assert_eq!(assembly.finish().1, want, "{mode:o}");
         }
     }

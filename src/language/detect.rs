@@ -1,89 +1,19 @@
 //! Which language a text is in.
 
 use super::family::{self, Family};
-use super::machine_config;
+use super::languages::Language;
 use super::mime;
-use super::node::{Content, Node};
-use super::seen::Seen;
+use super::node::{Node, NodeContent};
+use super::seen::TopLevelKeys;
 use super::target::{Distribution, Target};
 use super::yaml;
 use crate::config::{self, Finding, LineStarts, Severity};
 
-/// A language that configs are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// Ignition 3, in JSON.
-    Ignition,
-    /// Ignition 1 and 2, in JSON.
-    OldIgnition,
-    /// Butane, in YAML.
-    Butane,
-    /// Container Linux Config, in YAML.
-    ContainerLinux,
-    /// `#cloud-config` as coreos-cloudinit reads it, scripts and MIME included.
-    CoreosCloudinit,
-    /// `#cloud-config` as cloud-init reads it, with its other forms of user data.
-    CloudInit,
-    /// The `config.yaml` of k3OS.
-    K3os,
-    /// Ignition in a MachineConfig of OpenShift.
-    MachineConfig,
-}
-
 /// A text that is in no language of ours.
 #[derive(Debug)]
-pub struct Undetected {
+pub struct DetectError {
     /// What it is instead.
     pub finding: Finding,
-}
-
-impl Language {
-    /// All of them.
-    pub const ALL: [Language; 8] = [
-        Language::Ignition,
-        Language::OldIgnition,
-        Language::Butane,
-        Language::ContainerLinux,
-        Language::CoreosCloudinit,
-        Language::CloudInit,
-        Language::K3os,
-        Language::MachineConfig,
-    ];
-
-    /// The name that options and kernel arguments have for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Language::Ignition => "ignition",
-            Language::OldIgnition => "ignition2",
-            Language::Butane => "butane",
-            Language::ContainerLinux => "clc",
-            Language::CoreosCloudinit => "coreos-cloudinit",
-            Language::CloudInit => "cloud-init",
-            Language::K3os => "k3os",
-            Language::MachineConfig => "machineconfig",
-        }
-    }
-
-    /// What it is called in a sentence.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Language::Ignition => "Ignition 3",
-            Language::OldIgnition => "Ignition 1 or 2",
-            Language::Butane => "Butane",
-            Language::ContainerLinux => "Container Linux Config",
-            Language::CoreosCloudinit => "cloud-config of coreos-cloudinit",
-            Language::CloudInit => "cloud-config of cloud-init",
-            Language::K3os => "config.yaml of k3OS",
-            Language::MachineConfig => "MachineConfig of OpenShift",
-        }
-    }
-
-    /// The language of a name; see [`Language::name`].
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|language| language.name() == name)
-    }
 }
 
 /// What a text begins with that only cloud-init takes. The header of a cloud-config counts for it with more behind it
@@ -138,7 +68,7 @@ const MAX_SHOWN: usize = 40;
 ///
 /// # Errors
 /// As there.
-pub fn detect(text: &[u8]) -> Result<Language, Undetected> {
+pub fn detect(text: &[u8]) -> Result<Language, DetectError> {
     detect_for(text, &Target::default())
 }
 
@@ -146,11 +76,11 @@ pub fn detect(text: &[u8]) -> Result<Language, Undetected> {
 ///
 /// # Errors
 /// It is none that is known.
-pub fn detect_for(text: &[u8], target: &Target<'_>) -> Result<Language, Undetected> {
+pub fn detect_for(text: &[u8], target: &Target<'_>) -> Result<Language, DetectError> {
     part(text, target, 0)
 }
 
-fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Undetected> {
+fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
     let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let start = body.trim_ascii_start();
     if start.is_empty() {
@@ -187,7 +117,7 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Unde
 }
 
 /// A cloud-config with its header, or what says that it is one.
-fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, Undetected> {
+fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, DetectError> {
     match yaml_root(text, family::of) {
         Some(Family::Of(language)) => Ok(language),
         Some(Family::Mixed) => {
@@ -219,7 +149,7 @@ fn has_line(text: &[u8], line: &str) -> bool {
 }
 
 /// A message: what one of its parts is that is in one language only.
-fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Undetected> {
+fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
     let Some(whole) = mime::message(text, 0..text.len()) else {
         return Ok(Language::CloudInit);
     };
@@ -257,12 +187,12 @@ fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, U
 
 /// An object of JSON. `None` for what is none, or only in YAML.
 fn json(text: &[u8]) -> Option<Language> {
-    let mut seen = Seen::default();
+    let mut seen = TopLevelKeys::default();
     let end = seen.look(text);
     match (seen, end) {
-        (Seen { old: true, .. }, _) => Some(Language::OldIgnition),
-        (Seen { ignition: true, .. }, _) => Some(Language::Ignition),
-        (Seen { variant: true, .. }, _) => Some(Language::Butane),
+        (TopLevelKeys { old: true, .. }, _) => Some(Language::OldIgnition),
+        (TopLevelKeys { ignition: true, .. }, _) => Some(Language::Ignition),
+        (TopLevelKeys { variant: true, .. }, _) => Some(Language::Butane),
         // YAML has the same form without quotes around keys, so this may be some; else it is broken JSON.
         _ => match yaml_root(text, by_keys) {
             Some(Some(language)) => Some(language),
@@ -278,7 +208,7 @@ fn by_keys(root: &Node<'_>) -> Option<Language> {
     if has("variant") {
         return Some(Language::Butane);
     }
-    if machine_config::is_one(root) {
+    if is_machine_config(root) {
         return Some(Language::MachineConfig);
     }
     if entries.iter().any(|entry| family::is_k3os_key(&entry.key)) {
@@ -294,13 +224,13 @@ fn by_keys(root: &Node<'_>) -> Option<Language> {
 }
 
 /// YAML without a header, or nothing that is known.
-fn other(text: &[u8]) -> Result<Language, Undetected> {
+fn other(text: &[u8]) -> Result<Language, DetectError> {
     // The one key that decides by itself: a large config need not be read twice to find it.
     if has_key_line(text, &["variant"]) {
         return Ok(Language::Butane);
     }
     let found = yaml_root(text, |root| match &root.value {
-        Content::Mapping(entries) if !entries.is_empty() => match by_keys(root) {
+        NodeContent::Mapping(entries) if !entries.is_empty() => match by_keys(root) {
             Some(language) => Ok(language),
             None => Err(unknown_mapping(root, text)),
         },
@@ -327,7 +257,7 @@ fn has_key_line(text: &[u8], keys: &[&str]) -> bool {
     })
 }
 
-fn unknown_mapping(root: &Node<'_>, text: &[u8]) -> Undetected {
+fn unknown_mapping(root: &Node<'_>, text: &[u8]) -> DetectError {
     let entries = root.entries();
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
     if root
@@ -362,7 +292,7 @@ fn shown(key: &str) -> String {
 }
 
 /// What a text is that is in no language.
-fn unknown(text: &[u8]) -> Undetected {
+fn unknown(text: &[u8]) -> DetectError {
     match config::foreign(text) {
         Some((what, help)) => undetected(format!("unrecognised format: {what}"), help),
         None => {
@@ -376,8 +306,8 @@ fn unknown(text: &[u8]) -> Undetected {
     }
 }
 
-fn undetected(message: String, help: &str) -> Undetected {
-    Undetected {
+fn undetected(message: String, help: &str) -> DetectError {
+    DetectError {
         finding: Finding {
             severity: Severity::Error,
             path: None,
@@ -386,6 +316,11 @@ fn undetected(message: String, help: &str) -> Undetected {
             help: Some(help.to_owned()),
         },
     }
+}
+
+/// True for the root of a MachineConfig.
+fn is_machine_config(root: &Node<'_>) -> bool {
+    root.get("apiVersion").is_some() && root.text_at("kind") == "MachineConfig"
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The one YAML document that a text should be, or what to say about it.
 
 use super::findings::Remarks;
-use super::translation::Outcome;
+use super::result::TranslationResult;
 use super::yaml::{self, Yaml};
 use crate::config::{Finding, LineStarts, Severity};
 
 /// Reads `text`.
-pub(crate) fn read<'t>(text: &'t [u8], lines: &LineStarts) -> Result<Yaml<'t>, Box<Outcome<'t>>> {
+pub(crate) fn read<'t>(
+    text: &'t [u8],
+    lines: &LineStarts,
+) -> Result<Yaml<'t>, Box<TranslationResult<'t>>> {
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
@@ -44,8 +47,8 @@ pub(crate) fn refused<'t>(
     offset: u32,
     message: &str,
     help: Option<String>,
-) -> Outcome<'t> {
-    Outcome {
+) -> TranslationResult<'t> {
+    TranslationResult {
         findings: vec![Finding {
             severity: Severity::Error,
             path: None,
@@ -53,6 +56,6 @@ pub(crate) fn refused<'t>(
             message: message.to_owned(),
             help,
         }],
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }

@@ -1,8 +1,8 @@
 //! Which of the programs that read `#cloud-config` a text is for, by its keys.
 
 use super::cloud_init::modules::MODULES;
-use super::detect::Language;
-use super::node::{Content, Node};
+use super::languages::Language;
+use super::node::{Node, NodeContent};
 use super::target::{Distribution, Target};
 
 /// Keys that only k3OS has, in their squashed form.
@@ -92,9 +92,9 @@ fn is_for_cloud_init(root: &Node<'_>) -> bool {
     let users = root.get("users");
     // A mapping, or a text with names between commas.
     let is_other_form = users.is_some_and(|users| match &users.value {
-        Content::Mapping(entries) => !entries.is_empty(),
-        Content::Scalar(_) => !users.is_null(),
-        Content::List(_) => false,
+        NodeContent::Mapping(entries) => !entries.is_empty(),
+        NodeContent::Scalar(_) => !users.is_null(),
+        NodeContent::List(_) => false,
     });
     let is_user = |user: &Node<'_>| {
         let is_default = user.as_scalar().is_some_and(|name| name.text == "default");

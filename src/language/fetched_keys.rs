@@ -1,6 +1,6 @@
 //! SSH keys that are fetched before anything is changed, beside those that a config has itself.
 
-use super::assembly::{Assembly, Body, File};
+use super::assembly::{AssembledFile, Assembly, FileBody};
 use super::node::Node;
 
 /// Where fetched keys go. Keys of the config have the file `authorized_keys`, which can have one origin only.
@@ -15,7 +15,7 @@ pub(super) fn add(
     at: u32,
     name: &str,
     home: Option<&str>,
-    keys: Vec<Body>,
+    keys: Vec<FileBody>,
     assembly: &mut Assembly<'_>,
 ) {
     if keys.is_empty() {
@@ -28,10 +28,10 @@ pub(super) fn add(
     };
     assembly.directory(at, &folder, Some(0o700), Some(name));
     let owner = Node::mapping(at).with("name", Node::text(at, name.to_owned()));
-    assembly.file(File {
+    assembly.file(AssembledFile {
         append: keys,
         user: Some(owner),
-        ..File::appended(at, format!("{folder}/{FILE}"), 0o600, "")
+        ..AssembledFile::appended(at, format!("{folder}/{FILE}"), 0o600, "")
     });
-    assembly.file(File::new(at, SERVER_FILE, 0o644, SERVER_SETTING));
+    assembly.file(AssembledFile::new(at, SERVER_FILE, 0o644, SERVER_SETTING));
 }

@@ -138,7 +138,7 @@ impl Remarks {
     }
 
     /// All of them by text, in the order of each, where they are about several texts.
-    pub(crate) fn placed_in(self, texts: &[Part<'_>]) -> Vec<Vec<Finding>> {
+    pub(crate) fn placed_in(self, texts: &[TextPart<'_>]) -> Vec<Vec<Finding>> {
         let mut placed: Vec<Vec<Finding>> = texts.iter().map(|_| Vec::new()).collect();
         let mut rest = self.0;
         for (index, (text, found)) in texts.iter().zip(&mut placed).enumerate() {
@@ -180,7 +180,7 @@ impl Remarks {
 }
 
 /// One of several texts that are read as one.
-pub(crate) struct Part<'p> {
+pub(crate) struct TextPart<'p> {
     /// Offset of its first byte in all of them.
     pub(crate) start: u32,
     pub(crate) name: &'p str,
@@ -189,7 +189,7 @@ pub(crate) struct Part<'p> {
 }
 
 /// A remark about `text` with offsets in it. Another value that it is about may be in another text, which is named.
-fn local(mut remark: Remark, text: &Part<'_>, end: u32, texts: &[Part<'_>]) -> Remark {
+fn local(mut remark: Remark, text: &TextPart<'_>, end: u32, texts: &[TextPart<'_>]) -> Remark {
     remark.at -= text.start.min(remark.at);
     let Some(other) = remark.other.take() else {
         return remark;

@@ -1,6 +1,6 @@
 //! JSON as a [`Node`], for the languages that are written in it.
 
-use super::node::{Content, Entry, Node};
+use super::node::{MappingEntry, Node, NodeContent};
 use crate::config::json::{Cursor, Number, Start, SyntaxError};
 
 /// Reads `text`. Numbers that are not 64-bit integers become scalars with the text `1e999` (too large) or `0.5` (with
@@ -48,11 +48,11 @@ fn nested<'t>(cursor: &mut Cursor<'t>, depth: usize) -> Result<Node<'t>, SyntaxE
             while let Some((key_at, key)) = cursor.key(entries.is_empty())? {
                 let key_at = u32::try_from(key_at).unwrap_or(u32::MAX);
                 let value = nested(cursor, depth + 1)?;
-                entries.push(Entry { key, key_at, value });
+                entries.push(MappingEntry { key, key_at, value });
             }
             Node {
                 at,
-                value: Content::Mapping(entries),
+                value: NodeContent::Mapping(entries),
             }
         }
     })

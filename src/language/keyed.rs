@@ -4,21 +4,21 @@ use std::collections::HashMap;
 
 /// A list whose elements have names, each once.
 #[derive(Debug)]
-pub(crate) struct Keyed<T> {
+pub(crate) struct KeyedList<T> {
     values: Vec<(String, T)>,
     places: HashMap<String, usize>,
 }
 
-impl<T> Default for Keyed<T> {
+impl<T> Default for KeyedList<T> {
     fn default() -> Self {
-        Keyed {
+        KeyedList {
             values: Vec::new(),
             places: HashMap::new(),
         }
     }
 }
 
-impl<T> Keyed<T> {
+impl<T> KeyedList<T> {
     /// True if there is a value called `name`.
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.places.contains_key(name)
@@ -30,7 +30,7 @@ impl<T> Keyed<T> {
         self.values.get(*place).map(|(_, value)| value)
     }
 
-    /// [`Keyed::get`], to be changed.
+    /// [`KeyedList::get`], to be changed.
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
         let place = self.places.get(name)?;
         self.values.get_mut(*place).map(|(_, value)| value)
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn values_keep_their_order() {
-        let mut keyed = Keyed::default();
+        let mut keyed = KeyedList::default();
         assert_eq!(keyed.insert("a", 1), None);
         assert_eq!(keyed.insert("b", 2), None);
         assert_eq!(keyed.insert("a", 3), Some(1));

@@ -1,6 +1,6 @@
 //! What a run knows for every config text that it reads: the owned form of [`Surroundings`].
 
-use super::surroundings::{Instance, Surroundings};
+use super::surroundings::{InstanceData, Surroundings};
 use super::target::{Distribution, K3s, NetworkManager, SystemConfig, Target, TimeClient};
 
 /// What is known of the system and of the machine. The default is nothing.
@@ -34,18 +34,18 @@ pub struct Knowledge {
     pub ignore_unsupported: bool,
 }
 
-/// The owned form of [`Instance`].
+/// The owned form of [`InstanceData`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownInstance {
-    /// As [`Instance::id`].
+    /// As [`InstanceData::id`].
     pub id: Option<String>,
-    /// As [`Instance::hostname`].
+    /// As [`InstanceData::hostname`].
     pub hostname: Option<String>,
-    /// As [`Instance::keys`].
+    /// As [`InstanceData::keys`].
     pub keys: Vec<String>,
-    /// As [`Instance::facts`].
-    pub facts: Vec<(String, String)>,
-    /// As [`Instance::vendor_data`].
+    /// As [`InstanceData::variables`].
+    pub variables: Vec<(String, String)>,
+    /// As [`InstanceData::vendor_data`].
     pub vendor_data: Option<Vec<u8>>,
 }
 
@@ -67,11 +67,11 @@ impl Knowledge {
                 kernel_arguments: self.kernel_arguments.as_deref(),
                 configs: &self.configs,
             },
-            instance: Instance {
+            instance: InstanceData {
                 id: self.instance.id.as_deref(),
                 hostname: self.instance.hostname.as_deref(),
                 keys: &self.instance.keys,
-                facts: &self.instance.facts,
+                variables: &self.instance.variables,
                 vendor_data: self.instance.vendor_data.as_deref(),
             },
             ignore_unsupported: self.ignore_unsupported,

@@ -3,13 +3,13 @@
 //! That is Ignition written in YAML. It is put into JSON, read as such, and everything that is said of it is brought
 //! back to the places of the YAML.
 
-use super::detect::{Language, detect};
+use super::detect::detect;
 use super::findings::Remarks;
-use super::node::{Content, Node, Scalar, Style};
-use super::surroundings::Surroundings;
-use super::{document, paths, scalars, translation};
+use super::languages::Language;
+use super::node::{Node, NodeContent, Scalar, Style};
+use super::{document, paths, scalars};
 use crate::config::{
-    Finding, Findings, JsonPath, LineStarts, ParseError, Parsed, Position, Severity,
+    Finding, Findings, JsonPath, LineStarts, ParseError, ParseResult, Position, Severity,
 };
 
 /// What else a MachineConfig may hold, which is the business of its operator.
@@ -25,13 +25,11 @@ const ONLY_OF_THE_OPERATOR: [&str; 6] = [
 /// Where the config is.
 const INSIDE: &str = "$.spec.config";
 
-/// True for the root of a MachineConfig.
-pub(super) fn is_one(root: &Node<'_>) -> bool {
-    root.get("apiVersion").is_some() && root.text_at("kind") == "MachineConfig"
-}
-
-/// Reads `text`; `source` is the name shown in origins.
-pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
+/// Reads `text`; `parse_inside` reads the config in it.
+pub(super) fn parse(
+    text: &[u8],
+    parse_inside: impl FnOnce(&[u8], Language) -> ParseResult,
+) -> ParseResult {
     let lines = LineStarts::of(text);
     let yaml = match document::read(text, &lines) {
         Ok(yaml) => yaml,
@@ -52,7 +50,7 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
     json.write(inside);
     let mut parsed = match detect(json.text.as_bytes()) {
         Ok(language @ (Language::Ignition | Language::OldIgnition)) => {
-            translation::parse_as(source, json.text.as_bytes(), language, surroundings)
+            parse_inside(json.text.as_bytes(), language)
         }
         _ => {
             let message = "`spec.config` must be an Ignition config, with its version";
@@ -71,7 +69,7 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
         Err(ParseError::Decode) => Err(ParseError::Decode),
         Err(_) => Err(ParseError::Invalid),
     };
-    Parsed {
+    ParseResult {
         findings: Findings(findings),
         outcome,
         version: parsed.version,
@@ -79,7 +77,7 @@ pub(super) fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) 
 }
 
 /// Takes the findings of the config inside, with their places in the YAML.
-fn brought_back(parsed: &mut Parsed, json: &Json, lines: &LineStarts) -> Vec<Finding> {
+fn brought_back(parsed: &mut ParseResult, json: &Json, lines: &LineStarts) -> Vec<Finding> {
     // The JSON is one line.
     let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
     let mut findings = Vec::new();
@@ -107,8 +105,8 @@ fn brought_back(parsed: &mut Parsed, json: &Json, lines: &LineStarts) -> Vec<Fin
     findings
 }
 
-fn refused(findings: Vec<Finding>) -> Parsed {
-    Parsed {
+fn refused(findings: Vec<Finding>) -> ParseResult {
+    ParseResult {
         findings: Findings(findings),
         outcome: Err(ParseError::Invalid),
         version: None,
@@ -120,9 +118,9 @@ fn inside<'n, 't>(root: &'n Node<'t>, remarks: &mut Remarks) -> Option<&'n Node<
     let spec = root.get("spec");
     for entry in spec.map_or(&[][..], Node::entries) {
         let says_something = match &entry.value.value {
-            Content::Scalar(scalar) => !scalar.text.is_empty() && scalar.text != "false",
-            Content::List(elements) => !elements.is_empty(),
-            Content::Mapping(entries) => !entries.is_empty(),
+            NodeContent::Scalar(scalar) => !scalar.text.is_empty() && scalar.text != "false",
+            NodeContent::List(elements) => !elements.is_empty(),
+            NodeContent::Mapping(entries) => !entries.is_empty(),
         };
         if ONLY_OF_THE_OPERATOR.contains(&&*entry.key) && says_something {
             let message = format!(
@@ -168,8 +166,8 @@ impl Json {
     fn write(&mut self, node: &Node<'_>) {
         self.here(node.at);
         match &node.value {
-            Content::Scalar(scalar) => self.scalar(scalar),
-            Content::List(elements) => {
+            NodeContent::Scalar(scalar) => self.scalar(scalar),
+            NodeContent::List(elements) => {
                 // The place of a list or an object is behind its bracket, where nothing else may be.
                 self.text.push_str("[ ");
                 for (index, element) in elements.iter().enumerate() {
@@ -180,7 +178,7 @@ impl Json {
                 }
                 self.text.push(']');
             }
-            Content::Mapping(entries) => {
+            NodeContent::Mapping(entries) => {
                 self.text.push_str("{ ");
                 for (index, entry) in entries.iter().enumerate() {
                     if index > 0 {
@@ -219,21 +217,22 @@ impl Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Surroundings;
 
     const TEXT: &str = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\nmetadata:\n  name: 50-x\n\
                         spec:\n  kernelArguments: [quiet]\n  fips: false\n  config:\n    ignition:\n      version: 3.2.0\n    storage:\n      \
                         files:\n      - path: /etc/a\n        mode: 0644\n        odd: 1\n        contents:\n          source: data:,a\n";
 
-    fn read(text: &str) -> Parsed {
+    fn read(text: &str) -> ParseResult {
         assert_eq!(
             detect(text.as_bytes()).ok(),
             Some(Language::MachineConfig),
             "{text}"
         );
-        translation::parse("mc.yaml", text.as_bytes(), &Surroundings::default())
+        crate::language::parse("mc.yaml", text.as_bytes(), &Surroundings::default())
     }
 
-    fn said(parsed: &Parsed) -> Vec<String> {
+    fn said(parsed: &ParseResult) -> Vec<String> {
         let said = parsed.findings.0.iter().map(|f| {
             let line = f.position.map_or(0, |at| at.line);
             let path = f.path.as_ref().map_or("", JsonPath::as_str);

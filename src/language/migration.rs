@@ -3,8 +3,8 @@
 //! Every value of a translated config knows the place it was made from, so this needs nothing from the languages: it
 //! is the translation, read backwards.
 
-use super::detect::Language;
-use super::node::{Content, Node};
+use super::languages::Language;
+use super::node::{Node, NodeContent};
 use super::surroundings::Surroundings;
 use super::{shaped, translation};
 use crate::config::{Finding, JsonPath, LineStarts, Position};
@@ -15,7 +15,7 @@ const MAX_NAMED_RESULTS: usize = 4;
 
 /// A value of the old config and what becomes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct MigrationStep {
     /// Where it is.
     pub position: Position,
     /// Its path in the old spelling.
@@ -32,7 +32,7 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Migration {
     /// In the order of the text.
-    pub steps: Vec<Step>,
+    pub steps: Vec<MigrationStep>,
     /// What there is to say about the config as a whole.
     pub remarks: Vec<Finding>,
     /// True if it can be translated.
@@ -60,7 +60,7 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
         }
     }
     let of = |offset: u32| made.get(&offset).cloned().unwrap_or_default();
-    let mut steps: Vec<Step> = outcome
+    let mut steps: Vec<MigrationStep> = outcome
         .paths
         .leaves()
         .map(|(offset, old, above)| {
@@ -69,7 +69,7 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
                 true => above.into_iter().map(of).find(|paths| !paths.is_empty()),
                 false => None,
             };
-            Step {
+            MigrationStep {
                 position: lines.position(offset),
                 remarks: findings.remove(&old).unwrap_or_default(),
                 old,
@@ -81,7 +81,7 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
     // Findings about values that hold others: they stand for themselves.
     for (old, remarks) in findings {
         let position = remarks.iter().find_map(|finding| finding.position);
-        steps.push(Step {
+        steps.push(MigrationStep {
             position: position.unwrap_or(Position { line: 1, column: 1 }),
             old,
             new: Vec::new(),
@@ -103,12 +103,12 @@ fn by_offset(root: &Node<'_>) -> HashMap<u32, Vec<JsonPath>> {
     let mut rest = vec![(root, JsonPath::root())];
     while let Some((node, path)) = rest.pop() {
         match &node.value {
-            Content::Scalar(_) => {}
-            Content::List(elements) => {
+            NodeContent::Scalar(_) => {}
+            NodeContent::List(elements) => {
                 let below = elements.iter().enumerate().rev();
                 rest.extend(below.map(|(index, element)| (element, path.join(index))));
             }
-            Content::Mapping(entries) => {
+            NodeContent::Mapping(entries) => {
                 let below = entries.iter().rev();
                 rest.extend(below.map(|entry| (&entry.value, path.join(&entry.key))));
             }

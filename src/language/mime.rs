@@ -14,7 +14,7 @@ const CONTENT_TYPE: &[u8] = b"content-type:";
 
 /// Header fields and what follows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct MimeMessage {
     /// Names in lower case.
     fields: Vec<(String, String)>,
     /// Where the body is in the text.
@@ -59,7 +59,7 @@ fn has_content_type(text: &[u8]) -> bool {
 }
 
 /// The message at `range` of `text`; none if it does not begin with a header field.
-pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<Message> {
+pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<MimeMessage> {
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut at = range.start;
     while at < range.end {
@@ -85,7 +85,7 @@ pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<Message> {
         }
         at = next;
     }
-    (!fields.is_empty()).then_some(Message {
+    (!fields.is_empty()).then_some(MimeMessage {
         fields,
         body: at..range.end,
     })
@@ -107,7 +107,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-impl Message {
+impl MimeMessage {
     /// The field called `name`, which is in lower case.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let field = self.fields.iter().find(|(have, _)| have == name);
@@ -140,7 +140,7 @@ impl Message {
     }
 
     /// The parts of a multipart message. A part without fields has the whole of itself as its body.
-    pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<Message>, Malformed> {
+    pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<MimeMessage>, Malformed> {
         let kind = self.field("content-type").unwrap_or_default();
         let boundary = parameter(kind, "boundary").filter(|boundary| !boundary.is_empty());
         let delimiter = format!("--{}", boundary.ok_or(Malformed::NoBoundary)?);
@@ -172,7 +172,7 @@ impl Message {
     }
 }
 
-fn part(text: &[u8], range: Range<usize>) -> Message {
+fn part(text: &[u8], range: Range<usize>) -> MimeMessage {
     let first = text.get(range.start).copied();
     // An empty line at once: no fields.
     let has_fields = !matches!(first, Some(b'\n' | b'\r') | None);
@@ -180,7 +180,7 @@ fn part(text: &[u8], range: Range<usize>) -> Message {
     found.unwrap_or_else(|| {
         let end = line_end(text, range.start, range.end);
         let is_empty_line = trimmed(text.get(range.start..end).unwrap_or_default()).is_empty();
-        Message {
+        MimeMessage {
             fields: Vec::new(),
             body: if is_empty_line { end..range.end } else { range },
         }

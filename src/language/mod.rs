@@ -20,6 +20,7 @@ mod json;
 mod k3os;
 mod keyed;
 mod knowledge;
+mod languages;
 mod machine_config;
 mod migration;
 mod mime;
@@ -30,6 +31,7 @@ mod password;
 mod paths;
 mod percent;
 mod quoting;
+mod result;
 mod scalars;
 mod seen;
 mod shaped;
@@ -41,12 +43,14 @@ mod unpack;
 mod yaml;
 
 pub use cloud_init::modules::{MODULES, Module, Support};
-pub use detect::{Language, Undetected, detect, detect_for};
+pub use detect::{DetectError, detect, detect_for};
 pub use knowledge::{Knowledge, KnownInstance};
-pub use migration::{Migration, Step, explain};
-pub use old_ignition::{Joined, Member, append, appends, named_filesystems, references};
+pub use languages::Language;
+pub use migration::{Migration, MigrationStep, explain};
+pub use old_ignition::{FamilyResult, Member, append, appends, named_filesystems, references};
 pub use surroundings::{
-    Files, Instance, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings, refuses_scripts,
+    InstanceData, LocalError, LocalFolder, LocalKind, LocalNode, SectorBytes, Surroundings,
+    refuses_scripts,
 };
 pub use target::{Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient};
 pub use translation::{Translation, parse, parse_as, translate};

@@ -11,21 +11,21 @@ use std::borrow::Cow;
 pub(crate) struct Node<'t> {
     /// Offset of its first byte in the text. For a mapping in block style, that is its first key.
     pub(crate) at: u32,
-    pub(crate) value: Content<'t>,
+    pub(crate) value: NodeContent<'t>,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Content<'t> {
+pub(crate) enum NodeContent<'t> {
     Scalar(Scalar<'t>),
     List(Vec<Node<'t>>),
     /// In the order of the text. Languages decide what repeated keys mean.
-    Mapping(Vec<Entry<'t>>),
+    Mapping(Vec<MappingEntry<'t>>),
 }
 
 /// A member of a mapping.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry<'t> {
+pub(crate) struct MappingEntry<'t> {
     /// The text of the key. Keys that are not scalars are syntax errors.
     pub(crate) key: Cow<'t, str>,
     /// Offset of the key.
@@ -68,7 +68,6 @@ impl<'t> Node<'t> {
         Self::plain(at, number.to_string())
     }
 
-    /// A flag.
     pub(crate) fn flag(at: u32, value: bool) -> Self {
         Self::plain(at, if value { "true" } else { "false" })
     }
@@ -82,7 +81,7 @@ impl<'t> Node<'t> {
     pub(crate) fn list(at: u32, elements: Vec<Node<'t>>) -> Self {
         Node {
             at,
-            value: Content::List(elements),
+            value: NodeContent::List(elements),
         }
     }
 
@@ -90,14 +89,14 @@ impl<'t> Node<'t> {
     pub(crate) fn mapping(at: u32) -> Self {
         Node {
             at,
-            value: Content::Mapping(Vec::new()),
+            value: NodeContent::Mapping(Vec::new()),
         }
     }
 
     fn scalar(at: u32, text: Cow<'t, str>, style: Style) -> Self {
         Node {
             at,
-            value: Content::Scalar(Scalar {
+            value: NodeContent::Scalar(Scalar {
                 text,
                 style,
                 tag: None,
@@ -107,8 +106,8 @@ impl<'t> Node<'t> {
 
     /// Appends an entry to a mapping, with the key where its value is. Nothing else is changed.
     pub(crate) fn set(&mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) {
-        if let Content::Mapping(entries) = &mut self.value {
-            entries.push(Entry {
+        if let NodeContent::Mapping(entries) = &mut self.value {
+            entries.push(MappingEntry {
                 key: key.into(),
                 key_at: value.at,
                 value,
@@ -120,9 +119,11 @@ impl<'t> Node<'t> {
     pub(crate) fn relocate(&mut self, place: &dyn Fn(u32) -> u32) {
         self.at = place(self.at);
         match &mut self.value {
-            Content::Scalar(_) => {}
-            Content::List(elements) => elements.iter_mut().for_each(|node| node.relocate(place)),
-            Content::Mapping(entries) => entries.iter_mut().for_each(|entry| {
+            NodeContent::Scalar(_) => {}
+            NodeContent::List(elements) => {
+                elements.iter_mut().for_each(|node| node.relocate(place))
+            }
+            NodeContent::Mapping(entries) => entries.iter_mut().for_each(|entry| {
                 entry.key_at = place(entry.key_at);
                 entry.value.relocate(place);
             }),
@@ -132,21 +133,21 @@ impl<'t> Node<'t> {
     /// The same with texts of its own. As deep as a document can be.
     pub(crate) fn into_owned(self) -> Node<'static> {
         let value = match self.value {
-            Content::Scalar(scalar) => Content::Scalar(Scalar {
+            NodeContent::Scalar(scalar) => NodeContent::Scalar(Scalar {
                 text: Cow::Owned(scalar.text.into_owned()),
                 style: scalar.style,
                 tag: scalar.tag,
             }),
-            Content::List(elements) => {
-                Content::List(elements.into_iter().map(Node::into_owned).collect())
+            NodeContent::List(elements) => {
+                NodeContent::List(elements.into_iter().map(Node::into_owned).collect())
             }
-            Content::Mapping(entries) => {
-                let entries = entries.into_iter().map(|entry| Entry {
+            NodeContent::Mapping(entries) => {
+                let entries = entries.into_iter().map(|entry| MappingEntry {
                     key: Cow::Owned(entry.key.into_owned()),
                     key_at: entry.key_at,
                     value: entry.value.into_owned(),
                 });
-                Content::Mapping(entries.collect())
+                NodeContent::Mapping(entries.collect())
             }
         };
         Node { at: self.at, value }
@@ -166,7 +167,7 @@ impl<'t> Node<'t> {
 
     /// Takes all entries of `key` out of a mapping; the last one is what it was.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'t>> {
-        let Content::Mapping(entries) = &mut self.value else {
+        let NodeContent::Mapping(entries) = &mut self.value else {
             return None;
         };
         let mut removed = None;
@@ -198,7 +199,7 @@ impl<'t> Node<'t> {
     /// [`Node::get`], to change it.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'t>> {
         match &mut self.value {
-            Content::Mapping(entries) => entries
+            NodeContent::Mapping(entries) => entries
                 .iter_mut()
                 .rev()
                 .find(|entry| is_same_name(&entry.key, key))
@@ -220,7 +221,7 @@ impl<'t> Node<'t> {
     /// The elements of a list, to change them; of anything else, none.
     pub(crate) fn elements_mut(&mut self) -> &mut [Node<'t>] {
         match &mut self.value {
-            Content::List(elements) => elements,
+            NodeContent::List(elements) => elements,
             _ => &mut [],
         }
     }
@@ -236,9 +237,9 @@ impl<'t> Node<'t> {
     }
 
     /// The entries of a mapping; of anything else, none.
-    pub(crate) fn entries(&self) -> &[Entry<'t>] {
+    pub(crate) fn entries(&self) -> &[MappingEntry<'t>] {
         match &self.value {
-            Content::Mapping(entries) => entries,
+            NodeContent::Mapping(entries) => entries,
             _ => &[],
         }
     }
@@ -246,7 +247,7 @@ impl<'t> Node<'t> {
     /// The elements of a list; of anything else, none.
     pub(crate) fn elements(&self) -> &[Node<'t>] {
         match &self.value {
-            Content::List(elements) => elements,
+            NodeContent::List(elements) => elements,
             _ => &[],
         }
     }
@@ -254,7 +255,7 @@ impl<'t> Node<'t> {
     /// The scalar, if this is one.
     pub(crate) fn as_scalar(&self) -> Option<&Scalar<'t>> {
         match &self.value {
-            Content::Scalar(scalar) => Some(scalar),
+            NodeContent::Scalar(scalar) => Some(scalar),
             _ => None,
         }
     }
@@ -267,10 +268,10 @@ impl<'t> Node<'t> {
     /// What it is, with an article, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
-            Content::Scalar(_) if self.is_null() => "null",
-            Content::Scalar(_) => "a scalar",
-            Content::List(_) => "a list",
-            Content::Mapping(_) => "a mapping",
+            NodeContent::Scalar(_) if self.is_null() => "null",
+            NodeContent::Scalar(_) => "a scalar",
+            NodeContent::List(_) => "a list",
+            NodeContent::Mapping(_) => "a mapping",
         }
     }
 }

@@ -1,18 +1,18 @@
 //! What an object of JSON is by the keys at its top, without reading all of it.
 
-use super::old_ignition::OldVersion;
+use super::old_ignition::version::OldVersion;
 use crate::config::json::{Cursor, Start, SyntaxError};
 
 /// Keys at the top of an object.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct TopLevelKeys {
     pub(super) ignition: bool,
     /// A version before 3.
     pub(super) old: bool,
     pub(super) variant: bool,
 }
 
-impl Seen {
+impl TopLevelKeys {
     /// Looks until a version is found.
     pub(super) fn look(&mut self, text: &[u8]) -> Result<(), SyntaxError> {
         let mut cursor = Cursor::new(text);

@@ -3,7 +3,7 @@
 //! Languages give members their right types and names; anything else is dropped here as if it were not there, since a
 //! tree must never hold what its type does not allow.
 
-use super::node::{Content, Node, Scalar};
+use super::node::{Node, NodeContent, Scalar};
 use crate::config::Version;
 use crate::config::spec_table::{FILE, Field, Kind, ObjectType, ROOT};
 use crate::config::tree::{Place, Tree, Value};
@@ -11,7 +11,7 @@ use crate::text::{find_in_turn, is_same_name};
 
 /// `node`, which has the names and types of `version`, as a config.
 pub(crate) fn config(node: Node<'_>, version: Version) -> Tree<'_> {
-    let shape = Shape {
+    let shape = VersionShape {
         version,
         fills: true,
     };
@@ -20,7 +20,7 @@ pub(crate) fn config(node: Node<'_>, version: Version) -> Tree<'_> {
 
 /// [`config`] without the texts that the version gives to absent members, for merging.
 pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
-    let shape = Shape {
+    let shape = VersionShape {
         version,
         fills: false,
     };
@@ -29,7 +29,7 @@ pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
 
 /// One file of a [`config`].
 pub(crate) fn file(node: Node<'_>, version: Version) -> Tree<'_> {
-    let shape = Shape {
+    let shape = VersionShape {
         version,
         fills: true,
     };
@@ -54,15 +54,15 @@ pub(crate) fn node(tree: Tree<'_>) -> Node<'_> {
 }
 
 #[derive(Clone, Copy)]
-struct Shape {
+struct VersionShape {
     version: Version,
     fills: bool,
 }
 
-impl Shape {
+impl VersionShape {
     fn object<'t>(self, node: Node<'t>, of: &'static ObjectType) -> Tree<'t> {
         let at = place(node.at);
-        let Content::Mapping(mut entries) = node.value else {
+        let NodeContent::Mapping(mut entries) = node.value else {
             return Tree {
                 at,
                 value: Value::Null,
@@ -103,16 +103,18 @@ impl Shape {
                 let node = Node { at: node.at, value };
                 return self.object(node, of);
             }
-            (Kind::Text, Content::Scalar(scalar)) if !scalar.is_null() => Value::Text(scalar.text),
-            (Kind::Int, Content::Scalar(scalar)) => int(&scalar),
-            (Kind::Bool, Content::Scalar(scalar)) => flag(&scalar),
-            (Kind::Texts(_), Content::List(elements)) => Value::List(
+            (Kind::Text, NodeContent::Scalar(scalar)) if !scalar.is_null() => {
+                Value::Text(scalar.text)
+            }
+            (Kind::Int, NodeContent::Scalar(scalar)) => int(&scalar),
+            (Kind::Bool, NodeContent::Scalar(scalar)) => flag(&scalar),
+            (Kind::Texts(_), NodeContent::List(elements)) => Value::List(
                 elements
                     .into_iter()
                     .map(|element| self.value(element, Kind::Text))
                     .collect(),
             ),
-            (Kind::Objects(of, _), Content::List(elements)) => Value::List(
+            (Kind::Objects(of, _), NodeContent::List(elements)) => Value::List(
                 elements
                     .into_iter()
                     .map(|element| self.object(element, of))

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Copy, Default)]
 pub struct Surroundings<'s> {
     /// Local files that a text may name; none at boot.
-    pub files: Option<&'s dyn Files>,
+    pub files: Option<&'s dyn LocalFolder>,
     /// The platform that the result is for, by the name that its language has for it.
     pub platform: Option<&'s str>,
     /// File systems that a text of Ignition 2 may name besides `root`, with where they are mounted.
@@ -32,7 +32,7 @@ pub struct Surroundings<'s> {
     /// The system that the result is for.
     pub target: Target<'s>,
     /// What the platform says of the machine.
-    pub instance: Instance<'s>,
+    pub instance: InstanceData<'s>,
     /// What cannot be done is left out with a warning instead of being refused.
     pub ignore_unsupported: bool,
 }
@@ -73,21 +73,21 @@ impl SectorBytes {
 
 /// What a platform says of the machine that it gives a text to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Instance<'s> {
+pub struct InstanceData<'s> {
     /// What tells this machine from the one before it.
     pub id: Option<&'s str>,
     /// The name that it is to have unless the text gives one.
     pub hostname: Option<&'s str>,
     /// Public keys for the default account.
     pub keys: &'s [String],
-    /// Facts by the names that templates use, e.g. `v1.instance_id`.
-    pub facts: &'s [(String, String)],
+    /// Values by the names that templates have for them, e.g. `v1.instance_id`.
+    pub variables: &'s [(String, String)],
     /// User data of whoever runs the platform, below that of whoever runs the machine.
     pub vendor_data: Option<&'s [u8]>,
 }
 
 /// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.
-pub trait Files {
+pub trait LocalFolder {
     /// What is at a path, without following a link there.
     ///
     /// # Errors
@@ -97,13 +97,13 @@ pub trait Files {
     /// The bytes of a file. Links are followed.
     ///
     /// # Errors
-    /// As [`Files::look`], and if it is not a file, is too large, or cannot be read.
+    /// As [`LocalFolder::look`], and if it is not a file, is too large, or cannot be read.
     fn read(&self, path: &str) -> Result<Vec<u8>, LocalError>;
 
     /// Names in a directory, in the order of their bytes.
     ///
     /// # Errors
-    /// As [`Files::look`], and if it is not a directory or has a name that is not UTF-8.
+    /// As [`LocalFolder::look`], and if it is not a directory or has a name that is not UTF-8.
     fn list(&self, path: &str) -> Result<Vec<String>, LocalError>;
 }
 

@@ -1,29 +1,12 @@
 //! From a text in any language to a config.
 
-use super::detect::{Language, Undetected, detect_for};
+use super::detect::{DetectError, detect_for};
+use super::languages::Language;
+use super::result::{TranslationResult, finish};
 use super::surroundings::Surroundings;
 use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, machine_config, old_ignition};
-use crate::config::tree::Tree;
 use crate::config::write;
-use crate::config::{
-    self, EncodedContents, Finding, Findings, Judged, LineStarts, ParseError, Parsed, Severity,
-    Translated, TranslatedText, Version, WrittenPaths,
-};
-
-/// What a language makes of a text.
-#[derive(Default)]
-pub(crate) struct Outcome<'t> {
-    /// What it has to say. With an error among it, there is no config.
-    pub(crate) findings: Vec<Finding>,
-    /// Paths of the text.
-    pub(crate) paths: WrittenPaths,
-    /// The config in the shape of its version; see [`shaped`](super::shaped).
-    pub(crate) config: Option<(Tree<'t>, Version)>,
-    /// Contents of files that are put aside, of a config that is not printed; see [`EncodedContents`].
-    pub(crate) encoded: Vec<EncodedContents>,
-    /// What the config is wrapped in when it is printed.
-    pub(crate) wrapper: Option<butane::MachineConfig>,
-}
+use crate::config::{self, Findings, LineStarts, ParseError, ParseResult};
 
 /// A text in the words of Ignition.
 #[derive(Debug)]
@@ -35,10 +18,10 @@ pub struct Translation {
 }
 
 /// Parses a config in whatever language it is written; `source` is the name shown in origins.
-pub fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> Parsed {
+pub fn parse(source: &str, text: &[u8], surroundings: &Surroundings<'_>) -> ParseResult {
     match detect_for(text, &surroundings.target) {
         Ok(language) => parse_as(source, text, language, surroundings),
-        Err(Undetected { finding }) => Parsed {
+        Err(DetectError { finding }) => ParseResult {
             findings: Findings(vec![finding]),
             outcome: Err(ParseError::Decode),
             version: None,
@@ -52,12 +35,14 @@ pub fn parse_as(
     text: &[u8],
     language: Language,
     surroundings: &Surroundings<'_>,
-) -> Parsed {
+) -> ParseResult {
     if language == Language::Ignition || text.is_empty() {
         return config::parse(source, text);
     }
     if language == Language::MachineConfig {
-        return machine_config::parse(source, text, surroundings);
+        return machine_config::parse(text, |inside, language| {
+            parse_as(source, inside, language, surroundings)
+        });
     }
     let lines = LineStarts::of(text);
     let outcome = outcome(text, &lines, language, surroundings);
@@ -94,7 +79,7 @@ pub fn translate(
 }
 
 /// A config that is in the words of Ignition already, in its own version.
-fn taken_out(parsed: Parsed, is_pretty: bool) -> Translation {
+fn taken_out(parsed: ParseResult, is_pretty: bool) -> Translation {
     let version = parsed.version.unwrap_or(config::LATEST_VERSION);
     let outcome = parsed.outcome.and_then(|document| {
         let text = document.express(version, is_pretty);
@@ -106,20 +91,13 @@ fn taken_out(parsed: Parsed, is_pretty: bool) -> Translation {
     }
 }
 
-/// Judges an outcome and prints it in one line, whatever it would be wrapped in.
-pub(super) fn printed(lines: LineStarts, outcome: Outcome<'_>) -> (Findings, Option<String>) {
-    let (parsed, text) = finish("", lines, outcome, |tree| write::json(tree, false));
-    let text = text.filter(|_| parsed.outcome.is_ok());
-    (parsed.findings, text)
-}
-
 /// What `language` makes of `text`.
 pub(super) fn outcome<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     language: Language,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     match language {
         Language::OldIgnition => old_ignition::read(text, lines, surroundings),
         Language::Butane => butane::read(text, lines, surroundings),
@@ -127,46 +105,6 @@ pub(super) fn outcome<'t>(
         Language::CoreosCloudinit => coreos_cloudinit::read(text, lines, surroundings),
         Language::CloudInit => cloud_init::read(text, lines, surroundings),
         Language::K3os => k3os::read(text, lines, surroundings),
-        Language::Ignition | Language::MachineConfig => Outcome::default(),
+        Language::Ignition | Language::MachineConfig => TranslationResult::default(),
     }
-}
-
-/// Judges what a language made of a text, and prints it before it becomes a config of the latest version.
-pub(super) fn finish<T>(
-    source: &str,
-    lines: LineStarts,
-    outcome: Outcome<'_>,
-    print: impl FnOnce(&Tree<'_>) -> T,
-) -> (Parsed, Option<T>) {
-    let is_fatal = outcome
-        .findings
-        .iter()
-        .any(|f| f.severity == Severity::Error);
-    let Some((root, version)) = outcome.config.filter(|_| !is_fatal) else {
-        let parsed = Parsed {
-            findings: Findings(outcome.findings),
-            outcome: Err(ParseError::Invalid),
-            version: None,
-        };
-        return (parsed, None);
-    };
-    let printed = print(&root);
-    let text = TranslatedText {
-        name: source.into(),
-        lines,
-        paths: outcome.paths,
-        findings: outcome.findings,
-    };
-    let Judged { findings, outcome } = config::judge(Translated {
-        root,
-        version,
-        texts: vec![text],
-        encoded: outcome.encoded,
-    });
-    let parsed = Parsed {
-        findings: findings.into_iter().next().unwrap_or_default(),
-        version: Some(version).filter(|_| !matches!(outcome, Err(ParseError::Decode))),
-        outcome,
-    };
-    (parsed, Some(printed))
 }

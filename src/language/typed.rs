@@ -2,7 +2,7 @@
 //! unknown, no null.
 
 use super::findings::Remarks;
-use super::node::{Content, Entry, Node, Scalar};
+use super::node::{MappingEntry, Node, NodeContent, Scalar};
 use super::scalars;
 use crate::config::{Severity, WrittenPaths};
 use std::borrow::Cow;
@@ -12,15 +12,15 @@ const ALIKE: f64 = 0.8;
 
 /// An object type: its members.
 #[derive(Debug)]
-pub(crate) struct Shape(pub(crate) &'static [Field]);
+pub(crate) struct ObjectSchema(pub(crate) &'static [FieldSchema]);
 
 /// A member: its name and what it holds.
 #[derive(Debug)]
-pub(crate) struct Field(pub(crate) &'static str, pub(crate) Kind);
+pub(crate) struct FieldSchema(pub(crate) &'static str, pub(crate) FieldKind);
 
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum FieldKind {
     /// A scalar, as it is written.
     Text,
     /// A scalar that may be tagged as binary; left as it is.
@@ -30,8 +30,8 @@ pub(crate) enum Kind {
     Count,
     Flag,
     Texts,
-    Object(&'static Shape),
-    Objects(&'static Shape),
+    Object(&'static ObjectSchema),
+    Objects(&'static ObjectSchema),
     /// A mapping that is looked at elsewhere.
     Mapping,
     /// Anything; looked at elsewhere.
@@ -51,10 +51,10 @@ pub(crate) struct Decoder<'p> {
 
 impl Decoder<'_> {
     /// `node` as an object of `shape`; an empty one if it is none.
-    pub(crate) fn root<'t>(&mut self, node: Node<'t>, shape: &'static Shape) -> Node<'t> {
+    pub(crate) fn root<'t>(&mut self, node: Node<'t>, shape: &'static ObjectSchema) -> Node<'t> {
         let at = node.at;
         match node.value {
-            Content::Mapping(entries) => self.object(at, entries, shape),
+            NodeContent::Mapping(entries) => self.object(at, entries, shape),
             value => {
                 let found = found(&Node { at, value });
                 let message = format!("a config is a mapping, not {found}");
@@ -65,43 +65,43 @@ impl Decoder<'_> {
     }
 
     /// A value of `kind`; `None` for null, which counts as absent, and for anything of another type.
-    fn value<'t>(&mut self, node: Node<'t>, kind: Kind, name: &str) -> Option<Node<'t>> {
+    fn value<'t>(&mut self, node: Node<'t>, kind: FieldKind, name: &str) -> Option<Node<'t>> {
         let at = node.at;
         if node.is_null() {
             return None;
         }
         match (kind, node.value) {
-            (Kind::Any, value) => Some(Node { at, value }),
-            (Kind::Mapping, value @ Content::Mapping(_)) => Some(Node { at, value }),
-            (Kind::Object(shape), Content::Mapping(entries)) => {
+            (FieldKind::Any, value) => Some(Node { at, value }),
+            (FieldKind::Mapping, value @ NodeContent::Mapping(_)) => Some(Node { at, value }),
+            (FieldKind::Object(shape), NodeContent::Mapping(entries)) => {
                 Some(self.object(at, entries, shape))
             }
-            (Kind::Objects(shape), Content::List(elements)) => {
+            (FieldKind::Objects(shape), NodeContent::List(elements)) => {
                 let name = format!("an element of `{name}`");
                 let objects = elements.into_iter().filter_map(|element| {
                     let at = element.at;
                     match element.is_null() {
                         true => Some(Node::mapping(at)),
-                        false => self.value(element, Kind::Object(shape), &name),
+                        false => self.value(element, FieldKind::Object(shape), &name),
                     }
                 });
                 Some(Node::list(at, objects.collect()))
             }
-            (Kind::Texts, Content::List(elements)) => {
+            (FieldKind::Texts, NodeContent::List(elements)) => {
                 let name = format!("an element of `{name}`");
                 let texts = elements.into_iter().filter_map(|element| {
                     let at = element.at;
                     match element.is_null() {
                         true => Some(Node::text(at, "")),
-                        false => self.value(element, Kind::Text, &name),
+                        false => self.value(element, FieldKind::Text, &name),
                     }
                 });
                 Some(Node::list(at, texts.collect()))
             }
-            (kind, Content::Scalar(scalar)) => match scalar_of(at, kind, scalar) {
+            (kind, NodeContent::Scalar(scalar)) => match scalar_of(at, kind, scalar) {
                 Ok(node) => Some(node),
                 Err(scalar) => {
-                    let value = Content::Scalar(scalar);
+                    let value = NodeContent::Scalar(scalar);
                     self.misfit(kind, &Node { at, value }, name)
                 }
             },
@@ -109,14 +109,14 @@ impl Decoder<'_> {
         }
     }
 
-    fn misfit<'t>(&mut self, kind: Kind, node: &Node<'_>, name: &str) -> Option<Node<'t>> {
+    fn misfit<'t>(&mut self, kind: FieldKind, node: &Node<'_>, name: &str) -> Option<Node<'t>> {
         let wanted = match kind {
-            Kind::Text | Kind::Bytes => "a text",
-            Kind::Int => "a whole number",
-            Kind::Count => "a whole number that is not negative",
-            Kind::Flag => "true or false",
-            Kind::Texts | Kind::Objects(_) => "a list",
-            Kind::Object(_) | Kind::Mapping | Kind::Any => "a mapping",
+            FieldKind::Text | FieldKind::Bytes => "a text",
+            FieldKind::Int => "a whole number",
+            FieldKind::Count => "a whole number that is not negative",
+            FieldKind::Flag => "true or false",
+            FieldKind::Texts | FieldKind::Objects(_) => "a list",
+            FieldKind::Object(_) | FieldKind::Mapping | FieldKind::Any => "a mapping",
         };
         let name = match name.contains('`') {
             true => name.to_owned(),
@@ -134,21 +134,26 @@ impl Decoder<'_> {
     }
 
     /// Of a repeated key the last value counts.
-    fn object<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>, shape: &'static Shape) -> Node<'t> {
-        let mut decoded: Vec<Entry<'t>> = Vec::new();
+    fn object<'t>(
+        &mut self,
+        at: u32,
+        entries: Vec<MappingEntry<'t>>,
+        shape: &'static ObjectSchema,
+    ) -> Node<'t> {
+        let mut decoded: Vec<MappingEntry<'t>> = Vec::new();
         for entry in entries {
             let key: Cow<'_, str> = match self.has_dashes && entry.key.contains('-') {
                 true => entry.key.replace('-', "_").into(),
                 false => Cow::Borrowed(&entry.key),
             };
-            let Some(Field(name, kind)) = shape.0.iter().find(|field| field.0 == key) else {
+            let Some(FieldSchema(name, kind)) = shape.0.iter().find(|field| field.0 == key) else {
                 let names = shape.0.iter().map(|field| field.0);
                 self.unknown(&entry, names);
                 continue;
             };
             decoded.retain(|earlier| earlier.key != *name);
             if let Some(value) = self.value(entry.value, *kind, name) {
-                decoded.push(Entry {
+                decoded.push(MappingEntry {
                     key: Cow::Borrowed(name),
                     key_at: entry.key_at,
                     value,
@@ -157,12 +162,16 @@ impl Decoder<'_> {
         }
         Node {
             at,
-            value: Content::Mapping(decoded),
+            value: NodeContent::Mapping(decoded),
         }
     }
 
     /// Says that the key of `entry` is none of `names`.
-    pub(crate) fn unknown(&mut self, entry: &Entry<'_>, names: impl Iterator<Item = &'static str>) {
+    pub(crate) fn unknown(
+        &mut self,
+        entry: &MappingEntry<'_>,
+        names: impl Iterator<Item = &'static str>,
+    ) {
         let message = format!("key `{}` is unknown and has no effect", entry.key);
         let likeness = |name: &str| strsim::jaro_winkler(&entry.key.to_ascii_lowercase(), name);
         let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
@@ -172,7 +181,12 @@ impl Decoder<'_> {
     }
 
     /// A warning about a key.
-    pub(crate) fn about_key(&mut self, entry: &Entry<'_>, message: String, help: Option<String>) {
+    pub(crate) fn about_key(
+        &mut self,
+        entry: &MappingEntry<'_>,
+        message: String,
+        help: Option<String>,
+    ) {
         let severity = Severity::Warning;
         match (self.paths.path_to(entry.value.at, true), help) {
             (Some(path), help) => {
@@ -199,19 +213,19 @@ pub(crate) fn found(node: &Node<'_>) -> &'static str {
     }
 }
 
-fn scalar_of<'t>(at: u32, kind: Kind, scalar: Scalar<'t>) -> Result<Node<'t>, Scalar<'t>> {
+fn scalar_of<'t>(at: u32, kind: FieldKind, scalar: Scalar<'t>) -> Result<Node<'t>, Scalar<'t>> {
     match kind {
-        Kind::Text => Ok(Node::text(at, scalar.text)),
-        Kind::Bytes => Ok(Node {
+        FieldKind::Text => Ok(Node::text(at, scalar.text)),
+        FieldKind::Bytes => Ok(Node {
             at,
-            value: Content::Scalar(scalar),
+            value: NodeContent::Scalar(scalar),
         }),
-        Kind::Int | Kind::Count => match (scalars::int(&scalar), kind) {
-            (Some(number), Kind::Int) => Ok(Node::int(at, number)),
+        FieldKind::Int | FieldKind::Count => match (scalars::int(&scalar), kind) {
+            (Some(number), FieldKind::Int) => Ok(Node::int(at, number)),
             (Some(number), _) if number >= 0 => Ok(Node::int(at, number)),
             _ => Err(scalar),
         },
-        Kind::Flag => match scalars::flag(&scalar) {
+        FieldKind::Flag => match scalars::flag(&scalar) {
             Some(flag) => Ok(Node::flag(at, flag)),
             None => Err(scalar),
         },

@@ -5,12 +5,12 @@
 
 mod simple;
 
-use super::node::{Content, Entry, Node, Scalar, Style};
+use super::node::{MappingEntry, Node, NodeContent, Scalar, Style};
 use super::paths;
 use crate::config::{LineStarts, Position, WrittenPaths, WrittenValue};
 use crate::text::is_same_name;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
-use simple::Part;
+use simple::YamlEvent;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(crate) struct Yaml<'t> {
     /// The first document; null if there is none.
     pub(crate) root: Node<'t>,
     /// Keys that a mapping has more than once, in the order of the text.
-    pub(crate) repeated: Vec<Repeated>,
+    pub(crate) repeated: Vec<RepeatedKey>,
     /// Offset of a second document.
     pub(crate) second_document: Option<u32>,
     /// Paths of everything in `root`, if they were made on the way.
@@ -56,7 +56,7 @@ impl Yaml<'_> {
 
 /// A key that was there before in the same mapping, with the offsets of the two values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repeated {
+pub(crate) struct RepeatedKey {
     pub(crate) key: String,
     pub(crate) first: u32,
     pub(crate) again: u32,
@@ -81,7 +81,7 @@ pub(crate) fn read<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, Ya
 /// [`read`] for a text without anything unusual or wrong in it; see [`simple`].
 fn read_simple<'t>(text: &'t str, lines: &LineStarts) -> Option<Yaml<'t>> {
     let body = body(text);
-    let mut builder = Builder::new(Offsets::new(text, body, lines));
+    let mut builder = NodeBuilder::new(Offsets::new(text, body, lines));
     simple::read(body, &mut |part| builder.put(part).ok())?;
     Some(Yaml {
         root: builder.document?,
@@ -99,7 +99,7 @@ fn body(text: &str) -> &str {
 /// [`read`] for any text.
 fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError> {
     let body = body(text);
-    let mut builder = Builder::new(Offsets::new(text, body, lines));
+    let mut builder = NodeBuilder::new(Offsets::new(text, body, lines));
     for event in Parser::new_from_str(body) {
         let (event, span) = match event {
             Ok(event) => event,
@@ -107,7 +107,7 @@ fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError
             Err(_) if builder.is_complete => break,
             Err(error) => return Err(builder.offsets.syntax(error.marker(), error.info())),
         };
-        if builder.take(event, span)? == Step::Done {
+        if builder.take(event, span)? == ParseStep::Done {
             break;
         }
     }
@@ -129,12 +129,12 @@ struct Offsets<'t, 'l> {
     /// Columns are bytes then. Found out when the first mark is looked for.
     is_ascii: OnceCell<bool>,
     /// The mark that was looked for last. The next one is near, so a long line is not searched from its start.
-    last: Cell<Found>,
+    last: Cell<ColumnOffset>,
 }
 
 /// A column and the byte in its line that it is.
 #[derive(Clone, Copy, Default)]
-struct Found {
+struct ColumnOffset {
     line: usize,
     column: usize,
     byte: usize,
@@ -175,7 +175,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
         let last = self.last.get();
         let from = match last.line == mark.line() {
             true => last,
-            false => Found::default(),
+            false => ColumnOffset::default(),
         };
         let before = rest.get(..from.byte).unwrap_or_default();
         let behind = rest.get(from.byte..).unwrap_or_default();
@@ -192,7 +192,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
         };
         // Behind the end of a line, columns and bytes do not belong together.
         if byte < rest.len() {
-            self.last.set(Found {
+            self.last.set(ColumnOffset {
                 line: mark.line(),
                 column: mark.col(),
                 byte,
@@ -249,13 +249,13 @@ impl<'t, 'l> Offsets<'t, 'l> {
 }
 
 #[derive(PartialEq, Eq)]
-enum Step {
+enum ParseStep {
     More,
     Done,
 }
 
 /// A list or mapping that has begun.
-struct Open<'t> {
+struct OpenNode<'t> {
     node: Node<'t>,
     written: WrittenValue,
     anchor: usize,
@@ -267,13 +267,13 @@ struct Open<'t> {
     merged: Vec<Node<'t>>,
 }
 
-struct Builder<'t, 'l> {
+struct NodeBuilder<'t, 'l> {
     offsets: Offsets<'t, 'l>,
-    open: Vec<Open<'t>>,
+    open: Vec<OpenNode<'t>>,
     anchors: HashMap<usize, Node<'t>>,
     aliased_nodes: usize,
     aliased_bytes: usize,
-    repeated: Vec<Repeated>,
+    repeated: Vec<RepeatedKey>,
     document: Option<Node<'t>>,
     is_complete: bool,
     second_document: Option<u32>,
@@ -283,14 +283,14 @@ struct Builder<'t, 'l> {
     paths: WrittenPaths,
     /// Memory for the entries of mappings that are open, to be used again: a mapping gets memory of its own when it is
     /// known how much.
-    spare: Vec<Vec<Entry<'t>>>,
+    spare: Vec<Vec<MappingEntry<'t>>>,
     /// The first keys of the text.
     first_keys: Vec<&'t str>,
 }
 
-impl<'t, 'l> Builder<'t, 'l> {
+impl<'t, 'l> NodeBuilder<'t, 'l> {
     fn new(offsets: Offsets<'t, 'l>) -> Self {
-        Builder {
+        NodeBuilder {
             offsets,
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -307,7 +307,7 @@ impl<'t, 'l> Builder<'t, 'l> {
         }
     }
 
-    fn take(&mut self, event: Event<'t>, span: Span) -> Result<Step, YamlError> {
+    fn take(&mut self, event: Event<'t>, span: Span) -> Result<ParseStep, YamlError> {
         let mut at = self.offsets.of(&span.start);
         if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
             at = self.offsets.block_header(self.previous_end, at);
@@ -316,7 +316,7 @@ impl<'t, 'l> Builder<'t, 'l> {
         match event {
             Event::DocumentStart(_) if self.is_complete => {
                 self.second_document = Some(at);
-                return Ok(Step::Done);
+                return Ok(ParseStep::Done);
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let node = scalar(at, text, style, tag.as_deref());
@@ -336,24 +336,24 @@ impl<'t, 'l> Builder<'t, 'l> {
             Event::DocumentEnd => self.is_complete = true,
             Event::DocumentStart(_) | Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
         }
-        Ok(Step::More)
+        Ok(ParseStep::More)
     }
 
-    /// [`Builder::take`] for a part of a simple text.
-    fn put(&mut self, part: Part<'t>) -> Result<(), YamlError> {
+    /// [`NodeBuilder::take`] for a part of a simple text.
+    fn put(&mut self, part: YamlEvent<'t>) -> Result<(), YamlError> {
         let start = self.offsets.start();
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX) + start;
         match part {
-            Part::List(at) => {
+            YamlEvent::List(at) => {
                 let written = self.write_path(place(at));
                 self.begin(Node::list(place(at), Vec::new()), 0, written)
             }
-            Part::Mapping(at) => {
+            YamlEvent::Mapping(at) => {
                 let written = self.write_path(place(at));
                 self.begin(Node::mapping(place(at)), 0, written)
             }
-            Part::End => self.end(),
-            Part::Scalar { at, text, is_plain } => {
+            YamlEvent::End => self.end(),
+            YamlEvent::Scalar { at, text, is_plain } => {
                 self.write_path(place(at));
                 self.finish(
                     match is_plain {
@@ -375,7 +375,7 @@ impl<'t, 'l> Builder<'t, 'l> {
                 root
             }
             Some(open) => match (&open.node.value, &open.key) {
-                (Content::List(elements), _) => {
+                (NodeContent::List(elements), _) => {
                     self.paths.element(open.written, elements.len(), at)
                 }
                 (_, Some((key, _))) => self.paths.member(open.written, key, at),
@@ -408,10 +408,10 @@ impl<'t, 'l> Builder<'t, 'l> {
                 help: None,
             });
         }
-        if let Content::Mapping(entries) = &mut node.value {
+        if let NodeContent::Mapping(entries) = &mut node.value {
             *entries = self.spare.pop().unwrap_or_default();
         }
-        self.open.push(Open {
+        self.open.push(OpenNode {
             node,
             written,
             anchor,
@@ -460,7 +460,7 @@ impl<'t, 'l> Builder<'t, 'l> {
             self.document = Some(node);
             return Ok(());
         };
-        if let Content::List(elements) = &mut open.node.value {
+        if let NodeContent::List(elements) = &mut open.node.value {
             elements.push(node);
             return Ok(());
         }
@@ -473,13 +473,13 @@ impl<'t, 'l> Builder<'t, 'l> {
             return open.merge(node, key_at);
         }
         if let Some(first) = open.earlier(&key) {
-            self.repeated.push(Repeated {
+            self.repeated.push(RepeatedKey {
                 key: key.clone().into_owned(),
                 first,
                 again: node.at,
             });
         }
-        open.push(Entry {
+        open.push(MappingEntry {
             key,
             key_at,
             value: node,
@@ -488,14 +488,14 @@ impl<'t, 'l> Builder<'t, 'l> {
     }
 }
 
-impl<'t> Open<'t> {
+impl<'t> OpenNode<'t> {
     /// Keeps the value of a merge key.
     fn merge(&mut self, node: Node<'t>, key_at: u32) -> Result<(), YamlError> {
         let sources = match node.value {
-            Content::List(elements) => elements,
+            NodeContent::List(elements) => elements,
             _ => vec![node],
         };
-        let is_mapping = |node: &Node<'_>| matches!(node.value, Content::Mapping(_));
+        let is_mapping = |node: &Node<'_>| matches!(node.value, NodeContent::Mapping(_));
         if !sources.iter().all(is_mapping) {
             return Err(YamlError {
                 offset: key_at,
@@ -517,27 +517,27 @@ impl<'t> Open<'t> {
             return same.map(|entry| entry.value.at);
         }
         if self.keys.is_empty() {
-            for Entry { key, value, .. } in entries {
+            for MappingEntry { key, value, .. } in entries {
                 self.keys.entry(key.to_string()).or_insert(value.at);
             }
         }
         self.keys.get(key).copied()
     }
 
-    fn push(&mut self, entry: Entry<'t>) {
+    fn push(&mut self, entry: MappingEntry<'t>) {
         if !self.keys.is_empty() {
             let at = entry.value.at;
             self.keys.entry(entry.key.to_string()).or_insert(at);
         }
-        if let Content::Mapping(entries) = &mut self.node.value {
+        if let NodeContent::Mapping(entries) = &mut self.node.value {
             entries.push(entry);
         }
     }
 
     /// The whole value, and memory that it does not need. Entries of its own win over merged ones, of those the first.
-    fn close(mut self) -> (Node<'t>, Option<Vec<Entry<'t>>>) {
+    fn close(mut self) -> (Node<'t>, Option<Vec<MappingEntry<'t>>>) {
         for source in std::mem::take(&mut self.merged) {
-            let Content::Mapping(merged) = source.value else {
+            let NodeContent::Mapping(merged) = source.value else {
                 continue;
             };
             for entry in merged {
@@ -546,7 +546,7 @@ impl<'t> Open<'t> {
                 }
             }
         }
-        let Content::Mapping(roomy) = &mut self.node.value else {
+        let NodeContent::Mapping(roomy) = &mut self.node.value else {
             return (self.node, None);
         };
         let mut spare = std::mem::take(roomy);
@@ -574,7 +574,7 @@ fn first<'t>(first: &mut Vec<&'t str>, key: Cow<'t, str>) -> Cow<'t, str> {
 
 fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, u32), YamlError> {
     match node.value {
-        Content::Scalar(scalar) => Ok((scalar.text, node.at)),
+        NodeContent::Scalar(scalar) => Ok((scalar.text, node.at)),
         _ => Err(YamlError {
             offset: node.at,
             message: "a key must be a scalar".into(),
@@ -594,7 +594,7 @@ fn scalar<'t>(at: u32, text: Cow<'t, str>, style: ScalarStyle, tag: Option<&Tag>
     });
     Node {
         at,
-        value: Content::Scalar(Scalar { text, style, tag }),
+        value: NodeContent::Scalar(Scalar { text, style, tag }),
     }
 }
 
@@ -605,9 +605,9 @@ fn size(node: &Node<'_>) -> (usize, usize) {
     while let Some(node) = rest.pop() {
         nodes += 1;
         match &node.value {
-            Content::Scalar(scalar) => bytes += scalar.text.len(),
-            Content::List(elements) => rest.extend(elements),
-            Content::Mapping(entries) => {
+            NodeContent::Scalar(scalar) => bytes += scalar.text.len(),
+            NodeContent::List(elements) => rest.extend(elements),
+            NodeContent::Mapping(entries) => {
                 bytes += entries.iter().map(|entry| entry.key.len()).sum::<usize>();
                 rest.extend(entries.iter().map(|entry| &entry.value));
             }
@@ -628,15 +628,15 @@ mod tests {
     fn shown(node: &Node<'_>) -> String {
         let at = node.at;
         match &node.value {
-            Content::Scalar(scalar) if scalar.style == Style::Plain => {
+            NodeContent::Scalar(scalar) if scalar.style == Style::Plain => {
                 format!("{}@{at}", scalar.text)
             }
-            Content::Scalar(scalar) => format!("{:?}@{at}", scalar.text),
-            Content::List(elements) => {
+            NodeContent::Scalar(scalar) => format!("{:?}@{at}", scalar.text),
+            NodeContent::List(elements) => {
                 let elements: Vec<String> = elements.iter().map(shown).collect();
                 format!("[{}]@{at}", elements.join(" "))
             }
-            Content::Mapping(entries) => {
+            NodeContent::Mapping(entries) => {
                 let entries = entries
                     .iter()
                     .map(|entry| format!("{}@{}:{}", entry.key, entry.key_at, shown(&entry.value)));
@@ -692,7 +692,7 @@ mod tests {
     #[test]
     fn repeated_keys_and_second_documents_are_told() {
         let yaml = parsed("a: 1\nb: 2\na: 3\n---\nc: d\n").expect("YAML");
-        let repeated = Repeated {
+        let repeated = RepeatedKey {
             key: "a".into(),
             first: 3,
             again: 13,
@@ -738,7 +738,7 @@ mod tests {
         let mut scalars = 0;
         while let Some(node) = rest.pop() {
             match node.value {
-                Content::Scalar(scalar) => {
+                NodeContent::Scalar(scalar) => {
                     scalars += 1;
                     let here = text.get(node.at as usize..).unwrap_or_default();
                     assert!(
@@ -748,8 +748,8 @@ mod tests {
                         node.at
                     );
                 }
-                Content::List(elements) => rest.extend(elements),
-                Content::Mapping(entries) => {
+                NodeContent::List(elements) => rest.extend(elements),
+                NodeContent::Mapping(entries) => {
                     for entry in entries {
                         let here = text.get(entry.key_at as usize..).unwrap_or_default();
                         assert!(

@@ -7,8 +7,8 @@
 mod quote;
 mod sink;
 
-pub use quote::quoted;
-pub use sink::Sink;
+pub(crate) use quote::quoted;
+pub(crate) use sink::Sink;
 
 use crate::text::escaped;
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Severities as syslog numbers them. EMERGENCY and ALERT are never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum LogLevel {
     /// An operation failed, or the run did.
     Critical = 2,
     /// Something went wrong that may or may not end the run.
@@ -33,16 +33,16 @@ pub enum Level {
     Debug = 7,
 }
 
-impl Level {
+impl LogLevel {
     /// The word in front of the colon.
     pub fn word(self) -> &'static str {
         match self {
-            Level::Critical => "CRITICAL",
-            Level::Error => "ERROR",
-            Level::Warning => "WARNING",
-            Level::Notice => "NOTICE",
-            Level::Info => "INFO",
-            Level::Debug => "DEBUG",
+            LogLevel::Critical => "CRITICAL",
+            LogLevel::Error => "ERROR",
+            LogLevel::Warning => "WARNING",
+            LogLevel::Notice => "NOTICE",
+            LogLevel::Info => "INFO",
+            LogLevel::Debug => "DEBUG",
         }
     }
 }
@@ -96,7 +96,7 @@ impl Log {
 
     /// Writes one message with the prefixes of this thread. A log that cannot be written is no reason
     /// to stop.
-    pub fn say(&self, level: Level, message: impl Display) {
+    pub fn say(&self, level: LogLevel, message: impl Display) {
         let mut text = PREFIXES.with_borrow(|stack| {
             stack.iter().fold(String::new(), |mut text, prefix| {
                 text.push_str(prefix);
@@ -110,27 +110,23 @@ impl Log {
     }
     /// A critical message.
     pub fn critical(&self, message: impl Display) {
-        self.say(Level::Critical, message);
+        self.say(LogLevel::Critical, message);
     }
-    /// An error.
     pub fn error(&self, message: impl Display) {
-        self.say(Level::Error, message);
+        self.say(LogLevel::Error, message);
     }
-    /// A warning.
     pub fn warning(&self, message: impl Display) {
-        self.say(Level::Warning, message);
+        self.say(LogLevel::Warning, message);
     }
-    /// A notice.
     pub fn notice(&self, message: impl Display) {
-        self.say(Level::Notice, message);
+        self.say(LogLevel::Notice, message);
     }
-    /// Information.
     pub fn info(&self, message: impl Display) {
-        self.say(Level::Info, message);
+        self.say(LogLevel::Info, message);
     }
     /// Details.
     pub fn debug(&self, message: impl Display) {
-        self.say(Level::Debug, message);
+        self.say(LogLevel::Debug, message);
     }
 
     /// Puts a prefix on the stack of this thread.

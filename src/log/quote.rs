@@ -4,7 +4,7 @@ use crate::text::is_unprintable;
 use std::fmt::{self, Display, Write};
 
 /// Shows a string in double quotes, with `"`, `\` and everything not printable escaped.
-pub fn quoted(text: &str) -> impl Display + '_ {
+pub(crate) fn quoted(text: &str) -> impl Display + '_ {
     Quoted(text)
 }
 

@@ -1,6 +1,6 @@
 //! Where log lines go: standard output, or the system's log socket.
 
-use super::Level;
+use super::LogLevel;
 use crate::terminal;
 use crate::text::time;
 use std::io::{ErrorKind, Write};
@@ -24,33 +24,33 @@ pub enum Sink {
     /// Lines on standard error.
     Stderr,
     /// Records to a log socket.
-    Syslog(Connection),
+    Syslog(LogConnection),
     /// Lines in memory, for tests.
     Memory(Arc<Mutex<String>>),
 }
 
 /// A connection to a log socket.
 #[derive(Debug)]
-pub enum Connection {
+pub enum LogConnection {
     /// One record per packet.
     Datagram(UnixDatagram),
     /// Records end with a line feed.
     Stream(UnixStream),
 }
 
-impl Connection {
+impl LogConnection {
     fn open() -> Option<Self> {
         SOCKETS.iter().find_map(|path| {
             let datagram = || {
                 let socket = UnixDatagram::unbound().ok()?;
                 socket.connect(path).ok()?;
                 socket.set_write_timeout(Some(TIMEOUT)).ok()?;
-                Some(Connection::Datagram(socket))
+                Some(LogConnection::Datagram(socket))
             };
             let stream = || {
                 let socket = UnixStream::connect(path).ok()?;
                 socket.set_write_timeout(Some(TIMEOUT)).ok()?;
-                Some(Connection::Stream(socket))
+                Some(LogConnection::Stream(socket))
             };
             datagram().or_else(stream)
         })
@@ -60,15 +60,15 @@ impl Connection {
     fn be_brief(&mut self) {
         let brief = Some(Duration::from_millis(1));
         lose(match self {
-            Connection::Datagram(socket) => socket.set_write_timeout(brief),
-            Connection::Stream(socket) => socket.set_write_timeout(brief),
+            LogConnection::Datagram(socket) => socket.set_write_timeout(brief),
+            LogConnection::Stream(socket) => socket.set_write_timeout(brief),
         });
     }
 
     fn send(&mut self, record: &[u8]) -> std::io::Result<()> {
         match self {
-            Connection::Datagram(socket) => socket.send(record).map(drop),
-            Connection::Stream(socket) => socket.write_all(record),
+            LogConnection::Datagram(socket) => socket.send(record).map(drop),
+            LogConnection::Stream(socket) => socket.write_all(record),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Connection {
 impl Sink {
     /// The system's log, if there is one.
     pub fn syslog() -> Option<Self> {
-        Connection::open().map(Sink::Syslog)
+        LogConnection::open().map(Sink::Syslog)
     }
 
     /// A sink for tests, and the text it collects.
@@ -86,7 +86,7 @@ impl Sink {
     }
 
     /// Writes a message. After an error one new connection is tried; what then fails is lost.
-    pub fn write(&mut self, level: Level, message: &str) {
+    pub fn write(&mut self, level: LogLevel, message: &str) {
         let line = || format!("{:<9}: {message}\n", level.word());
         match self {
             Sink::Stdout => terminal::narrate(&line()),
@@ -101,7 +101,7 @@ impl Sink {
                     Ok(()) => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => connection.be_brief(),
                     Err(_) => {
-                        if let Some(mut new) = Connection::open() {
+                        if let Some(mut new) = LogConnection::open() {
                             lose(new.send(&record));
                             *connection = new;
                         }
@@ -118,7 +118,7 @@ fn lose(result: std::io::Result<()>) {
 }
 
 /// `<6>Nov  3 02:45:00 ignition[71]: message`. Facility 0, so the number is the bare severity.
-fn record(level: Level, message: &str, now: SystemTime) -> Vec<u8> {
+fn record(level: LogLevel, message: &str, now: SystemTime) -> Vec<u8> {
     let pid = std::process::id();
     let number = level as u8;
     format!("<{number}>{} {TAG}[{pid}]: {message}\n", stamp(now)).into_bytes()
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn records_have_the_form_of_syslog() {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_674_805);
-        let record = String::from_utf8(record(Level::Warning, "hello", time)).expect("text");
+        let record = String::from_utf8(record(LogLevel::Warning, "hello", time)).expect("text");
         let pid = std::process::id();
         assert_eq!(
             record,

@@ -136,7 +136,7 @@ mod tests {
         ];
         for (source, compression, hash, want) in cases {
             let mut resource = Resource {
-                source: Some(source.clone()),
+                source: Some(source.as_str().into()),
                 compression: compression.map(str::to_owned),
                 ..Resource::default()
             };

@@ -16,10 +16,9 @@ const MEMORY_BYTES: usize = 1 << 20;
 
 /// The content wanted at a path.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(super) enum ExpectedContent<'a> {
     /// A `storage.files` entry.
     File(&'a File),
-    /// Text.
     Text(&'a str),
     /// Public keys, one a line.
     Keys(&'a [String]),
@@ -31,36 +30,43 @@ pub(super) fn compare(
     root: &TargetRoot,
     path: &str,
     bytes: u64,
-    wanted: &Wanted<'_>,
+    wanted: &ExpectedContent<'_>,
     unfinished: bool,
     fetcher: &Fetcher,
 ) -> anyhow::Result<ContentFacts> {
     let file = || open(root, path);
+    let gaps = match unfinished {
+        true => Gaps::Tolerated,
+        false => Gaps::Other,
+    };
     match wanted {
         // Planning refuses it with the place in the config, whatever is there.
-        Wanted::File(wish) if is_unusable(wish, fetcher) => Ok(ContentFacts::NotCompared),
-        Wanted::Text(text) => compare_text(bytes, text, file),
-        Wanted::Keys(keys) => {
+        ExpectedContent::File(wish) if is_unusable(wish, fetcher) => Ok(ContentFacts::NotCompared),
+        ExpectedContent::Text(text) => compare_text(bytes, text, file),
+        ExpectedContent::Keys(keys) => {
             let mut text = keys.join("\n");
             if !text.ends_with('\n') {
                 text.push('\n');
             }
             compare_text(bytes, &text, file)
         }
-        Wanted::File(wish) if wish.overwrite == Some(true) || wish.contents.source.is_some() => {
+        ExpectedContent::File(wish)
+            if wish.overwrite == Some(true) || wish.contents.source.is_some() =>
+        {
             let contents = wish.contents.source.as_ref().map(|_| &wish.contents);
             let parts: Vec<&Resource> = contents.into_iter().chain(&wish.append).collect();
-            whole(&file, bytes, &parts, fetcher)
+            whole(&file, bytes, &parts, gaps, fetcher)
         }
-        Wanted::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
+        ExpectedContent::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
         // A file that was to be created from the fragments alone has nothing before them.
-        Wanted::File(wish) if unfinished => whole(
+        ExpectedContent::File(wish) if unfinished => whole(
             &file,
             bytes,
             &wish.append.iter().collect::<Vec<_>>(),
+            gaps,
             fetcher,
         ),
-        Wanted::File(wish) => {
+        ExpectedContent::File(wish) => {
             is_end(file()?, bytes, &wish.append, fetcher).map(|same| match same {
                 true => ContentFacts::EndsAsWanted,
                 false => ContentFacts::Differs,
@@ -88,7 +94,7 @@ fn compare_text(
     if bytes != text.len() as u64 {
         return Ok(ContentFacts::Differs);
     }
-    let mut comparison = Comparison::new(file()?);
+    let mut comparison = Comparison::new(file()?, Gaps::Other);
     comparison.write_all(text.as_bytes())?;
     comparison.finish()
 }
@@ -99,6 +105,7 @@ fn whole(
     file: &impl Fn() -> anyhow::Result<std::fs::File>,
     bytes: u64,
     parts: &[&Resource],
+    gaps: Gaps,
     fetcher: &Fetcher,
 ) -> anyhow::Result<ContentFacts> {
     let hash = match parts {
@@ -111,19 +118,22 @@ fn whole(
     };
     match is_digest {
         Some(true) => Ok(ContentFacts::AsWanted),
-        Some(false) if bytes == 0 => Ok(ContentFacts::Beginning),
+        Some(false) if bytes == 0 => Ok(ContentFacts::Incomplete),
         // It is another file, unless what was to come turns out to begin with it.
-        Some(false) => Ok(parts_compared(file()?, parts, fetcher).unwrap_or(ContentFacts::Differs)),
-        None => parts_compared(file()?, parts, fetcher),
+        Some(false) => {
+            Ok(compare_parts(file()?, parts, gaps, fetcher).unwrap_or(ContentFacts::Differs))
+        }
+        None => compare_parts(file()?, parts, gaps, fetcher),
     }
 }
 
-fn parts_compared(
+fn compare_parts(
     file: std::fs::File,
     parts: &[&Resource],
+    gaps: Gaps,
     fetcher: &Fetcher,
 ) -> anyhow::Result<ContentFacts> {
-    let mut comparison = Comparison::new(file);
+    let mut comparison = Comparison::new(file, gaps);
     for part in parts {
         fetcher.fetch(&Request::of(part)?, &mut comparison, &Silent)?;
     }
@@ -174,27 +184,39 @@ fn is_end(
     };
     end.rewind()?;
     file.seek(SeekFrom::Start(start))?;
-    let mut comparison = Comparison::new(file);
+    let mut comparison = Comparison::new(file, Gaps::Other);
     io::copy(&mut end, &mut comparison)?;
     Ok(comparison.finish()? == ContentFacts::AsWanted)
+}
+
+/// What bytes of value 0 are where others are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gaps {
+    /// Bytes that a power cut kept from the disk. File systems make the size of a file durable ahead of its bytes: ext4
+    /// does so for extents that it has allocated and not yet written, and they read as zeros.
+    Tolerated,
+    /// Other content.
+    Other,
 }
 
 /// Takes the wanted bytes as they come and compares them with those of a file.
 struct Comparison {
     file: BufReader<std::fs::File>,
+    gaps: Gaps,
     so_far: ContentFacts,
 }
 
 impl Comparison {
-    fn new(file: std::fs::File) -> Self {
+    fn new(file: std::fs::File, gaps: Gaps) -> Self {
         Self {
             file: BufReader::new(file),
+            gaps,
             so_far: ContentFacts::AsWanted,
         }
     }
 
     fn finish(mut self) -> anyhow::Result<ContentFacts> {
-        let has_more = self.so_far == ContentFacts::AsWanted && self.file.read(&mut [0])? != 0;
+        let has_more = self.so_far != ContentFacts::Differs && self.file.read(&mut [0])? != 0;
         Ok(match has_more {
             true => ContentFacts::Differs,
             false => self.so_far,
@@ -208,16 +230,28 @@ impl Comparison {
         self.file.by_ref().take(limit).read_to_end(&mut there)?;
         Ok(match wanted.strip_prefix(there.as_slice()) {
             Some([]) => ContentFacts::AsWanted,
-            Some(_) => ContentFacts::Beginning,
+            Some(_) => ContentFacts::Incomplete,
+            None if self.gaps == Gaps::Tolerated && has_gaps_only(wanted, &there) => {
+                ContentFacts::Incomplete
+            }
             None => ContentFacts::Differs,
         })
     }
 }
 
+/// True if all bytes that differ from the wanted ones are zeros.
+fn has_gaps_only(wanted: &[u8], there: &[u8]) -> bool {
+    let mut pairs = wanted.iter().zip(there);
+    pairs.all(|(wanted, there)| wanted == there || *there == 0)
+}
+
 impl Write for Comparison {
     fn write(&mut self, wanted: &[u8]) -> io::Result<usize> {
-        if self.so_far == ContentFacts::AsWanted {
-            self.so_far = self.next(wanted)?;
+        if self.so_far != ContentFacts::Differs {
+            let next = self.next(wanted)?;
+            if next != ContentFacts::AsWanted {
+                self.so_far = next;
+            }
         }
         Ok(wanted.len())
     }
@@ -232,25 +266,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_the_same_or_the_beginning_or_another() {
+    fn a_file_is_the_same_or_incomplete_or_another() {
+        use ContentFacts::{AsWanted, Differs, Incomplete};
+        // With gaps tolerated, and without.
         let cases = [
-            ("abcdef", ContentFacts::AsWanted),
-            ("abcd", ContentFacts::Beginning),
-            ("a", ContentFacts::Beginning),
-            ("", ContentFacts::Beginning),
-            ("abcdefg", ContentFacts::Differs),
-            ("abx", ContentFacts::Differs),
-            ("abcx", ContentFacts::Differs),
+            ("abcdef", AsWanted, AsWanted),
+            ("abcd", Incomplete, Incomplete),
+            ("a", Incomplete, Incomplete),
+            ("", Incomplete, Incomplete),
+            ("abcdefg", Differs, Differs),
+            ("abx", Differs, Differs),
+            ("abcx", Differs, Differs),
+            ("abc\0\0\0", Incomplete, Differs),
+            ("\0\0\0\0\0\0", Incomplete, Differs),
+            ("a\0\0def", Incomplete, Differs),
+            ("\0", Incomplete, Differs),
+            ("\0\0\0\0\0\0\0", Differs, Differs),
+            ("\0\0\0\0\0x", Differs, Differs),
         ];
-        for (there, want) in cases {
-            let mut file = tempfile::tempfile().expect("a file");
-            file.write_all(there.as_bytes()).expect("written");
-            file.rewind().expect("rewound");
-            let mut comparison = Comparison::new(file);
-            for part in ["abc", "", "def"] {
-                comparison.write_all(part.as_bytes()).expect("compared");
+        for (there, tolerated, other) in cases {
+            for (gaps, want) in [(Gaps::Tolerated, tolerated), (Gaps::Other, other)] {
+                let mut file = tempfile::tempfile().expect("a file");
+                file.write_all(there.as_bytes()).expect("written");
+                file.rewind().expect("rewound");
+                let mut comparison = Comparison::new(file, gaps);
+                for part in ["abc", "", "def"] {
+                    comparison.write_all(part.as_bytes()).expect("compared");
+                }
+                assert_eq!(
+                    comparison.finish().expect("read"),
+                    want,
+                    "{there:?} {gaps:?}"
+                );
             }
-            assert_eq!(comparison.finish().expect("read"), want, "{there:?}");
         }
     }
 }

@@ -10,12 +10,12 @@ pub use sizes::sizes;
 
 use crate::config::Config;
 use crate::disk::DeviceRef;
-use crate::disk::layout::Extent;
+use crate::disk::extent::Extent;
 use crate::disk::{gpt, position, superblock};
 use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
-use crate::host::devices::{Access, Image, forget_cached, present_disks};
+use crate::host::devices::{DeviceAccess, Image, forget_cached, present_disks};
 use crate::host::{Devices, kernel_table, partition_maps, sys};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -78,12 +78,12 @@ pub fn look_beneath(
             continue;
         }
         let act = || format!("cannot look at disk {name}");
-        let disk = devices.disk(name, Access::Read).with_context(act)?;
+        let disk = devices.disk(name, DeviceAccess::Read).with_context(act)?;
         disk.forget_cached().with_context(act)?;
         let sector = u64::from(facts.sector_bytes);
         let end = disk.sectors.min(extent.end().saturating_add(1));
         let bytes = end.saturating_sub(extent.start).saturating_mul(sector);
-        let mut part = Part::new(&disk.file, extent.start.saturating_mul(sector), bytes);
+        let mut part = FileSlice::new(&disk.file, extent.start.saturating_mul(sector), bytes);
         let found = superblock::probe(&mut part).with_context(act)?;
         facts.beneath.insert(extent.start, found);
     }
@@ -100,7 +100,7 @@ fn image_facts(image: &Image) -> anyhow::Result<DiskFacts> {
     };
     let present = file.metadata().with_context(act)?.len();
     let disk = Devices::with_images(BTreeMap::from([("".into(), image.clone())]))
-        .disk("", Access::Read)
+        .disk("", DeviceAccess::Read)
         .with_context(act)?;
     let wanted = image.bytes.unwrap_or(present).max(present);
     let sectors = wanted / u64::from(disk.sector_bytes);
@@ -152,7 +152,7 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
             present_disks()
         );
     }
-    let disk = devices.disk(name, Access::Read)?;
+    let disk = devices.disk(name, DeviceAccess::Read)?;
     let act = || format!("cannot look at disk {name}");
     disk.forget_cached().with_context(act)?;
     let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
@@ -217,7 +217,7 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
     if let TableFacts::Gpt { table, .. } = &table {
         for (number, entry) in &table.entries {
             let sector = u64::from(sector_bytes);
-            let mut part = Part::new(file, entry.start * sector, entry.sectors * sector);
+            let mut part = FileSlice::new(file, entry.start * sector, entry.sectors * sector);
             facts
                 .partitions
                 .insert(*number, superblock::probe(&mut part)?);
@@ -228,14 +228,14 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
 }
 
 /// A part of a disk as a file of its own.
-struct Part<'a> {
+struct FileSlice<'a> {
     file: &'a File,
     start: u64,
     bytes: u64,
     position: u64,
 }
 
-impl<'a> Part<'a> {
+impl<'a> FileSlice<'a> {
     fn new(file: &'a File, start: u64, bytes: u64) -> Self {
         Self {
             file,
@@ -246,7 +246,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl Read for Part<'_> {
+impl Read for FileSlice<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
@@ -257,7 +257,7 @@ impl Read for Part<'_> {
     }
 }
 
-impl Seek for Part<'_> {
+impl Seek for FileSlice<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.position = position::after_seek(self.position, self.bytes, to)?;
         Ok(self.position)

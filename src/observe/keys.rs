@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::host::TargetRoot;
+use crate::layout::key_file;
 use anyhow::Context;
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 pub fn kept_keys(config: &Config, root: &TargetRoot) -> anyhow::Result<BTreeSet<String>> {
     let mut kept = BTreeSet::new();
     for name in config.storage.luks.iter().map(|luks| &luks.name) {
-        let path = format!("/etc/luks/{name}");
+        let path = key_file(name);
         let key = root
             .read(&path)
             .with_context(|| format!("cannot read {path} of the target"))?;

@@ -3,14 +3,18 @@
 pub mod arrays;
 pub mod bodies;
 pub mod disks;
+pub mod options;
 pub mod root;
 
 mod barriers;
 mod content;
+mod enabled;
 mod kernel;
 mod keys;
+mod look;
 mod mount_options;
 mod mounts;
+mod names;
 mod outlook;
 mod privileges;
 mod rehearse;

@@ -1,9 +1,10 @@
 //! Mounts in the target tree, and where the mount points of a config are.
 
-use super::root::{Look, View};
+use super::look::Look;
+use super::options::ObserveOptions;
 use crate::facts::root::MountFacts;
 use crate::host::TargetRoot;
-use crate::host::mountinfo::{self, Mount};
+use crate::host::mountinfo::{self, MountEntry};
 use crate::paths::{ResolveError, child};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::path::Path;
 /// Something on the way cannot be looked at. That it cannot be resolved is a result.
 pub fn resolve_point(
     root: &TargetRoot,
-    view: &View,
+    view: &ObserveOptions,
     point: &str,
 ) -> anyhow::Result<Result<String, ResolveError>> {
     Look::new(root, view).directory(point)
@@ -30,7 +31,7 @@ pub(super) fn observe(root: &TargetRoot) -> BTreeMap<String, MountFacts> {
     of_root(&mountinfo::read().unwrap_or_default(), &path)
 }
 
-fn of_root(mounts: &[Mount], root: &Path) -> BTreeMap<String, MountFacts> {
+fn of_root(mounts: &[MountEntry], root: &Path) -> BTreeMap<String, MountFacts> {
     let mut found = BTreeMap::new();
     let mut holder = 0;
     for mount in mounts {
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_nearest_mount_holds_the_root_and_others_are_named_inside_it() {
-        let mount = |point: &str, read_only| Mount {
+        let mount = |point: &str, read_only| MountEntry {
             device: "7:0".into(),
             point: point.into(),
             source: "/dev/loop0".into(),

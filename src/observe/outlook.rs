@@ -1,6 +1,7 @@
 //! Files of the target as the config will leave them: what it writes inline, else what is there.
 
-use super::root::{View, names, names_behind};
+use super::names::{names, names_behind};
+use super::options::ObserveOptions;
 use crate::config::Config;
 use crate::config::model::{File, Resource};
 use crate::facts::sshd;
@@ -9,11 +10,12 @@ use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::TargetRoot;
 use crate::paths::{ancestors, child, clean, parent};
 use anyhow::Context;
+use foldhash::{HashMap, HashSet};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Links of a config that are followed, one to the next.
 const MAX_LINKS: usize = 8;
@@ -21,7 +23,7 @@ const MAX_LINKS: usize = 8;
 /// The target and what a config puts into it.
 pub(super) struct Outlook<'a> {
     root: &'a TargetRoot,
-    view: &'a View,
+    view: &'a ObserveOptions,
     fetcher: &'a Fetcher,
     files: BTreeMap<String, &'a File>,
     links: BTreeMap<String, &'a str>,
@@ -35,7 +37,7 @@ impl<'a> Outlook<'a> {
         config: &'a Config,
         root: &'a TargetRoot,
         fetcher: &'a Fetcher,
-        view: &'a View,
+        view: &'a ObserveOptions,
     ) -> Self {
         let files = config.storage.files.iter();
         let links = config.storage.links.iter();
@@ -232,7 +234,7 @@ fn is_inline(part: &Resource) -> bool {
     source.is_empty() || source.starts_with("data:")
 }
 
-impl sshd::Files for Outlook<'_> {
+impl sshd::ServerFiles for Outlook<'_> {
     fn read(&self, path: &str) -> Option<String> {
         self.text(path)
     }

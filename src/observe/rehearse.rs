@@ -3,7 +3,7 @@
 
 use super::privileges::OPEN_FILES;
 use crate::disk::superblock;
-use crate::facts::rehearsal::{Rehearsal, Request};
+use crate::facts::rehearsal::{MkfsRequest, Rehearsal};
 use crate::host::Command;
 use crate::host::command::CommandFailure;
 use std::fs::File;
@@ -18,7 +18,7 @@ const REHEARSAL_TIMEOUT: Duration = Duration::from_secs(30);
 const OTHER_DIRECTORY: &str = "/run";
 
 /// Rehearses what can be rehearsed.
-pub fn rehearse(requests: Vec<Request>) -> Vec<Rehearsal> {
+pub fn rehearse(requests: Vec<MkfsRequest>) -> Vec<Rehearsal> {
     // Without /proc a program cannot be given a file that has no name.
     if !Path::new(OPEN_FILES).is_dir() {
         return Vec::new();
@@ -27,7 +27,7 @@ pub fn rehearse(requests: Vec<Request>) -> Vec<Rehearsal> {
 }
 
 /// `None` if nothing is learned.
-fn rehearse_one(request: Request) -> Option<Rehearsal> {
+fn rehearse_one(request: MkfsRequest) -> Option<Rehearsal> {
     let flags = flags(&request)?;
     let file = blank_file(request.bytes)?;
     let path = path_of(&file);
@@ -43,7 +43,7 @@ fn rehearse_one(request: Request) -> Option<Rehearsal> {
     Some(Rehearsal { request, objection })
 }
 
-fn run(request: &Request, flags: &[&str], path: &Path) -> anyhow::Result<()> {
+fn run(request: &MkfsRequest, flags: &[&str], path: &Path) -> anyhow::Result<()> {
     Command::new(&request.program)
         .args(flags.iter().map(|flag| (*flag).to_owned()))
         .args(request.arguments.iter())
@@ -55,7 +55,7 @@ fn run(request: &Request, flags: &[&str], path: &Path) -> anyhow::Result<()> {
 
 /// What options make of a smaller file, where the whole one would take too long to fill. That they may not fit a
 /// smaller one says nothing.
-fn smaller(request: &Request) -> Option<String> {
+fn smaller(request: &MkfsRequest) -> Option<String> {
     if request.program != "mkfs.ext4" || request.options.iter().any(names_file) {
         return None;
     }
@@ -73,7 +73,7 @@ fn names_file(option: &String) -> bool {
 const WRITES_NOTHING: &[&str] = &["-N", "-n"];
 
 /// The flags a program is run with besides its arguments; `None` if it must not be run.
-fn flags(request: &Request) -> Option<&'static [&'static str]> {
+fn flags(request: &MkfsRequest) -> Option<&'static [&'static str]> {
     let names_none = !request.options.iter().any(names_file);
     match request.program.as_str() {
         "mkfs.xfs" => Some(&["-N"]),
@@ -122,7 +122,7 @@ fn words(failure: &CommandFailure, path: &Path) -> String {
         .take(3)
         .collect();
     match lines.is_empty() {
-        true => failure.how.clone(),
+        true => failure.ending.to_string(),
         false => lines.join("; "),
     }
 }
@@ -136,7 +136,7 @@ fn is_noise(line: &str) -> bool {
 }
 
 /// What the program made other than was asked for.
-fn mismatch(request: &Request, mut file: File) -> Option<String> {
+fn mismatch(request: &MkfsRequest, mut file: File) -> Option<String> {
     let found = superblock::probe(&mut file).ok()?;
     let label = found.label.as_deref().unwrap_or("");
     let uuid = plain(found.uuid.as_deref().unwrap_or(""));

@@ -46,7 +46,7 @@ impl<'o, 'a> ReadOnce<'o, 'a> {
     }
 }
 
-impl sshd::Files for ReadOnce<'_, '_> {
+impl sshd::ServerFiles for ReadOnce<'_, '_> {
     fn read(&self, path: &str) -> Option<String> {
         let mut texts = self.texts.borrow_mut();
         let text = texts.entry(path.to_owned());
@@ -56,7 +56,7 @@ impl sshd::Files for ReadOnce<'_, '_> {
         let mut names = self.names.borrow_mut();
         let found = names.entry(directory.to_owned());
         found
-            .or_insert_with(|| sshd::Files::names(self.outlook, directory))
+            .or_insert_with(|| sshd::ServerFiles::names(self.outlook, directory))
             .clone()
     }
 }

@@ -9,6 +9,7 @@ use nix::sys::stat::Mode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 /// The records at the candidate places, each with its files.
 ///
@@ -17,7 +18,7 @@ use std::os::unix::fs::MetadataExt;
 pub(super) fn observe(
     root: &TargetRoot,
     candidates: &BTreeSet<String>,
-) -> anyhow::Result<BTreeMap<String, BTreeSet<String>>> {
+) -> anyhow::Result<BTreeMap<String, BTreeSet<Arc<str>>>> {
     let mut found = BTreeMap::new();
     for path in candidates {
         let files = read(root, path).with_context(|| format!("cannot read {path}"))?;
@@ -27,7 +28,7 @@ pub(super) fn observe(
 }
 
 /// `None` unless there is a regular file. One that does not belong to root was not written by a run.
-fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Option<BTreeSet<String>>> {
+fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Option<BTreeSet<Arc<str>>>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = match root.open_at(path, flags, Mode::empty()) {
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENXIO) => return Ok(None),

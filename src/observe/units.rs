@@ -5,9 +5,8 @@ use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::install;
 use crate::facts::presets::PRESET_DIRECTORIES;
-use crate::facts::unit_files::{
-    ADMINISTRATOR_DIRECTORY, UNIT_DIRECTORIES, UnitFacts, UnitFile, UnitFiles, template,
-};
+use crate::facts::unit_files::{UNIT_DIRECTORIES, UnitFacts, UnitFile, UnitFiles, template};
+use crate::layout::UNIT_DIRECTORY;
 use std::collections::BTreeSet;
 
 const MACHINE_ID: &str = "/etc/machine-id";
@@ -100,7 +99,7 @@ fn add_files(
 }
 
 fn add_unit(files: &mut UnitFiles, unit: &Unit) {
-    let path = format!("{ADMINISTRATOR_DIRECTORY}/{}", unit.name);
+    let path = format!("{UNIT_DIRECTORY}/{}", unit.name);
     for drop_in in &unit.dropins {
         if let Some(text) = &drop_in.contents {
             let path = format!("{path}.d/{}", drop_in.name);

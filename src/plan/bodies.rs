@@ -1,6 +1,6 @@
 //! Refuses contents that are part of the config and contradict it: no target can take them.
 
-use super::{Draft, Refusal};
+use super::{Draft, ErrorCode, Failure};
 use crate::facts::bodies::BodyFault;
 
 /// Refuses every `data:` body that was found to be unusable.
@@ -13,7 +13,7 @@ pub fn refuse(draft: &mut Draft<'_>) {
 }
 
 /// Body and expectation may come from different documents, as merging replaces members one by one.
-fn refusal(draft: &Draft<'_>, fault: &BodyFault) -> Refusal {
+fn refusal(draft: &Draft<'_>, fault: &BodyFault) -> Failure {
     let origin = draft.origin(&format!("{}.source", fault.path));
     let other = draft.origin(&format!("{}.{}", fault.path, fault.member));
     let other = other.filter(|other| Some(other) != origin.as_ref());
@@ -21,11 +21,12 @@ fn refusal(draft: &Draft<'_>, fault: &BodyFault) -> Refusal {
         None => fault.cause.clone(),
         Some(other) => format!("{}; {} is set at {other}", fault.cause, fault.member),
     };
-    Refusal {
-        act: "cannot use".into(),
+    Failure {
+        act: "use".into(),
         object: fault.object.clone(),
         cause,
         origin,
         remedy: fault.remedy.clone(),
+        code: Some(ErrorCode::CONTENT),
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::disk::DeviceRef;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A thing operations can conflict over.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Resource {
+pub enum ClaimedResource {
     /// A disk's partition table.
     Table(String),
     /// The content of a block device.
@@ -19,11 +20,11 @@ pub enum Resource {
     /// What volumes are cut from, by its name: a volume group of LVM.
     Pool(String),
     /// A mounted file system, by mount point inside the target (`/` is the root).
-    Mount(String),
+    Mount(Arc<str>),
     /// A node of the target tree, by clean absolute path.
-    Path(String),
+    Path(Arc<str>),
     /// A record of files that are being created, by its path.
-    Record(String),
+    Record(Arc<str>),
     /// The account databases.
     Accounts,
 }
@@ -48,26 +49,30 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
     /// On what.
-    pub resource: Resource,
+    pub resource: ClaimedResource,
     /// How.
     pub access: Access,
 }
 
 impl Claim {
     /// A claim.
-    pub fn new(access: Access, resource: Resource) -> Self {
+    pub fn new(access: Access, resource: ClaimedResource) -> Self {
         Self { resource, access }
     }
     /// Makes a node of the target tree.
     pub fn make_path(path: &str) -> Self {
-        Self::new(Access::Make, Resource::Path(path.into()))
+        Self::new(Access::Make, ClaimedResource::Path(path.into()))
     }
     /// Uses a node of the target tree.
     pub fn use_path(path: &str) -> Self {
-        Self::new(Access::Use, Resource::Path(path.into()))
+        Self::new(Access::Use, ClaimedResource::Path(path.into()))
+    }
+    /// Uses a node that another operation claims as well, by the name they share.
+    pub(super) fn use_shared_path(path: &Arc<str>) -> Self {
+        Self::new(Access::Use, ClaimedResource::Path(Arc::clone(path)))
     }
     /// Uses a mounted file system.
     pub fn use_mount(point: &str) -> Self {
-        Self::new(Access::Use, Resource::Mount(point.into()))
+        Self::new(Access::Use, ClaimedResource::Mount(point.into()))
     }
 }

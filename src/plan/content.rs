@@ -1,6 +1,7 @@
 //! Where file bytes come from, told without telling secrets.
 
 use super::op::Content;
+use crate::config::data_url;
 use crate::config::model::Resource;
 
 impl Content {
@@ -17,6 +18,23 @@ impl Content {
             resource: Box::new(resource.clone()),
             url: display_url(resource.source.as_deref().unwrap_or_default()),
             is_copied: false,
+        }
+    }
+}
+
+/// Longer bodies of `data:` URLs take more than a moment to decode.
+const BRIEF_BYTES: usize = 64 << 10;
+
+impl Content {
+    /// True for a few bytes that are at hand.
+    pub(super) fn is_brief(&self) -> bool {
+        match self {
+            Content::Text { .. } => true,
+            Content::Fetched { resource, .. } => {
+                let url = resource.source.as_deref().unwrap_or_default();
+                url.is_empty() || (url.starts_with("data:") && url.len() <= BRIEF_BYTES)
+            }
+            _ => false,
         }
     }
 }
@@ -48,14 +66,7 @@ fn strip_scheme<'u>(url: &'u str, scheme: &str) -> Option<&'u str> {
 /// Length of the body of a `data:` URL without decoding it (before decompression).
 fn data_len(data: &str) -> usize {
     let (kind, body) = data.split_once(',').unwrap_or(("", data));
-    let escapes = body.bytes().filter(|byte| *byte == b'%').count();
-    let bytes = body.len().saturating_sub(2 * escapes);
-    if kind.ends_with(";base64") {
-        let padding = body.bytes().rev().take_while(|byte| *byte == b'=').count();
-        (bytes - padding.min(bytes)) * 3 / 4
-    } else {
-        bytes
-    }
+    data_url::length_of_body(kind.ends_with(";base64"), body)
 }
 
 #[cfg(test)]

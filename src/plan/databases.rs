@@ -4,16 +4,14 @@
 //! same config away again.
 
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Operation, Phase, Refusal, Resource};
-use crate::accounts::NSSWITCH;
+use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Operation, Phase};
 use crate::config::model::{Config, File, NodeOwner};
 use crate::facts::NodeKind;
 use crate::facts::root::ContentFacts;
-use crate::paths::{self, ResolveError, Seen, child, is_at_or_below, parent};
+use crate::layout::{ACCOUNTS_DIRECTORY, NSSWITCH};
+use crate::paths::{self, PathLookup, ResolveError, child, is_at_or_below, parent};
 use std::collections::BTreeSet;
 
-/// Where they are.
-const DIRECTORY: &str = "/etc";
 /// What account operations write.
 const DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
@@ -39,9 +37,9 @@ pub fn check(draft: &mut Draft<'_>) {
         return;
     };
     let planned = PlannedTree::of(draft);
-    let databases = Databases::find(draft, &planned, DATABASES.into_iter());
+    let databases = DatabasePlaces::find(draft, &planned, DATABASES.into_iter());
     let layers = draft.accounts.databases.layer_paths();
-    let layers = Databases::find(draft, &planned, layers);
+    let layers = DatabasePlaces::find(draft, &planned, layers);
     for (place, path, ends_way) in replaced(config, &planned) {
         let stays_the_same = !keeps_accounts && is_as_wanted(path, &planned);
         if databases.go_with(path, ends_way, &planned) && !stays_the_same {
@@ -57,12 +55,13 @@ pub fn check(draft: &mut Draft<'_>) {
         let target = link.target.as_deref().unwrap_or_default();
         if link.hard == Some(true) && databases.is_one(target, &planned) {
             let origin = draft.origin(&format!("$.storage.links.{index}"));
-            draft.refuse(Refusal {
-                act: "cannot make hard link".into(),
+            draft.refuse(Failure {
+                act: "make hard link".into(),
                 object: link.path.clone(),
                 cause: format!("{target} becomes another file when accounts are written to it"),
                 origin,
                 remedy: "make it a symbolic link (leave out `hard`)".into(),
+                code: Some(ErrorCode::EXISTS),
             });
         }
     }
@@ -76,12 +75,13 @@ const LAYER: Reason = (
 
 fn refuse(draft: &mut Draft<'_>, place: &str, path: &str, (cause, remedy): Reason) {
     let origin = draft.origin(place);
-    draft.refuse(Refusal {
-        act: "cannot replace".into(),
+    draft.refuse(Failure {
+        act: "replace".into(),
         object: path.into(),
         cause: cause.into(),
         origin,
         remedy: remedy.into(),
+        code: Some(ErrorCode::ACCOUNT_DATABASE),
     });
 }
 
@@ -152,7 +152,7 @@ impl Sources {
     pub(super) fn claim_for_removal(&self, path: &str, draft: &Draft<'_>) -> Option<Claim> {
         let holds_some = self.places.iter().any(|place| is_at_or_below(place, path));
         let is_below = |claim: &Claim| match &claim.resource {
-            Resource::Path(at) => is_at_or_below(at, path),
+            ClaimedResource::Path(at) => is_at_or_below(at, path),
             _ => false,
         };
         let operations = draft.operations().iter();
@@ -169,7 +169,7 @@ fn changes(operation: &Operation) -> bool {
 }
 
 fn changes_accounts() -> Claim {
-    Claim::new(Access::Change, Resource::Accounts)
+    Claim::new(Access::Change, ClaimedResource::Accounts)
 }
 
 /// True if a file is there already with the content that the config gives it.
@@ -189,13 +189,13 @@ fn is_as_wanted(path: &str, planned: &PlannedTree<'_>) -> bool {
 
 /// Where the databases are in the tree as it was found: the nodes at their paths, and what these lead to if they
 /// are links.
-struct Databases {
+struct DatabasePlaces {
     places: BTreeSet<String>,
     /// An entry of the config changes where their directory leads.
     are_redirected: bool,
 }
 
-impl Databases {
+impl DatabasePlaces {
     fn find(
         draft: &Draft<'_>,
         planned: &PlannedTree<'_>,
@@ -210,7 +210,7 @@ impl Databases {
                 continue;
             };
             are_redirected |= planned.resolve(path).is_ok_and(|planned| planned != place);
-            if let Seen::Link(target) = facts.look(&place) {
+            if let PathLookup::Link(target) = facts.look(&place) {
                 let from = match target.starts_with('/') {
                     true => "/",
                     false => parent(&place).unwrap_or("/"),
@@ -219,7 +219,7 @@ impl Databases {
             }
             places.insert(place);
         }
-        Databases {
+        DatabasePlaces {
             places,
             are_redirected,
         }
@@ -239,7 +239,7 @@ impl Databases {
         let mut below = self.places.iter().filter(|at| is_at_or_below(at, &place));
         self.places.contains(&place)
             || ((ends_way || planned.is_emptied(&place)) && below.next().is_some())
-            || (self.are_redirected && place == DIRECTORY)
+            || (self.are_redirected && place == ACCOUNTS_DIRECTORY)
     }
 }
 

@@ -1,11 +1,12 @@
 //! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
 
 use super::op::{Expected, OpKind, OpenMode};
-use super::{Draft, Effect, Options, Refusal, Scope, partitions, raid};
-use crate::config::{Config, Document, JsonPath, Origin};
+use super::{Draft, Effect, ErrorCode, Failure, Scope, drafted};
+use crate::config::{Config, JsonPath, Origin};
 use crate::disk::device::{DeviceRef, partition_path};
 use crate::disk::gpt::{Entry, GuidChoice};
 use crate::facts::{DiskFacts, Observed, SuperblockFacts};
+use std::collections::BTreeSet;
 
 /// Resolves a device name; `act` and `origin` go into the refusal when there is no such device.
 pub fn resolve(
@@ -13,14 +14,15 @@ pub fn resolve(
     text: &str,
     act: &str,
     origin: Option<Origin>,
-) -> Result<DeviceRef, Box<Refusal>> {
+) -> Result<DeviceRef, Box<Failure>> {
     find(draft, text).map_err(|(cause, remedy)| {
-        Box::new(Refusal {
+        Box::new(Failure {
             act: act.into(),
             object: text.into(),
             cause,
             origin,
             remedy,
+            code: Some(ErrorCode::DEVICE_MISSING),
         })
     })
 }
@@ -65,20 +67,22 @@ pub fn missing(draft: &Draft, text: &str) -> (String, String) {
     (format!("there is no such device; {known}"), remedy)
 }
 
-/// Devices the config uses that neither exist nor will: somebody else has to bring them.
-pub fn unknown(document: &Document, observed: &Observed, options: &Options) -> Vec<String> {
-    let mut draft = Draft::new(document, observed, options);
-    partitions::plan(&mut draft);
-    raid::plan(&mut draft);
-    super::luks::plan(&mut draft);
-    super::filesystems::plan(&mut draft);
-    let mut names: Vec<String> = uses(document.config())
+/// Devices the config uses that neither exist nor will, by a draft of the disks part.
+pub(super) fn unknown(draft: &Draft<'_>) -> Vec<String> {
+    let mut names: Vec<String> = uses(draft.document.config())
         .map(|(_, name)| name)
-        .filter(|name| as_partition(observed, name).is_none() && find(&draft, name).is_err())
+        .filter(|name| as_partition(draft.observed, name).is_none() && find(draft, name).is_err())
         .collect();
     names.sort();
     names.dedup();
     names
+}
+
+/// Every block device that the config names, once.
+pub fn named(config: &Config) -> Vec<String> {
+    let disks = config.storage.disks.iter().map(|disk| disk.device.clone());
+    let all: BTreeSet<String> = disks.chain(uses(config).map(|(_, name)| name)).collect();
+    all.into_iter().collect()
 }
 
 /// The path in the config of the first use of a device.
@@ -164,7 +168,7 @@ fn find_partition(
     disk: &str,
     number: u32,
 ) -> Result<DeviceRef, (String, String)> {
-    let table = partitions::resulting_table(draft, disk);
+    let table = drafted::resulting_table(draft, disk);
     let numbers: Vec<String> =
         table.map_or_else(Vec::new, |t| t.entries.keys().map(u32::to_string).collect());
     if table.is_some_and(|t| t.entries.contains_key(&number)) {
@@ -230,7 +234,7 @@ fn ambiguous(draft: &Draft, text: &str) -> Option<(String, String)> {
     let label = unescape(text.strip_prefix("/dev/disk/by-partlabel/")?);
     let disks = draft.observed.disks.keys();
     let found: Vec<String> = disks
-        .filter_map(|disk| Some((disk, partitions::resulting_table(draft, disk)?)))
+        .filter_map(|disk| Some((disk, drafted::resulting_table(draft, disk)?)))
         .flat_map(|(disk, table)| {
             let entries = table.entries.iter();
             let named = entries.filter(|(_, entry)| entry.label == label);
@@ -250,7 +254,7 @@ fn ambiguous(draft: &Draft, text: &str) -> Option<(String, String)> {
 
 fn by_entry(draft: &Draft, matches: impl Fn(&Entry) -> bool) -> Option<DeviceRef> {
     draft.observed.disks.keys().find_map(|disk| {
-        let table = partitions::resulting_table(draft, disk)?;
+        let table = drafted::resulting_table(draft, disk)?;
         let (number, _) = table.entries.iter().find(|(_, entry)| matches(entry))?;
         Some(DeviceRef::Partition {
             disk: disk.clone(),
@@ -284,7 +288,7 @@ fn by_superblock(
 }
 
 fn devices_of(draft: &Draft, disk: &str) -> Vec<DeviceRef> {
-    let numbers = partitions::resulting_table(draft, disk)
+    let numbers = drafted::resulting_table(draft, disk)
         .map(|table| table.entries.keys().copied().collect::<Vec<u32>>())
         .unwrap_or_default();
     let partition = |number| DeviceRef::Partition {
@@ -335,8 +339,8 @@ pub fn content(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
             .disks
             .get(disk)
             .and_then(|facts| content_of_partition(draft, facts, disk, *number)),
-        DeviceRef::Array { name } if raid::is_assembled_by(draft, name) => {
-            raid::content_of_assembled(draft, name)
+        DeviceRef::Array { name } if drafted::is_assembled_by(draft, name) => {
+            drafted::content_of_assembled(draft, name)
         }
         DeviceRef::Path { .. } | DeviceRef::Array { .. } | DeviceRef::Luks { .. } => draft
             .observed
@@ -360,7 +364,7 @@ fn content_of_partition(
     disk: &str,
     number: u32,
 ) -> Option<SuperblockFacts> {
-    let start = partitions::resulting_table(draft, disk)?
+    let start = drafted::resulting_table(draft, disk)?
         .entries
         .get(&number)?
         .start;
@@ -399,7 +403,7 @@ pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
 pub fn table_on(draft: &Draft, device: &DeviceRef) -> Option<String> {
     match device {
         DeviceRef::Disk { disk } => {
-            let table = partitions::resulting_table(draft, disk)?;
+            let table = drafted::resulting_table(draft, disk)?;
             let numbers: Vec<String> = table.entries.keys().map(u32::to_string).collect();
             (!numbers.is_empty()).then(|| format!("a GPT with partitions {}", numbers.join(", ")))
         }
@@ -423,7 +427,7 @@ pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
             facts.sectors.checked_mul(u64::from(facts.sector_bytes))
         }
         DeviceRef::Partition { disk, number } => {
-            let table = partitions::resulting_table(draft, disk)?;
+            let table = drafted::resulting_table(draft, disk)?;
             let entry = table.entries.get(number)?;
             entry.sectors.checked_mul(u64::from(table.sector_bytes))
         }
@@ -449,7 +453,7 @@ pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
             matches!(&op.kind, OpKind::CreateLuks(act) if act.name == *name && act.way == OpenMode::Open)
         }),
         DeviceRef::Array { name } => {
-            raid::is_assembled_by(draft, name) && raid::content_of_assembled(draft, name).is_none()
+            drafted::is_assembled_by(draft, name) && drafted::content_of_assembled(draft, name).is_none()
         }
         _ => false,
     }

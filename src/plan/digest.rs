@@ -2,27 +2,72 @@
 
 use super::Plan;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 
-/// Feeds formatted text into a hash.
-struct HashWriter(Sha256);
+/// Fields are collected up to this size before they are hashed.
+const PENDING_BYTES: usize = 4096;
 
-impl Write for HashWriter {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        self.0.update(text.as_bytes());
-        Ok(())
+/// Feeds values into a hash, field by field, with numbers in one form on every machine.
+///
+/// Text for people (`Debug`) would say the same, but escapes each character of megabytes of contents.
+struct FieldHasher {
+    hash: Sha256,
+    /// Fields are short, and hashing each by itself takes longer than its bytes do.
+    pending: Vec<u8>,
+}
+
+impl FieldHasher {
+    fn flush(&mut self) {
+        self.hash.update(&self.pending);
+        self.pending.clear();
+    }
+}
+
+impl Hasher for FieldHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if self.pending.len() + bytes.len() > PENDING_BYTES {
+            self.flush();
+        }
+        match bytes.len() < PENDING_BYTES {
+            true => self.pending.extend_from_slice(bytes),
+            false => self.hash.update(bytes),
+        }
+    }
+    fn write_u16(&mut self, number: u16) {
+        self.write(&number.to_le_bytes());
+    }
+    fn write_u32(&mut self, number: u32) {
+        self.write(&number.to_le_bytes());
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.write(&number.to_le_bytes());
+    }
+    fn write_u128(&mut self, number: u128) {
+        self.write(&number.to_le_bytes());
+    }
+    /// Lengths.
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+    /// Which variant of an enum.
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+    /// Nobody asks: the digest has more bits.
+    fn finish(&self) -> u64 {
+        0
     }
 }
 
 /// SHA-256 in hex over every field of every operation, hidden ones (file contents, hashes) included. Warnings
 /// do not count: they change nothing that runs.
 pub fn digest(plan: &Plan) -> String {
-    let mut hash = HashWriter(Sha256::new());
-    // Writing into a hash cannot fail; a failing Debug implementation would only shorten the input.
-    let _ = write!(hash, "{:?}", plan.operations);
-    hash.0
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut hasher = FieldHasher {
+        hash: Sha256::new(),
+        pending: Vec::with_capacity(PENDING_BYTES),
+    };
+    plan.operations.hash(&mut hasher);
+    hasher.flush();
+    let digest = hasher.hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

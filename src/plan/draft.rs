@@ -1,52 +1,28 @@
 //! A plan in the making.
 
-use super::accounts::Accounts;
+use super::accounts::PredictedAccounts;
 use super::op::{Effect, OpId, OpKind, Operation, Phase};
 use super::{Claim, Options, Warning};
 use crate::config::{Document, JsonPath, Origin};
 use crate::facts::Observed;
-use crate::text::escaped;
-use std::fmt;
+use crate::failure::{ErrorCode, Failure};
 
-/// A wish that cannot be planned: a conflict with what exists, or an impossible request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Refusal {
-    /// What should have been done, e.g. `cannot create partition`.
-    pub act: String,
-    /// To what, e.g. `3 on /dev/vda`.
-    pub object: String,
-    /// Why not.
-    pub cause: String,
-    /// Where it was asked for.
-    pub origin: Option<Origin>,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl Refusal {
-    /// Refuses an operation: `cannot` and what it does.
-    pub fn of(operation: &Operation, cause: String, remedy: &str) -> Self {
+impl Failure {
+    /// Refuses an operation.
+    pub fn of_operation(
+        code: ErrorCode,
+        operation: &Operation,
+        cause: String,
+        remedy: &str,
+    ) -> Self {
         Self {
-            act: "cannot".into(),
-            object: operation.kind.describe(),
+            act: operation.kind.describe(),
+            object: String::new(),
             cause,
             origin: operation.origin.clone(),
             remedy: remedy.into(),
+            code: Some(code),
         }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [act, object, cause] = [&self.act, &self.object, &self.cause].map(|part| escaped(part));
-        write!(f, "{act} {object}: {cause}")?;
-        if let Some(origin) = &self.origin {
-            write!(f, "\n  requested at {origin}")?;
-        }
-        if !self.remedy.is_empty() {
-            write!(f, "\n  to do: {}", escaped(&self.remedy))?;
-        }
-        Ok(())
     }
 }
 
@@ -60,10 +36,10 @@ pub struct Draft<'a> {
     /// How to plan.
     pub options: &'a Options,
     /// Users and groups as the operations so far leave them.
-    pub(super) accounts: Accounts,
+    pub(super) accounts: PredictedAccounts,
     pub(super) operations: Vec<Operation>,
     pub(super) warnings: Vec<Warning>,
-    refusals: Vec<Refusal>,
+    refusals: Vec<Failure>,
 }
 
 impl<'a> Draft<'a> {
@@ -73,7 +49,7 @@ impl<'a> Draft<'a> {
             document,
             observed,
             options,
-            accounts: Accounts::observed(observed.root.accounts.databases.clone()),
+            accounts: PredictedAccounts::observed(observed.root.accounts.databases.clone()),
             operations: Vec::new(),
             warnings: Vec::new(),
             refusals: Vec::new(),
@@ -112,7 +88,7 @@ impl<'a> Draft<'a> {
         }
     }
     /// Adds a refusal; planning goes on so that all are reported at once.
-    pub fn refuse(&mut self, refusal: Refusal) {
+    pub fn refuse(&mut self, refusal: Failure) {
         self.refusals.push(refusal);
     }
     /// Adds a warning, once: what comes of the same cause in several places is said for the first.
@@ -122,7 +98,7 @@ impl<'a> Draft<'a> {
         }
     }
     /// The refusals so far.
-    pub fn refusals(&self) -> &[Refusal] {
+    pub fn refusals(&self) -> &[Failure] {
         &self.refusals
     }
     /// The warnings so far.

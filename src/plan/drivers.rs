@@ -1,13 +1,13 @@
 //! Drivers that the kernel of this machine lacks. `apply` refuses a plan that needs them before anything is written;
 //! `plan` warns only, since the same plan holds for the machine once it runs another kernel.
 
-use super::build::is_idle;
 use super::op::{OpKind, Operation};
-use super::{Plan, Refusal, Warning};
+use super::touched::is_idle;
+use super::{ErrorCode, Failure, Plan, Warning};
 use crate::facts::KernelFacts;
 
 /// Refuses every operation that needs a driver which is certainly missing.
-pub fn refusals(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Refusal> {
+pub fn refusals(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Failure> {
     let Some(kernel) = kernel else {
         return Vec::new();
     };
@@ -19,7 +19,7 @@ pub fn refusals(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Refusal> {
 
 /// The same as warnings.
 pub fn warnings(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Warning> {
-    let warning = |refusal: Refusal| Warning {
+    let warning = |refusal: Failure| Warning {
         what: refusal.object,
         cause: format!("apply would be refused, {}", refusal.cause),
         origin: refusal.origin,
@@ -28,7 +28,7 @@ pub fn warnings(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Warning> {
     refusals(plan, kernel).into_iter().map(warning).collect()
 }
 
-fn refusal(operation: &Operation, kernel: &KernelFacts) -> Option<Refusal> {
+fn refusal(operation: &Operation, kernel: &KernelFacts) -> Option<Failure> {
     let (driver, modules) = match operation.kind {
         OpKind::CreateLuks(_) if kernel.lacks_device_mapper => {
             ("device mapper", "dm_mod and dm_crypt")
@@ -40,5 +40,10 @@ fn refusal(operation: &Operation, kernel: &KernelFacts) -> Option<Refusal> {
     };
     let cause = format!("the kernel of this machine has no {driver}");
     let remedy = format!("install its modules {modules}, or boot a kernel that has them");
-    Some(Refusal::of(operation, cause, &remedy))
+    Some(Failure::of_operation(
+        ErrorCode::PROGRAM_MISSING,
+        operation,
+        cause,
+        &remedy,
+    ))
 }

@@ -2,13 +2,13 @@
 
 use super::op::DirectoryAct;
 use super::paths::PlannedTree;
-use super::units::{PRESET_FILE, preset_text};
+use super::units::preset_text;
 use super::{Draft, OpKind, Operation, Phase, Warning};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
 use crate::facts::presets::disabled_by;
 use crate::facts::root::ContentFacts;
-use crate::facts::unit_files::ADMINISTRATOR_DIRECTORY;
+use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use crate::paths::{clean, is_at_or_below};
 
 /// Adds the warnings about a tree whose operations are all drafted, and which is `planned` then.
@@ -196,9 +196,7 @@ systemd may remove the link"
 
 /// The unit that a link in a directory of dependencies enables.
 fn enabled_by(path: &str) -> Option<&str> {
-    let (directory, unit) = path
-        .strip_prefix(ADMINISTRATOR_DIRECTORY)?
-        .rsplit_once('/')?;
+    let (directory, unit) = path.strip_prefix(UNIT_DIRECTORY)?.rsplit_once('/')?;
     let suffixes = [".wants", ".requires", ".upholds"];
     suffixes
         .iter()

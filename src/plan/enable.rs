@@ -5,12 +5,12 @@
 
 use super::op::{AlreadyRight, Owner, Permissions, SymlinkAct};
 use super::paths::PlannedTree;
-use super::units::PRESET_FILE;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, Subject, Warning};
+use super::{Access, Claim, ClaimedResource, Draft, Effect, OpKind, Phase, Subject, Warning};
 use crate::config::Origin;
 use crate::config::model::Unit;
 use crate::facts::NodeKind;
-use crate::facts::install::{self, Enabling, Link, Problem};
+use crate::facts::install::{self, EnableError, EnableLink, Enabling};
+use crate::layout::PRESET_FILE;
 use crate::paths::{clean, parent};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -62,10 +62,13 @@ fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
 fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option<Origin>) {
     let facts = &draft.observed.root.units;
     for problem in &enabling.problems {
-        let is_sure = facts.has_systemd || !matches!(problem, Problem::Nowhere);
+        let is_sure = facts.has_systemd || !matches!(problem, EnableError::Nowhere);
         // The preset line enables what cannot be judged yet.
         let is_left_to_presets = facts.is_first_boot
-            && matches!(problem, Problem::Unknown { .. } | Problem::Specifier { .. });
+            && matches!(
+                problem,
+                EnableError::Unknown { .. } | EnableError::Specifier { .. }
+            );
         if is_sure && !is_left_to_presets {
             draft.warn(Warning {
                 what: format!("unit {}", unit.name),
@@ -77,20 +80,20 @@ fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option
     }
 }
 
-fn hint(problem: &Problem) -> &'static str {
+fn hint(problem: &EnableError) -> &'static str {
     match problem {
-        Problem::Nowhere => {
+        EnableError::Nowhere => {
             "correct the name, add contents, or install the package that brings the unit; nothing is wrong if a \
 generator makes it later"
         }
-        Problem::Masked { .. } => "remove \"enabled\", or unmask the unit with \"mask\": false",
-        Problem::Linked { .. } => "enable the unit under the name of its own file",
-        Problem::Unknown { .. } => "give the unit as systemd.units with contents",
-        Problem::NoInstall => {
+        EnableError::Masked { .. } => "remove \"enabled\", or unmask the unit with \"mask\": false",
+        EnableError::Linked { .. } => "enable the unit under the name of its own file",
+        EnableError::Unknown { .. } => "give the unit as systemd.units with contents",
+        EnableError::NoInstall => {
             "add [Install] with WantedBy= to the unit or to a drop-in, or remove \"enabled\" if something else \
 starts it"
         }
-        Problem::BadValue { .. } | Problem::Specifier { .. } => {
+        EnableError::BadValue { .. } | EnableError::Specifier { .. } => {
             "correct the [Install] section, in a drop-in if the unit is not yours"
         }
     }
@@ -109,8 +112,8 @@ fn links<'a>(
             return;
         };
         match judge(planned, &path, link) {
-            Judgement::Right if taken_along_by.is_none() || planned.is_made(&path) => {}
-            Judgement::Occupied(what) => {
+            LinkState::Right if taken_along_by.is_none() || planned.is_made(&path) => {}
+            LinkState::Occupied(what) => {
                 all_right = false;
                 draft.warn(Warning {
                     what: format!("unit {}", unit.name),
@@ -122,8 +125,8 @@ fn links<'a>(
             judgement => {
                 all_right = false;
                 let differs = match (judgement, taken_along_by) {
-                    (Judgement::Right, Some(by)) => Some(format!("disabling {by} removes it")),
-                    (Judgement::Other, _) => Some("leads to another file".to_owned()),
+                    (LinkState::Right, Some(by)) => Some(format!("disabling {by} removes it")),
+                    (LinkState::Other, _) => Some("leads to another file".to_owned()),
                     _ => None,
                 };
                 push(draft, planned, unit, &path, link, differs, origin);
@@ -142,7 +145,7 @@ fn links<'a>(
 
 /// What is at the place of a link.
 #[derive(Debug, PartialEq, Eq)]
-enum Judgement {
+enum LinkState {
     Missing,
     Right,
     /// A link that leads elsewhere, and may be replaced.
@@ -151,20 +154,20 @@ enum Judgement {
     Occupied(String),
 }
 
-fn judge(planned: &PlannedTree<'_>, path: &str, link: &Link) -> Judgement {
+fn judge(planned: &PlannedTree<'_>, path: &str, link: &EnableLink) -> LinkState {
     if planned.is_made(path) {
         // Another unit of the config needs the same link, or the config makes something of its own there.
-        return Judgement::Right;
+        return LinkState::Right;
     }
     match planned.node(path).map(|node| &node.kind) {
-        None => Judgement::Missing,
+        None => LinkState::Missing,
         Some(NodeKind::Symlink { target }) if leads_to(path, target, &link.target) => {
-            Judgement::Right
+            LinkState::Right
         }
-        Some(NodeKind::Symlink { .. }) if link.replaces => Judgement::Other,
-        Some(NodeKind::Symlink { target }) => Judgement::Occupied(format!("a link to {target}")),
-        Some(NodeKind::Directory { .. }) => Judgement::Occupied("a directory".into()),
-        Some(NodeKind::File { .. } | NodeKind::Other) => Judgement::Occupied("a file".into()),
+        Some(NodeKind::Symlink { .. }) if link.replaces => LinkState::Other,
+        Some(NodeKind::Symlink { target }) => LinkState::Occupied(format!("a link to {target}")),
+        Some(NodeKind::Directory { .. }) => LinkState::Occupied("a directory".into()),
+        Some(NodeKind::File { .. } | NodeKind::Other) => LinkState::Occupied("a file".into()),
     }
 }
 
@@ -186,7 +189,7 @@ fn push<'a>(
     planned: &mut PlannedTree<'a>,
     unit: &Unit,
     path: &str,
-    link: &Link,
+    link: &EnableLink,
     differs: Option<String>,
     origin: &Option<Origin>,
 ) {
@@ -204,7 +207,10 @@ fn push<'a>(
     if let Ok(preset) = planned.resolve(PRESET_FILE)
         && draft.operations().iter().any(is_disabling)
     {
-        claims.push(Claim::new(Access::Release, Resource::Path(preset)));
+        claims.push(Claim::new(
+            Access::Release,
+            ClaimedResource::Path(preset.into()),
+        ));
     }
     let kind = OpKind::Symlink(SymlinkAct {
         path: path.into(),

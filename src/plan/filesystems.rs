@@ -4,13 +4,13 @@ use super::formats::{self, Objection};
 use super::op::{
     AlreadyRight, Effect, Expected, MakeFilesystem, OpId, OpKind, Phase, Subject, WipeDevice,
 };
-use super::{Access, Claim, Draft, Options, Refusal, Resource, devices, luks, partitions, raid};
+use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, devices};
+use crate::config::Origin;
 use crate::config::model::Filesystem;
-use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
-use crate::disk::size::human;
-use crate::facts::rehearsal::Request;
-use crate::facts::{Observed, SuperblockFacts};
+use crate::facts::SuperblockFacts;
+use crate::facts::rehearsal::MkfsRequest;
+use crate::text::human_size;
 
 /// A program that makes file systems.
 struct Maker {
@@ -22,11 +22,11 @@ struct Maker {
     least_bytes: u64,
     /// Arguments behind the options of the config.
     fixed: &'static [&'static str],
-    uuid: Flag,
+    uuid: MkfsFlag,
     label: &'static str,
 }
 
-enum Flag {
+enum MkfsFlag {
     Separate(&'static str),
     Joined(&'static str, &'static str),
 }
@@ -41,7 +41,7 @@ const MAKERS: &[Maker] = &[
         packages: ("btrfs-progs", "btrfs-progs"),
         least_bytes: 16 * MIB,
         fixed: &["--force"],
-        uuid: Flag::Separate("-U"),
+        uuid: MkfsFlag::Separate("-U"),
         label: "-L",
     },
     Maker {
@@ -50,7 +50,7 @@ const MAKERS: &[Maker] = &[
         packages: ("e2fsprogs", "e2fsprogs"),
         least_bytes: 64 * KIB,
         fixed: &["-F"],
-        uuid: Flag::Separate("-U"),
+        uuid: MkfsFlag::Separate("-U"),
         label: "-L",
     },
     Maker {
@@ -59,7 +59,7 @@ const MAKERS: &[Maker] = &[
         packages: ("xfsprogs", "xfsprogs"),
         least_bytes: 16 * MIB,
         fixed: &["-f"],
-        uuid: Flag::Joined("-m", "uuid="),
+        uuid: MkfsFlag::Joined("-m", "uuid="),
         label: "-L",
     },
     Maker {
@@ -68,7 +68,7 @@ const MAKERS: &[Maker] = &[
         packages: ("util-linux", "util-linux"),
         least_bytes: 40 * KIB,
         fixed: &["-f"],
-        uuid: Flag::Separate("-U"),
+        uuid: MkfsFlag::Separate("-U"),
         label: "-L",
     },
     Maker {
@@ -78,7 +78,7 @@ const MAKERS: &[Maker] = &[
         least_bytes: 32 * KIB,
         // It refuses a whole disk otherwise, even a blank one.
         fixed: &["-I"],
-        uuid: Flag::Separate("-i"),
+        uuid: MkfsFlag::Separate("-i"),
         label: "-n",
     },
 ];
@@ -88,17 +88,12 @@ pub fn programs() -> impl Iterator<Item = &'static str> {
     MAKERS.iter().map(|maker| maker.program)
 }
 
-/// What observation has to rehearse.
-pub fn to_rehearse(document: &Document, observed: &Observed, options: &Options) -> Vec<Request> {
-    let mut draft = Draft::new(document, observed, options);
-    partitions::plan(&mut draft);
-    raid::plan(&mut draft);
-    luks::plan(&mut draft);
-    plan(&mut draft);
-    let mut requests: Vec<Request> = Vec::new();
+/// What observation has to rehearse, by a draft of the disks part.
+pub(super) fn to_rehearse(draft: &Draft<'_>) -> Vec<MkfsRequest> {
+    let mut requests: Vec<MkfsRequest> = Vec::new();
     for operation in draft.operations() {
         if let OpKind::MakeFilesystem(act) = &operation.kind
-            && let Some(request) = request(&draft, act)
+            && let Some(request) = request(draft, act)
             && !requests.contains(&request)
         {
             requests.push(request);
@@ -108,7 +103,7 @@ pub fn to_rehearse(document: &Document, observed: &Observed, options: &Options) 
 }
 
 /// What to rehearse before a file system is made on a device whose size is known.
-fn request(draft: &Draft, act: &MakeFilesystem) -> Option<Request> {
+fn request(draft: &Draft, act: &MakeFilesystem) -> Option<MkfsRequest> {
     let bytes = devices::bytes(draft, &act.device)?;
     let disk = act
         .device
@@ -142,25 +137,26 @@ fn plan_one(
     index: usize,
     filesystem: &Filesystem,
     format: &str,
-) -> Result<(), Box<Refusal>> {
+) -> Result<(), Box<Failure>> {
     let origin = draft.origin(&format!("$.storage.filesystems.{index}"));
     let act = match format {
-        "none" => "cannot erase".to_owned(),
-        _ => format!("cannot make {format} file system on"),
+        "none" => "erase".to_owned(),
+        _ => format!("make {format} file system on"),
     };
     let device = devices::resolve(draft, &filesystem.device, &act, origin.clone())?;
     if let Some(cause) = draft.observed.option_faults.get(&index) {
         let path = filesystem.path.as_deref().unwrap_or_default();
-        return Err(Box::new(Refusal {
-            act: "cannot mount".into(),
+        return Err(Box::new(Failure {
+            act: "mount".into(),
             object: format!("{device} ({format}) at {path}"),
             cause: cause.clone(),
             origin,
             remedy: "correct mountOptions".into(),
+            code: Some(ErrorCode::MOUNT),
         }));
     }
     let found = devices::content(draft, &device);
-    let case = Case {
+    let case = FilesystemCase {
         filesystem,
         format,
         device,
@@ -172,7 +168,7 @@ fn plan_one(
 }
 
 /// One entry with what is known about its device.
-struct Case<'a> {
+struct FilesystemCase<'a> {
     filesystem: &'a Filesystem,
     format: &'a str,
     device: DeviceRef,
@@ -181,8 +177,8 @@ struct Case<'a> {
     act: String,
 }
 
-impl Case<'_> {
-    fn plan(self, draft: &mut Draft) -> Result<(), Box<Refusal>> {
+impl FilesystemCase<'_> {
+    fn plan(self, draft: &mut Draft) -> Result<(), Box<Failure>> {
         let again = devices::is_made_anew(draft, &self.device);
         let wipe = self.filesystem.wipe_filesystem == Some(true);
         if !wipe && !again {
@@ -236,7 +232,7 @@ impl Case<'_> {
         })
     }
 
-    fn refuse_to_destroy(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
+    fn refuse_to_destroy(&self, draft: &Draft) -> Result<(), Box<Failure>> {
         let what = self.found.describe().filter(|_| !self.found.incomplete);
         let Some(what) = what.or_else(|| devices::table_on(draft, &self.device)) else {
             return Ok(());
@@ -266,29 +262,34 @@ impl Case<'_> {
             .unwrap_or_default()
     }
 
-    fn refuse_if_held(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
+    fn refuse_if_held(&self, draft: &Draft) -> Result<(), Box<Failure>> {
         match devices::held_by(draft, &self.device) {
             [] => Ok(()),
-            holders => Err(self.refusal(
-                format!("it is in use: {}", holders.join(", ")),
-                "unmount or detach it first".into(),
-            )),
+            holders => {
+                let cause = format!("it is in use: {}", holders.join(", "));
+                let refusal = self.refusal(cause, "unmount or detach it first".into());
+                Err(Box::new(Failure {
+                    code: Some(ErrorCode::DEVICE_IN_USE),
+                    ..*refusal
+                }))
+            }
         }
     }
 
-    fn refusal(&self, cause: String, remedy: String) -> Box<Refusal> {
-        Box::new(Refusal {
+    fn refusal(&self, cause: String, remedy: String) -> Box<Failure> {
+        Box::new(Failure {
             act: self.act.clone(),
             object: self.device.to_string(),
             cause,
             origin: self.origin.clone(),
             remedy,
+            code: Some(ErrorCode::FILESYSTEM),
         })
     }
 
     fn size(&self, draft: &Draft) -> String {
         devices::bytes(draft, &self.device)
-            .map_or_else(String::new, |bytes| format!(", {}", human(bytes)))
+            .map_or_else(String::new, |bytes| format!(", {}", human_size(bytes)))
     }
 
     fn push_right(&self, draft: &mut Draft, because: String) {
@@ -310,7 +311,7 @@ impl Case<'_> {
         draft.push(Phase::Filesystems, Effect::Destroy, kind, origin, claims)
     }
 
-    fn push_make(&self, draft: &mut Draft, expected: Expected) -> Result<OpId, Box<Refusal>> {
+    fn push_make(&self, draft: &mut Draft, expected: Expected) -> Result<OpId, Box<Failure>> {
         let Some(maker) = MAKERS.iter().find(|maker| maker.format == self.format) else {
             return Err(self.refusal(
                 format!("format {:?} is unknown", self.format),
@@ -343,13 +344,13 @@ impl Case<'_> {
             formats::check_rehearsal(draft.observed, &request)
                 .map_err(|why| self.objection(why))?;
         }
-        let kind = OpKind::MakeFilesystem(act);
+        let kind = OpKind::MakeFilesystem(Box::new(act));
         let claims = changes_content(&self.device);
         let origin = self.origin.clone();
         Ok(draft.push(Phase::Filesystems, effect, kind, origin, claims))
     }
 
-    fn check_tool(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Refusal>> {
+    fn check_tool(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Failure>> {
         match draft.observed.tools.contains(maker.program) {
             true => Ok(()),
             false => Err(self.refusal(
@@ -365,7 +366,7 @@ impl Case<'_> {
     }
 
     /// A new file system has no subvolumes to mount.
-    fn check_subvolume(&self) -> Result<(), Box<Refusal>> {
+    fn check_subvolume(&self) -> Result<(), Box<Failure>> {
         let is_mounted = self.filesystem.path.is_some();
         if self.format != "btrfs" || !is_mounted {
             return Ok(());
@@ -387,7 +388,7 @@ impl Case<'_> {
     }
 
     /// Label and UUID.
-    fn check_names(&self, draft: &Draft) -> Result<(), Box<Refusal>> {
+    fn check_names(&self, draft: &Draft) -> Result<(), Box<Failure>> {
         let objection = |why| self.objection(why);
         if let Some(label) = &self.filesystem.label {
             formats::check_label(self.format, label).map_err(objection)?;
@@ -413,18 +414,18 @@ impl Case<'_> {
         }
     }
 
-    fn objection(&self, (cause, remedy): Objection) -> Box<Refusal> {
+    fn objection(&self, (cause, remedy): Objection) -> Box<Failure> {
         self.refusal(cause, remedy)
     }
 
-    fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Refusal>> {
+    fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Failure>> {
         match devices::bytes(draft, &self.device) {
             Some(bytes) if bytes < maker.least_bytes => Err(self.refusal(
                 format!(
                     "it has {}, {} needs at least {}",
-                    human(bytes),
+                    human_size(bytes),
                     maker.format,
-                    human(maker.least_bytes)
+                    human_size(maker.least_bytes)
                 ),
                 "make the device larger or choose another format".into(),
             )),
@@ -441,8 +442,8 @@ impl Maker {
         if let Some(uuid) = &filesystem.uuid {
             let uuid = canonical_uuid(self.format, uuid);
             match self.uuid {
-                Flag::Separate(flag) => arguments.extend([flag.to_owned(), uuid]),
-                Flag::Joined(flag, prefix) => {
+                MkfsFlag::Separate(flag) => arguments.extend([flag.to_owned(), uuid]),
+                MkfsFlag::Joined(flag, prefix) => {
                     arguments.extend([flag.to_owned(), format!("{prefix}{uuid}")]);
                 }
             }
@@ -466,7 +467,10 @@ pub fn canonical_uuid(format: &str, uuid: &str) -> String {
 /// Claims of an operation that changes what is on a device: the device itself, and the table that
 /// says where a partition is.
 pub(super) fn changes_content(device: &DeviceRef) -> Vec<Claim> {
-    let mut claims = vec![Claim::new(Access::Change, Resource::Device(device.clone()))];
+    let mut claims = vec![Claim::new(
+        Access::Change,
+        ClaimedResource::Device(device.clone()),
+    )];
     claims.extend(uses_table(device));
     claims
 }
@@ -474,5 +478,5 @@ pub(super) fn changes_content(device: &DeviceRef) -> Vec<Claim> {
 /// The claim on the table behind a device, if there is one.
 pub(super) fn uses_table(device: &DeviceRef) -> Option<Claim> {
     let disk = device.disk()?;
-    Some(Claim::new(Access::Use, Resource::Table(disk.into())))
+    Some(Claim::new(Access::Use, ClaimedResource::Table(disk.into())))
 }

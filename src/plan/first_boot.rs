@@ -3,20 +3,19 @@
 
 mod arrays;
 
-use super::keys::{self, Key, Volume};
+use super::keys::{self, CrypttabVolume, UnlockKey};
 use super::op::*;
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource, relabel};
+use super::{
+    Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase, relabel,
+};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::NodeKind;
+use crate::layout::{REPORT_FILE, RESULT_FILE};
 
-pub use arrays::{Array, DEBIAN_MDADM_CONF, MDADM_CONF};
+pub use arrays::Array;
 
-/// Where the provisioner tells later readers that, and when, it ran.
-pub const RESULT_FILE: &str = "/etc/.ignition-result.json";
-/// Where the report of a first boot lies in the real root.
-pub const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
 /// What the files stage of a first boot needs to know besides the config.
 #[derive(Debug, Clone, Default)]
 pub struct FirstBoot {
@@ -25,9 +24,9 @@ pub struct FirstBoot {
     /// Arrays to find on later boots.
     pub arrays: Vec<Array>,
     /// Encrypted volumes to unlock on later boots.
-    pub volumes: Vec<Volume>,
+    pub volumes: Vec<CrypttabVolume>,
     /// Keys of volumes in Crypto Express adapters, by file name.
-    pub volume_keys: Vec<(String, Key)>,
+    pub volume_keys: Vec<(String, UnlockKey)>,
     /// Files the platform hands over.
     pub platform_files: Vec<model::File>,
     /// Text of the result file.
@@ -44,7 +43,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     keys::plan(draft, &first_boot.volumes);
     keys::plan_repository(draft, &first_boot.volume_keys);
     let planned = PlannedTree::of(draft);
-    let mut planner = Planner { draft, planned };
+    let mut planner = FirstBootPlanner { draft, planned };
     planner.arrays(&first_boot.arrays);
     for file in &first_boot.platform_files {
         planner.platform_file(file);
@@ -61,12 +60,12 @@ pub fn complete(draft: &mut Draft<'_>) {
     }
 }
 
-struct Planner<'d, 'a> {
+struct FirstBootPlanner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     planned: PlannedTree<'a>,
 }
 
-impl Planner<'_, '_> {
+impl FirstBootPlanner<'_, '_> {
     fn platform_file(&mut self, file: &model::File) {
         let Some(path) = self.resolve(&file.path, &None) else {
             return;
@@ -97,7 +96,7 @@ impl Planner<'_, '_> {
     fn result(&mut self, text: String) {
         let last = self.draft.operations().len();
         self.replace(RESULT_FILE, text);
-        let release = Claim::new(Access::Release, Resource::Mount("/".into()));
+        let release = Claim::new(Access::Release, ClaimedResource::Mount("/".into()));
         let written = self.draft.operations.iter_mut().skip(last);
         written
             .filter(|operation| matches!(operation.kind, OpKind::File(_)))
@@ -154,12 +153,13 @@ impl Planner<'_, '_> {
     }
 
     fn in_the_way(&mut self, path: &str) {
-        self.draft.refuse(Refusal {
-            act: "cannot write".into(),
+        self.draft.refuse(Failure {
+            act: "write".into(),
             object: path.into(),
             cause: "something else is there".into(),
             origin: None,
             remedy: "remove it from the image".into(),
+            code: Some(ErrorCode::EXISTS),
         });
     }
 }

@@ -1,7 +1,7 @@
 //! What formats of file systems can hold: labels and UUIDs as they are written and found again. What depends on
 //! the version of a program or on options is rehearsed instead.
 
-use crate::facts::rehearsal::Request;
+use crate::facts::rehearsal::MkfsRequest;
 use crate::facts::{KernelFacts, Observed};
 use crate::plan::op::MakeFilesystem;
 
@@ -110,9 +110,9 @@ pub fn has_unique_uuids(format: &str) -> bool {
 const SMALL_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// What to rehearse before a file system is made, if there is anything to learn.
-pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<Request> {
+pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<MkfsRequest> {
     let is_simple = act.options.is_empty() && bytes > SMALL_BYTES;
-    (!is_simple).then(|| Request {
+    (!is_simple).then(|| MkfsRequest {
         program: act.program.clone(),
         arguments: act.arguments.clone(),
         options: act.options.clone(),
@@ -128,7 +128,7 @@ pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<Re
 ///
 /// # Errors
 /// The program refused, or made something else.
-pub fn check_rehearsal(observed: &Observed, request: &Request) -> Result<(), Objection> {
+pub fn check_rehearsal(observed: &Observed, request: &MkfsRequest) -> Result<(), Objection> {
     let mut rehearsals = observed.rehearsals.iter();
     let objection = rehearsals
         .find(|rehearsal| rehearsal.request == *request)
@@ -144,7 +144,7 @@ pub fn check_rehearsal(observed: &Observed, request: &Request) -> Result<(), Obj
         format!(
             "{} does not make it on {}: {objection}",
             request.program,
-            crate::disk::size::human(request.bytes)
+            crate::text::human_size(request.bytes)
         ),
         remedy.into(),
     ))

@@ -4,21 +4,15 @@
 use super::lines::{self, Words};
 use super::op::*;
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Resource, devices, luks};
+use super::{Access, Claim, ClaimedResource, Draft, Effect, OpKind, Phase, devices, luks};
 use crate::config::{JsonPath, Origin, model};
 use crate::disk::DeviceRef;
+use crate::layout::{CRYPTTAB, KEY_DIRECTORY, ZKEY_REPOSITORY, key_file};
 use std::fmt;
-
-/// Where keys of encrypted volumes lie in the real root.
-pub const KEY_DIRECTORY: &str = "/etc/luks";
-/// The table of encrypted volumes.
-pub const CRYPTTAB: &str = "/etc/crypttab";
-/// Where keys for Crypto Express adapters lie in the real root.
-pub const ZKEY_REPOSITORY: &str = "/etc/zkey/repository";
 
 /// An encrypted volume as crypttab describes it.
 #[derive(Debug, Clone)]
-pub struct Volume {
+pub struct CrypttabVolume {
     /// Index in `storage.luks`.
     pub index: usize,
     /// Mapper name.
@@ -26,7 +20,7 @@ pub struct Volume {
     /// UUID of the LUKS header.
     pub uuid: Uuid,
     /// What unlocks it.
-    pub key: Key,
+    pub key: UnlockKey,
     /// Unlocking needs a network.
     pub needs_network: bool,
     /// It is new, and to be handed over.
@@ -44,7 +38,7 @@ pub enum Uuid {
 
 /// What unlocks a volume. Never shown.
 #[derive(Clone)]
-pub enum Key {
+pub enum UnlockKey {
     /// Something else than a file.
     NoFile,
     /// A file that is there already.
@@ -53,22 +47,22 @@ pub enum Key {
     File(Box<Content>),
 }
 
-impl Key {
+impl UnlockKey {
     /// A file to write from a `data:` URL.
     pub fn from_url(url: String) -> Self {
-        Key::File(Box::new(Content::fetched(&model::Resource {
-            source: Some(url),
+        UnlockKey::File(Box::new(Content::fetched(&model::Resource {
+            source: Some(url.into()),
             ..model::Resource::default()
         })))
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for UnlockKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Key::NoFile => "no file",
-            Key::Kept => "kept",
-            Key::File(_) => "[hidden]",
+            UnlockKey::NoFile => "no file",
+            UnlockKey::Kept => "kept",
+            UnlockKey::File(_) => "[hidden]",
         })
     }
 }
@@ -80,30 +74,30 @@ pub fn plan_own(draft: &mut Draft<'_>) {
     for volume in &volumes {
         let claims = vec![Claim::new(
             Access::Change,
-            Resource::Path(volume.key_path()),
+            ClaimedResource::Path(volume.key_path().into()),
         )];
         push_hand_over(draft, volume, claims);
     }
 }
 
 /// Drafts key files and crypttab.
-pub fn plan(draft: &mut Draft<'_>, volumes: &[Volume]) {
+pub fn plan(draft: &mut Draft<'_>, volumes: &[CrypttabVolume]) {
     if volumes.is_empty() {
         return;
     }
     let planned = PlannedTree::of(draft);
-    Planner { draft, planned }.volumes(volumes);
+    KeyFilePlanner { draft, planned }.volumes(volumes);
 }
 
 /// Drafts files of the repository of keys for Crypto Express adapters.
-pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, Key)]) {
+pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, UnlockKey)]) {
     if files.is_empty() {
         return;
     }
     let planned = PlannedTree::of(draft);
-    let mut planner = Planner { draft, planned };
+    let mut planner = KeyFilePlanner { draft, planned };
     for (name, key) in files {
-        if let Key::File(content) = key {
+        if let UnlockKey::File(content) = key {
             let path = format!("{ZKEY_REPOSITORY}/{name}");
             planner.file(&path, vec![(**content).clone()], None, Vec::new());
         }
@@ -111,14 +105,14 @@ pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, Key)]) {
 }
 
 /// Drafts the hand-over of volumes as the last act of a first boot: whatever is cut before starts over.
-pub fn hand_over_last(draft: &mut Draft<'_>, volumes: &[Volume]) {
+pub fn hand_over_last(draft: &mut Draft<'_>, volumes: &[CrypttabVolume]) {
     for volume in volumes {
-        let last = Claim::new(Access::Release, Resource::Mount("/".into()));
+        let last = Claim::new(Access::Release, ClaimedResource::Mount("/".into()));
         push_hand_over(draft, volume, vec![last]);
     }
 }
 
-fn push_hand_over(draft: &mut Draft<'_>, volume: &Volume, mut claims: Vec<Claim>) {
+fn push_hand_over(draft: &mut Draft<'_>, volume: &CrypttabVolume, mut claims: Vec<Claim>) {
     let Some(act) = volume.hand_over.clone() else {
         return;
     };
@@ -126,7 +120,7 @@ fn push_hand_over(draft: &mut Draft<'_>, volume: &Volume, mut claims: Vec<Claim>
     // released by then, since the key file lies on a file system that may be on the same disk.
     claims.push(Claim::new(
         Access::Release,
-        Resource::Device(act.device.clone()),
+        ClaimedResource::Device(act.device.clone()),
     ));
     let origin = volume.origin(draft);
     draft.push(
@@ -138,20 +132,20 @@ fn push_hand_over(draft: &mut Draft<'_>, volume: &Volume, mut claims: Vec<Claim>
     );
 }
 
-fn own_volumes(draft: &Draft<'_>) -> Vec<Volume> {
+fn own_volumes(draft: &Draft<'_>) -> Vec<CrypttabVolume> {
     let listed = draft.document.config().storage.luks.iter().enumerate();
     listed
         .filter_map(|(index, luks)| own_volume(draft, index, luks))
         .collect()
 }
 
-fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<Volume> {
+fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<CrypttabVolume> {
     let made = draft.operations().iter().find_map(|op| match &op.kind {
-        OpKind::CreateLuks(act) if act.name == luks.name => Some(act),
+        OpKind::CreateLuks(act) if act.name == luks.name => Some(&**act),
         _ => None,
     });
     let name = luks.device.as_deref().unwrap_or_default();
-    let device = devices::resolve(draft, name, "cannot use", None).ok()?;
+    let device = devices::resolve(draft, name, "use", None).ok()?;
     let found = devices::content(draft, &device).uuid;
     let is_new = made.is_some_and(|act| act.way == OpenMode::Format);
     let uuid = match (is_new, found) {
@@ -159,16 +153,16 @@ fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<Vol
         _ => Uuid::OnDevice(device.clone()),
     };
     let key = own_key(draft, luks, made);
-    let has_file = !matches!(key, Key::NoFile);
+    let has_file = !matches!(key, UnlockKey::NoFile);
     let hand_over = made
-        .filter(|act| act.mark == Mark::UntilHandOver)
+        .filter(|act| act.mark == MarkLifetime::UntilHandOver)
         .map(|act| HandOver {
             name: act.name.clone(),
             device,
             label: act.label.clone(),
             keys: has_file.then(|| KEY_DIRECTORY.into()),
         });
-    Some(Volume {
+    Some(CrypttabVolume {
         index,
         name: luks.name.clone(),
         uuid,
@@ -178,41 +172,41 @@ fn own_volume(draft: &Draft<'_>, index: usize, luks: &model::Luks) -> Option<Vol
     })
 }
 
-fn own_key(draft: &Draft<'_>, luks: &model::Luks, made: Option<&CreateLuks>) -> Key {
+fn own_key(draft: &Draft<'_>, luks: &model::Luks, made: Option<&CreateLuks>) -> UnlockKey {
     let is_there = draft.observed.kept_keys.contains(&luks.name);
     if luks::is_bound(&luks.clevis) {
-        return Key::NoFile;
+        return UnlockKey::NoFile;
     }
     match made {
         Some(act) if act.way == OpenMode::Format || !is_there => {
-            Key::File(Box::new(match &act.key {
+            UnlockKey::File(Box::new(match &act.key {
                 KeySource::Given(resource) => Content::fetched(resource),
                 _ => Content::VolumeKey {
                     volume: luks.name.clone(),
                 },
             }))
         }
-        None if !is_there => Key::File(Box::new(Content::fetched(&luks.key_file))),
-        _ => Key::Kept,
+        None if !is_there => UnlockKey::File(Box::new(Content::fetched(&luks.key_file))),
+        _ => UnlockKey::Kept,
     }
 }
 
-struct Planner<'d, 'a> {
+struct KeyFilePlanner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     planned: PlannedTree<'a>,
 }
 
-impl Planner<'_, '_> {
-    fn volumes(&mut self, volumes: &[Volume]) {
+impl KeyFilePlanner<'_, '_> {
+    fn volumes(&mut self, volumes: &[CrypttabVolume]) {
         let Some(first) = volumes.first() else {
             return;
         };
-        let is_file = |volume: &&Volume| matches!(volume.key, Key::File(_));
+        let is_file = |volume: &&CrypttabVolume| matches!(volume.key, UnlockKey::File(_));
         if let Some(first) = volumes.iter().find(is_file) {
             self.key_directory(first.origin(self.draft));
         }
         for volume in volumes {
-            if let Key::File(content) = &volume.key {
+            if let UnlockKey::File(content) = &volume.key {
                 let origin = volume.origin(self.draft);
                 let claims = vec![volume.claim()];
                 self.file(
@@ -268,13 +262,13 @@ impl Planner<'_, '_> {
     }
 
     /// What is there stays, but for lines about these volumes; those that are right are not written again.
-    fn crypttab(&mut self, volumes: &[Volume], origin: Option<Origin>) {
+    fn crypttab(&mut self, volumes: &[CrypttabVolume], origin: Option<Origin>) {
         let Some(path) = self.resolve(CRYPTTAB, &origin) else {
             return;
         };
         let present = self.draft.observed.root.crypttab_text.clone();
         let text = present.as_deref().unwrap_or_default();
-        let missing: Vec<&Volume> = volumes
+        let missing: Vec<&CrypttabVolume> = volumes
             .iter()
             .filter(|volume| !volume.is_in(text))
             .collect();
@@ -351,9 +345,9 @@ fn permissions(mode: u32) -> Permissions {
     }
 }
 
-impl Volume {
+impl CrypttabVolume {
     fn key_path(&self) -> String {
-        format!("{KEY_DIRECTORY}/{}", self.name)
+        key_file(&self.name)
     }
 
     fn origin(&self, draft: &Draft<'_>) -> Option<Origin> {
@@ -364,15 +358,18 @@ impl Volume {
     /// Its key and UUID are known when it is open.
     fn claim(&self) -> Claim {
         let name = self.name.clone();
-        Claim::new(Access::Use, Resource::Device(DeviceRef::Luks { name }))
+        Claim::new(
+            Access::Use,
+            ClaimedResource::Device(DeviceRef::Luks { name }),
+        )
     }
 
     /// The text before and behind the UUID in the line of crypttab. Discards are not an option here: the header
     /// holds that flag.
     fn around(&self) -> (String, String) {
         let key = match self.key {
-            Key::NoFile => "none".into(),
-            Key::Kept | Key::File(_) => self.key_path(),
+            UnlockKey::NoFile => "none".into(),
+            UnlockKey::Kept | UnlockKey::File(_) => self.key_path(),
         };
         let network = if self.needs_network { ",_netdev" } else { "" };
         (
@@ -414,8 +411,8 @@ impl Volume {
 mod tests {
     use super::*;
 
-    fn volume(key: Key, needs_network: bool) -> Volume {
-        Volume {
+    fn volume(key: UnlockKey, needs_network: bool) -> CrypttabVolume {
+        CrypttabVolume {
             index: 0,
             name: "data".into(),
             uuid: Uuid::Known("u-1".into()),
@@ -425,14 +422,14 @@ mod tests {
         }
     }
 
-    fn text(volume: &Volume) -> String {
+    fn text(volume: &CrypttabVolume) -> String {
         let (before, behind) = volume.around();
         format!("{before}u-1{behind}")
     }
 
     #[test]
     fn lines_of_every_kind() {
-        let file = || Key::from_url("data:,k".into());
+        let file = || UnlockKey::from_url("data:,k".into());
         for (key, network, want) in [
             (
                 file(),
@@ -440,7 +437,7 @@ mod tests {
                 "data UUID=u-1 /etc/luks/data luks,x-initrd.attach\n",
             ),
             (
-                Key::Kept,
+                UnlockKey::Kept,
                 false,
                 "data UUID=u-1 /etc/luks/data luks,x-initrd.attach\n",
             ),
@@ -450,12 +447,12 @@ mod tests {
                 "data UUID=u-1 /etc/luks/data luks,_netdev,x-initrd.attach\n",
             ),
             (
-                Key::NoFile,
+                UnlockKey::NoFile,
                 false,
                 "data UUID=u-1 none luks,x-initrd.attach\n",
             ),
             (
-                Key::NoFile,
+                UnlockKey::NoFile,
                 true,
                 "data UUID=u-1 none luks,_netdev,x-initrd.attach\n",
             ),
@@ -466,7 +463,7 @@ mod tests {
 
     #[test]
     fn lines_are_known_again() {
-        let volume = volume(Key::Kept, false);
+        let volume = volume(UnlockKey::Kept, false);
         let line = text(&volume);
         assert!(volume.is_in(&format!("# comment\n{line}")));
         assert!(!volume.is_in(&line.replace("u-1", "u-2")));
@@ -476,7 +473,7 @@ mod tests {
 
     #[test]
     fn keys_are_not_shown() {
-        let key = Key::from_url("data:,secret".into());
+        let key = UnlockKey::from_url("data:,secret".into());
         assert_eq!(format!("{key:?}"), "[hidden]");
     }
 }

@@ -1,19 +1,24 @@
 //! Refuses paths that the kernel does not take. What the config says is judged when it is validated; this is about
 //! what comes of it: the names of files that are derived from others, and paths that grow as links are followed.
 
-use super::build::{is_idle, paths_of};
-use super::{Draft, Refusal};
+use super::touched::{is_idle, paths_of};
+use super::{Draft, ErrorCode, Failure};
 use crate::config::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 
 /// Refuses every entry with an operation on such a path.
 pub fn refuse(draft: &mut Draft<'_>) {
     let operations = draft.operations().iter().filter(|op| !is_idle(op));
     let refusals = operations.filter_map(|operation| {
-        let cause = paths_of(operation).iter().find_map(|path| cause(path))?;
+        let cause = paths_of(operation).find_map(cause)?;
         let remedy = "choose a shorter name or path";
-        Some(Refusal::of(operation, cause, remedy))
+        Some(Failure::of_operation(
+            ErrorCode::PATH,
+            operation,
+            cause,
+            remedy,
+        ))
     });
-    let mut refusals: Vec<Refusal> = refusals.collect();
+    let mut refusals: Vec<Failure> = refusals.collect();
     // Directories that one entry needs have the same fault.
     refusals.dedup_by(|second, first| second.origin == first.origin);
     for refusal in refusals {

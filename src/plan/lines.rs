@@ -1,12 +1,12 @@
 //! Lines of files that other programs read: what would break one is a finding of the config already, and whoever writes
 //! the file looks once more.
 
-use super::{Draft, Refusal};
+use super::{Draft, ErrorCode, Failure};
 use crate::config::Origin;
 
 /// How words of a line are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
+pub(super) enum Words {
     /// By blanks, which no word may have.
     Plain,
     /// By blanks, unless they are in quotes.
@@ -14,7 +14,7 @@ pub enum Words {
 }
 
 /// Refuses to write a line with such words; true if it did.
-pub fn refuse_broken<'w>(
+pub(super) fn refuse_broken<'w>(
     draft: &mut Draft<'_>,
     file: &str,
     kind: Words,
@@ -24,12 +24,13 @@ pub fn refuse_broken<'w>(
     let Some(word) = words.find(|word| breaks(word, kind)) else {
         return false;
     };
-    draft.refuse(Refusal {
-        act: "cannot write".into(),
+    draft.refuse(Failure {
+        act: "write".into(),
         object: file.into(),
         cause: format!("{word:?} would break the line it is in"),
         origin: origin.cloned(),
         remedy: "choose a name of letters, digits, \"-\" and \"_\"".into(),
+        code: Some(ErrorCode::LINE_FORMAT),
     });
     true
 }

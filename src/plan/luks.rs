@@ -3,21 +3,22 @@
 mod clevis;
 mod reuse;
 
+use super::formats::Objection;
 use super::op::{
-    AlreadyRight, CreateLuks, Effect, Expected, KeySource, Mark, OpKind, OpenMode, Phase, Subject,
+    AlreadyRight, CreateLuks, Effect, Expected, KeySource, MarkLifetime, OpKind, OpenMode, Phase,
+    Subject,
 };
 use super::volumes::MARK;
-use super::{Access, Claim, Draft, Options, Refusal, Resource, devices, filesystems};
+use super::{
+    Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Options, devices, filesystems,
+};
 use crate::config::model::Luks;
 use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
 use crate::facts::{Observed, SuperblockFacts};
-use reuse::{Decision, Format};
+use reuse::{LuksDecision, VolumeFormat};
 
 pub use clevis::{is_bound, needs_network};
-
-/// Cause of a refusal, and what to do about it.
-type Objection = (String, String);
 
 /// Plans all encrypted volumes of the config.
 pub fn plan(draft: &mut Draft) {
@@ -73,23 +74,24 @@ pub fn without_key(document: &Document, observed: &Observed, options: &Options) 
     volumes.map(|luks| luks.name.clone()).collect()
 }
 
-fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Refusal>> {
+fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Failure>> {
     let text = luks.device.as_deref().unwrap_or_default();
-    let act = format!("cannot make encrypted volume {:?} on", luks.name);
+    let act = format!("make encrypted volume {:?} on", luks.name);
     let device = devices::resolve(draft, text, &act, origin.clone())?;
-    let case = Case {
+    let case = LuksCase {
         luks,
         found: found(draft, &device),
         device,
         origin: origin.clone(),
     };
     case.plan(draft).map_err(|(cause, remedy)| {
-        Box::new(Refusal {
+        Box::new(Failure {
             act,
             object: case.device.to_string(),
             cause,
             origin,
             remedy,
+            code: Some(ErrorCode::VOLUME),
         })
     })
 }
@@ -102,14 +104,14 @@ fn found(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
 }
 
 /// One entry with what is known about its device.
-struct Case<'a> {
+struct LuksCase<'a> {
     luks: &'a Luks,
     device: DeviceRef,
     found: SuperblockFacts,
     origin: Option<Origin>,
 }
 
-impl Case<'_> {
+impl LuksCase<'_> {
     fn plan(&self, draft: &mut Draft) -> Result<(), Objection> {
         if self.luks.name.is_empty() {
             return Err(("it has no name".into(), "give the volume a name".into()));
@@ -123,12 +125,12 @@ impl Case<'_> {
             ));
         }
         match self.decide(draft)? {
-            Decision::Right(because) => self.push_right(draft, because),
-            Decision::Open(way, key) => {
+            LuksDecision::Right(because) => self.push_right(draft, because),
+            LuksDecision::Open(way, key) => {
                 self.check_tool(draft, "cryptsetup", "cryptsetup")?;
-                self.push(draft, way, key, &Format::default());
+                self.push(draft, way, key, &VolumeFormat::default());
             }
-            Decision::Format(format) => {
+            LuksDecision::Format(format) => {
                 self.check_tools(draft)?;
                 let id = self.push(draft, OpenMode::Format, self.new_key(), &format);
                 format
@@ -179,13 +181,16 @@ impl Case<'_> {
         draft: &mut Draft,
         way: OpenMode,
         key: KeySource,
-        format: &Format,
+        format: &VolumeFormat,
     ) -> super::OpId {
         let luks = self.luks;
-        let mut claims = vec![Claim::new(Access::Make, Resource::Device(self.volume()))];
+        let mut claims = vec![Claim::new(
+            Access::Make,
+            ClaimedResource::Device(self.volume()),
+        )];
         claims.extend(filesystems::changes_content(&self.device));
-        claims.push(Claim::new(Access::Change, Resource::KeyDerivation));
-        let kind = OpKind::CreateLuks(CreateLuks {
+        claims.push(Claim::new(Access::Change, ClaimedResource::KeyDerivation));
+        let kind = OpKind::CreateLuks(Box::new(CreateLuks {
             name: luks.name.clone(),
             device: self.device.clone(),
             label: given(&luks.label),
@@ -199,7 +204,7 @@ impl Case<'_> {
             way,
             expected: format.expected.clone().unwrap_or(Expected::Blank),
             close_first: format.close_first,
-        });
+        }));
         let effect = match way {
             OpenMode::Format => Effect::Create,
             OpenMode::Open | OpenMode::Confirm => Effect::Step,
@@ -214,7 +219,7 @@ impl Case<'_> {
 
 /// The mark is a field of the header that options of the config may want for themselves; a header elsewhere
 /// would carry it where nobody looks.
-fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> Mark {
+fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> MarkLifetime {
     let taken = |option: &String| {
         ["--subsystem", "--header"].iter().any(|name| {
             let rest = option.strip_prefix(name);
@@ -222,11 +227,11 @@ fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> Mark {
         })
     };
     if way != OpenMode::Format || luks.options.iter().any(taken) {
-        return Mark::Never;
+        return MarkLifetime::Never;
     }
     match key {
-        KeySource::Given(_) if !is_bound(&luks.clevis) => Mark::UntilOpen,
-        _ => Mark::UntilHandOver,
+        KeySource::Given(_) if !is_bound(&luks.clevis) => MarkLifetime::UntilOpen,
+        _ => MarkLifetime::UntilHandOver,
     }
 }
 

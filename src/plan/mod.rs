@@ -25,6 +25,7 @@ pub mod paths;
 pub mod permissions;
 pub mod prerequisites;
 pub mod privileges;
+pub mod questions;
 pub mod raid;
 pub mod relabel;
 pub mod rotational;
@@ -40,13 +41,18 @@ pub mod warning;
 pub mod writable;
 
 mod build;
+pub(crate) mod compare;
 mod draft;
+mod drafted;
+pub mod expected;
 mod lines;
 mod room;
+mod touched;
 
+pub use crate::failure::{ErrorCode, Failure};
 pub use build::build;
-pub use claims::{Access, Claim, Resource};
-pub use draft::{Draft, Refusal};
+pub use claims::{Access, Claim, ClaimedResource};
+pub use draft::Draft;
 pub use first_boot::FirstBoot;
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};
 pub use warning::Warning;
@@ -61,7 +67,7 @@ pub struct Options {
     /// Skip, rather than refuse, sections that cannot be applied to this target.
     pub ignore_unsupported: bool,
     /// What the target root is before anything is mounted on it.
-    pub target: Target,
+    pub target: TargetState,
     /// What a first boot does besides; `None` on a desk.
     pub first_boot: Option<FirstBoot>,
 }
@@ -74,12 +80,12 @@ pub enum Scope {
     /// Only files, users and units into an existing tree (`--root`).
     TreeOnly,
     /// The part of one stage of a first boot.
-    Stage(Part),
+    Stage(StagePart),
 }
 
 /// What one stage of a first boot does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum StagePart {
     /// Kernel arguments.
     KernelArguments,
     /// Partitions, arrays, volumes, file systems.
@@ -103,7 +109,7 @@ pub enum Mounts {
 
 /// What the target root is before anything is mounted on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub enum TargetState {
     /// A real root (`/sysroot`, a container tree): paths on no mounted file system land there.
     Present,
     /// Nothing: everything written must lie on a file system of the config.

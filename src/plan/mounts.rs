@@ -3,8 +3,8 @@
 use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
 use super::paths::refuse_path;
 use super::{
-    Access, Claim, Draft, Mounts, Options, Part, Phase, Refusal, Resource, Scope, devices,
-    filesystems, formats, luks, partitions, raid, relabel,
+    Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Mounts, Phase, Scope, StagePart,
+    devices, drafted, formats, relabel,
 };
 use crate::config::model::Filesystem;
 use crate::config::{Config, Document, JsonPath, Origin};
@@ -14,7 +14,7 @@ use crate::paths::{ResolveError, clean, depth, is_at_or_below};
 use std::collections::BTreeSet;
 
 /// A file system to mount.
-struct Wanted<'a> {
+struct MountRequest<'a> {
     index: usize,
     filesystem: &'a Filesystem,
     format: &'a str,
@@ -93,9 +93,9 @@ fn place(observed: &Observed, written: &str) -> Result<String, ResolveError> {
 
 /// The file systems to mount with their places, shallow ones first. What cannot be placed is refused, and so are
 /// two at one place.
-fn resolved<'a>(draft: &mut Draft<'a>) -> Vec<Wanted<'a>> {
+fn resolved<'a>(draft: &mut Draft<'a>) -> Vec<MountRequest<'a>> {
     let document = draft.document;
-    let mut found: Vec<Wanted<'a>> = Vec::new();
+    let mut found: Vec<MountRequest<'a>> = Vec::new();
     for mut want in wanted(document.config()) {
         let origin = origin(draft, &want);
         match place(draft.observed, &want.written) {
@@ -106,12 +106,13 @@ fn resolved<'a>(draft: &mut Draft<'a>) -> Vec<Wanted<'a>> {
             }
         }
         if let Some(other) = found.iter().find(|other| other.point == want.point) {
-            draft.refuse(Refusal {
-                act: "cannot mount at".into(),
+            draft.refuse(Failure {
+                act: "mount at".into(),
                 object: want.written,
                 cause: format!("{} is at the same place, {}", other.written, want.point),
                 origin,
                 remedy: "give one of the two file systems another path".into(),
+                code: Some(ErrorCode::MOUNT),
             });
             continue;
         }
@@ -132,21 +133,16 @@ pub fn plan_unmounts(draft: &mut Draft) {
     }
 }
 
-/// Mounts of file systems that exist and stay as they are, so that observation can look into them.
-pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<op::Mount> {
-    let mut draft = Draft::new(document, observed, options);
-    partitions::plan(&mut draft);
-    raid::plan(&mut draft);
-    luks::plan(&mut draft);
-    filesystems::plan(&mut draft);
-    wanted(document.config())
+/// Mounts of file systems that exist and stay as they are, by a draft of the disks part.
+pub(super) fn kept(draft: &Draft<'_>) -> Vec<op::Mount> {
+    wanted(draft.document.config())
         .iter()
         .filter_map(|want| {
-            let mount = mount_of(&draft, want).ok()?;
+            let mount = mount_of(draft, want).ok()?;
             // Nobody can look into it, and nothing can be written to it either.
-            formats::check_mountable(observed.kernel.as_ref(), &mount.format).ok()?;
+            formats::check_mountable(draft.observed.kernel.as_ref(), &mount.format).ok()?;
             // What is on an array can be looked at once it runs.
-            if matches!(&mount.device, DeviceRef::Array { name } if raid::is_assembled_by(&draft, name)) {
+            if matches!(&mount.device, DeviceRef::Array { name } if drafted::is_assembled_by(draft, name)) {
                 return None;
             }
             let stays = draft.operations().iter().filter(|op| op.phase == Phase::Filesystems).any(|op| {
@@ -159,7 +155,7 @@ pub fn kept(document: &Document, observed: &Observed, options: &Options) -> Vec<
 }
 
 /// That a file system that is kept cannot be mounted the way the config asks for; `cause` is the kernel's reason.
-pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) -> Refusal {
+pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) -> Failure {
     let wanted = wanted(document.config());
     let want = wanted.iter().find(|want| want.point == mount.point);
     let origin = want.and_then(|want| {
@@ -172,8 +168,8 @@ pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) ->
     } else {
         (format!(" with options {options}"), "correct mountOptions, ")
     };
-    Refusal {
-        act: "cannot mount".into(),
+    Failure {
+        act: "mount".into(),
         object: format!(
             "{} ({}) at {}{with}",
             mount.device, mount.format, mount.point
@@ -183,6 +179,7 @@ pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) ->
         remedy: format!(
             "{remedy}repair the file system, or have it made again with wipeFilesystem"
         ),
+        code: Some(ErrorCode::MOUNT),
     }
 }
 
@@ -196,8 +193,8 @@ pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str>
 }
 
 /// Shallow ones first, config order between equals.
-fn wanted(config: &Config) -> Vec<Wanted<'_>> {
-    let mut wanted: Vec<Wanted> = config
+fn wanted(config: &Config) -> Vec<MountRequest<'_>> {
+    let mut wanted: Vec<MountRequest> = config
         .storage
         .filesystems
         .iter()
@@ -206,7 +203,7 @@ fn wanted(config: &Config) -> Vec<Wanted<'_>> {
             let point = clean(filesystem.path.as_deref().filter(|path| !path.is_empty())?);
             let format = filesystem.format.as_deref()?;
             let is_mountable = !matches!(format, "" | "none" | "swap");
-            is_mountable.then(|| Wanted {
+            is_mountable.then(|| MountRequest {
                 index,
                 filesystem,
                 format,
@@ -249,21 +246,21 @@ fn holder_of<'a>(points: &'a BTreeSet<String>, point: &str) -> Option<&'a str> {
     point_of(points, parent)
 }
 
-fn origin(draft: &Draft, want: &Wanted) -> Option<Origin> {
+fn origin(draft: &Draft, want: &MountRequest) -> Option<Origin> {
     let path = format!("$.storage.filesystems.{}", want.index);
     draft
         .origin(&format!("{path}.path"))
         .or_else(|| draft.origin(&path))
 }
 
-fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Box<Refusal>> {
+fn mount_of(draft: &Draft, want: &MountRequest) -> Result<op::Mount, Box<Failure>> {
     let name = &want.filesystem.device;
     let device = match want.format {
         "virtiofs" => DeviceRef::Path { path: name.clone() },
-        _ if draft.options.scope == Scope::Stage(Part::Mounts) => {
+        _ if draft.options.scope == Scope::Stage(StagePart::Mounts) => {
             DeviceRef::Path { path: name.clone() }
         }
-        _ => devices::resolve(draft, name, "cannot mount", origin(draft, want))?,
+        _ => devices::resolve(draft, name, "mount", origin(draft, want))?,
     };
     Ok(op::Mount {
         device,
@@ -275,9 +272,9 @@ fn mount_of(draft: &Draft, want: &Wanted) -> Result<op::Mount, Box<Refusal>> {
 
 fn plan_one(
     draft: &mut Draft,
-    want: &Wanted,
+    want: &MountRequest,
     points: &BTreeSet<String>,
-) -> Result<(), Box<Refusal>> {
+) -> Result<(), Box<Failure>> {
     let mount = mount_of(draft, want)?;
     let origin = origin(draft, want);
     check_mountable(draft, &mount, &origin)?;
@@ -285,8 +282,8 @@ fn plan_one(
     relabel::before_mounting(draft, &want.point);
     let point = want.point.as_str();
     let mut claims = vec![
-        Claim::new(Access::Make, Resource::Mount(point.into())),
-        Claim::new(Access::Use, Resource::Device(mount.device.clone())),
+        Claim::new(Access::Make, ClaimedResource::Mount(point.into())),
+        Claim::new(Access::Use, ClaimedResource::Device(mount.device.clone())),
     ];
     claims.extend(end_of_making(&mount.device));
     claims.extend(holder_of(points, point).map(Claim::use_mount));
@@ -300,18 +297,19 @@ fn check_mountable(
     draft: &Draft,
     mount: &op::Mount,
     origin: &Option<Origin>,
-) -> Result<(), Box<Refusal>> {
+) -> Result<(), Box<Failure>> {
     if draft.options.scope != Scope::Everything {
         return Ok(());
     }
     let kernel = draft.observed.kernel.as_ref();
     formats::check_mountable(kernel, &mount.format).map_err(|(cause, remedy)| {
-        Box::new(Refusal {
-            act: "cannot mount".into(),
+        Box::new(Failure {
+            act: "mount".into(),
             object: format!("{} at {}", mount.device, mount.point),
             cause,
             origin: origin.clone(),
             remedy,
+            code: Some(ErrorCode::MOUNT),
         })
     })
 }
@@ -320,7 +318,10 @@ fn check_mountable(
 /// takes two loop devices over one image for the same device, and so refuses while any is mounted.
 fn end_of_making(device: &DeviceRef) -> Option<Claim> {
     let disk = device.disk()?;
-    Some(Claim::new(Access::Release, Resource::Table(disk.into())))
+    Some(Claim::new(
+        Access::Release,
+        ClaimedResource::Table(disk.into()),
+    ))
 }
 
 /// The missing directories on the way to a mount point. What lies below the mount point of a file
@@ -328,10 +329,10 @@ fn end_of_making(device: &DeviceRef) -> Option<Claim> {
 /// changes nothing.
 fn push_directories(
     draft: &mut Draft,
-    want: &Wanted,
+    want: &MountRequest,
     points: &BTreeSet<String>,
     origin: Option<Origin>,
-) -> Result<(), Box<Refusal>> {
+) -> Result<(), Box<Failure>> {
     let mut path = String::new();
     for part in components(&want.point) {
         path = format!("{path}/{part}");
@@ -344,25 +345,31 @@ fn push_directories(
     Ok(())
 }
 
-fn in_the_way(path: &str, kind: &NodeKind, want: &Wanted, origin: Option<Origin>) -> Box<Refusal> {
+fn in_the_way(
+    path: &str,
+    kind: &NodeKind,
+    want: &MountRequest,
+    origin: Option<Origin>,
+) -> Box<Failure> {
     let what = match kind {
         NodeKind::Symlink { target } => format!("{path} is a symbolic link to {target}"),
         NodeKind::File { .. } => format!("{path} is a file"),
         _ => format!("{path} is not a directory"),
     };
-    Box::new(Refusal {
-        act: "cannot mount at".into(),
+    Box::new(Failure {
+        act: "mount at".into(),
         object: want.point.clone(),
         cause: what,
         origin,
         remedy: "name the real directory in the path, or remove what is in the way".into(),
+        code: Some(ErrorCode::MOUNT),
     })
 }
 
 fn push_directory(
     draft: &mut Draft,
     path: &str,
-    want: &Wanted,
+    want: &MountRequest,
     points: &BTreeSet<String>,
     origin: Option<Origin>,
 ) {
@@ -376,7 +383,10 @@ fn push_directory(
     // Within `Make` plan order holds: directory first, then the mount on it.
     let mut claims = vec![
         Claim::make_path(path),
-        Claim::new(Access::Make, Resource::Mount(want.point.clone())),
+        Claim::new(
+            Access::Make,
+            ClaimedResource::Mount(want.point.as_str().into()),
+        ),
     ];
     claims.extend(holder_of(points, path).map(Claim::use_mount));
     let kind = OpKind::Directory(DirectoryAct {
@@ -397,7 +407,7 @@ fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origi
     let at = MountPoint {
         point: point.into(),
     };
-    let release = Claim::new(Access::Release, Resource::Mount(point.into()));
+    let release = Claim::new(Access::Release, ClaimedResource::Mount(point.into()));
     let sync = OpKind::Sync(at);
     draft.push(
         Phase::Finish,
@@ -411,7 +421,10 @@ fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origi
 
 /// Unmounting uses the mount below it, which so is released later.
 fn push_unmount(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
-    let mut claims = vec![Claim::new(Access::Release, Resource::Mount(point.into()))];
+    let mut claims = vec![Claim::new(
+        Access::Release,
+        ClaimedResource::Mount(point.into()),
+    )];
     claims.extend(holder_of(points, point).map(Claim::use_mount));
     let unmount = OpKind::Unmount(MountPoint {
         point: point.into(),

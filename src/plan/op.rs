@@ -2,7 +2,8 @@
 
 use super::Warning;
 use super::claims::Claim;
-pub use super::volumes::{Clevis, CreateLuks, HandOver, KeySource, Mark, OpenMode};
+pub use super::expected::Expected;
+pub use super::volumes::{ClevisBinding, CreateLuks, HandOver, KeySource, MarkLifetime, OpenMode};
 use crate::accounts::{GroupRecord, GroupRequest, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::Resource as Fetchable;
@@ -11,6 +12,7 @@ use crate::disk::gpt::Table;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use crate::accounts::Change as AccountChange;
 
@@ -103,7 +105,7 @@ pub struct Plan {
 }
 
 /// One act.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
     /// Its number.
@@ -127,8 +129,8 @@ pub struct Operation {
     pub after: Vec<OpId>,
 }
 
-/// The closed set of acts.
-#[derive(Debug, Clone, Serialize)]
+/// The closed set of acts. Those with the most fields are in boxes: nearly all operations of a large plan are others.
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "details")]
 pub enum OpKind {
     /// Nothing to do.
@@ -138,17 +140,17 @@ pub enum OpKind {
     /// Create or grow an image file.
     CreateImage(CreateImage),
     /// Write a whole partition table.
-    WriteTable(WriteTable),
+    WriteTable(Box<WriteTable>),
     /// `mdadm --create`
     CreateArray(CreateArray),
     /// `mdadm --assemble`: an array that exists and is kept.
     AssembleArray(AssembleArray),
     /// Format and open an encrypted volume.
-    CreateLuks(CreateLuks),
+    CreateLuks(Box<CreateLuks>),
     /// Say in its header that an encrypted volume is complete.
     HandOver(HandOver),
     /// Erase signatures and make a file system.
-    MakeFilesystem(MakeFilesystem),
+    MakeFilesystem(Box<MakeFilesystem>),
     /// Erase signatures only (`format: none` with wipe).
     WipeDevice(WipeDevice),
     /// Wait until udev knows all that changed.
@@ -158,7 +160,7 @@ pub enum OpKind {
     /// Create or change or delete a group.
     Group(GroupAct),
     /// Create or change or delete a user.
-    User(UserAct),
+    User(Box<UserAct>),
     /// Write a user's ssh keys.
     SshKeys(SshKeys),
     /// Remove a node and everything below it.
@@ -196,10 +198,24 @@ impl OpKind {
             OpKind::MakeFilesystem(_) | OpKind::CreateLuks(_) | OpKind::CreateArray(_)
         )
     }
+
+    /// True for acts that take microseconds, since they make one node of what the plan has: no network and no other
+    /// program is asked.
+    pub fn is_brief(&self) -> bool {
+        match self {
+            OpKind::AlreadyRight(_)
+            | OpKind::Skipped(_)
+            | OpKind::Directory(_)
+            | OpKind::Symlink(_)
+            | OpKind::HardLink(_) => true,
+            OpKind::File(act) => act.parts.iter().all(Content::is_brief),
+            _ => false,
+        }
+    }
 }
 
 /// A subject that is as it should be.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct AlreadyRight {
     /// What, e.g. `file /etc/motd`.
     pub subject: Subject,
@@ -208,7 +224,7 @@ pub struct AlreadyRight {
 }
 
 /// See [`OpKind::Skipped`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct Skipped {
     /// What.
     pub subject: Subject,
@@ -219,7 +235,7 @@ pub struct Skipped {
 }
 
 /// What an operation is about; decides where the plan display puts it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "what", content = "name")]
 pub enum Subject {
     /// A disk's table.
@@ -243,7 +259,7 @@ pub enum Subject {
 }
 
 /// See [`OpKind::CreateImage`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct CreateImage {
     /// Device name in the config.
     pub disk: String,
@@ -254,7 +270,7 @@ pub struct CreateImage {
 }
 
 /// See [`OpKind::WriteTable`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteTable {
     /// Device name in the config.
@@ -282,7 +298,7 @@ impl WriteTable {
 }
 
 /// One slot that changes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionChange {
     /// Slot.
@@ -297,7 +313,7 @@ pub struct PartitionChange {
 }
 
 /// See [`OpKind::CreateArray`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateArray {
     /// Name in the config.
@@ -319,7 +335,7 @@ pub struct CreateArray {
 }
 
 /// See [`OpKind::AssembleArray`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssembleArray {
     /// Name in the config.
@@ -338,7 +354,7 @@ pub struct AssembleArray {
 }
 
 /// See [`OpKind::MakeFilesystem`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MakeFilesystem {
     /// On what.
@@ -361,22 +377,8 @@ pub struct MakeFilesystem {
     pub expected: Expected,
 }
 
-/// What a device is expected to hold when an operation that erases it starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expected {
-    /// No known signature.
-    Blank,
-    /// A superblock of this type.
-    Kind(String),
-    /// Whatever an array or volume made by this plan happens to show.
-    Anything,
-    /// Nothing was seen, since what it lies on is not open yet. Taken for blank until somebody looks
-    /// ([`super::prerequisites`]).
-    Unseen,
-}
-
 /// See [`OpKind::WipeDevice`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct WipeDevice {
     /// Which.
     pub device: DeviceRef,
@@ -386,14 +388,14 @@ pub struct WipeDevice {
 }
 
 /// See [`OpKind::Settle`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct Settle {
     /// Disks with a new table and devices with a new content.
     pub devices: Vec<DeviceRef>,
 }
 
 /// See [`OpKind::Mount`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// What; for virtiofs the tag as a path reference.
@@ -416,7 +418,7 @@ impl Mount {
 }
 
 /// See [`OpKind::Group`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupAct {
     /// What is asked of the databases.
@@ -433,7 +435,7 @@ pub struct GroupAct {
 }
 
 /// See [`OpKind::User`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAct {
     /// What is asked of the databases.
@@ -455,7 +457,7 @@ pub struct UserAct {
 }
 
 /// What is done to a home directory. Places are paths inside the target, links followed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "act")]
 pub enum HomeAct {
     /// Nothing.
@@ -496,7 +498,7 @@ impl HomeAct {
 }
 
 /// See [`OpKind::SshKeys`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SshKeys {
     /// Whose.
@@ -513,14 +515,14 @@ pub struct SshKeys {
 }
 
 /// See [`OpKind::Remove`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct Remove {
     /// Resolved path inside the target.
     pub path: String,
 }
 
 /// An owner to set; names are looked up in the target when the operation runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Owner {
     /// Keep what it is (root for new nodes).
@@ -532,7 +534,7 @@ pub enum Owner {
 }
 
 /// Owner and mode of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Permissions {
     /// Owner.
     pub user: Owner,
@@ -543,7 +545,7 @@ pub struct Permissions {
 }
 
 /// See [`OpKind::Directory`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct DirectoryAct {
     /// Resolved path inside the target.
     pub path: String,
@@ -557,7 +559,7 @@ pub struct DirectoryAct {
 }
 
 /// Where bytes come from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "from")]
 pub enum Content {
     /// Text made by the planner (units, presets).
@@ -600,7 +602,7 @@ pub enum Content {
 }
 
 /// What a file operation starts from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
     /// Nothing: the file is new, or replaces what is there.
@@ -610,7 +612,7 @@ pub enum Base {
 }
 
 /// See [`OpKind::File`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileAct {
     /// Resolved path inside the target.
@@ -635,7 +637,7 @@ pub struct FileAct {
 }
 
 /// See [`OpKind::NoteFiles`] and [`OpKind::ForgetFiles`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NoteFiles {
     /// The record, inside the target.
@@ -644,14 +646,14 @@ pub struct NoteFiles {
     pub count: usize,
     /// The files.
     #[serde(skip)]
-    pub files: BTreeSet<String>,
+    pub files: Arc<BTreeSet<Arc<str>>>,
     /// The directories they are in.
     #[serde(skip)]
     pub directories: Vec<String>,
 }
 
 /// See [`OpKind::Symlink`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct SymlinkAct {
     /// Resolved path inside the target.
     pub path: String,
@@ -670,7 +672,7 @@ pub struct SymlinkAct {
 }
 
 /// See [`OpKind::HardLink`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct HardLinkAct {
     /// Resolved path inside the target.
     pub path: String,
@@ -681,14 +683,14 @@ pub struct HardLinkAct {
 }
 
 /// See [`OpKind::DisableUnit`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct DisableUnit {
     /// Unit name.
     pub unit: String,
 }
 
 /// See [`OpKind::KernelArguments`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KernelArgumentsAct {
     /// To add.
@@ -698,7 +700,7 @@ pub struct KernelArgumentsAct {
 }
 
 /// See [`OpKind::Relabel`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RelabelAct {
     /// Paths inside the target, everything below them included; `*` at the end stands for any rest of
@@ -711,7 +713,7 @@ pub struct RelabelAct {
 }
 
 /// See [`OpKind::Sync`] and [`OpKind::Unmount`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct MountPoint {
     /// Mount point inside the target.
     pub point: String,

@@ -1,17 +1,9 @@
 //! Order from claims: which operations must be done before which.
 
-use super::claims::{Access, Resource};
+use super::claims::{Access, ClaimedResource};
 use super::op::{OpId, Operation};
-use std::collections::{BTreeSet, HashMap};
-
-/// Operations touching one resource, by access, each in plan order.
-#[derive(Default)]
-struct Claimants {
-    make: Vec<u32>,
-    change: Vec<u32>,
-    used: Vec<u32>,
-    release: Vec<u32>,
-}
+use foldhash::{HashMap, HashMapExt as _};
+use std::collections::BTreeSet;
 
 /// Fills [`Operation::after`] from the claims. Edges stay linear in the number of claims: between two
 /// groups only the last of the earlier writers and the first of the later ones are joined.
@@ -19,82 +11,96 @@ struct Claimants {
 /// # Errors
 /// The ids of operations on a cycle; a bug of the planner, never of a config.
 pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
-    let mut after: Vec<BTreeSet<u32>> = vec![BTreeSet::new(); operations.len()];
-    let mut turns: Vec<Claimants> = Vec::new();
-    for (resource, claimants) in collect(operations) {
-        match resource {
+    let mut after: Vec<Vec<u32>> = vec![Vec::new(); operations.len()];
+    let mut turns: Vec<Vec<u32>> = Vec::new();
+    let (resources, claims) = collect(operations);
+    for claimants in claims.chunk_by(|one, other| one.resource == other.resource) {
+        let resource = claimants.first().map(|claim| claim.resource);
+        match resource.and_then(|index| resources.get(index as usize)) {
             // Any order of the turns will do, so it follows from the other claims: an array may lie on an
             // encrypted volume as well as the other way round.
-            Resource::Spindle(_) | Resource::KeyDerivation => turns.push(claimants),
-            _ => join(&claimants, &mut after),
+            Some(ClaimedResource::Spindle(_) | ClaimedResource::KeyDerivation) => {
+                turns.push(claimants.iter().map(|claim| claim.operation).collect());
+            }
+            _ => join(claimants, &mut after),
         }
     }
     let positions = positions(&after)?;
-    for claimants in turns {
-        let mut writers = claimants.change;
+    for mut writers in turns {
         writers.sort_by_key(|id| positions[*id as usize]);
-        chain(&writers, &mut after);
+        chain(writers, &mut after);
     }
-    for (operation, before) in operations.iter_mut().zip(after) {
+    for (operation, mut before) in operations.iter_mut().zip(after) {
         let own = operation.id.0;
-        operation.after = before
-            .into_iter()
-            .filter(|id| *id != own)
-            .map(OpId)
-            .collect();
+        before.sort_unstable();
+        before.dedup();
+        before.retain(|id| *id != own);
+        operation.after = before.into_iter().map(OpId).collect();
     }
     Ok(())
 }
 
-fn collect(operations: &[Operation]) -> HashMap<&Resource, Claimants> {
-    let mut resources: HashMap<&Resource, Claimants> = HashMap::new();
+/// One operation touches one resource, which is given by its number. Sorts by resource, access and plan order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Claimant {
+    resource: u32,
+    access: Access,
+    operation: u32,
+}
+
+fn collect(operations: &[Operation]) -> (Vec<&ClaimedResource>, Vec<Claimant>) {
+    let mut numbers: HashMap<&ClaimedResource, u32> = HashMap::with_capacity(operations.len());
+    let mut resources = Vec::new();
+    let mut claims = Vec::new();
     for operation in operations {
         for claim in &operation.claims {
-            let claimants = resources.entry(&claim.resource).or_default();
-            let group = match claim.access {
-                Access::Make => &mut claimants.make,
-                Access::Change => &mut claimants.change,
-                Access::Use => &mut claimants.used,
-                Access::Release => &mut claimants.release,
-            };
-            if group.last() != Some(&operation.id.0) {
-                group.push(operation.id.0);
-            }
+            let number = numbers.entry(&claim.resource).or_insert_with(|| {
+                resources.push(&claim.resource);
+                u32::try_from(resources.len() - 1).unwrap_or(u32::MAX)
+            });
+            claims.push(Claimant {
+                resource: *number,
+                access: claim.access,
+                operation: operation.id.0,
+            });
         }
     }
-    resources
+    claims.sort_unstable();
+    claims.dedup();
+    (resources, claims)
 }
 
-fn join(claimants: &Claimants, after: &mut [BTreeSet<u32>]) {
-    let writers: Vec<u32> = claimants
-        .make
-        .iter()
-        .chain(&claimants.change)
-        .copied()
-        .collect();
-    chain(&writers, after);
-    chain(&claimants.release, after);
+/// Lets operations wait that touch one resource. Some may come to wait twice for the same one.
+fn join(claimants: &[Claimant], after: &mut [Vec<u32>]) {
+    let (writers, others) =
+        claimants.split_at(claimants.partition_point(|claim| claim.access <= Access::Change));
+    let (used, release) =
+        others.split_at(others.partition_point(|claim| claim.access == Access::Use));
+    let ids = |claims: &[Claimant]| claims.iter().map(|claim| claim.operation).collect();
+    let (writers, release): (Vec<u32>, Vec<u32>) = (ids(writers), ids(release));
     if let Some(last) = writers.last() {
-        for user in &claimants.used {
-            after[*user as usize].insert(*last);
+        for user in used {
+            after[user.operation as usize].push(*last);
         }
-        if let Some(first) = claimants.release.first() {
-            after[*first as usize].insert(*last);
+        if let Some(first) = release.first() {
+            after[*first as usize].push(*last);
         }
     }
-    if let Some(first) = claimants.release.first() {
-        after[*first as usize].extend(&claimants.used);
+    if let Some(first) = release.first() {
+        after[*first as usize].extend(used.iter().map(|claim| claim.operation));
     }
+    chain(writers, after);
+    chain(release, after);
 }
 
-fn chain(ids: &[u32], after: &mut [BTreeSet<u32>]) {
+fn chain(ids: Vec<u32>, after: &mut [Vec<u32>]) {
     for pair in ids.windows(2) {
-        after[pair[1] as usize].insert(pair[0]);
+        after[pair[1] as usize].push(pair[0]);
     }
 }
 
 /// The position of each operation in an order that keeps every wait; plan order where there is a choice.
-fn positions(after: &[BTreeSet<u32>]) -> Result<Vec<usize>, Vec<OpId>> {
+fn positions(after: &[Vec<u32>]) -> Result<Vec<usize>, Vec<OpId>> {
     let is_other = |own: usize, before: u32| before as usize != own;
     let mut waiting: Vec<usize> = Vec::with_capacity(after.len());
     let mut followers: Vec<Vec<usize>> = vec![Vec::new(); after.len()];
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
     use crate::disk::DeviceRef;
     use crate::plan::op::{Effect, MountPoint, OpKind, Phase};
-    use crate::plan::{Claim, Resource};
+    use crate::plan::{Claim, ClaimedResource};
 
     fn operation(id: u32, claims: &[(Access, &str)]) -> Operation {
         Operation {
@@ -152,7 +158,7 @@ mod tests {
             origin: None,
             claims: claims
                 .iter()
-                .map(|(access, path)| Claim::new(*access, Resource::Path((*path).into())))
+                .map(|(access, path)| Claim::new(*access, ClaimedResource::Path((*path).into())))
                 .collect(),
             destroys: Vec::new(),
             after: Vec::new(),
@@ -227,14 +233,14 @@ mod tests {
     /// devices like any other.
     #[test]
     fn a_pool_stands_between_its_members_and_its_volumes() {
-        let device = |path: &str| Resource::Device(DeviceRef::Path { path: path.into() });
-        let claim = |access, resource: &Resource| Claim::new(access, resource.clone());
+        let device = |path: &str| ClaimedResource::Device(DeviceRef::Path { path: path.into() });
+        let claim = |access, resource: &ClaimedResource| Claim::new(access, resource.clone());
         let (a, b, volume) = (
             device("/dev/a1"),
             device("/dev/b1"),
             device("/dev/vg0/data"),
         );
-        let pool = Resource::Pool("vg0".into());
+        let pool = ClaimedResource::Pool("vg0".into());
         let got = order(&[
             &[claim(Change, &volume)],
             &[claim(Make, &volume), claim(Use, &pool)],
@@ -248,7 +254,7 @@ mod tests {
     /// What a subvolume needs: it is made in a mounted file system, and is a node that others lie in.
     #[test]
     fn a_subvolume_is_a_node_of_a_mounted_file_system() {
-        let mount = Resource::Mount("/".into());
+        let mount = ClaimedResource::Mount("/".into());
         let (home, file) = (Claim::make_path("/home"), Claim::make_path("/home/a"));
         let got = order(&[
             &[file, Claim::use_path("/home"), Claim::use_mount("/")],

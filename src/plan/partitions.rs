@@ -9,19 +9,19 @@ mod resolve;
 use super::op::{
     AlreadyRight, CreateImage, Effect, OpKind, PartitionChange, Phase, Subject, WriteTable,
 };
-use super::{Access, Claim, Draft, Options, Refusal, Resource};
+use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure};
+use crate::config::Origin;
 use crate::config::model::Disk;
-use crate::config::{Document, Origin};
 use crate::disk::DeviceRef;
 use crate::disk::gpt::{Entry, GptHealth, Table, TableFacts};
-use crate::disk::layout::{Extent, Layout, Request};
-use crate::disk::size::human;
-use crate::facts::{DiskFacts, Observed};
-use decide::{Action, Decision};
+use crate::disk::layout::{Layout, PartitionRequest};
+use crate::facts::DiskFacts;
+use crate::text::human_size;
+use decide::{Action, PartitionDecision};
 
 /// Why an entry of the config cannot be had.
 #[derive(Debug, Clone)]
-struct Problem {
+struct PartitionProblem {
     /// Index of the entry in the config's list.
     index: usize,
     /// Slot, 0 = not assigned.
@@ -54,67 +54,6 @@ fn same_disk<'c>(draft: &Draft<'c>, index: usize, facts: &DiskFacts) -> Option<&
     })
 }
 
-/// Where new partitions will lie, for observation to look what is there already.
-pub fn new_places(
-    document: &Document,
-    observed: &Observed,
-    options: &Options,
-) -> Vec<(String, Extent)> {
-    let places = written_places(document, observed, options).into_iter();
-    places.map(|(disk, _, extent)| (disk, extent)).collect()
-}
-
-/// Partitions that will lie elsewhere than now, or for the first time, with their places.
-pub fn moved(
-    document: &Document,
-    observed: &Observed,
-    options: &Options,
-) -> Vec<(DeviceRef, Extent)> {
-    let mut places = written_places(document, observed, options);
-    places.retain(|(disk, number, extent)| {
-        let facts = observed.disks.get(disk);
-        let present = facts.and_then(|facts| facts.table.gpt()?.entries.get(number));
-        present.map(Entry::extent) != Some(*extent)
-    });
-    let moved = places.into_iter();
-    moved
-        .map(|(disk, number, extent)| (DeviceRef::Partition { disk, number }, extent))
-        .collect()
-}
-
-/// Disk, number and place of all partitions in tables that will be written.
-fn written_places(
-    document: &Document,
-    observed: &Observed,
-    options: &Options,
-) -> Vec<(String, u32, Extent)> {
-    let mut draft = Draft::new(document, observed, options);
-    plan(&mut draft);
-    let written = draft.operations().iter().filter_map(|op| match &op.kind {
-        OpKind::WriteTable(write) => Some(write),
-        _ => None,
-    });
-    written
-        .flat_map(|write| {
-            let entries = write.table.entries.iter();
-            entries.map(|(number, entry)| (write.disk.clone(), *number, entry.extent()))
-        })
-        .collect()
-}
-
-/// The table a disk will have when the plan so far is done; `None` if it will have none.
-pub fn resulting_table<'d>(draft: &'d Draft, disk: &str) -> Option<&'d Table> {
-    let written = draft.operations().iter().find_map(|op| match &op.kind {
-        OpKind::WriteTable(write) if write.disk == disk => Some(write),
-        _ => None,
-    });
-    match written {
-        Some(write) if write.leaves_no_table() => None,
-        Some(write) => Some(&write.table),
-        None => draft.observed.disks.get(disk)?.table.gpt(),
-    }
-}
-
 fn images(draft: &mut Draft) {
     let observed = draft.observed;
     for (name, facts) in &observed.disks {
@@ -122,19 +61,20 @@ fn images(draft: &mut Draft) {
         let origin = disk_origin(draft, name);
         match image.present_bytes {
             Some(present) if present == image.wanted_bytes => {}
-            Some(present) if present > image.wanted_bytes => draft.refuse(Refusal {
-                act: "cannot shrink image".into(),
+            Some(present) if present > image.wanted_bytes => draft.refuse(Failure {
+                act: "shrink image".into(),
                 object: image.path.display().to_string(),
                 cause: format!(
-                    "it has {}, the size asked for is {}",
-                    human(present),
-                    human(image.wanted_bytes)
+                    "it has {}, the requested size is {}",
+                    human_size(present),
+                    human_size(image.wanted_bytes)
                 ),
                 origin,
                 remedy: "leave out the size, or remove the file".into(),
-            }),
-            Some(_) if is_found_by_its_end(facts) => draft.refuse(Refusal {
-                act: "cannot grow image".into(),
+code: Some(ErrorCode::IMAGE),
+}),
+            Some(_) if is_found_by_its_end(facts) => draft.refuse(Failure {
+                act: "grow image".into(),
                 object: image.path.display().to_string(),
                 cause: "the first copy of its GPT is damaged, and the second one would no longer be at its end"
                     .into(),
@@ -143,7 +83,8 @@ fn images(draft: &mut Draft) {
                     "repair the table with sgdisk -e {}, or leave out the size",
                     image.path.display()
                 ),
-            }),
+code: Some(ErrorCode::IMAGE),
+}),
             present => {
                 let effect = match present {
                     None => Effect::Create,
@@ -154,7 +95,7 @@ fn images(draft: &mut Draft) {
                     path: image.path.clone(),
                     bytes: image.wanted_bytes,
                 });
-                let claims = vec![Claim::new(Access::Make, Resource::Table(name.clone()))];
+                let claims = vec![Claim::new(Access::Make, ClaimedResource::Table(name.clone()))];
                 draft.push(Phase::Partitions, effect, kind, origin, claims);
             }
         }
@@ -208,7 +149,7 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
 /// A problem of a whole disk or of one of its entries.
 enum Conflict {
     Disk { cause: String, remedy: String },
-    Entry(Problem),
+    Entry(PartitionProblem),
 }
 
 impl Conflict {
@@ -218,29 +159,31 @@ impl Conflict {
             remedy: remedy.into(),
         }
     }
-    fn refusal(self, draft: &Draft, path: &str, disk: &Disk) -> Refusal {
+    fn refusal(self, draft: &Draft, path: &str, disk: &Disk) -> Failure {
         match self {
-            Conflict::Disk { cause, remedy } => Refusal {
-                act: "cannot partition disk".into(),
+            Conflict::Disk { cause, remedy } => Failure {
+                act: "partition disk".into(),
                 object: disk.device.clone(),
                 cause,
                 origin: draft
                     .origin(&format!("{path}.device"))
                     .or_else(|| draft.origin(path)),
                 remedy,
+                code: Some(ErrorCode::PARTITIONS),
             },
-            Conflict::Entry(problem) => Refusal {
-                act: "cannot have partition".into(),
+            Conflict::Entry(problem) => Failure {
+                act: "have partition".into(),
                 object: name_of(&problem, disk),
                 cause: problem.cause,
                 origin: draft.origin(&format!("{path}.partitions.{}", problem.index)),
                 remedy: problem.remedy,
+                code: Some(ErrorCode::PARTITIONS),
             },
         }
     }
 }
 
-fn name_of(problem: &Problem, disk: &Disk) -> String {
+fn name_of(problem: &PartitionProblem, disk: &Disk) -> String {
     let label = disk
         .partitions
         .get(problem.index)
@@ -255,11 +198,11 @@ fn name_of(problem: &Problem, disk: &Disk) -> String {
 }
 
 /// What shall happen to a disk.
-struct Outcome {
+struct DiskChange {
     /// The table before, empty if there is none or it is wiped.
     before: Table,
     after: Table,
-    decisions: Vec<Decision>,
+    decisions: Vec<PartitionDecision>,
     /// What a wipe of the whole table destroys.
     destroyed_by_wipe: Vec<String>,
     destroyed_by_changes: Vec<String>,
@@ -270,7 +213,7 @@ struct Outcome {
     unknown_to_kernel: Vec<u32>,
 }
 
-impl Outcome {
+impl DiskChange {
     fn changes_anything(&self) -> bool {
         self.decisions
             .iter()
@@ -282,7 +225,7 @@ impl Outcome {
     }
 }
 
-fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<Outcome, Vec<Conflict>> {
+fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<DiskChange, Vec<Conflict>> {
     let wipe = disk.wipe_table == Some(true);
     let whole = |trouble: Conflict| vec![trouble];
     check::is_disk(facts).map_err(whole)?;
@@ -306,9 +249,9 @@ fn decide_entries(
     facts: &DiskFacts,
     before: Table,
     health: GptHealth,
-) -> Result<Outcome, Vec<Conflict>> {
+) -> Result<DiskChange, Vec<Conflict>> {
     let wipe = disk.wipe_table == Some(true);
-    let entries = |problems: Vec<Problem>| -> Vec<Conflict> {
+    let entries = |problems: Vec<PartitionProblem>| -> Vec<Conflict> {
         problems.into_iter().map(Conflict::Entry).collect()
     };
     let held = &facts.partitions_held_by;
@@ -325,7 +268,7 @@ fn decide_entries(
         .iter()
         .filter(|decision| matches!(decision.action, Action::Keep(_)))
         .map(|decision| decision.number);
-    Ok(Outcome {
+    Ok(DiskChange {
         destroyed_by_wipe: match wipe {
             true => lost::by_wipe(disk, facts),
             false => Vec::new(),
@@ -343,7 +286,7 @@ fn decide_entries(
 }
 
 /// The table after all decisions: deletions first, then creations in order.
-fn apply(before: &Table, decisions: &[Decision]) -> Result<Table, Problem> {
+fn apply(before: &Table, decisions: &[PartitionDecision]) -> Result<Table, PartitionProblem> {
     let mut layout = Layout::of(before);
     let mut after = before.clone();
     for decision in decisions.iter().filter(|d| d.action.touches_present()) {
@@ -354,14 +297,14 @@ fn apply(before: &Table, decisions: &[Decision]) -> Result<Table, Problem> {
         let Some(entry) = decision.action.new_entry() else {
             continue;
         };
-        let request = Request {
+        let request = PartitionRequest {
             start: Some(entry.start),
             sectors: Some(entry.sectors),
             align: false,
         };
         layout.create(decision.number, request).map_err(|why| {
             let (cause, remedy) = resolve::explain(&why, before, &layout);
-            Problem {
+            PartitionProblem {
                 index: decision.index,
                 number: i64::from(decision.number),
                 cause,
@@ -373,7 +316,7 @@ fn apply(before: &Table, decisions: &[Decision]) -> Result<Table, Problem> {
     Ok(after)
 }
 
-fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome) {
+fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange) {
     let wipe = disk.wipe_table == Some(true);
     if wipe || outcome.must_be_written() {
         push_write(draft, path, disk, outcome, wipe);
@@ -382,7 +325,7 @@ fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome) {
     }
 }
 
-fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Outcome) {
+fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
     let note = match outcome.health {
         GptHealth::Sound => "",
         GptHealth::PrimaryDamaged => "; its primary copy is damaged and left alone",
@@ -412,25 +355,25 @@ fn push_right(draft: &mut Draft, subject: Subject, because: String, origin: Opti
     draft.push(Phase::Partitions, Effect::Keep, kind, origin, Vec::new());
 }
 
-fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome, wipe: bool) {
+fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, wipe: bool) {
     let effect = match (&outcome.expected, wipe) {
         _ if outcome.after.entries.is_empty() && wipe => Effect::Destroy,
         (None, _) => Effect::Create,
         (Some(_), _) => Effect::Change,
     };
     let changes = changes(draft, path, &outcome);
-    let kind = OpKind::WriteTable(WriteTable {
+    let kind = OpKind::WriteTable(Box::new(WriteTable {
         disk: disk.device.clone(),
         table: outcome.after,
         expected: outcome.expected,
         wipe,
         shows_members: false,
         changes,
-    });
+    }));
     let origin = draft.origin(&format!("{path}.device"));
     let claims = vec![Claim::new(
         Access::Make,
-        Resource::Table(disk.device.clone()),
+        ClaimedResource::Table(disk.device.clone()),
     )];
     let id = draft.push(Phase::Partitions, effect, kind, origin, claims);
     let lost = outcome.destroyed_by_wipe.into_iter();
@@ -440,7 +383,7 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: Outcome, wipe
 }
 
 /// One row for each slot that is or will be used, by number.
-fn changes(draft: &Draft, path: &str, outcome: &Outcome) -> Vec<PartitionChange> {
+fn changes(draft: &Draft, path: &str, outcome: &DiskChange) -> Vec<PartitionChange> {
     let decided = outcome.decisions.iter().filter_map(|decision| {
         let (effect, what) = row(decision, outcome)?;
         Some(PartitionChange {
@@ -467,7 +410,7 @@ fn changes(draft: &Draft, path: &str, outcome: &Outcome) -> Vec<PartitionChange>
     rows
 }
 
-fn row(decision: &Decision, outcome: &Outcome) -> Option<(Effect, String)> {
+fn row(decision: &PartitionDecision, outcome: &DiskChange) -> Option<(Effect, String)> {
     let present = outcome.before.entries.get(&decision.number);
     Some(match &decision.action {
         Action::StayAbsent => return None,
@@ -485,7 +428,7 @@ fn row(decision: &Decision, outcome: &Outcome) -> Option<(Effect, String)> {
 
 /// `"data", 8 GiB from 1 MiB`
 fn describe(entry: &Entry, table: &Table) -> String {
-    let size = |sectors: u64| human(sectors.saturating_mul(u64::from(table.sector_bytes)));
+    let size = |sectors: u64| human_size(sectors.saturating_mul(u64::from(table.sector_bytes)));
     let label = match entry.label.as_str() {
         "" => String::new(),
         label => format!("{label:?}, "),

@@ -2,19 +2,21 @@
 //! plus what they make.
 
 use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
+use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
 use crate::accounts;
 use crate::config::Origin;
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
-use crate::paths::{self, Overlay, ResolveError, Seen};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::paths::{self, Overlay, PathLookup, ResolveError};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Mode of a new directory that asks for none.
 pub const DIRECTORY_MODE: u32 = 0o755;
 
 /// What an operation of this plan puts at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Made {
+pub enum PlannedNode {
     /// A directory.
     Directory,
     /// A regular file, or another name of one.
@@ -26,7 +28,7 @@ pub enum Made {
 /// A node that an operation puts somewhere.
 #[derive(Debug, Clone, Copy)]
 struct MadeNode {
-    what: Made,
+    what: PlannedNode,
     /// Length of the path of the nearest directory above that its operation waits for.
     waits_for: Option<usize>,
 }
@@ -36,7 +38,7 @@ struct MadeNode {
 pub struct PlannedTree<'a> {
     facts: &'a RootFacts,
     overlay: Overlay,
-    made: HashMap<String, MadeNode>,
+    made: HashMap<Arc<str>, MadeNode>,
     mounted: HashSet<String>,
     removed: HashSet<String>,
     /// Homes that have been deleted with their users.
@@ -79,17 +81,17 @@ impl<'a> PlannedTree<'a> {
     /// Notes the account databases that operations on accounts make.
     fn note_databases(&mut self, draft: &Draft<'_>) {
         let (before, after) = (&self.facts.accounts.databases, &draft.accounts.databases);
-        for file in accounts::File::ALL {
+        for file in accounts::AccountFile::ALL {
             let is_written = before.table(file) != after.table(file);
             let Some(place) = is_written.then(|| self.resolve(file.path()).ok()).flatten() else {
                 continue;
             };
             if !self.exists(&place) {
                 let node = MadeNode {
-                    what: Made::File,
+                    what: PlannedNode::File,
                     waits_for: None,
                 };
-                self.made.insert(place, node);
+                self.made.insert(place.into(), node);
             }
         }
     }
@@ -108,7 +110,7 @@ impl<'a> PlannedTree<'a> {
     fn note(&mut self, kind: &OpKind, claims: &[Claim]) {
         if let OpKind::Remove(act) = kind {
             self.removed.insert(act.path.clone());
-            self.made.remove(&act.path);
+            self.made.remove(act.path.as_str());
             return;
         }
         if let OpKind::User(act) = kind {
@@ -132,7 +134,7 @@ impl<'a> PlannedTree<'a> {
                 .extend(paths::ancestors(&act.point).map(str::to_owned));
         }
         for claim in claims {
-            if let (Access::Make, Resource::Path(path)) = (claim.access, &claim.resource) {
+            if let (Access::Make, ClaimedResource::Path(path)) = (claim.access, &claim.resource) {
                 let node = MadeNode {
                     what: made_by(kind, path),
                     waits_for: self.waits_for(path, claims),
@@ -146,7 +148,7 @@ impl<'a> PlannedTree<'a> {
     fn waits_for(&self, path: &str, claims: &[Claim]) -> Option<usize> {
         let above = paths::ancestors(path).find(|above| self.comes_before(above))?;
         let is_above = |claim: &Claim| match &claim.resource {
-            Resource::Path(path) => path == above,
+            ClaimedResource::Path(path) => **path == *above,
             _ => false,
         };
         claims.iter().any(is_above).then_some(above.len())
@@ -169,9 +171,9 @@ impl<'a> PlannedTree<'a> {
             .ok()
     }
 
-    fn look(&self, at: &str) -> Result<Seen, ResolveError> {
+    fn look(&self, at: &str) -> Result<PathLookup, ResolveError> {
         self.overlay.look(at, |at| match self.is_deleted(at) {
-            true => Ok(Seen::Missing),
+            true => Ok(PathLookup::Missing),
             false => Ok(self.facts.look(&paths::before_moves(at, &self.moved))),
         })
     }
@@ -199,7 +201,7 @@ impl<'a> PlannedTree<'a> {
     }
 
     /// What an earlier operation puts at a resolved path, if one does.
-    pub fn made(&self, path: &str) -> Option<Made> {
+    pub fn made(&self, path: &str) -> Option<PlannedNode> {
         self.made.get(path).map(|node| node.what)
     }
 
@@ -218,7 +220,7 @@ impl<'a> PlannedTree<'a> {
     pub fn obstacle<'p>(&self, path: &'p str) -> Option<&'p str> {
         let above = paths::ancestors(path).find(|above| self.exists(above))?;
         let is_directory = match self.made(above) {
-            Some(made) => made == Made::Directory,
+            Some(made) => made == PlannedNode::Directory,
             None if self.mounted.contains(above) => true,
             None => self
                 .node(above)
@@ -260,7 +262,10 @@ impl<'a> PlannedTree<'a> {
             if waits_for == Some(above.len()) {
                 break;
             }
-            claims.push(Claim::use_path(above));
+            claims.push(match self.made.get_key_value(above) {
+                Some((shared, _)) => Claim::use_shared_path(shared),
+                None => Claim::use_path(above),
+            });
             last = Some(above);
         }
         claims
@@ -319,12 +324,12 @@ impl<'a> PlannedTree<'a> {
 }
 
 /// What an operation puts at a path that it claims to make.
-fn made_by(kind: &OpKind, path: &str) -> Made {
+fn made_by(kind: &OpKind, path: &str) -> PlannedNode {
     match kind {
-        OpKind::File(_) | OpKind::HardLink(_) => Made::File,
-        OpKind::Symlink(_) => Made::Link,
-        OpKind::SshKeys(act) if path.ends_with(&act.file) => Made::File,
-        _ => Made::Directory,
+        OpKind::File(_) | OpKind::HardLink(_) => PlannedNode::File,
+        OpKind::Symlink(_) => PlannedNode::Link,
+        OpKind::SshKeys(act) if path.ends_with(&act.file) => PlannedNode::File,
+        _ => PlannedNode::Directory,
     }
 }
 
@@ -335,11 +340,12 @@ pub fn refuse_path(
     cause: &ResolveError,
     origin: Option<Origin>,
 ) {
-    draft.refuse(Refusal {
-        act: "cannot place".into(),
+    draft.refuse(Failure {
+        act: "place".into(),
         object: object.into(),
         cause: cause.to_string(),
         origin,
         remedy: "remove or replace what is in the way, or choose another path".into(),
+        code: Some(ErrorCode::PATH),
     });
 }

@@ -1,7 +1,7 @@
 //! Owner and mode: wishes compared with what exists.
 
 use super::op::{Owner, Permissions};
-use super::{Claim, Draft, Refusal, Resource};
+use super::{Claim, ClaimedResource, Draft, ErrorCode, Failure};
 use crate::accounts::Space;
 use crate::config::Origin;
 use crate::config::model::NodeOwner;
@@ -29,17 +29,17 @@ pub fn owner(wish: &NodeOwner) -> Owner {
 
 /// What the names in a plan mean when the tree is written.
 #[derive(Debug)]
-pub struct Names {
+pub struct OwnerNames {
     users: HashMap<String, Option<u32>>,
     groups: HashMap<String, Option<u32>>,
     /// User and group of nodes that this process makes.
     maker: (u32, u32),
 }
 
-impl Names {
+impl OwnerNames {
     /// Names of the target after the operations drafted so far.
     pub fn of(draft: &Draft<'_>) -> Self {
-        Names {
+        OwnerNames {
             users: draft.accounts.names(Space::User),
             groups: draft.accounts.names(Space::Group),
             maker: maker(draft),
@@ -79,7 +79,7 @@ fn maker(draft: &Draft<'_>) -> (u32, u32) {
 
 /// The permissions a new node gets below `above`, all spelt out: what `overwrite` would leave.
 pub fn as_new(
-    names: &Names,
+    names: &OwnerNames,
     wish: Permissions,
     mode: u32,
     above: Option<&NodeFacts>,
@@ -103,8 +103,8 @@ pub fn as_new(
 /// Refuses names that neither the target nor the config knows.
 pub fn refuse_unknown(
     draft: &mut Draft<'_>,
-    names: &Names,
-    object: &str,
+    names: &OwnerNames,
+    object: impl Fn() -> String,
     wish: &Permissions,
     origin: Option<&Origin>,
 ) {
@@ -114,12 +114,13 @@ pub fn refuse_unknown(
             continue;
         }
         let word = space;
-        draft.refuse(Refusal {
-            act: "cannot set the owner of".into(),
-            object: object.into(),
+        draft.refuse(Failure {
+            act: "set the owner of".into(),
+            object: object(),
             cause: format!("the target has no {word} {name:?} and the config makes none"),
             origin: origin.cloned(),
             remedy: format!("add the {word} to the config, or give its number as `id`"),
+            code: Some(ErrorCode::PERMISSIONS),
         });
     }
 }
@@ -128,12 +129,12 @@ pub fn refuse_unknown(
 pub fn claims(wish: &Permissions) -> Option<Claim> {
     let by_name = |owner: &Owner| matches!(owner, Owner::Name(_));
     (by_name(&wish.user) || by_name(&wish.group))
-        .then(|| Claim::new(super::Access::Use, Resource::Accounts))
+        .then(|| Claim::new(super::Access::Use, ClaimedResource::Accounts))
 }
 
 /// What of `wish` the node does not have, in words; empty if all is right. [`Owner::Keep`] and no
 /// mode accept whatever is there.
-pub fn differences(names: &Names, wish: &Permissions, node: &NodeFacts) -> Vec<String> {
+pub fn differences(names: &OwnerNames, wish: &Permissions, node: &NodeFacts) -> Vec<String> {
     if node.fixed_permissions {
         return Vec::new();
     }
@@ -146,7 +147,7 @@ pub fn differences(names: &Names, wish: &Permissions, node: &NodeFacts) -> Vec<S
     owner.into_iter().chain(group).chain(mode).collect()
 }
 
-fn owner_difference(names: &Names, space: Space, wish: &Owner, id: u32) -> Option<String> {
+fn owner_difference(names: &OwnerNames, space: Space, wish: &Owner, id: u32) -> Option<String> {
     let word = space;
     match wish {
         Owner::Keep => None,

@@ -2,7 +2,7 @@
 //! on an array once it runs. A plan made before takes them for blank; whoever executes it runs this part,
 //! looks again and plans again, so that everything else is judged by what is really there.
 
-use super::claims::{Access, Claim, Resource};
+use super::claims::{Access, Claim, ClaimedResource};
 use super::op::{AlreadyRight, OpId, OpKind, OpenMode, Operation, Phase, Plan, Settle, Subject};
 use super::{Effect, order};
 use crate::disk::DeviceRef;
@@ -70,7 +70,7 @@ fn looks_into(operation: &Operation, device: &DeviceRef) -> bool {
         }
         _ => has(
             operation,
-            &Resource::Device(device.clone()),
+            &ClaimedResource::Device(device.clone()),
             &[Access::Change],
         ),
     }
@@ -102,21 +102,21 @@ fn is_under(below: &Operation, above: &Operation) -> bool {
     let mut claims = above.claims.iter();
     claims.any(|claim| match &claim.resource {
         _ if claim.access == Access::Make => false,
-        Resource::Table(_) => writes(below, &claim.resource) && !spares(below, above),
-        Resource::Device(_) => makes(below, &claim.resource),
+        ClaimedResource::Table(_) => writes(below, &claim.resource) && !spares(below, above),
+        ClaimedResource::Device(_) => makes(below, &claim.resource),
         _ => false,
     })
 }
 
-fn makes(operation: &Operation, device: &Resource) -> bool {
+fn makes(operation: &Operation, device: &ClaimedResource) -> bool {
     has(operation, device, &[Access::Make])
 }
 
-fn writes(operation: &Operation, table: &Resource) -> bool {
+fn writes(operation: &Operation, table: &ClaimedResource) -> bool {
     has(operation, table, &[Access::Make, Access::Change])
 }
 
-fn has(operation: &Operation, resource: &Resource, accesses: &[Access]) -> bool {
+fn has(operation: &Operation, resource: &ClaimedResource, accesses: &[Access]) -> bool {
     let mut claims = operation.claims.iter();
     claims.any(|claim| accesses.contains(&claim.access) && claim.resource == *resource)
 }
@@ -131,10 +131,10 @@ fn spares(below: &Operation, above: &Operation) -> bool {
         !write.wipe && changes.any(|c| c.number == *number && c.effect == Effect::Keep)
     };
     above.claims.iter().all(|claim| match &claim.resource {
-        Resource::Device(DeviceRef::Partition { disk, number }) if *disk == write.disk => {
+        ClaimedResource::Device(DeviceRef::Partition { disk, number }) if *disk == write.disk => {
             stays(number)
         }
-        Resource::Device(DeviceRef::Disk { disk }) => *disk != write.disk,
+        ClaimedResource::Device(DeviceRef::Disk { disk }) => *disk != write.disk,
         _ => true,
     })
 }
@@ -160,10 +160,10 @@ fn wait_for_udev(operations: &[Operation]) -> Operation {
     let mut claims = Vec::new();
     for claim in operations.iter().flat_map(|operation| &operation.claims) {
         let device = match &claim.resource {
-            Resource::Table(disk) if claim.access != Access::Use => {
+            ClaimedResource::Table(disk) if claim.access != Access::Use => {
                 DeviceRef::Disk { disk: disk.clone() }
             }
-            Resource::Device(device) => device.clone(),
+            ClaimedResource::Device(device) => device.clone(),
             _ => continue,
         };
         claims.push(Claim::new(Access::Release, claim.resource.clone()));

@@ -1,9 +1,9 @@
 //! Refuses what the kernel would not let this process do: mount, or give nodes to other users and groups.
 
-use super::build::is_idle;
 use super::op::{HomeAct, Owner, Permissions};
-use super::permissions::Names;
-use super::{Draft, OpKind, Operation, Refusal, Target};
+use super::permissions::OwnerNames;
+use super::touched::is_idle;
+use super::{Draft, ErrorCode, Failure, OpKind, Operation, TargetState};
 use crate::accounts::Space;
 use crate::facts::privileges::{Ids, NoMounts, Privileges};
 
@@ -14,9 +14,9 @@ pub fn refuse(draft: &mut Draft<'_>) {
     let Some(privileges) = &draft.observed.privileges else {
         return;
     };
-    let names = Names::of(draft);
+    let names = OwnerNames::of(draft);
     let mut active = draft.operations().iter().filter(|op| !is_idle(op));
-    let in_image = draft.options.target == Target::Assembled;
+    let in_image = draft.options.target == TargetState::Assembled;
     let refusal = active.find_map(|operation| {
         let by_loop = in_image && uses_loop(&operation.kind);
         let no_loop = privileges.no_loops.as_ref().filter(|_| by_loop);
@@ -37,12 +37,12 @@ fn uses_loop(kind: &OpKind) -> bool {
     )
 }
 
-fn no_loop_device(operation: &Operation, why: &str) -> Refusal {
+fn no_loop_device(operation: &Operation, why: &str) -> Failure {
     let cause = format!("a file system in an image needs a loop device, and {why}");
-    Refusal::of(operation, cause, PRIVILEGED)
+    Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause, PRIVILEGED)
 }
 
-fn obstacle(operation: &Operation, privileges: &Privileges, names: &Names) -> Option<Refusal> {
+fn obstacle(operation: &Operation, privileges: &Privileges, names: &OwnerNames) -> Option<Failure> {
     if let (OpKind::Mount(_), Some(why)) = (&operation.kind, privileges.no_mounts) {
         return Some(no_mount(operation, why));
     }
@@ -58,7 +58,7 @@ fn obstacle(operation: &Operation, privileges: &Privileges, names: &Names) -> Op
 }
 
 /// The users and groups that an operation gives nodes to.
-fn owners(kind: &OpKind, names: &Names) -> Vec<(Space, u32)> {
+fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(Space, u32)> {
     match kind {
         OpKind::Directory(act) => of_permissions(&act.permissions, names),
         OpKind::File(act) => of_permissions(&act.permissions, names),
@@ -79,7 +79,7 @@ fn owners(kind: &OpKind, names: &Names) -> Vec<(Space, u32)> {
     }
 }
 
-fn of_permissions(wish: &Permissions, names: &Names) -> Vec<(Space, u32)> {
+fn of_permissions(wish: &Permissions, names: &OwnerNames) -> Vec<(Space, u32)> {
     [(Space::User, &wish.user), (Space::Group, &wish.group)]
         .into_iter()
         .filter_map(|(space, owner)| match owner {
@@ -90,7 +90,7 @@ fn of_permissions(wish: &Permissions, names: &Names) -> Vec<(Space, u32)> {
         .collect()
 }
 
-fn no_mount(operation: &Operation, why: NoMounts) -> Refusal {
+fn no_mount(operation: &Operation, why: NoMounts) -> Failure {
     let (cause, remedy) = match why {
         NoMounts::Capability => ("this process may not mount file systems", PRIVILEGED),
         NoMounts::UserNamespace => (
@@ -102,10 +102,10 @@ fn no_mount(operation: &Operation, why: NoMounts) -> Refusal {
             "mount it first: mount -t proc proc /proc",
         ),
     };
-    Refusal::of(operation, cause.into(), remedy)
+    Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause.into(), remedy)
 }
 
-fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Refusal {
+fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Failure {
     let (cause, remedy) = match ids {
         Ids::Mapped(_) => (
             format!("the user namespace of this process has no {space} {id}"),
@@ -116,5 +116,5 @@ fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Refusal 
             "run kindling as root",
         ),
     };
-    Refusal::of(operation, cause, remedy)
+    Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause, remedy)
 }

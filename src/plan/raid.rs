@@ -5,13 +5,13 @@ mod judge;
 use super::op::{
     AlreadyRight, AssembleArray, CreateArray, Effect, Expected, OpKind, Phase, Subject,
 };
-use super::{Access, Claim, Draft, Refusal, Resource, devices, filesystems};
+use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, devices, filesystems};
 use crate::config::Origin;
 use crate::config::model::Raid;
 use crate::disk::DeviceRef;
 use crate::disk::superblock::raid::Level;
-use crate::facts::{SuperblockFacts, TableFacts};
-use judge::{ArrayAction, Judgement};
+use crate::facts::TableFacts;
+use judge::{ArrayAction, RaidDecision};
 
 /// Plans all arrays of the config.
 pub fn plan(draft: &mut Draft) {
@@ -43,24 +43,6 @@ fn inner_first(arrays: &[Raid]) -> Vec<(usize, &Raid)> {
     ordered
 }
 
-/// True if this plan assembles the array, so that nobody can look into it before.
-pub fn is_assembled_by(draft: &Draft, name: &str) -> bool {
-    assembling(draft, name).is_some()
-}
-
-/// What is on an array that this plan assembles.
-pub fn content_of_assembled(draft: &Draft, name: &str) -> Option<SuperblockFacts> {
-    let act = assembling(draft, name)?;
-    draft.observed.raid.contents.get(&act.uuid).cloned()
-}
-
-fn assembling<'d>(draft: &'d Draft, name: &str) -> Option<&'d AssembleArray> {
-    draft.operations().iter().find_map(|op| match &op.kind {
-        OpKind::AssembleArray(act) if act.name == name => Some(act),
-        _ => None,
-    })
-}
-
 /// An array of the config with what its entries stand for.
 struct ArraySpec<'a> {
     raid: &'a Raid,
@@ -78,22 +60,23 @@ impl ArraySpec<'_> {
         all.saturating_sub(self.spares)
     }
 
-    fn refusal(&self, cause: String, remedy: &str) -> Box<Refusal> {
+    fn refusal(&self, cause: String, remedy: &str) -> Box<Failure> {
         Box::new(refusal(self.raid, &self.origin, cause, remedy))
     }
 }
 
-fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) -> Refusal {
-    Refusal {
-        act: "cannot make array".into(),
+fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) -> Failure {
+    Failure {
+        act: "make array".into(),
         object: raid.name.clone(),
         cause,
         origin: origin.clone(),
         remedy: remedy.into(),
+        code: Some(ErrorCode::ARRAY),
     }
 }
 
-fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refusal>> {
+fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Failure>> {
     let path = format!("$.storage.raid.{index}");
     refuse_in_image(draft, &path, raid)?;
     let wish = wish(draft, &path, raid)?;
@@ -116,7 +99,7 @@ fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Refu
 }
 
 /// The kernel of this machine would put the array together, and keep it.
-fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Refusal>> {
+fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Failure>> {
     if !devices::are_images(draft) {
         return Ok(());
     }
@@ -127,7 +110,7 @@ fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Ref
     Err(vec![refusal])
 }
 
-fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, Vec<Refusal>> {
+fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, Vec<Failure>> {
     let origin = draft.origin(path);
     let members = resolve_members(draft, path, raid)?;
     let refuse = |cause, remedy| Err(vec![refusal(raid, &origin, cause, remedy)]);
@@ -190,8 +173,8 @@ fn named_twice(members: &[DeviceRef]) -> Option<&DeviceRef> {
     None
 }
 
-fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceRef>, Vec<Refusal>> {
-    let act = format!("cannot make array {:?} of", raid.name);
+fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceRef>, Vec<Failure>> {
+    let act = format!("make array {:?} of", raid.name);
     let (members, missing): (Vec<_>, Vec<_>) = raid
         .devices
         .iter()
@@ -215,10 +198,10 @@ fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceR
 fn refuse_held(
     draft: &Draft,
     wish: &ArraySpec,
-    judgement: &Judgement,
+    judgement: &RaidDecision,
     path: &str,
-) -> Result<(), Vec<Refusal>> {
-    let refusals: Vec<Refusal> = wish
+) -> Result<(), Vec<Failure>> {
+    let refusals: Vec<Failure> = wish
         .members
         .iter()
         .enumerate()
@@ -232,12 +215,13 @@ fn refuse_held(
                 })
                 .cloned()
                 .collect();
-            (!holders.is_empty()).then(|| Refusal {
-                act: format!("cannot make array {:?} of", wish.raid.name),
+            (!holders.is_empty()).then(|| Failure {
+                act: format!("make array {:?} of", wish.raid.name),
                 object: member.to_string(),
                 cause: format!("it is in use: {}", holders.join(", ")),
                 origin: draft.origin(&format!("{path}.devices.{i}")),
                 remedy: "unmount or detach it first; an array is stopped by mdadm --stop".into(),
+                code: Some(ErrorCode::DEVICE_IN_USE),
             })
         })
         .collect();
@@ -262,7 +246,7 @@ fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d
 }
 
 fn claims(wish: &ArraySpec) -> Vec<Claim> {
-    let make = Claim::new(Access::Make, Resource::Device(wish.array.clone()));
+    let make = Claim::new(Access::Make, ClaimedResource::Device(wish.array.clone()));
     let members = wish.members.iter().flat_map(filesystems::changes_content);
     std::iter::once(make).chain(members).collect()
 }
@@ -275,7 +259,7 @@ fn push_right(draft: &mut Draft, wish: ArraySpec, because: String) {
     draft.push(Phase::Raid, Effect::Keep, kind, wish.origin, Vec::new());
 }
 
-fn push_assemble(draft: &mut Draft, wish: ArraySpec, judgement: Judgement) {
+fn push_assemble(draft: &mut Draft, wish: ArraySpec, judgement: RaidDecision) {
     let claims = claims(&wish);
     let ArrayAction::Assemble {
         uuid,

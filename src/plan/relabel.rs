@@ -3,7 +3,7 @@
 
 use super::op::*;
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
+use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
 use crate::facts::root::SelinuxFacts;
 use crate::paths::{ancestors, parent};
 use std::collections::BTreeSet;
@@ -57,7 +57,10 @@ pub fn plan(draft: &mut Draft<'_>) {
     if paths.is_empty() {
         return;
     }
-    let claims = vec![Claim::new(Access::Release, Resource::Mount("/".into()))];
+    let claims = vec![Claim::new(
+        Access::Release,
+        ClaimedResource::Mount("/".into()),
+    )];
     push(draft, paths.into_iter().collect(), claims, false);
 }
 
@@ -66,7 +69,10 @@ pub fn plan(draft: &mut Draft<'_>) {
 pub fn before_mounting(draft: &mut Draft<'_>, point: &str) {
     let missing = topmost_missing(draft, point).filter(|_| is_on(draft));
     if let Some(path) = missing {
-        let claims = vec![Claim::new(Access::Make, Resource::Mount(point.into()))];
+        let claims = vec![Claim::new(
+            Access::Make,
+            ClaimedResource::Mount(point.into()),
+        )];
         push(draft, vec![path], claims, false);
     }
 }
@@ -74,7 +80,10 @@ pub fn before_mounting(draft: &mut Draft<'_>, point: &str) {
 /// Drafts the labelling of the root of a mounted file system, if that is new.
 pub fn mounted_root(draft: &mut Draft<'_>, point: &str) {
     if is_on(draft) {
-        let claims = vec![Claim::new(Access::Make, Resource::Mount(point.into()))];
+        let claims = vec![Claim::new(
+            Access::Make,
+            ClaimedResource::Mount(point.into()),
+        )];
         push(draft, vec![point.to_owned()], claims, true);
     }
 }
@@ -111,12 +120,13 @@ fn push(draft: &mut Draft<'_>, paths: Vec<String>, claims: Vec<Claim>, only_if_e
 
 /// Says it once, however many paths there are to label.
 fn refuse(draft: &mut Draft<'_>, cause: String, remedy: &str) {
-    let refusal = Refusal {
-        act: "cannot set".into(),
+    let refusal = Failure {
+        act: "set".into(),
         object: "SELinux labels".into(),
         cause,
         origin: None,
         remedy: remedy.into(),
+        code: Some(ErrorCode::LABELS),
     };
     if !draft.refusals().contains(&refusal) {
         draft.refuse(refusal);
@@ -130,10 +140,10 @@ fn made(draft: &Draft<'_>) -> BTreeSet<String> {
         .iter()
         .flat_map(|operation| &operation.claims);
     let made = claims.filter_map(|claim| match (&claim.resource, claim.access) {
-        (Resource::Path(path), Access::Make) => Some(path),
+        (ClaimedResource::Path(path), Access::Make) => Some(path),
         _ => None,
     });
-    made.map(|path| topmost_missing(draft, path).unwrap_or_else(|| path.clone()))
+    made.map(|path| topmost_missing(draft, path).unwrap_or_else(|| (**path).to_owned()))
         .collect()
 }
 

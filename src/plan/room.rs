@@ -1,14 +1,14 @@
 //! Refuses what is larger than the space there is. Only what is certain counts: contents that are part of the config, on
 //! file systems that are there already and keep every byte of a file.
 
-use super::build::is_idle;
 use super::op::{Content, FileAct};
-use super::{Draft, Effect, OpKind, Operation, Refusal};
+use super::touched::is_idle;
+use super::{Draft, Effect, ErrorCode, Failure, OpKind, Operation};
 use crate::config::data_url;
-use crate::disk::size::human;
 use crate::facts::NodeKind;
 use crate::facts::root::{Room, RootFacts};
 use crate::paths::ancestors;
+use crate::text::human_size;
 use std::collections::BTreeMap;
 
 /// What is put on a file system.
@@ -20,7 +20,7 @@ struct Load {
 
 /// Refuses the first operation that a file system has no room for. Where something is removed, nobody knows how much
 /// there will be.
-pub fn refuse(draft: &mut Draft<'_>) {
+pub(super) fn refuse(draft: &mut Draft<'_>) {
     let frees = |operation: &&Operation| {
         !operation.destroys.is_empty() || matches!(operation.kind, OpKind::Remove(_))
     };
@@ -60,7 +60,7 @@ fn bytes(act: &FileAct) -> u64 {
         Content::Text { bytes, .. } => *bytes,
         Content::Fetched { resource, .. } if resource.compression.is_none() => {
             let source = resource.source.as_deref().unwrap_or_default();
-            data_url::decoded_len(source).map_or(0, |length| length as u64)
+            data_url::length(source).map_or(0, |length| length as u64)
         }
         _ => 0,
     };
@@ -75,12 +75,12 @@ fn device(facts: &RootFacts, path: &str) -> Option<u64> {
     (!is_new).then_some(directory.inode.0)
 }
 
-fn no_room(operation: &Operation, room: &Room, load: &Load) -> Option<Refusal> {
+fn no_room(operation: &Operation, room: &Room, load: &Load) -> Option<Failure> {
     let cause = if load.bytes > room.bytes {
         format!(
             "up to here the config has {} of contents for its file system, which has {} left",
-            human(load.bytes),
-            human(room.bytes)
+            human_size(load.bytes),
+            human_size(room.bytes)
         )
     } else if room.nodes.is_some_and(|nodes| load.nodes > nodes) {
         format!(
@@ -92,5 +92,10 @@ fn no_room(operation: &Operation, room: &Room, load: &Load) -> Option<Refusal> {
         return None;
     };
     let remedy = "make room, or use a larger file system";
-    Some(Refusal::of(operation, cause, remedy))
+    Some(Failure::of_operation(
+        ErrorCode::NO_ROOM,
+        operation,
+        cause,
+        remedy,
+    ))
 }

@@ -1,7 +1,7 @@
 //! One writer at a time on a disk that rotates: two would have its heads run to and fro.
 
 use super::op::Operation;
-use super::{Access, Claim, Draft, Resource, devices};
+use super::{Access, Claim, ClaimedResource, Draft, devices};
 use crate::disk::DeviceRef;
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub fn claim(draft: &mut Draft) {
     for (operation, spindles) in draft.operations.iter_mut().zip(spindles) {
         let claims = spindles
             .into_iter()
-            .map(|disk| Claim::new(Access::Change, Resource::Spindle(disk)));
+            .map(|disk| Claim::new(Access::Change, ClaimedResource::Spindle(disk)));
         operation.claims.extend(claims);
     }
 }
@@ -23,7 +23,7 @@ pub fn claim(draft: &mut Draft) {
 fn written_by(draft: &Draft, operation: &Operation) -> BTreeSet<String> {
     let mut spindles = BTreeSet::new();
     for claim in &operation.claims {
-        if let (Resource::Device(device), Access::Change) = (&claim.resource, claim.access) {
+        if let (ClaimedResource::Device(device), Access::Change) = (&claim.resource, claim.access) {
             collect(draft, device, &mut spindles, &mut BTreeSet::new());
         }
     }

@@ -5,7 +5,7 @@
 //! comes later (mounts, units, the real root) goes by links, so they have to be right by then.
 
 use super::op::{Effect, OpKind, Phase, Settle};
-use super::{Access, Claim, Draft, Resource, devices};
+use super::{Access, Claim, ClaimedResource, Draft, devices};
 use crate::disk::DeviceRef;
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ pub fn plan(draft: &mut Draft) {
     let tables: BTreeSet<&str> = changed.iter().filter_map(DeviceRef::disk).collect();
     let tables = tables
         .into_iter()
-        .map(|disk| Claim::new(Access::Release, Resource::Table(disk.into())));
+        .map(|disk| Claim::new(Access::Release, ClaimedResource::Table(disk.into())));
     let contents = changed
         .iter()
-        .map(|device| Claim::new(Access::Use, Resource::Device(device.clone())));
+        .map(|device| Claim::new(Access::Use, ClaimedResource::Device(device.clone())));
     let claims = tables.chain(contents).collect();
     let kind = OpKind::Settle(Settle {
         devices: changed.into_iter().collect(),
@@ -38,8 +38,8 @@ fn changed<'d>(draft: &'d Draft) -> impl Iterator<Item = DeviceRef> + 'd {
         .flat_map(|operation| &operation.claims)
         .filter(|claim| matches!(claim.access, Access::Make | Access::Change));
     let devices = claims.filter_map(|claim| match &claim.resource {
-        Resource::Table(disk) => Some(DeviceRef::Disk { disk: disk.clone() }),
-        Resource::Device(device) => Some(device.clone()),
+        ClaimedResource::Table(disk) => Some(DeviceRef::Disk { disk: disk.clone() }),
+        ClaimedResource::Device(device) => Some(device.clone()),
         _ => None,
     });
     devices.filter(|_| {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 /// Lets every file that wants what another one consists of copy that.
 pub fn plan(draft: &mut Draft<'_>) {
-    let mut holders: HashMap<String, Holder> = HashMap::new();
+    let mut holders: HashMap<String, DownloadHolder> = HashMap::new();
     for (index, operation) in draft.operations.iter_mut().enumerate() {
         let OpKind::File(act) = &mut operation.kind else {
             continue;
@@ -25,7 +25,7 @@ pub fn plan(draft: &mut Draft<'_>) {
         }
         if let Some(key) = sole(act).and_then(fetched) {
             let path = act.path.clone();
-            let holder = Holder {
+            let holder = DownloadHolder {
                 path,
                 index,
                 is_copied: false,
@@ -39,7 +39,7 @@ pub fn plan(draft: &mut Draft<'_>) {
 }
 
 /// A file that others can be copied from.
-struct Holder {
+struct DownloadHolder {
     path: String,
     /// Of its operation.
     index: usize,

@@ -1,5 +1,5 @@
-//! A plan as text for people: a tree per disk and for the target root, every act that destroys data,
-//! warnings, a summary line. Prints the same bytes for the same plan.
+//! A plan for people: a tree per disk and for the target root, every act that destroys data, warnings, a summary line. It is
+//! an outline first, so that every form of it says the same; the same plan has the same one.
 
 mod accounts;
 mod disks;
@@ -8,7 +8,6 @@ mod tree;
 use super::op::{Effect, OpKind, Operation, Plan};
 use crate::config::Origin;
 use crate::text::escaped;
-use humansize::{BINARY, FormatSizeOptions, format_size};
 use std::fmt::Write;
 
 /// How to show a plan.
@@ -76,20 +75,30 @@ impl Summary {
 
 /// The whole plan as text.
 pub fn show(plan: &Plan, options: ShowOptions) -> String {
-    let mut page = Page {
-        text: String::new(),
-        options,
-    };
-    disks::show(&mut page, plan);
-    accounts::show(&mut page, plan);
-    tree::show(&mut page, plan);
-    losses(&mut page, plan);
-    warnings(&mut page, plan);
-    summary(&mut page, plan);
-    page.text
+    let mut outline = outline(plan, options.sectors);
+    losses(&mut outline, plan);
+    warnings(&mut outline, plan);
+    summary(&mut outline, plan);
+    let mut text = String::new();
+    for item in outline.items {
+        item.write(&mut text, options.colour);
+    }
+    text
 }
 
-fn losses(page: &mut Page, plan: &Plan) {
+/// What a plan does, without what is said of it as a whole. With `sectors`, sizes and starts in sectors as well.
+pub(crate) fn outline(plan: &Plan, sectors: bool) -> Outline {
+    let mut outline = Outline {
+        items: Vec::new(),
+        sectors,
+    };
+    disks::show(&mut outline, plan);
+    accounts::show(&mut outline, plan);
+    tree::show(&mut outline, plan);
+    outline
+}
+
+fn losses(outline: &mut Outline, plan: &Plan) {
     let destroying: Vec<&Operation> = plan
         .operations
         .iter()
@@ -98,26 +107,28 @@ fn losses(page: &mut Page, plan: &Plan) {
     if destroying.is_empty() {
         return;
     }
-    page.heading("WARNING: this destroys data");
+    outline.heading("WARNING: this destroys data");
     for operation in destroying {
         for what in &operation.destroys {
-            page.line(1, Some(Effect::Destroy), what, operation.origin.as_ref());
+            outline.line(1, Some(Effect::Destroy), what, operation.origin.as_ref());
         }
     }
-    page.gap();
+    outline.gap();
 }
 
-fn warnings(page: &mut Page, plan: &Plan) {
+fn warnings(outline: &mut Outline, plan: &Plan) {
     for warning in &plan.warnings {
         // Several lines, escaped one by one.
-        let _ = writeln!(page.text, "{warning}");
+        outline
+            .items
+            .push(OutlineItem::Warning(warning.to_string()));
     }
     if !plan.warnings.is_empty() {
-        page.gap();
+        outline.gap();
     }
 }
 
-fn summary(page: &mut Page, plan: &Plan) {
+fn summary(outline: &mut Outline, plan: &Plan) {
     let count = Summary::of(plan);
     let text = if count.is_nothing() {
         format!("Nothing to do: {} already right.", things(count.keep))
@@ -127,7 +138,7 @@ fn summary(page: &mut Page, plan: &Plan) {
             count.create, count.change, count.destroy, count.keep
         )
     };
-    page.heading(&text);
+    outline.heading(&text);
 }
 
 fn things(count: usize) -> String {
@@ -138,60 +149,137 @@ fn things(count: usize) -> String {
     }
 }
 
-/// `1.5 GiB`; whole numbers without decimals.
-pub(crate) fn human(bytes: u64) -> String {
-    let style = FormatSizeOptions::from(BINARY)
-        .decimal_places(1)
-        .decimal_zeroes(0);
-    format_size(bytes, style)
+/// A piece of an outline. What comes from a config is escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OutlineItem {
+    /// What the lines below are about.
+    Heading(String),
+    /// The disk that the lines below are about, with its partitions where its table is written.
+    Disk {
+        name: String,
+        change: Option<TableChange>,
+    },
+    /// One thing, indented below what it belongs to.
+    Line {
+        depth: usize,
+        effect: Option<Effect>,
+        text: String,
+        /// Source and line that requested it.
+        origin: Option<(String, u32)>,
+    },
+    /// Lines that stand alone: what may not have the effect that its author expects.
+    Warning(String),
+    /// The end of what was about one thing.
+    Gap,
 }
 
-/// Text being laid out.
-struct Page {
-    text: String,
-    options: ShowOptions,
+impl OutlineItem {
+    fn write(&self, text: &mut String, colour: bool) {
+        match self {
+            Self::Heading(heading) => text.push_str(heading),
+            Self::Disk { name, .. } => _ = write!(text, "disk {name}"),
+            Self::Warning(warning) => text.push_str(warning),
+            Self::Gap => {}
+            Self::Line {
+                depth,
+                effect,
+                text: what,
+                origin,
+            } => {
+                let _ = write!(
+                    text,
+                    "{:width$}{} {what}",
+                    "",
+                    symbol(*effect, colour),
+                    width = 2 * depth
+                );
+                if let Some((source, line)) = origin {
+                    text.push_str(&place_note(source, *line, colour));
+                }
+            }
+        }
+        text.push('\n');
+    }
 }
 
-impl Page {
+/// The place that requested something, behind what is said of it. `source` is escaped.
+pub(crate) fn place_note(source: &str, line: u32, colour: bool) -> String {
+    paint("2", &format!("  [{source}:{line}]"), colour)
+}
+
+/// How an effect is shown in front of its subject.
+pub(crate) fn symbol(effect: Option<Effect>, colour: bool) -> String {
+    match effect {
+        Some(Effect::Create) => paint("32", "+", colour),
+        Some(Effect::Change) => paint("33", "~", colour),
+        Some(Effect::Destroy) => paint("31", "-", colour),
+        Some(Effect::Keep) => paint("2", "=", colour),
+        Some(Effect::Skip) => paint("33", "!", colour),
+        Some(Effect::Step) => paint("36", ">", colour),
+        None => " ".into(),
+    }
+}
+
+fn paint(code: &str, text: &str, colour: bool) -> String {
+    match colour {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.into(),
+    }
+}
+
+/// The partitions of a disk, as they are and as they will be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableChange {
+    /// `None` without a table that can be read.
+    pub before: Option<Vec<PartitionPlace>>,
+    pub after: Vec<PartitionPlace>,
+    /// Size of the disk.
+    pub sectors: u64,
+    pub sector_bytes: u32,
+}
+
+/// A partition on its disk, in sectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PartitionPlace {
+    pub number: u32,
+    pub label: String,
+    pub start: u64,
+    pub sectors: u64,
+    /// What becomes of it.
+    pub effect: Effect,
+}
+
+/// An outline being made.
+pub(crate) struct Outline {
+    items: Vec<OutlineItem>,
+    sectors: bool,
+}
+
+impl Outline {
+    /// What is in it, in order.
+    pub(crate) fn into_items(self) -> Vec<OutlineItem> {
+        self.items
+    }
     fn heading(&mut self, text: &str) {
-        self.text.push_str(&escaped(text));
-        self.text.push('\n');
+        self.items
+            .push(OutlineItem::Heading(escaped(text).into_owned()));
+    }
+    fn disk(&mut self, disk: &str, change: Option<TableChange>) {
+        self.items.push(OutlineItem::Disk {
+            name: escaped(disk).into_owned(),
+            change,
+        });
     }
     fn gap(&mut self) {
-        self.text.push('\n');
+        self.items.push(OutlineItem::Gap);
     }
     /// One line of a tree: indentation, symbol, text, and where it was asked for.
     fn line(&mut self, depth: usize, effect: Option<Effect>, text: &str, origin: Option<&Origin>) {
-        let _ = write!(
-            self.text,
-            "{:width$}{} {}",
-            "",
-            self.symbol(effect),
-            escaped(text),
-            width = 2 * depth
-        );
-        if let Some(origin) = origin {
-            let note = format!("  [{}:{}]", escaped(&origin.source), origin.line);
-            self.text.push_str(&self.paint("2", &note));
-        }
-        self.text.push('\n');
-    }
-    fn symbol(&self, effect: Option<Effect>) -> String {
-        match effect {
-            Some(Effect::Create) => self.paint("32", "+"),
-            Some(Effect::Change) => self.paint("33", "~"),
-            Some(Effect::Destroy) => self.paint("31", "-"),
-            Some(Effect::Keep) => self.paint("2", "="),
-            Some(Effect::Skip) => self.paint("33", "!"),
-            Some(Effect::Step) => self.paint("36", ">"),
-            None => " ".into(),
-        }
-    }
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.options.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.into()
-        }
+        self.items.push(OutlineItem::Line {
+            depth,
+            effect,
+            text: escaped(text).into_owned(),
+            origin: origin.map(|origin| (escaped(&origin.source).into_owned(), origin.line)),
+        });
     }
 }

@@ -2,7 +2,7 @@
 //! file systems are planned, whatever names the config has for the devices.
 
 use super::op::{OpKind, Operation, Subject};
-use super::{Access, Draft, Refusal, Resource, partitions};
+use super::{Access, ClaimedResource, Draft, ErrorCode, Failure, drafted};
 use crate::disk::DeviceRef;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ fn written(operation: &Operation) -> impl Iterator<Item = &DeviceRef> {
 fn devices(operation: &Operation, wanted: Access) -> impl Iterator<Item = &DeviceRef> {
     let claims = operation.claims.iter();
     claims.filter_map(move |claim| match &claim.resource {
-        Resource::Device(device) if claim.access == wanted => Some(device),
+        ClaimedResource::Device(device) if claim.access == wanted => Some(device),
         _ => None,
     })
 }
@@ -36,7 +36,7 @@ fn identity(draft: &Draft, device: &DeviceRef) -> String {
     node.filter(|node| !node.is_empty()).unwrap_or(name)
 }
 
-fn used_twice(draft: &Draft) -> Vec<Refusal> {
+fn used_twice(draft: &Draft) -> Vec<Failure> {
     let mut users: BTreeMap<String, &Operation> = BTreeMap::new();
     let mut refusals = Vec::new();
     for operation in draft.operations() {
@@ -96,7 +96,7 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
     let DeviceRef::Disk { disk } = device else {
         return None;
     };
-    let table = partitions::resulting_table(draft, disk)?;
+    let table = drafted::resulting_table(draft, disk)?;
     draft.operations().iter().find(|operation| {
         let OpKind::AlreadyRight(right) = &operation.kind else {
             return false;
@@ -115,12 +115,13 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
     })
 }
 
-fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Refusal {
+fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Failure {
     let wanted_by = match &kept.origin {
         Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
-    Refusal::of(
+    Failure::of_operation(
+        ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!(
             "it would destroy a partition of {device} that is in use: {}{wanted_by}",
@@ -130,12 +131,13 @@ fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef)
     )
 }
 
-fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Refusal {
+fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Failure {
     let wanted_by = match &earlier.origin {
         Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
-    Refusal::of(
+    Failure::of_operation(
+        ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!(
             "{device} already has another use: {}{wanted_by}",
@@ -145,15 +147,16 @@ fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef)
     )
 }
 
-fn refuse_over_table(operation: &Operation, device: &DeviceRef) -> Refusal {
-    Refusal::of(
+fn refuse_over_table(operation: &Operation, device: &DeviceRef) -> Failure {
+    Failure::of_operation(
+        ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!("it would destroy the partition table that the config asks for on {device}"),
         "name a partition of the disk instead, or leave its partitions out of storage.disks",
     )
 }
 
-fn on_themselves(draft: &Draft) -> Vec<Refusal> {
+fn on_themselves(draft: &Draft) -> Vec<Failure> {
     let operations = draft.operations();
     let below = |device: &DeviceRef| -> Vec<&DeviceRef> {
         let makers = operations
@@ -178,7 +181,8 @@ fn on_themselves(draft: &Draft) -> Vec<Refusal> {
     let looped = operations.iter().filter(is_looped);
     looped
         .map(|operation| {
-            Refusal::of(
+            Failure::of_operation(
+                ErrorCode::DEVICE_USED_TWICE,
                 operation,
                 "it would lie on itself, directly or through other arrays and volumes".into(),
                 "name another device to make it of",

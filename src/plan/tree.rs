@@ -5,15 +5,18 @@
 //! only if it holds something the config does not ask for.
 
 use super::op::*;
-use super::paths::{DIRECTORY_MODE, Made, PlannedTree, refuse_path};
-use super::permissions::{self, FILE_MODE, Names};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, databases, mounts, units};
+use super::paths::{DIRECTORY_MODE, PlannedNode, PlannedTree, refuse_path};
+use super::permissions::{self, FILE_MODE, OwnerNames};
+use super::{
+    Claim, Draft, Effect, ErrorCode, Failure, OpKind, Phase, Scope, databases, mounts, units,
+};
 use crate::config::Origin;
 use crate::config::model;
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
 use crate::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use foldhash::{HashMap, HashMapExt as _};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Drafts all operations on nodes. Returns the tree as it is then.
 pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
@@ -23,9 +26,9 @@ pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     let sources = databases::Sources::find(draft, &planned);
     let entries = entries(draft, &planned);
     let units = units::files_written(draft.document.config(), &planned);
-    let names = Names::of(draft);
+    let names = OwnerNames::of(draft);
     let points = mounts::resolved_points(draft.observed, draft.document.config());
-    let mut planner = Planner {
+    let mut planner = TreePlanner {
         draft,
         planned,
         sources,
@@ -62,13 +65,14 @@ fn refuse_unsupported(draft: &mut Draft<'_>) {
     for (path, empty) in sections {
         if !empty {
             let origin = draft.origin(path);
-            draft.refuse(Refusal {
-                act: "cannot apply".into(),
+            draft.refuse(Failure {
+                act: "apply".into(),
                 object: path.trim_start_matches("$.").into(),
                 cause: "a directory tree has no disks and no kernel".into(),
                 origin,
                 remedy: "remove the section, or skip such sections with --ignore-unsupported"
                     .into(),
+                code: Some(ErrorCode::NOT_FOR_A_TREE),
             });
         }
     }
@@ -83,7 +87,7 @@ enum EntrySpec<'a> {
 }
 
 /// One entry of `storage` with its place in the target.
-struct Entry<'a> {
+struct TreeEntry<'a> {
     wish: EntrySpec<'a>,
     path: String,
     origin: Option<Origin>,
@@ -104,6 +108,9 @@ impl EntrySpec<'_> {
             EntrySpec::Symlink(_) => "link",
             EntrySpec::HardLink(_) => "hard link",
         }
+    }
+    fn written(&self) -> String {
+        format!("{} {}", self.word(), self.path())
     }
     fn overwrite(&self) -> bool {
         let overwrite = match self {
@@ -127,7 +134,7 @@ impl EntrySpec<'_> {
     }
 }
 
-impl Entry<'_> {
+impl TreeEntry<'_> {
     fn object(&self) -> String {
         format!("{} {}", self.wish.word(), self.path)
     }
@@ -135,7 +142,7 @@ impl Entry<'_> {
 
 /// All entries in the order they are made: directories, files and symbolic links outermost first,
 /// then hard links, which may point to anything made before.
-fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<Entry<'a>> {
+fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntry<'a>> {
     let storage = &draft.document.config().storage;
     let is_hard = |link: &&model::Link| link.hard == Some(true);
     let directories = storage
@@ -165,13 +172,13 @@ fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<Entry<'a
         for (index, wish) in wishes {
             let origin = draft.origin(&format!("$.storage.{list}.{index}"));
             match planned.resolve(wish.path()) {
-                Ok(path) => entries.push(Entry { wish, path, origin }),
+                Ok(path) => entries.push(TreeEntry { wish, path, origin }),
                 Err(cause) => refuse_path(draft, wish.path(), &cause, origin),
             }
         }
     }
     let mut entries = unique(draft, entries);
-    entries.sort_by_key(|entry| match entry.wish {
+    entries.sort_by_cached_key(|entry| match entry.wish {
         EntrySpec::HardLink(_) => (1, 0),
         _ => (0, depth(&entry.path)),
     });
@@ -179,43 +186,44 @@ fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<Entry<'a
 }
 
 /// Refuses entries that land on the same path.
-fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
-    let mut first: HashMap<String, String> = HashMap::with_capacity(entries.len());
+fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<TreeEntry<'a>>) -> Vec<TreeEntry<'a>> {
+    let mut first: HashMap<String, EntrySpec<'_>> = HashMap::with_capacity(entries.len());
     let mut kept = Vec::with_capacity(entries.len());
     for entry in entries {
-        let written = format!("{} {}", entry.wish.word(), entry.wish.path());
         if let Some(other) = first.get(&entry.path) {
-            draft.refuse(Refusal {
-                act: "cannot place".into(),
-                object: written,
-                cause: format!("{other} is at the same place, {}", entry.path),
+            draft.refuse(Failure {
+                act: "place".into(),
+                object: entry.wish.written(),
+                cause: format!("{} is at the same place, {}", other.written(), entry.path),
                 origin: entry.origin,
                 remedy: "remove one of the two".into(),
+                code: Some(ErrorCode::EXISTS),
             });
             continue;
         }
-        first.insert(entry.path.clone(), written);
+        first.insert(entry.path.clone(), entry.wish);
         kept.push(entry);
     }
     kept
 }
 
-struct Planner<'d, 'a> {
+struct TreePlanner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     planned: PlannedTree<'a>,
     sources: databases::Sources,
-    names: Names,
+    names: OwnerNames,
     /// Files that units write, with the unit: they come later and win.
     units: BTreeMap<String, String>,
     /// Where file systems of the config are mounted.
     points: BTreeSet<String>,
 }
 
-impl Planner<'_, '_> {
-    fn entry(&mut self, entry: &Entry<'_>) {
+impl TreePlanner<'_, '_> {
+    fn entry(&mut self, entry: &TreeEntry<'_>) {
         let wish = entry.wish.permissions();
         let origin = entry.origin.as_ref();
-        permissions::refuse_unknown(self.draft, &self.names, &entry.object(), &wish, origin);
+        let object = || entry.object();
+        permissions::refuse_unknown(self.draft, &self.names, object, &wish, origin);
         if let Some(cause) = self.contradiction(entry) {
             let remedy = "choose another path";
             return self.refuse(entry, &cause, remedy);
@@ -229,7 +237,7 @@ impl Planner<'_, '_> {
     }
 
     /// Why no node of this kind can be at the path, whatever is there now.
-    fn contradiction(&self, entry: &Entry<'_>) -> Option<String> {
+    fn contradiction(&self, entry: &TreeEntry<'_>) -> Option<String> {
         if matches!(entry.wish, EntrySpec::Directory(_)) {
             return None;
         }
@@ -247,10 +255,10 @@ impl Planner<'_, '_> {
 
     // ---- directories
 
-    fn directory(&mut self, entry: &Entry<'_>) {
+    fn directory(&mut self, entry: &TreeEntry<'_>) {
         let overwrite = entry.wish.overwrite();
         match self.planned.node(&entry.path) {
-            node if self.planned.made(&entry.path) == Some(Made::Directory) => {
+            node if self.planned.made(&entry.path) == Some(PlannedNode::Directory) => {
                 if let Some(node) = node.filter(|_| self.planned.is_emptied(&entry.path)) {
                     self.remove(entry, node);
                 }
@@ -279,7 +287,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn present_directory(&mut self, entry: &Entry<'_>, node: &NodeFacts) {
+    fn present_directory(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts) {
         let mut wish = entry.wish.permissions();
         if entry.wish.overwrite() {
             wish = self.as_new(entry, wish, DIRECTORY_MODE);
@@ -292,7 +300,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn push_directory(&mut self, entry: &Entry<'_>, effect: Effect, differs: Vec<String>) {
+    fn push_directory(&mut self, entry: &TreeEntry<'_>, effect: Effect, differs: Vec<String>) {
         let mut permissions = entry.wish.permissions();
         if effect == Effect::Create || entry.wish.overwrite() {
             permissions.mode = permissions.mode.or(Some(DIRECTORY_MODE));
@@ -308,7 +316,7 @@ impl Planner<'_, '_> {
 
     // ---- files
 
-    fn file(&mut self, entry: &Entry<'_>, file: &model::File) {
+    fn file(&mut self, entry: &TreeEntry<'_>, file: &model::File) {
         if let Some(unit) = self.units.get(&entry.path) {
             let because = format!("unit {unit} writes this file");
             return self.right(entry, because);
@@ -333,7 +341,7 @@ impl Planner<'_, '_> {
 
     fn present_file(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &TreeEntry<'_>,
         file: &model::File,
         node: &NodeFacts,
         content: &ContentFacts,
@@ -348,7 +356,7 @@ impl Planner<'_, '_> {
             ContentFacts::NotCompared if !exact => {
                 self.permissions_only(entry, node, "it is there")
             }
-            ContentFacts::Beginning if self.may_be_completed(entry) => {
+            ContentFacts::Incomplete if self.may_be_completed(entry) => {
                 self.complete(entry, file, node)
             }
             _ if !exact => self.append(entry, file, node),
@@ -358,28 +366,28 @@ impl Planner<'_, '_> {
     }
 
     /// True for what an earlier run was creating, and what the config wants to be replaced in any case.
-    fn may_be_completed(&self, entry: &Entry<'_>) -> bool {
+    fn may_be_completed(&self, entry: &TreeEntry<'_>) -> bool {
         let facts = &self.draft.observed.root;
         entry.wish.overwrite() || facts.is_unfinished(&entry.path)
     }
 
     /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost. Owner
     /// and mode that the config leaves open stay as they are, unless it asks for overwriting.
-    fn complete(&mut self, entry: &Entry<'_>, file: &model::File, node: &NodeFacts) {
+    fn complete(&mut self, entry: &TreeEntry<'_>, file: &model::File, node: &NodeFacts) {
         let mut permissions = entry.wish.permissions();
         if !entry.wish.overwrite() {
             permissions = permissions::kept(permissions, node);
         }
         let kind = OpKind::File(FileAct {
             permissions,
-            differs: vec!["only the beginning is there".into()],
+            differs: vec!["it is incomplete".into()],
             finishes: true,
             ..new_content(entry, file, true)
         });
         self.push(entry, Effect::Change, kind);
     }
 
-    fn permissions_only(&mut self, entry: &Entry<'_>, node: &NodeFacts, same: &str) {
+    fn permissions_only(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts, same: &str) {
         let mut wish = entry.wish.permissions();
         if entry.wish.overwrite() {
             wish = self.as_new(entry, wish, FILE_MODE);
@@ -404,7 +412,7 @@ impl Planner<'_, '_> {
         self.push(entry, Effect::Change, kind);
     }
 
-    fn append(&mut self, entry: &Entry<'_>, file: &model::File, node: &NodeFacts) {
+    fn append(&mut self, entry: &TreeEntry<'_>, file: &model::File, node: &NodeFacts) {
         let wish = entry.wish.permissions();
         let mut differs = vec!["text to append is missing".to_owned()];
         differs.extend(permissions::differences(&self.names, &wish, node));
@@ -421,14 +429,14 @@ impl Planner<'_, '_> {
         self.push(entry, Effect::Change, kind);
     }
 
-    fn write(&mut self, entry: &Entry<'_>, file: &model::File, effect: Effect, replace: bool) {
+    fn write(&mut self, entry: &TreeEntry<'_>, file: &model::File, effect: Effect, replace: bool) {
         let kind = OpKind::File(new_content(entry, file, replace));
         self.replacing(entry, effect, kind, replace);
     }
 
     // ---- links
 
-    fn symlink(&mut self, entry: &Entry<'_>, link: &model::Link) {
+    fn symlink(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
         let overwrite = entry.wish.overwrite();
         let target = link.target.as_deref().unwrap_or_default();
         match self.planned.node(&entry.path) {
@@ -458,7 +466,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    fn present_symlink(&mut self, entry: &Entry<'_>, node: &NodeFacts, present: &str) {
+    fn present_symlink(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts, present: &str) {
         let wish = entry.wish.permissions();
         let differs = permissions::differences(&self.names, &wish, node);
         if differs.is_empty() {
@@ -473,7 +481,7 @@ impl Planner<'_, '_> {
 
     fn push_symlink(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &TreeEntry<'_>,
         target: &str,
         effect: Effect,
         replace: bool,
@@ -490,7 +498,7 @@ impl Planner<'_, '_> {
         self.replacing(entry, effect, kind, replace);
     }
 
-    fn hard_link(&mut self, entry: &Entry<'_>, link: &model::Link) {
+    fn hard_link(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
         let written = link.target.as_deref().unwrap_or_default();
         let target = match self.planned.resolve(written) {
             Ok(target) => target,
@@ -527,7 +535,7 @@ impl Planner<'_, '_> {
     fn check_link_target(&self, path: &str, target: &str) -> Result<(), (String, &'static str)> {
         let node = self.planned.node(target).map(|node| &node.kind);
         let is_directory = match self.planned.made(target) {
-            Some(made) => made == Made::Directory,
+            Some(made) => made == PlannedNode::Directory,
             None => {
                 matches!(node, Some(NodeKind::Directory { .. })) || self.points.contains(target)
             }
@@ -567,7 +575,13 @@ impl Planner<'_, '_> {
         (mounts::point_of(&self.points, path), mount, device)
     }
 
-    fn push_hard_link(&mut self, entry: &Entry<'_>, target: String, effect: Effect, replace: bool) {
+    fn push_hard_link(
+        &mut self,
+        entry: &TreeEntry<'_>,
+        target: String,
+        effect: Effect,
+        replace: bool,
+    ) {
         let kind = OpKind::HardLink(HardLinkAct {
             path: entry.path.clone(),
             target,
@@ -579,12 +593,12 @@ impl Planner<'_, '_> {
     // ---- common
 
     /// The permissions a node would get if it were made now.
-    fn as_new(&self, entry: &Entry<'_>, wish: Permissions, mode: u32) -> Permissions {
+    fn as_new(&self, entry: &TreeEntry<'_>, wish: Permissions, mode: u32) -> Permissions {
         let above = parent(&entry.path).and_then(|above| self.planned.node(above));
         permissions::as_new(&self.names, wish, mode, above)
     }
 
-    fn remove(&mut self, entry: &Entry<'_>, node: &NodeFacts) {
+    fn remove(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts) {
         if entry.path == "/" {
             let cause = "it is the root of the target, which cannot be replaced";
             return self.refuse(entry, cause, "remove `overwrite`");
@@ -621,7 +635,7 @@ impl Planner<'_, '_> {
     }
 
     /// Pushes an operation that may take the place of something other than a directory.
-    fn replacing(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind, replace: bool) {
+    fn replacing(&mut self, entry: &TreeEntry<'_>, effect: Effect, kind: OpKind, replace: bool) {
         let node = self.planned.node(&entry.path).filter(|_| replace);
         let Some(id) = self.push(entry, effect, kind) else {
             return;
@@ -632,7 +646,7 @@ impl Planner<'_, '_> {
     }
 
     /// Pushes an operation behind those that make its directories; `None` if it is refused.
-    fn push(&mut self, entry: &Entry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
+    fn push(&mut self, entry: &TreeEntry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
         let origin = entry.origin.clone();
         if !self
             .planned
@@ -653,7 +667,7 @@ impl Planner<'_, '_> {
         Some(id)
     }
 
-    fn right(&mut self, entry: &Entry<'_>, because: String) {
+    fn right(&mut self, entry: &TreeEntry<'_>, because: String) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Path(entry.path.clone()),
             because,
@@ -663,7 +677,7 @@ impl Planner<'_, '_> {
             .push(Phase::Files, Effect::Keep, kind, origin, Vec::new());
     }
 
-    fn in_the_way(&mut self, entry: &Entry<'_>, cause: &str) {
+    fn in_the_way(&mut self, entry: &TreeEntry<'_>, cause: &str) {
         let remedy = match self.planned.is_made(&entry.path) {
             true => "remove one of the two",
             false => "set `overwrite: true` to replace it, or choose another path",
@@ -671,19 +685,20 @@ impl Planner<'_, '_> {
         self.refuse(entry, cause, remedy);
     }
 
-    fn refuse(&mut self, entry: &Entry<'_>, cause: &str, remedy: &str) {
-        self.draft.refuse(Refusal {
-            act: "cannot make".into(),
+    fn refuse(&mut self, entry: &TreeEntry<'_>, cause: &str, remedy: &str) {
+        self.draft.refuse(Failure {
+            act: "make".into(),
             object: entry.object(),
             cause: cause.into(),
             origin: entry.origin.clone(),
             remedy: remedy.into(),
+            code: Some(ErrorCode::EXISTS),
         });
     }
 }
 
 /// A file with all its content again.
-fn new_content(entry: &Entry<'_>, file: &model::File, replace: bool) -> FileAct {
+fn new_content(entry: &TreeEntry<'_>, file: &model::File, replace: bool) -> FileAct {
     let contents = file.contents.source.as_ref().map(|_| &file.contents);
     let parts = contents.into_iter().chain(&file.append);
     FileAct {

@@ -2,20 +2,21 @@
 
 use super::op::{Base, NoteFiles, OpId, OpKind, Operation, Phase};
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Effect, Resource, Scope, Target, mounts};
+use super::{Access, Claim, ClaimedResource, Draft, Effect, Scope, TargetState, mounts};
 use crate::facts::{NodeKind, unfinished};
 use crate::paths::{ancestors, parent};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Drafts a record for each file system on which files are created, and the end of every record. Comes when all
 /// files are drafted; `planned` is the tree as the config leaves it.
 pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
-    let places = Places::of(draft, planned);
-    let mut new: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let places = RecordPlaces::of(draft, planned);
+    let mut new: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
     for path in draft.operations().iter().filter_map(created) {
         if let Some(record) = places.record(path) {
             let files = new.entry(record.to_owned()).or_default();
-            files.insert(path.to_owned());
+            files.insert(Arc::clone(path));
         }
     }
     let old = &draft.observed.root.unfinished;
@@ -29,13 +30,13 @@ pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
 }
 
 /// Where records are.
-struct Places {
+struct RecordPlaces {
     points: BTreeSet<String>,
     /// Of each mount point on which one can be written.
     records: BTreeMap<String, String>,
 }
 
-impl Places {
+impl RecordPlaces {
     fn of(draft: &Draft<'_>, planned: &PlannedTree<'_>) -> Self {
         let points = points(draft);
         let has_etc = etc_is_there(planned, &points);
@@ -74,19 +75,28 @@ fn points(draft: &Draft<'_>) -> BTreeSet<String> {
         Scope::TreeOnly => BTreeSet::new(),
         _ => mounts::resolved_points(draft.observed, draft.document.config()),
     };
-    if draft.options.target == Target::Present {
+    if draft.options.target == TargetState::Present {
         points.insert("/".into());
     }
     points
 }
 
 /// The file that an operation creates, or finishes, under a name that must not be taken.
-fn created(operation: &Operation) -> Option<&str> {
+fn created(operation: &Operation) -> Option<&Arc<str>> {
     let OpKind::File(act) = &operation.kind else {
         return None;
     };
     let is_new = act.base == Base::Empty && (operation.effect == Effect::Create || act.finishes);
-    (is_new && operation.phase == Phase::Files).then_some(&act.path)
+    if !is_new || operation.phase != Phase::Files {
+        return None;
+    }
+    operation
+        .claims
+        .iter()
+        .find_map(|claim| match &claim.resource {
+            ClaimedResource::Path(path) if **path == *act.path => Some(path),
+            _ => None,
+        })
 }
 
 /// True if `/etc` is on the file system of the root, and stays.
@@ -116,21 +126,23 @@ fn users(draft: &Draft<'_>, is_on: impl Fn(&str) -> bool) -> Vec<OpId> {
 fn push(
     draft: &mut Draft<'_>,
     record: &str,
-    before: BTreeSet<String>,
-    new: BTreeSet<String>,
+    before: BTreeSet<Arc<str>>,
+    new: BTreeSet<Arc<str>>,
     users: &[OpId],
 ) {
     let is_known = new.is_subset(&before);
-    let files: BTreeSet<String> = before.union(&new).cloned().collect();
+    let is_nothing_new = new.is_empty();
+    let mut files = new;
+    files.extend(before);
     let directories: BTreeSet<&str> = files.iter().filter_map(|path| parent(path)).collect();
     let directories = directories.into_iter().map(str::to_owned).collect();
     let act = NoteFiles {
         path: record.to_owned(),
         count: files.len(),
-        files,
+        files: Arc::new(files),
         directories,
     };
-    let resource = Resource::Record(record.to_owned());
+    let resource = ClaimedResource::Record(record.into());
     let claim = |access| Claim::new(access, resource.clone());
     for id in users {
         if let Some(operation) = draft.operations.get_mut(id.0 as usize) {
@@ -143,11 +155,11 @@ fn push(
         draft.push(Phase::Files, Effect::Step, kind, None, claims);
     }
     // With nothing else to do, the record itself is what is not as it should be.
-    let effect = match new.is_empty() {
+    let effect = match is_nothing_new {
         true => Effect::Change,
         false => Effect::Step,
     };
-    let change = Claim::new(Access::Change, Resource::Path(record.to_owned()));
+    let change = Claim::new(Access::Change, ClaimedResource::Path(record.into()));
     let claims = vec![change, claim(Access::Release)];
     draft.push(
         Phase::Finish,

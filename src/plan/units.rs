@@ -6,28 +6,25 @@
 
 use super::lines::{self, Words};
 use super::op::*;
-use super::paths::{Made, PlannedTree};
-use super::permissions::{FILE_MODE, Names, as_new, differences};
-use super::{Claim, Draft, Effect, OpKind, Phase, Refusal, Scope, Target};
+use super::paths::{PlannedNode, PlannedTree};
+use super::permissions::{FILE_MODE, OwnerNames, as_new, differences};
+use super::{Claim, Draft, Effect, ErrorCode, Failure, OpKind, Phase, Scope, TargetState};
 use crate::config::Origin;
 use crate::config::model::{Config, Unit};
 use crate::facts::install;
 use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
+use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where units of the administrator live.
-pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
-/// Where preset lines go.
-pub const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
 /// The program that changes kernel arguments; distributions bring their own.
 pub const KERNEL_ARGUMENTS_HELPER: &str = "ignition-kargs-helper";
 
 /// Drafts all operations on units. `planned` is the tree as all operations so far leave it; returns it as it is then.
 pub fn plan<'a>(draft: &mut Draft<'a>, planned: PlannedTree<'a>) -> PlannedTree<'a> {
     let config = draft.document.config();
-    let names = Names::of(draft);
-    let mut planner = Planner {
+    let names = OwnerNames::of(draft);
+    let mut planner = UnitPlanner {
         draft,
         planned,
         names,
@@ -48,16 +45,17 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
         return;
     }
     let origin = draft.origin("$.kernelArguments");
-    if draft.options.target == Target::Assembled {
+    if draft.options.target == TargetState::Assembled {
         return leave_to_first_boot(draft, origin);
     }
     if !draft.observed.tools.contains(KERNEL_ARGUMENTS_HELPER) {
-        return draft.refuse(Refusal {
-            act: "cannot change".into(),
+        return draft.refuse(Failure {
+            act: "change".into(),
             object: "kernel arguments".into(),
             cause: format!("no program {KERNEL_ARGUMENTS_HELPER} on PATH"),
             origin,
             remedy: "install the helper of the distribution, or remove kernelArguments".into(),
+            code: Some(ErrorCode::PROGRAM_MISSING),
         });
     }
     let kind = OpKind::KernelArguments(KernelArgumentsAct {
@@ -76,12 +74,13 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
 /// The helper changes the boot loader of the machine it runs on, so it cannot be run for an image.
 fn leave_to_first_boot(draft: &mut Draft<'_>, origin: Option<Origin>) {
     if !draft.options.ignore_unsupported {
-        return draft.refuse(Refusal {
-            act: "cannot change".into(),
+        return draft.refuse(Failure {
+            act: "change".into(),
             object: "kernel arguments".into(),
             cause: "they are set by the machine itself, not in an image".into(),
             origin,
             remedy: "give --ignore-unsupported to leave them to the first boot".into(),
+            code: Some(ErrorCode::NOT_FOR_A_TREE),
         });
     }
     let wish = &draft.document.config().kernel_arguments;
@@ -143,13 +142,13 @@ fn has_contents(unit: &Unit) -> bool {
         .is_some_and(|text| !text.is_empty())
 }
 
-struct Planner<'d, 'a> {
+struct UnitPlanner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     planned: PlannedTree<'a>,
-    names: Names,
+    names: OwnerNames,
 }
 
-impl Planner<'_, '_> {
+impl UnitPlanner<'_, '_> {
     fn unit(&mut self, index: usize, unit: &Unit) {
         for (at, dropin) in unit.dropins.iter().enumerate() {
             let Some(text) = &dropin.contents else {
@@ -234,7 +233,10 @@ impl Planner<'_, '_> {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
-        let is_made = matches!(self.planned.made(&path), Some(Made::Directory | Made::File));
+        let is_made = matches!(
+            self.planned.made(&path),
+            Some(PlannedNode::Directory | PlannedNode::File)
+        );
         if is_made || self.is_directory_of_config(&path) {
             let cause =
                 "the config has something else there, and a masked unit is a link to /dev/null";
@@ -322,7 +324,7 @@ impl Planner<'_, '_> {
     fn preset_file(
         &mut self,
         path: &str,
-        records: &BTreeMap<String, Record>,
+        records: &BTreeMap<String, PresetLine>,
         origin: Option<Origin>,
     ) {
         let present = self.draft.observed.root.preset_text.as_deref();
@@ -345,7 +347,7 @@ impl Planner<'_, '_> {
         let there: BTreeSet<&str> = present.lines().collect();
         let missing: Vec<String> = records
             .values()
-            .map(Record::line)
+            .map(PresetLine::line)
             .filter(|line| !there.contains(line.as_str()))
             .collect();
         if missing.is_empty() {
@@ -357,7 +359,7 @@ impl Planner<'_, '_> {
                 .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
             return;
         }
-        let words = records.values().flat_map(Record::words);
+        let words = records.values().flat_map(PresetLine::words);
         if lines::refuse_broken(
             self.draft,
             PRESET_FILE,
@@ -420,21 +422,23 @@ impl Planner<'_, '_> {
     fn disable(&mut self, unit: String, preset: &str, index: usize) {
         let origin = self.draft.origin(&format!("$.systemd.units.{index}"));
         if !self.draft.observed.tools.contains("systemctl") {
-            return self.draft.refuse(Refusal {
-                act: "cannot disable".into(),
+            return self.draft.refuse(Failure {
+                act: "disable".into(),
                 object: format!("unit {unit}"),
                 cause: "no program systemctl on PATH".into(),
                 origin,
                 remedy: "install systemd where kindling runs".into(),
+                code: Some(ErrorCode::PROGRAM_MISSING),
             });
         }
         if let Some(cause) = self.obstacle_to_disabling(&unit) {
-            return self.draft.refuse(Refusal {
-                act: "cannot disable".into(),
+            return self.draft.refuse(Failure {
+                act: "disable".into(),
                 object: format!("unit {unit}"),
                 cause,
                 origin,
                 remedy: "remove what is there from the target".into(),
+                code: Some(ErrorCode::UNIT),
             });
         }
         let mut claims = vec![Claim::use_path(preset)];
@@ -500,12 +504,13 @@ impl Planner<'_, '_> {
     }
 
     fn refuse(&mut self, unit: &Unit, path: &str, cause: &str, origin: Option<Origin>) {
-        self.draft.refuse(Refusal {
-            act: "cannot write".into(),
+        self.draft.refuse(Failure {
+            act: "write".into(),
             object: format!("{path} for unit {}", unit.name),
             cause: cause.into(),
             origin,
             remedy: "remove what is in the way, or the other entry of the config".into(),
+            code: Some(ErrorCode::UNIT),
         });
     }
 }
@@ -531,7 +536,7 @@ fn keep() -> Permissions {
 
 /// One preset line in the making.
 #[derive(Debug, PartialEq, Eq)]
-struct Record {
+struct PresetLine {
     enable: bool,
     name: String,
     /// Instances of a template in config order; an empty one stands for the template itself.
@@ -540,7 +545,7 @@ struct Record {
     index: usize,
 }
 
-impl Record {
+impl PresetLine {
     fn line(&self) -> String {
         let words: Vec<&str> = self.words().collect();
         words.join(" ")
@@ -597,13 +602,13 @@ fn template(unit: &str) -> Option<(String, String)> {
 /// The preset lines of a config.
 pub(super) fn preset_text(units: &[Unit], root: &RootFacts) -> String {
     let records = records(units, &root.enabled_units);
-    let lines: Vec<String> = records.values().map(Record::line).collect();
+    let lines: Vec<String> = records.values().map(PresetLine::line).collect();
     lines.join("\n")
 }
 
 /// Preset lines in the order of the file. A unit to disable counts only if it is enabled.
-fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, Record> {
-    let mut records: BTreeMap<String, Record> = BTreeMap::new();
+fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, PresetLine> {
+    let mut records: BTreeMap<String, PresetLine> = BTreeMap::new();
     for (index, unit) in units.iter().enumerate() {
         let Some(enable) = unit.enabled else { continue };
         if !enable && !enabled.contains(&unit.name) {
@@ -616,7 +621,7 @@ fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, Recor
         };
         let record = records
             .entry(format!("{name}-{state}"))
-            .or_insert_with(|| Record {
+            .or_insert_with(|| PresetLine {
                 enable,
                 name,
                 instances: Vec::new(),
@@ -653,7 +658,7 @@ mod tests {
         ];
         let enabled = ["on.service", "echo@x.y.service"].map(str::to_owned).into();
         let records = records(&units, &enabled);
-        let lines: Vec<String> = records.values().map(Record::line).collect();
+        let lines: Vec<String> = records.values().map(PresetLine::line).collect();
         assert_eq!(
             lines,
             [
@@ -667,7 +672,7 @@ mod tests {
         let disabled: Vec<_> = records
             .values()
             .filter(|r| !r.enable)
-            .flat_map(Record::units)
+            .flat_map(PresetLine::units)
             .collect();
         assert_eq!(disabled, ["echo@x.y.service", "on.service"]);
     }

@@ -1,6 +1,6 @@
 //! Acts on encrypted volumes.
 
-use super::op::Expected;
+use super::expected::Expected;
 use crate::config::model::Resource;
 use crate::disk::DeviceRef;
 use serde::{Serialize, Serializer};
@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 pub const MARK: &str = "kindling-provisioning";
 
 /// Formats or opens an encrypted volume.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateLuks {
     /// Mapper name.
@@ -37,13 +37,13 @@ pub struct CreateLuks {
     /// The mapping of this name, left by a run before, is closed first.
     pub close_first: bool,
     /// How long the header says that the volume is still being made.
-    pub mark: Mark,
+    pub mark: MarkLifetime,
     /// What unlocks the volume on later boots instead of the key.
-    pub clevis: Option<Clevis>,
+    pub clevis: Option<ClevisBinding>,
 }
 
 /// What is done with a volume.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OpenMode {
     /// Erase what is there, format, open.
@@ -55,7 +55,7 @@ pub enum OpenMode {
 }
 
 /// What opens a volume while it is made. Shown by its name only.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub enum KeySource {
     /// Fetched. Secret.
     Given(Box<Resource>),
@@ -86,9 +86,9 @@ impl Serialize for KeySource {
 }
 
 /// How long [`MARK`] stays in the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Mark {
+pub enum MarkLifetime {
     /// It is never there.
     Never,
     /// Until the volume is open: from then on the key of the config opens it again.
@@ -98,9 +98,9 @@ pub enum Mark {
 }
 
 /// A Clevis binding.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Clevis {
+pub struct ClevisBinding {
     /// Name of the pin.
     pub pin: String,
     /// Its configuration, JSON text. It may hold secrets of a custom pin.
@@ -118,7 +118,7 @@ pub struct Clevis {
 }
 
 /// Takes [`MARK`] off a volume whose key is in its place.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Hash, Serialize)]
 pub struct HandOver {
     /// Mapper name.
     pub name: String,

@@ -1,10 +1,10 @@
 //! Refuses to write where the kernel would not let this process write: on file systems that are mounted read-only, in
 //! directories it has no right to, and to immutable nodes.
 
-use super::build::{is_idle, paths_of};
 use super::op::Mount;
-use super::{Draft, Effect, OpKind, Operation, Refusal, mounts};
-use crate::accounts::File;
+use super::touched::{is_idle, paths_of};
+use super::{Draft, Effect, ErrorCode, Failure, OpKind, Operation, mounts};
+use crate::accounts::AccountFile;
 use crate::facts::RootFacts;
 use crate::facts::root::WriteBarrier;
 use crate::paths::{self, ResolveError, ancestors, parent};
@@ -18,7 +18,6 @@ enum Obstacle<'a> {
     Option(&'a str),
     /// A node that would be replaced, on which something is mounted.
     MountPoint(&'a str),
-    /// A node.
     Node(&'a str, WriteBarrier),
 }
 
@@ -27,13 +26,13 @@ pub fn refuse(draft: &mut Draft<'_>) {
     let facts = &draft.observed.root;
     let mounts: Vec<_> = draft.operations().iter().filter_map(mounted_by).collect();
     let read_only = mounts.iter().filter(|mount| mount.is_read_only());
-    let databases = File::ALL.into_iter().filter(|file| {
+    let databases = AccountFile::ALL.into_iter().filter(|file| {
         let before = facts.accounts.databases.table(*file);
         before != draft.accounts.databases.table(*file)
     });
-    let scene = Scene {
+    let scene = WriteContext {
         facts,
-        databases: databases.map(File::path).collect(),
+        databases: databases.map(AccountFile::path).collect(),
         read_only: read_only.map(|mount| mount.point.clone()).collect(),
         points: mounts.iter().map(|mount| mount.point.clone()).collect(),
     };
@@ -55,7 +54,7 @@ fn mounted_by(operation: &Operation) -> Option<&Mount> {
 }
 
 /// What was observed, and the mount points of file systems that this run mounts itself.
-struct Scene<'a> {
+struct WriteContext<'a> {
     facts: &'a RootFacts,
     /// Account databases that change.
     databases: Vec<&'static str>,
@@ -64,12 +63,12 @@ struct Scene<'a> {
     read_only: BTreeSet<String>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> WriteContext<'a> {
     fn obstacle(&'a self, operation: &Operation) -> Option<Obstacle<'a>> {
         // To change a directory its entries are not touched.
         let stays =
             matches!(operation.kind, OpKind::Directory(_)) && operation.effect == Effect::Change;
-        let obstacle = |path: &String| {
+        let obstacle = |path: &str| {
             let directory = parent(path).filter(|_| !stays);
             self.option(path)
                 .or_else(|| self.mount(path))
@@ -82,7 +81,7 @@ impl<'a> Scene<'a> {
             OpKind::User(_) | OpKind::Group(_) => self.database(),
             _ => None,
         };
-        linked.or_else(|| paths_of(operation).iter().find_map(obstacle))
+        linked.or_else(|| paths_of(operation).find_map(obstacle))
     }
 
     /// An account database that cannot be replaced by a new one.
@@ -150,7 +149,7 @@ fn replaces(operation: &Operation) -> bool {
     }
 }
 
-fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Refusal {
+fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Failure {
     let remount = "mount it so that it can be written to, or choose another path".to_owned();
     let (cause, remedy) = match obstacle {
         Obstacle::Mount(point) => (
@@ -186,5 +185,5 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Refusal {
             "remove the attribute (chattr -a), or choose another path".to_owned(),
         ),
     };
-    Refusal::of(operation, cause, &remedy)
+    Failure::of_operation(ErrorCode::READ_ONLY, operation, cause, &remedy)
 }

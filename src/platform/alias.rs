@@ -1,11 +1,13 @@
-//! Other names of platforms: those of earlier times, and that of what a platform's drives have the form of.
+//! Other names of platforms: those of earlier programs, and `nocloud`, whose drives have the form of `kubevirt`'s.
 
-use super::{About, Answer, FetchContext, Platform, Ready, facts};
 use crate::fetch::Fetcher;
 use crate::log::Log;
+use crate::platform::contract::{
+    About, Answer, AttributeSource, FetchContext, Platform, Readiness,
+};
 
 /// Another name, and the platform it means.
-pub struct Alias(pub &'static str, pub &'static dyn Platform);
+pub(super) struct Alias(pub &'static str, pub &'static dyn Platform);
 
 impl Platform for Alias {
     fn id(&self) -> &'static str {
@@ -32,7 +34,7 @@ impl Platform for Alias {
         self.1.fetcher(plain, log)
     }
 
-    fn init(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Ready> {
+    fn init(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Readiness> {
         self.1.init(context)
     }
 
@@ -53,7 +55,7 @@ impl Platform for Alias {
         self.1.delete_config(context)
     }
 
-    fn facts_source(&self) -> Option<&'static dyn facts::Source> {
-        self.1.facts_source()
+    fn attribute_source(&self) -> Option<&'static dyn AttributeSource> {
+        self.1.attribute_source()
     }
 }

@@ -1,14 +1,14 @@
 //! Platform `file`: the config is a file of this machine, for tests and for trying out.
 
-use super::{About, Answer, FetchContext, Network, Platform, Tested};
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
+use crate::platform::contract::{About, Answer, FetchContext, Network, Platform, TestLevel};
 use anyhow::Context;
 
 /// The platform.
-pub struct File;
+pub(super) struct FilePlatform;
 
-impl Platform for File {
+impl Platform for FilePlatform {
     fn id(&self) -> &'static str {
         "file"
     }
@@ -18,10 +18,10 @@ impl Platform for File {
             source: "the file that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory",
             asks: &["read $IGNITION_CONFIG_FILE, else config.ign"],
             no_config: "the file is empty",
-            patience: "none",
+            waits: "none",
             network: Network::NotNeeded,
             modules: &[],
-            tested: Tested::RealMedium,
+            tested: TestLevel::RealMedium,
         }
     }
 
@@ -37,13 +37,13 @@ impl Platform for File {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::testing::at_site;
+    use crate::platform::contract::testing::in_context;
 
     #[test]
     fn files_and_their_absence() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("c.ign");
-        let fetch = || at_site(&path, |context| File.fetch(context)).0;
+        let fetch = || in_context(&path, |context| FilePlatform.fetch(context)).0;
         let error = fetch().expect_err("missing");
         assert!(
             error.to_string().contains("IGNITION_CONFIG_FILE"),

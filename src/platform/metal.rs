@@ -1,9 +1,9 @@
-//! Machines that keep no config. Theirs comes from the kernel command line, or from `user.ign`.
+//! Machines that hand out no config. It comes from the kernel command line, or from `user.ign`.
 
-use super::{About, Answer, FetchContext, Platform};
+use crate::platform::contract::{About, Answer, FetchContext, Platform};
 
 /// The platform, with its id.
-pub struct Metal(pub &'static str);
+pub(super) struct Metal(pub &'static str);
 
 impl Platform for Metal {
     fn id(&self) -> &'static str {
@@ -18,7 +18,7 @@ impl Platform for Metal {
         About::NOTHING
     }
 
-    fn fetch(&self, _site: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
+    fn fetch(&self, _context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         Ok(Answer::Empty)
     }
 }

@@ -1,9 +1,8 @@
 //! The record of a first boot: one section per run of a stage.
 
-use super::{MAX_BYTES, OperationReport, Outcome, Source, file};
+use super::{OperationReport, Outcome, Source, file};
 use crate::config::Origin;
-use crate::input;
-use crate::plan::Warning;
+use crate::plan::{ErrorCode, Warning};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -11,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Version of the shape of a boot report; `schemas/boot-report.json` describes it.
-pub const BOOT_VERSION: u32 = 1;
+pub(super) const BOOT_VERSION: u32 = 1;
 
 /// What is behind the last stage.
 const TAIL: &[u8] = b"\n]}\n";
@@ -21,7 +20,7 @@ const MAX_HEAD_BYTES: u64 = 4096;
 /// The record of one boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BootReport {
+pub(crate) struct BootReport {
     /// [`BOOT_VERSION`].
     pub version: u32,
     /// Version of kindling.
@@ -37,7 +36,7 @@ pub struct BootReport {
 /// One run of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StageReport {
+pub(crate) struct StageReport {
     /// Name of the stage.
     pub stage: String,
     /// Start, RFC 3339 in UTC.
@@ -66,8 +65,7 @@ pub struct StageReport {
 /// How a stage ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum StageOutcome {
-    /// Done.
+pub(crate) enum StageOutcome {
     Done,
     /// Done as far as it goes without a network, which was asked for.
     NeedsNetwork,
@@ -81,12 +79,26 @@ pub enum StageOutcome {
         /// What to do about it, where that is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
+        /// The kind of error, for `kindling explain`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<ErrorCode>,
     },
+}
+
+impl StageOutcome {
+    /// In a word or three, for tables and pages.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NeedsNetwork => "needs a network",
+            Self::Failed { .. } => "failed",
+        }
+    }
 }
 
 impl StageReport {
     /// Operations that failed.
-    pub fn failures(&self) -> impl Iterator<Item = &OperationReport> {
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &OperationReport> {
         self.operations
             .iter()
             .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
@@ -95,7 +107,7 @@ impl StageReport {
 
 impl BootReport {
     /// A report without stages.
-    pub fn new(boot_id: impl Into<String>) -> Self {
+    pub(crate) fn new(boot_id: impl Into<String>) -> Self {
         Self {
             version: BOOT_VERSION,
             kindling: env!("CARGO_PKG_VERSION").into(),
@@ -103,16 +115,6 @@ impl BootReport {
             started: crate::text::time::now(),
             stages: Vec::new(),
         }
-    }
-
-    /// Reads a report.
-    ///
-    /// # Errors
-    /// Names the file, and what is wrong with it.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = input::read(path, MAX_BYTES)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(path, &text)
     }
 
     pub(super) fn parse(path: &Path, text: &[u8]) -> anyhow::Result<Self> {
@@ -136,7 +138,7 @@ impl BootReport {
     ///
     /// # Errors
     /// Names the file.
-    pub fn append(path: &Path, boot_id: &str, stage: &StageReport) -> anyhow::Result<()> {
+    pub(crate) fn append(path: &Path, boot_id: &str, stage: &StageReport) -> anyhow::Result<()> {
         let present = Present::open(path, boot_id);
         file::write_below_with(path, "the boot report", |file| {
             match present {

@@ -13,14 +13,25 @@ use std::path::Path;
 ///
 /// # Errors
 /// Names the file.
-pub fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
-    let act = || format!("cannot write {what} to {}", path.display());
-    if let Ok(about) = std::fs::metadata(path)
-        && !about.is_file()
-    {
-        return write_into(path, text).with_context(act);
+pub(crate) fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
+    write_with(path, what, |file| Ok(file.write_all(text)?))
+}
+
+/// [`write()`] piece by piece.
+///
+/// # Errors
+/// Names the file.
+pub(crate) fn write_with(
+    path: &Path,
+    what: &str,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let about = std::fs::metadata(path);
+    match about.is_ok_and(|about| !about.is_file()) {
+        true => write_into(path, write),
+        false => replace(path, write),
     }
-    replace(path, |file| Ok(file.write_all(text)?)).with_context(act)
+    .with_context(|| format!("cannot write {what} to {}", path.display()))
 }
 
 /// Puts a new file in the place of the one at `path`, when all of it is written.
@@ -39,12 +50,12 @@ fn replace(
     Ok(())
 }
 
-/// Whether [`write`] will have somewhere to write to: asked before a run, since a report that cannot be kept is known too
+/// Whether [`write()`] will have somewhere to write to: asked before a run, since a report that cannot be kept is known too
 /// late after it. A device or a pipe is left alone.
 ///
 /// # Errors
 /// Names the file.
-pub fn check(path: &Path, what: &str) -> anyhow::Result<()> {
+pub(crate) fn check(path: &Path, what: &str) -> anyhow::Result<()> {
     let act = || format!("cannot write {what} to {}", path.display());
     let about = std::fs::metadata(path);
     if about.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
@@ -63,21 +74,26 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Writes into what is there, e.g. `/dev/stdout`; a pipe without a reader is an error.
-fn write_into(path: &Path, text: &[u8]) -> std::io::Result<()> {
+fn write_into(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)?;
     let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?) - OFlag::O_NONBLOCK;
     fcntl(&file, FcntlArg::F_SETFL(flags))?;
-    file.write_all(text)
+    let mut file = BufWriter::new(&mut file);
+    write(&mut file)?;
+    Ok(file.flush()?)
 }
 
 /// Writes a file piece by piece, in a directory that is made if it is not there, with mode 0600, complete or not at all.
 ///
 /// # Errors
 /// Names the file or the directory.
-pub fn write_below_with(
+pub(crate) fn write_below_with(
     path: &Path,
     what: &str,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
@@ -86,11 +102,11 @@ pub fn write_below_with(
     replace(path, write).with_context(|| format!("cannot write {what} to {}", path.display()))
 }
 
-/// [`write`] in a directory that is made if it is not there.
+/// [`write()`] in a directory that is made if it is not there.
 ///
 /// # Errors
 /// Names the file or the directory.
-pub fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     make_directory_of(path, what)?;
     write(path, what, text)
 }

@@ -1,23 +1,30 @@
 //! What happened: the record of a run, as JSON for programs and as a table for people.
 
 mod boot;
-pub mod file;
+pub(crate) mod code;
+mod columns;
+pub(crate) mod file;
+pub(crate) mod html;
+pub(crate) mod plan_page;
+pub(crate) mod record;
+pub(crate) mod remedy;
 mod table;
-pub mod tally;
+pub(crate) mod tally;
 
-pub use boot::{BOOT_VERSION, BootReport, StageOutcome, StageReport};
-pub use table::{render, render_boot};
+pub(crate) use boot::{BootReport, StageOutcome, StageReport};
+pub(crate) use table::{render, render_boot};
 
 use crate::config::Origin;
 use crate::input;
-use crate::plan::Warning;
 use crate::plan::op::Phase;
+use crate::plan::{ErrorCode, Warning};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::io::Write as _;
 use std::path::Path;
 
 /// Version of the report's shape; `schemas/report.json` describes it.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// A report has no more bytes than this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -25,7 +32,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// The record of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub(crate) struct Report {
     /// [`VERSION`].
     pub version: u32,
     /// Version of kindling.
@@ -53,17 +60,28 @@ pub struct Report {
 
 /// One config document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
+pub(crate) struct Source {
     /// File name or URL, without secrets.
     pub name: String,
     /// SHA-512 of its text in hex.
     pub sha512: String,
 }
 
+/// Each config once, in the order of the first time.
+fn distinct<'a>(sources: impl Iterator<Item = &'a Source>) -> Vec<&'a Source> {
+    let mut once: Vec<&Source> = Vec::new();
+    for source in sources {
+        if !once.contains(&source) {
+            once.push(source);
+        }
+    }
+    once
+}
+
 /// One operation of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OperationReport {
+pub(crate) struct OperationReport {
     /// Number in the plan; where parts of earlier plans ran before, numbers go on from theirs.
     pub id: u32,
     /// Part of the run.
@@ -77,6 +95,13 @@ pub struct OperationReport {
     pub start_us: u64,
     /// Duration in microseconds.
     pub duration_us: u64,
+    /// Which worker carried it out, from 0 in the order they were started; absent from reports of versions that did not
+    /// note it.
+    #[serde(default)]
+    pub worker: u32,
+    /// Operations that had to be done before it started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<u32>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -88,20 +113,21 @@ pub struct OperationReport {
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
-pub enum Outcome {
-    /// Done.
+pub(crate) enum Outcome {
     Done,
     /// There was nothing to do.
     AlreadyRight,
     /// It was left to someone else.
     Skipped,
-    /// It failed.
     Failed {
         /// The chain of causes.
         error: String,
         /// What to do about it, where that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         remedy: Option<String>,
+        /// The kind of error, for `kindling explain`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<ErrorCode>,
     },
     /// Another operation failed first, or the run was interrupted.
     NotStarted,
@@ -109,7 +135,7 @@ pub enum Outcome {
 
 impl Report {
     /// Operations that failed.
-    pub fn failures(&self) -> impl Iterator<Item = &OperationReport> {
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &OperationReport> {
         self.operations
             .iter()
             .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
@@ -119,18 +145,18 @@ impl Report {
     ///
     /// # Errors
     /// Names the file.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let what = "the report";
-        let mut text = serde_json::to_vec(self).with_context(|| format!("cannot print {what}"))?;
-        text.push(b'\n');
-        file::write(path, what, &text)
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        file::write_with(path, "the report", |file| {
+            serde_json::to_writer(&mut *file, self)?;
+            Ok(file.write_all(b"\n")?)
+        })
     }
 
     /// Whether a report can be written to `path`, before there is one.
     ///
     /// # Errors
     /// Names the file.
-    pub fn check_place(path: &Path) -> anyhow::Result<()> {
+    pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
         file::check(path, "the report")
     }
 
@@ -138,7 +164,8 @@ impl Report {
     ///
     /// # Errors
     /// Names the file, and what is wrong with it.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
+    #[cfg(test)]
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = input::read(path, MAX_BYTES)
             .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(path, &text)
@@ -159,7 +186,7 @@ impl Report {
 
 /// A report of either kind.
 #[derive(Debug, Clone, PartialEq)]
-pub enum AnyReport {
+pub(crate) enum AnyReport {
     /// Of one run of a command.
     Run(Report),
     /// Of a first boot.
@@ -171,7 +198,7 @@ impl AnyReport {
     ///
     /// # Errors
     /// Names the file, and what is wrong with it.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Shape {
             stages: Option<serde::de::IgnoredAny>,
@@ -185,7 +212,7 @@ impl AnyReport {
     }
 
     /// The report for people.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         match self {
             Self::Run(report) => render(report),
             Self::Boot(report) => render_boot(report),

@@ -1,11 +1,13 @@
 //! A report as text: totals per phase, the slowest operations, what failed.
 
-use super::{BootReport, OperationReport, Outcome, Report, Source, StageOutcome, StageReport};
+use super::{
+    BootReport, OperationReport, Outcome, Report, Source, StageOutcome, StageReport, distinct,
+};
 use crate::config::Origin;
-use crate::plan::Warning;
 use crate::plan::op::Phase;
-use crate::plan::show::human;
+use crate::plan::{ErrorCode, Warning};
 use crate::text::escaped;
+use crate::text::human_size;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -24,7 +26,7 @@ struct Total {
 }
 
 /// The report for people.
-pub fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
     header(&mut text, report);
     phases(&mut text, report);
@@ -36,7 +38,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// The report of a first boot for people.
-pub fn render_boot(report: &BootReport) -> String {
+pub(crate) fn render_boot(report: &BootReport) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -59,17 +61,13 @@ pub fn render_boot(report: &BootReport) -> String {
 
 /// Each config once, however many stages read it.
 fn sources<'a>(text: &mut String, sources: impl Iterator<Item = &'a Source>) {
-    let mut said: Vec<&Source> = Vec::new();
-    for source in sources {
-        if !said.contains(&source) {
-            let digest: String = escaped(&source.sha512).chars().take(16).collect();
-            let _ = writeln!(
-                text,
-                "config {} (sha512 {digest}...)",
-                escaped(&source.name)
-            );
-            said.push(source);
-        }
+    for source in distinct(sources) {
+        let digest: String = escaped(&source.sha512).chars().take(16).collect();
+        let _ = writeln!(
+            text,
+            "config {} (sha512 {digest}...)",
+            escaped(&source.name)
+        );
     }
 }
 
@@ -90,16 +88,8 @@ fn stages(text: &mut String, stages: &[StageReport]) {
             total.already_right,
             duration(stage.duration_us),
             written(&total),
-            outcome(&stage.outcome)
+            stage.outcome.word()
         );
-    }
-}
-
-fn outcome(outcome: &StageOutcome) -> &'static str {
-    match outcome {
-        StageOutcome::Done => "done",
-        StageOutcome::NeedsNetwork => "needs a network",
-        StageOutcome::Failed { .. } => "failed",
     }
 }
 
@@ -112,10 +102,12 @@ fn stage_failure(text: &mut String, stage: &StageReport) {
         error,
         origin,
         remedy,
+        code,
     } = &stage.outcome
     {
         let act = format!("stage {}", stage.stage);
-        failure(text, &act, error, origin.as_ref(), remedy.as_deref());
+        let advice = (remedy.as_deref(), *code);
+        failure(text, &act, error, origin.as_ref(), advice);
     }
 }
 
@@ -165,7 +157,7 @@ fn phases(text: &mut String, report: &Report) {
 fn written(total: &Total) -> String {
     match total.bytes {
         0 => String::new(),
-        bytes => human(bytes),
+        bytes => human_size(bytes),
     }
 }
 
@@ -208,9 +200,15 @@ fn slowest<'a>(text: &mut String, operations: impl Iterator<Item = &'a Operation
 
 fn failures<'a>(text: &mut String, failed: impl Iterator<Item = &'a OperationReport>) {
     for operation in failed {
-        if let Outcome::Failed { error, remedy } = &operation.outcome {
+        if let Outcome::Failed {
+            error,
+            remedy,
+            code,
+        } = &operation.outcome
+        {
             let origin = operation.origin.as_ref();
-            failure(text, &operation.act, error, origin, remedy.as_deref());
+            let advice = (remedy.as_deref(), *code);
+            failure(text, &operation.act, error, origin, advice);
         }
     }
 }
@@ -220,7 +218,7 @@ fn failure(
     act: &str,
     error: &str,
     origin: Option<&Origin>,
-    remedy: Option<&str>,
+    (remedy, code): (Option<&str>, Option<ErrorCode>),
 ) {
     let _ = writeln!(text, "\nFAILED: {}\n  {}", escaped(act), escaped(error));
     if let Some(origin) = origin {
@@ -228,6 +226,9 @@ fn failure(
     }
     if let Some(remedy) = remedy {
         let _ = writeln!(text, "  to do: {}", escaped(remedy));
+    }
+    if let Some(code) = code {
+        let _ = writeln!(text, "  more: kindling explain {code}");
     }
 }
 
@@ -278,6 +279,8 @@ mod tests {
             origin: Some(origin),
             start_us,
             duration_us,
+            worker: 0,
+            after: Vec::new(),
             outcome,
             bytes: Some(512),
         }
@@ -308,6 +311,7 @@ mod tests {
                     Outcome::Failed {
                         error: "disk full".into(),
                         remedy: Some("make it larger".into()),
+                        code: None,
                     },
                 ),
                 operation(4, Phase::Finish, 0, 0, Outcome::NotStarted),
@@ -368,6 +372,7 @@ warning: unit a.service: it does not exist
             error: "not found".into(),
             origin,
             remedy: Some("check the URL".into()),
+            code: Some(ErrorCode::NOT_FOUND),
         }
     }
 
@@ -410,6 +415,7 @@ FAILED: stage fetch
   not found
   requested at a.ign:1:3 ($.x)
   to do: check the URL
+  more: kindling explain K0202
 
 FAILED: act 3
   disk full
@@ -445,7 +451,8 @@ FAILED: act 3
         let add = |boot: &str, name: &str| {
             let section = stage(name, StageOutcome::Done, Vec::new());
             BootReport::append(&path, boot, &section).expect("it is written");
-            let report = BootReport::read(&path).expect("it is read");
+            let text = std::fs::read(&path).expect("it is read");
+            let report = BootReport::parse(&path, &text).expect("a report");
             assert_eq!(report.stages.last(), Some(&section));
             let text = std::fs::read_to_string(&path).expect("it is text");
             // Each stage is a line: nobody has to parse what is there to add another.

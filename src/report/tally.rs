@@ -16,12 +16,10 @@ struct Count {
 
 /// Counts of a run by phase.
 #[derive(Debug)]
-pub struct Tally(BTreeMap<Phase, Count>);
+pub(crate) struct Tally(BTreeMap<Phase, Count>);
 
-/// A phase that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhaseEnd {
-    /// Which.
+pub(crate) struct PhaseEnd {
     pub phase: Phase,
     /// Operations that did something.
     pub operations: usize,
@@ -32,13 +30,13 @@ pub struct PhaseEnd {
 }
 
 /// True unless there is nothing to do for an operation.
-pub fn acts(operation: &Operation) -> bool {
+pub(crate) fn acts(operation: &Operation) -> bool {
     !matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
 impl Tally {
     /// Nothing of `plan` is done yet.
-    pub fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan) -> Self {
         let mut phases: BTreeMap<Phase, Count> = BTreeMap::new();
         for operation in plan.operations.iter().filter(|o| acts(o)) {
             let count = phases.entry(operation.phase).or_default();
@@ -50,7 +48,7 @@ impl Tally {
 
     /// An operation is done; times count from the start of the run. Returns its phase if that was the
     /// last one of it.
-    pub fn done(
+    pub(crate) fn done(
         &mut self,
         operation: &Operation,
         started: Duration,

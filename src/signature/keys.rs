@@ -25,15 +25,15 @@ pub enum KeyError {
     /// A file or directory cannot be read.
     #[error("cannot read trusted keys from {}: {cause}", .path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         cause: io::Error,
     },
     /// A directory that was named, without a key.
     #[error("there is no trusted key in {}, the directory that was named", .path.display())]
     None {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// A directory among the files with keys.
@@ -42,7 +42,7 @@ pub enum KeyError {
         .path.display()
     )]
     Nested {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// A file holds something else, or a key nobody can sign with.
@@ -52,7 +52,7 @@ pub enum KeyError {
     Unusable {
         /// The file.
         name: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
 }

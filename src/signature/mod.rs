@@ -68,7 +68,7 @@ pub enum SignatureError {
     NotAccepted {
         /// The key.
         by: String,
-        /// Why not.
+        /// The cause.
         why: String,
     },
 }

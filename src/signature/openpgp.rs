@@ -2,7 +2,7 @@
 
 mod merge;
 
-pub use merge::add;
+pub(super) use merge::add;
 
 use super::{SignatureError, Verified, date};
 use pgp::composed::{Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
@@ -20,19 +20,19 @@ const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
 /// A public key with its subkeys, and the file it came from.
 #[derive(Debug, Clone)]
-pub struct PgpKey {
+pub(super) struct PgpKey {
     key: SignedPublicKey,
     file: String,
 }
 
 /// True if bytes are armoured or binary keys, and no text.
-pub fn looks_like_keys(bytes: &[u8]) -> bool {
+pub(super) fn looks_like_keys(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|b| b & 0x80 != 0)
         || memchr::memmem::find(bytes, b"-----BEGIN PGP").is_some()
 }
 
 /// The keys in a file; at least one. Each has to have a signature of its own, so that its limits are known.
-pub fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
+pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
     let mut found = Vec::new();
     let mut add = |key: pgp::errors::Result<SignedPublicKey>| {
         let key = key.map_err(|error| error.to_string())?;
@@ -66,7 +66,7 @@ pub fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
 }
 
 /// Whether `signature` is one of `keys` over `bytes`.
-pub fn verify(
+pub(super) fn verify(
     keys: &[PgpKey],
     bytes: &[u8],
     signature: &[u8],

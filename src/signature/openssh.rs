@@ -9,7 +9,7 @@ const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
 
 /// A public key, the line it came from, and when it counts.
 #[derive(Debug, Clone)]
-pub struct SshKey {
+pub(super) struct SshKey {
     key: PublicKey,
     place: String,
     from: Option<SystemTime>,
@@ -17,12 +17,12 @@ pub struct SshKey {
 }
 
 /// True if bytes hold an armoured signature of this kind.
-pub fn looks_like_signature(bytes: &[u8]) -> bool {
+pub(super) fn looks_like_signature(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, SIGNATURE_ARMOUR).is_some()
 }
 
 /// The keys in a file; at least one.
-pub fn keys(file: &str, bytes: &[u8]) -> Result<Vec<SshKey>, String> {
+pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<SshKey>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is neither a text nor an OpenPGP key")?;
     let lines = (1..).zip(text.lines().map(str::trim));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -120,7 +120,7 @@ fn time(text: &str) -> Result<SystemTime, String> {
 }
 
 /// Whether `signature` is one of `keys` over `bytes`.
-pub fn verify(
+pub(super) fn verify(
     keys: &[SshKey],
     bytes: &[u8],
     signature: &[u8],

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 /// True for characters that move the cursor, change the order of what is shown, or cannot be seen: all controls,
 /// separators of lines and paragraphs, marks of direction, and invisible formatting.
-pub fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -27,12 +27,12 @@ pub fn is_unprintable(c: char) -> bool {
 }
 
 /// One line: line ends too are escaped, e.g. as `\n`, and other characters in the form `\u{1b}`.
-pub fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
 /// Text of several lines: like [`escaped`], but line feeds stay.
-pub fn escaped_lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |rest| rest.starts_with('\n'))
 }
 

@@ -1,8 +1,12 @@
-//! Text: what must not reach a terminal as it is, points in time, names that are compared.
+//! Text: what must not reach a terminal as it is, points in time, names that are compared, bytes as digits, sizes.
 
 mod escape;
+mod hex;
 mod names;
-pub mod time;
+mod size;
+pub(crate) mod time;
 
-pub use escape::{escaped, escaped_lines, is_unprintable};
+pub(crate) use escape::{escaped, escaped_lines, is_unprintable};
+pub(crate) use hex::hex;
 pub(crate) use names::{find_in_turn, is_same_name};
+pub(crate) use size::human_size;

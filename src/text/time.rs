@@ -7,22 +7,22 @@ const MAX_SECONDS: u64 = 253_402_300_799;
 
 /// A point in time as RFC 3339 in UTC, whole seconds, e.g. `2026-11-03T02:45:00Z`. What is before 1970 or after 9999
 /// is shown as the first or the last second between.
-pub fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(within_range(time)).to_string()
 }
 
 /// The present time, as [`rfc3339`].
-pub fn now() -> String {
+pub(crate) fn now() -> String {
     rfc3339(SystemTime::now())
 }
 
 /// The nearest point in time that has a form in text.
-pub fn within_range(time: SystemTime) -> SystemTime {
+pub(crate) fn within_range(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(unix_seconds(time).min(MAX_SECONDS))
 }
 
 /// Seconds since 1970; none before.
-pub fn unix_seconds(time: SystemTime) -> u64 {
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

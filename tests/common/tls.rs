@@ -1,8 +1,9 @@
-//! The side of a server in TLS, with a certificate of [`crate::namespace::certificates`].
+//! The side of a server in TLS, with a certificate of [`super::namespace::certificates`].
 
-use rustls::ServerConfig;
+use super::server::{Accept, Stream};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,4 +21,13 @@ pub fn config(directory: &Path) -> Arc<ServerConfig> {
             key.expect("a key"),
         );
     Arc::new(config.expect("a certificate and its key"))
+}
+
+/// Accepts connections with the certificate in a directory.
+pub fn accept(directory: &Path) -> Accept {
+    let config = config(directory);
+    Arc::new(move |tcp| {
+        let session = ServerConnection::new(Arc::clone(&config)).ok()?;
+        Some(Box::new(StreamOwned::new(session, tcp)) as Box<dyn Stream>)
+    })
 }

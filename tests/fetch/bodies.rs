@@ -1,6 +1,6 @@
 //! Answers and bodies, right and wrong.
 
-use crate::server::{Server, announce, respond};
+use crate::common::server::{Server, announce, respond};
 use crate::{assert_fails, fetch, fetcher, get, gzip, packed};
 use kindling::config::digest::Digest;
 use kindling::fetch::{FetchError, Request, Silent, USER_AGENT};

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use crate::server::{Accept, Stream};
+use crate::common::server::{Accept, Stream};
 
 /// Authority and server certificate, most of them for `localhost`, 127.0.0.1 and `secure.test`.
 pub struct Authority {

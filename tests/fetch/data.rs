@@ -3,7 +3,7 @@
 use crate::{assert_fails, fetch, fetcher, get, gzip};
 use kindling::config::digest::Digest;
 use kindling::config::model::{HttpHeader, Resource, Verification};
-use kindling::fetch::{FetchError, Fetched, Request, Silent};
+use kindling::fetch::{FetchError, FetchSummary, Request, Silent};
 
 const HELLO: &[u8] = b"hello spec\n";
 const HELLO_GZIP: &str = "data:;base64,H4sIAAAAAAAC/8tIzcnJVyguSE3mAgDpFUvECwAAAA==";
@@ -71,7 +71,7 @@ fn data_urls() {
             assert_eq!(bytes, expected, "{url}");
             assert_eq!(
                 fetched,
-                Fetched {
+                FetchSummary {
                     bytes: expected.len() as u64,
                     attempts: 1
                 },

@@ -1,8 +1,8 @@
 //! Configs of Ignition 1 and 2 that append configs.
 
 use crate::references::{config, embed, file, merge, paths, rendered, replace};
+use kindling::acquire::references::{RenderReason, SourceFindings};
 use kindling::config::{Finding, JsonPath, Severity};
-use kindling::fetch::references::{RenderReason, SourceFindings};
 
 /// A config of Ignition 2 that appends these, with more members.
 fn old(version: &str, appended: &[&str], more: &str) -> String {

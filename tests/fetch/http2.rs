@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long nginx may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Transfers at a time.
 const AT_ONCE: usize = 16;
 /// Each of them, bytes.
@@ -99,7 +99,7 @@ fn content(n: usize) -> Vec<u8> {
 fn fetcher() -> Fetcher {
     let mut config = Config::default();
     config.ignition.security.tls.certificate_authorities = vec![Resource {
-        source: Some(TRUSTED.data_url()),
+        source: Some(TRUSTED.data_url().into()),
         ..Resource::default()
     }];
     let plain = Fetcher::new(crate::settings());

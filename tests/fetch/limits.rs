@@ -1,6 +1,6 @@
 //! Attempts, pauses and time limits.
 
-use crate::server::{Server, announce, hang, respond};
+use crate::common::server::{Server, announce, hang, respond};
 use crate::{TOTAL, assert_fails, fetcher, impatient};
 use kindling::config::Config;
 use kindling::config::model::{Ignition, Timeouts};
@@ -84,7 +84,7 @@ fn assert_in_vain(server: &Server, settings: Settings, last: &str) {
     assert_eq!((*attempts as usize, *limit), (server.seen().len(), TOTAL));
     let tried = format!("{attempts} attempt(s)");
     let gave_up = "unable to fetch resource in time: GET http://";
-    assert_fails(result, &[gave_up, "gave up after 1 s", &tried, last]);
+    assert_fails(result, &[gave_up, "gave up after 3 s", &tried, last]);
 }
 
 #[test]

@@ -4,9 +4,11 @@
 
 mod bodies;
 mod certificates;
+#[path = "../common/mod.rs"]
+mod common;
 mod data;
 mod families;
-mod hall;
+mod hostile;
 mod http2;
 mod limits;
 mod memory;
@@ -16,18 +18,17 @@ mod proxies;
 mod redirects;
 mod references;
 mod resume;
-mod server;
 mod tftp;
 mod tinyproxy;
 mod tls;
 mod zones;
 
-use kindling::fetch::{Compression, FetchError, Fetched, Fetcher, Request, Settings, Silent};
+use kindling::fetch::{Compression, FetchError, FetchSummary, Fetcher, Request, Settings, Silent};
 use std::io::Write;
 use std::time::Duration;
 
 /// Long enough for a loaded machine to make a few attempts, short enough to wait for.
-const TOTAL: Duration = Duration::from_millis(1000);
+const TOTAL: Duration = Duration::from_secs(3);
 
 /// Limits that hold for configs that set none, too: a test that fails must end.
 fn settings() -> Settings {
@@ -46,7 +47,7 @@ fn get(url: impl Into<String>) -> Result<Vec<u8>, FetchError> {
     fetch(&Request::get(url)).map(|(bytes, _)| bytes)
 }
 
-fn fetch(request: &Request) -> Result<(Vec<u8>, Fetched), FetchError> {
+fn fetch(request: &Request) -> Result<(Vec<u8>, FetchSummary), FetchError> {
     fetcher().fetch_to_vec(request, &Silent)
 }
 

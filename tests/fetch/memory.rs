@@ -1,6 +1,6 @@
 //! A body larger than memory should ever be used for.
 
-use crate::server::{Server, announce};
+use crate::common::server::{Server, announce};
 use kindling::fetch::{Fetcher, Request, Silent};
 use std::io;
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! Which configs need a network.
 
 use crate::assert_fails;
+use kindling::acquire::needs_network;
 use kindling::config::Config;
-use kindling::fetch::needs_network;
 
 /// Configs of the latest model; what is not under test is left out.
 fn config(json: &str) -> Config {

@@ -77,7 +77,7 @@ impl Certificates {
         let listed = names.iter().map(|name| {
             let bundle = std::fs::read(self.path().join(format!("{name}.pem")));
             Resource {
-                source: Some(data_url(&bundle.expect("a certificate"))),
+                source: Some(data_url(&bundle.expect("a certificate")).into()),
                 ..Resource::default()
             }
         });

@@ -1,7 +1,7 @@
 //! A real forward proxy: absolute-form requests and CONNECT tunnels.
 
 use crate::certificates::TRUSTED;
-use crate::server::{Seen, Server, read_head, respond};
+use crate::common::server::{Seen, Server, read_head, respond};
 use crate::{assert_fails, impatient};
 use kindling::config::Config;
 use kindling::config::model;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 pub fn through(proxy: model::Proxy) -> Fetcher {
     let mut config = Config::default();
     config.ignition.proxy = proxy;
-    let source = Some(TRUSTED.data_url());
+    let source = Some(TRUSTED.data_url().into());
     let authority = model::Resource {
         source,
         ..model::Resource::default()

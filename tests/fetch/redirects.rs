@@ -1,7 +1,7 @@
 //! Redirects: followed, counted, and never with the headers of a config.
 
 use crate::certificates::TRUSTED;
-use crate::server::{Seen, Server, Stream, respond};
+use crate::common::server::{Seen, Server, Stream, respond};
 use crate::{assert_fails, fetch, fetcher, get, impatient};
 use kindling::config::Config;
 use kindling::config::model::Resource;
@@ -83,7 +83,7 @@ fn losing_tls_is_told_once() {
     });
     let mut config = Config::default();
     config.ignition.security.tls.certificate_authorities = vec![Resource {
-        source: Some(TRUSTED.data_url()),
+        source: Some(TRUSTED.data_url().into()),
         ..Resource::default()
     }];
     let fetcher = fetcher()

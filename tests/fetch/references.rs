@@ -1,10 +1,11 @@
 //! Configs that refer to configs.
 
 use crate::certificates::{TRUSTED, data_url};
-use crate::server::{Seen, Server, respond};
+use crate::common::server::{Seen, Server, respond};
 use crate::{assert_fails, packed, settings};
+use kindling::acquire::first::{First, SourceInfo};
+use kindling::acquire::references::{RenderError, RenderReason, RenderedConfig, render};
 use kindling::config::JsonPath;
-use kindling::fetch::references::{First, RenderError, RenderReason, Rendered, SourceInfo, render};
 use kindling::fetch::{Fetcher, Silent};
 use kindling::language::{self, Surroundings};
 use sha2::{Digest, Sha512};
@@ -27,7 +28,7 @@ fn first(text: &str) -> First<'static> {
     }
 }
 
-pub fn rendered(text: &str) -> Result<Rendered, RenderError> {
+pub fn rendered(text: &str) -> Result<RenderedConfig, RenderError> {
     render(first(text), &Fetcher::new(settings()), &Silent)
 }
 
@@ -59,7 +60,7 @@ pub fn embed(text: &str) -> String {
     data_url(text.as_bytes())
 }
 
-pub fn paths(rendered: &Rendered) -> Vec<&str> {
+pub fn paths(rendered: &RenderedConfig) -> Vec<&str> {
     rendered
         .document
         .config()

@@ -1,9 +1,9 @@
 //! Through tinyproxy. Names that only the proxy knows show who asked for them.
 
 use crate::assert_fails;
+use crate::common::server::{Server, respond};
 use crate::http2::free_port;
 use crate::proxies::{secure, through};
-use crate::server::{Server, respond};
 use kindling::config::model;
 use kindling::fetch::{FetchError, Request, Silent};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long tinyproxy may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// In a mount namespace where these names are those of this machine.
 const RUN: &str = "mount --bind \"$0/hosts\" /etc/hosts && exec tinyproxy -d -c \"$0/conf\"";

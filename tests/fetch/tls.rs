@@ -1,7 +1,7 @@
 //! HTTPS and certificate authorities.
 
 use crate::certificates::{Authority, ELSEWHERE, FUTURE, OTHER, PAST, TRUSTED, data_url};
-use crate::server::{Accept, Server, respond};
+use crate::common::server::{Accept, Server, respond};
 use crate::{assert_fails, impatient, settings};
 use kindling::config::Config;
 use kindling::config::digest::Digest;
@@ -29,7 +29,7 @@ fn trusting(resources: Vec<Resource>) -> Config {
 
 fn resource(source: impl Into<String>) -> Resource {
     Resource {
-        source: Some(source.into()),
+        source: Some(source.into().into()),
         ..Resource::default()
     }
 }
@@ -120,16 +120,19 @@ fn without_its_authority_a_server_is_not_trusted() {
     assert_fails(result, &["UnknownIssuer"]);
 }
 
+/// Long enough for the answer of a server on a busy machine.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[test]
 fn connecting_slowly_is_not_answering_slowly() {
     let accept = TRUSTED.accept();
     let slow: Accept = Arc::new(move |tcp| {
-        std::thread::sleep(Duration::from_millis(1500));
+        std::thread::sleep(HEADERS_TIMEOUT + Duration::from_millis(500));
         accept(tcp)
     });
     let server = Server::accepting(slow, |_, stream| respond(stream, "200 OK", "", b"abc"));
     let mut config = trusting(vec![resource(TRUSTED.data_url())]);
-    config.ignition.timeouts.http_response_headers = Some(1);
+    config.ignition.timeouts.http_response_headers = Some(HEADERS_TIMEOUT.as_secs() as i64);
     let fetcher = Fetcher::new(settings())
         .configured(&config, &Silent)
         .expect("a good bundle");

@@ -1,7 +1,7 @@
 //! IPv6 addresses with a zone: `[fe80::1%25eth0]`.
 
+use crate::common::server::{Server, respond};
 use crate::openssl::Certificates;
-use crate::server::{Server, respond};
 use crate::{assert_fails, fetch, get, impatient, settings};
 use kindling::fetch::{FetchError, Fetcher, Request, Silent};
 

@@ -1,6 +1,6 @@
 //! One round: plan, apply, plan again, and whether that fits together.
 
-use crate::ended::Ended;
+use crate::common::run::{Ended, KINDLING};
 use crate::scene::{self, Step};
 use crate::snapshot::Snapshot;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -117,7 +117,7 @@ impl<'a> Round<'a> {
         match planned.code {
             Some(0 | 2) => self.accepted(&before, planned.code == Some(0))?,
             Some(6) => self.refused(&before)?,
-            _ => return self.fault("plan ends otherwise", &gist(&planned.said)),
+            _ => return self.fault("plan ends otherwise", &gist(&planned.err)),
         }
         let left = mount_points();
         if let Some(line) = left.lines().find(|line| !mounts.contains(line)) {
@@ -133,7 +133,7 @@ impl<'a> Round<'a> {
     fn refused(&mut self, before: &Snapshot) -> Result<(), Fault> {
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(6) {
-            return self.fault("apply does what plan refuses", &gist(&applied.said));
+            return self.fault("apply does what plan refuses", &gist(&applied.err));
         }
         match before.difference(&self.look()) {
             Some(difference) => self.fault("a refused apply changes the target", &difference),
@@ -144,7 +144,7 @@ impl<'a> Round<'a> {
     fn accepted(&mut self, before: &Snapshot, is_nothing: bool) -> Result<(), Fault> {
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
-            return self.fault("apply fails", &gist(&applied.said));
+            return self.fault("apply fails", &gist(&applied.err));
         }
         if is_nothing && let Some(difference) = before.difference(&self.look()) {
             return self.fault("nothing to do, but apply changes the target", &difference);
@@ -161,18 +161,18 @@ impl<'a> Round<'a> {
         match again.code {
             Some(0) => {}
             Some(2) => return self.fault("does not converge", &changes(&again.out)),
-            _ => return self.fault("the second plan refuses", &gist(&again.said)),
+            _ => return self.fault("the second plan refuses", &gist(&again.err)),
         }
         if calm == self.case.config {
             return Ok(());
         }
         let again = self.run("plan", &self.case.config)?;
         if !matches!(again.code, Some(0 | 2)) {
-            return self.fault("the second plan with wipes refuses", &gist(&again.said));
+            return self.fault("the second plan with wipes refuses", &gist(&again.err));
         }
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
-            return self.fault("the second apply with wipes fails", &gist(&applied.said));
+            return self.fault("the second apply with wipes fails", &gist(&applied.err));
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl<'a> Round<'a> {
         command.args(["-k", "5", LIMIT]);
         // Another build of the program, such as one of an earlier commit.
         let other = std::env::var_os("KINDLING_FORESIGHT_BINARY");
-        command.arg(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_kindling").into()));
+        command.arg(other.unwrap_or_else(|| KINDLING.into()));
         command.args([act, "--offline"]);
         match &self.case.target {
             Target::Tree => {
@@ -208,10 +208,10 @@ impl<'a> Round<'a> {
         let path = self.directory.join("config.ign");
         fs::write(&path, serde_json::to_vec_pretty(config).expect("JSON")).expect("a file");
         command.arg(&path).env("LC_ALL", "C.UTF-8");
-        let ended = Ended::of(command);
+        let ended = Ended::of(&mut command);
         self.log.push(format!(
             "--- {act}: exit {:?}\n{}{}",
-            ended.code, ended.out, ended.said
+            ended.code, ended.out, ended.err
         ));
         match TIMED_OUT.contains(&ended.code) {
             true => self.fault(&format!("{HANGS} when asked to {act}"), ""),

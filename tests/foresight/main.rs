@@ -12,15 +12,11 @@
 )]
 
 mod chance;
+#[path = "../common/mod.rs"]
+mod common;
 mod disk;
-#[path = "../common/ended.rs"]
-#[allow(dead_code, reason = "shared with tests that use more of it")]
-mod ended;
 mod fixed;
 mod judge;
-#[path = "../common/namespace.rs"]
-#[allow(dead_code, reason = "shared with tests that use more of it")]
-mod namespace;
 mod scene;
 mod shrink;
 mod snapshot;
@@ -29,6 +25,7 @@ mod tree;
 mod wishes;
 
 use chance::Chance;
+use common::namespace;
 use judge::{Case, Target, Verdict, Workshop};
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,11 +1,14 @@
 //! Interrupted runs: after a kill at any moment a second run converges to what an undisturbed run makes, and leaves
 //! no loop device and no mount.
 
-#[path = "../image/mod.rs"]
-mod image;
+#[path = "../common/mod.rs"]
+mod common;
 mod traced;
+mod trees;
 
-use image::{Loop, Mounted, extent, kindling, left_behind, must, require_root, table, told, tree};
+use common::image::{Loop, Mounted, extent, left_behind, table};
+use common::run::{kindling, must, require_root, told};
+use common::tree::tree;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,14 +19,12 @@ use traced::{Moment, Traced};
 
 /// Moments of the kill, evenly spread over the system calls of an undisturbed run.
 const MOMENTS: u64 = 50;
+/// Another number of moments, and between which parts of a run, in thousandths: `400:950:1000`.
+const CHOSEN_MOMENTS: &str = "KINDLING_TEST_MOMENTS";
 /// Rounds side by side.
 const LANES: usize = 2;
 /// What `apply` ends with when it is interrupted.
 const INTERRUPTED: i32 = 5;
-/// So many moments must hit a run that is still at work, or they were not spread over it. No two runs have the same number
-/// of system calls.
-const HITS: u64 = MOMENTS * 9 / 10;
-
 /// Everything random is given, so that two runs can be compared: GUIDs, labels, UUIDs. UUIDs begin with a number
 /// of the round's own, because mkfs.btrfs refuses one that any block device of the machine has, be it about to go.
 fn config(round: u32) -> String {
@@ -101,6 +102,8 @@ impl Bench {
         let mut command = kindling();
         let image = format!("/dev/vda={},size=512M", self.image.display());
         command.args([verb, "--image", &image]).arg(&self.config);
+        // Where a run that is killed leaves the directory of its mount points.
+        command.env("TMPDIR", self.directory.path());
         command
     }
 
@@ -209,6 +212,14 @@ fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), S
             different.join("\n")
         ));
     }
+    // What the comparison attached may be held for a moment by a run on the other lane.
+    let left = left_behind(&bench.image, bench.directory.path());
+    if !left.is_empty() {
+        return Err(format!(
+            "left behind by the comparison: {}",
+            left.join("; ")
+        ));
+    }
     let plan = bench.run("plan");
     if plan.status.code() != Some(0) {
         return Err(format!("a plan after the second run: {}", told(&plan)));
@@ -216,20 +227,36 @@ fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), S
     Ok(())
 }
 
+/// How many moments there are, and the thousandths of a run that they are spread over.
+fn moments() -> (u64, u64, u64) {
+    let Ok(chosen) = std::env::var(CHOSEN_MOMENTS) else {
+        return (MOMENTS, 0, 1000);
+    };
+    let numbers: Vec<u64> = chosen.split(':').flat_map(str::parse).collect();
+    match numbers[..] {
+        [moments, first, last] if moments > 0 && first < last && last <= 1000 => {
+            (moments, first, last)
+        }
+        _ => panic!("{CHOSEN_MOMENTS}={chosen} is not MOMENTS:FIRST:LAST"),
+    }
+}
+
 #[test]
 fn a_run_killed_at_any_of_fifty_moments_converges() {
     require_root();
     let next = AtomicU64::new(0);
     let hits = AtomicU64::new(0);
+    let (moments, first, last) = moments();
     let lane = || {
         let (expected, stops) = undisturbed();
         let mut failures = Vec::new();
         loop {
             let moment = next.fetch_add(1, Ordering::Relaxed);
-            if moment >= MOMENTS {
+            if moment >= moments {
                 return failures;
             }
-            let at = stops * (2 * moment + 1) / (2 * MOMENTS);
+            let part = first * 2 * moments + (last - first) * (2 * moment + 1);
+            let at = stops * part / (2 * moments * 1000);
             let bench = Bench::new();
             let killed = bench.traced(Some(Moment {
                 stops: at,
@@ -251,12 +278,18 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
     let words = failures.join("\n\n");
     assert!(
         failures.is_empty(),
-        "{count} of {MOMENTS} moments:\n{words}"
+        "{count} of {moments} moments:\n{words}"
     );
+    // Or they were not spread over it: no two runs have the same number of system calls.
     let hits = hits.into_inner();
+    let expected = if (first, last) == (0, 1000) {
+        moments * 9 / 10
+    } else {
+        1
+    };
     assert!(
-        hits >= HITS,
-        "only {hits} of {MOMENTS} moments hit a running apply"
+        hits >= expected,
+        "only {hits} of {moments} moments hit a running apply"
     );
 }
 

@@ -23,14 +23,13 @@ mount -t tmpfs tmpfs /mnt
 
 # Modules live outside /lib/modules, where the kernel would look for them on demand; so all come now.
 ln -s "/usr/lib/uml/modules/$(uname -r)" "/run/modules/lib/modules/$(uname -r)"
-for module in loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 cbc ecb xts essiv af_alg algif_skcipher algif_hash dm-mod dm-crypt \
-    md-mod linear raid0 raid1 raid10 raid456; do
-    modprobe --dirname /run/modules "$module" || echo "no kernel module $module"
-done
+modprobe --dirname /run/modules --all loop vfat nls_cp437 nls_ascii nls_iso8859-1 nls_utf8 cbc ecb xts essiv af_alg \
+    algif_skcipher algif_hash dm-mod dm-crypt md-mod linear raid0 raid1 raid10 raid456 || echo "a kernel module is missing"
 
 export TMPDIR=/tmp HOME=/tmp
 /lib/systemd/systemd-udevd --daemon
-udevadm trigger --settle
+# Hundreds of terminals are of no interest here.
+udevadm trigger --subsystem-nomatch=tty --settle
 busybox ip link set lo up
 # A copy in memory starts faster than a program on the host's file tree.
 cp "/run/host$lab_kindling" /run/kindling

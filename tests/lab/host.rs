@@ -11,9 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A kernel that says nothing for this long is ended.
-const SILENCE: Duration = Duration::from_secs(240);
+const SILENCE: Duration = Duration::from_secs(1200);
 /// Kernels side by side for each processor: one uses a single processor, and waits for nearly half of its time.
-const KERNELS_PER_PROCESSOR: usize = 2;
+const KERNELS_PER_PROCESSOR: usize = 3;
 /// Kernels side by side at most, for the memory their disks are in.
 const MAX_KERNELS: usize = 8;
 /// Memory of each kernel; disks live in it, sparse.

@@ -1,12 +1,16 @@
 //! Running programs for a case, with a record of everything for the failure message.
 
 use super::case::{Failure, Place};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-/// Seconds any one command may take.
-const PATIENCE: &str = "120";
+/// Any one command may take so long. Clevis starts some hundred programs, which takes minutes on a busy machine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A finished command.
 pub struct Ran {
@@ -23,6 +27,29 @@ impl Ran {
     pub fn both(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
+}
+
+/// Runs a command to its end. One that takes too long is killed, with all of its process group.
+fn output_in_time(command: &mut Command) -> std::io::Result<Output> {
+    // Not by `timeout`: starting programs is what takes the time in this kernel.
+    let child = command
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let group = Pid::from_raw(child.id() as i32);
+    let (ended, end) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            if end.recv_timeout(COMMAND_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+        });
+        let output = child.wait_with_output();
+        drop(ended);
+        output
+    })
 }
 
 /// Runs the commands of one case and remembers them.
@@ -56,14 +83,13 @@ impl Runner {
     /// Runs a program with arguments. Not being able to start counts as exit 127.
     pub fn run(&mut self, program: &str, arguments: &[&str]) -> Ran {
         let start = Instant::now();
-        let output = Command::new("timeout")
-            .args(["--kill-after=5", PATIENCE, program])
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .env("PATH", &self.path)
             .env("LC_ALL", "C.UTF-8")
-            .envs(&self.environment)
-            .stdin(Stdio::null())
-            .output();
+            .envs(&self.environment);
+        let output = output_in_time(&mut command);
         let ran = match output {
             Ok(output) => Ran {
                 code: output.status.code().unwrap_or(-1),

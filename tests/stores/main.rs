@@ -4,17 +4,17 @@
 //! the other. A case has a name, and fails for itself.
 
 mod azure;
+#[path = "../common/mod.rs"]
+mod common;
 mod gs;
-#[allow(dead_code, reason = "a part of it is enough here")]
-#[path = "../common/namespace.rs"]
-mod namespace;
 mod s3;
 mod world;
 
+use common::run::kindling;
 use kindling::fetch::{FetchError, Fetcher, Request, Silent};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use world::World;
 
 /// What one case does in a world.
@@ -60,11 +60,10 @@ fn apply(world: &World, root: &Path, urls: &[&str]) -> Output {
         "storage": {"files": files}});
     let path = root.with_extension("ign");
     std::fs::write(&path, config.to_string()).expect("a file");
-    Command::new(env!("CARGO_BIN_EXE_kindling"))
+    kindling()
         .args(["apply", "--root"])
         .args([root, &path])
         .env("SSL_CERT_FILE", world.path("ca.pem"))
-        .stdin(Stdio::null())
         .output()
         .expect("the program runs")
 }

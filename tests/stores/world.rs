@@ -1,7 +1,7 @@
 //! A world of its own for one cloud: a network namespace in which the names of the store and the address of the
 //! metadata service belong to the test. It ends with the thread that entered it.
 
-use crate::namespace;
+use crate::common::namespace;
 use kindling::fetch::{Cloud, Fetcher, Settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

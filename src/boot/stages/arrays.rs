@@ -1,22 +1,13 @@
 //! What the files stage has to know of arrays, so that they keep their names.
 
 use super::StageContext;
-use crate::config::Config;
 use crate::config::model::Raid;
 use crate::disk::superblock::raid::Level;
 use crate::disk::superblock::{self, Superblock};
 use crate::disk::{DeviceRef, raid};
-use crate::plan::first_boot::{Array, DEBIAN_MDADM_CONF, MDADM_CONF};
+use crate::plan::first_boot::Array;
 use anyhow::Context;
 use std::fs::File;
-
-/// Where a line for each array may go.
-pub(super) fn paths(config: &Config) -> Vec<String> {
-    match config.storage.raid.is_empty() {
-        true => Vec::new(),
-        false => vec![MDADM_CONF.to_owned(), DEBIAN_MDADM_CONF.to_owned()],
-    }
-}
 
 /// Every array of the config. One whose members tell nothing (metadata of a controller) gets no line.
 pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>> {

@@ -1,15 +1,17 @@
 //! The disks stage: partitions, arrays, encrypted volumes, file systems.
 
-use super::{StageContext, StageResult, kept_keys, options};
+use super::{StageContext, StageResult, kept_keys, planner};
 use crate::boot::stage_failure::StageFailure;
 use crate::boot::{aliases, oem};
 use crate::config::{Config, Document, data_url};
-use crate::execute::Keys;
+use crate::execute::VolumeKeys;
 use crate::facts::Observed;
-use crate::host::{Devices, wait};
-use crate::observe;
-use crate::plan::{self, Options, Part, Plan};
-use anyhow::Context;
+use crate::failure::{ErrorCode, Failure};
+use crate::host::wait;
+use crate::plan::questions::Questions;
+use crate::plan::{self, Plan, StagePart};
+use crate::rounds::{Planner, RoundError, RunTarget, Runner};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -19,25 +21,100 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
     if asks_for_nothing(config) {
         return StageResult::default();
     }
-    let mut observed = match observe_disks(context) {
+    let machine = context.machine();
+    let mut planner = planner(StagePart::Disks, None);
+    let mut observed = match observe_disks(context, &planner, &machine) {
         Ok(observed) => observed,
         Err(failure) => return StageResult::failed(failure),
     };
     let document = match context.flatcar {
-        true => oem::keep_oem(context.document, &observed),
-        false => context.document.clone(),
+        true => &oem::keep_oem(context.document, &observed),
+        false => context.document,
     };
-    let names = device_names(config);
-    let found = kept_keys::look(
-        &document,
-        &observed,
-        &options(Part::Disks, None),
-        context.log,
-    );
+    let found = kept_keys::look(document, &observed, planner.options(), context.log);
     observed.kept_keys.extend(found.keys().cloned());
-    let body = plan_and_run(context, &document, observed, Keys::found(found));
-    aliases::link(&names, context.log);
-    body
+    planner.add_keys(found.keys().cloned());
+    let result = match context.plan(&planner, document, &observed) {
+        Ok(plan) => run(
+            context,
+            &mut planner,
+            document,
+            &machine,
+            plan,
+            VolumeKeys::found(found),
+        ),
+        Err(failure) => StageResult::failed(failure),
+    };
+    aliases::link(&plan::devices::named(config), context.log);
+    result
+}
+
+/// Runs the plan, and keeps the keys of volumes for the files stage.
+fn run(
+    context: &mut StageContext<'_>,
+    planner: &mut Planner,
+    document: &Document,
+    machine: &RunTarget,
+    plan: Plan,
+    keys: VolumeKeys,
+) -> StageResult {
+    let mut runner = StageRunner {
+        context,
+        machine,
+        keys: &keys,
+        is_whole: false,
+        result: StageResult::default(),
+    };
+    let ended = planner.run(Cow::Borrowed(document), machine, plan, &mut runner);
+    let StageRunner {
+        is_whole, result, ..
+    } = runner;
+    let result = match ended {
+        Ok(_) => result,
+        Err(error) => result.then(StageResult::failed(look_failure(context, error))),
+    };
+    if is_whole {
+        let keys = keys.into_inner();
+        context.state.luks_persist_key_files = Some(as_urls(keys.files));
+        context.state.luks_persist_volume_key_files = Some(as_urls(keys.volume_keys));
+    }
+    result
+}
+
+/// Executes plans, and keeps what became of them.
+struct StageRunner<'a, 'c> {
+    context: &'a StageContext<'c>,
+    machine: &'a RunTarget,
+    keys: &'a VolumeKeys,
+    /// A plan ran that was not only a part of one.
+    is_whole: bool,
+    result: StageResult,
+}
+
+impl Runner for StageRunner<'_, '_> {
+    fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool {
+        let (ran, _) = self.context.run(plan, self.machine, self.keys);
+        let ran = match part_of {
+            Some(whole) => ran.ahead_of(whole),
+            None => ran,
+        };
+        self.is_whole = part_of.is_none();
+        self.result = std::mem::take(&mut self.result).then(ran);
+        self.result.failure.is_none()
+    }
+
+    /// The log has the warnings of every plan that runs.
+    fn replanned(&mut self, _before: &Plan, _now: &Plan) {}
+}
+
+fn look_failure(context: &StageContext<'_>, error: RoundError) -> StageFailure {
+    let error = match error {
+        RoundError::Unobservable(error) => {
+            RoundError::Unobservable(error.context("nothing was changed"))
+        }
+        refused @ RoundError::Refused(_) => refused,
+    };
+    context.failure(error, "look at the disks")
 }
 
 fn asks_for_nothing(config: &Config) -> bool {
@@ -46,57 +123,6 @@ fn asks_for_nothing(config: &Config) -> bool {
         && storage.raid.is_empty()
         && storage.luks.is_empty()
         && storage.filesystems.is_empty()
-}
-
-/// What exists but has to be put together to be looked into comes first, then all is planned again.
-fn plan_and_run(
-    context: &mut StageContext<'_>,
-    document: &Document,
-    mut observed: Observed,
-    mut keys: Keys,
-) -> StageResult {
-    let options = options(Part::Disks, None);
-    let mut body = StageResult::default();
-    loop {
-        let plan = match context.plan(document, &observed, &options) {
-            Ok(plan) => plan,
-            Err(failure) => return body.then(StageResult::failed(failure)),
-        };
-        let Some(part) = plan::prerequisites::ahead(&plan, &observed.opened) else {
-            let (last, yielded) = context.run(&plan, keys);
-            context.state.luks_persist_key_files = Some(as_urls(yielded.keys.files));
-            context.state.luks_persist_volume_key_files = Some(as_urls(yielded.keys.volume_keys));
-            return body.then(last);
-        };
-        let (first, yielded) = context.run(&part, keys);
-        body = body.then(first.ahead_of(&plan));
-        if body.failure.is_some() {
-            return body;
-        }
-        keys = Keys::from(yielded.keys);
-        observed = match look_again(context, observed, &part) {
-            Ok(observed) => observed,
-            Err(failure) => return body.then(StageResult::failed(failure)),
-        };
-    }
-}
-
-/// Looks at everything once more, when a part of the plan has run.
-fn look_again(
-    context: &StageContext<'_>,
-    before: Observed,
-    part: &Plan,
-) -> Result<Observed, StageFailure> {
-    let now = look(context, &Devices::default(), &options(Part::Disks, None))?;
-    let opened = before
-        .opened
-        .into_iter()
-        .chain(plan::prerequisites::opened_by(part));
-    Ok(Observed {
-        opened: opened.collect(),
-        kept_keys: before.kept_keys,
-        ..now
-    })
 }
 
 /// Keys as the state holds them. Those of an earlier run of this stage open nothing any more, or were
@@ -108,25 +134,24 @@ fn as_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
 }
 
 /// Looks at all disks and devices, once those that nobody makes are there.
-fn observe_disks(context: &StageContext<'_>) -> Result<Observed, StageFailure> {
-    let config = context.document.config();
-    let disks: Vec<PathBuf> = config
-        .storage
-        .disks
-        .iter()
-        .map(|d| (&d.device).into())
-        .collect();
+fn observe_disks(
+    context: &StageContext<'_>,
+    planner: &Planner,
+    machine: &RunTarget,
+) -> Result<Observed, StageFailure> {
+    let document = context.document;
+    let disks = document.config().storage.disks.iter();
+    let disks: Vec<PathBuf> = disks.map(|disk| (&disk.device).into()).collect();
     wait_for(context, "createPartitions", &disks)?;
-    let devices = Devices::default();
-    let options = options(Part::Disks, None);
-    let mut observed = look(context, &devices, &options)?;
-    let unknown = plan::devices::unknown(context.document, &observed, &options);
-    if !unknown.is_empty() {
-        let paths: Vec<PathBuf> = unknown.iter().map(PathBuf::from).collect();
-        wait_for(context, "createFilesystems", &paths)?;
-        observed = look(context, &devices, &options)?;
+    let look = || planner.look(document, machine);
+    let observed = look().map_err(|error| look_failure(context, error))?;
+    let missing = Questions::of(document, &observed, planner.options()).missing_devices();
+    if missing.is_empty() {
+        return Ok(observed);
     }
-    Ok(observed)
+    let missing: Vec<PathBuf> = missing.iter().map(PathBuf::from).collect();
+    wait_for(context, "createFilesystems", &missing)?;
+    look().map_err(|error| look_failure(context, error))
 }
 
 /// Waits, and links what is there to its alias.
@@ -145,10 +170,14 @@ fn wait_for(context: &StageContext<'_>, part: &str, paths: &[PathBuf]) -> Result
     let waited = context
         .log
         .operation(&description, || wait::for_devices(paths, None));
-    waited.map_err(|error| StageFailure {
-        origin: origin_of(context.document, &names).map(Box::new),
-        remedy: Some("attach the device, or name one that exists".into()),
-        ..StageFailure::of(format!("wait for {}", names.join(", ")), &error)
+    waited.map_err(|error| Failure {
+        origin: origin_of(context.document, &names),
+        remedy: "attach the device, or name one that exists".into(),
+        code: Some(ErrorCode::DEVICE_MISSING),
+        ..Failure::new(
+            format!("wait for {}", names.join(", ")),
+            format!("{error:#}"),
+        )
     })?;
     aliases::link(&names, context.log);
     Ok(())
@@ -161,58 +190,4 @@ fn origin_of(document: &Document, names: &[String]) -> Option<crate::config::Ori
         .find(|name| !std::path::Path::new(name).exists())?;
     let path = plan::devices::named_at(document.config(), missing)?;
     document.origin(&path)
-}
-
-fn look(
-    context: &StageContext<'_>,
-    devices: &Devices,
-    options: &Options,
-) -> Result<Observed, StageFailure> {
-    let document = context.document;
-    let observed = || -> anyhow::Result<Observed> {
-        let (disks, others) = observe::disks::observe(document.config(), devices)?;
-        let mut observed = Observed {
-            tools: observe::tools(),
-            body_faults: observe::bodies::observe(document.config(), context.fetcher),
-            disks,
-            devices: others,
-            kept_keys: observe::kept_keys(document.config(), &context.root())?,
-            has_tpm: observe::has_tpm(),
-            raid: observe::arrays::observe(document.config(), devices)?,
-            ..Observed::default()
-        };
-        let places = plan::partitions::new_places(document, &observed, options);
-        observe::disks::look_beneath(&mut observed.disks, &places, devices)?;
-        let requests = plan::filesystems::to_rehearse(document, &observed, options);
-        observed.rehearsals = observe::rehearse(requests);
-        observed.option_faults = observe::option_faults(document.config());
-        Ok(observed)
-    };
-    observed()
-        .context("nothing was changed")
-        .map_err(|error| StageFailure::of("look at the disks", &error))
-}
-
-/// Every block device the config names.
-fn device_names(config: &Config) -> Vec<String> {
-    let storage = &config.storage;
-    let disks = storage.disks.iter().map(|disk| disk.device.clone());
-    let members = storage
-        .raid
-        .iter()
-        .flat_map(|raid| raid.devices.iter().cloned());
-    let volumes = storage.luks.iter().filter_map(|luks| luks.device.clone());
-    let filesystems = storage
-        .filesystems
-        .iter()
-        .filter(|fs| fs.format.as_deref() != Some("virtiofs"))
-        .map(|fs| fs.device.clone());
-    let mut names: Vec<String> = disks
-        .chain(members)
-        .chain(volumes)
-        .chain(filesystems)
-        .collect();
-    names.sort();
-    names.dedup();
-    names
 }

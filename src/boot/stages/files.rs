@@ -1,28 +1,36 @@
 //! The files stage: accounts, nodes, units, what unlocks volumes later, and the result file.
 
-use super::{StageContext, StageResult, arrays, result_file};
+use super::{StageContext, StageResult, arrays, planner, result_file};
+use crate::acquire::environment::Environment;
 use crate::boot::labels;
 use crate::boot::stage_failure::StageFailure;
+use crate::boot::state::State;
 use crate::config::model::Luks;
 use crate::disk::DeviceRef;
 use crate::disk::superblock::{self, Superblock};
+use crate::execute::VolumeKeys;
 use crate::facts::Observed;
 use crate::facts::accounts::KeyFile;
-use crate::observe::{self, root::View};
-use crate::plan::first_boot::{REPORT_FILE, RESULT_FILE};
-use crate::plan::keys::{CRYPTTAB, KEY_DIRECTORY, Key, Uuid, Volume, ZKEY_REPOSITORY};
+use crate::layout::{KEY_DIRECTORY, ZKEY_REPOSITORY};
+use crate::plan::keys::{CrypttabVolume, UnlockKey, Uuid};
 use crate::plan::luks;
 use crate::plan::op::HandOver;
 use crate::plan::volumes::MARK;
-use crate::plan::{FirstBoot, Part};
+use crate::plan::{FirstBoot, StagePart};
+use crate::rounds::RunTarget;
 use anyhow::{Context, bail};
 use std::fs::File;
 
 pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
-    let observed = match observe_root(context) {
+    let machine = RunTarget {
+        key_file: key_file_of(context.environment),
+        more_paths: handed_over_paths(context.state),
+        ..context.machine()
+    };
+    let observed = match planner(StagePart::Files, None).look(context.document, &machine) {
         Ok(observed) => observed,
         Err(error) => {
-            return StageResult::failed(StageFailure::of("look at the target root", &error));
+            return StageResult::failed(context.failure(error, "look at the target root"));
         }
     };
     let first_boot = match first_boot(context, &observed) {
@@ -34,56 +42,40 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
             ));
         }
     };
-    let body = context.plan_and_run(&observed, Part::Files, Some(first_boot));
-    if body.failure.is_none() {
+    let planner = planner(StagePart::Files, Some(first_boot));
+    let result = match context.plan(&planner, context.document, &observed) {
+        Ok(plan) => context.run(&plan, &machine, &VolumeKeys::default()).0,
+        Err(failure) => return StageResult::failed(failure),
+    };
+    if result.failure.is_none() {
         context.state.luks_persist_key_files = None;
         context.state.luks_persist_volume_key_files = None;
     }
-    body
+    result
 }
 
-fn observe_root(context: &StageContext<'_>) -> anyhow::Result<Observed> {
-    let fragment = context.environment.authorized_keys_fragment;
-    let view = View {
-        key_file: fragment.map(|fragment| match fragment {
+/// Where ssh keys go, if the system decides it.
+fn key_file_of(environment: &Environment) -> Option<KeyFile> {
+    environment
+        .authorized_keys_fragment
+        .map(|fragment| match fragment {
             true => KeyFile::Fragment,
             false => KeyFile::AuthorizedKeys,
-        }),
-        more_paths: more_paths(context),
-        ..View::default()
-    };
-    let root = context.root();
-    let facts = observe::root::observe(context.document.config(), &root, context.fetcher, &view)?;
-    Ok(Observed {
-        tools: observe::tools(),
-        body_faults: observe::bodies::observe(context.document.config(), context.fetcher),
-        root: facts,
-        ..Observed::default()
-    })
+        })
 }
 
-/// Paths that are written to though no config says so.
-fn more_paths(context: &StageContext<'_>) -> Vec<String> {
-    let mut paths = vec![RESULT_FILE.to_owned(), REPORT_FILE.to_owned()];
-    paths.extend(arrays::paths(context.document.config()));
-    let volumes = &context.document.config().storage.luks;
-    if !volumes.is_empty() {
-        paths.extend([CRYPTTAB.to_owned(), KEY_DIRECTORY.to_owned()]);
-        paths.extend(
-            volumes
-                .iter()
-                .map(|luks| format!("{KEY_DIRECTORY}/{}", luks.name)),
-        );
-    }
-    let repository = context.state.luks_persist_volume_key_files.iter().flatten();
-    paths.extend(repository.map(|(name, _)| format!("{ZKEY_REPOSITORY}/{name}")));
-    let platform = context.state.provider_output_files.iter().flatten();
-    paths.extend(platform.map(|file| file.path.clone()));
-    paths
+/// Paths of files that earlier stages and the platform hand over.
+fn handed_over_paths(state: &State) -> Vec<String> {
+    let repository = state.luks_persist_volume_key_files.iter().flatten();
+    let repository = repository.map(|(name, _)| format!("{ZKEY_REPOSITORY}/{name}"));
+    let platform = state.provider_output_files.iter().flatten();
+    repository
+        .chain(platform.map(|file| file.path.clone()))
+        .collect()
 }
 
 fn first_boot(context: &StageContext<'_>, observed: &Observed) -> anyhow::Result<FirstBoot> {
-    let root = context.root();
+    let root = context.machine().root;
     Ok(FirstBoot {
         invented_directories: context
             .state
@@ -107,20 +99,20 @@ fn first_boot(context: &StageContext<'_>, observed: &Observed) -> anyhow::Result
     })
 }
 
-fn volumes(context: &StageContext<'_>) -> anyhow::Result<Vec<Volume>> {
+fn volumes(context: &StageContext<'_>) -> anyhow::Result<Vec<CrypttabVolume>> {
     let volumes = context.document.config().storage.luks.iter().enumerate();
     volumes
         .map(|(index, luks)| volume(context, index, luks))
         .collect()
 }
 
-fn volume(context: &StageContext<'_>, index: usize, luks: &Luks) -> anyhow::Result<Volume> {
+fn volume(context: &StageContext<'_>, index: usize, luks: &Luks) -> anyhow::Result<CrypttabVolume> {
     let header = header(luks)?;
     let key = match luks::is_bound(&luks.clevis) {
-        true => Key::NoFile,
+        true => UnlockKey::NoFile,
         false => key(context, &luks.name)?,
     };
-    let has_file = !matches!(key, Key::NoFile);
+    let has_file = !matches!(key, UnlockKey::NoFile);
     let is_marked = header
         .luks
         .is_some_and(|luks| luks.subsystem.as_deref() == Some(MARK));
@@ -132,7 +124,7 @@ fn volume(context: &StageContext<'_>, index: usize, luks: &Luks) -> anyhow::Resu
         label: header.label,
         keys: has_file.then(|| KEY_DIRECTORY.into()),
     });
-    Ok(Volume {
+    Ok(CrypttabVolume {
         index,
         name: luks.name.clone(),
         uuid: Uuid::Known(header.uuid.unwrap_or_default()),
@@ -142,19 +134,19 @@ fn volume(context: &StageContext<'_>, index: usize, luks: &Luks) -> anyhow::Resu
     })
 }
 
-fn key(context: &StageContext<'_>, volume: &str) -> anyhow::Result<Key> {
+fn key(context: &StageContext<'_>, volume: &str) -> anyhow::Result<UnlockKey> {
     let keys = context.state.luks_persist_key_files.as_ref();
     let Some(url) = keys.and_then(|keys| keys.get(volume)) else {
         bail!(
             "the state file has no key for volume {volume}; did the disks stage run in this boot?"
         );
     };
-    Ok(Key::from_url(url.clone()))
+    Ok(UnlockKey::from_url(url.clone()))
 }
 
-fn volume_keys(context: &StageContext<'_>) -> Vec<(String, Key)> {
+fn volume_keys(context: &StageContext<'_>) -> Vec<(String, UnlockKey)> {
     let keys = context.state.luks_persist_volume_key_files.iter().flatten();
-    keys.map(|(name, url)| (name.clone(), Key::from_url(url.clone())))
+    keys.map(|(name, url)| (name.clone(), UnlockKey::from_url(url.clone())))
         .collect()
 }
 

@@ -4,15 +4,16 @@
 //! The disks stage runs before the root is mounted. So the file system that will hold the keys is mounted for a
 //! moment, for this thread only, read only but for its journal, which would be replayed a moment later anyway.
 
-use crate::boot::command_line::CommandLine;
+use crate::acquire::command_line::CommandLine;
 use crate::config::Document;
 use crate::disk::superblock;
 use crate::facts::Observed;
-use crate::host::devices::Access;
+use crate::host::devices::DeviceAccess;
 use crate::host::{Devices, TargetRoot, mount, namespace};
+use crate::layout::{KEY_DIRECTORY, key_file};
 use crate::log::{Log, quoted};
 use crate::paths::is_at_or_below;
-use crate::plan::keys::KEY_DIRECTORY;
+use crate::plan::questions::Questions;
 use crate::plan::{self, Options};
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A file system that may hold keys.
-struct Place {
+struct KeyFilesystem {
     device: PathBuf,
     format: String,
     /// Where it is mounted in the real root.
@@ -64,24 +65,24 @@ fn place(
     document: &Document,
     observed: &Observed,
     options: &Options,
-) -> anyhow::Result<Option<Place>> {
+) -> anyhow::Result<Option<KeyFilesystem>> {
     let points = plan::mounts::points(document.config());
     let Some(point) = plan::mounts::point_of(&points, KEY_DIRECTORY) else {
         return root_of_command_line();
     };
-    let kept = plan::mounts::kept(document, observed, options);
+    let kept = Questions::of(document, observed, options).kept_mounts();
     let Some(mount) = kept.into_iter().find(|mount| mount.point == point) else {
         return Ok(None);
     };
-    let device = Devices::default().open(&mount.device, Access::Read)?;
-    Ok(Some(Place {
+    let device = Devices::default().open(&mount.device, DeviceAccess::Read)?;
+    Ok(Some(KeyFilesystem {
         device: device.path().into(),
         format: mount.format,
         point: mount.point,
     }))
 }
 
-fn root_of_command_line() -> anyhow::Result<Option<Place>> {
+fn root_of_command_line() -> anyhow::Result<Option<KeyFilesystem>> {
     let line = CommandLine::read(Path::new("/proc/cmdline"))?;
     let Some(device) = line.root_device().filter(|device| device.exists()) else {
         return Ok(None);
@@ -89,7 +90,7 @@ fn root_of_command_line() -> anyhow::Result<Option<Place>> {
     let act = || format!("cannot look at {}", device.display());
     let mut file = File::open(&device).with_context(act)?;
     let found = superblock::probe(&mut file).with_context(act)?;
-    Ok(found.kind.map(|format| Place {
+    Ok(found.kind.map(|format| KeyFilesystem {
         device,
         format,
         point: "/".into(),
@@ -97,7 +98,7 @@ fn root_of_command_line() -> anyhow::Result<Option<Place>> {
 }
 
 /// Reads the keys on a thread with mounts of its own, which go with it.
-fn read(place: &Place, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+fn read(place: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let reading = || -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         namespace::enter_private_namespace()?;
         let directory = tempfile::tempdir().context("cannot make a directory to mount at")?;
@@ -105,9 +106,9 @@ fn read(place: &Place, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<
         let _mounted = mount::TemporaryMount::open(&place.device, &root, &place.format)?;
         let mut keys = BTreeMap::new();
         for name in names {
-            let path = below(&place.point, &format!("{KEY_DIRECTORY}/{name}"));
+            let path = below(&place.point, &key_file(name));
             let key = root.read(&path);
-            let key = key.with_context(|| format!("cannot read {KEY_DIRECTORY}/{name}"))?;
+            let key = key.with_context(|| format!("cannot read {}", key_file(name)))?;
             // An empty file is what a power cut left.
             keys.extend(
                 key.filter(|key| !key.is_empty())

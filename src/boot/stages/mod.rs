@@ -8,32 +8,35 @@ mod mount;
 mod result_file;
 
 use super::args::{Stage, StageArgs};
-use super::console::Progress;
-use super::environment::Environment;
-use super::run::{RunContext, RunResult, run};
+use super::run::{RunContext, run};
 use super::stage_failure::StageFailure;
 use super::state::State;
+use crate::acquire::environment::Environment;
 use crate::config::Document;
+use crate::narration::console::ConsoleProgress;
 
-use crate::execute::{KeyStore, Keys, record};
+use crate::acquire::{NetworkNeed, needs_network};
+use crate::execute::VolumeKeys;
 use crate::facts::Observed;
-use crate::fetch::{Fetcher, NetworkNeed, needs_network};
-use crate::host::TargetRoot;
+use crate::fetch::Fetcher;
+use crate::host::devices::DeviceAccess;
+use crate::host::{Devices, TargetRoot};
 use crate::log::Log;
-use crate::observe;
 use crate::plan::digest::digest;
-use crate::plan::{self, FirstBoot, Mounts, Options, Part, Plan, Scope, Target, Warning};
+use crate::plan::{
+    Failure, FirstBoot, Mounts, Options, Plan, Scope, StagePart, TargetState, Warning,
+};
 use crate::report::OperationReport;
+use crate::report::record;
+use crate::rounds::{Planner, RoundError, RunTarget};
 
 /// All a stage works with.
-pub struct StageContext<'a> {
+pub(crate) struct StageContext<'a> {
     /// Flags.
     pub args: &'a StageArgs,
-    /// Environment.
     pub environment: &'a Environment,
     /// True for the downstream differences of Flatcar that others must not get.
     pub flatcar: bool,
-    /// The log.
     pub log: &'a Log,
     /// Base and user config in one.
     pub document: &'a Document,
@@ -42,21 +45,19 @@ pub struct StageContext<'a> {
     /// With the transport settings of the config.
     pub fetcher: &'a Fetcher,
     /// The console.
-    pub progress: &'a Progress,
+    pub progress: &'a ConsoleProgress,
 }
 
 /// What a stage did.
 #[derive(Debug, Default)]
-pub struct StageResult {
+pub(crate) struct StageResult {
     /// Digest of the plan, if there was one.
     pub plan_digest: Option<String>,
     /// Digests of plans before it, of which only a part ran.
     pub earlier_plans: Vec<String>,
-    /// Every operation.
     pub operations: Vec<OperationReport>,
     /// Warnings of the plan.
     pub warnings: Vec<Warning>,
-    /// Why it failed.
     pub failure: Option<StageFailure>,
     /// What needs a network, in the stage that has none.
     pub needs_network: Option<NetworkNeed>,
@@ -66,7 +67,7 @@ pub struct StageResult {
 
 impl StageResult {
     /// A body that never began.
-    pub fn of(failure: StageFailure) -> Self {
+    pub(crate) fn of(failure: StageFailure) -> Self {
         Self::failed(failure)
     }
 
@@ -99,7 +100,7 @@ impl StageResult {
 }
 
 /// Runs the body of the stage.
-pub fn body(context: &mut StageContext<'_>) -> StageResult {
+pub(crate) fn body(context: &mut StageContext<'_>) -> StageResult {
     match context.args.stage {
         Stage::FetchOffline => offline(context),
         // The config was obtained before; that was all.
@@ -108,7 +109,7 @@ pub fn body(context: &mut StageContext<'_>) -> StageResult {
         Stage::Disks => disks::body(context),
         Stage::Mount => mount::body(context),
         Stage::Files => files::body(context),
-        Stage::Umount => context.plan_and_run(&Observed::default(), Part::Unmounts, None),
+        Stage::Umount => context.look_plan_and_run(StagePart::Unmounts, "look at the mounts"),
     }
 }
 
@@ -131,91 +132,85 @@ fn kargs(context: &mut StageContext<'_>) -> StageResult {
     if wish.should_exist.is_empty() && wish.should_not_exist.is_empty() {
         return StageResult::default();
     }
-    let observed = Observed {
-        tools: observe::tools(),
-        body_faults: observe::bodies::observe(context.document.config(), context.fetcher),
-        ..Observed::default()
-    };
-    context.plan_and_run(&observed, Part::KernelArguments, None)
+    context.look_plan_and_run(StagePart::KernelArguments, "look at the machine")
 }
 
 impl StageContext<'_> {
-    /// The target root.
-    fn root(&self) -> TargetRoot {
-        TargetRoot::new(&self.args.root)
+    /// What the stage works on.
+    fn machine(&self) -> RunTarget {
+        let root = TargetRoot::new(&self.args.root);
+        RunTarget::new(root, Devices::default(), self.fetcher.clone())
     }
 
-    /// Plans one part and runs the plan.
-    fn plan_and_run(
-        &mut self,
-        observed: &Observed,
-        part: Part,
-        first_boot: Option<FirstBoot>,
-    ) -> StageResult {
-        match self.plan(self.document, observed, &options(part, first_boot)) {
-            Ok(plan) => self.run(&plan, Keys::default()).0,
-            Err(failure) => StageResult::failed(failure),
+    /// Looks, plans one part that a first boot adds nothing to, and runs the plan. `look` says what the look is for.
+    fn look_plan_and_run(&mut self, part: StagePart, look: &str) -> StageResult {
+        let machine = self.machine();
+        let planner = planner(part, None);
+        match planner.plan(self.document, &machine) {
+            Ok(plan) => self.run(&plan, &machine, &VolumeKeys::default()).0,
+            Err(error) => StageResult::failed(self.failure(error, look)),
         }
     }
 
-    /// Plans; every refusal is logged, the first one stands for all.
+    /// Plans by what was seen.
     fn plan(
         &self,
+        planner: &Planner,
         document: &Document,
         observed: &Observed,
-        options: &Options,
     ) -> Result<Plan, StageFailure> {
-        plan::build(document, observed, options).map_err(|refusals| {
-            refusals
-                .iter()
-                .for_each(|refusal| self.log.critical(refusal));
-            StageFailure::refused(&refusals)
-        })
+        planner
+            .plan_by(document, observed)
+            .map_err(|refusals| self.refused(&refusals))
     }
 
-    /// Runs a plan. Besides what it did: its keys and the directories it made.
-    fn run(&mut self, plan: &Plan, keys: Keys) -> (StageResult, RunArtifacts) {
-        let root = self.root();
-        let RunResult {
-            plan_digest,
-            operations,
-            keys,
-            result,
-            made,
-        } = run(
+    /// The failure of a plan that could not be made; `look` names what was being looked at.
+    fn failure(&self, error: RoundError, look: &str) -> StageFailure {
+        match error {
+            RoundError::Unobservable(error) => StageFailure::of(look, &error),
+            RoundError::Refused(refusals) => self.refused(&refusals),
+        }
+    }
+
+    /// Every refusal is logged, the first one stands for all.
+    fn refused(&self, refusals: &[Failure]) -> StageFailure {
+        refusals
+            .iter()
+            .for_each(|refusal| self.log.critical(refusal));
+        StageFailure::refused(refusals)
+    }
+
+    /// Runs a plan. Besides what it did: the operations that made a directory.
+    fn run(&self, plan: &Plan, machine: &RunTarget, keys: &VolumeKeys) -> (StageResult, Vec<u32>) {
+        let ran = run(
             plan,
-            keys,
             &RunContext {
                 stage: self.args.stage,
                 log: self.log,
-                root: &root,
-                fetcher: self.fetcher,
                 progress: self.progress,
+                machine,
+                keys,
             },
         );
-        let body = StageResult {
-            plan_digest: Some(plan_digest),
-            operations,
+        let result = StageResult {
+            plan_digest: Some(ran.plan_digest),
+            operations: ran.operations,
             warnings: plan.warnings.clone(),
-            failure: result.err(),
+            failure: ran.result.err(),
             ..StageResult::default()
         };
-        (body, RunArtifacts { keys, made })
+        (result, ran.made)
     }
 }
 
-/// What later stages need of a run.
-struct RunArtifacts {
-    keys: KeyStore,
-    made: Vec<u32>,
-}
-
-fn options(part: Part, first_boot: Option<FirstBoot>) -> Options {
-    Options {
+/// A planner for one part of a first boot.
+fn planner(part: StagePart, first_boot: Option<FirstBoot>) -> Planner {
+    let options = Options {
         scope: Scope::Stage(part),
         mounts: Mounts::All,
         ignore_unsupported: false,
-        target: Target::Present,
+        target: TargetState::Present,
         first_boot,
-    }
+    };
+    Planner::new(options, DeviceAccess::Write)
 }

@@ -2,8 +2,8 @@
 
 use crate::boot::state::State;
 use crate::host::{Command, TargetRoot};
+use crate::layout::RESULT_FILE;
 use crate::log::Log;
-use crate::plan::first_boot::RESULT_FILE;
 use anyhow::Context;
 use serde::Serialize;
 use serde_json::Value;

@@ -55,24 +55,24 @@ pub(super) struct Excerpt {
 
 /// A line that was split once, so that each excerpt of it costs no more than its surroundings.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct SplitLine<'a> {
     bytes: &'a [u8],
     /// Where splitting can start, about every [`STEP`] bytes. Empty if nothing can be shown safely.
-    marks: Vec<Mark>,
+    marks: Vec<TokenStart>,
 }
 
 /// The beginning of a token.
 #[derive(Debug, Clone)]
-struct Mark {
+struct TokenStart {
     at: usize,
     /// The last key before it.
     key: Range<usize>,
 }
 
-impl<'a> Line<'a> {
+impl<'a> SplitLine<'a> {
     /// Splits a line. No string of JSON goes beyond its line, so a line begins outside of strings.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        let mut marks = vec![Mark { at: 0, key: 0..0 }];
+        let mut marks = vec![TokenStart { at: 0, key: 0..0 }];
         let mut tokens = Tokens::from(bytes, &marks[0]);
         loop {
             let here = tokens.mark();
@@ -124,7 +124,7 @@ impl<'a> Line<'a> {
     }
 
     /// The token that byte `at` is in, and those before it: as many as may be shown, or more.
-    fn tokens_up_to(&self, at: usize, secrecy: Secrecy) -> Option<(Vec<Token>, Token)> {
+    fn tokens_up_to(&self, at: usize, secrecy: Secrecy) -> Option<(Vec<LineToken>, LineToken)> {
         let mut first = self.marks.partition_point(|mark| mark.at <= at);
         loop {
             first = first.checked_sub(1)?;
@@ -149,7 +149,7 @@ impl<'a> Line<'a> {
     }
 
     /// Drops all but the last tokens that may be shown before a place.
-    fn keep_last(&self, before: &mut Vec<Token>, secrecy: Secrecy) {
+    fn keep_last(&self, before: &mut Vec<LineToken>, secrecy: Secrecy) {
         let mut room = BEFORE;
         let shown = before.iter().rev().take_while(|token| {
             let left = room.checked_sub(token.shown(self.bytes, secrecy).len());
@@ -191,7 +191,7 @@ fn one_character(text: &str, at: usize, first: usize) -> Range<usize> {
 
 /// A string, a word or number, or anything between.
 #[derive(Debug)]
-struct Token {
+struct LineToken {
     bytes: Range<usize>,
     is_string: bool,
     is_word: bool,
@@ -199,9 +199,9 @@ struct Token {
     key: Range<usize>,
 }
 
-impl Token {
-    fn end_mark(&self) -> Mark {
-        Mark {
+impl LineToken {
+    fn end_mark(&self) -> TokenStart {
+        TokenStart {
             at: self.bytes.end,
             key: self.key.clone(),
         }
@@ -235,7 +235,7 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    fn from(line: &'a [u8], mark: &Mark) -> Self {
+    fn from(line: &'a [u8], mark: &TokenStart) -> Self {
         Self {
             line,
             at: mark.at,
@@ -243,8 +243,8 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    fn mark(&self) -> Mark {
-        Mark {
+    fn mark(&self) -> TokenStart {
+        TokenStart {
             at: self.at,
             key: self.key.clone(),
         }
@@ -252,7 +252,7 @@ impl<'a> Tokens<'a> {
 }
 
 impl Iterator for Tokens<'_> {
-    type Item = Result<Token, Unterminated>;
+    type Item = Result<LineToken, Unterminated>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let first = *self.line.get(self.at)?;
@@ -266,7 +266,7 @@ impl Iterator for Tokens<'_> {
             self.key = bytes.clone();
         }
         self.at = end;
-        Some(Ok(Token {
+        Some(Ok(LineToken {
             bytes,
             is_string,
             is_word: is_word_byte(first),
@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     fn shown(line: &str, at: usize, secrecy: Secrecy) -> Option<(String, String)> {
-        let excerpt = Line::of(line.as_bytes()).excerpt(at, secrecy)?;
+        let excerpt = SplitLine::of(line.as_bytes()).excerpt(at, secrecy)?;
         let marked = excerpt.text[excerpt.span.clone()].to_owned();
         Some((excerpt.text, marked))
     }
@@ -393,7 +393,7 @@ mod tests {
         ] {
             for at in 0..=line.len() {
                 for secrecy in [Secrecy::Careful, Secrecy::Strict] {
-                    let Some(excerpt) = Line::of(line).excerpt(at, secrecy) else {
+                    let Some(excerpt) = SplitLine::of(line).excerpt(at, secrecy) else {
                         continue;
                     };
                     assert!(
@@ -423,7 +423,7 @@ mod tests {
         let letters = format!("{{{}}}", "\u{e9}".repeat(10_000));
         let strings = format!(r#"["{}", 1, "{}"]"#, "s".repeat(5_000), "t".repeat(5_000));
         for line in [&blanks, &digits, &key, &letters, &strings] {
-            let split = Line::of(line.as_bytes());
+            let split = SplitLine::of(line.as_bytes());
             for at in (0..=line.len()).step_by(61) {
                 for secrecy in [Secrecy::Careful, Secrecy::Strict] {
                     let excerpt = split.excerpt(at, secrecy).expect("an excerpt");

@@ -1,6 +1,6 @@
 //! `kindling platform detect`: which platform this machine may be.
 
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, ExitError};
 use crate::platform::detect::{Guess, Traits, guesses};
 use crate::terminal;
 use crate::text::escaped;
@@ -10,14 +10,14 @@ use std::path::Path;
 
 /// `kindling platform detect`
 #[derive(Debug, Args)]
-pub struct DetectArgs {
+pub(super) struct DetectArgs {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
 }
 
 /// Prints guesses, the best first, each with its reason.
-pub fn run(args: &DetectArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &DetectArgs) -> Result<Exit, ExitError> {
     let traits = Traits::of_machine(Path::new("/"));
     let found = guesses(&traits);
     match args.json {

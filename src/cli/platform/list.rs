@@ -1,20 +1,20 @@
 //! `kindling platform list`: every platform in a line.
 
-use crate::cli::exit::{Exit, Failure};
-use crate::platform::{self, PLATFORMS, Platform};
+use crate::cli::exit::{Exit, ExitError};
+use crate::platform::{PLATFORMS, Platform};
 use crate::terminal;
 use clap::{Args, ValueEnum};
 
 /// `kindling platform list`
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ListFormat::Human, value_name = "FORMAT")]
+    format: ListFormat,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+enum ListFormat {
     /// A line each
     Human,
     /// The table of docs/platforms.md
@@ -24,11 +24,11 @@ enum Format {
 }
 
 /// Prints the list.
-pub fn run(args: &ListArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ListArgs) -> Result<Exit, ExitError> {
     match args.format {
-        Format::Human => terminal::print(&human())?,
-        Format::Markdown => terminal::print(&platform::table())?,
-        Format::Json => {
+        ListFormat::Human => terminal::print(&human())?,
+        ListFormat::Markdown => terminal::print(&super::markdown::table())?,
+        ListFormat::Json => {
             let all: Vec<_> = PLATFORMS.iter().map(|p| super::show::json(*p)).collect();
             terminal::write_line(&format!("{:#}", serde_json::Value::Array(all)))?;
         }

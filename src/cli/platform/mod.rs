@@ -2,22 +2,23 @@
 
 mod detect;
 mod list;
+mod markdown;
 mod show;
 
 pub(super) use show::unknown;
 
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, ExitError};
 use clap::{Args, Subcommand};
 
 /// `kindling platform`
 #[derive(Debug, Args)]
-pub struct PlatformArgs {
+pub(crate) struct PlatformArgs {
     #[command(subcommand)]
-    command: Command,
+    command: PlatformCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum PlatformCommand {
     /// List every platform, and where its config is
     List(list::ListArgs),
     /// Show what a platform is asked, where, and what its answers mean
@@ -29,10 +30,10 @@ enum Command {
 }
 
 /// Does what the arguments ask for.
-pub fn run(args: &PlatformArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &PlatformArgs) -> Result<Exit, ExitError> {
     match &args.command {
-        Command::List(args) => list::run(args),
-        Command::Show(args) => show::run(args),
-        Command::Detect(args) => detect::run(args),
+        PlatformCommand::List(args) => list::run(args),
+        PlatformCommand::Show(args) => show::run(args),
+        PlatformCommand::Detect(args) => detect::run(args),
     }
 }

@@ -1,24 +1,25 @@
 //! `kindling platform show`: everything there is to know of one platform.
 
-use crate::cli::exit::{Exit, Failure};
-use crate::platform::{self, Module, Network, Platform};
+use crate::cli::exit::{Exit, ExitError};
+use crate::cli::suggested;
+use crate::platform::{self, KernelModule, Network, Platform};
 use crate::terminal;
 use clap::Args;
 use serde_json::{Value, json};
 
 /// `kindling platform show`
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
     /// The platform; `kindling platform list` names them
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = suggested::platform(), hide_possible_values = true)]
     id: String,
 }
 
 /// Prints what is known.
-pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ShowArgs) -> Result<Exit, ExitError> {
     let platform = platform::find(&args.id).ok_or_else(|| unknown(&args.id))?;
     match args.json {
         true => terminal::write_line(&format!("{:#}", json(platform)))?,
@@ -28,7 +29,7 @@ pub fn run(args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 /// No platform has this id.
-pub(in crate::cli) fn unknown(id: &str) -> Failure {
+pub(in crate::cli) fn unknown(id: &str) -> ExitError {
     let near = platform::PLATFORMS.iter().map(|platform| platform.id());
     let near = near.filter(|known| known.contains(id) || id.contains(known));
     let near: Vec<&str> = near.filter(|_| !id.is_empty()).collect();
@@ -36,7 +37,7 @@ pub(in crate::cli) fn unknown(id: &str) -> Failure {
         [] => String::new(),
         near => format!("; do you mean {}?", near.join(" or ")),
     };
-    Failure::usage(format!(
+    ExitError::usage(format!(
         "no platform is called {id:?}{hint} (`kindling platform list` names all)"
     ))
 }
@@ -45,7 +46,7 @@ pub(in crate::cli) fn unknown(id: &str) -> Failure {
 pub(super) fn json(platform: &dyn Platform) -> Value {
     let about = platform.about();
     let modules = about.modules.iter().map(
-        |module| json!({"name": module.name(), "loadedByUs": matches!(module, Module::Loaded(_))}),
+        |module| json!({"name": module.name(), "loadedByUs": matches!(module, KernelModule::Loaded(_))}),
     );
     json!({
         "id": platform.id(),
@@ -53,7 +54,7 @@ pub(super) fn json(platform: &dyn Platform) -> Value {
         "source": about.source.replace('`', ""),
         "asks": platform.asks(),
         "noConfig": about.no_config.replace('`', ""),
-        "waits": about.patience.replace('`', ""),
+        "waits": about.waits.replace('`', ""),
         "needsNetwork": about.network == Network::Needed,
         "kernelModules": modules.collect::<Vec<_>>(),
         "testedBy": about.tested.name(),
@@ -77,7 +78,7 @@ fn human(platform: &dyn Platform) -> String {
     let named = std::iter::once("asks").chain(std::iter::repeat(""));
     lines.extend(named.zip(asks));
     lines.push(("no config", about.no_config.into()));
-    lines.push(("waits", about.patience.into()));
+    lines.push(("waits", about.waits.into()));
     lines.push(("network", network.into()));
     let named = std::iter::once("modules").chain(std::iter::repeat(""));
     lines.extend(named.zip(about.modules.iter().map(module)));
@@ -89,10 +90,10 @@ fn human(platform: &dyn Platform) -> String {
     lines.into_iter().map(line).collect()
 }
 
-fn module(module: &Module) -> String {
+fn module(module: &KernelModule) -> String {
     match module {
-        Module::Loaded(name) => format!("{name}, loaded by kindling if it is not there"),
-        Module::Expected(name) => format!("{name}, loaded by the kernel or udev"),
+        KernelModule::Loaded(name) => format!("{name}, loaded by kindling if it is not there"),
+        KernelModule::Expected(name) => format!("{name}, loaded by the kernel or udev"),
     }
 }
 

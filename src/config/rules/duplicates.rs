@@ -1,13 +1,13 @@
 //! Repeated elements, as the table says what makes two the same.
 
 use crate::config::finding::{Finding, Severity};
-use crate::config::merge_key::{Key, key_of};
+use crate::config::merge_key::{MergeKey, key_of};
 use crate::config::origin::JsonPath;
 use crate::config::path::Path;
 use crate::config::spec_table::{Field, ListKey, ObjectType, ROOT};
 use crate::config::tree::{Tree, Value};
 use crate::config::version::Version;
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 /// An element that repeats an earlier one.
 pub(in crate::config) struct Duplicate {
@@ -74,13 +74,13 @@ fn object(
 }
 
 /// Where a key was first seen: the list and the index.
-type Seen<'t> = HashMap<Key<&'t str>, (&'static str, usize)>;
+type FirstUses<'t> = HashMap<MergeKey<&'t str>, (&'static str, usize)>;
 
 fn repeated<'t>(
     field: &'static Field,
     by: ListKey,
     list: &'t Tree<'_>,
-    seen: &mut Seen<'t>,
+    seen: &mut FirstUses<'t>,
     path: &Path<'_>,
     findings: &mut Vec<Duplicate>,
 ) {
@@ -108,19 +108,19 @@ fn repeated<'t>(
             help: Some("each may be there only once; remove or unite them".into()),
         };
         let missing = match (by, &key) {
-            (ListKey::Member(name), Key::Text("")) => Some((&path.member(name)).into()),
+            (ListKey::Member(name), MergeKey::Text("")) => Some((&path.member(name)).into()),
             _ => None,
         };
         findings.push(Duplicate { finding, missing });
     }
 }
 
-fn identity(by: ListKey, key: &Key<&str>) -> &'static str {
+fn identity(by: ListKey, key: &MergeKey<&str>) -> &'static str {
     match (by, key) {
         (ListKey::Member(name), _) => name,
         (ListKey::Header, _) => "name",
-        (ListKey::Partition, Key::Number(_)) => "number",
-        (ListKey::Partition, Key::Text(_)) => "label",
+        (ListKey::Partition, MergeKey::Number(_)) => "number",
+        (ListKey::Partition, MergeKey::Text(_)) => "label",
         _ => "value",
     }
 }

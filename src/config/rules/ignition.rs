@@ -1,6 +1,6 @@
 //! `ignition`: references, proxies, certificate authorities.
 
-use super::resource::{self, Holder};
+use super::resource::{self, ResourceUse};
 use super::{Rules, given};
 use crate::config::model::{Ignition, Proxy, References, Resource};
 use crate::config::path::Path;
@@ -20,25 +20,25 @@ pub(super) fn check(rules: &mut Rules, ignition: &Ignition, path: &Path<'_>) {
         .iter()
         .enumerate()
     {
-        required(rules, authority, Holder::Authority, &list.index(i));
+        required(rules, authority, ResourceUse::Authority, &list.index(i));
     }
 }
 
 fn references(rules: &mut Rules, references: &References, path: &Path<'_>) {
     let merge = path.member("merge");
     for (i, reference) in references.merge.iter().enumerate() {
-        required(rules, reference, Holder::Reference, &merge.index(i));
+        required(rules, reference, ResourceUse::Reference, &merge.index(i));
     }
     resource::check(
         rules,
         &references.replace,
-        Holder::Reference,
+        ResourceUse::Reference,
         &path.member("replace"),
     );
 }
 
 /// References that must have a source: since 3.1 the entry itself is blamed as well.
-fn required(rules: &mut Rules, reference: &Resource, holder: Holder, path: &Path<'_>) {
+fn required(rules: &mut Rules, reference: &Resource, holder: ResourceUse, path: &Path<'_>) {
     if rules.version >= Version::V3_1 {
         match given(&reference.source) {
             None => rules.error(path, "source is required"),

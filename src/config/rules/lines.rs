@@ -7,7 +7,7 @@ use crate::config::path::Path;
 
 /// What a value becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum LinePart {
     /// A field of an account, ended by a colon.
     Field,
     /// The name of an account, which also stands in lists with commas and in paths of files.
@@ -20,7 +20,7 @@ enum Part {
     Text,
 }
 
-impl Part {
+impl LinePart {
     /// Why a value cannot be such a part.
     fn problem(self, value: &str) -> Option<&'static str> {
         let has = |is_bad: fn(char) -> bool| value.chars().any(is_bad);
@@ -28,22 +28,22 @@ impl Part {
             return Some("control characters are not allowed here");
         }
         match self {
-            Part::Field | Part::Account if has(|c| c == ':') => {
+            LinePart::Field | LinePart::Account if has(|c| c == ':') => {
                 Some("a colon would end this field of its database")
             }
-            Part::Account | Part::Word | Part::Unit if has(char::is_whitespace) => {
+            LinePart::Account | LinePart::Word | LinePart::Unit if has(char::is_whitespace) => {
                 Some("blanks are not allowed in this name")
             }
-            Part::Account if has(|c| c == ',' || c == '/') => {
+            LinePart::Account if has(|c| c == ',' || c == '/') => {
                 Some("commas and slashes are not allowed in the name of an account")
             }
-            Part::Account if value.starts_with(['-', '+', '#']) => {
+            LinePart::Account if value.starts_with(['-', '+', '#']) => {
                 Some("the name of an account cannot start with `-`, `+` or `#`")
             }
-            Part::Word if value.starts_with('#') || has(|c| c == '"' || c == '\'') => {
+            LinePart::Word if value.starts_with('#') || has(|c| c == '"' || c == '\'') => {
                 Some("quotes, and `#` at the start, are not allowed in this name")
             }
-            Part::Unit if has(|c| "*?[]".contains(c)) => {
+            LinePart::Unit if has(|c| "*?[]".contains(c)) => {
                 Some("patterns are not allowed in the name of a unit")
             }
             _ => None,
@@ -56,13 +56,13 @@ pub(super) fn check(rules: &mut Rules, config: &Config, path: &Path<'_>) {
     let wish = &config.kernel_arguments;
     list(
         rules,
-        Part::Text,
+        LinePart::Text,
         &wish.should_exist,
         &arguments.member("shouldExist"),
     );
     list(
         rules,
-        Part::Text,
+        LinePart::Text,
         &wish.should_not_exist,
         &arguments.member("shouldNotExist"),
     );
@@ -73,7 +73,7 @@ pub(super) fn check(rules: &mut Rules, config: &Config, path: &Path<'_>) {
     for (i, unit) in config.systemd.units.iter().enumerate() {
         one(
             rules,
-            Part::Unit,
+            LinePart::Unit,
             &unit.name,
             &units.index(i).member("name"),
         );
@@ -88,7 +88,7 @@ fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
         one(rules, name, &group.name, &path.member("name"));
         given(
             rules,
-            Part::Field,
+            LinePart::Field,
             &group.password_hash,
             &path.member("passwordHash"),
         );
@@ -97,31 +97,41 @@ fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
     for (i, user) in passwd.users.iter().enumerate() {
         let path = users.index(i);
         let name = account(user.should_exist);
-        given(rules, Part::Field, &user.gecos, &path.member("gecos"));
-        list(rules, Part::Account, &user.groups, &path.member("groups"));
-        given(rules, Part::Field, &user.home_dir, &path.member("homeDir"));
+        given(rules, LinePart::Field, &user.gecos, &path.member("gecos"));
+        list(
+            rules,
+            LinePart::Account,
+            &user.groups,
+            &path.member("groups"),
+        );
+        given(
+            rules,
+            LinePart::Field,
+            &user.home_dir,
+            &path.member("homeDir"),
+        );
         one(rules, name, &user.name, &path.member("name"));
         given(
             rules,
-            Part::Field,
+            LinePart::Field,
             &user.password_hash,
             &path.member("passwordHash"),
         );
         given(
             rules,
-            Part::Account,
+            LinePart::Account,
             &user.primary_group,
             &path.member("primaryGroup"),
         );
-        given(rules, Part::Field, &user.shell, &path.member("shell"));
+        given(rules, LinePart::Field, &user.shell, &path.member("shell"));
     }
 }
 
 /// An account to delete may have been made by other rules.
-fn account(should_exist: Option<bool>) -> Part {
+fn account(should_exist: Option<bool>) -> LinePart {
     match should_exist {
-        Some(false) => Part::Field,
-        _ => Part::Account,
+        Some(false) => LinePart::Field,
+        _ => LinePart::Account,
     }
 }
 
@@ -132,44 +142,54 @@ fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
         let partitions = disk_path.member("partitions");
         for (i, partition) in disk.partitions.iter().enumerate() {
             let path = partitions.index(i);
-            given(rules, Part::Text, &partition.label, &path.member("label"));
+            given(
+                rules,
+                LinePart::Text,
+                &partition.label,
+                &path.member("label"),
+            );
         }
     }
     let filesystems = path.member("filesystems");
     for (i, filesystem) in storage.filesystems.iter().enumerate() {
         let path = filesystems.index(i);
-        given(rules, Part::Text, &filesystem.label, &path.member("label"));
+        given(
+            rules,
+            LinePart::Text,
+            &filesystem.label,
+            &path.member("label"),
+        );
     }
     let volumes = path.member("luks");
     for (i, volume) in storage.luks.iter().enumerate() {
         let path = volumes.index(i);
-        given(rules, Part::Text, &volume.label, &path.member("label"));
-        one(rules, Part::Word, &volume.name, &path.member("name"));
+        given(rules, LinePart::Text, &volume.label, &path.member("label"));
+        one(rules, LinePart::Word, &volume.name, &path.member("name"));
     }
     let arrays = path.member("raid");
     for (i, array) in storage.raid.iter().enumerate() {
         one(
             rules,
-            Part::Word,
+            LinePart::Word,
             &array.name,
             &arrays.index(i).member("name"),
         );
     }
 }
 
-fn one(rules: &mut Rules, part: Part, value: &str, path: &Path<'_>) {
+fn one(rules: &mut Rules, part: LinePart, value: &str, path: &Path<'_>) {
     if let Some(problem) = part.problem(value) {
         rules.error(path, problem);
     }
 }
 
-fn given(rules: &mut Rules, part: Part, value: &Option<String>, path: &Path<'_>) {
+fn given(rules: &mut Rules, part: LinePart, value: &Option<String>, path: &Path<'_>) {
     if let Some(value) = value {
         one(rules, part, value, path);
     }
 }
 
-fn list(rules: &mut Rules, part: Part, values: &[String], path: &Path<'_>) {
+fn list(rules: &mut Rules, part: LinePart, values: &[String], path: &Path<'_>) {
     for (i, value) in values.iter().enumerate() {
         one(rules, part, value, &path.index(i));
     }

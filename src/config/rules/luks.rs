@@ -1,6 +1,6 @@
 //! Encrypted volumes.
 
-use super::resource::{self, Holder};
+use super::resource::{self, ResourceUse};
 use super::{Rules, given};
 use crate::config::json;
 use crate::config::model::{Clevis, ClevisCustom, Luks, Tang};
@@ -26,7 +26,7 @@ pub(super) fn check(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
     resource::check(
         rules,
         &luks.key_file,
-        Holder::Contents,
+        ResourceUse::Contents,
         &path.member("keyFile"),
     );
 }

@@ -23,12 +23,31 @@ pub(super) use duplicates::{duplicates, not_judged};
 use super::finding::{Finding, Severity};
 use super::model::Config;
 use super::path::Path;
+use super::url;
 use super::version::Version;
 
 /// Judges `config` by the rules of `version`. Findings have paths but no positions.
 pub(super) fn meaning(config: &Config, version: Version) -> Vec<Finding> {
+    judge(config, version, Bodies::New)
+}
+
+/// [`meaning`] of a config that was put together from others, which were judged themselves.
+pub(super) fn meaning_of_merged(config: &Config, version: Version) -> Vec<Finding> {
+    judge(config, version, Bodies::Judged)
+}
+
+/// Whether the bodies of `data:` URLs, which are most of a large config, are to be decoded. Neither a version nor
+/// merging makes another body of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    New,
+    Judged,
+}
+
+fn judge(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding> {
     let mut rules = Rules {
         version,
+        bodies,
         findings: Vec::new(),
     };
     let root = Path::Root;
@@ -44,6 +63,7 @@ pub(super) fn meaning(config: &Config, version: Version) -> Vec<Finding> {
 /// The version whose rules hold, and what they found.
 struct Rules {
     version: Version,
+    bodies: Bodies,
     findings: Vec<Finding>,
 }
 
@@ -54,6 +74,15 @@ impl Rules {
 
     fn error_with_help(&mut self, path: &Path<'_>, message: impl Into<String>, help: String) {
         self.report(Severity::Error, path, message.into(), Some(help));
+    }
+
+    /// What is wrong with a source that is not empty, if anything.
+    fn source_problem(&self, source: &str) -> Option<String> {
+        let is_judged = self.bodies == Bodies::Judged && source.starts_with("data:");
+        match is_judged {
+            true => None,
+            false => url::source_problem(source, self.version),
+        }
     }
 
     fn warn(&mut self, path: &Path<'_>, message: impl Into<String>) {
@@ -82,7 +111,7 @@ impl Rules {
             self.error(path, "path not specified");
         } else if !text.starts_with('/') {
             self.error(path, "path is not absolute");
-        } else if lengths::path(self, path, text) {
+        } else if lengths::path(self, path, text) && !is_simple(text) {
             let simple = simplify(text);
             if simple != text {
                 self.error_with_help(
@@ -96,8 +125,14 @@ impl Rules {
 }
 
 /// The text, unless it is absent or empty.
-fn given(text: &Option<String>) -> Option<&str> {
+fn given<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> Option<&str> {
     text.as_deref().filter(|t| !t.is_empty())
+}
+
+/// True for an absolute path of names alone, which is in its simplest form.
+fn is_simple(path: &str) -> bool {
+    let mut names = path.split('/').skip(1);
+    names.all(|name| !matches!(name, "" | "." | ".."))
 }
 
 /// A path without empty and `.` components, with `..` taken back where there is something to take

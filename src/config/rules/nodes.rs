@@ -1,6 +1,6 @@
 //! Directories, files and links, each by itself.
 
-use super::resource::{self, Holder};
+use super::resource::{self, ResourceUse};
 use super::{Rules, given, lengths};
 use crate::config::finding::Severity;
 use crate::config::model::{Directory, File, Link, NodeOwner};
@@ -40,12 +40,12 @@ pub(super) fn file(rules: &mut Rules, file: &File, path: &Path<'_>) {
     owner(rules, &file.user, &path.member("user"));
     let append = path.member("append");
     for (i, fragment) in file.append.iter().enumerate() {
-        resource::check(rules, fragment, Holder::Contents, &append.index(i));
+        resource::check(rules, fragment, ResourceUse::Contents, &append.index(i));
     }
     resource::check(
         rules,
         &file.contents,
-        Holder::Contents,
+        ResourceUse::Contents,
         &path.member("contents"),
     );
 }

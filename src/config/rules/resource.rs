@@ -9,7 +9,7 @@ use crate::config::version::Version;
 
 /// What the resource is for; only 3.0 makes a difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holder {
+pub(super) enum ResourceUse {
     /// A file or a volume.
     Contents,
     /// Another config.
@@ -18,8 +18,8 @@ pub(super) enum Holder {
     Authority,
 }
 
-pub(super) fn check(rules: &mut Rules, resource: &Resource, holder: Holder, path: &Path<'_>) {
-    if holder == Holder::Contents || rules.version >= Version::V3_1 {
+pub(super) fn check(rules: &mut Rules, resource: &Resource, holder: ResourceUse, path: &Path<'_>) {
+    if holder == ResourceUse::Contents || rules.version >= Version::V3_1 {
         common(rules, resource, path);
     } else {
         reference_3_0(rules, resource, holder, path);
@@ -29,13 +29,13 @@ pub(super) fn check(rules: &mut Rules, resource: &Resource, holder: Holder, path
 
 /// In 3.0 references had rules of their own; certificates needed a source, and said so through the
 /// rule on URLs.
-fn reference_3_0(rules: &mut Rules, resource: &Resource, holder: Holder, path: &Path<'_>) {
+fn reference_3_0(rules: &mut Rules, resource: &Resource, holder: ResourceUse, path: &Path<'_>) {
     let source = match (given(&resource.source), holder) {
-        (None, Holder::Authority) => "",
+        (None, ResourceUse::Authority) => "",
         (None, _) => return,
         (Some(source), _) => source,
     };
-    if let Some(problem) = url::source_problem(source, rules.version) {
+    if let Some(problem) = rules.source_problem(source) {
         rules.error(&path.member("source"), problem);
     }
 }
@@ -55,7 +55,7 @@ fn common(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
         rules.error(&verification.member("hash"), message);
     }
     if let Some(source) = given(&resource.source)
-        && let Some(problem) = url::source_problem(source, rules.version)
+        && let Some(problem) = rules.source_problem(source)
     {
         rules.error(&path.member("source"), problem);
     }

@@ -4,7 +4,7 @@ use super::{Rules, disks, each_below, filesystems, luks, nodes, raid, simplify};
 use crate::config::model::{Disk, Filesystem, Link, Storage};
 use crate::config::path::Path;
 use crate::config::version::Version;
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     together(rules, storage, path);

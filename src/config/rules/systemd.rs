@@ -4,9 +4,8 @@ use super::{Rules, lengths};
 use crate::config::model::{Config, Dropin, Systemd, Unit};
 use crate::config::path::Path;
 use crate::config::unit::{self, UnitOption};
-use std::collections::{HashMap, HashSet};
-
-const UNIT_DIRECTORY: &str = "/etc/systemd/system/";
+use crate::layout::UNIT_DIRECTORY;
+use foldhash::{HashMap, HashSet, HashSetExt as _};
 
 /// Files, directories and links must not take the path of a unit or drop-in that is written.
 pub(super) fn check_claims(rules: &mut Rules, config: &Config, path: &Path<'_>) {
@@ -45,13 +44,13 @@ fn claimed_paths(systemd: &Systemd) -> HashSet<String> {
     let mut claimed = HashSet::new();
     for unit in &systemd.units {
         if contents(&unit.contents).is_some() {
-            claimed.insert(format!("{UNIT_DIRECTORY}{}", unit.name));
+            claimed.insert(format!("{UNIT_DIRECTORY}/{}", unit.name));
         }
         let written = unit
             .dropins
             .iter()
             .filter(|d| contents(&d.contents).is_some());
-        claimed.extend(written.map(|d| format!("{UNIT_DIRECTORY}{}.d/{}", unit.name, d.name)));
+        claimed.extend(written.map(|d| format!("{UNIT_DIRECTORY}/{}.d/{}", unit.name, d.name)));
     }
     claimed
 }

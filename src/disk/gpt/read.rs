@@ -42,8 +42,8 @@ const PRIMARY_LBA: u64 = 1;
 
 /// Chooses between the two copies.
 fn judge(
-    primary: Result<Copy, String>,
-    backup: Result<Copy, String>,
+    primary: Result<TableCopy, String>,
+    backup: Result<TableCopy, String>,
     sector_bytes: u32,
     sectors: u64,
 ) -> TableFacts {
@@ -70,12 +70,12 @@ fn judge(
 }
 
 /// One of the two copies of a table.
-struct Copy {
+struct TableCopy {
     header: GPTHeader,
     entries: Vec<GPTPartitionEntry>,
 }
 
-impl Copy {
+impl TableCopy {
     fn into_table(self, sector_bytes: u32, sectors: u64) -> Result<Table, String> {
         let mut table = Table {
             disk_guid: GuidChoice::Given(Guid(swap_guid(self.header.disk_guid))),
@@ -118,7 +118,7 @@ fn read_copy(
     sector_bytes: u32,
     lba: u64,
     sectors: u64,
-) -> io::Result<Result<Copy, String>> {
+) -> io::Result<Result<TableCopy, String>> {
     let header = match read_header(disk, sector_bytes, lba, sectors)? {
         Ok(header) => header,
         Err(why) => return Ok(Err(why)),
@@ -141,7 +141,7 @@ fn read_copy(
     in_memory.partition_entry_lba = 0;
     let entries = in_memory.read_partitions(&mut Cursor::new(array), u64::from(sector_bytes));
     Ok(entries
-        .map(|entries| Copy { header, entries })
+        .map(|entries| TableCopy { header, entries })
         .map_err(|e| e.to_string()))
 }
 

@@ -16,7 +16,7 @@ pub(super) struct StripeRow {
 
 impl StripeRow {
     /// Every way to get the chunk of one role from others, the simplest first.
-    pub fn recipes(&self, role: u32) -> Vec<Recipe> {
+    pub(super) fn recipes(&self, role: u32) -> Vec<Recipe> {
         let Some(x) = self.data.iter().position(|data| *data == role) else {
             return Vec::new();
         };

@@ -1,10 +1,10 @@
 //! Superblocks of things that are not file systems: LVM, bcache, ZFS members, swap.
 
-use super::{Device, Superblock, kind};
+use super::{ProbedDevice, Superblock, kind};
 use std::io;
 
 /// LVM2 physical volumes: the label is in one of the first four sectors.
-pub fn lvm2(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn lvm2(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for sector in 0..4 {
         let Some(block) = device.read(sector * 512, 512)? else {
             return Ok(None);
@@ -27,7 +27,7 @@ pub fn lvm2(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// bcache backing and cache devices.
-pub fn bcache(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn bcache(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     const MAGIC: &[u8] = b"\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81";
     let Some(block) = device.read(4096, 256)? else {
         return Ok(None);
@@ -39,7 +39,7 @@ pub fn bcache(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// Members of a ZFS pool: at least four uberblocks in the ring of the first label.
-pub fn zfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn zfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     const MAGIC: u64 = 0x00BA_B10C;
     let Some(ring) = device.read(128 * 1024, 128 * 1024)? else {
         return Ok(None);
@@ -52,7 +52,7 @@ pub fn zfs(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// Swap areas; the signature ends the first page, whose size is that of the machine that made it.
-pub fn swap(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn swap(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for page in [4096_u64, 8192, 16384, 32768, 65536] {
         let Some(magic) = device.read(page - 10, 10)? else {
             return Ok(None);

@@ -1,10 +1,9 @@
 //! FAT and the file systems that look like it at first sight.
 
-use super::{Block, Device, Superblock, kind};
+use super::{Block, ProbedDevice, Superblock, kind};
 use std::io;
 
-/// exFAT.
-pub fn exfat(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn exfat(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(0, 512)? else {
         return Ok(None);
     };
@@ -19,7 +18,7 @@ pub fn exfat(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// The volume label entry of the root directory, searched in its first cluster.
-fn exfat_label(device: &mut Device, boot: &Block) -> io::Result<Option<String>> {
+fn exfat_label(device: &mut ProbedDevice, boot: &Block) -> io::Result<Option<String>> {
     let (sector_log, cluster_log) = (u32::from(boot.u8(108)), u32::from(boot.u8(109)));
     if !(9..=12).contains(&sector_log) || cluster_log > 25 - sector_log {
         return Ok(None);
@@ -39,8 +38,7 @@ fn exfat_label(device: &mut Device, boot: &Block) -> io::Result<Option<String>> 
         }))
 }
 
-/// NTFS.
-pub fn ntfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn ntfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(0, 512)? else {
         return Ok(None);
     };
@@ -51,11 +49,11 @@ pub fn ntfs(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// FAT12, FAT16 and FAT32.
-pub fn vfat(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn vfat(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(boot) = device.read(0, 512)? else {
         return Ok(None);
     };
-    let Some(shape) = Shape::of(&boot) else {
+    let Some(shape) = FatLayout::of(&boot) else {
         return Ok(None);
     };
     let (serial_at, name_at) = match shape.root {
@@ -78,7 +76,7 @@ pub fn vfat(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// Where the parts of a FAT file system are, in bytes.
-struct Shape {
+struct FatLayout {
     fat_at: u64,
     fat_bytes: u64,
     data_at: u64,
@@ -93,7 +91,7 @@ enum Root {
     Cluster(u32),
 }
 
-impl Shape {
+impl FatLayout {
     /// The checks of libblkid, as far as they tell FAT from other boot sectors.
     fn of(boot: &Block) -> Option<Self> {
         let sector = u64::from(boot.le16(11));
@@ -145,7 +143,7 @@ impl Shape {
         }
     }
     /// The volume label entry of the root directory.
-    fn label_in_root(&self, device: &mut Device) -> io::Result<Option<String>> {
+    fn label_in_root(&self, device: &mut ProbedDevice) -> io::Result<Option<String>> {
         match self.root {
             Root::Fixed { at, entries } => {
                 let directory = device.read(at, usize::from(entries) * 32)?;
@@ -154,7 +152,11 @@ impl Shape {
             Root::Cluster(first) => self.label_in_clusters(device, first),
         }
     }
-    fn label_in_clusters(&self, device: &mut Device, first: u32) -> io::Result<Option<String>> {
+    fn label_in_clusters(
+        &self,
+        device: &mut ProbedDevice,
+        first: u32,
+    ) -> io::Result<Option<String>> {
         let mut cluster = first & 0x0FFF_FFFF;
         // Bounded, since the chain may be a circle.
         for _ in 0..64 {

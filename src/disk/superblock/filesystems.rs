@@ -1,10 +1,9 @@
 //! Superblocks of Linux file systems.
 
-use super::{Device, Superblock, kind};
+use super::{ProbedDevice, Superblock, kind};
 use std::io;
 
-/// XFS.
-pub fn xfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn xfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(0, 512)? else {
         return Ok(None);
     };
@@ -32,7 +31,7 @@ const EXT_HAS_JOURNAL: u32 = 0x4;
 const EXT_JOURNAL_DEVICE: u32 = 0x8;
 
 /// ext2, ext3, ext4 and external journals.
-pub fn ext(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn ext(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(1024, 1024)? else {
         return Ok(None);
     };
@@ -57,8 +56,7 @@ pub fn ext(device: &mut Device) -> io::Result<Option<Superblock>> {
     }))
 }
 
-/// btrfs.
-pub fn btrfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn btrfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(64 * 1024, 4096)? else {
         return Ok(None);
     };
@@ -70,7 +68,7 @@ pub fn btrfs(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// F2FS.
-pub fn f2fs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn f2fs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(1024, 3072)? else {
         return Ok(None);
     };
@@ -81,8 +79,7 @@ pub fn f2fs(device: &mut Device) -> io::Result<Option<Superblock>> {
     }))
 }
 
-/// EROFS.
-pub fn erofs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn erofs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(1024, 128)? else {
         return Ok(None);
     };
@@ -94,7 +91,7 @@ pub fn erofs(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// squashfs 4; older ones have a name of their own.
-pub fn squashfs(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn squashfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(0, 96)? else {
         return Ok(None);
     };
@@ -108,7 +105,7 @@ pub fn squashfs(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// ISO 9660; its identity is the date of the last change.
-pub fn iso9660(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn iso9660(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(32768, 2048)? else {
         return Ok(None);
     };

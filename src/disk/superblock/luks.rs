@@ -4,7 +4,7 @@
 //! both and a number that counts up tell which copy is valid. The second copy lies right behind the first, so
 //! its place tells how long a header is, and one of a longer header may outlive a new, shorter one.
 
-use super::{Block, Device, Superblock, kind};
+use super::{Block, ProbedDevice, Superblock, kind};
 use sha2::{Digest, Sha256};
 use std::io;
 
@@ -35,7 +35,7 @@ pub struct LuksHeader {
 }
 
 /// LUKS 1 and 2.
-pub fn luks(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn luks(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let first = device.read(0, 512)?.filter(|block| block.is(0, MAGIC));
     let version = first.as_ref().map(|block| block.be16(6));
     match (first, version) {
@@ -54,7 +54,7 @@ pub fn luks(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// One copy of a LUKS2 header.
-struct Copy {
+struct HeaderCopy {
     binary: Block,
     /// The JSON, if the checksum is right.
     json: Option<Vec<u8>>,
@@ -62,7 +62,7 @@ struct Copy {
 
 /// As cryptsetup does: the newer of two whole copies; a second one elsewhere only counts where the first is
 /// not whole, as it may be left over from a longer header of an earlier volume.
-fn luks2(device: &mut Device, first: Option<u64>) -> io::Result<Option<Superblock>> {
+fn luks2(device: &mut ProbedDevice, first: Option<u64>) -> io::Result<Option<Superblock>> {
     let first = match first {
         Some(at) => copy(device, at, MAGIC)?,
         None => None,
@@ -85,21 +85,21 @@ fn luks2(device: &mut Device, first: Option<u64>) -> io::Result<Option<Superbloc
     Ok(seen.map(|copy| copy.superblock()))
 }
 
-fn copy(device: &mut Device, at: u64, magic: &[u8]) -> io::Result<Option<Copy>> {
+fn copy(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<Option<HeaderCopy>> {
     let Some(binary) = device.read(at, BINARY_BYTES)? else {
         // A device too short for the whole of it can still show the beginning.
         let start = device.read(at, 512)?.filter(|b| at == 0 && b.is(0, magic));
-        return Ok(start.map(|binary| Copy { binary, json: None }));
+        return Ok(start.map(|binary| HeaderCopy { binary, json: None }));
     };
     if !binary.is(0, magic) || binary.be16(6) != 2 || (at != 0 && binary.be64(256) != at) {
         return Ok(None);
     }
     let json = json(device, at, &binary)?;
-    Ok(Some(Copy { binary, json }))
+    Ok(Some(HeaderCopy { binary, json }))
 }
 
 /// The JSON behind a binary part, if length and checksum are right.
-fn json(device: &mut Device, at: u64, binary: &Block) -> io::Result<Option<Vec<u8>>> {
+fn json(device: &mut ProbedDevice, at: u64, binary: &Block) -> io::Result<Option<Vec<u8>>> {
     let bytes = binary.be64(8);
     if !SECOND_COPIES.contains(&bytes) || binary.text(72, 32).as_deref() != Some("sha256") {
         return Ok(None);
@@ -122,7 +122,7 @@ fn json(device: &mut Device, at: u64, binary: &Block) -> io::Result<Option<Vec<u
     Ok(is_right.then_some(json))
 }
 
-impl Copy {
+impl HeaderCopy {
     /// Counts up with every change.
     fn sequence(&self) -> u64 {
         self.binary.be64(16)

@@ -1,7 +1,7 @@
 //! Formats that are never made or mounted here, known by a few bytes only so that nobody takes what
 //! holds them for blank.
 
-use super::{Device, Superblock, kind};
+use super::{ProbedDevice, Superblock, kind};
 use std::io;
 
 /// Bytes that tell a format: its name as blkid has it, where they are, and what they are.
@@ -17,7 +17,6 @@ const CONTAINERS: &[Magic] = &[
     ("DM_integrity", 0, b"integrt\0"),
 ];
 
-/// File systems.
 const FILE_SYSTEMS: &[Magic] = &[
     ("apfs", 32, b"NXSB"),
     ("bcachefs", 4096 + 24, BCACHEFS),
@@ -43,7 +42,7 @@ const FILE_SYSTEMS: &[Magic] = &[
 const BCACHEFS: &[u8] = b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef";
 
 /// Volumes of other systems and of other RAID software, whose marks may sit at the end.
-pub fn containers(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn containers(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     if let Some(found) = first(device, CONTAINERS)? {
         return Ok(Some(found));
     }
@@ -63,7 +62,7 @@ pub fn containers(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// File systems this program has no other use for.
-pub fn filesystems(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn filesystems(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     if let Some(found) = first(device, FILE_SYSTEMS)? {
         return Ok(Some(found));
     }
@@ -73,7 +72,7 @@ pub fn filesystems(device: &mut Device) -> io::Result<Option<Superblock>> {
     }
 }
 
-fn first(device: &mut Device, all: &[Magic]) -> io::Result<Option<Superblock>> {
+fn first(device: &mut ProbedDevice, all: &[Magic]) -> io::Result<Option<Superblock>> {
     for (name, at, magic) in all {
         if is_at(device, *at, magic)? {
             return Ok(Some(kind(name)));
@@ -82,13 +81,13 @@ fn first(device: &mut Device, all: &[Magic]) -> io::Result<Option<Superblock>> {
     Ok(None)
 }
 
-fn is_at(device: &mut Device, at: u64, magic: &[u8]) -> io::Result<bool> {
+fn is_at(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<bool> {
     let found = device.read(at, magic.len())?;
     Ok(found.is_some_and(|block| block.is(0, magic)))
 }
 
 /// UDF: its mark follows that of the sequence it stands in, in units of 2048 bytes or larger.
-fn udf(device: &mut Device) -> io::Result<Option<Superblock>> {
+fn udf(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for step in [2048_u64, 4096] {
         let start = 32 * 1024;
         if !is_at(device, start + 1, b"BEA01")? {
@@ -105,7 +104,7 @@ fn udf(device: &mut Device) -> io::Result<Option<Superblock>> {
 }
 
 /// Minix, versions 1 to 3. Two bytes are a weak mark, so the counts beside it must make sense.
-fn minix(device: &mut Device) -> io::Result<Option<Superblock>> {
+fn minix(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(1024, 32)? else {
         return Ok(None);
     };

@@ -3,7 +3,7 @@
 //! Layouts are those of the kernel's `linux/raid/md_p.h`. A superblock with a wrong checksum still marks the
 //! device as a member, but nothing it says is believed.
 
-use super::{Block, Device, Superblock, kind, uuid_text};
+use super::{Block, ProbedDevice, Superblock, kind, uuid_text};
 use std::fmt;
 use std::io;
 
@@ -21,7 +21,7 @@ const MAX_DEVICES_0: usize = 27;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RaidMember {
     /// Version of the superblock.
-    pub metadata: Metadata,
+    pub metadata: MetadataVersion,
     /// Name with the host it belongs to (`any:data`); 0.90 has none.
     pub name: Option<String>,
     /// Level.
@@ -37,7 +37,7 @@ pub struct RaidMember {
     /// Where the array's data starts on this member.
     pub data_offset: u64,
     /// What this member is to the array.
-    pub role: Role,
+    pub role: MemberRole,
     /// It does not hold all of its data yet.
     pub is_rebuilding: bool,
     /// Number of the last change; of members that went out of the array it stands still.
@@ -52,7 +52,7 @@ pub struct RaidMember {
 
 /// Version of a superblock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Metadata {
+pub enum MetadataVersion {
     /// 0.90, at the end.
     V0_90,
     /// 1.0, at the end.
@@ -63,13 +63,13 @@ pub enum Metadata {
     V1_2,
 }
 
-impl fmt::Display for Metadata {
+impl fmt::Display for MetadataVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Metadata::V0_90 => "0.90",
-            Metadata::V1_0 => "1.0",
-            Metadata::V1_1 => "1.1",
-            Metadata::V1_2 => "1.2",
+            MetadataVersion::V0_90 => "0.90",
+            MetadataVersion::V1_0 => "1.0",
+            MetadataVersion::V1_1 => "1.1",
+            MetadataVersion::V1_2 => "1.2",
         })
     }
 }
@@ -141,7 +141,7 @@ impl fmt::Display for Level {
 
 /// What a member is to its array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum MemberRole {
     /// It holds the data of this place, from 0.
     Active(u32),
     /// It waits to stand in.
@@ -159,13 +159,13 @@ impl RaidMember {
 }
 
 /// Format 1.0 near the end, 1.1 at the start, 1.2 4 KiB behind it, 0.90 in the last whole 64 KiB.
-pub(super) fn linux_raid(device: &mut Device) -> io::Result<Option<Superblock>> {
+pub(super) fn linux_raid(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let sectors = device.bytes / SECTOR;
     let v1_0 = sectors.checked_sub(16).map(|s| (s & !7) * SECTOR);
     let places = [
-        (Metadata::V1_0, v1_0),
-        (Metadata::V1_1, Some(0)),
-        (Metadata::V1_2, Some(4096)),
+        (MetadataVersion::V1_0, v1_0),
+        (MetadataVersion::V1_1, Some(0)),
+        (MetadataVersion::V1_2, Some(4096)),
     ];
     for (metadata, offset) in places {
         let Some(offset) = offset else { continue };
@@ -210,7 +210,7 @@ const RECOVERY_OFFSET: u32 = 2;
 /// raid0 layout.
 const PLAIN_FEATURES: u32 = 1 | RECOVERY_OFFSET | 8 | 4096;
 
-fn version_1(block: &Block, metadata: Metadata) -> Option<RaidMember> {
+fn version_1(block: &Block, metadata: MetadataVersion) -> Option<RaidMember> {
     let count = block.le32(220) as usize;
     if checksum(block, 256 + 2 * count, 216) != block.le32(216) {
         return None;
@@ -222,9 +222,9 @@ fn version_1(block: &Block, metadata: Metadata) -> Option<RaidMember> {
     }
     let roles: Vec<u16> = (0..count).map(|i| block.le16(256 + 2 * i)).collect();
     let role = match roles.get(block.le32(160) as usize) {
-        Some(0xFFFF) => Role::Spare,
-        Some(role) if u32::from(*role) < devices => Role::Active((*role).into()),
-        _ => Role::Other,
+        Some(0xFFFF) => MemberRole::Spare,
+        Some(role) if u32::from(*role) < devices => MemberRole::Active((*role).into()),
+        _ => MemberRole::Other,
     };
     Some(RaidMember {
         metadata,
@@ -251,7 +251,7 @@ fn working(roles: impl Iterator<Item = u32>, devices: u32) -> Vec<u32> {
     working
 }
 
-fn linux_raid_0_90(device: &mut Device) -> io::Result<Option<Superblock>> {
+fn linux_raid_0_90(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(offset) = (device.bytes & !0xFFFF).checked_sub(0x10000) else {
         return Ok(None);
     };
@@ -290,12 +290,12 @@ fn version_0_90(block: &Block) -> Option<RaidMember> {
     let own = place(THIS_DEVICE);
     let places = (0..MAX_DEVICES_0).map(|i| place(128 + 32 * i));
     let role = match own {
-        (_, state) if state & FAULTY != 0 => Role::Other,
-        (role, state) if state & IN_SYNC != 0 && role < devices => Role::Active(role),
-        _ => Role::Spare,
+        (_, state) if state & FAULTY != 0 => MemberRole::Other,
+        (role, state) if state & IN_SYNC != 0 && role < devices => MemberRole::Active(role),
+        _ => MemberRole::Spare,
     };
     Some(RaidMember {
-        metadata: Metadata::V0_90,
+        metadata: MetadataVersion::V0_90,
         name: None,
         level: Level::of(word(7)),
         layout: word(64),
@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(found.label.as_deref(), Some("any:data"));
         let raid = found.raid.expect("sound");
         let expected = RaidMember {
-            metadata: Metadata::V1_2,
+            metadata: MetadataVersion::V1_2,
             name: Some("any:data".into()),
             level: Level::Raid5,
             layout: 0,
@@ -371,7 +371,7 @@ mod tests {
             devices: 3,
             used_bytes: 1000 * 512,
             data_offset: 1 << 20,
-            role: Role::Active(2),
+            role: MemberRole::Active(2),
             is_rebuilding: false,
             events: 17,
             is_clean: true,
@@ -390,10 +390,10 @@ mod tests {
                 .expect("sound")
                 .role
         };
-        assert_eq!(role(0), Role::Active(0));
-        assert_eq!(role(2), Role::Spare);
-        assert_eq!(role(3), Role::Other);
-        assert_eq!(role(200), Role::Other);
+        assert_eq!(role(0), MemberRole::Active(0));
+        assert_eq!(role(2), MemberRole::Spare);
+        assert_eq!(role(3), MemberRole::Other);
+        assert_eq!(role(200), MemberRole::Other);
         let rebuilding = read(member(|block| block[8] = 2)).raid.expect("sound");
         assert!(rebuilding.is_rebuilding && !rebuilding.is_special);
         let reshaping = read(member(|block| block[8] = 4)).raid.expect("sound");
@@ -468,7 +468,7 @@ mod tests {
         let raid = found.raid.expect("sound");
         assert_eq!(
             (raid.level, raid.devices, raid.role),
-            (Level::Raid1, 2, Role::Active(1))
+            (Level::Raid1, 2, MemberRole::Active(1))
         );
         assert_eq!(
             (raid.events, raid.is_clean, raid.used_bytes),

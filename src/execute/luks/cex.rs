@@ -1,6 +1,7 @@
 //! Volume keys in IBM Crypto Express adapters (s390x).
 
 use super::commands;
+use crate::layout::ZKEY_REPOSITORY;
 use anyhow::{Context as _, bail};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -8,8 +9,6 @@ use std::path::{Path, PathBuf};
 
 /// The key of such volumes in the initramfs: a fixed text, no secret.
 pub(super) const KEY_FILE: &str = "/etc/luks/cex.key";
-/// Where zkey keeps volume keys.
-pub(super) const REPOSITORY: &str = "/etc/zkey/repository";
 /// Queues of the adapters.
 const QUEUES: &str = "/sys/bus/ap/devices";
 
@@ -22,7 +21,7 @@ pub(super) struct VolumeKey {
 
 /// Makes the key of a volume.
 pub(super) fn generate(volume: &str, root: &Path) -> anyhow::Result<VolumeKey> {
-    let repository = below(root, REPOSITORY);
+    let repository = below(root, ZKEY_REPOSITORY);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -4,14 +4,14 @@ use super::commands;
 use crate::execute::Context;
 use crate::fetch::Request;
 use crate::host::SecretFile;
-use crate::plan::op::Clevis;
+use crate::plan::op::ClevisBinding;
 use anyhow::Context as _;
 
 /// No advertisement is larger.
 const ADVERTISEMENT_BYTES: u64 = 1 << 20;
 
 /// Waits until every server answers: Clevis asks once and gives up.
-pub(super) fn wait_for_servers(binding: &Clevis, context: &Context) -> anyhow::Result<()> {
+pub(super) fn wait_for_servers(binding: &ClevisBinding, context: &Context) -> anyhow::Result<()> {
     for url in &binding.servers {
         let request = Request::get(url.clone());
         let asked = context
@@ -25,7 +25,7 @@ pub(super) fn wait_for_servers(binding: &Clevis, context: &Context) -> anyhow::R
 }
 
 /// Tries a pin on something that does not matter.
-pub(super) fn try_pin(binding: &Clevis) -> anyhow::Result<()> {
+pub(super) fn try_pin(binding: &ClevisBinding) -> anyhow::Result<()> {
     let tried = commands::try_pin(binding).run();
     tried
         .map(drop)
@@ -35,7 +35,7 @@ pub(super) fn try_pin(binding: &Clevis) -> anyhow::Result<()> {
 /// Binds an open volume, and shows that the binding unlocks it.
 pub(super) fn bind(
     name: &str,
-    binding: &Clevis,
+    binding: &ClevisBinding,
     device: &str,
     key: &SecretFile,
 ) -> anyhow::Result<()> {

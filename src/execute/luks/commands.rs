@@ -1,7 +1,7 @@
 //! The commands volumes are made with, as values. Keys go by files, never by arguments.
 
 use crate::host::Command;
-use crate::plan::op::{Clevis, CreateLuks, Mark, OpenMode};
+use crate::plan::op::{ClevisBinding, CreateLuks, MarkLifetime, OpenMode};
 use crate::plan::volumes::MARK;
 
 fn cryptsetup(verb: &str) -> Command {
@@ -23,7 +23,7 @@ pub(super) fn format(
     if let Some(uuid) = &act.uuid {
         command = command.args(["--uuid", uuid]);
     }
-    if act.mark != Mark::Never {
+    if act.mark != MarkLifetime::Never {
         command = command.args(["--subsystem", MARK]);
     }
     command
@@ -72,14 +72,14 @@ pub(super) fn unmark(device: &str, label: Option<&str>) -> Command {
 }
 
 /// Binds a volume to a pin. The configuration of a custom pin may hold secrets, so none is shown.
-pub(super) fn bind(binding: &Clevis, device: &str, key: &str) -> Command {
+pub(super) fn bind(binding: &ClevisBinding, device: &str, key: &str) -> Command {
     Command::new("clevis")
         .args(["luks", "bind", "-f", "-k", key, "-d", device, &binding.pin])
         .secret(&binding.config)
 }
 
 /// Encrypts a word with a pin, to see whether it can.
-pub(super) fn try_pin(binding: &Clevis) -> Command {
+pub(super) fn try_pin(binding: &ClevisBinding) -> Command {
     Command::new("clevis")
         .args(["encrypt", &binding.pin])
         .secret(&binding.config)
@@ -126,7 +126,7 @@ mod tests {
             way: OpenMode::Format,
             expected: Expected::Blank,
             close_first: false,
-            mark: Mark::Never,
+            mark: MarkLifetime::Never,
             clevis: None,
         }
     }
@@ -142,7 +142,7 @@ mod tests {
         let all = CreateLuks {
             label: Some("my label".into()),
             uuid: Some("u-1".into()),
-            mark: Mark::UntilHandOver,
+            mark: MarkLifetime::UntilHandOver,
             options: vec!["--cipher".into(), "c".into()],
             ..act()
         };
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn binding_shows_no_configuration() {
-        let binding = Clevis {
+        let binding = ClevisBinding {
             pin: "sss".into(),
             config: "{}".into(),
             words: String::new(),

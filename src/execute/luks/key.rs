@@ -2,7 +2,7 @@
 
 use super::cex;
 use crate::execute::Context;
-use crate::plan::keys::KEY_DIRECTORY;
+use crate::layout::key_file;
 use crate::plan::op::{CreateLuks, KeySource};
 use anyhow::Context as _;
 use std::io::Read;
@@ -27,7 +27,7 @@ pub(super) fn obtain(act: &CreateLuks, context: &Context) -> anyhow::Result<Vec<
             if let Some(key) = context.keys.of(name) {
                 return Ok(key);
             }
-            let path = format!("{KEY_DIRECTORY}/{name}");
+            let path = key_file(name);
             let key = context.root.read(&path);
             let key = key.with_context(|| format!("cannot read {path} of the target"))?;
             let key = key.with_context(|| format!("{path} of the target is gone"))?;

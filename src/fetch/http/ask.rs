@@ -1,7 +1,8 @@
 //! One short question, one short answer: for services that describe a machine to itself.
 
-use super::body::Body;
-use super::client::{AttemptError, Http, Outgoing};
+use super::attempt_error::AttemptError;
+use super::body::ResponseBody;
+use super::client::{Http, Outgoing};
 use super::{Transport, redirected_headers};
 use crate::fetch::{FetchEvents, Silent};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,7 +17,6 @@ const MAX_BYTES: u64 = 256 * 1024;
 pub(in crate::fetch) struct Question<'a> {
     /// `GET`, `PUT` or `POST`.
     pub method: Method,
-    /// Where.
     pub url: &'a str,
     /// Besides the common ones. Values may be secret.
     pub headers: &'a [(&'static str, &'a str)],
@@ -52,9 +52,7 @@ impl<'a> Question<'a> {
 
 /// The answer.
 pub(in crate::fetch) struct Reply {
-    /// Status.
     pub status: StatusCode,
-    /// Headers.
     pub headers: HeaderMap,
     /// Body. May be secret.
     pub body: Vec<u8>,
@@ -83,7 +81,7 @@ pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Repl
     };
     let late = || format!("no answer within {} s", question.limit.as_secs_f32());
     let answer = http.send(outgoing).map_err(|error| match error {
-        AttemptError::Transport(cause, _) => cause,
+        AttemptError::Transport(failed) => failed.cause,
         AttemptError::Cancelled => "it was cancelled".into(),
         AttemptError::OutOfTime => late(),
         AttemptError::Fatal(error) => error.to_string(),
@@ -91,7 +89,7 @@ pub(in crate::fetch) fn ask(http: &Http, question: &Question<'_>) -> Result<Repl
     let status = answer.response.status();
     let headers = answer.response.headers().clone();
     let events: &dyn FetchEvents = &Silent;
-    let whole = Body::new(http, answer, Some(deadline), 1, events);
+    let whole = ResponseBody::new(http, answer, Some(deadline), 1, events);
     let mut body = Vec::new();
     whole
         .take(question.most_bytes)

@@ -1,6 +1,6 @@
 //! A response body as a blocking stream.
 
-use super::client::{Answer, Engine, Http, cause};
+use super::client::{ConnectionDriver, Http, ResponseHead, cause};
 use crate::fetch::FetchEvents;
 use crate::fetch::pipeline::BodyError;
 use bytes::{Buf, Bytes};
@@ -15,8 +15,8 @@ use tokio::time::timeout_at;
 /// How long to wait for bytes before looking whether the fetch was cancelled.
 const CANCEL_CHECK: Duration = Duration::from_millis(500);
 
-pub(super) struct Body<'a> {
-    engine: Arc<Engine>,
+pub(super) struct ResponseBody<'a> {
+    engine: Arc<ConnectionDriver>,
     events: &'a dyn FetchEvents,
     response: Response,
     announced_bytes: Option<u64>,
@@ -29,16 +29,16 @@ pub(super) struct Body<'a> {
     has_digest: bool,
 }
 
-impl<'a> Body<'a> {
+impl<'a> ResponseBody<'a> {
     pub(super) fn new(
         http: &Http,
-        answer: Answer,
+        answer: ResponseHead,
         deadline: Option<Instant>,
         attempts: u32,
         events: &'a dyn FetchEvents,
     ) -> Self {
-        let Answer { response, engine } = answer;
-        Body {
+        let ResponseHead { response, engine } = answer;
+        ResponseBody {
             engine,
             events,
             announced_bytes: response.content_length(),
@@ -54,11 +54,11 @@ impl<'a> Body<'a> {
 
     /// The same of what is compared with a digest in the end.
     pub(super) fn with_digest(self, has_digest: bool) -> Self {
-        Body { has_digest, ..self }
+        ResponseBody { has_digest, ..self }
     }
 }
 
-impl Body<'_> {
+impl ResponseBody<'_> {
     /// The next bytes that came in; none at the end.
     fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
@@ -133,7 +133,7 @@ fn is_unannounced_end(error: &reqwest::Error) -> bool {
     false
 }
 
-impl Read for Body<'_> {
+impl Read for ResponseBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.chunk.is_empty() {
             match self.next_chunk()? {

@@ -1,12 +1,14 @@
 //! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
 
+use super::attempt_error::{AttemptError, FailedAttempt};
 use super::clock::SystemClock;
-use super::connecting::{Progress, Watch};
+use super::connecting::{ExchangeProgress, Watch};
 use super::crypto;
 use super::direct::{self, DirectRequest, Transport};
-use super::trust::{self, Trust};
-use crate::fetch::proxy::Target;
-use crate::fetch::retry::Failure;
+use super::trust::{self, ServerVerifier};
+use crate::fetch::error::PROXY_ACCOUNT;
+use crate::fetch::proxy::ProxyTarget;
+use crate::fetch::retry::AttemptFailure;
 use crate::fetch::{FetchError, FetchEvents, Settings, shown_url};
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
@@ -36,7 +38,7 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug, Default)]
 pub(in crate::fetch) struct Http {
     settings: Settings,
-    shared: Arc<Shared>,
+    shared: Arc<SharedClient>,
     /// Without any roots: loading those of the system takes longer than most fetches.
     plain: Lazy<Client>,
     tls: Lazy<Client>,
@@ -44,8 +46,8 @@ pub(in crate::fetch) struct Http {
 
 /// What does not depend on settings.
 #[derive(Debug, Default)]
-struct Shared {
-    engine: Lazy<Arc<Engine>>,
+struct SharedClient {
+    engine: Lazy<Arc<ConnectionDriver>>,
     system_roots: OnceLock<Vec<CertificateDer<'static>>>,
     /// Redirects from places with TLS to places without.
     downgrades: Mutex<BTreeSet<(String, String)>>,
@@ -53,7 +55,7 @@ struct Shared {
 
 /// Drives connections while some thread waits for one; there is no thread of its own.
 #[derive(Debug)]
-pub(super) struct Engine(Option<Runtime>);
+pub(super) struct ConnectionDriver(Option<Runtime>);
 
 /// Made at most once, unless making it fails.
 #[derive(Debug)]
@@ -72,27 +74,15 @@ pub(super) struct Outgoing<'a> {
 }
 
 /// Response headers, and what drives the body that follows them.
-pub(super) struct Answer {
+pub(super) struct ResponseHead {
     pub response: Response,
-    pub engine: Arc<Engine>,
+    pub engine: Arc<ConnectionDriver>,
 }
 
 /// The engine is being dropped; never seen while somebody holds it.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client is shut down")]
 pub(super) struct ShutDown;
-
-/// Why there is no answer.
-pub(super) enum AttemptError {
-    /// The network, the server, or a limit: may go better next time.
-    Transport(String, Failure),
-    /// The total limit is over.
-    OutOfTime,
-    /// The answer is no longer wanted.
-    Cancelled,
-    /// Will not.
-    Fatal(FetchError),
-}
 
 impl Outgoing<'_> {
     /// Servers may refuse what should have a body and does not say that it has none (411 Length Required). The
@@ -146,9 +136,12 @@ impl Http {
     }
 
     /// Sends a request and waits for the response headers. Follows nothing.
-    pub(super) fn send(&self, mut outgoing: Outgoing<'_>) -> Result<Answer, AttemptError> {
+    pub(super) fn send(&self, mut outgoing: Outgoing<'_>) -> Result<ResponseHead, AttemptError> {
         outgoing.say_if_nothing_is_sent_along();
-        let engine = self.shared.engine.get(|| Engine::new().map(Arc::new))?;
+        let engine = self
+            .shared
+            .engine
+            .get(|| ConnectionDriver::new().map(Arc::new))?;
         let (events, total) = (outgoing.events, outgoing.deadline);
         let outcome = match outgoing.way {
             Transport::Usual => {
@@ -176,7 +169,7 @@ impl Http {
             }
         };
         let response = outcome.map_err(|gone| client_error(&gone))??;
-        Ok(Answer { response, engine })
+        Ok(ResponseHead { response, engine })
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder, AttemptError> {
@@ -201,7 +194,7 @@ impl Http {
         total: Option<Instant>,
         events: &dyn FetchEvents,
     ) -> Result<Response, AttemptError> {
-        let progress = Progress::new();
+        let progress = ExchangeProgress::new();
         let mut exchange = pin!(Arc::clone(&progress).watch(sending));
         loop {
             let now = Instant::now();
@@ -227,7 +220,8 @@ impl Http {
                 && progress.deadline(limit, now) <= now
             {
                 let cause = format!("no response headers within {} s", limit.as_secs_f32());
-                return Err(AttemptError::Transport(cause, Failure::Silent(limit)));
+                let failure = AttemptFailure::Silent(limit);
+                return Err(AttemptError::transport(cause, failure));
             }
         }
     }
@@ -239,7 +233,7 @@ impl Http {
         protocols: &[&[u8]],
     ) -> Result<ClientConfig, AttemptError> {
         let provider = crypto::provider();
-        let trust = Trust::new(trusted, Arc::clone(&provider));
+        let trust = ServerVerifier::new(trusted, Arc::clone(&provider));
         let mut tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| client_error(&e))?
@@ -255,7 +249,7 @@ impl Http {
         let tls = self.tls_config(trusted, &PROTOCOLS)?;
         let proxies = self.settings.proxies.clone();
         let choose = move |url: &Url| {
-            let target = Target {
+            let target = ProxyTarget {
                 https: url.scheme() == "https",
                 host: url.host_str()?,
                 port: url.port_or_known_default()?,
@@ -287,11 +281,11 @@ impl Http {
     }
 }
 
-impl Engine {
+impl ConnectionDriver {
     fn new() -> Result<Self, AttemptError> {
         let runtime = Builder::new_current_thread().enable_all().build();
         runtime
-            .map(|r| Engine(Some(r)))
+            .map(|r| ConnectionDriver(Some(r)))
             .map_err(|e| client_error(&e))
     }
 
@@ -304,7 +298,7 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for ConnectionDriver {
     /// Does not wait for names that are still being looked up.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
@@ -339,16 +333,32 @@ fn transport(error: &reqwest::Error, method: String, url: String) -> AttemptErro
             cause,
             remedy: problem.remedy,
         }),
-        None => AttemptError::Transport(cause, failure(error)),
+        None => {
+            let remedy = trust::clock_remedy(error).or_else(|| proxy_remedy(error));
+            AttemptError::Transport(FailedAttempt::new(cause, failure(error)).with_remedy(remedy))
+        }
     }
 }
 
+/// What to do about a proxy that wants to know who asks. The type of that error is private to the connector, so its text
+/// has to do.
+fn proxy_remedy(error: &reqwest::Error) -> Option<&'static str> {
+    let mut next = error.source();
+    while let Some(source) = next {
+        if source.to_string().ends_with("proxy authorization required") {
+            return Some(PROXY_ACCOUNT);
+        }
+        next = source.source();
+    }
+    None
+}
+
 /// What to make of a request without an answer. A server that ends connections that stand has too many of them.
-fn failure(error: &reqwest::Error) -> Failure {
+fn failure(error: &reqwest::Error) -> AttemptFailure {
     match (error.is_connect(), error.is_timeout()) {
-        (true, true) => Failure::Silent(CONNECT),
-        (true, false) => Failure::Unreachable,
-        (false, _) => Failure::Refused { not_before: None },
+        (true, true) => AttemptFailure::Silent(CONNECT),
+        (true, false) => AttemptFailure::Unreachable,
+        (false, _) => AttemptFailure::Refused { not_before: None },
     }
 }
 

@@ -17,30 +17,32 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 tokio::task_local! {
     /// The exchange whose connector is running.
-    static CURRENT: Arc<Progress>;
+    static CURRENT: Arc<ExchangeProgress>;
 }
 
 /// How far one exchange is.
 #[derive(Debug)]
-pub(super) struct Progress(Mutex<State>);
+pub(super) struct ExchangeProgress(Mutex<ExchangeState>);
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ExchangeState {
     Connecting,
     /// Connected at that time, or on a connection that stood already.
     Waiting(Instant),
 }
 
-impl Progress {
+impl ExchangeProgress {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Progress(Mutex::new(State::Waiting(Instant::now()))))
+        Arc::new(ExchangeProgress(Mutex::new(ExchangeState::Waiting(
+            Instant::now(),
+        ))))
     }
 
     /// When to look whether `limit` is over, given that it is now `now`.
     pub(super) fn deadline(&self, limit: Duration, now: Instant) -> Instant {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Connecting => now + LOOK_AGAIN,
-            State::Waiting(since) => since + limit,
+            ExchangeState::Connecting => now + LOOK_AGAIN,
+            ExchangeState::Waiting(since) => since + limit,
         }
     }
 
@@ -49,7 +51,7 @@ impl Progress {
         CURRENT.scope(self, exchange).await
     }
 
-    fn set(&self, state: State) {
+    fn set(&self, state: ExchangeState) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
@@ -58,11 +60,11 @@ impl Progress {
 pub(super) async fn note<F: Future>(connector: F) -> F::Output {
     let progress = CURRENT.try_with(Arc::clone).ok();
     if let Some(progress) = &progress {
-        progress.set(State::Connecting);
+        progress.set(ExchangeState::Connecting);
     }
     let connected = connector.await;
     if let Some(progress) = progress {
-        progress.set(State::Waiting(Instant::now()));
+        progress.set(ExchangeState::Waiting(Instant::now()));
     }
     connected
 }
@@ -72,17 +74,17 @@ pub(super) async fn note<F: Future>(connector: F) -> F::Output {
 pub(super) struct Watch;
 
 #[derive(Debug, Clone)]
-pub(super) struct Watched<S>(S);
+pub(super) struct WatchedConnector<S>(S);
 
 impl<S> Layer<S> for Watch {
-    type Service = Watched<S>;
+    type Service = WatchedConnector<S>;
 
-    fn layer(&self, inner: S) -> Watched<S> {
-        Watched(inner)
+    fn layer(&self, inner: S) -> WatchedConnector<S> {
+        WatchedConnector(inner)
     }
 }
 
-impl<S, R> Service<R> for Watched<S>
+impl<S, R> Service<R> for WatchedConnector<S>
 where
     S: Service<R>,
     S::Future: Send + 'static,

@@ -1,8 +1,8 @@
 //! Connections that the client cannot make: from a certain port, by a certain interface, to the hypervisor.
 
-use super::client::AttemptError;
+use super::attempt_error::{AttemptError, FailedAttempt};
 use super::{connecting, trust};
-use crate::fetch::retry::Failure;
+use crate::fetch::retry::AttemptFailure;
 use crate::fetch::{FetchError, Route, shown_url};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -147,14 +147,14 @@ fn address(url: &Url) -> Option<IpAddr> {
 /// Sends a request and waits for the response headers.
 pub(super) async fn exchange(direct: DirectRequest<'_>) -> Result<Response, AttemptError> {
     let transport =
-        |error: io::Error| AttemptError::Transport(error.to_string(), Failure::Unreachable);
+        |error: io::Error| AttemptError::transport(error.to_string(), AttemptFailure::Unreachable);
     match direct.way {
         Transport::Usual | Transport::Port(_) | Transport::Interface(_) | Transport::Zone(_) => {
             let connecting = connecting::note(secured(&direct));
             let stream = timeout(CONNECT, connecting).await;
             let late = |_| {
                 let cause = io::Error::from(ErrorKind::TimedOut).to_string();
-                AttemptError::Transport(cause, Failure::Silent(CONNECT))
+                AttemptError::transport(cause, AttemptFailure::Silent(CONNECT))
             };
             let stream = stream.map_err(late)?;
             match stream {
@@ -201,7 +201,10 @@ fn refused(error: &io::Error, direct: &DirectRequest<'_>) -> AttemptError {
             cause,
             remedy: problem.remedy,
         }),
-        None => AttemptError::Transport(cause, Failure::Unreachable),
+        None => {
+            let failed = FailedAttempt::new(cause, AttemptFailure::Unreachable);
+            AttemptError::Transport(failed.with_remedy(trust::clock_remedy(error)))
+        }
     }
 }
 
@@ -279,7 +282,10 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let transport = |error: hyper::Error| {
-        AttemptError::Transport(in_words(&error), Failure::Refused { not_before: None })
+        AttemptError::transport(
+            in_words(&error),
+            AttemptFailure::Refused { not_before: None },
+        )
     };
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(transport)?;

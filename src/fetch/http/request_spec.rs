@@ -11,7 +11,6 @@ use std::time::Instant;
 
 /// What to ask for, and how.
 pub(in crate::fetch) struct RequestSpec<'a> {
-    /// Where.
     pub url: Url,
     /// The same for messages.
     pub shown: String,

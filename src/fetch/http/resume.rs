@@ -5,13 +5,14 @@
 //! comes once more, and what was handed on before is compared and dropped. Stores of clouds promise to send a part only
 //! of the object that is meant, so there it needs no digest.
 
-use super::body::Body;
-use super::client::Answer;
+use super::attempt_error::FailedAttempt;
+use super::body::ResponseBody;
+use super::client::ResponseHead;
 use super::handed_on::HandedOn;
 use super::retry_policy::{FIRST_PAUSE, Failures, Precondition};
 use super::{Attempt, FailedBy, Fetch, REFUSED, RetryPolicy};
 use crate::fetch::pipeline::BodyError;
-use crate::fetch::retry::{Failure, Retry};
+use crate::fetch::retry::Retry;
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_RANGE,
     LAST_MODIFIED, RANGE,
@@ -26,7 +27,7 @@ const MAX_STALLED_ATTEMPTS: u32 = 4;
 /// The body of a fetch, over as many connections as it takes.
 pub(super) struct ResumableBody<'a> {
     fetch: Fetch<'a>,
-    body: Body<'a>,
+    body: ResponseBody<'a>,
     /// How the rest may be asked for; `None` where everything has to come once more.
     rest: Option<Remainder>,
     attempts: u32,
@@ -42,7 +43,7 @@ struct Remainder {
 }
 
 impl<'a> ResumableBody<'a> {
-    pub(super) fn new(fetch: Fetch<'a>, answer: Answer, attempts: u32) -> Self {
+    pub(super) fn new(fetch: Fetch<'a>, answer: ResponseHead, attempts: u32) -> Self {
         ResumableBody {
             rest: Remainder::of(&answer.response, fetch.order.policy, fetch.order.has_digest),
             body: fetch.body(answer, attempts),
@@ -57,25 +58,25 @@ impl<'a> ResumableBody<'a> {
     fn reconnect(&mut self, cause: String) -> Result<(), io::Error> {
         self.broke(cause.clone())?;
         let mut retry = Retry::new(FIRST_PAUSE * 2_u32.pow(self.vain - 1));
-        let mut last = (cause, REFUSED);
+        let mut last = FailedAttempt::new(cause, REFUSED);
         let mut failed = Failures::default();
         loop {
-            let pause = retry.pause(last.1, self.fetch.remaining());
-            self.pause(&last.0, pause)?;
+            let pause = retry.pause(last.failure, self.fetch.remaining());
+            self.pause(&last.cause, pause)?;
             match self.again()? {
-                Resumed::Stands(body) => {
+                ResumeResult::Stands(body) => {
                     self.body = *body;
                     return Ok(());
                 }
-                Resumed::Broken(why) => {
+                ResumeResult::Broken(why) => {
                     self.broke(why.clone())?;
-                    last = (why, REFUSED);
+                    last = FailedAttempt::new(why, REFUSED);
                 }
-                Resumed::Failed { cause, failure, by } => {
+                ResumeResult::Failed(attempt, by) => {
                     if failed.are_enough(self.fetch.order.policy, by) {
-                        return Err(BodyError::Broken(cause).into());
+                        return Err(BodyError::Broken(attempt.cause).into());
                     }
-                    last = (cause, failure);
+                    last = attempt;
                 }
             }
         }
@@ -101,13 +102,13 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    fn again(&mut self) -> Result<Resumed<'a>, io::Error> {
+    fn again(&mut self) -> Result<ResumeResult<'a>, io::Error> {
         self.attempts += 1;
         self.fetch.tell_attempt(self.attempts);
         let part = self.part();
         match self.fetch.attempt(&part) {
             Attempt::Success(answer) => self.answered(answer),
-            Attempt::Failed { cause, failure, by } => Ok(Resumed::Failed { cause, failure, by }),
+            Attempt::Failed(failed, by) => Ok(ResumeResult::Failed(failed, by)),
             Attempt::OutOfTime => Err(self.out_of_time().into()),
             // A server that will not send a part may still send the whole.
             Attempt::Final(error) if !part.is_empty() => Ok(self.without_parts(error.to_string())),
@@ -115,10 +116,10 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    fn answered(&mut self, answer: Answer) -> Result<Resumed<'a>, io::Error> {
+    fn answered(&mut self, answer: ResponseHead) -> Result<ResumeResult<'a>, io::Error> {
         let is_part = answer.response.status() == StatusCode::PARTIAL_CONTENT;
         if is_part && starts_at(&answer.response) != Some(self.handed_on.bytes) {
-            let cause = "the server sent another part than it was asked for";
+            let cause = "the server sent another range than the requested one";
             return Ok(self.without_parts(cause.into()));
         }
         let mut body = self.fetch.body(answer, self.attempts);
@@ -128,21 +129,17 @@ impl<'a> ResumableBody<'a> {
             self.handed_on.skip(&mut body)
         };
         match skipped {
-            Ok(()) => Ok(Resumed::Stands(Box::new(body))),
+            Ok(()) => Ok(ResumeResult::Stands(Box::new(body))),
             Err(error) => match error.downcast::<BodyError>()? {
-                BodyError::Broken(cause) => Ok(Resumed::Broken(cause)),
+                BodyError::Broken(cause) => Ok(ResumeResult::Broken(cause)),
                 other => Err(other.into()),
             },
         }
     }
 
-    fn without_parts(&mut self, cause: String) -> Resumed<'a> {
+    fn without_parts(&mut self, cause: String) -> ResumeResult<'a> {
         self.rest = None;
-        Resumed::Failed {
-            cause,
-            failure: REFUSED,
-            by: FailedBy::Server,
-        }
+        ResumeResult::Failed(FailedAttempt::new(cause, REFUSED), FailedBy::Server)
     }
 
     /// The headers that ask for the rest.
@@ -182,15 +179,11 @@ impl<'a> ResumableBody<'a> {
 }
 
 /// How another attempt went.
-enum Resumed<'a> {
-    Stands(Box<Body<'a>>),
+enum ResumeResult<'a> {
+    Stands(Box<ResponseBody<'a>>),
     /// It stood, and broke before it came to where the old one broke.
     Broken(String),
-    Failed {
-        cause: String,
-        failure: Failure,
-        by: FailedBy,
-    },
+    Failed(FailedAttempt, FailedBy),
 }
 
 impl Remainder {

@@ -4,12 +4,13 @@
 //! clock that was never set.
 
 mod authority;
+mod certificate;
 mod problem;
 mod words;
 
-pub(super) use problem::of as final_problem;
+pub(super) use problem::{clock_remedy, of as final_problem};
 
-use authority::Case;
+use authority::PresentedChain;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 /// Judges the certificates of servers.
 #[derive(Debug)]
-pub(super) struct Trust {
+pub(super) struct ServerVerifier {
     provider: Arc<CryptoProvider>,
     /// `None` without a single root: then nobody is trusted.
     judge: Option<Arc<WebPkiServerVerifier>>,
@@ -33,13 +34,13 @@ pub(super) struct Trust {
 /// Why a certificate is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{words}")]
-struct Refusal {
+struct CertificateRefusal {
     words: String,
-    /// What to do about it; `None` if waiting may help.
+    /// What to do about it; `None` for one that only the time decides, which waiting may mend.
     remedy: Option<&'static str>,
 }
 
-impl Trust {
+impl ServerVerifier {
     /// Trust in these certificates. Those that cannot be read are not trusted, that is all: the error comes with the
     /// first server that needed them.
     pub(super) fn new(
@@ -58,7 +59,7 @@ impl Trust {
     }
 
     /// What webpki says, and for what it refuses whatever else speaks for it, what is to be said of that.
-    fn judge(&self, case: &Case<'_>, ocsp_response: &[u8]) -> Result<(), Error> {
+    fn judge(&self, case: &PresentedChain<'_>, ocsp_response: &[u8]) -> Result<(), Error> {
         let judged = match &self.judge {
             Some(judge) => judge.verify_server_cert(
                 case.end_entity,
@@ -82,7 +83,7 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for ServerVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -91,7 +92,7 @@ impl ServerCertVerifier for Trust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let case = Case {
+        let case = PresentedChain {
             end_entity,
             intermediates,
             trusted: &self.trusted,
@@ -168,6 +169,6 @@ pub(super) fn in_words_of(error: &(dyn std::error::Error + 'static)) -> Option<S
 }
 
 fn refused(words: String, remedy: Option<&'static str>) -> Error {
-    let other = OtherError(Arc::new(Refusal { words, remedy }));
+    let other = OtherError(Arc::new(CertificateRefusal { words, remedy }));
     Error::InvalidCertificate(CertificateError::Other(other))
 }

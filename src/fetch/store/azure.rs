@@ -1,9 +1,9 @@
 //! Blobs of Azure, which have addresses of the web: on a machine of Azure they are asked for as who it is first.
 
 use super::Stores;
-use super::metadata::Metadata;
+use super::metadata::MetadataClient;
 use crate::config::url;
-use crate::fetch::fetcher::Opened;
+use crate::fetch::byte_stream::ByteStream;
 use crate::fetch::http::{self, HandedOn, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::{Cloud, FetchError, FetchEvent, FetchEvents, Request};
@@ -46,14 +46,14 @@ pub(in crate::fetch) fn open<'a>(
     blob: Url,
     request: &'a Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let plain = Plain {
         http,
         request,
         events,
     };
     match authenticated(stores, http, blob, request, events) {
-        Ok(opened) => Ok(Opened {
+        Ok(opened) => Ok(ByteStream {
             attempts: opened.attempts,
             body: Box::new(Blob {
                 body: opened.body,
@@ -72,9 +72,9 @@ fn authenticated<'a>(
     blob: Url,
     request: &Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let shown = request.shown_url();
-    let metadata = Metadata {
+    let metadata = MetadataClient {
         http: &stores.metadata,
         events,
     };
@@ -110,7 +110,7 @@ struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    fn instead(&self, cause: &str) -> Result<Opened<'a>, FetchError> {
+    fn instead(&self, cause: &str) -> Result<ByteStream<'a>, FetchError> {
         self.events.event(FetchEvent::Retry {
             method: "GET",
             url: &self.request.shown_url(),

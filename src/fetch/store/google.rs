@@ -1,6 +1,6 @@
 //! What a machine of Google's says it may do: tokens of its service account.
 
-use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
 use super::ttl_cache::TtlCache;
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, ask};
@@ -41,7 +41,6 @@ pub(super) struct Google {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Account {
-    /// There is one.
     Default,
     /// This is not a machine of Google's, or one without.
     None,
@@ -61,7 +60,7 @@ impl Google {
         http: &Arc<Http>,
         events: &dyn FetchEvents,
     ) -> Result<Option<String>, String> {
-        let metadata = Metadata { http, events };
+        let metadata = MetadataClient { http, events };
         let account = self
             .account
             .get(|| Ok((account(http, metadata), FOR_EVER)))?;
@@ -72,14 +71,14 @@ impl Google {
     }
 }
 
-fn account(http: &Arc<Http>, metadata: Metadata<'_>) -> Account {
+fn account(http: &Arc<Http>, metadata: MetadataClient<'_>) -> Account {
     match is_google(http) && get(metadata, "scopes").is_ok() {
         true => Account::Default,
         false => Account::None,
     }
 }
 
-fn token(metadata: Metadata<'_>) -> Result<(String, Duration), String> {
+fn token(metadata: MetadataClient<'_>) -> Result<(String, Duration), String> {
     let document = get(metadata, TOKEN_QUERY)?;
     read(&document)
 }
@@ -97,18 +96,18 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
     Ok((value, holds.min(FOR_EVER)))
 }
 
-fn get(metadata: Metadata<'_>, what: &str) -> Result<Vec<u8>, String> {
+fn get(metadata: MetadataClient<'_>, what: &str) -> Result<Vec<u8>, String> {
     let outcome = metadata.patiently(TIMEOUT, |left| {
         let url = format!("{ADDRESS}{ACCOUNT}{what}");
         let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[FLAVOR]);
         match metadata.ask(&question) {
-            Err(cause) => Attempt::NotNow(cause),
+            Err(cause) => MetadataAttempt::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {
-                200 => Attempt::Done(reply.body),
+                200 => MetadataAttempt::Done(reply.body),
                 code if code >= 500 || code == 429 => {
-                    Attempt::NotNow(format!("it said {}", reply.status))
+                    MetadataAttempt::NotNow(format!("it said {}", reply.status))
                 }
-                _ => Attempt::Never(format!("it said {}", reply.status)),
+                _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
             },
         }
     });

@@ -2,7 +2,7 @@
 
 use super::{SEGMENT, Stores};
 use crate::config::url;
-use crate::fetch::fetcher::Opened;
+use crate::fetch::byte_stream::ByteStream;
 use crate::fetch::http::{self, Http};
 use crate::fetch::{FetchError, FetchEvents, Request};
 use percent_encoding::{percent_encode, utf8_percent_encode};
@@ -13,7 +13,7 @@ pub(in crate::fetch) fn open<'a>(
     http: &'a Http,
     request: &Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     let url = object_url(request)?;
     let token = stores.google.authorization(&stores.metadata, events);
     let token = token.map_err(|cause| FetchError::Token {

@@ -1,6 +1,6 @@
 //! The managed identity of a virtual machine of Azure, by the Instance Metadata Service.
 
-use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
 use super::ttl_cache::TtlCache;
 use crate::fetch::http::Question;
 use serde::Deserialize;
@@ -31,7 +31,7 @@ const MAX_USE: Duration = Duration::from_secs(24 * 3600);
 
 /// What the service said.
 #[derive(Debug, Default)]
-pub(super) struct Identity {
+pub(super) struct ManagedIdentity {
     token: TtlCache<String>,
 }
 
@@ -42,9 +42,9 @@ struct Token {
     expires_in: Value,
 }
 
-impl Identity {
+impl ManagedIdentity {
     /// The value of the header that opens the store, or in words why there is none.
-    pub(super) fn authorization(&self, metadata: Metadata<'_>) -> Result<String, String> {
+    pub(super) fn authorization(&self, metadata: MetadataClient<'_>) -> Result<String, String> {
         self.token.get(|| {
             let token = probe(metadata).and_then(|()| get(metadata));
             let token = token.map_err(|cause| format!("the metadata service: {cause}"))?;
@@ -54,28 +54,30 @@ impl Identity {
 }
 
 /// Any answer means that the service is there.
-fn probe(metadata: Metadata<'_>) -> Result<(), String> {
+fn probe(metadata: MetadataClient<'_>) -> Result<(), String> {
     metadata.patiently(PROBE_TIMEOUT, |left| {
         let url = format!("{ADDRESS}{TOKEN}");
         let question = Question::get(&url, left.min(PROBE));
         match metadata.ask(&question) {
-            Ok(_) => Attempt::Done(()),
-            Err(cause) => Attempt::NotNow(cause),
+            Ok(_) => MetadataAttempt::Done(()),
+            Err(cause) => MetadataAttempt::NotNow(cause),
         }
     })
 }
 
-fn get(metadata: Metadata<'_>) -> Result<Vec<u8>, String> {
+fn get(metadata: MetadataClient<'_>) -> Result<Vec<u8>, String> {
     metadata.patiently(TIMEOUT, |left| {
         let url = format!("{ADDRESS}{TOKEN}{TOKEN_QUERY}");
         let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[("metadata", "true")]);
         match metadata.ask(&question) {
-            Err(cause) => Attempt::NotNow(cause),
+            Err(cause) => MetadataAttempt::NotNow(cause),
             Ok(reply) => match reply.status.as_u16() {
-                200 => Attempt::Done(reply.body),
-                400 => Attempt::Never("the machine has no identity".into()),
-                404 | 410 | 429 | 500.. => Attempt::NotNow(format!("it said {}", reply.status)),
-                _ => Attempt::Never(format!("it said {}", reply.status)),
+                200 => MetadataAttempt::Done(reply.body),
+                400 => MetadataAttempt::Never("the machine has no identity".into()),
+                404 | 410 | 429 | 500.. => {
+                    MetadataAttempt::NotNow(format!("it said {}", reply.status))
+                }
+                _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
             },
         }
     })

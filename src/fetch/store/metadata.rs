@@ -3,7 +3,7 @@
 use crate::fetch::FetchEvents;
 use crate::fetch::http::{Http, Question, Reply, ask};
 use crate::fetch::pause;
-use crate::fetch::retry::{Failure, Retry};
+use crate::fetch::retry::{AttemptFailure, Retry};
 use std::time::{Duration, Instant};
 
 /// The service, at an address that needs no name and no route.
@@ -24,7 +24,7 @@ pub(super) struct Patience {
 
 /// The service as one fetch sees it.
 #[derive(Clone, Copy)]
-pub(super) struct Metadata<'a> {
+pub(super) struct MetadataClient<'a> {
     /// Without proxies.
     pub http: &'a Http,
     /// Says when to stop.
@@ -32,7 +32,7 @@ pub(super) struct Metadata<'a> {
 }
 
 /// What came of one attempt.
-pub(super) enum Attempt<T> {
+pub(super) enum MetadataAttempt<T> {
     /// An answer.
     Done(T),
     /// None that will ever come.
@@ -41,7 +41,7 @@ pub(super) enum Attempt<T> {
     NotNow(String),
 }
 
-impl Metadata<'_> {
+impl MetadataClient<'_> {
     /// Asks once.
     pub(super) fn ask(&self, question: &Question<'_>) -> Result<Reply, String> {
         ask(self.http, question)
@@ -51,7 +51,7 @@ impl Metadata<'_> {
     pub(super) fn patiently<T>(
         &self,
         patience: Patience,
-        mut attempt: impl FnMut(Duration) -> Attempt<T>,
+        mut attempt: impl FnMut(Duration) -> MetadataAttempt<T>,
     ) -> Result<T, String> {
         let end = Instant::now() + patience.total;
         let mut retry = Retry::new(patience.first_pause).at_most(patience.longest_pause);
@@ -62,14 +62,14 @@ impl Metadata<'_> {
                 break;
             }
             match attempt(left) {
-                Attempt::Done(answer) => return Ok(answer),
-                Attempt::Never(cause) => return Err(cause),
-                Attempt::NotNow(cause) => last = cause,
+                MetadataAttempt::Done(answer) => return Ok(answer),
+                MetadataAttempt::Never(cause) => return Err(cause),
+                MetadataAttempt::NotNow(cause) => last = cause,
             }
             if number < patience.attempts {
                 let left = end.saturating_duration_since(Instant::now());
                 // These are asked a few times only, and quickly.
-                let pause = retry.pause(Failure::Unreachable, Some(left));
+                let pause = retry.pause(AttemptFailure::Unreachable, Some(left));
                 self.sleep(pause.min(left))?;
             }
         }

@@ -3,10 +3,8 @@
 use crate::config::url::{self, Url};
 use crate::fetch::{FetchError, Request, Scheme};
 
-/// An object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object {
-    /// Where it is.
     pub bucket: Bucket,
     /// Its name there; any bytes.
     pub key: Vec<u8>,
@@ -19,7 +17,6 @@ pub(super) struct Object {
 pub(super) enum Bucket {
     /// A bucket, in a region that has to be found out.
     Named {
-        /// Its name.
         name: String,
         /// Where to ask for the region.
         hint: Option<&'static str>,
@@ -28,11 +25,9 @@ pub(super) enum Bucket {
     AccessPoint {
         /// Its whole resource name.
         arn: String,
-        /// Its name.
         name: String,
         /// Whose it is.
         account: String,
-        /// Where it is.
         region: String,
     },
 }

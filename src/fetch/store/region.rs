@@ -18,12 +18,11 @@ const TOLERABLE: Duration = Duration::from_secs(240);
 
 /// What was found out.
 #[derive(Debug, Default)]
-pub(super) struct Regions(Mutex<HashMap<String, Place>>);
+pub(super) struct Regions(Mutex<HashMap<String, BucketLocation>>);
 
 /// Where a bucket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    /// The region.
+pub(super) struct BucketLocation {
     pub region: String,
     /// How wrong our clock is.
     pub clock: Clock,
@@ -74,7 +73,7 @@ impl Regions {
         http: &Http,
         deadline: Option<Instant>,
         events: &dyn FetchEvents,
-    ) -> Result<Place, FetchError> {
+    ) -> Result<BucketLocation, FetchError> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(name) {
             return Ok(known.clone());
@@ -91,7 +90,7 @@ fn discover(
     http: &Http,
     deadline: Option<Instant>,
     events: &dyn FetchEvents,
-) -> Result<Place, FetchError> {
+) -> Result<BucketLocation, FetchError> {
     let refused = |cause: String| FetchError::Bucket { cause };
     let unsure = |why: &str| {
         refused(format!(
@@ -112,7 +111,7 @@ fn discover(
     let (status, headers) = http::head(http, order, events)?;
     let region = headers.get(RetryPolicy::BUCKET_REGION);
     match region.and_then(|region| region.to_str().ok()) {
-        Some(region) if is_label(region) => Ok(Place {
+        Some(region) if is_label(region) => Ok(BucketLocation {
             region: region.into(),
             clock: Clock::of(&headers, SystemTime::now()),
         }),

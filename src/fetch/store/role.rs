@@ -1,6 +1,6 @@
 //! The role of an EC2 instance, and its region, by the Instance Metadata Service.
 
-use super::metadata::{ADDRESS, Attempt, Metadata, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
 use super::sigv4::Credentials;
 use super::ttl_cache::TtlCache;
 use crate::fetch::http::Question;
@@ -35,14 +35,14 @@ const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the service said.
 #[derive(Debug, Default)]
-pub(super) struct Role {
+pub(super) struct InstanceRole {
     credentials: TtlCache<Credentials>,
     region: TtlCache<String>,
 }
 
-impl Role {
+impl InstanceRole {
     /// The credentials of the role, or in words why there are none.
-    pub(super) fn credentials(&self, metadata: Metadata<'_>) -> Result<Credentials, String> {
+    pub(super) fn credentials(&self, metadata: MetadataClient<'_>) -> Result<Credentials, String> {
         self.credentials.get(|| {
             let service = Imds { metadata };
             let missing = "the instance has no role";
@@ -59,7 +59,7 @@ impl Role {
     }
 
     /// The region the instance is in.
-    pub(super) fn region(&self, metadata: Metadata<'_>) -> Result<String, String> {
+    pub(super) fn region(&self, metadata: MetadataClient<'_>) -> Result<String, String> {
         self.region.get(|| {
             let document = Imds { metadata }.get(IDENTITY, REGION_TIMEOUT)?;
             let document = document.ok_or("the instance has no identity document")?;
@@ -109,7 +109,7 @@ fn read(document: &[u8], now: SystemTime) -> Result<(Credentials, Duration), Str
 }
 
 struct Imds<'a> {
-    metadata: Metadata<'a>,
+    metadata: MetadataClient<'a>,
 }
 
 impl Imds<'_> {
@@ -118,7 +118,7 @@ impl Imds<'_> {
         let outcome = self.metadata.patiently(patience, |left| {
             let token = match self.token(left) {
                 Ok(token) => token,
-                Err(cause) => return Attempt::Never(cause),
+                Err(cause) => return MetadataAttempt::Never(cause),
             };
             let header = [(
                 "x-aws-ec2-metadata-token",
@@ -129,16 +129,16 @@ impl Imds<'_> {
             let question = question.with(if token.is_some() { &header } else { &[] });
             match self.metadata.ask(&question) {
                 Ok(reply) => match reply.status.as_u16() {
-                    200 => Attempt::Done(Some(reply.body)),
-                    404 => Attempt::Done(None),
+                    200 => MetadataAttempt::Done(Some(reply.body)),
+                    404 => MetadataAttempt::Done(None),
                     // A token that is over, or none where one is needed; the next attempt brings a new one.
-                    401 => Attempt::NotNow(format!("it said {}", reply.status)),
+                    401 => MetadataAttempt::NotNow(format!("it said {}", reply.status)),
                     code if code >= 500 || code == 429 => {
-                        Attempt::NotNow(format!("it said {}", reply.status))
+                        MetadataAttempt::NotNow(format!("it said {}", reply.status))
                     }
-                    _ => Attempt::Never(format!("it said {}", reply.status)),
+                    _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
                 },
-                Err(cause) => Attempt::NotNow(cause),
+                Err(cause) => MetadataAttempt::NotNow(cause),
             }
         });
         outcome.map_err(|cause| format!("the metadata service of the instance: {cause}"))

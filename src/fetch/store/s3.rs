@@ -1,11 +1,11 @@
 //! `s3:` and `arn:` URLs: objects of Amazon S3.
 
-use super::metadata::Metadata;
+use super::metadata::MetadataClient;
 use super::object::{Bucket, Object};
-use super::region::{Clock, Place, USUAL};
+use super::region::{BucketLocation, Clock, USUAL};
 use super::sigv4::{self, Credentials};
 use super::{Stores, endpoint};
-use crate::fetch::fetcher::Opened;
+use crate::fetch::byte_stream::ByteStream;
 use crate::fetch::http::{self, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::{Cloud, Compression, FetchError, FetchEvents, Request, Scheme};
 use reqwest::Method;
@@ -18,7 +18,7 @@ pub(in crate::fetch) fn open<'a>(
     scheme: Scheme,
     request: &Request,
     events: &'a dyn FetchEvents,
-) -> Result<Opened<'a>, FetchError> {
+) -> Result<ByteStream<'a>, FetchError> {
     if request.compression != Compression::None {
         return Err(FetchError::CompressedObject {
             url: request.shown_url(),
@@ -73,7 +73,7 @@ struct Download<'a, 'r> {
 }
 
 impl<'a> Download<'a, '_> {
-    fn open(&self) -> Result<Opened<'a>, FetchError> {
+    fn open(&self) -> Result<ByteStream<'a>, FetchError> {
         match self.credentials() {
             Ok(credentials) => self.get(credentials),
             // Objects that everybody may read can be had all the same.
@@ -92,15 +92,15 @@ impl<'a> Download<'a, '_> {
         }
     }
 
-    fn metadata(&self) -> Metadata<'_> {
-        Metadata {
+    fn metadata(&self) -> MetadataClient<'_> {
+        MetadataClient {
             http: &self.stores.metadata,
             events: self.events,
         }
     }
 
-    fn get(&self, credentials: Option<Credentials>) -> Result<Opened<'a>, FetchError> {
-        let Place { region, clock } = self.place()?;
+    fn get(&self, credentials: Option<Credentials>) -> Result<ByteStream<'a>, FetchError> {
+        let BucketLocation { region, clock } = self.place()?;
         let url = endpoint::of_object(&self.object, &region).ok_or_else(|| {
             let cause =
                 "no URL can carry this key: `.` and `..` between slashes mean something else there";
@@ -133,9 +133,9 @@ impl<'a> Download<'a, '_> {
         http::open_order(self.http, order, self.events)
     }
 
-    fn place(&self) -> Result<Place, FetchError> {
+    fn place(&self) -> Result<BucketLocation, FetchError> {
         match &self.object.bucket {
-            Bucket::AccessPoint { region, .. } => Ok(Place {
+            Bucket::AccessPoint { region, .. } => Ok(BucketLocation {
                 region: region.clone(),
                 clock: Clock::default(),
             }),

@@ -3,6 +3,7 @@
 //! Written here because what is needed is one form of it (a request without a body, signed by its headers), which is
 //! two pages over HMAC; the libraries for it bring a date library, an XML reader and an asynchronous framework.
 
+use crate::text::hex;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -19,7 +20,6 @@ const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 pub(super) struct Credentials {
     /// Public name of the key.
     pub access_key_id: String,
-    /// The key.
     pub secret_access_key: String,
     /// What makes a key of a role good for a while.
     pub session_token: Option<String>,
@@ -105,10 +105,6 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    crate::fetch::pipeline::hex(bytes)
 }
 
 /// As the client writes it: with a port only if that is not the usual one.

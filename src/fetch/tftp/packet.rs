@@ -22,7 +22,7 @@ const OPTION_ACKNOWLEDGMENT: u16 = 6;
 
 /// A packet of a server.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Packet<'a> {
+pub enum TftpPacket<'a> {
     /// A part of the file.
     Data {
         /// Number of the block, from 1; starts again at 0 after 65535.
@@ -31,7 +31,7 @@ pub enum Packet<'a> {
         bytes: &'a [u8],
     },
     /// What the server grants of what it was asked for.
-    Options(Options),
+    Options(TransferOptions),
     /// The end.
     Error {
         /// Code of RFC 1350, section 5.
@@ -43,7 +43,7 @@ pub enum Packet<'a> {
 
 /// Options of a transfer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct TransferOptions {
     /// Bytes of a block; checked.
     pub block_bytes: Option<usize>,
     /// Bytes of the file.
@@ -51,18 +51,18 @@ pub struct Options {
 }
 
 /// Reads a packet of a server; none if it is not one a server may send.
-pub fn parse(packet: &[u8]) -> Option<Packet<'_>> {
+pub fn parse(packet: &[u8]) -> Option<TftpPacket<'_>> {
     let (opcode, rest) = number(packet)?;
     match opcode {
         DATA => {
             let (block, bytes) = number(rest)?;
-            Some(Packet::Data { block, bytes })
+            Some(TftpPacket::Data { block, bytes })
         }
-        OPTION_ACKNOWLEDGMENT => options(rest).map(Packet::Options),
+        OPTION_ACKNOWLEDGMENT => options(rest).map(TftpPacket::Options),
         ERROR => {
             let (code, text) = number(rest)?;
             let message = shown(text);
-            Some(Packet::Error { code, message })
+            Some(TftpPacket::Error { code, message })
         }
         _ => None,
     }
@@ -74,8 +74,8 @@ fn number(bytes: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 /// Pairs of texts that end with NUL. Names may come in any case; those we do not know mean nothing to us.
-fn options(mut bytes: &[u8]) -> Option<Options> {
-    let mut options = Options::default();
+fn options(mut bytes: &[u8]) -> Option<TransferOptions> {
+    let mut options = TransferOptions::default();
     while !bytes.is_empty() {
         let (name, rest) = text(bytes)?;
         let (value, rest) = text(rest)?;
@@ -142,19 +142,19 @@ mod tests {
     #[test]
     fn packets_of_servers() {
         let options = |block_bytes, file_bytes| {
-            Some(Packet::Options(Options {
+            Some(TftpPacket::Options(TransferOptions {
                 block_bytes,
                 file_bytes,
             }))
         };
         let error = |code, message: &str| {
-            Some(Packet::Error {
+            Some(TftpPacket::Error {
                 code,
                 message: message.into(),
             })
         };
-        let block = |block, bytes| Some(Packet::Data { block, bytes });
-        let cases: [(&[u8], Option<Packet<'_>>); 19] = [
+        let block = |block, bytes| Some(TftpPacket::Data { block, bytes });
+        let cases: [(&[u8], Option<TftpPacket<'_>>); 19] = [
             (b"", None),
             (b"\0", None),
             (b"\0\x03", None),

@@ -1,9 +1,9 @@
 //! One transfer: block by block, each acknowledged, each waited for.
 
-use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, LARGEST_BLOCK_BYTES, Packet};
+use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, LARGEST_BLOCK_BYTES, TftpPacket};
 use crate::fetch::pause::{self, Cancelled};
 use crate::fetch::pipeline::BodyError;
-use crate::fetch::retry::{Failure, Retry};
+use crate::fetch::retry::{AttemptFailure, Retry};
 use crate::fetch::{FetchEvent, FetchEvents};
 use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -26,7 +26,7 @@ const BLOCK_BYTES: usize = 1428;
 
 /// Why a transfer did not begin.
 #[derive(Debug)]
-pub enum Refusal {
+pub(super) enum TransferRefusal {
     /// The server said no.
     Error { code: u16, message: String },
     /// Nobody answered.
@@ -36,7 +36,7 @@ pub enum Refusal {
 }
 
 /// A transfer that has begun, as a stream of the file's bytes.
-pub struct Transfer<'a> {
+pub(super) struct Transfer<'a> {
     socket: UdpSocket,
     /// Where the server sends from: its address, and the port of this transfer.
     peer: SocketAddr,
@@ -61,19 +61,19 @@ pub struct Transfer<'a> {
 /// What begins a transfer.
 struct Begun {
     peer: SocketAddr,
-    options: packet::Options,
+    options: packet::TransferOptions,
     /// The first block, in the buffer, with its length; not there after options.
     first: Option<usize>,
 }
 
 impl<'a> Transfer<'a> {
     /// Asks all of `servers` in turn for the file `name` until one answers.
-    pub fn begin(
+    pub(super) fn begin(
         servers: &[SocketAddr],
         name: &[u8],
         url: String,
         events: &'a dyn FetchEvents,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, TransferRefusal> {
         let mut sockets: Vec<Option<UdpSocket>> = servers.iter().map(|_| None).collect();
         let mut buffer = vec![0; HEADER_BYTES + LARGEST_BLOCK_BYTES].into_boxed_slice();
         let mut last = None;
@@ -84,12 +84,13 @@ impl<'a> Transfer<'a> {
             let turn = send as usize % servers.len();
             let server = servers[turn];
             if send > 0 {
-                pause(&mut retry, events, &url, last.as_deref()).map_err(|_| Refusal::Cancelled)?;
+                pause(&mut retry, events, &url, last.as_deref())
+                    .map_err(|_| TransferRefusal::Cancelled)?;
             }
             send += 1;
             with_options &= send <= SENDS_WITH_OPTIONS;
             let asked = ask(&mut sockets[turn], server, name, with_options)
-                .map_err(|error| Waiting::Socket(error.to_string()))
+                .map_err(|error| WaitEnd::Socket(error.to_string()))
                 .and_then(|socket| wait(socket, server, &mut buffer, events));
             match asked {
                 Ok(begun) => {
@@ -99,22 +100,22 @@ impl<'a> Transfer<'a> {
                     return Ok(Self::begun(socket, begun, buffer, url, events));
                 }
                 // The next request comes at once, without what this server cannot do with.
-                Err(Waiting::Refused {
+                Err(WaitEnd::Refused {
                     code: packet::OPTIONS_REFUSED,
                     ..
                 }) if with_options => {
                     with_options = false;
                     send -= 1;
                 }
-                Err(Waiting::Refused { code, message }) => {
-                    return Err(Refusal::Error { code, message });
+                Err(WaitEnd::Refused { code, message }) => {
+                    return Err(TransferRefusal::Error { code, message });
                 }
-                Err(Waiting::Cancelled) => return Err(Refusal::Cancelled),
-                Err(Waiting::TimeOut) => last = None,
-                Err(Waiting::Socket(cause)) => last = Some(cause),
+                Err(WaitEnd::Cancelled) => return Err(TransferRefusal::Cancelled),
+                Err(WaitEnd::TimeOut) => last = None,
+                Err(WaitEnd::Socket(cause)) => last = Some(cause),
             }
         }
-        Err(Refusal::Silent { sends: send, last })
+        Err(TransferRefusal::Silent { sends: send, last })
     }
 
     fn begun(
@@ -181,12 +182,12 @@ impl<'a> Transfer<'a> {
                     self.accept(length);
                     return Ok(());
                 }
-                Err(Waiting::Cancelled) => return Err(BodyError::Cancelled),
-                Err(Waiting::Refused { code, message }) => {
+                Err(WaitEnd::Cancelled) => return Err(BodyError::Cancelled),
+                Err(WaitEnd::Refused { code, message }) => {
                     self.is_over = true;
                     return Err(BodyError::Broken(in_words(code, &message)));
                 }
-                Err(Waiting::TimeOut | Waiting::Socket(_)) => {}
+                Err(WaitEnd::TimeOut | WaitEnd::Socket(_)) => {}
             }
         }
         Err(BodyError::Broken(format!(
@@ -197,7 +198,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Length of the packet with the next block.
-    fn wait_for_block(&mut self) -> Result<usize, Waiting> {
+    fn wait_for_block(&mut self) -> Result<usize, WaitEnd> {
         let end = Instant::now() + WINDOW;
         loop {
             let (length, from) = receive(&self.socket, &mut self.buffer, end, self.events)?;
@@ -206,16 +207,16 @@ impl<'a> Transfer<'a> {
                 continue;
             }
             match packet::parse(&self.buffer[..length]) {
-                Some(Packet::Data { block, bytes })
+                Some(TftpPacket::Data { block, bytes })
                     if block == self.block.wrapping_add(1) && bytes.len() <= self.block_bytes =>
                 {
                     return Ok(length);
                 }
-                Some(Packet::Error { code, message }) => {
-                    return Err(Waiting::Refused { code, message });
+                Some(TftpPacket::Error { code, message }) => {
+                    return Err(WaitEnd::Refused { code, message });
                 }
-                Some(Packet::Data { block, .. }) if block == self.block => self.remind(),
-                Some(Packet::Options(_)) if self.received_bytes == 0 => self.remind(),
+                Some(TftpPacket::Data { block, .. }) if block == self.block => self.remind(),
+                Some(TftpPacket::Options(_)) if self.received_bytes == 0 => self.remind(),
                 // What no server of ours would send.
                 _ => {}
             }
@@ -269,7 +270,7 @@ impl Drop for Transfer<'_> {
 }
 
 /// How waiting for a packet ended without it.
-enum Waiting {
+enum WaitEnd {
     TimeOut,
     Cancelled,
     Refused { code: u16, message: String },
@@ -303,7 +304,7 @@ fn wait(
     server: SocketAddr,
     buffer: &mut [u8],
     events: &dyn FetchEvents,
-) -> Result<Begun, Waiting> {
+) -> Result<Begun, WaitEnd> {
     let end = Instant::now() + WINDOW;
     loop {
         let (length, peer) = receive(socket, buffer, end, events)?;
@@ -316,12 +317,12 @@ fn wait(
             first,
         };
         match packet::parse(&buffer[..length]) {
-            Some(Packet::Data { block: 1, bytes }) if bytes.len() <= DEFAULT_BLOCK_BYTES => {
-                return Ok(begun(packet::Options::default(), Some(length)));
+            Some(TftpPacket::Data { block: 1, bytes }) if bytes.len() <= DEFAULT_BLOCK_BYTES => {
+                return Ok(begun(packet::TransferOptions::default(), Some(length)));
             }
-            Some(Packet::Options(options)) => return Ok(begun(options, None)),
-            Some(Packet::Error { code, message }) => {
-                return Err(Waiting::Refused { code, message });
+            Some(TftpPacket::Options(options)) => return Ok(begun(options, None)),
+            Some(TftpPacket::Error { code, message }) => {
+                return Err(WaitEnd::Refused { code, message });
             }
             _ => {}
         }
@@ -334,14 +335,14 @@ fn receive(
     buffer: &mut [u8],
     end: Instant,
     events: &dyn FetchEvents,
-) -> Result<(usize, SocketAddr), Waiting> {
+) -> Result<(usize, SocketAddr), WaitEnd> {
     loop {
         if events.cancelled() {
-            return Err(Waiting::Cancelled);
+            return Err(WaitEnd::Cancelled);
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(Waiting::TimeOut);
+            return Err(WaitEnd::TimeOut);
         }
         let wait = left.min(CANCEL_CHECK);
         let received = socket
@@ -351,7 +352,7 @@ fn receive(
             Ok(received) => return Ok(received),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                _ => return Err(Waiting::Socket(error.to_string())),
+                _ => return Err(WaitEnd::Socket(error.to_string())),
             },
         }
     }
@@ -374,7 +375,7 @@ fn pause(
     cause: Option<&str>,
 ) -> Result<(), Cancelled> {
     // A packet that was lost is more likely than a server with too many clients, and there are few attempts.
-    let pause = retry.pause(Failure::Unreachable, None);
+    let pause = retry.pause(AttemptFailure::Unreachable, None);
     let silent = format!("no answer for {} s", WINDOW.as_secs());
     let cause = cause.unwrap_or(&silent);
     events.event(FetchEvent::Retry {
@@ -387,6 +388,6 @@ fn pause(
 }
 
 /// Errors of servers, as everybody knows them.
-pub fn in_words(code: u16, message: &str) -> String {
+pub(super) fn in_words(code: u16, message: &str) -> String {
     format!("code: {code}, message: {message}")
 }

@@ -1,6 +1,6 @@
 //! A D-Bus connection without a bus: two programs, one socket.
 
-use super::wire::{self, Message, PREAMBLE_BYTES, WireError};
+use super::wire::{self, BusMessage, PREAMBLE_BYTES, WireError};
 use anyhow::{Context, bail};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 /// Longest line of the authentication dialogue.
 const LINE_BYTES: usize = 1024;
 
-/// The connection.
 #[derive(Debug)]
-pub struct Connection {
+pub(super) struct Connection {
     stream: UnixStream,
     serial: u32,
     /// What came of the next message so far.
@@ -21,7 +20,7 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, and says who we are.
-    pub fn open(socket: &Path, deadline: Instant) -> anyhow::Result<Self> {
+    pub(super) fn open(socket: &Path, deadline: Instant) -> anyhow::Result<Self> {
         let mut stream = UnixStream::connect(socket)
             .with_context(|| format!("cannot connect to {}", socket.display()))?;
         stream.set_write_timeout(left(Some(deadline)))?;
@@ -44,7 +43,7 @@ impl Connection {
     }
 
     /// Sends a call to the manager; gives its number.
-    pub fn call(
+    pub(super) fn call(
         &mut self,
         interface: &str,
         member: &str,
@@ -59,7 +58,10 @@ impl Connection {
     }
 
     /// The next message; `None` when time is over.
-    pub fn receive(&mut self, deadline: Option<Instant>) -> anyhow::Result<Option<Message>> {
+    pub(super) fn receive(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> anyhow::Result<Option<BusMessage>> {
         loop {
             let wanted = match self.received.first_chunk::<PREAMBLE_BYTES>() {
                 None => PREAMBLE_BYTES,

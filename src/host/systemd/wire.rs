@@ -6,7 +6,7 @@
 
 /// Fixed part of a message: byte order, kind, flags, version, length of the body, serial number, length of
 /// the header fields.
-pub const PREAMBLE_BYTES: usize = 16;
+pub(super) const PREAMBLE_BYTES: usize = 16;
 /// Longest message we take. systemd's are far below a page.
 const MAX_BYTES: usize = 1 << 20;
 const VERSION: u8 = 1;
@@ -17,18 +17,18 @@ const MANAGER_NAME: &str = "org.freedesktop.systemd1";
 
 /// Numbers of header fields.
 mod field {
-    pub const PATH: u8 = 1;
-    pub const INTERFACE: u8 = 2;
-    pub const MEMBER: u8 = 3;
-    pub const ERROR_NAME: u8 = 4;
-    pub const REPLY_SERIAL: u8 = 5;
-    pub const DESTINATION: u8 = 6;
-    pub const SIGNATURE: u8 = 8;
+    pub(super) const PATH: u8 = 1;
+    pub(super) const INTERFACE: u8 = 2;
+    pub(super) const MEMBER: u8 = 3;
+    pub(super) const ERROR_NAME: u8 = 4;
+    pub(super) const REPLY_SERIAL: u8 = 5;
+    pub(super) const DESTINATION: u8 = 6;
+    pub(super) const SIGNATURE: u8 = 8;
 }
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum MessageKind {
     /// A call, which nobody makes to us.
     Call,
     /// The answer to a call.
@@ -41,30 +41,28 @@ pub enum Kind {
 
 /// A message that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// What it is.
-    pub kind: Kind,
+pub(super) struct BusMessage {
+    pub kind: MessageKind,
     /// The call it answers.
     pub reply_to: Option<u32>,
     /// Name of a signal.
     pub member: Option<String>,
-    /// Name of an error.
     pub error_name: Option<String>,
     /// Its values.
-    pub body: Body,
+    pub body: MessageBody,
 }
 
 /// Values of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Body {
+pub(super) struct MessageBody {
     bytes: Vec<u8>,
     big_endian: bool,
 }
 
-impl Body {
+impl MessageBody {
     /// Reads the values in their order.
-    pub fn reader(&self) -> Reader<'_> {
-        Reader {
+    pub(super) fn reader(&self) -> WireReader<'_> {
+        WireReader {
             bytes: &self.bytes,
             at: 0,
             big_endian: self.big_endian,
@@ -74,7 +72,7 @@ impl Body {
 
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
+pub(super) enum WireError {
     /// It ends early.
     #[error("a D-Bus message ends early")]
     Short,
@@ -90,19 +88,19 @@ pub enum WireError {
 }
 
 /// A call to the manager of systemd.
-pub fn call(serial: u32, interface: &str, member: &str, arguments: &[&str]) -> Vec<u8> {
-    let mut body = Writer::default();
+pub(super) fn call(serial: u32, interface: &str, member: &str, arguments: &[&str]) -> Vec<u8> {
+    let mut body = WireWriter::default();
     for argument in arguments {
         body.string(argument);
     }
-    let mut fields = Writer::default();
+    let mut fields = WireWriter::default();
     fields.text_field(field::PATH, 'o', MANAGER_PATH);
     fields.text_field(field::DESTINATION, 's', MANAGER_NAME);
     fields.text_field(field::INTERFACE, 's', interface);
     fields.text_field(field::MEMBER, 's', member);
     fields.signature_field(field::SIGNATURE, &"s".repeat(arguments.len()));
     // The kind, then no flags.
-    let mut message = Writer(vec![LITTLE, 1, 0, VERSION]);
+    let mut message = WireWriter(vec![LITTLE, 1, 0, VERSION]);
     message.number(length(&body.0));
     message.number(serial);
     message.number(length(&fields.0));
@@ -117,7 +115,7 @@ fn length(bytes: &[u8]) -> u32 {
 }
 
 /// Length of the whole message that starts like this.
-pub fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, WireError> {
+pub(super) fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, WireError> {
     let (_, body, fields) = lengths(preamble)?;
     let bytes = (PREAMBLE_BYTES + fields).next_multiple_of(8) + body;
     if bytes > MAX_BYTES {
@@ -133,7 +131,7 @@ fn lengths(message: &[u8]) -> Result<(bool, usize, usize), WireError> {
         [BIG, _, _, VERSION, ..] => true,
         _ => return Err(WireError::MismatchedValue),
     };
-    let mut reader = Reader {
+    let mut reader = WireReader {
         bytes: message,
         at: 4,
         big_endian,
@@ -145,22 +143,22 @@ fn lengths(message: &[u8]) -> Result<(bool, usize, usize), WireError> {
 }
 
 /// Reads a whole message.
-pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<BusMessage, WireError> {
     let (big_endian, body, fields) = lengths(bytes)?;
     let end = PREAMBLE_BYTES + fields;
     let start = end.next_multiple_of(8);
     let body = bytes.get(start..start + body).ok_or(WireError::Short)?;
-    let mut message = Message {
+    let mut message = BusMessage {
         kind: kind(bytes[1])?,
         reply_to: None,
         member: None,
         error_name: None,
-        body: Body {
+        body: MessageBody {
             bytes: body.into(),
             big_endian,
         },
     };
-    let mut reader = Reader {
+    let mut reader = WireReader {
         bytes: bytes.get(..end).ok_or(WireError::Short)?,
         at: PREAMBLE_BYTES,
         big_endian,
@@ -171,21 +169,21 @@ pub fn parse(bytes: &[u8]) -> Result<Message, WireError> {
     Ok(message)
 }
 
-fn kind(byte: u8) -> Result<Kind, WireError> {
+fn kind(byte: u8) -> Result<MessageKind, WireError> {
     Ok(match byte {
-        1 => Kind::Call,
-        2 => Kind::Return,
-        3 => Kind::Error,
-        4 => Kind::Signal,
+        1 => MessageKind::Call,
+        2 => MessageKind::Return,
+        3 => MessageKind::Error,
+        4 => MessageKind::Signal,
         _ => return Err(WireError::MismatchedValue),
     })
 }
 
 /// Puts values behind each other.
 #[derive(Default)]
-struct Writer(Vec<u8>);
+struct WireWriter(Vec<u8>);
 
-impl Writer {
+impl WireWriter {
     fn align(&mut self, to: usize) {
         self.0.resize(self.0.len().next_multiple_of(to), 0);
     }
@@ -224,13 +222,13 @@ impl Writer {
 
 /// Takes values from behind each other.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(super) struct WireReader<'a> {
     bytes: &'a [u8],
     at: usize,
     big_endian: bool,
 }
 
-impl Reader<'_> {
+impl WireReader<'_> {
     fn take(&mut self, count: usize) -> Result<&[u8], WireError> {
         let end = self.at.checked_add(count).ok_or(WireError::Short)?;
         let taken = self.bytes.get(self.at..end).ok_or(WireError::Short)?;
@@ -247,7 +245,7 @@ impl Reader<'_> {
     }
 
     /// A number of 32 bits.
-    pub fn number(&mut self) -> Result<u32, WireError> {
+    pub(super) fn number(&mut self) -> Result<u32, WireError> {
         self.align(4);
         let big_endian = self.big_endian;
         let bytes = self.take(4)?.try_into().map_err(|_| WireError::Short)?;
@@ -263,7 +261,7 @@ impl Reader<'_> {
     }
 
     /// A text.
-    pub fn string(&mut self) -> Result<String, WireError> {
+    pub(super) fn string(&mut self) -> Result<String, WireError> {
         let count = self.length()?;
         let text = String::from_utf8_lossy(self.take(count)?).into_owned();
         self.byte()?;
@@ -271,7 +269,7 @@ impl Reader<'_> {
     }
 
     /// The path of an object.
-    pub fn object_path(&mut self) -> Result<String, WireError> {
+    pub(super) fn object_path(&mut self) -> Result<String, WireError> {
         self.string()
     }
 
@@ -282,17 +280,8 @@ impl Reader<'_> {
         Ok(text)
     }
 
-    /// A text in a value of any type.
-    pub fn variant_string(&mut self) -> Result<String, WireError> {
-        let kind = self.signature()?;
-        match kind.as_str() {
-            "s" => self.string(),
-            other => Err(WireError::Type(other.chars().next().unwrap_or('?'))),
-        }
-    }
-
     /// One header field, put where it belongs.
-    fn field(&mut self, message: &mut Message) -> Result<(), WireError> {
+    fn field(&mut self, message: &mut BusMessage) -> Result<(), WireError> {
         self.align(8);
         let number = self.byte()?;
         match self.signature()?.as_str() {
@@ -338,7 +327,7 @@ mod tests {
         assert_eq!(&bytes[16..16 + path.len()], path);
         assert!(bytes.ends_with(b"\x01\x00\x00\x00x\x00\x00\x00\x02\x00\x00\x00yz\x00"));
         let message = parse(&bytes).expect("our own");
-        assert_eq!(message.kind, Kind::Call);
+        assert_eq!(message.kind, MessageKind::Call);
         assert_eq!(message.member.as_deref(), Some("Do"));
         let mut reader = message.body.reader();
         assert_eq!(reader.string().as_deref(), Ok("x"));
@@ -352,7 +341,10 @@ mod tests {
         let message = b"B\x02\x00\x01\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x0f\
             \x05\x01u\x00\x00\x00\x00\x09\x08\x01g\x00\x01u\x00\x00\x00\x00\x00\x05";
         let message = parse(message).expect("fine");
-        assert_eq!((message.kind, message.reply_to), (Kind::Return, Some(9)));
+        assert_eq!(
+            (message.kind, message.reply_to),
+            (MessageKind::Return, Some(9))
+        );
         assert_eq!(message.body.reader().number(), Ok(5));
     }
 

@@ -1,6 +1,6 @@
 //! Layout, mirroring and encryption of the boot disk (`boot_device`) and users of the boot loader (`grub`).
 
-use super::context::{Context, is_on, list};
+use super::context::{ButaneContext, is_on, list};
 use super::mounts::GENERATED;
 use super::variants::Sugar;
 use crate::language::node::Node;
@@ -18,7 +18,7 @@ const GRUB_USERS: &str = "/boot/grub2/user.cfg";
 const BOOT_MIB: i64 = 384;
 
 /// A kind of boot disk.
-struct Layout {
+struct BootDiskLayout {
     name: &'static str,
     /// Label, size in MiB and type of the partitions before boot and root, on each disk of a mirror.
     firmware: [(&'static str, i64, &'static str); 2],
@@ -29,8 +29,11 @@ struct Layout {
     since: Sugar,
 }
 
-const fn layout(name: &'static str, firmware: [(&'static str, i64, &'static str); 2]) -> Layout {
-    Layout {
+const fn layout(
+    name: &'static str,
+    firmware: [(&'static str, i64, &'static str); 2],
+) -> BootDiskLayout {
+    BootDiskLayout {
         name,
         firmware,
         is_mirrored: true,
@@ -39,8 +42,8 @@ const fn layout(name: &'static str, firmware: [(&'static str, i64, &'static str)
     }
 }
 
-const fn s390x(name: &'static str, root_suffix: Option<&'static str>) -> Layout {
-    Layout {
+const fn s390x(name: &'static str, root_suffix: Option<&'static str>) -> BootDiskLayout {
+    BootDiskLayout {
         is_mirrored: false,
         root_suffix,
         since: Sugar::V1_6,
@@ -48,7 +51,7 @@ const fn s390x(name: &'static str, root_suffix: Option<&'static str>) -> Layout 
     }
 }
 
-static LAYOUTS: [Layout; 6] = [
+static LAYOUTS: [BootDiskLayout; 6] = [
     layout("x86_64", [("bios", 1, BIOS_BOOT), ("esp", 127, EFI_SYSTEM)]),
     layout(
         "aarch64",
@@ -90,7 +93,7 @@ impl<'n, 't> BootDevice<'n, 't> {
         self.has_clevis || self.has_cex
     }
 
-    fn layout(&self) -> Option<&'static Layout> {
+    fn layout(&self) -> Option<&'static BootDiskLayout> {
         let name = match self.node.text_at("layout") {
             "" => "x86_64",
             name => name,
@@ -100,7 +103,7 @@ impl<'n, 't> BootDevice<'n, 't> {
 }
 
 /// Checks a boot device.
-pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let wish = BootDevice::of(node);
     let at = node.get("layout").map_or(node.at, |layout| layout.at);
     let known = wish.layout().filter(|l| context.dialect.has(l.since));
@@ -117,7 +120,11 @@ pub(super) fn check(node: &Node<'_>, context: &mut Context<'_, '_>) {
     }
 }
 
-fn check_mirror(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+fn check_mirror(
+    wish: &BootDevice<'_, '_>,
+    layout: &BootDiskLayout,
+    context: &mut ButaneContext<'_, '_>,
+) {
     let Some(mirror) = wish.node.at_path(&["mirror", "devices"]) else {
         return;
     };
@@ -143,7 +150,11 @@ fn check_mirror(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Contex
     }
 }
 
-fn check_s390x(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Context<'_, '_>) {
+fn check_s390x(
+    wish: &BootDevice<'_, '_>,
+    layout: &BootDiskLayout,
+    context: &mut ButaneContext<'_, '_>,
+) {
     let Some(luks) = wish.luks else {
         return;
     };
@@ -186,7 +197,7 @@ fn check_s390x(wish: &BootDevice<'_, '_>, layout: &Layout, context: &mut Context
 }
 
 /// True if a name ends as that of a whole disk.
-fn is_whole_disk(name: &str, layout: &Layout) -> bool {
+fn is_whole_disk(name: &str, layout: &BootDiskLayout) -> bool {
     let beginning = match layout.name {
         "s390x-eckd" => "/dev/dasd",
         _ => "/dev/sd",
@@ -225,7 +236,7 @@ pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
 
 fn mirror<'t>(
     wish: &BootDevice<'_, 't>,
-    layout: &Layout,
+    layout: &BootDiskLayout,
     storage: &mut Node<'t>,
     filesystems: &mut Vec<Node<'t>>,
 ) {
@@ -289,7 +300,7 @@ fn array<'t>(wish: &BootDevice<'_, 't>, label: &str) -> Node<'t> {
 fn volume<'t>(
     wish: &BootDevice<'_, 't>,
     luks: &Node<'t>,
-    layout: &Layout,
+    layout: &BootDiskLayout,
     is_mirrored: bool,
 ) -> Node<'t> {
     let at = luks.at;
@@ -330,7 +341,7 @@ fn filesystem<'t>(at: u32, device: &str, format: &'static str, label: &str) -> N
 }
 
 /// Checks the users of the boot loader.
-pub(super) fn check_grub(grub: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check_grub(grub: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for user in list(grub, "users") {
         for key in ["name", "password_hash"] {
             if user.text_at(key).is_empty() {
@@ -342,7 +353,7 @@ pub(super) fn check_grub(grub: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// The file with the users of the boot loader and the file system that it is on.
-pub(super) fn grub<'t>(grub: &Node<'t>, context: &mut Context<'_, '_>) -> Option<Node<'t>> {
+pub(super) fn grub<'t>(grub: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Option<Node<'t>> {
     let users = list(grub, "users");
     if users.is_empty() {
         return None;

@@ -1,8 +1,10 @@
 //! Configs inside a config: what `merge` and `replace` have inline or in local files.
 
-use super::context::Context;
+use super::context::ButaneContext;
 use crate::config::{self, Finding, LineStarts, ParseError};
-use crate::language::detect::{Language, detect};
+use crate::language::detect::detect;
+use crate::language::languages::Language;
+use crate::language::result;
 use crate::language::surroundings::Surroundings;
 
 /// Configs may be inside each other this deep.
@@ -14,7 +16,7 @@ pub(super) fn embedded(
     at: u32,
     bytes: Vec<u8>,
     file: Option<&str>,
-    context: &mut Context<'_, '_>,
+    context: &mut ButaneContext<'_, '_>,
 ) -> Vec<u8> {
     if matches!(detect(&bytes), Ok(Language::Butane)) {
         return translated(at, &bytes, file, context).unwrap_or(bytes);
@@ -27,7 +29,7 @@ fn translated(
     at: u32,
     bytes: &[u8],
     file: Option<&str>,
-    context: &mut Context<'_, '_>,
+    context: &mut ButaneContext<'_, '_>,
 ) -> Option<Vec<u8>> {
     let mut nesting = context.nesting.to_vec();
     if let Some(file) = file {
@@ -52,13 +54,13 @@ fn translated(
     };
     let lines = LineStarts::of(bytes);
     let outcome = super::read_nested(bytes, &lines, &surroundings, &nesting);
-    let (findings, text) = crate::language::translation::printed(lines, outcome);
+    let (findings, text) = result::printed(lines, outcome);
     tell(at, &findings.0, context);
     text.map(String::into_bytes)
 }
 
 /// Judges a config of Ignition.
-fn judge(at: u32, bytes: &[u8], context: &mut Context<'_, '_>) {
+fn judge(at: u32, bytes: &[u8], context: &mut ButaneContext<'_, '_>) {
     let parsed = config::parse("", bytes);
     match parsed.outcome {
         Err(ParseError::BadVersion(_) | ParseError::Unsupported(_)) => context.remarks.warn(
@@ -71,7 +73,7 @@ fn judge(at: u32, bytes: &[u8], context: &mut Context<'_, '_>) {
 }
 
 /// Says what was found in a config inside this one, below the path of what it is from.
-fn tell(at: u32, findings: &[Finding], context: &mut Context<'_, '_>) {
+fn tell(at: u32, findings: &[Finding], context: &mut ButaneContext<'_, '_>) {
     for finding in findings {
         let line = match finding.position {
             Some(position) => format!("line {} of the config here: ", position.line),

@@ -1,15 +1,15 @@
 //! What the steps of one translation share.
 
-use super::encoding::{self, Encoded, Forms};
-use super::variants::{Base, Dialect};
+use super::encoding::{self, EncodedBytes, Forms};
+use super::variants::{BaseVersion, Dialect};
 use crate::config::EncodedContents;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::surroundings::Surroundings;
 use std::borrow::Cow;
 
 /// One translation.
-pub(super) struct Context<'s, 'r> {
+pub(super) struct ButaneContext<'s, 'r> {
     pub(super) dialect: &'static Dialect,
     pub(super) surroundings: &'s Surroundings<'s>,
     pub(super) remarks: &'r mut Remarks,
@@ -21,7 +21,7 @@ pub(super) struct Context<'s, 'r> {
     pub(super) encoded: Vec<EncodedContents>,
 }
 
-impl Context<'_, '_> {
+impl ButaneContext<'_, '_> {
     /// The bytes of the local file that `node` names, or nothing and a finding.
     pub(super) fn local(&mut self, node: &Node<'_>) -> Option<Vec<u8>> {
         let Some(files) = self.surroundings.files else {
@@ -37,7 +37,7 @@ impl Context<'_, '_> {
         }
     }
 
-    /// [`Context::local`] as text.
+    /// [`ButaneContext::local`] as text.
     pub(super) fn local_text(&mut self, node: &Node<'_>) -> Option<String> {
         let bytes = self.local(node)?;
         match String::from_utf8(bytes) {
@@ -71,8 +71,8 @@ impl Context<'_, '_> {
         if forms == Forms::Fast {
             self.encoded_at = Some(at);
         }
-        let Encoded { url, is_compressed } = encoding::encode(bytes, forms);
-        let compression = if self.dialect.base == Base::V0_1 {
+        let EncodedBytes { url, is_compressed } = encoding::encode(bytes, forms);
+        let compression = if self.dialect.base == BaseVersion::V0_1 {
             compression.cloned()
         } else if is_compressed {
             Some(Node::text(at, "gzip"))
@@ -94,7 +94,7 @@ impl Context<'_, '_> {
         let is_uncompressed = self.dialect.openshift == 8 || self.dialect.openshift == 9;
         if !self.surroundings.is_printed {
             Forms::Fast
-        } else if self.dialect.base == Base::V0_1 {
+        } else if self.dialect.base == BaseVersion::V0_1 {
             Forms::Plain
         } else if !compression.is_empty() || is_uncompressed {
             Forms::Short
@@ -107,7 +107,7 @@ impl Context<'_, '_> {
 /// The text of a scalar, of its own.
 pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
     match &node.value {
-        Content::Scalar(scalar) => scalar.text.clone(),
+        NodeContent::Scalar(scalar) => scalar.text.clone(),
         _ => Cow::Borrowed(""),
     }
 }

@@ -26,19 +26,19 @@ pub(crate) enum Forms {
 
 /// Bytes as a URL.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Encoded {
+pub(crate) struct EncodedBytes {
     pub(crate) url: String,
     pub(crate) is_compressed: bool,
 }
 
 /// `bytes` in the shortest form that is allowed.
-pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> Encoded {
+pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> EncodedBytes {
     if forms == Forms::Fast {
         let url = match bytes {
             Cow::Owned(bytes) => base64_url::url_of_owned(bytes),
             Cow::Borrowed(bytes) => base64_url::url(bytes),
         };
-        return Encoded {
+        return EncodedBytes {
             url,
             is_compressed: false,
         };
@@ -58,7 +58,7 @@ pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> Encoded {
             is_compressed = true;
         }
     }
-    Encoded {
+    EncodedBytes {
         url: best,
         is_compressed,
     }

@@ -3,7 +3,7 @@
 //! Reading, unknown keys, the translation of what has the same meaning in Ignition, and the JSON Schemas are driven by
 //! it. A key without a description has that of the member of Ignition it becomes.
 
-use super::variants::Base::{self, V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
+use super::variants::BaseVersion::{self, V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
 use super::variants::{Dialect, Sugar, Variant};
 use crate::text::is_same_name;
 
@@ -12,16 +12,16 @@ use crate::text::is_same_name;
 pub(crate) struct Type {
     /// Name of its definition in the schemas.
     pub(crate) name: &'static str,
-    pub(crate) fields: &'static [Field],
+    pub(crate) fields: &'static [ButaneField],
 }
 
 /// A key of an object.
 #[derive(Debug)]
-pub(crate) struct Field {
+pub(crate) struct ButaneField {
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    since: Base,
-    scope: Scope,
+    pub(crate) kind: ButaneFieldKind,
+    since: BaseVersion,
+    scope: DialectScope,
     /// Empty if it is that of the member of Ignition with the same meaning.
     pub(crate) about: &'static str,
     /// False for what only exists in this language.
@@ -30,7 +30,7 @@ pub(crate) struct Field {
 
 /// What a key holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum ButaneFieldKind {
     Text,
     Int,
     Bool,
@@ -43,7 +43,7 @@ pub(crate) enum Kind {
 
 /// Which dialects have a key.
 #[derive(Debug, Clone, Copy)]
-enum Scope {
+enum DialectScope {
     All,
     /// Those with this sugar.
     Sugar(Sugar),
@@ -52,41 +52,44 @@ enum Scope {
 
 impl Type {
     /// The keys of a dialect.
-    pub(crate) fn fields_in(&self, dialect: &Dialect) -> impl Iterator<Item = &'static Field> {
+    pub(crate) fn fields_in(
+        &self,
+        dialect: &Dialect,
+    ) -> impl Iterator<Item = &'static ButaneField> {
         self.fields.iter().filter(move |field| field.is_in(dialect))
     }
 
     /// The key called `name`, in any dialect.
-    pub(crate) fn field(&self, name: &str) -> Option<&'static Field> {
-        let is_meant = |field: &&Field| is_same_name(field.name, name);
+    pub(crate) fn field(&self, name: &str) -> Option<&'static ButaneField> {
+        let is_meant = |field: &&ButaneField| is_same_name(field.name, name);
         self.fields.iter().find(is_meant)
     }
 }
 
-impl Field {
-    const fn new(name: &'static str, kind: Kind) -> Self {
-        Field {
+impl ButaneField {
+    const fn new(name: &'static str, kind: ButaneFieldKind) -> Self {
+        ButaneField {
             name,
             kind,
             since: V0_1,
-            scope: Scope::All,
+            scope: DialectScope::All,
             about: "",
             is_ignition: true,
         }
     }
 
-    const fn from(mut self, base: Base) -> Self {
+    const fn from(mut self, base: BaseVersion) -> Self {
         self.since = base;
         self
     }
 
     const fn with(mut self, sugar: Sugar) -> Self {
-        self.scope = Scope::Sugar(sugar);
+        self.scope = DialectScope::Sugar(sugar);
         self
     }
 
     const fn openshift(mut self) -> Self {
-        self.scope = Scope::Openshift;
+        self.scope = DialectScope::Openshift;
         self
     }
 
@@ -100,9 +103,9 @@ impl Field {
     /// True if `dialect` has the key.
     pub(crate) fn is_in(&self, dialect: &Dialect) -> bool {
         let is_in_scope = match self.scope {
-            Scope::All => true,
-            Scope::Sugar(sugar) => dialect.has(sugar),
-            Scope::Openshift => dialect.variant == Variant::Openshift,
+            DialectScope::All => true,
+            DialectScope::Sugar(sugar) => dialect.has(sugar),
+            DialectScope::Openshift => dialect.variant == Variant::Openshift,
         };
         is_in_scope && dialect.base >= self.since
     }
@@ -110,34 +113,34 @@ impl Field {
     /// The object of this key or of its elements.
     pub(crate) fn object(&self) -> Option<&'static Type> {
         match self.kind {
-            Kind::Object(of) | Kind::Objects(of) => Some(of),
+            ButaneFieldKind::Object(of) | ButaneFieldKind::Objects(of) => Some(of),
             _ => None,
         }
     }
 }
 
-const fn text(name: &'static str) -> Field {
-    Field::new(name, Kind::Text)
+const fn text(name: &'static str) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Text)
 }
 
-const fn int(name: &'static str) -> Field {
-    Field::new(name, Kind::Int)
+const fn int(name: &'static str) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Int)
 }
 
-const fn flag(name: &'static str) -> Field {
-    Field::new(name, Kind::Bool)
+const fn flag(name: &'static str) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Bool)
 }
 
-const fn texts(name: &'static str) -> Field {
-    Field::new(name, Kind::Texts)
+const fn texts(name: &'static str) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Texts)
 }
 
-const fn object(name: &'static str, of: &'static Type) -> Field {
-    Field::new(name, Kind::Object(of))
+const fn object(name: &'static str, of: &'static Type) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Object(of))
 }
 
-const fn objects(name: &'static str, of: &'static Type) -> Field {
-    Field::new(name, Kind::Objects(of))
+const fn objects(name: &'static str, of: &'static Type) -> ButaneField {
+    ButaneField::new(name, ButaneFieldKind::Objects(of))
 }
 
 /// The document.
@@ -170,7 +173,7 @@ static METADATA: Type = Type {
     name: "metadata",
     fields: &[
         text("name").own("Name of the MachineConfig; required"),
-        Field::new("labels", Kind::TextMap)
+        ButaneField::new("labels", ButaneFieldKind::TextMap)
             .own("Labels of the MachineConfig; machineconfiguration.openshift.io/role is required"),
     ],
 };
@@ -220,11 +223,11 @@ static PROXY: Type = Type {
     fields: &[text("http_proxy"), text("https_proxy"), texts("no_proxy")],
 };
 
-const INLINE: Field = text("inline").own("The bytes, as text");
-const LOCAL: Field = text("local").own("The bytes, as a path in the files directory");
+const INLINE: ButaneField = text("inline").own("The bytes, as text");
+const LOCAL: ButaneField = text("local").own("The bytes, as a path in the files directory");
 
 /// In base 0.1, other configs and certificates had only a source and its hash.
-const REFERENCE_FIELDS: &[Field] = &[
+const REFERENCE_FIELDS: &[ButaneField] = &[
     text("source"),
     INLINE.from(V0_2),
     LOCAL.from(V0_2),
@@ -375,8 +378,8 @@ static FILESYSTEM: Type = Type {
     ],
 };
 
-const OWNER: Field = object("user", &NODE_OWNER);
-const OWNING_GROUP: Field = object("group", &NODE_OWNER);
+const OWNER: ButaneField = object("user", &NODE_OWNER);
+const OWNING_GROUP: ButaneField = object("group", &NODE_OWNER);
 
 static NODE_OWNER: Type = Type {
     name: "nodeOwner",
@@ -495,7 +498,7 @@ static SYSTEMD: Type = Type {
     ],
 };
 
-const CONTENTS_LOCAL: Field =
+const CONTENTS_LOCAL: ButaneField =
     text("contents_local").own("The text, as a path in the files directory");
 
 static UNIT: Type = Type {

@@ -1,6 +1,6 @@
 //! What a variant forbids in the config that comes out, whether it was written or made by sugar.
 
-use super::context::Context;
+use super::context::ButaneContext;
 use super::variants::{Dialect, Variant};
 use crate::config::tree::{Tree, Value};
 use crate::language::findings::Remarks;
@@ -9,7 +9,7 @@ use crate::language::findings::Remarks;
 const PLAIN_MODES: std::ops::RangeInclusive<i64> = 0..=0o777;
 
 /// Checks `config`, the result of a translation.
-pub(super) fn check(config: &Tree<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(config: &Tree<'_>, context: &mut ButaneContext<'_, '_>) {
     let dialect = context.dialect;
     let mut filter = Filter {
         dialect,

@@ -1,7 +1,7 @@
 //! Which contents are given as text in a config that is translated to Butane.
 
 use super::encoding::{self, Forms};
-use super::variants::{Base, Dialect, Variant};
+use super::variants::{BaseVersion, Dialect, Variant};
 use crate::config::{JsonPath, data_url, parse};
 use crate::language::packed;
 
@@ -53,7 +53,7 @@ impl Inlining {
         let Some(text) = text.filter(|text| !text.contains(is_control)) else {
             return Inline::Kept("no text, so it stays a URL");
         };
-        if self.dialect.base == Base::V0_1 {
+        if self.dialect.base == BaseVersion::V0_1 {
             return match is_packed {
                 true => Inline::Kept("compressed, which inline text is not in this version"),
                 false => Inline::Text(text),

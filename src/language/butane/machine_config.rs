@@ -1,8 +1,8 @@
 //! What OpenShift wraps around a config: a MachineConfig.
 
-use super::context::{Context, is_on, list};
+use super::context::{ButaneContext, is_on, list};
 use super::variants::Variant;
-use super::yaml_text::{self, Entry};
+use super::yaml_text::{self, YamlEntry};
 use crate::config::tree::{Tree, Value};
 use crate::language::node::Node;
 use serde_json::{Map, Value as Json, json};
@@ -30,7 +30,7 @@ pub(crate) struct MachineConfig {
 }
 
 /// Checks what a MachineConfig needs.
-pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     if context.dialect.variant != Variant::Openshift {
         return;
     }
@@ -62,7 +62,7 @@ pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
     }
 }
 
-fn check_cex(root: &Node<'_>, context: &mut Context<'_, '_>) {
+fn check_cex(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let boot = root
         .at_path(&["boot_device", "luks", "cex"])
         .filter(|cex| is_on(cex, "enabled"));
@@ -88,7 +88,7 @@ fn check_cex(root: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// A config by itself has no place for the settings.
-fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut Context<'_, '_>) {
+fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut ButaneContext<'_, '_>) {
     for entry in settings.map_or(&[][..], Node::entries) {
         let is_empty = match entry.value.as_scalar() {
             Some(scalar) => matches!(&*scalar.text, "" | "false"),
@@ -102,7 +102,11 @@ fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut Context<'_, '_>) 
 }
 
 /// Options that FIPS mode demands of volumes, put into a config with the names of Ignition.
-pub(super) fn fips_options<'t>(config: &mut Node<'t>, root: &Node<'t>, context: &Context<'_, '_>) {
+pub(super) fn fips_options<'t>(
+    config: &mut Node<'t>,
+    root: &Node<'t>,
+    context: &ButaneContext<'_, '_>,
+) {
     let dialect = context.dialect;
     let fips = root
         .at_path(&["openshift", "fips"])
@@ -127,7 +131,7 @@ fn add_cipher(volume: &mut Node<'_>, at: u32) {
         text == "--cipher" || text == "-c" || text.starts_with("--cipher=")
     };
     let has_cipher = options.elements().iter().any(names_cipher);
-    if let crate::language::node::Content::List(list) = &mut options.value
+    if let crate::language::node::NodeContent::List(list) = &mut options.value
         && !has_cipher
     {
         list.extend(FIPS_OPTIONS.map(|option| Node::text(at, option)));
@@ -139,7 +143,7 @@ fn add_cipher(volume: &mut Node<'_>, at: u32) {
 
 impl MachineConfig {
     /// What a document puts around its config; nothing if it is to be plain, or the variant has no such thing.
-    pub(super) fn of(root: &Node<'_>, context: &Context<'_, '_>) -> Option<Self> {
+    pub(super) fn of(root: &Node<'_>, context: &ButaneContext<'_, '_>) -> Option<Self> {
         if context.dialect.variant != Variant::Openshift || context.surroundings.is_raw {
             return None;
         }
@@ -211,19 +215,19 @@ impl MachineConfig {
 }
 
 /// The members of an object, sorted as the objects of `serde_json` are.
-fn entries(value: &Json) -> Vec<Entry> {
+fn entries(value: &Json) -> Vec<YamlEntry> {
     let members = value.as_object().into_iter().flatten();
     members
-        .map(|(key, value)| Entry::new(key.as_str(), yaml_of(value)))
+        .map(|(key, value)| YamlEntry::new(key.as_str(), yaml_of(value)))
         .collect()
 }
 
-fn yaml_of(value: &Json) -> yaml_text::Value {
+fn yaml_of(value: &Json) -> yaml_text::YamlValue {
     match value {
-        Json::String(text) => yaml_text::Value::Text(text.clone()),
-        Json::Array(elements) => yaml_text::Value::List(elements.iter().map(yaml_of).collect()),
-        Json::Object(_) => yaml_text::Value::Mapping(entries(value)),
-        other => yaml_text::Value::Plain(other.to_string()),
+        Json::String(text) => yaml_text::YamlValue::Text(text.clone()),
+        Json::Array(elements) => yaml_text::YamlValue::List(elements.iter().map(yaml_of).collect()),
+        Json::Object(_) => yaml_text::YamlValue::Mapping(entries(value)),
+        other => yaml_text::YamlValue::Plain(other.to_string()),
     }
 }
 

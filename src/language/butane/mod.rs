@@ -11,7 +11,7 @@ mod encoding;
 pub(crate) mod fields;
 mod filters;
 mod inline;
-mod machine_config;
+pub(super) mod machine_config;
 mod modes;
 mod mounts;
 mod names;
@@ -31,17 +31,17 @@ mod yaml_text;
 
 pub(crate) use machine_config::MachineConfig;
 pub use reverse::from_ignition;
-pub use schema::schema;
+pub use schema::{dialects, schema};
 
 use super::findings::Remarks;
-use super::node::{Content, Node};
+use super::node::{Node, NodeContent};
+use super::result::TranslationResult;
 use super::surroundings::Surroundings;
-use super::translation::Outcome;
 use super::yaml::Yaml;
 use super::{document, shaped};
 use crate::config::tree::{Tree, Value};
 use crate::config::{ENCODED, EncodedContents, LineStarts, WrittenPaths, merge};
-use context::Context;
+use context::ButaneContext;
 use nodes::Nodes;
 use std::borrow::Cow;
 use variants::{Dialect, Variant};
@@ -51,17 +51,17 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     read_nested(text, lines, surroundings, &[])
 }
 
-/// [`read`] for a text that others, in local files, have led to.
+/// [`read()`] for a text that others, in local files, have led to.
 fn read_nested<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
     nesting: &[String],
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     let mut yaml = match document::read(text, lines) {
         Ok(yaml) => yaml,
         Err(refused) => return *refused,
@@ -70,7 +70,7 @@ fn read_nested<'t>(
     let mut remarks = Remarks::default();
     let made = config(yaml, &paths, surroundings, nesting, &mut remarks);
     let made = made.unwrap_or_default();
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config: made.config,
@@ -81,9 +81,9 @@ fn read_nested<'t>(
 
 /// What becomes of a document; nothing if it cannot be used.
 #[derive(Default)]
-struct Made<'t> {
+struct TranslatedDocument<'t> {
     config: Option<(Tree<'t>, crate::config::Version)>,
-    /// See [`Outcome::encoded`].
+    /// See [`TranslationResult::encoded`].
     encoded: Vec<EncodedContents>,
     wrapper: Option<MachineConfig>,
 }
@@ -95,14 +95,14 @@ fn config<'t>(
     surroundings: &Surroundings<'_>,
     nesting: &[String],
     remarks: &mut Remarks,
-) -> Option<Made<'t>> {
+) -> Option<TranslatedDocument<'t>> {
     document::check(&yaml, remarks);
     if remarks.is_fatal() {
         return None;
     }
     let dialect = dialect(&yaml.root, remarks)?;
     let document = read::read(yaml.root, &fields::ROOT, dialect, paths, remarks);
-    let mut context = Context {
+    let mut context = ButaneContext {
         dialect,
         surroundings,
         remarks,
@@ -130,7 +130,7 @@ fn config<'t>(
     filters::check(&made, &mut context);
     partitions::check(&made, dialect, context.remarks);
     let wrapper = MachineConfig::of(&root, &context);
-    Some(Made {
+    Some(TranslatedDocument {
         config: Some((made, dialect.output)),
         encoded: context.encoded,
         wrapper,
@@ -139,7 +139,7 @@ fn config<'t>(
 
 /// The variant and version that a document states.
 fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
-    if !matches!(root.value, Content::Mapping(_)) {
+    if !matches!(root.value, NodeContent::Mapping(_)) {
         remarks.error(
             root.at,
             format!("expected a mapping, found {}", root.kind()),
@@ -178,7 +178,11 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
 }
 
 /// The config that comes out: the user's own, `files` among it, merged over what sugar makes.
-fn made<'t>(root: &Node<'t>, files: Option<Node<'t>>, context: &mut Context<'_, '_>) -> Tree<'t> {
+fn made<'t>(
+    root: &Node<'t>,
+    files: Option<Node<'t>>,
+    context: &mut ButaneContext<'_, '_>,
+) -> Tree<'t> {
     let dialect = context.dialect;
     let mut own = translate::object(root.clone(), &fields::ROOT, context);
     let parents = parents(root, context);
@@ -221,7 +225,7 @@ fn made<'t>(root: &Node<'t>, files: Option<Node<'t>>, context: &mut Context<'_, 
 }
 
 /// What sugar makes that the user's own config is merged over.
-fn parents<'t>(root: &Node<'t>, context: &mut Context<'_, '_>) -> Vec<Node<'t>> {
+fn parents<'t>(root: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Vec<Node<'t>> {
     let storage = root.get("storage");
     let units = storage.and_then(|storage| mounts::units(storage, context));
     let boot = root.get("boot_device").and_then(boot_device::storage);
@@ -238,7 +242,7 @@ fn adds_files(root: &Node<'_>) -> bool {
 }
 
 /// Adds what trees and quadlets make to `own`.
-fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut Context<'_, '_>) {
+fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut ButaneContext<'_, '_>) {
     let mut nodes = Nodes::take(own);
     if let Some(storage) = root.get("storage") {
         trees::add(storage, &mut nodes, context);
@@ -252,8 +256,8 @@ fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut Context<'_, 
 /// Translates `files`, which nothing else touches, into `config`, one after the other: going through all of a large config
 /// several times takes most of the time. Contents that are encoded are put aside, except in a config inside another one,
 /// which is printed.
-fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut Context<'_, '_>) {
-    let Content::List(files) = files.value else {
+fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut ButaneContext<'_, '_>) {
+    let NodeContent::List(files) = files.value else {
         return;
     };
     let version = context.dialect.output;
@@ -262,7 +266,7 @@ fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut Context<'
         if context.nesting.is_empty()
             && let Some(source) = file.at_path_mut(&["contents", "source"])
             && context.encoded_at == Some(source.at)
-            && let Content::Scalar(scalar) = &mut source.value
+            && let NodeContent::Scalar(scalar) = &mut source.value
         {
             let url = std::mem::replace(&mut scalar.text, ENCODED.into());
             context.encoded.push(EncodedContents {

@@ -1,7 +1,7 @@
 //! Units for file systems and swap areas (`with_mount_unit`).
 
-use super::context::{Context, is_on, list, owned_text};
-use super::variants::{Base, Sugar, Variant};
+use super::context::{ButaneContext, is_on, list, owned_text};
+use super::variants::{BaseVersion, Sugar, Variant};
 use crate::language::node::Node;
 use crate::language::quoting::unit_path;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ const MUTABLE_DIRECTORIES: [&str; 2] = ["/etc", "/var"];
 const SWAP: &str = "swap";
 
 /// Checks what the units need.
-pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for filesystem in list(storage, "filesystems") {
         let Some(wish) = filesystem
             .get("with_mount_unit")
@@ -54,8 +54,8 @@ fn is_wanted(filesystem: &Node<'_>) -> bool {
 }
 
 /// Before base 0.4, swap got a unit that mounts it.
-fn has_swap_units(context: &Context<'_, '_>) -> bool {
-    context.dialect.base >= Base::V0_4
+fn has_swap_units(context: &ButaneContext<'_, '_>) -> bool {
+    context.dialect.base >= BaseVersion::V0_4
 }
 
 fn is_mutable(path: &str) -> bool {
@@ -66,7 +66,7 @@ fn is_mutable(path: &str) -> bool {
 }
 
 /// The units, as a config that the user's own is merged over.
-pub(super) fn units<'t>(storage: &Node<'t>, context: &Context<'_, '_>) -> Option<Node<'t>> {
+pub(super) fn units<'t>(storage: &Node<'t>, context: &ButaneContext<'_, '_>) -> Option<Node<'t>> {
     let remote = remote_volumes(storage, context);
     let wanted = list(storage, "filesystems").iter().filter(|f| is_wanted(f));
     let units: Vec<Node<'t>> = wanted
@@ -81,9 +81,9 @@ pub(super) fn units<'t>(storage: &Node<'t>, context: &Context<'_, '_>) -> Option
 }
 
 /// Devices of volumes that need a network to be unlocked.
-fn remote_volumes(storage: &Node<'_>, context: &Context<'_, '_>) -> HashSet<String> {
+fn remote_volumes(storage: &Node<'_>, context: &ButaneContext<'_, '_>) -> HashSet<String> {
     let mut devices = HashSet::new();
-    if context.dialect.base < Base::V0_3 {
+    if context.dialect.base < BaseVersion::V0_3 {
         return devices;
     }
     for volume in list(storage, "luks") {
@@ -105,7 +105,7 @@ fn remote_volumes(storage: &Node<'_>, context: &Context<'_, '_>) -> HashSet<Stri
 fn unit<'t>(
     filesystem: &Node<'t>,
     remote: &HashSet<String>,
-    context: &Context<'_, '_>,
+    context: &ButaneContext<'_, '_>,
 ) -> Node<'t> {
     let at = filesystem
         .get("with_mount_unit")

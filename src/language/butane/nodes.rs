@@ -1,25 +1,29 @@
 //! Files, directories and links of a config by their paths, while trees and quadlets add to them.
 
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use std::collections::HashMap;
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub(super) enum ButaneNodeKind {
     File,
     Directory,
     Link,
 }
 
-impl Kind {
-    const ALL: [Kind; 3] = [Kind::File, Kind::Directory, Kind::Link];
+impl ButaneNodeKind {
+    const ALL: [ButaneNodeKind; 3] = [
+        ButaneNodeKind::File,
+        ButaneNodeKind::Directory,
+        ButaneNodeKind::Link,
+    ];
 
     /// The list of such entries.
     const fn list(self) -> &'static str {
         match self {
-            Kind::File => "files",
-            Kind::Directory => "directories",
-            Kind::Link => "links",
+            ButaneNodeKind::File => "files",
+            ButaneNodeKind::Directory => "directories",
+            ButaneNodeKind::Link => "links",
         }
     }
 }
@@ -27,9 +31,9 @@ impl Kind {
 /// The entries of a config.
 pub(super) struct Nodes<'t> {
     at: u32,
-    lists: HashMap<Kind, (u32, Vec<Node<'t>>)>,
+    lists: HashMap<ButaneNodeKind, (u32, Vec<Node<'t>>)>,
     /// Made when the first path is looked for: most configs have neither trees nor quadlets.
-    by_path: Option<HashMap<String, (Kind, usize)>>,
+    by_path: Option<HashMap<String, (ButaneNodeKind, usize)>>,
 }
 
 impl<'t> Nodes<'t> {
@@ -44,23 +48,23 @@ impl<'t> Nodes<'t> {
         let Some(storage) = storage_of(config) else {
             return nodes;
         };
-        for kind in Kind::ALL {
+        for kind in ButaneNodeKind::ALL {
             let Some(list) = storage.remove(kind.list()) else {
                 continue;
             };
             let at = list.at;
-            if let Content::List(elements) = list.value {
+            if let NodeContent::List(elements) = list.value {
                 nodes.lists.insert(kind, (at, elements));
             }
         }
         nodes
     }
 
-    fn by_path(&mut self) -> &mut HashMap<String, (Kind, usize)> {
+    fn by_path(&mut self) -> &mut HashMap<String, (ButaneNodeKind, usize)> {
         let lists = &self.lists;
         self.by_path.get_or_insert_with(|| {
             let mut by_path = HashMap::new();
-            for kind in Kind::ALL {
+            for kind in ButaneNodeKind::ALL {
                 let elements = lists.get(&kind).map(|(_, elements)| elements.iter());
                 for (index, node) in elements.into_iter().flatten().enumerate() {
                     let path = node.text_at("path").to_owned();
@@ -72,14 +76,14 @@ impl<'t> Nodes<'t> {
     }
 
     /// What is at a path.
-    pub(super) fn get_mut(&mut self, path: &str) -> Option<(Kind, &mut Node<'t>)> {
+    pub(super) fn get_mut(&mut self, path: &str) -> Option<(ButaneNodeKind, &mut Node<'t>)> {
         let (kind, index) = *self.by_path().get(path)?;
         let (_, list) = self.lists.get_mut(&kind)?;
         Some((kind, list.get_mut(index)?))
     }
 
     /// Adds an entry behind the others.
-    pub(super) fn push(&mut self, kind: Kind, path: String, node: Node<'t>) {
+    pub(super) fn push(&mut self, kind: ButaneNodeKind, path: String, node: Node<'t>) {
         let at = node.at;
         let index = self.lists.get(&kind).map_or(0, |(_, list)| list.len());
         self.by_path().insert(path, (kind, index));
@@ -98,7 +102,7 @@ impl<'t> Nodes<'t> {
         let Some(storage) = storage_of(config) else {
             return;
         };
-        for kind in Kind::ALL {
+        for kind in ButaneNodeKind::ALL {
             if let Some((at, list)) = self.lists.remove(&kind) {
                 storage.set(kind.list(), Node::list(at, list));
             }
@@ -107,7 +111,7 @@ impl<'t> Nodes<'t> {
 }
 
 fn storage_of<'n, 't>(config: &'n mut Node<'t>) -> Option<&'n mut Node<'t>> {
-    let Content::Mapping(entries) = &mut config.value else {
+    let NodeContent::Mapping(entries) = &mut config.value else {
         return None;
     };
     entries

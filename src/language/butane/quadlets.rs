@@ -1,7 +1,7 @@
 //! Units of Podman (`systemd.quadlets`).
 
-use super::context::{Context, is_on, list};
-use super::nodes::{Kind, Nodes};
+use super::context::{ButaneContext, is_on, list};
+use super::nodes::{ButaneNodeKind, Nodes};
 use crate::language::node::Node;
 
 const ROOTFUL: &str = "/etc/containers/systemd";
@@ -21,7 +21,7 @@ const EXTENSIONS: [&str; 8] = [
 ];
 
 /// Checks what the units need.
-pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(systemd: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for quadlet in list(systemd, "quadlets") {
         let name = quadlet.text_at("name");
         let at = quadlet.get("name").map_or(quadlet.at, |node| node.at);
@@ -64,7 +64,7 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// Only one of the text itself and a file with it.
-pub(super) fn check_texts(node: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check_texts(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let text = node
         .get("contents")
         .filter(|node| !node.as_text().is_empty());
@@ -80,7 +80,11 @@ pub(super) fn check_texts(node: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// Adds the units to `nodes`.
-pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
+pub(super) fn add<'t>(
+    systemd: &Node<'t>,
+    nodes: &mut Nodes<'t>,
+    context: &mut ButaneContext<'_, '_>,
+) {
     for quadlet in list(systemd, "quadlets") {
         let name = quadlet.text_at("name");
         let directory = match is_on(quadlet, "rootful") {
@@ -94,7 +98,7 @@ pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
                 let node = Node::mapping(at)
                     .with("path", Node::text(at, path.clone()))
                     .with("target", Node::text(at, template));
-                push(Kind::Link, path.clone(), node, nodes, context);
+                push(ButaneNodeKind::Link, path.clone(), node, nodes, context);
             }
             None => file(quadlet, path.clone(), nodes, context),
         }
@@ -105,7 +109,12 @@ pub(super) fn add<'t>(systemd: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
     }
 }
 
-fn file<'t>(node: &Node<'t>, path: String, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
+fn file<'t>(
+    node: &Node<'t>,
+    path: String,
+    nodes: &mut Nodes<'t>,
+    context: &mut ButaneContext<'_, '_>,
+) {
     let local = node
         .get("contents_local")
         .filter(|node| !node.as_text().is_empty());
@@ -123,15 +132,15 @@ fn file<'t>(node: &Node<'t>, path: String, nodes: &mut Nodes<'t>, context: &mut 
         .with("path", Node::text(name_at, path.clone()))
         .with("contents", contents)
         .with("mode", Node::int(name_at, MODE));
-    push(Kind::File, path, file, nodes, context);
+    push(ButaneNodeKind::File, path, file, nodes, context);
 }
 
 fn push<'t>(
-    kind: Kind,
+    kind: ButaneNodeKind,
     path: String,
     node: Node<'t>,
     nodes: &mut Nodes<'t>,
-    context: &mut Context<'_, '_>,
+    context: &mut ButaneContext<'_, '_>,
 ) {
     if nodes.get_mut(&path).is_some() {
         let message = format!("the unit is {path}, which the config has already");

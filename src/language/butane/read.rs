@@ -1,11 +1,11 @@
 //! A document held against the table of its dialect: known keys with values of the right types, nothing else.
 
-use super::fields::{Field, Kind, Type};
+use super::fields::{ButaneField, ButaneFieldKind, Type};
 use super::scalars::{self, Int};
 use super::variants::Dialect;
 use crate::config::{JsonPath, Severity, WrittenPaths};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Entry, Node};
+use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::text::{find_in_turn, is_same_name};
 
 /// Unknown keys at least this alike to a known one are worth a suggestion.
@@ -18,7 +18,7 @@ const ANCHORS: &str = "x-";
 const SOURCES: [&str; 3] = ["source", "inline", "local"];
 
 /// A document as its dialect has it.
-pub(super) struct Read<'t> {
+pub(super) struct ReadDocument<'t> {
     /// What it says: numbers and flags in the words of JSON, texts as quoted scalars, no null.
     pub(super) root: Node<'t>,
     /// Where bytes come from a second place, which `rules` refuse. Looked for here, since going through all of a large
@@ -33,61 +33,68 @@ pub(super) fn read<'t>(
     dialect: &'static Dialect,
     paths: &WrittenPaths,
     remarks: &mut Remarks,
-) -> Read<'t> {
+) -> ReadDocument<'t> {
     let at = root.at;
-    let mut reader = Reader {
+    let mut reader = ButaneReader {
         dialect,
         paths,
         remarks,
         second_sources: Vec::new(),
     };
-    let root = reader.value(root, Kind::Object(of), 0);
-    Read {
+    let root = reader.value(root, ButaneFieldKind::Object(of), 0);
+    ReadDocument {
         root: root.unwrap_or_else(|| Node::mapping(at)),
         second_sources: reader.second_sources,
     }
 }
 
-struct Reader<'r> {
+struct ButaneReader<'r> {
     dialect: &'static Dialect,
     paths: &'r WrittenPaths,
     remarks: &'r mut Remarks,
     second_sources: Vec<u32>,
 }
 
-impl Reader<'_> {
+impl ButaneReader<'_> {
     /// A value of `kind`; `None` if there is none, or one of another type, which is told.
-    fn value<'t>(&mut self, node: Node<'t>, kind: Kind, depth: usize) -> Option<Node<'t>> {
+    fn value<'t>(
+        &mut self,
+        node: Node<'t>,
+        kind: ButaneFieldKind,
+        depth: usize,
+    ) -> Option<Node<'t>> {
         if node.is_null() {
             return None;
         }
         let at = node.at;
         match (kind, node.value) {
-            (Kind::Text, Content::Scalar(scalar)) => {
+            (ButaneFieldKind::Text, NodeContent::Scalar(scalar)) => {
                 self.told(at, scalars::text(scalar).map(|text| Node::text(at, text)))
             }
-            (Kind::Int, Content::Scalar(scalar)) => {
+            (ButaneFieldKind::Int, NodeContent::Scalar(scalar)) => {
                 let number = self.told(at, scalars::int(&scalar))?;
                 Some(Node::int(at, self.whole(at, number)))
             }
-            (Kind::Bool, Content::Scalar(scalar)) => self.told(
+            (ButaneFieldKind::Bool, NodeContent::Scalar(scalar)) => self.told(
                 at,
                 scalars::flag(&scalar).map(|value| Node::flag(at, value)),
             ),
-            (Kind::Object(of), Content::Mapping(entries)) => {
+            (ButaneFieldKind::Object(of), NodeContent::Mapping(entries)) => {
                 Some(self.object(at, entries, of, depth))
             }
-            (Kind::TextMap, Content::Mapping(entries)) => Some(self.texts_by_key(at, entries)),
-            (Kind::Texts, Content::List(elements)) => {
+            (ButaneFieldKind::TextMap, NodeContent::Mapping(entries)) => {
+                Some(self.texts_by_key(at, entries))
+            }
+            (ButaneFieldKind::Texts, NodeContent::List(elements)) => {
                 let texts = elements
                     .into_iter()
-                    .filter_map(|element| self.value(element, Kind::Text, depth));
+                    .filter_map(|element| self.value(element, ButaneFieldKind::Text, depth));
                 Some(Node::list(at, texts.collect()))
             }
-            (Kind::Objects(of), Content::List(elements)) => {
+            (ButaneFieldKind::Objects(of), NodeContent::List(elements)) => {
                 let objects = elements.into_iter().map(|element| {
                     let at = element.at;
-                    let object = self.value(element, Kind::Object(of), depth);
+                    let object = self.value(element, ButaneFieldKind::Object(of), depth);
                     object.unwrap_or_else(|| Node::mapping(at))
                 });
                 Some(Node::list(at, objects.collect()))
@@ -126,14 +133,15 @@ impl Reader<'_> {
     fn object<'t>(
         &mut self,
         at: u32,
-        mut entries: Vec<Entry<'t>>,
+        mut entries: Vec<MappingEntry<'t>>,
         of: &'static Type,
         depth: usize,
     ) -> Node<'t> {
         let mut next = 0;
         // In place: a large config has many entries.
         entries.retain_mut(|entry| {
-            let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(self.dialect);
+            let is_meant =
+                |f: &ButaneField| is_same_name(f.name, &entry.key) && f.is_in(self.dialect);
             let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
                 let is_anchors = depth == 0 && entry.key.starts_with(ANCHORS);
                 if !is_anchors {
@@ -151,7 +159,7 @@ impl Reader<'_> {
         });
         let object = Node {
             at,
-            value: Content::Mapping(entries),
+            value: NodeContent::Mapping(entries),
         };
         self.note_second_source(&object);
         object
@@ -162,17 +170,17 @@ impl Reader<'_> {
         self.second_sources.extend(given.nth(1).map(|node| node.at));
     }
 
-    fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>) -> Node<'t> {
+    fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<MappingEntry<'t>>) -> Node<'t> {
         let mut object = Node::mapping(at);
         for entry in entries {
-            if let Some(value) = self.value(entry.value, Kind::Text, 1) {
+            if let Some(value) = self.value(entry.value, ButaneFieldKind::Text, 1) {
                 object.set(entry.key, value);
             }
         }
         object
     }
 
-    fn unused(&mut self, entry: &Entry<'_>, of: &'static Type) {
+    fn unused(&mut self, entry: &MappingEntry<'_>, of: &'static Type) {
         let path = self
             .paths
             .path_to(entry.value.at, false)
@@ -188,7 +196,7 @@ impl Reader<'_> {
             let (variant, version) = (self.dialect.variant.name(), self.dialect.version);
             return Some(format!("variant {variant} {version} does not have it"));
         }
-        let likeness = |field: &Field| strsim::jaro_winkler(field.name, key);
+        let likeness = |field: &ButaneField| strsim::jaro_winkler(field.name, key);
         let closest = of
             .fields_in(self.dialect)
             .filter(|field| likeness(field) >= ALIKE)
@@ -197,12 +205,12 @@ impl Reader<'_> {
     }
 }
 
-fn wanted(kind: Kind) -> &'static str {
+fn wanted(kind: ButaneFieldKind) -> &'static str {
     match kind {
-        Kind::Text => "a string",
-        Kind::Int => "an integer",
-        Kind::Bool => "true or false",
-        Kind::Object(_) | Kind::TextMap => "a mapping",
-        Kind::Texts | Kind::Objects(_) => "a list",
+        ButaneFieldKind::Text => "a string",
+        ButaneFieldKind::Int => "an integer",
+        ButaneFieldKind::Bool => "true or false",
+        ButaneFieldKind::Object(_) | ButaneFieldKind::TextMap => "a mapping",
+        ButaneFieldKind::Texts | ButaneFieldKind::Objects(_) => "a list",
     }
 }

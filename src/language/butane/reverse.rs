@@ -3,11 +3,11 @@
 //! Each member has one spelling, so only the contents of resources need decisions: text becomes `inline` where
 //! translating it gives the same bytes again. See [`Inlining`] for when it does not.
 
-use super::fields::{Field, ROOT, Type};
+use super::fields::{ButaneField, ROOT, Type};
 use super::inline::{Inline, Inlining};
 use super::names;
-use super::variants::{self, Base, DIALECTS, Dialect, Variant};
-use super::yaml_text::{self, Entry, Value};
+use super::variants::{self, BaseVersion, DIALECTS, Dialect, Variant};
+use super::yaml_text::{self, YamlEntry, YamlValue};
 use crate::config::spec_table;
 use crate::config::tree::{self, Tree};
 use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version};
@@ -35,7 +35,7 @@ pub fn from_ignition(
     // Older versions have rules of their own.
     document.express(dialect.output, false)?;
     let tree = document.tree_in(dialect.output)?;
-    let mut writer = Writer {
+    let mut writer = ButaneWriter {
         inlining: Inlining {
             dialect,
             has_children: !document.config().ignition.config.merge.is_empty(),
@@ -91,19 +91,19 @@ fn natural_dialect(version: Version) -> Result<&'static Dialect, Findings> {
 }
 
 /// What a dialect demands and Ignition does not have.
-fn head(dialect: &Dialect) -> Vec<Entry> {
-    let text = |text: &str| Value::Text(text.into());
+fn head(dialect: &Dialect) -> Vec<YamlEntry> {
+    let text = |text: &str| YamlValue::Text(text.into());
     let mut entries = vec![
-        Entry::new("variant", text(dialect.variant.name())),
-        Entry::new("version", text(dialect.version)),
+        YamlEntry::new("variant", text(dialect.variant.name())),
+        YamlEntry::new("version", text(dialect.version)),
     ];
     if dialect.variant == Variant::Openshift {
-        let role = Entry::new("machineconfiguration.openshift.io/role", text("worker"));
-        let metadata = Value::Mapping(vec![
-            Entry::new("name", text("99-worker-config")),
-            Entry::new("labels", Value::Mapping(vec![role])),
+        let role = YamlEntry::new("machineconfiguration.openshift.io/role", text("worker"));
+        let metadata = YamlValue::Mapping(vec![
+            YamlEntry::new("name", text("99-worker-config")),
+            YamlEntry::new("labels", YamlValue::Mapping(vec![role])),
         ]);
-        entries.push(Entry::new("metadata", metadata).explained(CHOOSE_METADATA));
+        entries.push(YamlEntry::new("metadata", metadata).explained(CHOOSE_METADATA));
     }
     entries
 }
@@ -130,18 +130,18 @@ fn name_origin(document: &Document, finding: &mut Finding) {
     }
 }
 
-struct Writer {
+struct ButaneWriter {
     inlining: Inlining,
     findings: Vec<Finding>,
 }
 
-impl Writer {
+impl ButaneWriter {
     fn dialect(&self) -> &'static Dialect {
         self.inlining.dialect
     }
 
     /// The members of an object in the order of the table; as deep as the table is.
-    fn object(&mut self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Vec<Entry> {
+    fn object(&mut self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Vec<YamlEntry> {
         let tree::Value::Object(members) = &tree.value else {
             return Vec::new();
         };
@@ -176,40 +176,47 @@ impl Writer {
     /// A member, unless it says nothing.
     fn entry(
         &mut self,
-        field: &Field,
+        field: &ButaneField,
         tree: &Tree<'_>,
         inline: &Inline,
         path: &JsonPath,
-    ) -> Option<Entry> {
+    ) -> Option<YamlEntry> {
         let value = match (field.name, inline, &tree.value) {
             ("source", Inline::Text(text), _) => {
-                return Some(Entry::new("inline", Value::Text(text.clone())));
+                return Some(YamlEntry::new("inline", YamlValue::Text(text.clone())));
             }
             ("source", Inline::Kept(reason), _) => {
-                return Some(Entry::new(field.name, leaf(tree)).explained(reason));
+                return Some(YamlEntry::new(field.name, leaf(tree)).explained(reason));
             }
             // Translating inline text states its compression, except in base 0.1.
-            ("compression", Inline::Text(_), _) if self.dialect().base > Base::V0_1 => return None,
+            ("compression", Inline::Text(_), _) if self.dialect().base > BaseVersion::V0_1 => {
+                return None;
+            }
             (_, _, tree::Value::Object(_)) => {
                 let inside = self.object(tree, field.object()?, path);
-                Value::Mapping((!inside.is_empty()).then_some(inside)?)
+                YamlValue::Mapping((!inside.is_empty()).then_some(inside)?)
             }
             (_, _, tree::Value::List(elements)) => self.list(elements, field.object(), path),
             ("mode", _, tree::Value::Int(number)) => octal(*number),
             _ => leaf(tree),
         };
-        Some(Entry::new(field.name, value))
+        Some(YamlEntry::new(field.name, value))
     }
 
-    fn list(&mut self, elements: &[Tree<'_>], of: Option<&'static Type>, path: &JsonPath) -> Value {
+    fn list(
+        &mut self,
+        elements: &[Tree<'_>],
+        of: Option<&'static Type>,
+        path: &JsonPath,
+    ) -> YamlValue {
         let values = elements
             .iter()
             .enumerate()
             .map(|(index, element)| match of {
-                Some(of) => Value::Mapping(self.object(element, of, &path.join(index))),
+                Some(of) => YamlValue::Mapping(self.object(element, of, &path.join(index))),
                 None => leaf(element),
             });
-        Value::List(values.collect())
+        YamlValue::List(values.collect())
     }
 
     /// False for members whose absence means the same.
@@ -247,19 +254,19 @@ impl Writer {
 }
 
 /// Permission bits as they are read everywhere else.
-fn octal(mode: i64) -> Value {
-    Value::Plain(match mode {
+fn octal(mode: i64) -> YamlValue {
+    YamlValue::Plain(match mode {
         1.. => format!("0{mode:o}"),
         _ => mode.to_string(),
     })
 }
 
-fn leaf(tree: &Tree<'_>) -> Value {
+fn leaf(tree: &Tree<'_>) -> YamlValue {
     match &tree.value {
-        tree::Value::Bool(value) => Value::Plain(value.to_string()),
-        tree::Value::Int(number) => Value::Plain(number.to_string()),
-        tree::Value::Text(text) => Value::Text(text.to_string()),
-        _ => Value::Text(String::new()),
+        tree::Value::Bool(value) => YamlValue::Plain(value.to_string()),
+        tree::Value::Int(number) => YamlValue::Plain(number.to_string()),
+        tree::Value::Text(text) => YamlValue::Text(text.to_string()),
+        _ => YamlValue::Text(String::new()),
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the language demands of a document by itself, before anything is made of it.
 
-use super::context::{Context, is_on, list};
+use super::context::{ButaneContext, is_on, list};
 use super::modes::{self, Of};
-use super::read::Read;
+use super::read::ReadDocument;
 use super::{boot_device, machine_config, mounts, quadlets, trees};
 use crate::language::node::Node;
 
 /// Checks a document.
-pub(super) fn check(document: &Read<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(document: &ReadDocument<'_>, context: &mut ButaneContext<'_, '_>) {
     for at in &document.second_sources {
         let message = "`source`, `inline` and `local` exclude each other";
         context.remarks.error(*at, message);
@@ -41,7 +41,7 @@ pub(super) fn check(document: &Read<'_>, context: &mut Context<'_, '_>) {
     fcos_partitions(root, context);
 }
 
-fn mode(node: &Node<'_>, of: Of, context: &mut Context<'_, '_>) {
+fn mode(node: &Node<'_>, of: Of, context: &mut ButaneContext<'_, '_>) {
     let Some(mode) = node.get("mode") else {
         return;
     };
@@ -57,7 +57,7 @@ fn mode(node: &Node<'_>, of: Of, context: &mut Context<'_, '_>) {
 
 /// A partition with a label and without a number, on a disk whose partitions somebody else has made, goes wherever
 /// there is room.
-fn fcos_partitions(root: &Node<'_>, context: &mut Context<'_, '_>) {
+fn fcos_partitions(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     use super::variants::{Sugar, Variant};
     if context.dialect.variant != Variant::Fcos || !context.dialect.has(Sugar::V1_6) {
         return;

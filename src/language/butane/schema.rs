@@ -5,7 +5,7 @@
 //! nobody wants, so here they are errors. The files under `schemas/` are generated; a test fails when they are stale,
 //! and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
 
-use super::fields::{Field, Kind, ROOT, Type};
+use super::fields::{ButaneField, ButaneFieldKind, ROOT, Type};
 use super::names;
 use super::variants::{self, Dialect};
 use crate::config::spec_table::{self, ObjectType};
@@ -29,6 +29,12 @@ pub fn schema(variant: &str, version: &str) -> Result<Value, String> {
     variants::find(variant, version)
         .map(generate)
         .map_err(|(message, help)| format!("{message}: {help}"))
+}
+
+/// All variants with their versions.
+pub fn dialects() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let dialects = variants::DIALECTS.iter();
+    dialects.map(|dialect| (dialect.variant.name(), dialect.version))
 }
 
 fn generate(dialect: &'static Dialect) -> Value {
@@ -97,22 +103,24 @@ fn define(
         "additionalProperties": false,
     });
     definitions.insert(of.name.to_owned(), definition);
-    for inner in of.fields_in(dialect).filter_map(Field::object) {
+    for inner in of.fields_in(dialect).filter_map(ButaneField::object) {
         define(inner, dialect, shapes, definitions);
     }
 }
 
-fn property(field: &Field, shape: Option<&ObjectType>) -> Value {
+fn property(field: &ButaneField, shape: Option<&ObjectType>) -> Value {
     let reference = |of: &Type| json!({"$ref": format!("#/$defs/{}", of.name)});
     let text = json!({"type": ["string", "number", "boolean", "null"]});
     let mut schema = match field.kind {
-        Kind::Text => text,
-        Kind::Int => json!({"type": ["integer", "null"]}),
-        Kind::Bool => json!({"type": ["boolean", "null"]}),
-        Kind::Object(of) => reference(of),
-        Kind::Texts => json!({"type": ["array", "null"], "items": text}),
-        Kind::Objects(of) => json!({"type": ["array", "null"], "items": reference(of)}),
-        Kind::TextMap => json!({"type": ["object", "null"], "additionalProperties": text}),
+        ButaneFieldKind::Text => text,
+        ButaneFieldKind::Int => json!({"type": ["integer", "null"]}),
+        ButaneFieldKind::Bool => json!({"type": ["boolean", "null"]}),
+        ButaneFieldKind::Object(of) => reference(of),
+        ButaneFieldKind::Texts => json!({"type": ["array", "null"], "items": text}),
+        ButaneFieldKind::Objects(of) => json!({"type": ["array", "null"], "items": reference(of)}),
+        ButaneFieldKind::TextMap => {
+            json!({"type": ["object", "null"], "additionalProperties": text})
+        }
     };
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("description".into(), json!(description(field, shape)));
@@ -120,7 +128,7 @@ fn property(field: &Field, shape: Option<&ObjectType>) -> Value {
     schema
 }
 
-fn description(field: &Field, shape: Option<&ObjectType>) -> &'static str {
+fn description(field: &ButaneField, shape: Option<&ObjectType>) -> &'static str {
     let differently = WRITTEN_DIFFERENTLY
         .iter()
         .find(|(name, _)| *name == field.name);
@@ -141,22 +149,22 @@ mod tests {
     use super::*;
     use crate::config::LineStarts;
     use crate::language::butane::scalars;
-    use crate::language::butane::variants::{Base, DIALECTS, Sugar};
-    use crate::language::node::{Content, Node, Style};
+    use crate::language::butane::variants::{BaseVersion, DIALECTS, Sugar};
+    use crate::language::node::{Node, NodeContent, Style};
     use crate::language::yaml;
 
     /// A document as editors see it.
     fn as_json(node: &Node<'_>) -> Value {
         match &node.value {
-            Content::List(elements) => elements.iter().map(as_json).collect(),
-            Content::Mapping(entries) => entries
+            NodeContent::List(elements) => elements.iter().map(as_json).collect(),
+            NodeContent::Mapping(entries) => entries
                 .iter()
                 .map(|entry| (entry.key.to_string(), as_json(&entry.value)))
                 .collect::<Map<_, _>>()
                 .into(),
-            Content::Scalar(scalar) if scalar.style == Style::Quoted => json!(scalar.text),
-            Content::Scalar(_) if node.is_null() => Value::Null,
-            Content::Scalar(scalar) => match (&*scalar.text, scalars::int(scalar)) {
+            NodeContent::Scalar(scalar) if scalar.style == Style::Quoted => json!(scalar.text),
+            NodeContent::Scalar(_) if node.is_null() => Value::Null,
+            NodeContent::Scalar(scalar) => match (&*scalar.text, scalars::int(scalar)) {
                 ("true", _) => json!(true),
                 ("false", _) => json!(false),
                 (_, Ok(scalars::Int::Whole(number))) => json!(number),
@@ -203,14 +211,14 @@ mod tests {
         for dialect in DIALECTS {
             let (variant, version) = (dialect.variant.name(), dialect.version);
             let base = match dialect.base {
-                Base::V0_1 => "0.1",
-                Base::V0_2 => "0.2",
-                Base::V0_3 => "0.3",
-                Base::V0_4 => "0.4",
-                Base::V0_5 => "0.5",
-                Base::V0_6 => "0.6",
-                Base::V0_7 => "0.7",
-                Base::V0_8 => "0.8-experimental",
+                BaseVersion::V0_1 => "0.1",
+                BaseVersion::V0_2 => "0.2",
+                BaseVersion::V0_3 => "0.3",
+                BaseVersion::V0_4 => "0.4",
+                BaseVersion::V0_5 => "0.5",
+                BaseVersion::V0_6 => "0.6",
+                BaseVersion::V0_7 => "0.7",
+                BaseVersion::V0_8 => "0.8-experimental",
             };
             let sugar = match dialect.sugar {
                 None | Some(Sugar::V1_0) => "-",

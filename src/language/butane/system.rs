@@ -1,6 +1,6 @@
 //! What a variant expects of the system that the config is applied to, where that system is known.
 
-use super::context::Context;
+use super::context::ButaneContext;
 use super::variants::Variant;
 use crate::language::node::Node;
 use crate::language::target::Distribution;
@@ -18,7 +18,7 @@ const GRUB: (&str, &str, &str) = (
 );
 
 /// Warns of what `root` asks for and the system may not have. At a desk nothing is known of it.
-pub(super) fn check(root: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let system = context.surroundings.target.distribution;
     let variant = context.dialect.variant;
     if system != Distribution::Unknown && system != variant.system() {

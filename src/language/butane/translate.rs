@@ -1,10 +1,10 @@
 //! What has the same meaning in Ignition: names change, texts and local files become URLs. Sugar is left out here.
 
 use super::children;
-use super::context::Context;
-use super::fields::{AUTHORITY, Field, Kind, REFERENCE, RESOURCE, Type};
+use super::context::ButaneContext;
+use super::fields::{AUTHORITY, ButaneField, ButaneFieldKind, REFERENCE, RESOURCE, Type};
 use super::names;
-use crate::language::node::{Content, Node, Scalar};
+use crate::language::node::{Node, NodeContent, Scalar};
 use crate::text::{find_in_turn, is_same_name};
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ const KEYS_LOCAL: &str = "ssh_authorized_keys_local";
 pub(super) fn object<'t>(
     mut node: Node<'t>,
     of: &'static Type,
-    context: &mut Context<'_, '_>,
+    context: &mut ButaneContext<'_, '_>,
 ) -> Node<'t> {
     if [&RESOURCE, &AUTHORITY, &REFERENCE]
         .iter()
@@ -45,21 +45,22 @@ fn is(one: &'static Type, other: &'static Type) -> bool {
 }
 
 /// The members that Ignition has, too.
-fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
+fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut ButaneContext<'_, '_>) -> Node<'t> {
     let at = node.at;
-    let Content::Mapping(mut entries) = node.value else {
+    let NodeContent::Mapping(mut entries) = node.value else {
         return Node::mapping(at);
     };
     let mut next = 0;
     // In place, as in `read`.
     entries.retain_mut(|entry| {
-        let is_meant = |f: &Field| is_same_name(f.name, &entry.key) && f.is_in(context.dialect);
+        let is_meant =
+            |f: &ButaneField| is_same_name(f.name, &entry.key) && f.is_in(context.dialect);
         let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
             return false;
         };
         match field.kind {
-            Kind::Object(of) => entry.value = object(entry.value.take(), of, context),
-            Kind::Objects(of) => entry.value = objects(entry.value.take(), of, context),
+            ButaneFieldKind::Object(of) => entry.value = object(entry.value.take(), of, context),
+            ButaneFieldKind::Objects(of) => entry.value = objects(entry.value.take(), of, context),
             _ => {}
         }
         entry.key = names::in_ignition(field.name);
@@ -68,7 +69,7 @@ fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>)
     });
     Node {
         at,
-        value: Content::Mapping(entries),
+        value: NodeContent::Mapping(entries),
     }
 }
 
@@ -76,10 +77,10 @@ fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>)
 pub(super) fn objects<'t>(
     list: Node<'t>,
     of: &'static Type,
-    context: &mut Context<'_, '_>,
+    context: &mut ButaneContext<'_, '_>,
 ) -> Node<'t> {
     let elements = match list.value {
-        Content::List(elements) => elements,
+        NodeContent::List(elements) => elements,
         _ => Vec::new(),
     };
     let elements = elements
@@ -89,7 +90,11 @@ pub(super) fn objects<'t>(
 }
 
 /// A resource: what is inline or local becomes its source.
-fn resource<'t>(mut node: Node<'t>, of: &'static Type, context: &mut Context<'_, '_>) -> Node<'t> {
+fn resource<'t>(
+    mut node: Node<'t>,
+    of: &'static Type,
+    context: &mut ButaneContext<'_, '_>,
+) -> Node<'t> {
     let inline = node.remove("inline");
     let local = node.remove("local");
     let compression = node.get("compression").cloned();
@@ -119,11 +124,11 @@ fn resource<'t>(mut node: Node<'t>, of: &'static Type, context: &mut Context<'_,
 /// The bytes of a text.
 fn bytes_of(text: Node<'_>) -> Cow<'_, [u8]> {
     match text.value {
-        Content::Scalar(Scalar {
+        NodeContent::Scalar(Scalar {
             text: Cow::Owned(text),
             ..
         }) => Cow::Owned(text.into_bytes()),
-        Content::Scalar(Scalar {
+        NodeContent::Scalar(Scalar {
             text: Cow::Borrowed(text),
             ..
         }) => Cow::Borrowed(text.as_bytes()),
@@ -132,11 +137,15 @@ fn bytes_of(text: Node<'_>) -> Cow<'_, [u8]> {
 }
 
 /// Keys of local files, behind those that the config has itself.
-fn add_local_keys<'t>(object: &mut Node<'t>, locals: &[Node<'t>], context: &mut Context<'_, '_>) {
+fn add_local_keys<'t>(
+    object: &mut Node<'t>,
+    locals: &[Node<'t>],
+    context: &mut ButaneContext<'_, '_>,
+) {
     let stated = object.remove("sshAuthorizedKeys");
     let at = stated.as_ref().map_or(object.at, |keys| keys.at);
     let mut keys: Vec<Node<'t>> = match stated.map(|keys| keys.value) {
-        Some(Content::List(keys)) => keys,
+        Some(NodeContent::List(keys)) => keys,
         _ => Vec::new(),
     };
     for local in locals {

@@ -1,10 +1,10 @@
 //! Local directories that are put into the file system (`storage.trees`).
 
-use super::context::{Context, list};
-use super::nodes::{Kind, Nodes};
+use super::context::{ButaneContext, list};
+use super::nodes::{ButaneNodeKind, Nodes};
 use crate::config::simplify;
 use crate::language::node::Node;
-use crate::language::surroundings::{Files, LocalKind, LocalNode};
+use crate::language::surroundings::{LocalFolder, LocalKind, LocalNode};
 
 /// Directories may be inside each other this deep; a path of the target is not longer than that many names.
 const MAX_DEPTH: usize = 256;
@@ -14,7 +14,7 @@ const PLAIN_MODE: i64 = 0o644;
 const EXECUTE_BITS: u32 = 0o111;
 
 /// Checks what the trees need.
-pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
+pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for tree in list(storage, "trees") {
         if tree.text_at("local").is_empty() {
             context.remarks.error(tree.at, "a tree needs `local`");
@@ -23,7 +23,11 @@ pub(super) fn check(storage: &Node<'_>, context: &mut Context<'_, '_>) {
 }
 
 /// Adds everything in the trees to `nodes`.
-pub(super) fn add<'t>(storage: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut Context<'_, '_>) {
+pub(super) fn add<'t>(
+    storage: &Node<'t>,
+    nodes: &mut Nodes<'t>,
+    context: &mut ButaneContext<'_, '_>,
+) {
     for tree in list(storage, "trees") {
         let at = tree.get("local").map_or(tree.at, |local| local.at);
         let Some(files) = context.surroundings.files else {
@@ -58,9 +62,9 @@ pub(super) fn add<'t>(storage: &Node<'t>, nodes: &mut Nodes<'t>, context: &mut C
 struct Walk<'w, 't, 's, 'r> {
     tree: &'w Node<'t>,
     at: u32,
-    files: &'s dyn Files,
+    files: &'s dyn LocalFolder,
     nodes: &'w mut Nodes<'t>,
-    context: &'w mut Context<'s, 'r>,
+    context: &'w mut ButaneContext<'s, 'r>,
 }
 
 impl<'t> Walk<'_, 't, '_, '_> {
@@ -164,7 +168,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
             mode.unwrap_or_else(|| Node::int(self.at, EXECUTABLE_MODE)),
         );
         self.nodes
-            .push(Kind::Directory, destination.to_owned(), node);
+            .push(ButaneNodeKind::Directory, destination.to_owned(), node);
     }
 
     fn file(&mut self, local: &str, destination: String, mode: u32) {
@@ -181,7 +185,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
             )
         });
         match self.nodes.get_mut(&destination) {
-            Some((Kind::File, node)) if !has_source(node) => {
+            Some((ButaneNodeKind::File, node)) if !has_source(node) => {
                 if node.get("mode").is_none() {
                     node.set("mode", mode);
                 }
@@ -189,7 +193,8 @@ impl<'t> Walk<'_, 't, '_, '_> {
             Some(_) => return self.exists(&destination),
             None => {
                 let node = self.node(&destination).with("mode", mode);
-                self.nodes.push(Kind::File, destination.clone(), node);
+                self.nodes
+                    .push(ButaneNodeKind::File, destination.clone(), node);
             }
         }
         let bytes = match self.files.read(local) {
@@ -211,14 +216,14 @@ impl<'t> Walk<'_, 't, '_, '_> {
     fn link(&mut self, _local: &str, destination: String, target: String) {
         let target = Node::text(self.at, target);
         match self.nodes.get_mut(&destination) {
-            Some((Kind::Link, node)) if node.text_at("target").is_empty() => {
+            Some((ButaneNodeKind::Link, node)) if node.text_at("target").is_empty() => {
                 node.remove("target");
                 node.set("target", target);
             }
             Some(_) => self.exists(&destination),
             None => {
                 let node = self.node(&destination).with("target", target);
-                self.nodes.push(Kind::Link, destination, node);
+                self.nodes.push(ButaneNodeKind::Link, destination, node);
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::config::Version;
 
 /// A version of the language that all variants share; what a key's "since" speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Base {
+pub(crate) enum BaseVersion {
     V0_1,
     V0_2,
     V0_3,
@@ -32,7 +32,7 @@ pub(crate) struct Dialect {
     pub(crate) variant: Variant,
     /// As a config states it.
     pub(crate) version: &'static str,
-    pub(crate) base: Base,
+    pub(crate) base: BaseVersion,
     /// The version of Ignition that it is translated to.
     pub(crate) output: Version,
     /// Version of the sugar around `boot_device` and `grub`: that of fcos with the same one.
@@ -56,14 +56,14 @@ pub(crate) enum Sugar {
     V1_7,
 }
 
-use Base::{V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
+use BaseVersion::{V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
 use Variant::{Fcos, Fiot, Flatcar, Openshift, R4e};
 use Version::{V3_0, V3_1, V3_2, V3_3, V3_4, V3_5, V3_6, V3_7Experimental};
 
 const fn row(
     variant: Variant,
     version: &'static str,
-    base: Base,
+    base: BaseVersion,
     output: Version,
     sugar: Option<Sugar>,
 ) -> Dialect {
@@ -81,7 +81,7 @@ const fn row(
 const fn openshift(
     minor: u8,
     version: &'static str,
-    base: Base,
+    base: BaseVersion,
     output: Version,
     sugar: Sugar,
 ) -> Dialect {

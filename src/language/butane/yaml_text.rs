@@ -8,27 +8,27 @@ const INDENT: usize = 2;
 
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum YamlValue {
     /// A number or a flag, as it is to stand there.
     Plain(String),
     /// A text, whatever it looks like.
     Text(String),
-    List(Vec<Value>),
-    Mapping(Vec<Entry>),
+    List(Vec<YamlValue>),
+    Mapping(Vec<YamlEntry>),
 }
 
 /// A member of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
-    pub(super) value: Value,
+    pub(super) value: YamlValue,
     /// A line above it.
     pub(super) comment: Option<&'static str>,
 }
 
-impl Entry {
-    pub(super) fn new(key: impl Into<String>, value: Value) -> Self {
-        Entry {
+impl YamlEntry {
+    pub(super) fn new(key: impl Into<String>, value: YamlValue) -> Self {
+        YamlEntry {
             key: key.into(),
             value,
             comment: None,
@@ -45,14 +45,14 @@ impl Entry {
 /// A document with these members; each line has an end.
 ///
 /// Values are as deep as the table of the language, so this may recurse.
-pub(super) fn document(entries: &[Entry]) -> String {
+pub(super) fn document(entries: &[YamlEntry]) -> String {
     let mut out = String::new();
     mapping(&mut out, entries, 0, false);
     out
 }
 
 /// The entries of a mapping, each on a line of its own; the first one begins where `out` is if `is_begun`.
-fn mapping(out: &mut String, entries: &[Entry], indent: usize, is_begun: bool) {
+fn mapping(out: &mut String, entries: &[YamlEntry], indent: usize, is_begun: bool) {
     for (index, entry) in entries.iter().enumerate() {
         if index > 0 || !is_begun {
             if let Some(comment) = entry.comment {
@@ -63,11 +63,11 @@ fn mapping(out: &mut String, entries: &[Entry], indent: usize, is_begun: bool) {
         }
         _ = write!(out, "{}:", scalar(&entry.key));
         match &entry.value {
-            Value::Mapping(entries) if !entries.is_empty() => {
+            YamlValue::Mapping(entries) if !entries.is_empty() => {
                 out.push('\n');
                 mapping(out, entries, indent + INDENT, false);
             }
-            Value::List(elements) if !elements.is_empty() => {
+            YamlValue::List(elements) if !elements.is_empty() => {
                 out.push('\n');
                 list(out, elements, indent + INDENT);
             }
@@ -79,9 +79,9 @@ fn mapping(out: &mut String, entries: &[Entry], indent: usize, is_begun: bool) {
     }
 }
 
-fn list(out: &mut String, elements: &[Value], indent: usize) {
+fn list(out: &mut String, elements: &[YamlValue], indent: usize) {
     for element in elements {
-        if let Value::Mapping(entries) = element
+        if let YamlValue::Mapping(entries) = element
             && let Some(comment) = entries.first().and_then(|entry| entry.comment)
         {
             blanks(out, indent);
@@ -90,7 +90,7 @@ fn list(out: &mut String, elements: &[Value], indent: usize) {
         blanks(out, indent);
         out.push_str("- ");
         match element {
-            Value::Mapping(entries) if !entries.is_empty() => {
+            YamlValue::Mapping(entries) if !entries.is_empty() => {
                 mapping(out, entries, indent + INDENT, true);
             }
             element => leaf(out, element, indent),
@@ -100,13 +100,13 @@ fn list(out: &mut String, elements: &[Value], indent: usize) {
 
 /// What begins on the line where `out` is: a scalar, or a list or mapping without anything in it. `indent` is that of
 /// the line.
-fn leaf(out: &mut String, value: &Value, indent: usize) {
+fn leaf(out: &mut String, value: &YamlValue, indent: usize) {
     match value {
-        Value::Plain(text) => out.push_str(text),
-        Value::Text(text) if fits_a_block(text) => return block(out, text, indent + INDENT),
-        Value::Text(text) => out.push_str(&scalar(text)),
-        Value::List(_) => out.push_str("[]"),
-        Value::Mapping(_) => out.push_str("{}"),
+        YamlValue::Plain(text) => out.push_str(text),
+        YamlValue::Text(text) if fits_a_block(text) => return block(out, text, indent + INDENT),
+        YamlValue::Text(text) => out.push_str(&scalar(text)),
+        YamlValue::List(_) => out.push_str("[]"),
+        YamlValue::Mapping(_) => out.push_str("{}"),
     }
     out.push('\n');
 }
@@ -229,19 +229,19 @@ fn is_like_a_number(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::LineStarts;
-    use crate::language::node::{Content, Node, Style};
+    use crate::language::node::{Node, NodeContent, Style};
     use crate::language::yaml;
 
-    fn text(text: &str) -> Value {
-        Value::Text(text.into())
+    fn text(text: &str) -> YamlValue {
+        YamlValue::Text(text.into())
     }
 
     /// The texts in a document, with whether they were in quotes.
     fn texts(node: &Node<'_>, out: &mut Vec<(String, Style)>) {
         match &node.value {
-            Content::Scalar(scalar) => out.push((scalar.text.to_string(), scalar.style)),
-            Content::List(elements) => elements.iter().for_each(|node| texts(node, out)),
-            Content::Mapping(entries) => entries.iter().for_each(|e| texts(&e.value, out)),
+            NodeContent::Scalar(scalar) => out.push((scalar.text.to_string(), scalar.style)),
+            NodeContent::List(elements) => elements.iter().for_each(|node| texts(node, out)),
+            NodeContent::Mapping(entries) => entries.iter().for_each(|e| texts(&e.value, out)),
         }
     }
 
@@ -302,17 +302,17 @@ mod tests {
     #[test]
     fn the_layout() {
         let entries = [
-            Entry::new("version", text("1.5.0")),
-            Entry::new("empty", Value::Mapping(Vec::new())).explained("nothing"),
-            Entry::new(
+            YamlEntry::new("version", text("1.5.0")),
+            YamlEntry::new("empty", YamlValue::Mapping(Vec::new())).explained("nothing"),
+            YamlEntry::new(
                 "files",
-                Value::List(vec![
-                    Value::Mapping(vec![
-                        Entry::new("path", text("/a")).explained("decided"),
-                        Entry::new("mode", Value::Plain("0644".into())),
-                        Entry::new("inline", text("a\n\n  b\n")),
+                YamlValue::List(vec![
+                    YamlValue::Mapping(vec![
+                        YamlEntry::new("path", text("/a")).explained("decided"),
+                        YamlEntry::new("mode", YamlValue::Plain("0644".into())),
+                        YamlEntry::new("inline", text("a\n\n  b\n")),
                     ]),
-                    Value::Mapping(Vec::new()),
+                    YamlValue::Mapping(Vec::new()),
                     text("x\ny"),
                 ]),
             ),
@@ -379,17 +379,17 @@ mod tests {
         ];
         for value in hostile {
             let entries = [
-                Entry::new(
+                YamlEntry::new(
                     "a",
-                    Value::List(vec![
+                    YamlValue::List(vec![
                         text(value),
-                        Value::Mapping(vec![
-                            Entry::new("b", text(value)),
-                            Entry::new("c", text(value)),
+                        YamlValue::Mapping(vec![
+                            YamlEntry::new("b", text(value)),
+                            YamlEntry::new("c", text(value)),
                         ]),
                     ]),
                 ),
-                Entry::new("d", text(value)),
+                YamlEntry::new("d", text(value)),
             ];
             let written = document(&entries);
             let read = yaml::read(&written, &LineStarts::of(written.as_bytes()))

@@ -3,7 +3,7 @@
 use crate::language::surroundings::Surroundings;
 use crate::language::target::Distribution;
 
-/// Names of fields, in the order of [`Platform::variables`].
+/// Names of fields, in the order of [`ClcPlatform::variables`].
 const FIELDS: [&str; 5] = [
     "HOSTNAME",
     "PRIVATE_IPV4",
@@ -14,7 +14,7 @@ const FIELDS: [&str; 5] = [
 
 /// A platform and the variables that its metadata agent writes, without the prefix of the agent.
 #[derive(Debug)]
-pub(super) struct Platform {
+pub(super) struct ClcPlatform {
     pub(super) name: &'static str,
     variables: [Option<&'static str>; 5],
     /// The original has a provider of this name only on request, so units must ask for it.
@@ -23,11 +23,11 @@ pub(super) struct Platform {
 
 macro_rules! platform {
     ($name:literal, $override:literal, $($variable:expr),*) => {
-        Platform { name: $name, variables: [$($variable),*], needs_override: $override }
+        ClcPlatform { name: $name, variables: [$($variable),*], needs_override: $override }
     };
 }
 
-static PLATFORMS: [Platform; 9] = [
+static PLATFORMS: [ClcPlatform; 9] = [
     platform!(
         "azure",
         false,
@@ -171,7 +171,7 @@ impl Agent {
 ///
 /// # Errors
 /// There is none; what there is.
-pub(super) fn platform(name: &str) -> Result<&'static Platform, String> {
+pub(super) fn platform(name: &str) -> Result<&'static ClcPlatform, String> {
     let found = PLATFORMS.iter().find(|platform| platform.name == name);
     found.ok_or_else(|| {
         let names: Vec<&str> = PLATFORMS.iter().map(|platform| platform.name).collect();
@@ -205,7 +205,7 @@ pub(super) enum NoField {
 
 /// A text in which fields have become variables.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Filled {
+pub(super) struct FilledText {
     pub(super) text: String,
     /// A field was there, or, for a known platform, a brace: the original waits for metadata then.
     pub(super) is_dynamic: bool,
@@ -214,9 +214,9 @@ pub(super) struct Filled {
 /// `text` with its fields as variables of `platform`. A brace that begins no field in capitals stays as it is.
 pub(super) fn fill(
     text: &str,
-    platform: Option<&'static Platform>,
+    platform: Option<&'static ClcPlatform>,
     agent: Agent,
-) -> Result<Filled, NoField> {
+) -> Result<FilledText, NoField> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut is_dynamic = platform.is_some() && text.contains(['{', '}']);
@@ -246,7 +246,7 @@ pub(super) fn fill(
         rest = behind;
     }
     out.push_str(rest);
-    Ok(Filled {
+    Ok(FilledText {
         text: out,
         is_dynamic,
     })

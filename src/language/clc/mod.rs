@@ -13,15 +13,15 @@ mod update;
 mod version;
 
 use super::findings::Remarks;
-use super::node::{Content, Node};
+use super::node::{Node, NodeContent};
 use super::old_ignition::{self, OldVersion};
+use super::result::TranslationResult;
 use super::surroundings::Surroundings;
 use super::target::Distribution;
-use super::translation::Outcome;
 use super::typed::Decoder;
 use super::{document, percent};
 use crate::config::{LineStarts, WrittenPaths};
-use dynamic::{Agent, Platform};
+use dynamic::{Agent, ClcPlatform};
 pub(super) use options::ETCD_2;
 use services::Sections;
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     let mut document = match document::read(text, lines) {
         Ok(document) => document,
         Err(outcome) => return *outcome,
@@ -45,11 +45,11 @@ pub(crate) fn read<'t>(
     let paths = document.paths();
     let model = model(document.root, &paths, surroundings, &mut remarks);
     let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(old_ignition::output),
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }
 
@@ -61,7 +61,9 @@ pub(super) fn model<'t>(
     remarks: &mut Remarks,
 ) -> Node<'t> {
     let at = root.at;
-    if root.is_null() || (root.entries().is_empty() && matches!(root.value, Content::Mapping(_))) {
+    if root.is_null()
+        || (root.entries().is_empty() && matches!(root.value, NodeContent::Mapping(_)))
+    {
         remarks.warn(at, "the config is empty");
         return Node::mapping(at);
     }
@@ -108,7 +110,7 @@ fn platform(
     at: u32,
     surroundings: &Surroundings<'_>,
     remarks: &mut Remarks,
-) -> Option<&'static Platform> {
+) -> Option<&'static ClcPlatform> {
     let name = surroundings.platform.filter(|name| !name.is_empty())?;
     match dynamic::platform(name) {
         Ok(platform) => Some(platform),
@@ -132,7 +134,7 @@ fn add_update_file<'t>(storage: &mut Node<'t>, at: u32, text: &str) {
         .with("contents", Node::mapping(at).with("source", source));
     let files = storage.remove("files");
     let mut files = files.unwrap_or_else(|| Node::list(at, Vec::new()));
-    if let Content::List(elements) = &mut files.value {
+    if let NodeContent::List(elements) = &mut files.value {
         elements.push(file);
     }
     storage.set("files", files);
@@ -155,7 +157,7 @@ fn add_units<'t>(root: &mut Node<'t>, mut units: Vec<Node<'t>>) {
         .remove("units")
         .unwrap_or_else(|| Node::list(systemd.at, Vec::new()));
     let at = own.at;
-    if let Content::List(own) = own.value {
+    if let NodeContent::List(own) = own.value {
         units.extend(own);
     }
     systemd.set("units", Node::list(at, units));
@@ -165,9 +167,9 @@ fn add_units<'t>(root: &mut Node<'t>, mut units: Vec<Node<'t>>) {
 /// Gives every key below `node` the spelling of Ignition. The table bounds the depth.
 fn renamed(node: &mut Node<'_>) {
     match &mut node.value {
-        Content::Scalar(_) => {}
-        Content::List(elements) => elements.iter_mut().for_each(renamed),
-        Content::Mapping(entries) => {
+        NodeContent::Scalar(_) => {}
+        NodeContent::List(elements) => elements.iter_mut().for_each(renamed),
+        NodeContent::Mapping(entries) => {
             for entry in entries {
                 if entry.key.contains('_') {
                     entry.key = Cow::Owned(camel_case(&entry.key));

@@ -1,22 +1,22 @@
 //! The options of etcd and flannel that a config can set, in the order in which they are written, by version.
 
-use crate::language::typed::Kind;
+use crate::language::typed::FieldKind;
 
 /// An option.
 #[derive(Debug)]
-pub(in crate::language) struct Opt {
+pub(in crate::language) struct ClcOption {
     /// As the config has it.
     pub(in crate::language) name: &'static str,
-    pub(in crate::language) kind: Kind,
+    pub(in crate::language) kind: FieldKind,
     /// The first minor version that has it.
     since: u64,
     /// The last one.
     until: u64,
 }
 
-impl Opt {
-    const fn new(name: &'static str, kind: Kind) -> Self {
-        Opt {
+impl ClcOption {
+    const fn new(name: &'static str, kind: FieldKind) -> Self {
+        ClcOption {
             name,
             kind,
             since: 0,
@@ -40,20 +40,20 @@ impl Opt {
     }
 }
 
-const fn text(name: &'static str) -> Opt {
-    Opt::new(name, Kind::Text)
+const fn text(name: &'static str) -> ClcOption {
+    ClcOption::new(name, FieldKind::Text)
 }
 
-const fn int(name: &'static str) -> Opt {
-    Opt::new(name, Kind::Int)
+const fn int(name: &'static str) -> ClcOption {
+    ClcOption::new(name, FieldKind::Int)
 }
 
-const fn flag(name: &'static str) -> Opt {
-    Opt::new(name, Kind::Flag)
+const fn flag(name: &'static str) -> ClcOption {
+    ClcOption::new(name, FieldKind::Flag)
 }
 
 /// etcd 2.3.
-pub(in crate::language) static ETCD_2: &[Opt] = &[
+pub(in crate::language) static ETCD_2: &[ClcOption] = &[
     text("advertise_client_urls"),
     text("ca_file"),
     text("cert_file"),
@@ -98,7 +98,7 @@ pub(in crate::language) static ETCD_2: &[Opt] = &[
 ];
 
 /// etcd 3.0 to 3.3.
-pub(super) static ETCD_3: &[Opt] = &[
+pub(super) static ETCD_3: &[ClcOption] = &[
     text("name"),
     text("data_dir"),
     text("wal_dir"),
@@ -165,7 +165,7 @@ pub(super) static ETCD_3: &[Opt] = &[
 ];
 
 /// etcd 3.4 and 3.5.
-pub(super) static ETCD_3_4: &[Opt] = &[
+pub(super) static ETCD_3_4: &[ClcOption] = &[
     text("name"),
     text("data_dir"),
     text("wal_dir"),
@@ -260,7 +260,7 @@ pub(super) static ETCD_3_4: &[Opt] = &[
 ];
 
 /// flannel 0.5 to 0.7.
-pub(super) static FLANNEL: &[Opt] = &[
+pub(super) static FLANNEL: &[ClcOption] = &[
     text("etcd_username").since(6),
     text("etcd_password").since(6),
     text("etcd_endpoints"),

@@ -1,20 +1,20 @@
 //! The sections `etcd`, `flannel` and `docker`, and the units that they become.
 
-use super::dynamic::{self, Agent, Filled, Platform};
-use super::options::{ETCD_2, ETCD_3, ETCD_3_4, FLANNEL, Opt};
-use super::version::Version;
+use super::dynamic::{self, Agent, ClcPlatform, FilledText};
+use super::options::{ClcOption, ETCD_2, ETCD_3, ETCD_3_4, FLANNEL};
+use super::version::ClcVersion;
 use crate::config::WrittenPaths;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::scalars;
-use crate::language::typed::{self, Decoder, Kind};
+use crate::language::typed::{self, Decoder, FieldKind};
 use std::fmt::Write as _;
 
 /// Where the original puts the network of flannel, which is flannel's own default.
 const NETWORK_PREFIX: &str = "/coreos.com/network";
 
 /// What a service that can be configured is.
-struct Service {
+struct ClcService {
     section: &'static str,
     unit: &'static str,
     dropin: &'static str,
@@ -22,7 +22,7 @@ struct Service {
     tag_variable: &'static str,
 }
 
-const ETCD: Service = Service {
+const ETCD: ClcService = ClcService {
     section: "etcd",
     unit: "etcd-member.service",
     dropin: "20-clct-etcd-member.conf",
@@ -30,7 +30,7 @@ const ETCD: Service = Service {
     tag_variable: "ETCD_IMAGE_TAG",
 };
 
-const FLANNELD: Service = Service {
+const FLANNELD: ClcService = ClcService {
     section: "flannel",
     unit: "flanneld.service",
     dropin: "20-clct-flannel.conf",
@@ -40,7 +40,7 @@ const FLANNELD: Service = Service {
 
 /// What the sections need to know.
 pub(super) struct Sections<'p> {
-    pub(super) platform: Option<&'static Platform>,
+    pub(super) platform: Option<&'static ClcPlatform>,
     pub(super) agent: Agent,
     pub(super) paths: &'p WrittenPaths,
     pub(super) remarks: &'p mut Remarks,
@@ -54,15 +54,15 @@ struct OptionValue {
 }
 
 /// The options of a section.
-struct Options {
+struct SectionOptions {
     given: Vec<OptionValue>,
     is_dynamic: bool,
 }
 
 /// The part of a version that chooses options.
 #[derive(Clone, Copy)]
-struct Table {
-    options: &'static [Opt],
+struct OptionTable {
+    options: &'static [ClcOption],
     minor: u64,
 }
 
@@ -85,7 +85,7 @@ impl Sections<'_> {
         units
     }
 
-    fn metadata_override<'t>(&self, at: u32, platform: &Platform) -> [Node<'t>; 2] {
+    fn metadata_override<'t>(&self, at: u32, platform: &ClcPlatform) -> [Node<'t>; 2] {
         let text = format!(
             "[Service]\nEnvironment={}=--provider={}",
             self.agent.provider_variable(),
@@ -102,7 +102,7 @@ impl Sections<'_> {
         let version = self.version(section, &ETCD);
         let table = match version {
             Some((at, _, version)) => self.etcd_table(at, version),
-            None => Table {
+            None => OptionTable {
                 options: ETCD_3_4,
                 minor: 5,
             },
@@ -113,7 +113,7 @@ impl Sections<'_> {
         unit(section.at, ETCD.unit, true, ETCD.dropin, &text)
     }
 
-    fn etcd_table(&mut self, at: u32, version: Version) -> Table {
+    fn etcd_table(&mut self, at: u32, version: ClcVersion) -> OptionTable {
         let later = "the options of the latest version that is known are used";
         if version.is_before(2, 3) {
             self.remarks.error(at, "etcd before 2.3.0 is not supported");
@@ -124,7 +124,7 @@ impl Sections<'_> {
                 let message = format!("etcd 2.{} is not known; {later}: 2.3", version.minor);
                 self.remarks.warn(at, message);
             }
-            return Table {
+            return OptionTable {
                 options: ETCD_2,
                 minor: 3,
             };
@@ -137,13 +137,13 @@ impl Sections<'_> {
             0..=3 => ETCD_3,
             _ => ETCD_3_4,
         };
-        Table { options, minor }
+        OptionTable { options, minor }
     }
 
     fn flannel<'t>(&mut self, section: &Node<'t>) -> Node<'t> {
         let version = self.version(section, &FLANNELD);
         let minor = version.map_or(6, |(at, _, version)| self.flannel_minor(at, version));
-        let table = Table {
+        let table = OptionTable {
             options: FLANNEL,
             minor,
         };
@@ -151,7 +151,7 @@ impl Sections<'_> {
         let tag = version.map(|(_, text, _)| text);
         let network = self.network(section, &options, minor);
         let is_dynamic = options.is_dynamic || network.as_ref().is_some_and(|n| n.is_dynamic);
-        let options = Options {
+        let options = SectionOptions {
             is_dynamic,
             ..options
         };
@@ -164,7 +164,7 @@ impl Sections<'_> {
     }
 
     /// The minor version of 0 whose options count.
-    fn flannel_minor(&mut self, at: u32, version: Version) -> u64 {
+    fn flannel_minor(&mut self, at: u32, version: ClcVersion) -> u64 {
         if version.is_before(0, 5) {
             self.remarks
                 .error(at, "flannel before 0.5.0 is not supported");
@@ -183,11 +183,11 @@ impl Sections<'_> {
     fn version<'n>(
         &mut self,
         section: &'n Node<'_>,
-        service: &Service,
-    ) -> Option<(u32, &'n str, Version)> {
+        service: &ClcService,
+    ) -> Option<(u32, &'n str, ClcVersion)> {
         let node = section.get("version").filter(|node| !node.is_null())?;
         let text = node.as_scalar().map(|scalar| &*scalar.text);
-        let version = text.and_then(|text| Some((node.at, text, Version::of(text)?)));
+        let version = text.and_then(|text| Some((node.at, text, ClcVersion::of(text)?)));
         if version.is_none() {
             let message = format!("the version of {} is not three numbers", service.section);
             let help = "write for example 3.5.0, without `v`";
@@ -197,7 +197,12 @@ impl Sections<'_> {
     }
 
     /// The options in `section`. Keys in `others` are none.
-    fn options(&mut self, section: &Node<'_>, others: &[&str], table: Table) -> Options {
+    fn options(
+        &mut self,
+        section: &Node<'_>,
+        others: &[&str],
+        table: OptionTable,
+    ) -> SectionOptions {
         let known = || table.options.iter().filter(|o| o.is_in(table.minor));
         for entry in section.entries() {
             let is_known = others.contains(&&*entry.key) || known().any(|o| o.name == entry.key);
@@ -216,7 +221,7 @@ impl Sections<'_> {
                 }
             }
         }
-        let mut options = Options {
+        let mut options = SectionOptions {
             given: Vec::new(),
             is_dynamic: false,
         };
@@ -232,14 +237,19 @@ impl Sections<'_> {
         options
     }
 
-    fn written(&mut self, option: &Opt, node: &Node<'_>, is_dynamic: &mut bool) -> Option<String> {
+    fn written(
+        &mut self,
+        option: &ClcOption,
+        node: &Node<'_>,
+        is_dynamic: &mut bool,
+    ) -> Option<String> {
         let scalar = node.as_scalar();
         let (written, wanted) = match option.kind {
-            Kind::Int => {
+            FieldKind::Int => {
                 let number = scalar.and_then(scalars::int);
                 (number.map(|number| number.to_string()), "a whole number")
             }
-            Kind::Flag => {
+            FieldKind::Flag => {
                 let flag = scalar.and_then(scalars::flag);
                 (flag.map(|flag| flag.to_string()), "true or false")
             }
@@ -263,7 +273,7 @@ impl Sections<'_> {
         written
     }
 
-    fn filled(&mut self, at: u32, text: &str) -> Option<Filled> {
+    fn filled(&mut self, at: u32, text: &str) -> Option<FilledText> {
         match dynamic::fill(text, self.platform, self.agent) {
             Ok(filled) => Some(filled),
             Err(error) => {
@@ -278,7 +288,12 @@ impl Sections<'_> {
     }
 
     /// The line that puts the network of flannel into etcd before flannel starts.
-    fn network(&mut self, section: &Node<'_>, options: &Options, minor: u64) -> Option<Filled> {
+    fn network(
+        &mut self,
+        section: &Node<'_>,
+        options: &SectionOptions,
+        minor: u64,
+    ) -> Option<FilledText> {
         let (at, config) = typed::text(section, "network_config")?;
         let is_object =
             serde_json::from_str::<serde_json::Value>(config).is_ok_and(|value| value.is_object());
@@ -310,7 +325,7 @@ impl Sections<'_> {
         }
         let prefix = self.network_prefix(section);
         _ = write!(text, " set {prefix}/config {}", quoted(&config.text));
-        Some(Filled { text, is_dynamic })
+        Some(FilledText { text, is_dynamic })
     }
 
     fn network_prefix(&mut self, section: &Node<'_>) -> String {
@@ -338,7 +353,12 @@ impl Sections<'_> {
 }
 
 /// The drop-in of a service.
-fn service_text(service: &Service, options: &Options, tag: Option<&str>, agent: Agent) -> String {
+fn service_text(
+    service: &ClcService,
+    options: &SectionOptions,
+    tag: Option<&str>,
+    agent: Agent,
+) -> String {
     let mut text = String::new();
     if options.is_dynamic {
         let agent = agent.service();

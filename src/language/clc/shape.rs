@@ -1,198 +1,202 @@
 //! What a Container Linux Config may have, in the names of its YAML.
 
-use crate::language::typed::Kind::{Count, Flag, Int, Mapping, Object, Objects, Text, Texts};
-use crate::language::typed::{Field, Shape};
+use crate::language::typed::FieldKind::{Count, Flag, Int, Mapping, Object, Objects, Text, Texts};
+use crate::language::typed::{FieldSchema, ObjectSchema};
 
-pub(super) static ROOT: Shape = Shape(&[
-    Field("version", Int),
-    Field("ignition", Object(&IGNITION)),
-    Field("storage", Object(&STORAGE)),
-    Field("systemd", Object(&SYSTEMD)),
-    Field("networkd", Object(&NETWORKD)),
-    Field("passwd", Object(&PASSWD)),
-    Field("etcd", Mapping),
-    Field("flannel", Mapping),
-    Field("update", Object(&UPDATE)),
-    Field("docker", Object(&DOCKER)),
-    Field("locksmith", Object(&LOCKSMITH)),
-]);
-
-static IGNITION: Shape = Shape(&[
-    Field("config", Object(&REFERENCES)),
-    Field("timeouts", Object(&TIMEOUTS)),
-    Field("security", Object(&SECURITY)),
-]);
-static REFERENCES: Shape = Shape(&[
-    Field("append", Objects(&REFERENCE)),
-    Field("replace", Object(&REFERENCE)),
-]);
-static REFERENCE: Shape = Shape(&[
-    Field("source", Text),
-    Field("verification", Object(&VERIFICATION)),
-]);
-static VERIFICATION: Shape = Shape(&[Field("hash", Object(&HASH))]);
-static HASH: Shape = Shape(&[Field("function", Text), Field("sum", Text)]);
-static TIMEOUTS: Shape = Shape(&[
-    Field("http_response_headers", Int),
-    Field("http_total", Int),
-]);
-static SECURITY: Shape = Shape(&[Field("tls", Object(&TLS))]);
-static TLS: Shape = Shape(&[Field("certificate_authorities", Objects(&REFERENCE))]);
-
-static STORAGE: Shape = Shape(&[
-    Field("disks", Objects(&DISK)),
-    Field("raid", Objects(&RAID)),
-    Field("filesystems", Objects(&FILESYSTEM)),
-    Field("files", Objects(&FILE)),
-    Field("directories", Objects(&DIRECTORY)),
-    Field("links", Objects(&LINK)),
-]);
-static DISK: Shape = Shape(&[
-    Field("device", Text),
-    Field("wipe_table", Flag),
-    Field("partitions", Objects(&PARTITION)),
-]);
-static PARTITION: Shape = Shape(&[
-    Field("label", Text),
-    Field("number", Int),
-    Field("size", Text),
-    Field("start", Text),
-    Field("guid", Text),
-    Field("type_guid", Text),
-]);
-static RAID: Shape = Shape(&[
-    Field("name", Text),
-    Field("level", Text),
-    Field("devices", Texts),
-    Field("spares", Int),
-    Field("options", Texts),
-]);
-static FILESYSTEM: Shape = Shape(&[
-    Field("name", Text),
-    Field("mount", Object(&MOUNT)),
-    Field("path", Text),
-]);
-static MOUNT: Shape = Shape(&[
-    Field("device", Text),
-    Field("format", Text),
-    Field("wipe_filesystem", Flag),
-    Field("label", Text),
-    Field("uuid", Text),
-    Field("options", Texts),
-    Field("create", Object(&CREATE)),
-]);
-static CREATE: Shape = Shape(&[Field("force", Flag), Field("options", Texts)]);
-static OWNER: Shape = Shape(&[Field("id", Count), Field("name", Text)]);
-static FILE: Shape = Shape(&[
-    Field("filesystem", Text),
-    Field("path", Text),
-    Field("contents", Object(&CONTENTS)),
-    Field("mode", Int),
-    Field("user", Object(&OWNER)),
-    Field("group", Object(&OWNER)),
-    Field("overwrite", Flag),
-    Field("append", Flag),
-]);
-static CONTENTS: Shape = Shape(&[
-    Field("inline", Text),
-    Field("local", Text),
-    Field("remote", Object(&REMOTE)),
-]);
-static REMOTE: Shape = Shape(&[
-    Field("url", Text),
-    Field("compression", Text),
-    Field("verification", Object(&VERIFICATION)),
-]);
-static DIRECTORY: Shape = Shape(&[
-    Field("filesystem", Text),
-    Field("path", Text),
-    Field("mode", Int),
-    Field("user", Object(&OWNER)),
-    Field("group", Object(&OWNER)),
-    Field("overwrite", Flag),
-]);
-static LINK: Shape = Shape(&[
-    Field("filesystem", Text),
-    Field("path", Text),
-    Field("target", Text),
-    Field("hard", Flag),
-    Field("user", Object(&OWNER)),
-    Field("group", Object(&OWNER)),
-    Field("overwrite", Flag),
+pub(super) static ROOT: ObjectSchema = ObjectSchema(&[
+    FieldSchema("version", Int),
+    FieldSchema("ignition", Object(&IGNITION)),
+    FieldSchema("storage", Object(&STORAGE)),
+    FieldSchema("systemd", Object(&SYSTEMD)),
+    FieldSchema("networkd", Object(&NETWORKD)),
+    FieldSchema("passwd", Object(&PASSWD)),
+    FieldSchema("etcd", Mapping),
+    FieldSchema("flannel", Mapping),
+    FieldSchema("update", Object(&UPDATE)),
+    FieldSchema("docker", Object(&DOCKER)),
+    FieldSchema("locksmith", Object(&LOCKSMITH)),
 ]);
 
-static SYSTEMD: Shape = Shape(&[Field("units", Objects(&UNIT))]);
-static UNIT: Shape = Shape(&[
-    Field("name", Text),
-    Field("enable", Flag),
-    Field("enabled", Flag),
-    Field("mask", Flag),
-    Field("contents", Text),
-    Field("dropins", Objects(&DROPIN)),
+static IGNITION: ObjectSchema = ObjectSchema(&[
+    FieldSchema("config", Object(&REFERENCES)),
+    FieldSchema("timeouts", Object(&TIMEOUTS)),
+    FieldSchema("security", Object(&SECURITY)),
 ]);
-static DROPIN: Shape = Shape(&[Field("name", Text), Field("contents", Text)]);
-static NETWORKD: Shape = Shape(&[Field("units", Objects(&NETWORK_UNIT))]);
-static NETWORK_UNIT: Shape = Shape(&[
-    Field("name", Text),
-    Field("contents", Text),
-    Field("dropins", Objects(&DROPIN)),
+static REFERENCES: ObjectSchema = ObjectSchema(&[
+    FieldSchema("append", Objects(&REFERENCE)),
+    FieldSchema("replace", Object(&REFERENCE)),
+]);
+static REFERENCE: ObjectSchema = ObjectSchema(&[
+    FieldSchema("source", Text),
+    FieldSchema("verification", Object(&VERIFICATION)),
+]);
+static VERIFICATION: ObjectSchema = ObjectSchema(&[FieldSchema("hash", Object(&HASH))]);
+static HASH: ObjectSchema =
+    ObjectSchema(&[FieldSchema("function", Text), FieldSchema("sum", Text)]);
+static TIMEOUTS: ObjectSchema = ObjectSchema(&[
+    FieldSchema("http_response_headers", Int),
+    FieldSchema("http_total", Int),
+]);
+static SECURITY: ObjectSchema = ObjectSchema(&[FieldSchema("tls", Object(&TLS))]);
+static TLS: ObjectSchema =
+    ObjectSchema(&[FieldSchema("certificate_authorities", Objects(&REFERENCE))]);
+
+static STORAGE: ObjectSchema = ObjectSchema(&[
+    FieldSchema("disks", Objects(&DISK)),
+    FieldSchema("raid", Objects(&RAID)),
+    FieldSchema("filesystems", Objects(&FILESYSTEM)),
+    FieldSchema("files", Objects(&FILE)),
+    FieldSchema("directories", Objects(&DIRECTORY)),
+    FieldSchema("links", Objects(&LINK)),
+]);
+static DISK: ObjectSchema = ObjectSchema(&[
+    FieldSchema("device", Text),
+    FieldSchema("wipe_table", Flag),
+    FieldSchema("partitions", Objects(&PARTITION)),
+]);
+static PARTITION: ObjectSchema = ObjectSchema(&[
+    FieldSchema("label", Text),
+    FieldSchema("number", Int),
+    FieldSchema("size", Text),
+    FieldSchema("start", Text),
+    FieldSchema("guid", Text),
+    FieldSchema("type_guid", Text),
+]);
+static RAID: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("level", Text),
+    FieldSchema("devices", Texts),
+    FieldSchema("spares", Int),
+    FieldSchema("options", Texts),
+]);
+static FILESYSTEM: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("mount", Object(&MOUNT)),
+    FieldSchema("path", Text),
+]);
+static MOUNT: ObjectSchema = ObjectSchema(&[
+    FieldSchema("device", Text),
+    FieldSchema("format", Text),
+    FieldSchema("wipe_filesystem", Flag),
+    FieldSchema("label", Text),
+    FieldSchema("uuid", Text),
+    FieldSchema("options", Texts),
+    FieldSchema("create", Object(&CREATE)),
+]);
+static CREATE: ObjectSchema =
+    ObjectSchema(&[FieldSchema("force", Flag), FieldSchema("options", Texts)]);
+static OWNER: ObjectSchema = ObjectSchema(&[FieldSchema("id", Count), FieldSchema("name", Text)]);
+static FILE: ObjectSchema = ObjectSchema(&[
+    FieldSchema("filesystem", Text),
+    FieldSchema("path", Text),
+    FieldSchema("contents", Object(&CONTENTS)),
+    FieldSchema("mode", Int),
+    FieldSchema("user", Object(&OWNER)),
+    FieldSchema("group", Object(&OWNER)),
+    FieldSchema("overwrite", Flag),
+    FieldSchema("append", Flag),
+]);
+static CONTENTS: ObjectSchema = ObjectSchema(&[
+    FieldSchema("inline", Text),
+    FieldSchema("local", Text),
+    FieldSchema("remote", Object(&REMOTE)),
+]);
+static REMOTE: ObjectSchema = ObjectSchema(&[
+    FieldSchema("url", Text),
+    FieldSchema("compression", Text),
+    FieldSchema("verification", Object(&VERIFICATION)),
+]);
+static DIRECTORY: ObjectSchema = ObjectSchema(&[
+    FieldSchema("filesystem", Text),
+    FieldSchema("path", Text),
+    FieldSchema("mode", Int),
+    FieldSchema("user", Object(&OWNER)),
+    FieldSchema("group", Object(&OWNER)),
+    FieldSchema("overwrite", Flag),
+]);
+static LINK: ObjectSchema = ObjectSchema(&[
+    FieldSchema("filesystem", Text),
+    FieldSchema("path", Text),
+    FieldSchema("target", Text),
+    FieldSchema("hard", Flag),
+    FieldSchema("user", Object(&OWNER)),
+    FieldSchema("group", Object(&OWNER)),
+    FieldSchema("overwrite", Flag),
 ]);
 
-static PASSWD: Shape = Shape(&[
-    Field("users", Objects(&USER)),
-    Field("groups", Objects(&GROUP)),
+static SYSTEMD: ObjectSchema = ObjectSchema(&[FieldSchema("units", Objects(&UNIT))]);
+static UNIT: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("enable", Flag),
+    FieldSchema("enabled", Flag),
+    FieldSchema("mask", Flag),
+    FieldSchema("contents", Text),
+    FieldSchema("dropins", Objects(&DROPIN)),
 ]);
-static USER: Shape = Shape(&[
-    Field("name", Text),
-    Field("password_hash", Text),
-    Field("ssh_authorized_keys", Texts),
-    Field("create", Object(&ACCOUNT)),
-    Field("uid", Count),
-    Field("gecos", Text),
-    Field("home_dir", Text),
-    Field("no_create_home", Flag),
-    Field("primary_group", Text),
-    Field("groups", Texts),
-    Field("no_user_group", Flag),
-    Field("no_log_init", Flag),
-    Field("shell", Text),
-    Field("system", Flag),
-]);
-static ACCOUNT: Shape = Shape(&[
-    Field("uid", Count),
-    Field("gecos", Text),
-    Field("home_dir", Text),
-    Field("no_create_home", Flag),
-    Field("primary_group", Text),
-    Field("groups", Texts),
-    Field("no_user_group", Flag),
-    Field("no_log_init", Flag),
-    Field("shell", Text),
-    Field("system", Flag),
-]);
-static GROUP: Shape = Shape(&[
-    Field("name", Text),
-    Field("gid", Count),
-    Field("password_hash", Text),
-    Field("system", Flag),
+static DROPIN: ObjectSchema =
+    ObjectSchema(&[FieldSchema("name", Text), FieldSchema("contents", Text)]);
+static NETWORKD: ObjectSchema = ObjectSchema(&[FieldSchema("units", Objects(&NETWORK_UNIT))]);
+static NETWORK_UNIT: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("contents", Text),
+    FieldSchema("dropins", Objects(&DROPIN)),
 ]);
 
-static UPDATE: Shape = Shape(&[
-    Field("group", Text),
-    Field("server", Text),
-    Field("pcr_policy_server", Text),
-    Field("download_user", Text),
-    Field("download_password", Text),
-    Field("machine_alias", Text),
+static PASSWD: ObjectSchema = ObjectSchema(&[
+    FieldSchema("users", Objects(&USER)),
+    FieldSchema("groups", Objects(&GROUP)),
 ]);
-static DOCKER: Shape = Shape(&[Field("flags", Texts)]);
-static LOCKSMITH: Shape = Shape(&[
-    Field("reboot_strategy", Text),
-    Field("window_start", Text),
-    Field("window_length", Text),
-    Field("group", Text),
-    Field("etcd_endpoints", Text),
-    Field("etcd_cafile", Text),
-    Field("etcd_certfile", Text),
-    Field("etcd_keyfile", Text),
+static USER: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("password_hash", Text),
+    FieldSchema("ssh_authorized_keys", Texts),
+    FieldSchema("create", Object(&ACCOUNT)),
+    FieldSchema("uid", Count),
+    FieldSchema("gecos", Text),
+    FieldSchema("home_dir", Text),
+    FieldSchema("no_create_home", Flag),
+    FieldSchema("primary_group", Text),
+    FieldSchema("groups", Texts),
+    FieldSchema("no_user_group", Flag),
+    FieldSchema("no_log_init", Flag),
+    FieldSchema("shell", Text),
+    FieldSchema("system", Flag),
+]);
+static ACCOUNT: ObjectSchema = ObjectSchema(&[
+    FieldSchema("uid", Count),
+    FieldSchema("gecos", Text),
+    FieldSchema("home_dir", Text),
+    FieldSchema("no_create_home", Flag),
+    FieldSchema("primary_group", Text),
+    FieldSchema("groups", Texts),
+    FieldSchema("no_user_group", Flag),
+    FieldSchema("no_log_init", Flag),
+    FieldSchema("shell", Text),
+    FieldSchema("system", Flag),
+]);
+static GROUP: ObjectSchema = ObjectSchema(&[
+    FieldSchema("name", Text),
+    FieldSchema("gid", Count),
+    FieldSchema("password_hash", Text),
+    FieldSchema("system", Flag),
+]);
+
+static UPDATE: ObjectSchema = ObjectSchema(&[
+    FieldSchema("group", Text),
+    FieldSchema("server", Text),
+    FieldSchema("pcr_policy_server", Text),
+    FieldSchema("download_user", Text),
+    FieldSchema("download_password", Text),
+    FieldSchema("machine_alias", Text),
+]);
+static DOCKER: ObjectSchema = ObjectSchema(&[FieldSchema("flags", Texts)]);
+static LOCKSMITH: ObjectSchema = ObjectSchema(&[
+    FieldSchema("reboot_strategy", Text),
+    FieldSchema("window_start", Text),
+    FieldSchema("window_length", Text),
+    FieldSchema("group", Text),
+    FieldSchema("etcd_endpoints", Text),
+    FieldSchema("etcd_cafile", Text),
+    FieldSchema("etcd_certfile", Text),
+    FieldSchema("etcd_keyfile", Text),
 ]);

@@ -2,7 +2,7 @@
 
 use super::dimension;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Entry, Node};
+use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::language::percent;
 use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
@@ -58,12 +58,12 @@ pub(super) fn convert(
 
 /// Does something with each element of the list `key`.
 fn each<'t>(object: &mut Node<'t>, key: &str, mut convert: impl FnMut(&mut Node<'t>)) {
-    let Content::Mapping(entries) = &mut object.value else {
+    let NodeContent::Mapping(entries) = &mut object.value else {
         return;
     };
     let lists = entries.iter_mut().filter(|entry| entry.key == key);
-    for Entry { value, .. } in lists {
-        if let Content::List(elements) = &mut value.value {
+    for MappingEntry { value, .. } in lists {
+        if let NodeContent::List(elements) = &mut value.value {
             elements.iter_mut().for_each(&mut convert);
         }
     }
@@ -167,9 +167,9 @@ fn local_source(
 /// Puts every hash below `node` into one text. The table bounds the depth.
 pub(super) fn join_hashes(node: &mut Node<'_>) {
     match &mut node.value {
-        Content::Scalar(_) => {}
-        Content::List(elements) => elements.iter_mut().for_each(join_hashes),
-        Content::Mapping(entries) => {
+        NodeContent::Scalar(_) => {}
+        NodeContent::List(elements) => elements.iter_mut().for_each(join_hashes),
+        NodeContent::Mapping(entries) => {
             for entry in entries {
                 match &*entry.key {
                     "verification" => join_hash(&mut entry.value),

@@ -2,14 +2,14 @@
 
 /// A version as far as it decides on options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version {
+pub(super) struct ClcVersion {
     pub(super) major: u64,
     pub(super) minor: u64,
     patch: u64,
     is_pre_release: bool,
 }
 
-impl Version {
+impl ClcVersion {
     /// The version that `text` states.
     pub(super) fn of(text: &str) -> Option<Self> {
         let (rest, build) = split(text, '+');
@@ -18,7 +18,7 @@ impl Version {
             return None;
         }
         let mut numbers = numbers.split('.').map(number);
-        let version = Version {
+        let version = ClcVersion {
             major: numbers.next()??,
             minor: numbers.next()??,
             patch: numbers.next()??,
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn versions() {
         for text in ["3.5.0", "3.5.0-rc1", "2.3.8", "0.5.5+x.y", "3.5.0-rc.1+b-1"] {
-            assert!(Version::of(text).is_some(), "{text}");
+            assert!(ClcVersion::of(text).is_some(), "{text}");
         }
         for text in [
             "3.5",
@@ -73,10 +73,10 @@ mod tests {
             "3.5.0-a\"b",
             " 3.5.0",
         ] {
-            assert_eq!(Version::of(text), None, "{text}");
+            assert_eq!(ClcVersion::of(text), None, "{text}");
         }
-        assert!(Version::of("2.3.0-rc1").unwrap().is_before(2, 3));
-        assert!(!Version::of("2.3.0").unwrap().is_before(2, 3));
-        assert!(!Version::of("2.3.1-rc1").unwrap().is_before(2, 3));
+        assert!(ClcVersion::of("2.3.0-rc1").unwrap().is_before(2, 3));
+        assert!(!ClcVersion::of("2.3.0").unwrap().is_before(2, 3));
+        assert!(!ClcVersion::of("2.3.1-rc1").unwrap().is_before(2, 3));
     }
 }

@@ -1,12 +1,12 @@
 //! One account of `users`.
 
-use super::Context;
-use super::users::Accounts;
-use super::values::{self, Kind, Text};
+use super::CloudInitContext;
+use super::account_extras::AccountExtras;
+use super::values::{self, ScalarKind, Text};
 use super::{keys, modules};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::password;
 
 /// Keys that only count while an account is made.
@@ -33,8 +33,8 @@ const BASE_GROUPS: [&str; 16] = [
 pub(super) fn convert<'t>(
     entry: &Node<'t>,
     is_default: bool,
-    context: &Context<'_>,
-    (assembly, accounts): (&mut Assembly<'t>, &mut Accounts),
+    context: &CloudInitContext<'_>,
+    (assembly, accounts): (&mut Assembly<'t>, &mut AccountExtras),
     remarks: &mut Remarks,
 ) {
     if let Some(snap) = entry.get("snapuser") {
@@ -132,7 +132,7 @@ fn member_of<'t>(
     let makes_groups = values::flag(entry, "create_groups", remarks) != Some(false);
     let mut groups = match entry.get("groups").map(|value| &value.value) {
         // With members, as in the list of groups; the names are what counts here.
-        Some(Content::Mapping(entries)) => entries
+        Some(NodeContent::Mapping(entries)) => entries
             .iter()
             .map(|entry| Text {
                 at: entry.key_at,
@@ -221,11 +221,11 @@ pub(super) fn clear_text(at: u32, remarks: &mut Remarks) {
 }
 
 /// What the account may do as others.
-fn rules(entry: &Node<'_>, name: &Text, accounts: &mut Accounts, remarks: &mut Remarks) {
+fn rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &mut Remarks) {
     if let Some(value) = entry.get("sudo").filter(|value| !value.is_null()) {
         let is_off = value
             .as_scalar()
-            .is_some_and(|scalar| values::kind(scalar) == Kind::Flag(false));
+            .is_some_and(|scalar| values::kind(scalar) == ScalarKind::Flag(false));
         let rules = match is_off {
             true => Vec::new(),
             false => values::texts_of(value, "sudo", remarks),

@@ -1,8 +1,8 @@
 //! Time and language: `timezone`, `ntp`, `locale`, `keyboard`.
 
-use super::Context;
-use super::values::{self, Kind, Text};
-use crate::language::assembly::{Assembly, File};
+use super::CloudInitContext;
+use super::values::{self, ScalarKind, Text};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::target::TimeClient;
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 /// Adds the zone of the clock.
 pub(super) fn timezone<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -37,14 +37,14 @@ pub(super) fn timezone<'t>(
     assembly.link(zone.at, "/etc/localtime", target);
     if context.target.distribution.is_debian() {
         let line = format!("{}\n", zone.text);
-        assembly.file(File::new(zone.at, "/etc/timezone", 0o644, line));
+        assembly.file(AssembledFile::new(zone.at, "/etc/timezone", 0o644, line));
     }
 }
 
 /// Adds the language of programs.
 pub(super) fn locale<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -53,7 +53,7 @@ pub(super) fn locale<'t>(
         return;
     };
     let scalar = root.get("locale").and_then(Node::as_scalar);
-    if scalar.is_some_and(|scalar| values::kind(scalar) == Kind::Flag(false)) {
+    if scalar.is_some_and(|scalar| values::kind(scalar) == ScalarKind::Flag(false)) {
         return;
     }
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@');
@@ -68,13 +68,13 @@ pub(super) fn locale<'t>(
         (None, false) => "/etc/locale.conf".to_owned(),
     };
     let line = format!("LANG={}\n", locale.text);
-    assembly.file(File::new(locale.at, path, 0o644, line));
+    assembly.file(AssembledFile::new(locale.at, path, 0o644, line));
 }
 
 /// Adds the layout of the keyboard.
 pub(super) fn keyboard<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -110,7 +110,7 @@ pub(super) fn keyboard<'t>(
         let text = format!(
             "XKBMODEL=\"{model}\"\nXKBLAYOUT=\"{layout}\"\nXKBVARIANT=\"{variant}\"\nXKBOPTIONS=\"{options}\"\n"
         );
-        assembly.file(File::new(at, "/etc/default/keyboard", 0o644, text));
+        assembly.file(AssembledFile::new(at, "/etc/default/keyboard", 0o644, text));
         return;
     }
     let parts = [
@@ -120,13 +120,13 @@ pub(super) fn keyboard<'t>(
         ("XkbOptions", &options),
     ];
     let path = "/etc/X11/xorg.conf.d/00-keyboard.conf";
-    assembly.file(File::new(at, path, 0o644, input_class(&parts)));
+    assembly.file(AssembledFile::new(at, path, 0o644, input_class(&parts)));
     let map = match variant.is_empty() {
         true => layout,
         false => format!("{layout}-{variant}"),
     };
     let line = format!("KEYMAP={map}\n");
-    assembly.file(File::new(at, "/etc/vconsole.conf", 0o644, line));
+    assembly.file(AssembledFile::new(at, "/etc/vconsole.conf", 0o644, line));
 }
 
 /// The options of a keyboard as the X server reads them.
@@ -153,7 +153,7 @@ const NTP_KEYS: &[&str] = &[
 /// Adds where the clock is set from.
 pub(super) fn ntp<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -204,7 +204,7 @@ pub(super) fn ntp<'t>(
                 .collect();
             let text = format!("[Time]\nNTP={}\n", names.join(" "));
             let path = "/etc/systemd/timesyncd.conf.d/cloud-init.conf";
-            assembly.file(File::new(first, path, 0o644, text));
+            assembly.file(AssembledFile::new(first, path, 0o644, text));
         }
         TimeClient::Chrony => chrony((&servers, &pools, &peers, &allow), first, context, assembly),
     }
@@ -217,7 +217,11 @@ fn lists_first(lists: &[&Vec<Text>]) -> Option<u32> {
         .map(|text| text.at)
 }
 
-fn client(ntp: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Option<TimeClient> {
+fn client(
+    ntp: &Node<'_>,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> Option<TimeClient> {
     let own = context.target.time_client.unwrap_or(TimeClient::Timesyncd);
     let Some(client) = values::filled(ntp, "ntp_client", remarks) else {
         return Some(own);
@@ -237,7 +241,7 @@ fn client(ntp: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
 fn chrony(
     (servers, pools, peers, allow): (&[Text], &[Text], &[Text], &[Text]),
     at: u32,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'_>,
 ) {
     let mut sources = String::new();
@@ -258,15 +262,15 @@ fn chrony(
         // What is in sources.d may name sources only.
         if !sources.is_empty() {
             let path = "/etc/chrony/sources.d/cloud-init.sources";
-            assembly.file(File::new(at, path, 0o644, sources));
+            assembly.file(AssembledFile::new(at, path, 0o644, sources));
         }
         if !allowed.is_empty() {
             let path = "/etc/chrony/conf.d/cloud-init.conf";
-            assembly.file(File::new(at, path, 0o644, allowed));
+            assembly.file(AssembledFile::new(at, path, 0o644, allowed));
         }
     } else {
         let path = "/etc/chrony.d/cloud-init.conf";
-        assembly.file(File::new(at, path, 0o644, sources + &allowed));
+        assembly.file(AssembledFile::new(at, path, 0o644, sources + &allowed));
     }
 }
 
@@ -311,7 +315,7 @@ pub(super) fn resolver<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks
     }
     if let Some(at) = lists_first(&[&servers, &domains]) {
         let path = "/etc/systemd/resolved.conf.d/cloud-init.conf";
-        assembly.file(File::new(at, path, 0o644, text));
+        assembly.file(AssembledFile::new(at, path, 0o644, text));
     }
 }
 
@@ -352,7 +356,7 @@ pub(super) fn random_seed<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, rema
         return;
     };
     match crate::language::packed::unpack(data, packing) {
-        Ok(bytes) => _ = assembly.file(File::appended(at, path, 0o644, bytes)),
+        Ok(bytes) => _ = assembly.file(AssembledFile::appended(at, path, 0o644, bytes)),
         Err(broken) => remarks.error(at, format!("the data {broken}")),
     }
 }

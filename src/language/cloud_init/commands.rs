@@ -1,10 +1,10 @@
 //! Commands and scripts: `bootcmd`, `runcmd`, scripts and boot hooks among the user data, `power_state`.
 
-use super::Context;
-use super::values::{self, Kind, Text};
-use crate::language::assembly::{Assembly, File};
+use super::CloudInitContext;
+use super::values::{self, ScalarKind, Text};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::quoting::shell;
 use crate::language::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED};
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ const FOLDER: &str = "/etc/cloud-init-compat";
 
 /// A script that is a part of the user data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Script {
+pub(super) struct UserScript {
     pub(super) at: u32,
     /// The name that its part has, without folders.
     pub(super) name: String,
@@ -26,8 +26,8 @@ pub(super) struct Script {
 /// Adds the units of commands and scripts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    scripts: &[Script],
-    context: &Context<'_>,
+    scripts: &[UserScript],
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -45,24 +45,24 @@ pub(super) fn convert<'t>(
             "cloud-init-bootcmd.service",
             boot_unit("Commands of every boot", "", &[&path]),
         );
-        assembly.file(File::new(at, path, 0o700, text));
+        assembly.file(AssembledFile::new(at, path, 0o700, text));
     }
     let mut paths = Vec::new();
     let mut at = None;
     if let Some((place, text)) = script(root, "runcmd", context, remarks) {
         let path = format!("{FOLDER}/runcmd.sh");
-        assembly.file(File::new(place, path.clone(), 0o700, text));
+        assembly.file(AssembledFile::new(place, path.clone(), 0o700, text));
         paths.push(path);
         at = Some(place);
     }
-    let mut once: Vec<&Script> = scripts
+    let mut once: Vec<&UserScript> = scripts
         .iter()
         .filter(|script| !script.is_boothook)
         .collect();
     once.sort_by(|a, b| a.name.cmp(&b.name));
     for script in once {
         let path = format!("{FOLDER}/scripts/{}", script.name);
-        assembly.file(File::new(
+        assembly.file(AssembledFile::new(
             script.at,
             path.clone(),
             0o700,
@@ -81,11 +81,11 @@ pub(super) fn convert<'t>(
 fn script(
     root: &Node<'_>,
     key: &str,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<(u32, String)> {
     let value = root.get(key).filter(|value| !value.is_null())?;
-    let Content::List(items) = &value.value else {
+    let NodeContent::List(items) = &value.value else {
         let message = format!("{key} must be a list of commands, not {}", value.kind());
         remarks.error_with_help(value.at, message, "put `- ` in front of the command");
         return None;
@@ -117,15 +117,15 @@ fn script(
 /// What an item is, for a message.
 fn named(item: &Node<'_>) -> &'static str {
     match item.as_scalar().map(values::kind) {
-        Some(Kind::Flag(_)) => "true or false",
-        Some(Kind::Int(_) | Kind::Float) => "a number",
+        Some(ScalarKind::Flag(_)) => "true or false",
+        Some(ScalarKind::Int(_) | ScalarKind::Float) => "a number",
         _ => item.kind(),
     }
 }
 
 /// A text is for the shell as it is, a list is one command with arguments in quotes.
 fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
-    if let Content::List(arguments) = &item.value {
+    if let NodeContent::List(arguments) = &item.value {
         let mut words = Vec::new();
         for argument in arguments {
             let Some(scalar) = argument.as_scalar() else {
@@ -133,7 +133,7 @@ fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
                 remarks.error(argument.at, message);
                 continue;
             };
-            if let Kind::Flag(_) | Kind::Null = values::kind(scalar) {
+            if let ScalarKind::Flag(_) | ScalarKind::Null = values::kind(scalar) {
                 let message = "true, false or null without quotes: it is passed as it is written";
                 remarks.warn_with_help(argument.at, message, "put it in quotes");
             }
@@ -142,22 +142,22 @@ fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
         return Some(words.join(" "));
     }
     let scalar = item.as_scalar()?;
-    (values::kind(scalar) == Kind::Text).then(|| scalar.text.clone().into_owned())
+    (values::kind(scalar) == ScalarKind::Text).then(|| scalar.text.clone().into_owned())
 }
 
 /// The identity of the instance, which is that of the machine where the platform gives none.
-fn instance_id(context: &Context<'_>) -> String {
+fn instance_id(context: &CloudInitContext<'_>) -> String {
     match context.instance.id {
         Some(id) => format!("INSTANCE_ID={}\nexport INSTANCE_ID\n", shell(id)),
         None => "INSTANCE_ID=$(cat /etc/machine-id)\nexport INSTANCE_ID\n".to_owned(),
     }
 }
 
-fn hooks(scripts: &[Script], context: &Context<'_>, assembly: &mut Assembly<'_>) {
+fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut Assembly<'_>) {
     let mut paths = Vec::new();
     for script in scripts.iter().filter(|script| script.is_boothook) {
         let path = format!("{FOLDER}/boothooks/{}", script.name);
-        assembly.file(File::new(
+        assembly.file(AssembledFile::new(
             script.at,
             path.clone(),
             0o700,
@@ -301,7 +301,7 @@ fn power<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks
     }
     let text = format!("#!/bin/sh\n{condition}exec {shutdown}\n");
     let path = format!("{FOLDER}/power_state.sh");
-    assembly.file(File::new(mode.at, path, 0o700, text));
+    assembly.file(AssembledFile::new(mode.at, path, 0o700, text));
     assembly.unit(mode.at, "cloud-init-power-state.service", POWER_UNIT);
 }
 
@@ -328,8 +328,8 @@ fn condition(power: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
     };
     let is_flag = value.as_scalar().map(values::kind);
     match is_flag {
-        Some(Kind::Flag(true)) => Some(String::new()),
-        Some(Kind::Flag(false)) => {
+        Some(ScalarKind::Flag(true)) => Some(String::new()),
+        Some(ScalarKind::Flag(false)) => {
             remarks.warn(
                 value.at,
                 "the condition is false, so power_state does nothing",

@@ -1,11 +1,11 @@
 //! `disk_setup`, `fs_setup`, `device_aliases`, `growpart`.
 
-use super::Context;
+use super::CloudInitContext;
 use super::modules;
-use super::values::{self, Kind, Text};
+use super::values::{self, ScalarKind, Text};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 
 /// Space that a partition table takes at both ends, in MiB.
 const TABLE_MIB: u64 = 2;
@@ -22,14 +22,14 @@ const TYPES: [(&str, &str); 5] = [
 /// Adds disks and file systems.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
     let aliases = values::mapping_of_texts(root, "device_aliases", remarks);
     let known = &["table_type", "layout", "overwrite"];
     let disks = root.get("disk_setup").filter(|value| !value.is_null());
-    if let Some(value) = disks.filter(|value| !matches!(value.value, Content::Mapping(_))) {
+    if let Some(value) = disks.filter(|value| !matches!(value.value, NodeContent::Mapping(_))) {
         remarks.error(
             value.at,
             format!("disk_setup must be a mapping, not {}", value.kind()),
@@ -85,7 +85,7 @@ fn partition_path(disk: &str, number: &str) -> String {
 fn disk<'t>(
     device: &Text,
     setup: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
     let kind = values::filled(setup, "table_type", remarks);
@@ -113,10 +113,10 @@ fn disk<'t>(
 fn partitions<'t>(
     device: &Text,
     layout: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<Vec<Node<'t>>> {
-    let Content::List(shares) = &layout.value else {
+    let NodeContent::List(shares) = &layout.value else {
         return whole_disk(layout, remarks).map(|part| vec![part]);
     };
     let disk_mib = context
@@ -164,7 +164,7 @@ fn partitions<'t>(
 /// The one partition of a layout that is not a list.
 fn whole_disk<'t>(layout: &Node<'t>, remarks: &mut Remarks) -> Option<Node<'t>> {
     let scalar = layout.as_scalar();
-    let is_true = scalar.map(values::kind) == Some(Kind::Flag(true));
+    let is_true = scalar.map(values::kind) == Some(ScalarKind::Flag(true));
     let is_word = scalar.is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
     if !is_true && !is_word {
         let help = "use true, false or a list of sizes in percent";
@@ -219,7 +219,7 @@ const FS_KEYS: &[&str] = &[
 fn filesystem<'t>(
     entry: &Node<'t>,
     aliases: &[(String, Text)],
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
     let entry = values::canonical(entry.clone(), FS_KEYS, remarks);

@@ -1,17 +1,17 @@
 //! The forms of user data: a cloud-config, a script, a boot hook, URLs, an archive, a MIME message of any of these.
 
-use super::Context;
-use super::commands::Script;
+use super::CloudInitContext;
+use super::commands::UserScript;
 use super::kinds::{self, starts_with};
-use super::merge::{self, Rules};
-use super::places::Places;
+use super::merge::{self, MergeRules};
+use super::places::BodyPlaces;
 use super::template;
 use super::values;
 use crate::config::LineStarts;
 use crate::language::findings::Remarks;
-use crate::language::keyed::Keyed;
+use crate::language::keyed::KeyedList;
 use crate::language::mime;
-use crate::language::node::{Content, Entry, Node};
+use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::language::yaml;
 use std::borrow::Cow;
 
@@ -23,51 +23,60 @@ const MAX_PARTS: usize = 1000;
 
 /// All that a text has.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(super) struct UserDataParts {
     /// Roots of cloud-configs, for their paths.
     pub(super) roots: Vec<Node<'static>>,
     /// All cloud-configs as one.
     pub(super) config: Option<Node<'static>>,
-    pub(super) scripts: Vec<Script>,
+    pub(super) scripts: Vec<UserScript>,
     /// URLs of more parts.
     pub(super) included: Vec<values::Text>,
     count: usize,
 }
 
 /// A text or a part of one.
-struct Body<'t> {
+struct UserDataBody<'t> {
     bytes: Cow<'t, [u8]>,
-    places: Places,
+    places: BodyPlaces,
     /// What it is said to be, in lower case; empty if nothing is said.
     kind: String,
     name: Option<String>,
     /// How it is merged, by its header.
-    rules: Option<Rules>,
+    rules: Option<MergeRules>,
     depth: usize,
 }
 
 /// Reads all parts of `text`.
-pub(super) fn read(text: &[u8], context: &Context<'_>, remarks: &mut Remarks) -> Parts {
+pub(super) fn read(
+    text: &[u8],
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> UserDataParts {
     let (skipped, body) = match text.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => (3, rest),
         None => (0, text),
     };
-    read_at(body, Places::From(skipped), context, remarks)
+    read_at(body, BodyPlaces::From(skipped), context, remarks)
 }
 
 /// Reads all parts of a text that is not the one of the user: everything in it is at `at`.
 pub(super) fn read_elsewhere(
     text: &[u8],
     at: u32,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
-) -> Parts {
-    read_at(text, Places::At(at as usize), context, remarks)
+) -> UserDataParts {
+    read_at(text, BodyPlaces::At(at as usize), context, remarks)
 }
 
-fn read_at(text: &[u8], places: Places, context: &Context<'_>, remarks: &mut Remarks) -> Parts {
-    let mut parts = Parts::default();
-    let body = Body {
+fn read_at(
+    text: &[u8],
+    places: BodyPlaces,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> UserDataParts {
+    let mut parts = UserDataParts::default();
+    let body = UserDataBody {
         bytes: Cow::Borrowed(text),
         places,
         kind: String::new(),
@@ -79,8 +88,13 @@ fn read_at(text: &[u8], places: Places, context: &Context<'_>, remarks: &mut Rem
     parts
 }
 
-impl Parts {
-    fn take(&mut self, mut body: Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+impl UserDataParts {
+    fn take(
+        &mut self,
+        mut body: UserDataBody<'_>,
+        context: &CloudInitContext<'_>,
+        remarks: &mut Remarks,
+    ) {
         let at = body.places.of(0);
         self.count += 1;
         if body.depth > MAX_DEPTH || self.count > MAX_PARTS {
@@ -93,7 +107,7 @@ impl Parts {
         if body.bytes.starts_with(&[0x1f, 0x8b]) {
             match context.budget.gunzip(&body.bytes) {
                 Ok(bytes) => {
-                    (body.bytes, body.places) = (Cow::Owned(bytes), Places::At(at as usize))
+                    (body.bytes, body.places) = (Cow::Owned(bytes), BodyPlaces::At(at as usize))
                 }
                 Err(broken) => return remarks.error(at, format!("the part {broken}")),
             }
@@ -125,25 +139,30 @@ impl Parts {
         }
     }
 
-    fn template(&mut self, body: Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+    fn template(
+        &mut self,
+        body: UserDataBody<'_>,
+        context: &CloudInitContext<'_>,
+        remarks: &mut Remarks,
+    ) {
         let at = body.places.of(0);
         let Ok(text) = std::str::from_utf8(&body.bytes) else {
             return remarks.error(at, "the template is not UTF-8");
         };
         let header = text.find('\n').map_or(text.len(), |end| end + 1);
         let (_, text) = text.split_at(header);
-        match template::render(text, context.instance.facts) {
+        match template::render(text, context.instance.variables) {
             Ok(rendered) => {
                 let places = match body.places {
-                    Places::From(start) => Places::Pieces(start + header, rendered.pieces),
-                    _ => Places::At(at as usize),
+                    BodyPlaces::From(start) => BodyPlaces::Pieces(start + header, rendered.pieces),
+                    _ => BodyPlaces::At(at as usize),
                 };
                 let kind = if body.kind == "text/jinja2" {
                     String::new()
                 } else {
                     body.kind
                 };
-                let rendered = Body {
+                let rendered = UserDataBody {
                     bytes: Cow::Owned(rendered.text.into_bytes()),
                     places,
                     kind,
@@ -159,7 +178,7 @@ impl Parts {
         }
     }
 
-    fn cloud_config(&mut self, body: &Body<'_>, remarks: &mut Remarks) {
+    fn cloud_config(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
         let at = body.places.of(0);
         let Ok(text) = std::str::from_utf8(&body.bytes) else {
             return remarks.error(at, "the cloud-config is not UTF-8");
@@ -183,7 +202,7 @@ impl Parts {
         }
         let root = document.root.detached(&|at| body.places.of(at));
         let config = match root.value {
-            Content::Mapping(_) => last_of_each(root),
+            NodeContent::Mapping(_) => last_of_each(root),
             _ if root.is_null() => Node::mapping(root.at),
             _ => {
                 let message = format!("a cloud-config is a mapping, not {}", root.kind());
@@ -193,12 +212,17 @@ impl Parts {
         let rules = merge::of_config(&config, remarks).or(body.rules);
         self.roots.push(config.clone());
         self.config = Some(match self.config.take() {
-            Some(base) => merge::merge(base, config, rules.unwrap_or(Rules::default_rules())),
+            Some(base) => merge::merge(base, config, rules.unwrap_or(MergeRules::default_rules())),
             None => config,
         });
     }
 
-    fn archive(&mut self, body: &Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+    fn archive(
+        &mut self,
+        body: &UserDataBody<'_>,
+        context: &CloudInitContext<'_>,
+        remarks: &mut Remarks,
+    ) {
         let at = body.places.of(0);
         let Ok(text) = std::str::from_utf8(&body.bytes) else {
             return remarks.error(at, "the archive is not UTF-8");
@@ -207,7 +231,7 @@ impl Parts {
             Ok(document) => document.root.detached(&|at| body.places.of(at)),
             Err(error) => return remarks.error(body.places.of(error.offset), error.message),
         };
-        if !matches!(root.value, Content::List(_)) {
+        if !matches!(root.value, NodeContent::List(_)) {
             return remarks.error(
                 root.at,
                 format!("an archive is a list, not {}", root.kind()),
@@ -215,7 +239,7 @@ impl Parts {
         }
         for entry in root.elements() {
             let (content, kind, name) = match &entry.value {
-                Content::Mapping(_) => {
+                NodeContent::Mapping(_) => {
                     let text = |key| values::filled(entry, key, &mut Remarks::default());
                     let content = values::bytes(entry, "content", remarks);
                     (content, text("type"), text("filename"))
@@ -231,9 +255,9 @@ impl Parts {
                 continue;
             };
             let at = entry.get("content").map_or(entry.at, |content| content.at);
-            let part = Body {
+            let part = UserDataBody {
                 bytes: Cow::Owned(content),
-                places: Places::At(at as usize),
+                places: BodyPlaces::At(at as usize),
                 kind: kind.map_or(String::new(), |kind| kind.text.to_ascii_lowercase()),
                 name: name.map(|name| name.text),
                 rules: None,
@@ -243,7 +267,7 @@ impl Parts {
         }
     }
 
-    fn script(&mut self, body: &Body<'_>, is_boothook: bool, remarks: &mut Remarks) {
+    fn script(&mut self, body: &UserDataBody<'_>, is_boothook: bool, remarks: &mut Remarks) {
         let at = body.places.of(0);
         let bytes = match is_boothook && starts_with(&body.bytes, "#cloud-boothook") {
             true => after_line(&body.bytes),
@@ -265,7 +289,7 @@ impl Parts {
             true => format!("{name}-{number:03}"),
             false => name,
         };
-        self.scripts.push(Script {
+        self.scripts.push(UserScript {
             at,
             name,
             bytes: bytes.to_vec(),
@@ -273,7 +297,7 @@ impl Parts {
         });
     }
 
-    fn include(&mut self, body: &Body<'_>, remarks: &mut Remarks) {
+    fn include(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
         let text = String::from_utf8_lossy(&body.bytes).into_owned();
         let mut offset = 0;
         for line in text.split_inclusive('\n') {
@@ -298,7 +322,12 @@ impl Parts {
         }
     }
 
-    fn multipart(&mut self, body: &Body<'_>, context: &Context<'_>, remarks: &mut Remarks) {
+    fn multipart(
+        &mut self,
+        body: &UserDataBody<'_>,
+        context: &CloudInitContext<'_>,
+        remarks: &mut Remarks,
+    ) {
         let at = body.places.of(0);
         let text = &*body.bytes;
         let Some(message) = mime::message(text, 0..text.len()) else {
@@ -318,11 +347,11 @@ impl Parts {
 
 /// A part of a message; none if it is left out.
 fn inner<'t>(
-    part: &mime::Message,
+    part: &mime::MimeMessage,
     text: &'t [u8],
-    outer: &Body<'_>,
+    outer: &UserDataBody<'_>,
     remarks: &mut Remarks,
-) -> Option<Body<'t>> {
+) -> Option<UserDataBody<'t>> {
     let places = outer.places.inside(part.body.start);
     let at = places.of(0);
     let index = part.field("launch-index").map(str::trim);
@@ -331,7 +360,7 @@ fn inner<'t>(
         return None;
     }
     let rules = part.field("merge-type").or(part.field("x-merge-type"));
-    let rules = match rules.map(Rules::parse).transpose() {
+    let rules = match rules.map(MergeRules::parse).transpose() {
         Ok(rules) => rules,
         Err(problem) => {
             remarks.error(at, format!("unknown rules for merging: {problem}"));
@@ -355,9 +384,9 @@ fn inner<'t>(
     }
     let places = match &bytes {
         Cow::Borrowed(_) => places,
-        Cow::Owned(_) => Places::At(at as usize),
+        Cow::Owned(_) => BodyPlaces::At(at as usize),
     };
-    Some(Body {
+    Some(UserDataBody {
         bytes,
         places,
         kind,
@@ -387,17 +416,17 @@ fn file_name(name: &str) -> String {
 /// `root` with the last of repeated keys only, at the place of the first.
 fn last_of_each(root: Node<'static>) -> Node<'static> {
     let at = root.at;
-    let Content::Mapping(entries) = root.value else {
+    let NodeContent::Mapping(entries) = root.value else {
         return root;
     };
-    let mut kept = Keyed::default();
+    let mut kept = KeyedList::default();
     for entry in entries {
         let key = entry.key.clone();
         kept.insert(&key, entry);
     }
-    let kept: Vec<Entry<'static>> = kept.into_values().collect();
+    let kept: Vec<MappingEntry<'static>> = kept.into_values().collect();
     Node {
         at,
-        value: Content::Mapping(kept),
+        value: NodeContent::Mapping(kept),
     }
 }

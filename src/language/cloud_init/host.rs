@@ -1,13 +1,13 @@
 //! The name of the machine, and `/etc/hosts`.
 
-use super::Context;
-use super::values::{self, Kind, Text};
-use crate::language::assembly::{Assembly, File};
+use super::CloudInitContext;
+use super::values::{self, ScalarKind, Text};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 
 /// The names of a machine.
-struct Names {
+struct HostNames {
     at: u32,
     short: String,
     long: String,
@@ -16,7 +16,7 @@ struct Names {
 /// Adds the name of the machine.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -34,13 +34,17 @@ pub(super) fn convert<'t>(
             );
         } else {
             let line = format!("{name}\n");
-            assembly.file(File::new(names.at, "/etc/hostname", 0o644, line));
+            assembly.file(AssembledFile::new(names.at, "/etc/hostname", 0o644, line));
         }
     }
     hosts(root, names.as_ref(), assembly, remarks);
 }
 
-fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Option<Names> {
+fn names(
+    root: &Node<'_>,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> Option<HostNames> {
     let hostname = values::filled(root, "hostname", remarks);
     let fqdn = values::filled(root, "fqdn", remarks);
     for name in hostname.iter().chain(&fqdn) {
@@ -64,7 +68,7 @@ fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
     let long = fqdn.or(dotted).or(given);
     let long = long.map_or_else(|| short.text.clone(), |name| name.text);
     let (first, _) = short.text.split_once('.').unwrap_or((&short.text, ""));
-    Some(Names {
+    Some(HostNames {
         at: short.at,
         short: first.to_owned(),
         long,
@@ -73,7 +77,7 @@ fn names(root: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
 
 fn hosts<'t>(
     root: &Node<'t>,
-    names: Option<&Names>,
+    names: Option<&HostNames>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -85,7 +89,7 @@ fn hosts<'t>(
     };
     let scalar = value.as_scalar();
     let is_asked = match scalar.map(|scalar| (values::kind(scalar), &*scalar.text)) {
-        Some((Kind::Flag(flag), _)) => flag,
+        Some((ScalarKind::Flag(flag), _)) => flag,
         Some((_, "template" | "localhost" | "true" | "True")) => true,
         Some((_, "false" | "False")) => false,
         _ => {
@@ -112,5 +116,5 @@ fn hosts<'t>(
          ::1 localhost ip6-localhost ip6-loopback\n\
          ff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
     );
-    assembly.file(File::new(value.at, "/etc/hosts", 0o644, text));
+    assembly.file(AssembledFile::new(value.at, "/etc/hosts", 0o644, text));
 }

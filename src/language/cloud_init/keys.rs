@@ -1,9 +1,9 @@
 //! SSH: keys of accounts, keys of the host, and whether passwords do.
 
-use super::Context;
-use super::users::Accounts;
-use super::values::{self, Kind, Text};
-use crate::language::assembly::{Assembly, Body, File};
+use super::CloudInitContext;
+use super::account_extras::AccountExtras;
+use super::values::{self, ScalarKind, Text};
+use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
@@ -47,13 +47,13 @@ fn import<'t>(
             continue;
         }
         match kind {
-            "gh" => bodies.push(Body::url(
+            "gh" => bodies.push(FileBody::url(
                 id.at,
                 format!("https://github.com/{account}.keys"),
             )),
             "lp" => {
                 let url = format!("https://launchpad.net/~{account}/+sshkeys");
-                bodies.push(Body::url(id.at, url));
+                bodies.push(FileBody::url(id.at, url));
             }
             _ => {
                 let help = "use gh:NAME for GitHub or lp:NAME for Launchpad";
@@ -67,8 +67,8 @@ fn import<'t>(
 /// Adds keys that are for the default account, and for root if it may log in.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
-    accounts: &Accounts,
+    context: &CloudInitContext<'_>,
+    accounts: &AccountExtras,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -128,8 +128,8 @@ pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: 
             .as_scalar()
             .map(|scalar| (values::kind(scalar), scalar.text.to_ascii_lowercase()));
         let answer = match word.as_ref().map(|(kind, word)| (kind, word.as_str())) {
-            Some((Kind::Flag(true), _) | (_, "true" | "yes" | "1" | "on")) => Some("yes"),
-            Some((Kind::Flag(false), _) | (_, "false" | "no" | "0" | "off")) => Some("no"),
+            Some((ScalarKind::Flag(true), _) | (_, "true" | "yes" | "1" | "on")) => Some("yes"),
+            Some((ScalarKind::Flag(false), _) | (_, "false" | "no" | "0" | "off")) => Some("no"),
             Some((_, "unchanged")) => None,
             _ => {
                 let help = "use true, false or unchanged";
@@ -147,7 +147,7 @@ pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: 
         at = at.or(Some(path.at));
     }
     if let Some(at) = at {
-        assembly.file(File::new(at, SSHD_FILE, 0o600, settings));
+        assembly.file(AssembledFile::new(at, SSHD_FILE, 0o600, settings));
     }
     let keys = [
         "ssh_deletekeys",
@@ -191,7 +191,7 @@ fn host_keys<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Rem
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        assembly.file(File::new(value.at, path.clone(), mode, text));
+        assembly.file(AssembledFile::new(value.at, path.clone(), mode, text));
         if suffix == "-cert.pub" {
             certificates.push(Text {
                 at: value.at,

@@ -2,14 +2,14 @@
 //!
 //! By default a later key replaces the whole earlier value. A part can say otherwise, for lists, mappings and texts.
 
-use super::values::Kind;
+use super::values::ScalarKind;
 use crate::language::findings::Remarks;
-use crate::language::keyed::Keyed;
-use crate::language::node::{Content, Node};
+use crate::language::keyed::KeyedList;
+use crate::language::node::{Node, NodeContent};
 
 /// How two values become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Rules {
+pub(super) struct MergeRules {
     list: ListRule,
     dict: DictRule,
     /// Texts are put behind each other.
@@ -46,21 +46,21 @@ struct Recursion {
     str: bool,
 }
 
-impl Rules {
+impl MergeRules {
     /// Nothing said: a later key replaces the earlier one as a whole.
     pub(super) fn default_rules() -> Self {
-        Rules {
+        MergeRules {
             dict: DictRule {
                 replaces: true,
                 ..DictRule::default()
             },
-            ..Rules::default()
+            ..MergeRules::default()
         }
     }
 
     /// The rules in a text such as `list(append)+dict(recurse_array)+str()`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut rules = Rules::default();
+        let mut rules = MergeRules::default();
         for part in text
             .split('+')
             .map(str::trim)
@@ -83,9 +83,9 @@ impl Rules {
     /// The rules of a key: a text, or a list of `{name, settings}`.
     pub(super) fn of_node(node: &Node<'_>) -> Result<Self, String> {
         match &node.value {
-            Content::Scalar(scalar) => Rules::parse(&scalar.text),
-            Content::List(elements) => {
-                let mut rules = Rules::default();
+            NodeContent::Scalar(scalar) => MergeRules::parse(&scalar.text),
+            NodeContent::List(elements) => {
+                let mut rules = MergeRules::default();
                 for element in elements {
                     let text = |node: &Node<'_>| Some(node.as_scalar()?.text.clone().into_owned());
                     let name = element.get("name").and_then(text);
@@ -99,7 +99,7 @@ impl Rules {
                 }
                 Ok(rules)
             }
-            Content::Mapping(_) => Err("neither a text nor a list".into()),
+            NodeContent::Mapping(_) => Err("neither a text nor a list".into()),
         }
     }
 
@@ -160,15 +160,15 @@ impl Recursion {
 const MAX_DEPTH: usize = 200;
 
 /// `over` put on top of `base`.
-pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, rules: Rules) -> Node<'t> {
+pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules) -> Node<'t> {
     values(base, over, rules, 0)
 }
 
-fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node<'t> {
+fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
     let at = base.at;
     match (base.value, over.value) {
-        (Content::Mapping(base), Content::Mapping(entries)) if depth < MAX_DEPTH => {
-            let mut merged = Keyed::default();
+        (NodeContent::Mapping(base), NodeContent::Mapping(entries)) if depth < MAX_DEPTH => {
+            let mut merged = KeyedList::default();
             for entry in base {
                 let key = entry.key.clone();
                 merged.insert(&key, Some(entry));
@@ -186,10 +186,10 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Nod
             }
             Node {
                 at,
-                value: Content::Mapping(merged.into_values().flatten().collect()),
+                value: NodeContent::Mapping(merged.into_values().flatten().collect()),
             }
         }
-        (Content::List(base), Content::List(over)) => {
+        (NodeContent::List(base), NodeContent::List(over)) => {
             let both = |mut first: Vec<Node<'t>>, second: Vec<Node<'t>>| {
                 first.extend(second);
                 Node::list(at, first)
@@ -201,13 +201,13 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Nod
                 List::Replace => Node::list(over.first().map_or(at, |node| node.at), over),
             }
         }
-        (Content::Scalar(mut base), Content::Scalar(over))
+        (NodeContent::Scalar(mut base), NodeContent::Scalar(over))
             if rules.appends_texts && is_text(&base) && is_text(&over) =>
         {
             base.text = format!("{}{}", base.text, over.text).into();
             Node {
                 at,
-                value: Content::Scalar(base),
+                value: NodeContent::Scalar(base),
             }
         }
         // Different kinds, or texts that are not put behind each other: what was there stays.
@@ -216,20 +216,20 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Nod
 }
 
 fn is_text(scalar: &crate::language::node::Scalar<'_>) -> bool {
-    super::values::kind(scalar) == Kind::Text
+    super::values::kind(scalar) == ScalarKind::Text
 }
 
 /// A value of a mapping that both have.
-fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node<'t> {
+fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
     let recurses = rules.dict.recurses;
     if rules.dict.replaces {
         return over;
     }
     let is_merged = match &base.value {
-        Content::List(_) => recurses.list || rules.list.how != List::Replace,
+        NodeContent::List(_) => recurses.list || rules.list.how != List::Replace,
         // Mappings in a mapping are merged in any case.
-        Content::Mapping(_) => true,
-        Content::Scalar(_) => recurses.str,
+        NodeContent::Mapping(_) => true,
+        NodeContent::Scalar(_) => recurses.str,
     };
     match is_merged {
         true => values(base, over, rules, depth + 1),
@@ -238,9 +238,9 @@ fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: Rules, depth: usize) -> Node
 }
 
 /// The rules that a config asks for itself.
-pub(super) fn of_config(config: &Node<'_>, remarks: &mut Remarks) -> Option<Rules> {
+pub(super) fn of_config(config: &Node<'_>, remarks: &mut Remarks) -> Option<MergeRules> {
     let node = config.get("merge_how").or(config.get("merge_type"))?;
-    match Rules::of_node(node) {
+    match MergeRules::of_node(node) {
         Ok(rules) => Some(rules),
         Err(problem) => {
             remarks.error_with_help(
@@ -261,12 +261,12 @@ mod tests {
 
     fn shown(node: &Node<'_>) -> String {
         match &node.value {
-            Content::Scalar(scalar) => scalar.text.to_string(),
-            Content::List(list) => {
+            NodeContent::Scalar(scalar) => scalar.text.to_string(),
+            NodeContent::List(list) => {
                 let list: Vec<String> = list.iter().map(shown).collect();
                 format!("[{}]", list.join(","))
             }
-            Content::Mapping(entries) => {
+            NodeContent::Mapping(entries) => {
                 let entries: Vec<String> = entries
                     .iter()
                     .map(|e| format!("{}:{}", e.key, shown(&e.value)))
@@ -307,13 +307,13 @@ mod tests {
                     .root
             };
             let rules = match text {
-                "" => Rules::default_rules(),
-                text => Rules::parse(text).unwrap(),
+                "" => MergeRules::default_rules(),
+                text => MergeRules::parse(text).unwrap(),
             };
             assert_eq!(shown(&merge(read(base), read(over), rules)), want, "{text}");
         }
         for text in ["list(nope)", "set()", "list(append", "dict(append)"] {
-            assert!(Rules::parse(text).is_err(), "{text}");
+            assert!(MergeRules::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! name, and what only tunes cloud-init is warned of: nothing is left out without a word.
 
 mod account;
+mod account_extras;
 mod clock;
 mod commands;
 mod disks;
@@ -30,16 +31,16 @@ use super::findings::Remarks;
 use super::node::Node;
 use super::packed::Budget;
 use super::paths;
-use super::surroundings::{Instance, Surroundings};
+use super::result::TranslationResult;
+use super::surroundings::{InstanceData, Surroundings};
 use super::target::{Distribution, Target};
-use super::translation::Outcome;
 use crate::config::{JsonPath, LineStarts, Severity};
 use write_files::When;
 
 /// What conversions know besides the config.
-struct Context<'s> {
+struct CloudInitContext<'s> {
     target: Target<'s>,
-    instance: Instance<'s>,
+    instance: InstanceData<'s>,
     ignore_unsupported: bool,
     refuses_scripts: bool,
     budget: Budget,
@@ -50,8 +51,8 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
-    let context = Context {
+) -> TranslationResult<'t> {
+    let context = CloudInitContext {
         refuses_scripts: surroundings.refuses_scripts,
         target: surroundings.target,
         instance: surroundings.instance,
@@ -80,11 +81,11 @@ pub(crate) fn read<'t>(
         assembly.include(url.at, url.text);
     }
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }
 
@@ -92,8 +93,8 @@ pub(crate) fn read<'t>(
 /// in which cloud-init runs them.
 fn convert<'t>(
     root: Node<'t>,
-    scripts: &[commands::Script],
-    context: &Context<'_>,
+    scripts: &[commands::UserScript],
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {

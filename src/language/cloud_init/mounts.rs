@@ -1,9 +1,9 @@
 //! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
 
 use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::quoting::{shell, unit_path};
 
 /// The fields of a line, where an entry has none of its own. For the device and the mount point there are none.
@@ -18,14 +18,14 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
     let mut lines = String::new();
     let mut at = None;
     let entries = root.get("mounts").filter(|value| !value.is_null());
-    if let Some(value) = entries.filter(|value| !matches!(value.value, Content::List(_))) {
+    if let Some(value) = entries.filter(|value| !matches!(value.value, NodeContent::List(_))) {
         remarks.error(
             value.at,
             format!("mounts must be a list, not {}", value.kind()),
         );
     }
     for entry in entries.map(Node::elements).unwrap_or_default() {
-        let Content::List(fields) = &entry.value else {
+        let NodeContent::List(fields) = &entry.value else {
             let message = format!(
                 "a mount must be a list of fields, not {}: left out",
                 entry.kind()
@@ -46,7 +46,7 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
         at = at.or(Some(place));
     }
     if let Some(at) = at {
-        assembly.file(File::appended(at, "/etc/fstab", 0o644, lines));
+        assembly.file(AssembledFile::appended(at, "/etc/fstab", 0o644, lines));
     }
 }
 
@@ -58,7 +58,7 @@ fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
     else {
         return defaults;
     };
-    if !matches!(value.value, Content::List(_)) || value.elements().len() > defaults.len() {
+    if !matches!(value.value, NodeContent::List(_)) || value.elements().len() > defaults.len() {
         remarks.error(
             value.at,
             "mount_default_fields must be a list of six fields",
@@ -254,7 +254,7 @@ fn swap<'t>(
         .replace("{size}", &shown(number))
         .replace("{most}", &shown(most));
     let path = "/etc/cloud-init-compat/swap.sh";
-    assembly.file(File::new(size.at, path, 0o700, script));
+    assembly.file(AssembledFile::new(size.at, path, 0o700, script));
     let unit = SWAP_UNIT
         .replace("{file}", &file.replace('%', "%%"))
         .replace("{unit}", &swap_unit(&file));

@@ -1,12 +1,12 @@
 //! `password` and `chpasswd`.
 
-use super::Context;
+use super::CloudInitContext;
 use super::account::clear_text;
-use super::users::Accounts;
+use super::account_extras::AccountExtras;
 use super::values::{self, Text};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::password;
 
 /// What hashes begin with.
@@ -23,8 +23,8 @@ enum Form {
 /// Adds passwords to accounts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
-    accounts: &Accounts,
+    context: &CloudInitContext<'_>,
+    accounts: &AccountExtras,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -70,7 +70,12 @@ pub(super) fn convert<'t>(
 }
 
 /// Speaks of an account that nothing else makes.
-fn missing(name: &Text, context: &Context<'_>, assembly: &Assembly<'_>, remarks: &mut Remarks) {
+fn missing(
+    name: &Text,
+    context: &CloudInitContext<'_>,
+    assembly: &Assembly<'_>,
+    remarks: &mut Remarks,
+) {
     let is_made = assembly.user_named(&name.text).is_some();
     if is_made || context.target.has_account(&name.text) {
         return;
@@ -111,7 +116,7 @@ fn form_of(password: &str) -> Form {
 fn listed(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
     let mut found = Vec::new();
     let lines = match node.get("list").map(|list| &list.value) {
-        Some(Content::Scalar(scalar)) => {
+        Some(NodeContent::Scalar(scalar)) => {
             let at = node.get("list").map_or(node.at, |list| list.at);
             let lines = scalar.text.lines().map(|line| Text {
                 at,

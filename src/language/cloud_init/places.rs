@@ -4,7 +4,7 @@ use super::template::Piece;
 
 /// Where the bytes of a body are in the whole text.
 #[derive(Debug, Clone)]
-pub(super) enum Places {
+pub(super) enum BodyPlaces {
     /// In the text as they are, from this offset on.
     From(usize),
     /// Unpacked: all at the offset of what they were packed in.
@@ -13,14 +13,14 @@ pub(super) enum Places {
     Pieces(usize, Vec<Piece>),
 }
 
-impl Places {
+impl BodyPlaces {
     /// The place of `offset` in the whole text.
     pub(super) fn of(&self, offset: u32) -> u32 {
         let offset = offset as usize;
         let place = match self {
-            Places::From(start) => start + offset,
-            Places::At(place) => *place,
-            Places::Pieces(start, pieces) => {
+            BodyPlaces::From(start) => start + offset,
+            BodyPlaces::At(place) => *place,
+            BodyPlaces::Pieces(start, pieces) => {
                 let after = pieces.partition_point(|piece| piece.begin <= offset);
                 let piece = after.checked_sub(1).and_then(|index| pieces.get(index));
                 let place = piece.map_or(0, |piece| match piece.is_literal {
@@ -34,10 +34,10 @@ impl Places {
     }
 
     /// Of what begins at `offset` inside.
-    pub(super) fn inside(&self, offset: usize) -> Places {
+    pub(super) fn inside(&self, offset: usize) -> BodyPlaces {
         match self {
-            Places::From(start) => Places::From(start + offset),
-            _ => Places::At(self.of(u32::try_from(offset).unwrap_or(u32::MAX)) as usize),
+            BodyPlaces::From(start) => BodyPlaces::From(start + offset),
+            _ => BodyPlaces::At(self.of(u32::try_from(offset).unwrap_or(u32::MAX)) as usize),
         }
     }
 }

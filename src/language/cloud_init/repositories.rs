@@ -1,18 +1,18 @@
 //! Repositories of packages: `yum_repos`, `zypper`, `apt.sources`.
 
-use super::Context;
+use super::CloudInitContext;
 use super::modules;
 use super::services::{ended, is_file_name};
-use super::values::{self, Kind};
-use crate::language::assembly::{Assembly, File, clean_path};
+use super::values::{self, ScalarKind};
+use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use std::fmt::Write as _;
 
 /// Adds the files of all repositories.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -27,7 +27,7 @@ fn yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) 
     let Some(repos) = root.get("yum_repos").filter(|value| !value.is_null()) else {
         return;
     };
-    if !matches!(repos.value, Content::Mapping(_)) {
+    if !matches!(repos.value, NodeContent::Mapping(_)) {
         remarks.error(
             repos.at,
             format!("yum_repos must be a mapping, not {}", repos.kind()),
@@ -45,7 +45,7 @@ fn yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) 
 
 fn zypper<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -94,17 +94,17 @@ fn repository<'t>(
     let mut text = format!("[{id}]\n");
     for entry in options.entries().iter().filter(|entry| entry.key != "id") {
         let value = match &entry.value.value {
-            Content::Scalar(scalar) => match values::kind(scalar) {
-                Kind::Null => continue,
-                Kind::Flag(flag) => u8::from(flag).to_string(),
+            NodeContent::Scalar(scalar) => match values::kind(scalar) {
+                ScalarKind::Null => continue,
+                ScalarKind::Flag(flag) => u8::from(flag).to_string(),
                 _ => scalar.text.clone().into_owned(),
             },
-            Content::List(_) => {
+            NodeContent::List(_) => {
                 let texts = values::texts_of(&entry.value, &entry.key, remarks);
                 let texts: Vec<String> = texts.into_iter().map(|text| text.text).collect();
                 texts.join("\n    ")
             }
-            Content::Mapping(_) => {
+            NodeContent::Mapping(_) => {
                 remarks.error(
                     entry.value.at,
                     "an option of a repository cannot be a mapping",
@@ -112,13 +112,14 @@ fn repository<'t>(
                 continue;
             }
         };
-        let is_one_line = !matches!(entry.value.value, Content::Scalar(_)) || !value.contains('\n');
+        let is_one_line =
+            !matches!(entry.value.value, NodeContent::Scalar(_)) || !value.contains('\n');
         if !is_one_line || entry.key.contains(['\n', '=']) {
             remarks.error(entry.value.at, "an option of a repository must be one line");
         }
         _ = writeln!(text, "{} = {value}", entry.key);
     }
-    assembly.file(File::new(
+    assembly.file(AssembledFile::new(
         options.at,
         format!("{folder}/{id}.repo"),
         0o644,
@@ -128,14 +129,14 @@ fn repository<'t>(
 
 fn apt<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
     let Some(apt) = root.get("apt").filter(|value| !value.is_null()) else {
         return;
     };
-    if !matches!(apt.value, Content::Mapping(_)) {
+    if !matches!(apt.value, NodeContent::Mapping(_)) {
         remarks.error(apt.at, format!("apt must be a mapping, not {}", apt.kind()));
     }
     for entry in apt.entries() {
@@ -150,7 +151,7 @@ fn apt<'t>(
             "conf" => {
                 if let Some(text) = values::filled(apt, "conf", remarks) {
                     let path = "/etc/apt/apt.conf.d/94cloud-init-config";
-                    assembly.file(File::new(text.at, path, 0o644, ended(&text.text)));
+                    assembly.file(AssembledFile::new(text.at, path, 0o644, ended(&text.text)));
                 }
             }
             _ if is_nothing => {}
@@ -166,7 +167,7 @@ fn apt<'t>(
 fn apt_source<'t>(
     name: &str,
     source: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -201,7 +202,7 @@ fn apt_source<'t>(
             .unwrap_or_default()
             .trim_end_matches(".list");
         let path = format!("/etc/apt/trusted.gpg.d/{stem}.asc");
-        assembly.file(File::new(key.at, path, 0o644, ended(&key.text)));
+        assembly.file(AssembledFile::new(key.at, path, 0o644, ended(&key.text)));
     }
     let Some(line) = values::filled(&source, "source", remarks) else {
         return;
@@ -212,5 +213,5 @@ fn apt_source<'t>(
         modules::unsupported(line.at, message, context.ignore_unsupported, remarks);
         return;
     }
-    assembly.file(File::new(line.at, path, 0o644, ended(&line.text)));
+    assembly.file(AssembledFile::new(line.at, path, 0o644, ended(&line.text)));
 }

@@ -1,17 +1,17 @@
 //! Files of other programs: certificates, rsyslog, WireGuard.
 
-use super::Context;
+use super::CloudInitContext;
 use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File, clean_path};
+use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
-use crate::language::keyed::Keyed;
-use crate::language::node::{Content, Node};
+use crate::language::keyed::KeyedList;
+use crate::language::node::{Node, NodeContent};
 use crate::language::target::Distribution;
 
 /// Adds everything of this file.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -70,7 +70,7 @@ fn bundle(distribution: Distribution) -> (&'static str, &'static str, &'static s
 
 fn certificates<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -92,7 +92,7 @@ fn certificates<'t>(
     let (folder, suffix, tool) = bundle(context.target.distribution);
     for (index, text) in trusted.iter().enumerate() {
         let path = format!("{folder}/cloud-init-{}.{suffix}", index + 1);
-        assembly.file(File::new(text.at, path, 0o644, ended(&text.text)));
+        assembly.file(AssembledFile::new(text.at, path, 0o644, ended(&text.text)));
     }
     let unit = CERTIFICATES_UNIT.replace("{tool}", tool);
     assembly.unit(first.at, "cloud-init-ca-certs.service", unit);
@@ -123,7 +123,7 @@ fn rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
     };
     // The old form is the list alone.
     let settings = match &value.value {
-        Content::List(_) => Node::mapping(value.at).with("configs", value.clone()),
+        NodeContent::List(_) => Node::mapping(value.at).with("configs", value.clone()),
         _ => match values::mapping(root, "rsyslog", RSYSLOG_KEYS, remarks) {
             Some(settings) => settings,
             None => return,
@@ -143,7 +143,7 @@ fn rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
         }
     }
     for (file, text) in rsyslog_files(&settings, remarks) {
-        assembly.file(File::new(file.at, file.text, 0o644, text));
+        assembly.file(AssembledFile::new(file.at, file.text, 0o644, text));
     }
 }
 
@@ -157,7 +157,7 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
         true => clean_path(name),
         false => clean_path(&format!("{folder}/{name}")),
     };
-    let mut files: Keyed<(Text, String)> = Keyed::default();
+    let mut files: KeyedList<(Text, String)> = KeyedList::default();
     let mut add = |at: u32, text: String, contents: &str| {
         let path = text.clone();
         let (_, all) = files.or_insert_with(&path, || (Text { at, text }, String::new()));
@@ -166,7 +166,7 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
     let configs = settings.get("configs").map(Node::elements);
     for entry in configs.unwrap_or_default() {
         let (content, name) = match &entry.value {
-            Content::Mapping(_) => {
+            NodeContent::Mapping(_) => {
                 let entry = values::canonical(entry.clone(), &["content", "filename"], remarks);
                 let own = values::filled(&entry, "filename", remarks);
                 let own = own.map_or(name.clone(), |own| own.text);
@@ -225,7 +225,7 @@ fn wireguard<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Rem
         let path = path.map_or(format!("/etc/wireguard/{}.conf", name.text), |path| {
             clean_path(&path.text)
         });
-        assembly.file(File::new(content.at, path, 0o600, content.text));
+        assembly.file(AssembledFile::new(content.at, path, 0o600, content.text));
         assembly.enable(name.at, &format!("wg-quick@{}.service", name.text));
     }
 }

@@ -1,11 +1,11 @@
-//! Templates: references to facts of the instance, and nothing else of what Jinja has.
+//! Templates: references to what is known of the instance, and nothing else of what Jinja has.
 
 /// The first line of a template, in lower case.
 pub(super) const HEADER: &str = "## template: jinja";
 
 /// A text with its references replaced, and where its pieces were.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rendered {
+pub(super) struct RenderedTemplate {
     pub(super) text: String,
     pub(super) pieces: Vec<Piece>,
 }
@@ -28,9 +28,12 @@ pub(super) struct Unrendered {
     pub(super) message: String,
 }
 
-/// Replaces the references in `text` by `facts`.
-pub(super) fn render(text: &str, facts: &[(String, String)]) -> Result<Rendered, Unrendered> {
-    let mut rendered = Rendered {
+/// Replaces the references in `text` by `variables`.
+pub(super) fn render(
+    text: &str,
+    variables: &[(String, String)],
+) -> Result<RenderedTemplate, Unrendered> {
+    let mut rendered = RenderedTemplate {
         text: String::with_capacity(text.len()),
         pieces: Vec::new(),
     };
@@ -57,7 +60,7 @@ pub(super) fn render(text: &str, facts: &[(String, String)]) -> Result<Rendered,
             let message = "only plain references such as {{ v1.instance_id }} are supported";
             return Err(wrong(message.into()));
         }
-        let Some(value) = value_of(name, facts) else {
+        let Some(value) = value_of(name, variables) else {
             return Err(wrong(format!("{name} is not known")));
         };
         rendered.piece(value, at, false);
@@ -75,7 +78,7 @@ fn opening(text: &str) -> Option<usize> {
     })
 }
 
-impl Rendered {
+impl RenderedTemplate {
     fn piece(&mut self, text: &str, was: usize, is_literal: bool) {
         self.pieces.push(Piece {
             begin: self.text.len(),
@@ -91,12 +94,12 @@ fn is_reference(name: &str) -> bool {
     (name.starts_with("v1.") || name.starts_with("ds.")) && name.chars().all(is_part)
 }
 
-/// Names of facts have underscores for dashes in references.
-fn value_of<'f>(name: &str, facts: &'f [(String, String)]) -> Option<&'f str> {
-    let fact = facts
+/// Names of variables have underscores for dashes in references.
+fn value_of<'v>(name: &str, variables: &'v [(String, String)]) -> Option<&'v str> {
+    let variable = variables
         .iter()
-        .find(|(fact, _)| fact == name || fact.replace('-', "_") == name);
-    fact.map(|(_, value)| value.as_str())
+        .find(|(variable, _)| variable == name || variable.replace('-', "_") == name);
+    variable.map(|(_, value)| value.as_str())
 }
 
 #[cfg(test)]
@@ -105,8 +108,8 @@ mod tests {
 
     #[test]
     fn references() {
-        let facts = [("v1.local-hostname".to_owned(), "h".to_owned())];
-        let rendered = render("a {{ v1.local_hostname }} b", &facts).unwrap();
+        let variables = [("v1.local-hostname".to_owned(), "h".to_owned())];
+        let rendered = render("a {{ v1.local_hostname }} b", &variables).unwrap();
         assert_eq!(rendered.text, "a h b");
         let last = rendered.pieces.last().copied();
         let want = Piece {
@@ -124,7 +127,11 @@ mod tests {
             ("{# c #}", 0),
             ("{{é}}", 0),
         ] {
-            assert_eq!(render(text, &facts).map_err(|e| e.at), Err(at), "{text}");
+            assert_eq!(
+                render(text, &variables).map_err(|e| e.at),
+                Err(at),
+                "{text}"
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `users`, `user`, `system_info.default_user` and `groups`: the accounts.
 
-use super::Context;
+use super::CloudInitContext;
 use super::account;
+use super::account_extras::AccountExtras;
 use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 
 /// Keys of an account.
 pub(super) const KEYS: &[&str] = &[
@@ -36,25 +37,14 @@ pub(super) const KEYS: &[&str] = &[
     "snapuser",
 ];
 
-/// What comes out besides the accounts.
-#[derive(Default)]
-pub(super) struct Accounts {
-    /// The default account, if the config has it.
-    pub(super) default: Option<String>,
-    /// Rules of sudo and of doas.
-    pub(super) sudo: String,
-    pub(super) doas: String,
-    pub(super) rules_at: Option<u32>,
-}
-
 /// Adds groups and accounts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
-) -> Accounts {
-    let mut accounts = Accounts::default();
+) -> AccountExtras {
+    let mut accounts = AccountExtras::default();
     let memberships = groups(root, assembly, remarks);
     let default = default_user(root, context, remarks);
     for (entry, is_default) in entries(root, &default, remarks) {
@@ -85,11 +75,11 @@ pub(super) fn convert<'t>(
         if !accounts.sudo.is_empty() {
             let text = format!("# Made from the users of a cloud-config\n{}", accounts.sudo);
             let path = "/etc/sudoers.d/90-cloud-init-users";
-            assembly.file(File::new(at, path, 0o440, text));
+            assembly.file(AssembledFile::new(at, path, 0o440, text));
         }
         if !accounts.doas.is_empty() {
             let text = format!("# Made from the users of a cloud-config\n{}", accounts.doas);
-            assembly.file(File::new(at, "/etc/doas.conf", 0o440, text));
+            assembly.file(AssembledFile::new(at, "/etc/doas.conf", 0o440, text));
         }
     }
     accounts
@@ -118,16 +108,16 @@ fn groups<'t>(
         }
     };
     match &value.value {
-        Content::Mapping(_) => with_members(value, assembly, remarks),
-        Content::Scalar(_) => {
+        NodeContent::Mapping(_) => with_members(value, assembly, remarks),
+        NodeContent::Scalar(_) => {
             for name in values::names(root, "groups", remarks) {
                 assembly.group(name.at, &name.text);
             }
         }
-        Content::List(elements) => {
+        NodeContent::List(elements) => {
             for element in elements {
                 match (&element.value, values::as_text(element)) {
-                    (Content::Mapping(_), _) => with_members(element, assembly, remarks),
+                    (NodeContent::Mapping(_), _) => with_members(element, assembly, remarks),
                     (_, Some(name)) => assembly.group(name.at, name.text.trim()),
                     _ => remarks.error(
                         element.at,
@@ -141,7 +131,11 @@ fn groups<'t>(
 }
 
 /// The fields of the default account: those of the distribution, then of `system_info`, then of `user`.
-fn default_user<'t>(root: &Node<'t>, context: &Context<'_>, remarks: &mut Remarks) -> Node<'t> {
+fn default_user<'t>(
+    root: &Node<'t>,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
     let at = root.at;
     let own = context.target.distribution.default_user();
     let name = context.target.default_user.unwrap_or(own.name).to_owned();
@@ -158,19 +152,19 @@ fn default_user<'t>(root: &Node<'t>, context: &Context<'_>, remarks: &mut Remark
         .and_then(|info| info.get("default_user"));
     for over in [system, root.get("user")].into_iter().flatten() {
         match &over.value {
-            Content::Mapping(_) => {
+            NodeContent::Mapping(_) => {
                 let over = values::canonical(over.clone(), KEYS, remarks);
                 for entry in over.entries() {
                     fields.remove(&entry.key);
                     fields.set(entry.key.clone(), entry.value.clone());
                 }
             }
-            Content::Scalar(_) if over.is_null() => {}
-            Content::Scalar(scalar) => {
+            NodeContent::Scalar(_) if over.is_null() => {}
+            NodeContent::Scalar(scalar) => {
                 fields.remove("name");
                 fields.set("name", Node::text(over.at, scalar.text.clone()));
             }
-            Content::List(_) => {
+            NodeContent::List(_) => {
                 let message = format!("user must be a name or a mapping, not {}", over.kind());
                 remarks.error(over.at, message);
             }
@@ -197,10 +191,10 @@ fn entries<'t>(
     };
     let mut list = Vec::new();
     match &value.value {
-        Content::Scalar(scalar) => list = listed(value.at, &scalar.text),
-        Content::Mapping(entries) => {
+        NodeContent::Scalar(scalar) => list = listed(value.at, &scalar.text),
+        NodeContent::Mapping(entries) => {
             for entry in entries {
-                let is_mapping = matches!(entry.value.value, Content::Mapping(_));
+                let is_mapping = matches!(entry.value.value, NodeContent::Mapping(_));
                 if !is_mapping && values::is_nothing(&entry.value) {
                     continue;
                 }
@@ -214,13 +208,13 @@ fn entries<'t>(
                 list.push((overlaid(&node, &fields), is_default));
             }
         }
-        Content::List(elements) => {
+        NodeContent::List(elements) => {
             for element in elements {
                 match &element.value {
-                    Content::Scalar(scalar) if !element.is_null() => {
+                    NodeContent::Scalar(scalar) if !element.is_null() => {
                         list.extend(listed(element.at, &scalar.text));
                     }
-                    Content::Mapping(_) => {
+                    NodeContent::Mapping(_) => {
                         let fields = values::canonical(element.clone(), KEYS, remarks);
                         let name = fields.get("name").and_then(Node::as_scalar);
                         match name.is_some_and(|name| name.text == "default") {

@@ -1,7 +1,7 @@
 //! What values of a cloud-config mean: the rules of YAML 1.1 as cloud-init's loader has them, with its conversions.
 
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node, Scalar, Style};
+use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
 
 /// A text and its place.
@@ -13,7 +13,7 @@ pub(super) struct Text {
 
 /// What a scalar is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ScalarKind {
     Null,
     Flag(bool),
     Int(i64),
@@ -22,23 +22,25 @@ pub(super) enum Kind {
 }
 
 /// What `scalar` is by its form.
-pub(super) fn kind(scalar: &Scalar<'_>) -> Kind {
+pub(super) fn kind(scalar: &Scalar<'_>) -> ScalarKind {
     if scalar.is_null() {
-        return Kind::Null;
+        return ScalarKind::Null;
     }
     let tag = scalar.tag.as_deref();
     if (scalar.style == Style::Quoted && tag.is_none()) || matches!(tag, Some("str" | "binary")) {
-        return Kind::Text;
+        return ScalarKind::Text;
     }
     match &*scalar.text {
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Kind::Flag(true),
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            ScalarKind::Flag(true)
+        }
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            Kind::Flag(false)
+            ScalarKind::Flag(false)
         }
         text => match int(text) {
-            Some(number) => Kind::Int(number),
-            None if is_float(text) => Kind::Float,
-            None => Kind::Text,
+            Some(number) => ScalarKind::Int(number),
+            None if is_float(text) => ScalarKind::Float,
+            None => ScalarKind::Text,
         },
     }
 }
@@ -91,11 +93,12 @@ fn is_float(text: &str) -> bool {
 /// True for what asks for nothing: null, false, an empty list, an empty mapping, an empty text.
 pub(super) fn is_nothing(node: &Node<'_>) -> bool {
     match &node.value {
-        Content::Scalar(scalar) => {
-            matches!(kind(scalar), Kind::Null | Kind::Flag(false)) || scalar.text.is_empty()
+        NodeContent::Scalar(scalar) => {
+            matches!(kind(scalar), ScalarKind::Null | ScalarKind::Flag(false))
+                || scalar.text.is_empty()
         }
-        Content::List(elements) => elements.is_empty(),
-        Content::Mapping(entries) => entries.is_empty(),
+        NodeContent::List(elements) => elements.is_empty(),
+        NodeContent::Mapping(entries) => entries.is_empty(),
     }
 }
 
@@ -130,7 +133,7 @@ pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<
         remarks.error(value.at, message);
         return None;
     };
-    if let Kind::Flag(flag) = kind(scalar) {
+    if let ScalarKind::Flag(flag) = kind(scalar) {
         return Some(flag);
     }
     let word = scalar.text.trim().to_ascii_lowercase();
@@ -155,9 +158,9 @@ pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Te
 /// The texts in `value`, which is called `key`.
 pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
     let elements = match &value.value {
-        Content::Scalar(_) => std::slice::from_ref(value),
-        Content::List(elements) => elements,
-        Content::Mapping(_) => {
+        NodeContent::Scalar(_) => std::slice::from_ref(value),
+        NodeContent::List(elements) => elements,
+        NodeContent::Mapping(_) => {
             remarks.error(
                 value.at,
                 format!("{key} must be a list of texts, not a mapping"),
@@ -219,7 +222,7 @@ pub(super) fn mappings<'n, 't>(
     let Some(value) = node.get(key).filter(|value| !value.is_null()) else {
         return Vec::new();
     };
-    if !matches!(value.value, Content::List(_)) {
+    if !matches!(value.value, NodeContent::List(_)) {
         remarks.error(
             value.at,
             format!("{key} must be a list, not {}", value.kind()),
@@ -228,7 +231,7 @@ pub(super) fn mappings<'n, 't>(
     let mut found = Vec::new();
     for element in value.elements() {
         match element.value {
-            Content::Mapping(_) => found.push(element),
+            NodeContent::Mapping(_) => found.push(element),
             _ => {
                 let message = format!(
                     "an element of {key} must be a mapping, not {}",
@@ -249,7 +252,7 @@ pub(super) fn mapping<'t>(
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
     let value = node.get(key).filter(|value| !value.is_null())?;
-    if !matches!(value.value, Content::Mapping(_)) {
+    if !matches!(value.value, NodeContent::Mapping(_)) {
         remarks.error(
             value.at,
             format!("{key} must be a mapping, not {}", value.kind()),
@@ -268,7 +271,7 @@ pub(super) fn mapping_of_texts(
     let Some(value) = node.get(key).filter(|value| !value.is_null()) else {
         return Vec::new();
     };
-    if !matches!(value.value, Content::Mapping(_)) {
+    if !matches!(value.value, NodeContent::Mapping(_)) {
         remarks.error(
             value.at,
             format!("{key} must be a mapping, not {}", value.kind()),
@@ -297,7 +300,7 @@ pub(super) fn canonical<'t>(
     remarks: &mut Remarks,
 ) -> Node<'t> {
     let at = node.at;
-    let Content::Mapping(entries) = node.value else {
+    let NodeContent::Mapping(entries) = node.value else {
         return node;
     };
     let mut kept = Vec::new();
@@ -316,7 +319,7 @@ pub(super) fn canonical<'t>(
     }
     Node {
         at,
-        value: Content::Mapping(kept),
+        value: NodeContent::Mapping(kept),
     }
 }
 
@@ -349,24 +352,24 @@ mod tests {
     #[test]
     fn kinds() {
         let cases = [
-            ("0644", Kind::Int(420)),
-            ("416", Kind::Int(416)),
-            ("0o644", Kind::Text),
-            ("0x1F", Kind::Int(31)),
-            ("1:30", Kind::Int(90)),
-            ("1_000", Kind::Int(1000)),
-            ("-5", Kind::Int(-5)),
-            ("yes", Kind::Flag(true)),
-            ("y", Kind::Text),
-            ("Off", Kind::Flag(false)),
-            ("~", Kind::Null),
-            ("1.5", Kind::Float),
-            ("1e3", Kind::Text),
-            ("089", Kind::Text),
-            ("2001-01-01", Kind::Text),
-            ("--5", Kind::Text),
-            ("é", Kind::Text),
-            ("+", Kind::Text),
+            ("0644", ScalarKind::Int(420)),
+            ("416", ScalarKind::Int(416)),
+            ("0o644", ScalarKind::Text),
+            ("0x1F", ScalarKind::Int(31)),
+            ("1:30", ScalarKind::Int(90)),
+            ("1_000", ScalarKind::Int(1000)),
+            ("-5", ScalarKind::Int(-5)),
+            ("yes", ScalarKind::Flag(true)),
+            ("y", ScalarKind::Text),
+            ("Off", ScalarKind::Flag(false)),
+            ("~", ScalarKind::Null),
+            ("1.5", ScalarKind::Float),
+            ("1e3", ScalarKind::Text),
+            ("089", ScalarKind::Text),
+            ("2001-01-01", ScalarKind::Text),
+            ("--5", ScalarKind::Text),
+            ("é", ScalarKind::Text),
+            ("+", ScalarKind::Text),
         ];
         for (written, want) in cases {
             let node = Node::plain(0, written);

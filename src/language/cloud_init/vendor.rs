@@ -1,8 +1,8 @@
 //! User data of whoever runs the platform, which is below that of whoever runs the machine.
 
-use super::Context;
-use super::forms::{self, Parts};
-use super::merge::{self, Rules};
+use super::CloudInitContext;
+use super::forms::{self, UserDataParts};
+use super::merge::{self, MergeRules};
 use super::modules;
 use super::values;
 use crate::language::findings::Remarks;
@@ -10,7 +10,11 @@ use crate::language::node::Node;
 
 /// Puts what the platform gives below `parts`, unless they say that it is not wanted. What cannot be done of it is left
 /// out with a warning: who runs the machine could not change it.
-pub(super) fn below(parts: &mut Parts, context: &Context<'_>, remarks: &mut Remarks) {
+pub(super) fn below(
+    parts: &mut UserDataParts,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) {
     let Some(text) = context.instance.vendor_data else {
         return;
     };
@@ -37,7 +41,7 @@ pub(super) fn below(parts: &mut Parts, context: &Context<'_>, remarks: &mut Rema
             remarks.warn(at, message);
         }
         parts.config = Some(match parts.config.take() {
-            Some(over) => merge::merge(config, over, Rules::default_rules()),
+            Some(over) => merge::merge(config, over, MergeRules::default_rules()),
             None => config,
         });
     }

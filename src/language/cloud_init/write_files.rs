@@ -1,8 +1,8 @@
 //! `write_files`.
 
-use super::Context;
-use super::values::{self, Kind, Text};
-use crate::language::assembly::{Assembly, Body, File, Source, clean_path, owner};
+use super::CloudInitContext;
+use super::values::{self, ScalarKind, Text};
+use crate::language::assembly::{AssembledFile, Assembly, FileBody, FileSource, clean_path, owner};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::packed;
@@ -37,7 +37,7 @@ pub(super) enum When {
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     when: When,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -67,10 +67,10 @@ pub(super) fn convert<'t>(
 
 fn file<'t>(
     entry: &Node<'t>,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &Assembly<'t>,
     remarks: &mut Remarks,
-) -> Option<File<'t>> {
+) -> Option<AssembledFile<'t>> {
     let Some(path) = values::filled(entry, "path", remarks) else {
         remarks.warn_with_help(entry.at, "a file without a path is left out", "add `path`");
         return None;
@@ -83,9 +83,9 @@ fn file<'t>(
     let body = body(entry, context, remarks)?;
     let is_appended = values::flag(entry, "append", remarks) == Some(true);
     let mode = mode(entry, remarks);
-    let mut file = File {
+    let mut file = AssembledFile {
         mode: Some(mode.unwrap_or((path.at, DEFAULT_MODE))),
-        ..File::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
+        ..AssembledFile::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
     };
     match is_appended {
         true => (file.body, file.append) = (None, vec![body]),
@@ -97,7 +97,11 @@ fn file<'t>(
     Some(file)
 }
 
-fn body(entry: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Option<Body> {
+fn body(
+    entry: &Node<'_>,
+    context: &CloudInitContext<'_>,
+    remarks: &mut Remarks,
+) -> Option<FileBody> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
     if let Some(body) = fetched(entry, remarks) {
         if entry.get("content").is_some() {
@@ -114,7 +118,7 @@ fn body(entry: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
     };
     let encoding = values::filled(entry, "encoding", remarks);
     let Some(encoding) = encoding.filter(|encoding| encoding.text != "text/plain") else {
-        return Some(Body::bytes(at, bytes));
+        return Some(FileBody::bytes(at, bytes));
     };
     let Some(packing) = packed::packing(encoding.text.trim().to_ascii_lowercase().as_str()) else {
         remarks.warn_with_help(
@@ -122,14 +126,14 @@ fn body(entry: &Node<'_>, context: &Context<'_>, remarks: &mut Remarks) -> Optio
             "unknown encoding: the content is written as it is",
             "use b64, gz, gz+b64 or text/plain",
         );
-        return Some(Body::bytes(at, bytes));
+        return Some(FileBody::bytes(at, bytes));
     };
     let bytes = match packing.is_base64 {
         true => alphabet_of(at, bytes, remarks),
         false => bytes,
     };
     match context.budget.unpack(bytes, packing) {
-        Ok(bytes) => Some(Body::bytes(at, bytes)),
+        Ok(bytes) => Some(FileBody::bytes(at, bytes)),
         Err(broken) => {
             remarks.error(at, format!("the content {broken}"));
             None
@@ -147,16 +151,16 @@ fn alphabet_of(at: u32, bytes: Vec<u8>, remarks: &mut Remarks) -> Vec<u8> {
 }
 
 /// The body that is at a URL.
-fn fetched(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Body> {
+fn fetched(entry: &Node<'_>, remarks: &mut Remarks) -> Option<FileBody> {
     let source = values::mapping(entry, "source", &["uri", "headers"], remarks)?;
     let uri = values::filled(&source, "uri", remarks)?;
     let headers = values::mapping_of_texts(&source, "headers", remarks);
     let headers = headers.into_iter().map(|(name, value)| (name, value.text));
-    let source = Source::Url {
+    let source = FileSource::Url {
         url: uri.text,
         headers: headers.collect(),
     };
-    Some(Body { at: uri.at, source })
+    Some(FileBody { at: uri.at, source })
 }
 
 /// A text is octal digits, a number is the mode itself: in YAML, `0644` without quotes is octal already.
@@ -164,7 +168,7 @@ fn mode(entry: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, u32)> {
     let written = values::filled(entry, "permissions", remarks)?;
     let scalar = entry.get("permissions").and_then(Node::as_scalar)?;
     let mode = match values::kind(scalar) {
-        Kind::Int(number) => {
+        ScalarKind::Int(number) => {
             remarks.warn_with_help(
                 written.at,
                 "a number that is taken as the mode itself",
@@ -197,9 +201,9 @@ fn octal(text: &str) -> Option<u32> {
 
 /// `user`, or `user:group`. Without a group, the one of root.
 fn own<'t>(
-    file: &mut File<'t>,
+    file: &mut AssembledFile<'t>,
     ids: &Text,
-    context: &Context<'_>,
+    context: &CloudInitContext<'_>,
     assembly: &Assembly<'t>,
     remarks: &mut Remarks,
 ) {

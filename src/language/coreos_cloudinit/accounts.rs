@@ -1,9 +1,9 @@
 //! `users` and `ssh_authorized_keys`.
 
 use super::resolved;
-use crate::language::assembly::{Assembly, Body, File, User};
+use crate::language::assembly::{AssembledFile, AssembledUser, Assembly, FileBody};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::quoting::shell;
 use crate::language::target::Target;
 use crate::language::typed::{self, is_set};
@@ -39,7 +39,7 @@ const WITHOUT_EFFECT: [&str; 5] = [
 ];
 
 /// A list of keys that is fetched for a user.
-pub(super) struct Fetched {
+pub(super) struct FetchedKeys {
     at: u32,
     user: String,
     url: String,
@@ -50,7 +50,7 @@ pub(super) fn convert(
     root: &Node<'_>,
     target: &Target<'_>,
     assembly: &mut Assembly<'static>,
-    fetched: &mut Vec<Fetched>,
+    fetched: &mut Vec<FetchedKeys>,
     remarks: &mut Remarks,
 ) {
     let users = root.get("users").map_or(u32::MAX, |users| users.at);
@@ -88,7 +88,7 @@ fn user(
     entry: &Node<'_>,
     target: &Target<'_>,
     assembly: &mut Assembly<'static>,
-    fetched: &mut Vec<Fetched>,
+    fetched: &mut Vec<FetchedKeys>,
     remarks: &mut Remarks,
 ) {
     let Some((at, name)) = typed::text(entry, "name") else {
@@ -134,7 +134,7 @@ fn warn_of_existing(entry: &Node<'_>, remarks: &mut Remarks) {
     }
 }
 
-fn new_account(entry: &Node<'_>, user: &mut User<'static>, remarks: &mut Remarks) {
+fn new_account(entry: &Node<'_>, user: &mut AssembledUser<'static>, remarks: &mut Remarks) {
     for (key, member) in TEXTS {
         if let Some((at, text)) = typed::text(entry, key) {
             user.replace(member, Node::text(at, resolved(at, text, remarks)));
@@ -150,14 +150,14 @@ fn new_account(entry: &Node<'_>, user: &mut User<'static>, remarks: &mut Remarks
         return;
     };
     match &groups.value {
-        Content::List(elements) => {
+        NodeContent::List(elements) => {
             for element in elements {
                 if let Some(scalar) = element.as_scalar().filter(|scalar| !scalar.text.is_empty()) {
                     user.join(element.at, &scalar.text);
                 }
             }
         }
-        Content::Scalar(scalar) => {
+        NodeContent::Scalar(scalar) => {
             let message = "groups in one text: the originals ignored or refused them";
             remarks.warn_with_help(groups.at, message, "write a list");
             for group in scalar.text.split(',').map(str::trim) {
@@ -166,13 +166,13 @@ fn new_account(entry: &Node<'_>, user: &mut User<'static>, remarks: &mut Remarks
                 }
             }
         }
-        Content::Mapping(_) => {
+        NodeContent::Mapping(_) => {
             remarks.warn(groups.at, "`groups` must be a list, not a mapping");
         }
     }
 }
 
-fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<Fetched>, remarks: &mut Remarks) {
+fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<FetchedKeys>, remarks: &mut Remarks) {
     let one = ["coreos_ssh_import_github", "coreos_ssh_import_url"]
         .iter()
         .filter_map(|key| Some((*key, entry.get(key)?)));
@@ -191,7 +191,7 @@ fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<Fetched>, remarks: &m
             "coreos_ssh_import_url" => text,
             _ => format!("https://api.github.com/users/{text}/keys"),
         };
-        fetched.push(Fetched {
+        fetched.push(FetchedKeys {
             at: node.at,
             user: name.to_owned(),
             url,
@@ -200,7 +200,7 @@ fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<Fetched>, remarks: &m
 }
 
 /// Adds files with lists of keys, and the unit that gives the keys in them to their users.
-pub(super) fn import(fetched: Vec<Fetched>, assembly: &mut Assembly<'static>) {
+pub(super) fn import(fetched: Vec<FetchedKeys>, assembly: &mut Assembly<'static>) {
     let Some(at) = fetched.first().map(|first| first.at) else {
         return;
     };
@@ -208,13 +208,13 @@ pub(super) fn import(fetched: Vec<Fetched>, assembly: &mut Assembly<'static>) {
     for (index, one) in fetched.into_iter().enumerate() {
         let path = format!("{FETCHED_KEYS}/{}.json", index + 1);
         _ = writeln!(script, "import {} {path}", shell(&one.user));
-        assembly.file(File {
-            body: Some(Body::url(one.at, one.url)),
-            ..File::new(one.at, path, 0o600, Vec::new())
+        assembly.file(AssembledFile {
+            body: Some(FileBody::url(one.at, one.url)),
+            ..AssembledFile::new(one.at, path, 0o600, Vec::new())
         });
     }
     let path = format!("{FETCHED_KEYS}/import");
-    assembly.file(File::new(at, path.clone(), 0o700, script));
+    assembly.file(AssembledFile::new(at, path.clone(), 0o700, script));
     let unit = format!(
         "[Unit]\nDescription=Keys that users are to have\nConditionPathExists=!{FETCHED_KEYS}/imported\n\
          Before=sshd.service\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh {path}\n\

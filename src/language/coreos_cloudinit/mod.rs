@@ -13,12 +13,12 @@ mod substitution;
 mod units;
 mod write_files;
 
-use super::assembly::{Assembly, File};
+use super::assembly::{AssembledFile, Assembly};
 use super::findings::Remarks;
 use super::node::Node;
 use super::paths;
+use super::result::TranslationResult;
 use super::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED, Surroundings};
-use super::translation::Outcome;
 use super::typed::{self, Decoder};
 use crate::config::{JsonPath, LineStarts, Severity, WrittenPaths, data_url};
 use parts::{Parts, Script};
@@ -35,9 +35,9 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     let mut remarks = Remarks::default();
-    let mut parts = parts::read(text, surroundings.instance.facts, &mut remarks);
+    let mut parts = parts::read(text, surroundings.instance.variables, &mut remarks);
     let paths = match parts.configs.as_slice() {
         [root] => paths::of(root),
         roots => paths::of(&Node::list(0, roots.to_vec())),
@@ -46,11 +46,11 @@ pub(crate) fn read<'t>(
     let decoded = decoded(configs, &paths, &mut remarks);
     let assembly = convert(&decoded, parts, &paths, surroundings, &mut remarks);
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }
 
@@ -162,7 +162,12 @@ fn hostname(
     if name.is_empty() {
         return None;
     }
-    assembly.file(File::new(at, "/etc/hostname", 0o644, format!("{name}\n")));
+    assembly.file(AssembledFile::new(
+        at,
+        "/etc/hostname",
+        0o644,
+        format!("{name}\n"),
+    ));
     Some(name)
 }
 
@@ -183,7 +188,7 @@ fn hosts(
     match hostname {
         Some(name) => {
             let text = format!("127.0.0.1 {name}\n");
-            assembly.file(File::new(at, "/etc/hosts", 0o644, text));
+            assembly.file(AssembledFile::new(at, "/etc/hosts", 0o644, text));
         }
         None => {
             let message = "manage_etc_hosts needs the name of the machine";
@@ -231,7 +236,7 @@ fn scripts(scripts: Vec<Script>, assembly: &mut Assembly<'static>, remarks: &mut
         if assembly.has_file(&path) {
             path = format!("{SCRIPTS}/{number}-{name}");
         }
-        assembly.file(File::new(at, path.clone(), 0o744, text));
+        assembly.file(AssembledFile::new(at, path.clone(), 0o744, text));
         let unit = format!(
             "[Unit]\nDescription=Script of the user data\nAfter=network-online.target\n\
              Wants=network-online.target\n\n[Service]\nType=simple\nExecStart=/bin/bash {path}\n\n[Install]\n\

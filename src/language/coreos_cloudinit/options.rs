@@ -1,7 +1,7 @@
 //! The options of services that a config can set, in the order in which they are written.
 
 use crate::language::clc::ETCD_2;
-use crate::language::typed::Kind;
+use crate::language::typed::FieldKind;
 
 /// A section and the service that it configures.
 pub(super) struct Section {
@@ -10,15 +10,15 @@ pub(super) struct Section {
     pub(super) prefix: &'static str,
     /// Nothing has the service any more.
     pub(super) is_gone: bool,
-    pub(super) options: Vec<Opt>,
+    pub(super) options: Vec<CloudConfigOption>,
 }
 
 /// An option: its key, its variable if that is not the prefix and the key, what it holds, and whether it belongs to a
 /// later version of the service.
-pub(super) struct Opt {
+pub(super) struct CloudConfigOption {
     pub(super) name: &'static str,
     pub(super) variable: Option<&'static str>,
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     pub(super) is_later: bool,
 }
 
@@ -168,7 +168,7 @@ const VARIABLES: [(&str, &str, &str); 4] = [
 
 pub(super) fn sections() -> [Section; 5] {
     let etcd: Vec<&str> = ETCD.iter().chain(&ETCD_REST).copied().collect();
-    let etcd2 = ETCD_2.iter().map(|option| Opt {
+    let etcd2 = ETCD_2.iter().map(|option| CloudConfigOption {
         name: option.name,
         variable: None,
         kind: option.kind,
@@ -205,11 +205,11 @@ fn section(
             .iter()
             .find(|(section, key, _)| *section == name && *key == option);
         let kind = match option {
-            _ if FLAGS.contains(&option) => Kind::Flag,
-            _ if NUMBERS.contains(&option) => Kind::Any,
-            _ => Kind::Text,
+            _ if FLAGS.contains(&option) => FieldKind::Flag,
+            _ if NUMBERS.contains(&option) => FieldKind::Any,
+            _ => FieldKind::Text,
         };
-        Opt {
+        CloudConfigOption {
             name: option,
             variable: variable.map(|(_, _, variable)| *variable),
             kind,

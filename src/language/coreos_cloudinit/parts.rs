@@ -1,11 +1,12 @@
 //! The parts of user data: a cloud-config, a script, a MIME message of these.
 
-use super::substitution::{self, Substituted};
+use super::substitution::{self, SubstitutedText};
 use crate::config::LineStarts;
-use crate::language::detect::{Language, detect};
+use crate::language::detect::detect;
 use crate::language::findings::Remarks;
-use crate::language::mime::{self, Message};
-use crate::language::node::{Content, Node};
+use crate::language::languages::Language;
+use crate::language::mime::{self, MimeMessage};
+use crate::language::node::{Node, NodeContent};
 use crate::language::packed;
 use crate::language::unpack::GZIP_MAGIC;
 use crate::language::yaml;
@@ -30,7 +31,6 @@ pub(super) struct Parts {
     count: usize,
 }
 
-/// A script.
 pub(super) struct Script {
     pub(super) at: u32,
     /// The name that its part has.
@@ -39,7 +39,7 @@ pub(super) struct Script {
 }
 
 /// A text, or the body of a part.
-struct Body<'b> {
+struct PartBody<'b> {
     bytes: Cow<'b, [u8]>,
     /// Where it is in the whole text, if it is there as it is.
     start: usize,
@@ -48,7 +48,7 @@ struct Body<'b> {
     depth: usize,
 }
 
-impl Body<'_> {
+impl PartBody<'_> {
     /// The offset in the whole text of what is at `offset` here.
     fn place(&self, offset: usize) -> u32 {
         let place = match self.is_packed {
@@ -59,37 +59,37 @@ impl Body<'_> {
     }
 }
 
-/// Reads all parts of `text`, with variables replaced by what `facts` say.
-pub(super) fn read(text: &[u8], facts: &[(String, String)], remarks: &mut Remarks) -> Parts {
+/// Reads all parts of `text`, with variables replaced by their values.
+pub(super) fn read(text: &[u8], variables: &[(String, String)], remarks: &mut Remarks) -> Parts {
     let (start, bytes) = match text.strip_prefix(b"\xef\xbb\xbf") {
         Some(rest) => (3, rest),
         None => (0, text),
     };
-    let body = Body {
+    let body = PartBody {
         bytes: Cow::Borrowed(bytes),
         start,
         is_packed: false,
         name: None,
         depth: 0,
     };
-    let mut reader = Reader {
+    let mut reader = PartReader {
         parts: Parts::default(),
-        facts,
+        variables,
         remarks,
     };
     reader.by_content(body);
     reader.parts
 }
 
-struct Reader<'r> {
+struct PartReader<'r> {
     parts: Parts,
-    facts: &'r [(String, String)],
+    variables: &'r [(String, String)],
     remarks: &'r mut Remarks,
 }
 
-impl Reader<'_> {
+impl PartReader<'_> {
     /// A body that is what it begins with.
-    fn by_content(&mut self, body: Body<'_>) {
+    fn by_content(&mut self, body: PartBody<'_>) {
         let at = body.place(0);
         self.parts.count += 1;
         if body.depth > MAX_DEPTH || self.parts.count > MAX_PARTS {
@@ -122,9 +122,9 @@ impl Reader<'_> {
         }
     }
 
-    fn unpacked(&mut self, body: &Body<'_>) {
+    fn unpacked(&mut self, body: &PartBody<'_>) {
         match packed::gunzip(&body.bytes) {
-            Ok(bytes) => self.by_content(Body {
+            Ok(bytes) => self.by_content(PartBody {
                 bytes: Cow::Owned(bytes),
                 start: body.place(0) as usize,
                 is_packed: true,
@@ -138,7 +138,7 @@ impl Reader<'_> {
         }
     }
 
-    fn message(&mut self, body: &Body<'_>) {
+    fn message(&mut self, body: &PartBody<'_>) {
         let at = body.place(0);
         let bytes = &*body.bytes;
         let Some(whole) = mime::message(bytes, 0..bytes.len()) else {
@@ -162,7 +162,7 @@ impl Reader<'_> {
         }
     }
 
-    fn part(&mut self, whole: &Body<'_>, part: &Message) {
+    fn part(&mut self, whole: &PartBody<'_>, part: &MimeMessage) {
         let bytes = &*whole.bytes;
         let at = whole.place(part.body.start);
         if part.field("content-type").is_none() {
@@ -175,7 +175,7 @@ impl Reader<'_> {
             Ok(decoded) => decoded,
             Err(broken) => return self.remarks.error(at, format!("the part {broken}")),
         };
-        let body = Body {
+        let body = PartBody {
             is_packed: whole.is_packed || matches!(decoded, Cow::Owned(_)),
             bytes: decoded,
             start: at as usize,
@@ -195,9 +195,9 @@ impl Reader<'_> {
     }
 
     /// The text of a body, with its variables replaced.
-    fn text(&mut self, body: &Body<'_>) -> Option<Substituted> {
+    fn text(&mut self, body: &PartBody<'_>) -> Option<SubstitutedText> {
         match std::str::from_utf8(&body.bytes) {
-            Ok(text) => Some(substitution::substitute(text, self.facts)),
+            Ok(text) => Some(substitution::substitute(text, self.variables)),
             Err(error) => {
                 let at = body.place(error.valid_up_to());
                 self.remarks
@@ -207,7 +207,7 @@ impl Reader<'_> {
         }
     }
 
-    fn config(&mut self, body: &Body<'_>) {
+    fn config(&mut self, body: &PartBody<'_>) {
         let Some(done) = self.text(body) else { return };
         let place = |offset: u32| body.place(done.was(offset as usize));
         let lines = LineStarts::of(done.text.as_bytes());
@@ -232,7 +232,7 @@ impl Reader<'_> {
         }
         let root = document.root.detached(&place);
         match root.value {
-            Content::Mapping(_) => self.parts.configs.push(root),
+            NodeContent::Mapping(_) => self.parts.configs.push(root),
             _ if root.is_null() => self.parts.configs.push(Node::mapping(root.at)),
             _ => {
                 let message = format!("a cloud-config is a mapping, not {}", root.kind());
@@ -241,7 +241,7 @@ impl Reader<'_> {
         }
     }
 
-    fn script(&mut self, body: Body<'_>) {
+    fn script(&mut self, body: PartBody<'_>) {
         let at = body.place(0);
         let first_line = body.bytes.split(|b| *b == b'\n').next().unwrap_or_default();
         if first_line.starts_with(b"#!ipxe") {

@@ -1,17 +1,17 @@
 //! Sections of `coreos` that configure a service, and files that the system's own programs read.
 
-use super::options::{Opt, Section, sections};
+use super::options::{CloudConfigOption, Section, sections};
 use super::resolved;
 use super::substitution;
 use super::units::{Units, metadata_file, metadata_unit, warn_of_late_addresses};
 use crate::config::WrittenPaths;
-use crate::language::assembly::{Assembly, File};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::scalars;
 use crate::language::surroundings::Surroundings;
 use crate::language::target::Distribution;
-use crate::language::typed::{self, Decoder, Kind};
+use crate::language::typed::{self, Decoder, FieldKind};
 use std::fmt::Write as _;
 
 const UPDATE_FILE: &str = "/etc/coreos/update.conf";
@@ -103,18 +103,18 @@ impl Section {
 }
 
 /// The value of an option; empty if that is what there is without it.
-fn value(option: &Opt, node: &Node<'_>) -> Option<String> {
+fn value(option: &CloudConfigOption, node: &Node<'_>) -> Option<String> {
     let scalar = node.as_scalar()?;
     Some(match option.kind {
-        Kind::Flag => match scalars::flag(scalar)? {
+        FieldKind::Flag => match scalars::flag(scalar)? {
             true => "true".to_owned(),
             false => String::new(),
         },
-        Kind::Int => match scalars::int(scalar)? {
+        FieldKind::Int => match scalars::int(scalar)? {
             0 => String::new(),
             number => number.to_string(),
         },
-        Kind::Any => match scalars::int(scalar) {
+        FieldKind::Any => match scalars::int(scalar) {
             Some(0) => String::new(),
             Some(number) => number.to_string(),
             // A number with a fraction.
@@ -205,7 +205,7 @@ pub(super) fn update(
             let message = "the system has neither update_engine nor locksmith, which read this";
             remarks.warn(update.at, message);
         }
-        assembly.file(File::new(update.at, UPDATE_FILE, 0o644, lines));
+        assembly.file(AssembledFile::new(update.at, UPDATE_FILE, 0o644, lines));
     }
 }
 
@@ -231,5 +231,5 @@ pub(super) fn oem(coreos: &Node<'_>, assembly: &mut Assembly<'static>, remarks: 
         text("home_url"),
         text("bug_report_url")
     );
-    assembly.file(File::new(oem.at, OEM_FILE, 0o644, text));
+    assembly.file(AssembledFile::new(oem.at, OEM_FILE, 0o644, text));
 }

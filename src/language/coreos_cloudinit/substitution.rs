@@ -13,14 +13,14 @@ const VARIABLES: [(&str, char); 4] = [
 
 /// A text with its variables replaced.
 #[derive(Debug)]
-pub(super) struct Substituted {
+pub(super) struct SubstitutedText {
     pub(super) text: String,
     /// Where replaced parts begin and end in the result, and where they begin and end in the original.
     jumps: Vec<[usize; 4]>,
 }
 
-/// Replaces variables in `text` by what `facts` say. `\$name` becomes `$name`.
-pub(super) fn substitute(text: &str, facts: &[(String, String)]) -> Substituted {
+/// Replaces variables in `text` by their values. `\$name` becomes `$name`.
+pub(super) fn substitute(text: &str, variables: &[(String, String)]) -> SubstitutedText {
     let mut out = String::with_capacity(text.len());
     let mut jumps = Vec::new();
     let mut done = 0;
@@ -37,7 +37,7 @@ pub(super) fn substitute(text: &str, facts: &[(String, String)]) -> Substituted 
         if is_escaped {
             out.push_str(&text[at..end]);
         } else {
-            let known = facts.iter().find(|(fact, _)| fact == name);
+            let known = variables.iter().find(|(variable, _)| variable == name);
             match known
                 .map(|(_, value)| value)
                 .filter(|value| !value.is_empty())
@@ -50,10 +50,10 @@ pub(super) fn substitute(text: &str, facts: &[(String, String)]) -> Substituted 
         done = end;
     }
     out.push_str(&text[done..]);
-    Substituted { text: out, jumps }
+    SubstitutedText { text: out, jumps }
 }
 
-impl Substituted {
+impl SubstitutedText {
     /// Where what is at `offset` of the result was.
     pub(super) fn was(&self, offset: usize) -> usize {
         let after = self.jumps.partition_point(|[begin, ..]| *begin <= offset);
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn variables_are_replaced_and_places_kept() {
-        let facts = [("public_ipv4".to_owned(), "192.0.2.1".to_owned())];
+        let variables = [("public_ipv4".to_owned(), "192.0.2.1".to_owned())];
         let text = "a: $public_ipv4 \\$private_ipv4 $private_ipv4x $other\nb: 1";
-        let done = substitute(text, &facts);
+        let done = substitute(text, &variables);
         assert_eq!(
             done.text,
             "a: 192.0.2.1 $private_ipv4 \u{f8a1}x $other\nb: 1"

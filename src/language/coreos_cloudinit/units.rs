@@ -1,18 +1,17 @@
 //! `coreos.units`.
 
 use super::substitution;
-use crate::language::assembly::{Assembly, File};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::clc::dynamic::Agent;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
+use crate::layout::UNIT_DIRECTORY;
 
 /// Where networks are configured.
 const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 
-/// Where units are that a config brings, and those of the system.
-const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 const SYSTEM_UNIT_DIRECTORY: &str = "/usr/lib/systemd/system";
 
 const NETWORK_EXTENSIONS: [&str; 3] = ["network", "netdev", "link"];
@@ -33,7 +32,7 @@ const UNIT_EXTENSIONS: [&str; 11] = [
 
 /// A unit so far.
 #[derive(Debug)]
-pub(super) struct Unit {
+pub(super) struct CloudConfigUnit {
     at: u32,
     name: String,
     contents: Option<(u32, String)>,
@@ -47,14 +46,14 @@ pub(super) struct Unit {
 
 /// All units, each once, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Units(Vec<Unit>);
+pub(super) struct Units(Vec<CloudConfigUnit>);
 
 impl Units {
     /// The unit called `name`, made if it is not there.
-    pub(super) fn unit(&mut self, at: u32, name: &str) -> &mut Unit {
+    pub(super) fn unit(&mut self, at: u32, name: &str) -> &mut CloudConfigUnit {
         let index = self.0.iter().position(|unit| unit.name == name);
         let index = index.unwrap_or_else(|| {
-            self.0.push(Unit {
+            self.0.push(CloudConfigUnit {
                 at,
                 name: name.to_owned(),
                 contents: None,
@@ -76,7 +75,7 @@ impl Units {
     }
 }
 
-impl Unit {
+impl CloudConfigUnit {
     pub(super) fn mask(&mut self, at: u32) {
         self.masked = Some((at, true));
     }
@@ -212,11 +211,16 @@ fn network(
     let path = format!("{NETWORK_DIRECTORY}/{name}");
     if let Some((at, text)) = typed::text(entry, "content") {
         let text = super::resolved(at, text, remarks);
-        assembly.file(File::new(at, path.clone(), 0o644, text));
+        assembly.file(AssembledFile::new(at, path.clone(), 0o644, text));
     }
     for (at, dropin, text) in drop_ins(entry, remarks) {
         let text = super::resolved(at, text, remarks);
-        assembly.file(File::new(at, format!("{path}.d/{dropin}"), 0o644, text));
+        assembly.file(AssembledFile::new(
+            at,
+            format!("{path}.d/{dropin}"),
+            0o644,
+            text,
+        ));
     }
     if is_set(entry, "mask") {
         assembly.link(at, &path, "/dev/null");
@@ -244,7 +248,12 @@ fn drop_ins<'n>(entry: &'n Node<'_>, remarks: &mut Remarks) -> Vec<(u32, &'n str
     found
 }
 
-fn unit(entry: &Node<'_>, unit: &mut Unit, surroundings: &Surroundings<'_>, remarks: &mut Remarks) {
+fn unit(
+    entry: &Node<'_>,
+    unit: &mut CloudConfigUnit,
+    surroundings: &Surroundings<'_>,
+    remarks: &mut Remarks,
+) {
     if let Some((at, text)) = typed::text(entry, "content") {
         let text = with_addresses(unit, at, text, surroundings, remarks);
         unit.contents = Some((at, text));
@@ -267,7 +276,7 @@ fn unit(entry: &Node<'_>, unit: &mut Unit, surroundings: &Surroundings<'_>, rema
 }
 
 /// What a command becomes that ran at every boot.
-fn obey(unit: &mut Unit, at: u32, command: &str, remarks: &mut Remarks) {
+fn obey(unit: &mut CloudConfigUnit, at: u32, command: &str, remarks: &mut Remarks) {
     match command {
         "start" | "restart" | "reload-or-restart" => unit.started = Some(at),
         "stop" => {
@@ -288,7 +297,7 @@ fn obey(unit: &mut Unit, at: u32, command: &str, remarks: &mut Remarks) {
 
 /// `text` of a unit with addresses as variables, which the unit is given. Only services take variables.
 fn with_addresses(
-    unit: &mut Unit,
+    unit: &mut CloudConfigUnit,
     at: u32,
     text: &str,
     surroundings: &Surroundings<'_>,

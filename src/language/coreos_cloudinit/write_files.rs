@@ -1,7 +1,7 @@
 //! `write_files`.
 
 use super::{resolved, substitution};
-use crate::language::assembly::{Assembly, File, clean_path, owner};
+use crate::language::assembly::{AssembledFile, Assembly, clean_path, owner};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::packed;
@@ -22,7 +22,7 @@ pub(super) fn convert(root: &Node<'_>, assembly: &mut Assembly<'static>, remarks
     }
 }
 
-fn file(entry: &Node<'_>, remarks: &mut Remarks) -> Option<File<'static>> {
+fn file(entry: &Node<'_>, remarks: &mut Remarks) -> Option<AssembledFile<'static>> {
     let path = typed::text(entry, "path");
     if path.is_none() {
         remarks.error_with_help(entry.at, "the file has no path", "add `path`");
@@ -39,7 +39,7 @@ fn file(entry: &Node<'_>, remarks: &mut Remarks) -> Option<File<'static>> {
         let message = "/usr cannot be written to on Container Linux and Flatcar";
         remarks.warn(at, message);
     }
-    let mut file = File::new(at, path, DEFAULT_MODE, bytes?);
+    let mut file = AssembledFile::new(at, path, DEFAULT_MODE, bytes?);
     if let Some(mode) = mode {
         file.mode = Some(mode);
     }
@@ -85,7 +85,7 @@ fn bytes(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Vec<u8>> {
 }
 
 /// `user`, `user:group`, `user:` (the login group of the user).
-fn own(file: &mut File<'static>, entry: &Node<'_>, remarks: &mut Remarks) {
+fn own(file: &mut AssembledFile<'static>, entry: &Node<'_>, remarks: &mut Remarks) {
     let Some((at, ids)) = typed::text(entry, "owner") else {
         return;
     };

@@ -1,7 +1,7 @@
 //! The account of k3OS: its keys and its password.
 
-use super::values::{self, Text};
-use crate::language::assembly::{Assembly, Body, File};
+use super::values::{self, PlacedText};
+use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
@@ -34,7 +34,7 @@ pub(super) fn convert<'t>(
     let mut remote = Vec::new();
     for key in &keys {
         match url_of(key) {
-            Some(url) => remote.push(Body::url(key.at, url)),
+            Some(url) => remote.push(FileBody::url(key.at, url)),
             None => user.key(key.at, &key.text),
         }
     }
@@ -55,12 +55,17 @@ pub(super) fn convert<'t>(
     fetched_keys::add(at, name, None, remote, assembly);
     if is_new && name == USER {
         let rule = format!("{USER} ALL = (ALL) NOPASSWD: ALL\n");
-        assembly.file(File::new(at, "/etc/sudoers.d/rancher", 0o440, rule));
+        assembly.file(AssembledFile::new(
+            at,
+            "/etc/sudoers.d/rancher",
+            0o440,
+            rule,
+        ));
     }
 }
 
 /// The URL that a key stands for: one that begins with a scheme, before any blank.
-fn url_of(key: &Text) -> Option<String> {
+fn url_of(key: &PlacedText) -> Option<String> {
     let (scheme, rest) = key.text.split_once(':')?;
     let mut characters = scheme.chars();
     let is_scheme = characters.next()?.is_ascii_alphabetic()
@@ -92,7 +97,11 @@ mod tests {
         ];
         for (key, want) in cases {
             let text = key.to_owned();
-            assert_eq!(url_of(&Text { at: 0, text }).as_deref(), want, "{key}");
+            assert_eq!(
+                url_of(&PlacedText { at: 0, text }).as_deref(),
+                want,
+                "{key}"
+            );
         }
     }
 }

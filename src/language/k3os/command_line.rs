@@ -1,8 +1,8 @@
 //! Settings of k3OS among the arguments of the kernel.
 
-use super::names::{self, Key, Kind};
+use super::names::{self, K3osKey, K3osValueKind};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 
 /// Settings that choose how k3OS boots, which do not concern a config.
 const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
@@ -74,7 +74,7 @@ fn path(key: &str) -> Vec<&str> {
 }
 
 /// Puts `value` at `path`. False if there is no such setting, or it is one that cannot be given like this.
-fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [Key]) -> bool {
+fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [K3osKey]) -> bool {
     let at = into.at;
     let [first, rest @ ..] = path else {
         return false;
@@ -84,26 +84,26 @@ fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [Key]) -
     };
     let text = |value: &str| Node::text(at, value.to_owned());
     match (&key.kind, rest) {
-        (Kind::Object(of), [_, ..]) => {
+        (K3osValueKind::Object(of), [_, ..]) => {
             let mut inner = into.remove(key.name).unwrap_or(Node::mapping(at));
             let is_known = insert(&mut inner, rest, value, of);
             into.set(key.name, inner);
             is_known
         }
-        (Kind::Map, [_, ..]) => {
+        (K3osValueKind::Map, [_, ..]) => {
             let mut inner = into.remove(key.name).unwrap_or(Node::mapping(at));
             inner.set(rest.join("."), text(value));
             into.set(key.name, inner);
             true
         }
-        (Kind::Text | Kind::Flag, []) => {
+        (K3osValueKind::Text | K3osValueKind::Flag, []) => {
             _ = into.remove(key.name);
             into.set(key.name, text(value));
             true
         }
-        (Kind::Texts, []) => {
+        (K3osValueKind::Texts, []) => {
             let mut list = into.remove(key.name).unwrap_or(Node::list(at, Vec::new()));
-            if let Content::List(elements) = &mut list.value {
+            if let NodeContent::List(elements) = &mut list.value {
                 elements.push(text(value));
             }
             into.set(key.name, list);
@@ -121,7 +121,7 @@ mod tests {
     fn shown(node: &Node<'_>, path: &[&str]) -> Option<String> {
         let node = path.iter().try_fold(node, |node, key| node.get(key))?;
         let elements = match &node.value {
-            Content::List(elements) => elements.as_slice(),
+            NodeContent::List(elements) => elements.as_slice(),
             _ => std::slice::from_ref(node),
         };
         let texts = elements

@@ -1,7 +1,7 @@
 //! Commands: a script and a unit that runs it at every boot.
 
-use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File};
+use super::values::{self, PlacedText};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::quoting::shell;
@@ -57,11 +57,21 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     boot.extend(values::texts(config, "boot_cmd", remarks).unwrap_or_default());
     let run = values::texts(config, "run_cmd", remarks).unwrap_or_default();
     if let Some(first) = boot.first() {
-        assembly.file(File::new(first.at, BOOT_SCRIPT, 0o700, script(&boot)));
+        assembly.file(AssembledFile::new(
+            first.at,
+            BOOT_SCRIPT,
+            0o700,
+            script(&boot),
+        ));
         assembly.unit(first.at, "k3os-boot-cmd.service", BOOT_UNIT);
     }
     if let Some(first) = run.first() {
-        assembly.file(File::new(first.at, RUN_SCRIPT, 0o700, script(&run)));
+        assembly.file(AssembledFile::new(
+            first.at,
+            RUN_SCRIPT,
+            0o700,
+            script(&run),
+        ));
         assembly.unit(first.at, "k3os-run-cmd.service", RUN_UNIT);
     }
 }
@@ -69,13 +79,13 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
 /// Has the script at `path` read by the shell of the run commands.
 pub(super) fn source_script(path: &str, assembly: &mut Assembly<'_>) {
     let text = format!(". {path}");
-    let command = Text { at: 0, text };
-    assembly.file(File::new(0, RUN_SCRIPT, 0o700, script(&[command])));
+    let command = PlacedText { at: 0, text };
+    assembly.file(AssembledFile::new(0, RUN_SCRIPT, 0o700, script(&[command])));
     assembly.unit(0, "k3os-run-cmd.service", RUN_UNIT);
 }
 
 /// Each command has a shell of its own; the first that fails ends the script with its status.
-fn script(commands: &[Text]) -> String {
+fn script(commands: &[PlacedText]) -> String {
     let mut script = String::from("#!/bin/sh\n");
     for command in commands {
         script.push_str(&format!("sh -c {} || exit\n", shell(&command.text)));

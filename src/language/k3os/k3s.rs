@@ -1,7 +1,7 @@
 //! k3s: its unit, its arguments, and where its server is.
 
-use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File};
+use super::values::{self, PlacedText};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::quoting::{double_quoted, environment, unit_argument};
@@ -26,7 +26,7 @@ pub(super) fn convert<'t>(
 ) {
     let variables = variables(k3os, remarks);
     if let Some((at, lines)) = &variables {
-        assembly.file(File::appended(
+        assembly.file(AssembledFile::appended(
             *at,
             "/etc/environment",
             0o644,
@@ -48,7 +48,7 @@ pub(super) fn convert<'t>(
     settings(server.as_ref(), token.as_ref(), assembly);
     if let Some((at, lines)) = variables {
         let path = "/etc/systemd/system/k3s.service.env";
-        assembly.file(File::new(at, path, 0o600, lines));
+        assembly.file(AssembledFile::new(at, path, 0o600, lines));
     }
     let is_missing = surroundings.target.k3s == Some(K3s::Missing);
     if is_missing && !assembly.has_file(PROGRAM) {
@@ -82,7 +82,7 @@ fn variables(k3os: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
 /// Role and arguments of the config, then labels by name, then taints in their order.
 fn arguments(
     k3os: &Node<'_>,
-    server: Option<&Text>,
+    server: Option<&PlacedText>,
     at: u32,
     remarks: &mut Remarks,
 ) -> Vec<String> {
@@ -113,7 +113,7 @@ fn arguments(
 }
 
 /// Server and token, beside the file that users write themselves.
-fn settings(server: Option<&Text>, token: Option<&Text>, assembly: &mut Assembly<'_>) {
+fn settings(server: Option<&PlacedText>, token: Option<&PlacedText>, assembly: &mut Assembly<'_>) {
     let Some(first) = server.or(token) else {
         return;
     };
@@ -124,7 +124,7 @@ fn settings(server: Option<&Text>, token: Option<&Text>, assembly: &mut Assembly
         }
     }
     let path = "/etc/rancher/k3s/config.yaml.d/50-k3os.yaml";
-    assembly.file(File::new(first.at, path, 0o600, text));
+    assembly.file(AssembledFile::new(first.at, path, 0o600, text));
 }
 
 fn unit(program: &str, role: &str, arguments: &[String]) -> String {

@@ -14,11 +14,11 @@ mod system;
 mod values;
 mod write_files;
 
-use super::assembly::{Assembly, File};
+use super::assembly::{AssembledFile, Assembly};
 use super::findings::Remarks;
-use super::node::{Content, Node};
+use super::node::{Node, NodeContent};
+use super::result::TranslationResult;
 use super::surroundings::Surroundings;
-use super::translation::Outcome;
 use super::{document, yaml};
 use crate::config::{LineStarts, WrittenPaths};
 
@@ -27,7 +27,7 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     if text.starts_with(b"#!") || text.contains(&0) {
         return script(text);
     }
@@ -59,7 +59,7 @@ fn convert<'t>(
     let at = root.at;
     let mut assembly = Assembly::new(at);
     let root = match root.value {
-        Content::Mapping(_) => names::canonical(root, names::ROOT, remarks),
+        NodeContent::Mapping(_) => names::canonical(root, names::ROOT, remarks),
         _ if root.is_null() => Node::mapping(at),
         _ => {
             remarks.error(at, format!("a config is a mapping, not {}", root.kind()));
@@ -81,7 +81,7 @@ fn convert<'t>(
 /// The mapping at `key`, an empty one if there is none.
 fn object<'t>(node: &Node<'t>, key: &str, remarks: &mut Remarks) -> Node<'t> {
     match node.get(key) {
-        Some(value) if matches!(value.value, Content::Mapping(_)) => value.clone(),
+        Some(value) if matches!(value.value, NodeContent::Mapping(_)) => value.clone(),
         Some(value) if !value.is_null() => {
             let message = format!("{key} must be a mapping, not {}", value.kind());
             remarks.error(value.at, message);
@@ -96,17 +96,17 @@ const SCRIPT: &str = "/etc/k3os/userdata";
 const SCRIPT_OF_K3OS: &str = "/run/k3os/userdata";
 
 /// User data that is a script, or binary.
-fn script<'t>(text: &[u8]) -> Outcome<'t> {
+fn script<'t>(text: &[u8]) -> TranslationResult<'t> {
     let mut assembly = Assembly::new(0);
     for path in [SCRIPT_OF_K3OS, SCRIPT] {
-        assembly.file(File::new(0, path, 0o700, text));
+        assembly.file(AssembledFile::new(0, path, 0o700, text));
     }
     commands::source_script(SCRIPT, &mut assembly);
-    Outcome {
+    TranslationResult {
         findings: Vec::new(),
         paths: WrittenPaths::default(),
         config: Some(assembly.finish()),
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }
 
@@ -115,12 +115,12 @@ fn outcome<'t>(
     remarks: Remarks,
     lines: &LineStarts,
     paths: WrittenPaths,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config,
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }

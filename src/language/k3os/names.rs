@@ -1,30 +1,29 @@
 //! The keys of a k3OS config and their spellings.
 
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Entry, Node};
+use crate::language::node::{MappingEntry, Node, NodeContent};
 
-/// A key.
-pub(super) struct Key {
+pub(super) struct K3osKey {
     /// In snake_case.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: K3osValueKind,
     /// Other words for it.
     also: &'static [&'static str],
 }
 
 /// What a key has as its value.
-pub(super) enum Kind {
+pub(super) enum K3osValueKind {
     Text,
     Flag,
     Texts,
     /// Texts by names that are the user's.
     Map,
-    Object(&'static [Key]),
-    Objects(&'static [Key]),
+    Object(&'static [K3osKey]),
+    Objects(&'static [K3osKey]),
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
-    Key {
+const fn key(name: &'static str, kind: K3osValueKind) -> K3osKey {
+    K3osKey {
         name,
         kind,
         also: &[],
@@ -32,64 +31,64 @@ const fn key(name: &'static str, kind: Kind) -> Key {
 }
 
 /// The whole config.
-pub(super) static ROOT: &[Key] = &[
-    key("ssh_authorized_keys", Kind::Texts),
-    key("write_files", Kind::Objects(WRITE_FILE)),
-    key("hostname", Kind::Text),
-    key("k3os", Kind::Object(K3OS)),
-    key("init_cmd", Kind::Texts),
-    key("boot_cmd", Kind::Texts),
-    key("run_cmd", Kind::Texts),
+pub(super) static ROOT: &[K3osKey] = &[
+    key("ssh_authorized_keys", K3osValueKind::Texts),
+    key("write_files", K3osValueKind::Objects(WRITE_FILE)),
+    key("hostname", K3osValueKind::Text),
+    key("k3os", K3osValueKind::Object(K3OS)),
+    key("init_cmd", K3osValueKind::Texts),
+    key("boot_cmd", K3osValueKind::Texts),
+    key("run_cmd", K3osValueKind::Texts),
 ];
 
-static WRITE_FILE: &[Key] = &[
-    key("path", Kind::Text),
-    key("content", Kind::Text),
-    key("encoding", Kind::Text),
-    key("permissions", Kind::Text),
-    key("owner", Kind::Text),
+static WRITE_FILE: &[K3osKey] = &[
+    key("path", K3osValueKind::Text),
+    key("content", K3osValueKind::Text),
+    key("encoding", K3osValueKind::Text),
+    key("permissions", K3osValueKind::Text),
+    key("owner", K3osValueKind::Text),
 ];
 
-static K3OS: &[Key] = &[
-    key("data_sources", Kind::Texts),
-    key("modules", Kind::Texts),
-    key("sysctls", Kind::Map),
-    key("ntp_servers", Kind::Texts),
-    key("dns_nameservers", Kind::Texts),
-    key("wifi", Kind::Objects(WIFI)),
-    key("password", Kind::Text),
-    key("server_url", Kind::Text),
-    key("token", Kind::Text),
-    key("labels", Kind::Map),
-    key("k3s_args", Kind::Texts),
-    key("environment", Kind::Map),
-    key("taints", Kind::Texts),
-    key("install", Kind::Object(INSTALL)),
+static K3OS: &[K3osKey] = &[
+    key("data_sources", K3osValueKind::Texts),
+    key("modules", K3osValueKind::Texts),
+    key("sysctls", K3osValueKind::Map),
+    key("ntp_servers", K3osValueKind::Texts),
+    key("dns_nameservers", K3osValueKind::Texts),
+    key("wifi", K3osValueKind::Objects(WIFI)),
+    key("password", K3osValueKind::Text),
+    key("server_url", K3osValueKind::Text),
+    key("token", K3osValueKind::Text),
+    key("labels", K3osValueKind::Map),
+    key("k3s_args", K3osValueKind::Texts),
+    key("environment", K3osValueKind::Map),
+    key("taints", K3osValueKind::Texts),
+    key("install", K3osValueKind::Object(INSTALL)),
 ];
 
-static WIFI: &[Key] = &[
-    key("name", Kind::Text),
-    Key {
+static WIFI: &[K3osKey] = &[
+    key("name", K3osValueKind::Text),
+    K3osKey {
         also: &["pass", "password"],
-        ..key("passphrase", Kind::Text)
+        ..key("passphrase", K3osValueKind::Text)
     },
 ];
 
-static INSTALL: &[Key] = &[
-    key("device", Kind::Text),
-    key("config_url", Kind::Text),
-    key("iso_url", Kind::Text),
-    key("silent", Kind::Flag),
-    key("force_efi", Kind::Flag),
-    key("power_off", Kind::Flag),
-    key("no_format", Kind::Flag),
-    key("debug", Kind::Flag),
-    key("tty", Kind::Text),
+static INSTALL: &[K3osKey] = &[
+    key("device", K3osValueKind::Text),
+    key("config_url", K3osValueKind::Text),
+    key("iso_url", K3osValueKind::Text),
+    key("silent", K3osValueKind::Flag),
+    key("force_efi", K3osValueKind::Flag),
+    key("power_off", K3osValueKind::Flag),
+    key("no_format", K3osValueKind::Flag),
+    key("debug", K3osValueKind::Flag),
+    key("tty", K3osValueKind::Text),
 ];
 
 /// The key of `keys` that `written` is a spelling of: snake_case, camelCase in any capitalisation, all in lower case,
 /// and each of them without a final `s`.
-pub(super) fn find<'k>(keys: &'k [Key], written: &str) -> Option<&'k Key> {
+pub(super) fn find<'k>(keys: &'k [K3osKey], written: &str) -> Option<&'k K3osKey> {
     let squashed_written = written.to_ascii_lowercase();
     keys.iter().find(|key| {
         let names = std::iter::once(key.name).chain(key.also.iter().copied());
@@ -106,7 +105,7 @@ fn squash(name: &str) -> String {
 }
 
 /// The key that `written` is most like.
-pub(super) fn closest(keys: &'static [Key], written: &str) -> Option<&'static str> {
+pub(super) fn closest(keys: &'static [K3osKey], written: &str) -> Option<&'static str> {
     /// Names at least this alike are worth a suggestion.
     const ALIKE: f64 = 0.8;
     /// No key is longer than this, and comparing long ones takes time.
@@ -126,12 +125,16 @@ pub(super) fn closest(keys: &'static [Key], written: &str) -> Option<&'static st
 /// A key in two spellings is an error, since which one counts was never told; the same spelling twice is a warning,
 /// and the last one counts. Keys without a value are kept, since they take away what an earlier source says:
 /// [`without_nulls`] is for when all sources are one.
-pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Remarks) -> Node<'t> {
+pub(super) fn canonical<'t>(
+    node: Node<'t>,
+    of: &'static [K3osKey],
+    remarks: &mut Remarks,
+) -> Node<'t> {
     let at = node.at;
-    let Content::Mapping(entries) = node.value else {
+    let NodeContent::Mapping(entries) = node.value else {
         return node;
     };
-    let mut kept: Vec<(Entry<'t>, String)> = Vec::new();
+    let mut kept: Vec<(MappingEntry<'t>, String)> = Vec::new();
     for mut entry in entries {
         let Some(key) = find(of, &entry.key) else {
             unknown(&entry, of, remarks);
@@ -139,11 +142,11 @@ pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Re
         };
         let written = std::mem::replace(&mut entry.key, key.name.into()).into_owned();
         entry.value = match (&key.kind, entry.value.value) {
-            (Kind::Object(of), value) => {
+            (K3osValueKind::Object(of), value) => {
                 let at = entry.value.at;
                 canonical(Node { at, value }, of, remarks)
             }
-            (Kind::Objects(of), Content::List(elements)) => {
+            (K3osValueKind::Objects(of), NodeContent::List(elements)) => {
                 let elements = elements.into_iter().map(|one| canonical(one, of, remarks));
                 Node::list(entry.value.at, elements.collect())
             }
@@ -167,11 +170,11 @@ pub(super) fn canonical<'t>(node: Node<'t>, of: &'static [Key], remarks: &mut Re
     let entries = kept.into_iter().map(|(entry, _)| entry).collect();
     Node {
         at,
-        value: Content::Mapping(entries),
+        value: NodeContent::Mapping(entries),
     }
 }
 
-fn unknown(entry: &Entry<'_>, of: &'static [Key], remarks: &mut Remarks) {
+fn unknown(entry: &MappingEntry<'_>, of: &'static [K3osKey], remarks: &mut Remarks) {
     let message = format!("unknown key `{}`: it does nothing", entry.key);
     /// Who has this many findings has other problems than a misspelling.
     const MAX_FINDINGS: usize = 200;
@@ -185,18 +188,18 @@ fn unknown(entry: &Entry<'_>, of: &'static [Key], remarks: &mut Remarks) {
 }
 
 /// `node`, which has canonical keys, without those that have no value.
-pub(super) fn without_nulls<'t>(node: Node<'t>, of: &'static [Key]) -> Node<'t> {
+pub(super) fn without_nulls<'t>(node: Node<'t>, of: &'static [K3osKey]) -> Node<'t> {
     let at = node.at;
-    let Content::Mapping(entries) = node.value else {
+    let NodeContent::Mapping(entries) = node.value else {
         return node;
     };
     let entries = entries.into_iter().filter(|entry| !entry.value.is_null());
     let entries = entries.map(|mut entry| {
         let value = std::mem::replace(&mut entry.value, Node::null(at));
         entry.value = match find(of, &entry.key).map(|key| &key.kind) {
-            Some(Kind::Object(of)) => without_nulls(value, of),
-            Some(Kind::Objects(of)) => match value.value {
-                Content::List(elements) => {
+            Some(K3osValueKind::Object(of)) => without_nulls(value, of),
+            Some(K3osValueKind::Objects(of)) => match value.value {
+                NodeContent::List(elements) => {
                     let elements = elements.into_iter().map(|one| without_nulls(one, of));
                     Node::list(value.at, elements.collect())
                 }
@@ -211,13 +214,13 @@ pub(super) fn without_nulls<'t>(node: Node<'t>, of: &'static [Key]) -> Node<'t> 
     });
     Node {
         at,
-        value: Content::Mapping(entries.collect()),
+        value: NodeContent::Mapping(entries.collect()),
     }
 }
 
 /// `over` on top of `base`: objects key by key, everything else as a whole.
-pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, of: &'static [Key]) -> Node<'t> {
-    let (Content::Mapping(mut merged), Content::Mapping(entries)) =
+pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, of: &'static [K3osKey]) -> Node<'t> {
+    let (NodeContent::Mapping(mut merged), NodeContent::Mapping(entries)) =
         (base.value, over.value.clone())
     else {
         return over;
@@ -227,7 +230,7 @@ pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, of: &'static [Key]) -> N
         match merged.iter_mut().find(|earlier| earlier.key == entry.key) {
             None => merged.push(entry),
             Some(earlier) => match key.map(|key| &key.kind) {
-                Some(Kind::Object(of)) => {
+                Some(K3osValueKind::Object(of)) => {
                     let base = std::mem::replace(&mut earlier.value, Node::null(over.at));
                     earlier.value = merge(base, entry.value, of);
                 }
@@ -237,7 +240,7 @@ pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, of: &'static [Key]) -> N
     }
     Node {
         at: over.at,
-        value: Content::Mapping(merged),
+        value: NodeContent::Mapping(merged),
     }
 }
 

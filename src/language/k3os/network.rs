@@ -1,9 +1,9 @@
 //! Name servers, time servers and wireless networks, in the files of whatever manages them.
 
-use super::values::{self, Text};
-use crate::language::assembly::{Assembly, File};
+use super::values::{self, PlacedText};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::surroundings::Surroundings;
 use crate::language::target::NetworkManager;
 use std::fmt::Write as _;
@@ -14,8 +14,8 @@ const DEFAULT_NAME_SERVER: &str = "8.8.8.8";
 /// A wireless network.
 struct Wifi {
     at: u32,
-    name: Text,
-    passphrase: Option<Text>,
+    name: PlacedText,
+    passphrase: Option<PlacedText>,
 }
 
 /// Adds what `k3os` says of the network.
@@ -32,18 +32,18 @@ pub(super) fn convert<'t>(
         connman(&dns, &ntp, &wifi, assembly);
         return;
     }
-    let conf = |section: &str, key: &str, servers: &[Text]| {
+    let conf = |section: &str, key: &str, servers: &[PlacedText]| {
         format!("[{section}]\n{key}={}\n", joined(servers, " "))
     };
     if let Some(first) = dns.first() {
         let text = conf("Resolve", "FallbackDNS", &dns);
         let path = "/etc/systemd/resolved.conf.d/50-k3os.conf";
-        assembly.file(File::new(first.at, path, 0o644, text));
+        assembly.file(AssembledFile::new(first.at, path, 0o644, text));
     }
     if let Some(first) = ntp.first() {
         let text = conf("Time", "FallbackNTP", &ntp);
         let path = "/etc/systemd/timesyncd.conf.d/50-k3os.conf";
-        assembly.file(File::new(first.at, path, 0o644, text));
+        assembly.file(AssembledFile::new(first.at, path, 0o644, text));
     }
     for network in &wifi {
         wireless(network, surroundings.target.wireless, assembly, remarks);
@@ -51,12 +51,12 @@ pub(super) fn convert<'t>(
 }
 
 /// The servers of `key`. ConnMan has a list with commas, so a text with commas always was several servers.
-fn servers(k3os: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+fn servers(k3os: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     let texts = values::texts(k3os, key, remarks).unwrap_or_default();
     let servers = texts.iter().flat_map(|text| {
         let names = text.text.split(|c: char| c == ',' || c.is_whitespace());
         let names = names.filter(|name| !name.is_empty());
-        names.map(|name| Text {
+        names.map(|name| PlacedText {
             at: text.at,
             text: name.to_owned(),
         })
@@ -64,7 +64,7 @@ fn servers(k3os: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
     servers.collect()
 }
 
-fn joined(texts: &[Text], separator: &str) -> String {
+fn joined(texts: &[PlacedText], separator: &str) -> String {
     let texts: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
     texts.join(separator)
 }
@@ -73,7 +73,7 @@ fn networks(k3os: &Node<'_>, remarks: &mut Remarks) -> Vec<Wifi> {
     let Some(list) = k3os.get("wifi") else {
         return Vec::new();
     };
-    if !matches!(list.value, Content::List(_)) {
+    if !matches!(list.value, NodeContent::List(_)) {
         remarks.error(list.at, format!("wifi must be a list, not {}", list.kind()));
     }
     let mut networks = Vec::new();
@@ -149,7 +149,7 @@ fn profile(network: &Wifi, assembly: &mut Assembly<'_>) {
     text.push_str("[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n");
     let name = file_name(&network.name.text);
     let path = format!("/etc/NetworkManager/system-connections/{name}.nmconnection");
-    assembly.file(File::new(network.at, path, 0o600, text));
+    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
 }
 
 fn escaped_value(text: &str) -> String {
@@ -181,10 +181,10 @@ fn iwd(network: &Wifi, assembly: &mut Assembly<'_>) {
         None => ("open", String::new()),
     };
     let path = format!("/var/lib/iwd/{name}.{suffix}");
-    assembly.file(File::new(network.at, path, 0o600, text));
+    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
 }
 
-fn connman(dns: &[Text], ntp: &[Text], wifi: &[Wifi], assembly: &mut Assembly<'_>) {
+fn connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut Assembly<'_>) {
     let mut text = String::from(
         "[General]\nNetworkInterfaceBlacklist=veth\nPreferredTechnologies=ethernet,wifi\n",
     );
@@ -199,10 +199,15 @@ fn connman(dns: &[Text], ntp: &[Text], wifi: &[Wifi], assembly: &mut Assembly<'_
     let first = dns.first().or(ntp.first()).map(|text| text.at);
     let first = first.or(wifi.first().map(|network| network.at));
     let at = first.unwrap_or(assembly.at);
-    assembly.file(File::new(at, "/etc/connman/main.conf", 0o644, text));
+    assembly.file(AssembledFile::new(
+        at,
+        "/etc/connman/main.conf",
+        0o644,
+        text,
+    ));
     let Some(network) = wifi.first() else { return };
     let settings = "[WiFi]\nEnable=true\nTethering=false\n";
-    assembly.file(File::new(
+    assembly.file(AssembledFile::new(
         network.at,
         "/var/lib/connman/settings",
         0o644,
@@ -218,5 +223,5 @@ fn connman(dns: &[Text], ntp: &[Text], wifi: &[Wifi], assembly: &mut Assembly<'_
         _ = writeln!(text, "Name={}", network.name.text);
     }
     let path = "/var/lib/connman/cloud-config.config";
-    assembly.file(File::new(network.at, path, 0o600, text));
+    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
 }

@@ -7,8 +7,8 @@
 use super::{command_line, names};
 use crate::config::LineStarts;
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
-use crate::language::surroundings::{Instance, Surroundings};
+use crate::language::node::{Node, NodeContent};
+use crate::language::surroundings::{InstanceData, Surroundings};
 use crate::language::target::{Layer, SystemConfig};
 use crate::language::yaml;
 
@@ -68,7 +68,7 @@ fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'s
     if root.is_null() {
         return None;
     }
-    if !matches!(root.value, Content::Mapping(_)) {
+    if !matches!(root.value, NodeContent::Mapping(_)) {
         let message = format!("{path} of the system is {}, not a mapping", root.kind());
         remarks.error(at, message);
         return None;
@@ -87,7 +87,7 @@ fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'s
 }
 
 /// The name and the keys of the platform as k3OS kept them for its config.
-fn given<'t>(instance: &Instance<'_>, at: u32) -> Node<'t> {
+fn given<'t>(instance: &InstanceData<'_>, at: u32) -> Node<'t> {
     let mut given = Node::mapping(at);
     if let Some(hostname) = instance.hostname {
         given.set("hostname", Node::text(at, hostname.to_owned()));

@@ -1,7 +1,7 @@
 //! What k3OS sets on the machine: its name, kernel modules, kernel parameters, and what it says of itself.
 
 use super::values;
-use crate::language::assembly::{Assembly, File};
+use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::surroundings::Surroundings;
@@ -21,7 +21,7 @@ pub(super) fn hostname<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remar
             remarks.warn(name.at, message);
         }
         let line = format!("{}\n", name.text);
-        assembly.file(File::new(name.at, "/etc/hostname", 0o644, line));
+        assembly.file(AssembledFile::new(name.at, "/etc/hostname", 0o644, line));
     }
 }
 
@@ -65,11 +65,11 @@ fn modules<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
     let Some(first) = modules.first() else { return };
     if !names.is_empty() {
         let path = "/etc/modules-load.d/50-k3os.conf";
-        assembly.file(File::new(first.at, path, 0o644, names));
+        assembly.file(AssembledFile::new(first.at, path, 0o644, names));
     }
     if !options.is_empty() {
         let path = "/etc/modprobe.d/50-k3os.conf";
-        assembly.file(File::new(first.at, path, 0o644, options));
+        assembly.file(AssembledFile::new(first.at, path, 0o644, options));
     }
 }
 
@@ -86,7 +86,7 @@ fn sysctls<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
     }
     if let Some((_, first)) = sysctls.first() {
         let path = "/etc/sysctl.d/90-k3os.conf";
-        assembly.file(File::new(first.at, path, 0o644, lines));
+        assembly.file(AssembledFile::new(first.at, path, 0o644, lines));
     }
 }
 

@@ -1,22 +1,22 @@
 //! What values of a k3OS config mean: the rules of YAML 1.1 as a program in Go reads it, with its conversions.
 
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node, Scalar, Style};
+use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
 use std::collections::BTreeMap;
 
 /// A text and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
+pub(super) struct PlacedText {
     pub(super) at: u32,
     pub(super) text: String,
 }
 
 /// The text of `key`: a scalar as it is written, a number as well as a word.
-pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
+pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<PlacedText> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     match value.as_scalar() {
-        Some(scalar) => Some(Text {
+        Some(scalar) => Some(PlacedText {
             at: value.at,
             text: scalar.text.clone().into_owned(),
         }),
@@ -47,12 +47,12 @@ pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option
 }
 
 /// The texts of `key`; a single one counts as a list of one.
-pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<Text>> {
+pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<PlacedText>> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     let elements = match &value.value {
-        Content::Scalar(_) => std::slice::from_ref(value),
-        Content::List(elements) => elements,
-        Content::Mapping(_) => {
+        NodeContent::Scalar(_) => std::slice::from_ref(value),
+        NodeContent::List(elements) => elements,
+        NodeContent::Mapping(_) => {
             remarks.error(
                 value.at,
                 format!("{key} must be a list of texts, not a mapping"),
@@ -66,7 +66,7 @@ pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option
             Some(_) if element.is_null() => {
                 remarks.warn(element.at, format!("an element of {key} has no value"));
             }
-            Some(scalar) => texts.push(Text {
+            Some(scalar) => texts.push(PlacedText {
                 at: element.at,
                 text: scalar.text.clone().into_owned(),
             }),
@@ -85,9 +85,9 @@ pub(super) fn map(
     node: &Node<'_>,
     key: &str,
     remarks: &mut Remarks,
-) -> Option<Vec<(String, Text)>> {
+) -> Option<Vec<(String, PlacedText)>> {
     let value = node.get(key).filter(|value| !value.is_null())?;
-    let Content::Mapping(entries) = &value.value else {
+    let NodeContent::Mapping(entries) = &value.value else {
         remarks.error(
             value.at,
             format!("{key} must be a mapping, not {}", value.kind()),
@@ -106,7 +106,7 @@ pub(super) fn map(
             );
             continue;
         };
-        let text = Text {
+        let text = PlacedText {
             at: entry.value.at,
             text: converted(scalar),
         };

@@ -1,9 +1,9 @@
 //! `write_files`.
 
-use super::values::{self, Text};
-use crate::language::assembly::{Assembly, Body, File, clean_path, owner};
+use super::values::{self, PlacedText};
+use crate::language::assembly::{AssembledFile, Assembly, FileBody, clean_path, owner};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use crate::language::packed::{self, Budget};
 
 /// Mode of files that have none of their own.
@@ -17,14 +17,14 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     let Some(list) = config.get("write_files") else {
         return;
     };
-    if !matches!(list.value, Content::List(_)) {
+    if !matches!(list.value, NodeContent::List(_)) {
         let message = format!("write_files must be a list, not {}", list.kind());
         remarks.error(list.at, message);
         return;
     }
     let budget = Budget::default();
     for entry in list.elements() {
-        if !matches!(entry.value, Content::Mapping(_)) {
+        if !matches!(entry.value, NodeContent::Mapping(_)) {
             let message = format!(
                 "an element of write_files must be a mapping, not {}",
                 entry.kind()
@@ -41,7 +41,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     }
 }
 
-fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<File<'t>> {
+fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<AssembledFile<'t>> {
     let path = values::text(entry, "path", remarks).filter(|path| !path.text.is_empty());
     if path.is_none() {
         remarks.error_with_help(entry.at, "the file has no path", "add `path`");
@@ -63,9 +63,9 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
     {
         remarks.warn(path.at, "nothing but k3OS itself reads this file");
     }
-    let mut file = File {
+    let mut file = AssembledFile {
         body: Some(body),
-        ..File::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
+        ..AssembledFile::new(path.at, cleaned, DEFAULT_MODE, Vec::new())
     };
     if let Some((at, mode)) = mode {
         file.mode = Some((at, mode?));
@@ -76,7 +76,7 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
     Some(file)
 }
 
-fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<Body> {
+fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<FileBody> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
     let encoding = values::text(entry, "encoding", remarks);
     let before = remarks.is_fatal();
@@ -86,7 +86,7 @@ fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<Body
         None => Vec::new(),
     };
     let Some(encoding) = encoding else {
-        return Some(Body::bytes(at, bytes));
+        return Some(FileBody::bytes(at, bytes));
     };
     let Some(packing) = packed::packing(&encoding.text) else {
         remarks.error_with_help(
@@ -97,7 +97,7 @@ fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<Body
         return None;
     };
     match budget.unpack(bytes, packing) {
-        Ok(bytes) => Some(Body::bytes(at, bytes)),
+        Ok(bytes) => Some(FileBody::bytes(at, bytes)),
         Err(broken) => {
             remarks.error(at, format!("the content {broken}"));
             None
@@ -105,7 +105,7 @@ fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<Body
     }
 }
 
-fn octal(written: &Text, remarks: &mut Remarks) -> Option<u32> {
+fn octal(written: &PlacedText, remarks: &mut Remarks) -> Option<u32> {
     let digits = &written.text;
     let is_octal = digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let length = digits.strip_prefix('0').unwrap_or(digits).len();
@@ -123,7 +123,7 @@ fn octal(written: &Text, remarks: &mut Remarks) -> Option<u32> {
 }
 
 /// `user`, `user:group`, `user:` (the login group of the user).
-fn own(file: &mut File<'_>, ids: &Text, remarks: &mut Remarks) {
+fn own(file: &mut AssembledFile<'_>, ids: &PlacedText, remarks: &mut Remarks) {
     let (user, group) = match ids.text.split_once(':') {
         Some((user, "")) if !user.is_empty() => {
             remarks.warn_with_help(

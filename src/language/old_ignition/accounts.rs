@@ -1,9 +1,9 @@
 //! Users and groups.
 
 use super::fields::{Fields, once};
-use super::step::{Seen, Step};
+use super::step::{FirstPlaces, OldTranslation};
 use super::version::OldVersion;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
 use std::collections::HashMap;
 
 /// Members that version 2.1 moved from `create` to the user.
@@ -11,7 +11,7 @@ const TEXTS: [&str; 4] = ["gecos", "homeDir", "primaryGroup", "shell"];
 const FLAGS: [&str; 4] = ["noCreateHome", "noUserGroup", "noLogInit", "system"];
 
 /// Judges the users and translates them; those with one name become one.
-pub(super) fn users<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
+pub(super) fn users<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
     let mut users: Vec<Node<'t>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
     for user in passwd.items("users") {
@@ -31,7 +31,7 @@ pub(super) fn users<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>>
     users
 }
 
-fn check(step: &mut Step<'_>, user: &Node<'_>) {
+fn check(step: &mut OldTranslation<'_>, user: &Node<'_>) {
     let Some(create) = user
         .get("create")
         .filter(|_| step.since(user, OldVersion::V2_1))
@@ -51,7 +51,7 @@ fn check(step: &mut Step<'_>, user: &Node<'_>) {
     }
 }
 
-fn translated<'t>(step: &Step<'_>, user: &Node<'t>) -> Node<'t> {
+fn translated<'t>(step: &OldTranslation<'_>, user: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(user.at);
     out.copy_or_empty(user, "name");
     match step.since(user, OldVersion::V2_1) {
@@ -75,7 +75,9 @@ fn translated<'t>(step: &Step<'_>, user: &Node<'t>) -> Node<'t> {
 
 /// Members of a later entry take the place of those of an earlier one.
 fn fold<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
-    if let (Content::Mapping(old), Content::Mapping(new)) = (&mut earlier.value, later.value) {
+    if let (NodeContent::Mapping(old), NodeContent::Mapping(new)) =
+        (&mut earlier.value, later.value)
+    {
         for entry in new {
             match old.iter_mut().find(|e| e.key == entry.key) {
                 Some(e) => *e = entry,
@@ -86,8 +88,8 @@ fn fold<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
 }
 
 /// Judges the groups and translates them.
-pub(super) fn groups<'t>(step: &mut Step<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = Seen::new();
+pub(super) fn groups<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = FirstPlaces::new();
     let mut translated = Vec::new();
     for group in passwd.items("groups") {
         if let Some(first) = seen.earlier(group.text_of("name"), group.at) {

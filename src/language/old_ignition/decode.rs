@@ -1,11 +1,11 @@
 //! A tree held against the table of its version: names in their right spelling, values of the right types, nothing
 //! unknown, nothing repeated, no null.
 
-use super::shape::{Field, Kind, Shape};
+use super::shape::{OldField, OldFieldKind, OldObjectType};
 use super::version::OldVersion;
 use crate::config::{Severity, WrittenPaths};
 use crate::language::findings::Remarks;
-use crate::language::node::{Content, Entry, Node, Scalar, Style};
+use crate::language::node::{MappingEntry, Node, NodeContent, Scalar, Style};
 
 /// Unknown names at least this alike to a known one are worth a suggestion.
 const ALIKE: f64 = 0.8;
@@ -18,18 +18,18 @@ pub(super) fn decode<'t>(
     is_strict: bool,
     remarks: &mut Remarks,
 ) -> Node<'t> {
-    let mut decoder = Decoder {
+    let mut decoder = OldDecoder {
         version,
         paths,
         is_strict,
         remarks,
     };
     let at = root.at;
-    let decoded = decoder.value(root, Kind::Object(Shape::of(version)));
+    let decoded = decoder.value(root, OldFieldKind::Object(OldObjectType::of(version)));
     decoded.unwrap_or_else(|| Node::mapping(at))
 }
 
-struct Decoder<'p> {
+struct OldDecoder<'p> {
     version: OldVersion,
     paths: Option<&'p WrittenPaths>,
     /// Keys in another letter case are refused.
@@ -37,34 +37,34 @@ struct Decoder<'p> {
     remarks: &'p mut Remarks,
 }
 
-impl Decoder<'_> {
+impl OldDecoder<'_> {
     /// A value of `kind`; `None` for null, which counts as absent, and for anything of another type.
-    fn value<'t>(&mut self, node: Node<'t>, kind: Kind) -> Option<Node<'t>> {
+    fn value<'t>(&mut self, node: Node<'t>, kind: OldFieldKind) -> Option<Node<'t>> {
         let at = node.at;
         match (kind, node.value) {
-            (_, Content::Scalar(scalar)) if scalar.is_null() => None,
-            (Kind::Object(shape), Content::Mapping(entries)) => {
+            (_, NodeContent::Scalar(scalar)) if scalar.is_null() => None,
+            (OldFieldKind::Object(shape), NodeContent::Mapping(entries)) => {
                 Some(self.object(at, entries, shape))
             }
-            (Kind::Objects(shape), Content::List(elements)) => {
+            (OldFieldKind::Objects(shape), NodeContent::List(elements)) => {
                 let objects = elements.into_iter().map(|element| {
                     let at = element.at;
-                    let object = self.value(element, Kind::Object(shape));
+                    let object = self.value(element, OldFieldKind::Object(shape));
                     object.unwrap_or_else(|| Node::mapping(at))
                 });
                 Some(Node::list(at, objects.collect()))
             }
-            (Kind::Texts, Content::List(elements)) => {
+            (OldFieldKind::Texts, NodeContent::List(elements)) => {
                 let texts = elements.into_iter().map(|element| {
                     let at = element.at;
-                    let text = self.value(element, Kind::Text);
+                    let text = self.value(element, OldFieldKind::Text);
                     text.unwrap_or_else(|| Node::text(at, ""))
                 });
                 Some(Node::list(at, texts.collect()))
             }
-            (kind, Content::Scalar(scalar)) if self.fits(kind, &scalar) => Some(Node {
+            (kind, NodeContent::Scalar(scalar)) if self.fits(kind, &scalar) => Some(Node {
                 at,
-                value: Content::Scalar(scalar),
+                value: NodeContent::Scalar(scalar),
             }),
             (kind, value) => {
                 self.misfit(kind, &Node { at, value });
@@ -73,12 +73,12 @@ impl Decoder<'_> {
         }
     }
 
-    fn fits(&self, kind: Kind, scalar: &Scalar<'_>) -> bool {
+    fn fits(&self, kind: OldFieldKind, scalar: &Scalar<'_>) -> bool {
         match (kind, scalar.style) {
-            (Kind::Text, Style::Quoted) => true,
-            (Kind::Flag, Style::Plain) => matches!(&*scalar.text, "true" | "false"),
-            (Kind::Int, Style::Plain) => scalar.text.parse::<i64>().is_ok(),
-            (Kind::Count, Style::Plain) => {
+            (OldFieldKind::Text, Style::Quoted) => true,
+            (OldFieldKind::Flag, Style::Plain) => matches!(&*scalar.text, "true" | "false"),
+            (OldFieldKind::Int, Style::Plain) => scalar.text.parse::<i64>().is_ok(),
+            (OldFieldKind::Count, Style::Plain) => {
                 let number = scalar.text.parse::<i64>();
                 number.is_ok_and(|n| n >= 0 || self.version > OldVersion::V2_0)
             }
@@ -86,22 +86,22 @@ impl Decoder<'_> {
         }
     }
 
-    fn misfit(&mut self, kind: Kind, node: &Node<'_>) {
+    fn misfit(&mut self, kind: OldFieldKind, node: &Node<'_>) {
         if self.paths.is_none() {
             return;
         }
         let wanted = match kind {
-            Kind::Text => "a string",
-            Kind::Int => "an integer",
-            Kind::Count => "an integer that is not negative",
-            Kind::Flag => "true or false",
-            Kind::Texts | Kind::Objects(_) => "a list",
-            Kind::Object(_) => "an object",
+            OldFieldKind::Text => "a string",
+            OldFieldKind::Int => "an integer",
+            OldFieldKind::Count => "an integer that is not negative",
+            OldFieldKind::Flag => "true or false",
+            OldFieldKind::Texts | OldFieldKind::Objects(_) => "a list",
+            OldFieldKind::Object(_) => "an object",
         };
         let found = found(node);
         let message = format!("{wanted} belongs here, not {found}");
         match (kind, found) {
-            (Kind::Int | Kind::Count, "a string") => {
+            (OldFieldKind::Int | OldFieldKind::Count, "a string") => {
                 let help = "write the number without quotes; modes are decimal, e.g. 420 for 0644";
                 self.remarks.error_with_help(node.at, message, help);
             }
@@ -110,8 +110,13 @@ impl Decoder<'_> {
     }
 
     /// Of a repeated key the last value counts; objects are united.
-    fn object<'t>(&mut self, at: u32, entries: Vec<Entry<'t>>, shape: &'static Shape) -> Node<'t> {
-        let mut decoded: Vec<Entry<'t>> = Vec::new();
+    fn object<'t>(
+        &mut self,
+        at: u32,
+        entries: Vec<MappingEntry<'t>>,
+        shape: &'static OldObjectType,
+    ) -> Node<'t> {
+        let mut decoded: Vec<MappingEntry<'t>> = Vec::new();
         for entry in entries {
             let Some(field) = self.known(shape, &entry.key) else {
                 self.unknown(shape, &entry);
@@ -128,7 +133,7 @@ impl Decoder<'_> {
                         replace(&mut earlier.value, value);
                     }
                 }
-                (Some(value), None) => decoded.push(Entry {
+                (Some(value), None) => decoded.push(MappingEntry {
                     key: field.name.into(),
                     key_at: entry.key_at,
                     value,
@@ -139,12 +144,12 @@ impl Decoder<'_> {
         }
         Node {
             at,
-            value: Content::Mapping(decoded),
+            value: NodeContent::Mapping(decoded),
         }
     }
 
     /// The member that a key names, whatever its letter case.
-    fn known(&self, shape: &'static Shape, key: &str) -> Option<&'static Field> {
+    fn known(&self, shape: &'static OldObjectType, key: &str) -> Option<&'static OldField> {
         let exact = shape.fields_in(self.version).find(|f| f.name == key);
         exact.or_else(|| {
             shape
@@ -153,7 +158,7 @@ impl Decoder<'_> {
         })
     }
 
-    fn folded(&mut self, field: &Field, entry: &Entry<'_>) {
+    fn folded(&mut self, field: &OldField, entry: &MappingEntry<'_>) {
         let help = format!("it is taken as `{0}`; spell it `{0}`", field.name);
         let severity = match self.is_strict {
             true => Severity::Error,
@@ -163,7 +168,7 @@ impl Decoder<'_> {
         self.about_key(severity, entry, what, Some(help));
     }
 
-    fn unknown(&mut self, shape: &'static Shape, entry: &Entry<'_>) {
+    fn unknown(&mut self, shape: &'static OldObjectType, entry: &MappingEntry<'_>) {
         let later = shape.field(&entry.key);
         let help = match later {
             Some(field) => Some(format!(
@@ -178,7 +183,7 @@ impl Decoder<'_> {
         self.about_key(Severity::Warning, entry, what, help);
     }
 
-    fn alike(&self, shape: &'static Shape, key: &str) -> Option<String> {
+    fn alike(&self, shape: &'static OldObjectType, key: &str) -> Option<String> {
         let likeness = |name: &str| strsim::jaro_winkler(&key.to_ascii_lowercase(), name);
         let names = shape.fields_in(self.version).map(|f| f.name);
         let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
@@ -188,7 +193,7 @@ impl Decoder<'_> {
     fn about_key(
         &mut self,
         severity: Severity,
-        entry: &Entry<'_>,
+        entry: &MappingEntry<'_>,
         what: &str,
         help: Option<String>,
     ) {
@@ -206,9 +211,9 @@ impl Decoder<'_> {
 /// What a value is, in the words of JSON.
 pub(super) fn found(node: &Node<'_>) -> &'static str {
     match &node.value {
-        Content::List(_) => "a list",
-        Content::Mapping(_) => "an object",
-        Content::Scalar(scalar) => match (&*scalar.text, scalar.style) {
+        NodeContent::List(_) => "a list",
+        NodeContent::Mapping(_) => "an object",
+        NodeContent::Scalar(scalar) => match (&*scalar.text, scalar.style) {
             (_, Style::Quoted) => "a string",
             ("true" | "false", _) => "true or false",
             ("null", _) => "null",
@@ -223,7 +228,7 @@ pub(super) fn found(node: &Node<'_>) -> &'static str {
 /// Puts `later` into the place of `earlier`, or adds its members if both are objects.
 fn replace<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     match (&mut earlier.value, later.value) {
-        (Content::Mapping(old), Content::Mapping(new)) => {
+        (NodeContent::Mapping(old), NodeContent::Mapping(new)) => {
             for entry in new {
                 match old.iter_mut().find(|e| e.key == entry.key) {
                     Some(e) => replace(&mut e.value, entry.value),

@@ -1,7 +1,7 @@
 //! Disks and their partitions.
 
 use super::fields::Fields;
-use super::step::{Seen, Step};
+use super::step::{FirstPlaces, OldTranslation};
 use super::version::OldVersion;
 use crate::language::node::Node;
 use crate::language::surroundings::SectorBytes;
@@ -15,8 +15,8 @@ const ALIGNMENT_SECTORS: i64 = 2048;
 const MAX_LABEL_BYTES: usize = 36;
 
 /// Judges the disks and translates them.
-pub(super) fn translate<'t>(step: &mut Step<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = Seen::new();
+pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = FirstPlaces::new();
     let mut translated = Vec::new();
     for disk in storage.items("disks") {
         check(step, disk);
@@ -38,7 +38,7 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, storage: &Node<'t>) -> Vec<Node
     translated
 }
 
-fn check(step: &mut Step<'_>, disk: &Node<'_>) {
+fn check(step: &mut OldTranslation<'_>, disk: &Node<'_>) {
     step.absolute(disk, "device", "the device of a disk");
     let partitions = disk.items("partitions");
     numbers(step, partitions);
@@ -57,8 +57,8 @@ fn number(partition: &Node<'_>) -> i64 {
     partition.int_of("number").unwrap_or(0)
 }
 
-fn numbers(step: &mut Step<'_>, partitions: &[Node<'_>]) {
-    let mut seen = Seen::new();
+fn numbers(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+    let mut seen = FirstPlaces::new();
     for partition in partitions {
         let number = number(partition);
         let at = partition.at_of("number");
@@ -79,14 +79,14 @@ fn kept_label(label: &str) -> &str {
 }
 
 /// The label, if there is one. Before 2.3 the empty one is none.
-fn label<'n>(step: &Step<'_>, partition: &'n Node<'_>) -> Option<&'n str> {
+fn label<'n>(step: &OldTranslation<'_>, partition: &'n Node<'_>) -> Option<&'n str> {
     let label = partition.get("label")?.as_text();
     let is_label = !label.is_empty() || step.since(partition, OldVersion::V2_3);
     is_label.then(|| kept_label(label))
 }
 
-fn labels(step: &mut Step<'_>, partitions: &[Node<'_>]) {
-    let mut seen = Seen::new();
+fn labels(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+    let mut seen = FirstPlaces::new();
     for partition in partitions {
         let Some(label) = label(step, partition) else {
             continue;
@@ -100,7 +100,7 @@ fn labels(step: &mut Step<'_>, partitions: &[Node<'_>]) {
 }
 
 /// First and last sector of a partition whose place is fixed.
-fn extent(step: &Step<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
+fn extent(step: &OldTranslation<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
     let (start, size) = (partition.int_of("start"), partition.int_of("size"));
     let size = match step.since(partition, OldVersion::V2_3) {
         true => size?,
@@ -112,7 +112,7 @@ fn extent(step: &Step<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
 }
 
 /// Sectors that belong to two partitions. Entries are compared with the one that reaches farthest before them.
-fn overlap(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+fn overlap(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let extents = partitions.iter().filter_map(|partition| {
         let (start, last) = extent(step, partition)?;
         Some((start, last, partition.at))
@@ -134,7 +134,7 @@ fn overlap(step: &mut Step<'_>, partitions: &[Node<'_>]) {
 }
 
 /// Sectors and MiB exclude each other on a disk.
-fn units(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+fn units(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let has = |keys: [&str; 2]| {
         partitions
             .iter()
@@ -147,7 +147,7 @@ fn units(step: &mut Step<'_>, partitions: &[Node<'_>]) {
     }
 }
 
-fn removal(step: &mut Step<'_>, partitions: &[Node<'_>]) {
+fn removal(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let unnumbered = partitions.iter().find(|partition| number(partition) == 0);
     for partition in partitions {
         let Some(flag) = partition.get("shouldExist") else {
@@ -175,7 +175,7 @@ fn removal(step: &mut Step<'_>, partitions: &[Node<'_>]) {
     }
 }
 
-fn alone(step: &mut Step<'_>, partition: &Node<'_>) {
+fn alone(step: &mut OldTranslation<'_>, partition: &Node<'_>) {
     for key in ["size", "start", "sizeMiB", "startMiB"] {
         if partition.int_of(key).is_some_and(|n| n < 0) {
             step.error(partition.at_of(key), format!("`{key}` cannot be negative"));
@@ -216,7 +216,7 @@ fn is_guid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
-fn partition<'t>(step: &mut Step<'_>, partition: &Node<'t>) -> Node<'t> {
+fn partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(partition.at);
     if number(partition) != 0 {
         out.copy(partition, "number");
@@ -241,7 +241,11 @@ fn partition<'t>(step: &mut Step<'_>, partition: &Node<'t>) -> Node<'t> {
 }
 
 /// Member `key`, which counts sectors, in MiB. Before 2.3 absent and 0 are the same.
-fn converted<'t>(step: &mut Step<'_>, partition: &Node<'t>, key: &str) -> Option<Node<'t>> {
+fn converted<'t>(
+    step: &mut OldTranslation<'_>,
+    partition: &Node<'t>,
+    key: &str,
+) -> Option<Node<'t>> {
     let at = partition.at_of(key);
     let Some(sectors) = partition.int_of(key) else {
         return (!step.since(partition, OldVersion::V2_3)).then(|| Node::int(at, 0));

@@ -39,7 +39,7 @@ pub(super) trait Fields<'t> {
 
 static ABSENT: Node<'static> = Node {
     at: 0,
-    value: crate::language::node::Content::Mapping(Vec::new()),
+    value: crate::language::node::NodeContent::Mapping(Vec::new()),
 };
 
 impl<'t> Fields<'t> for Node<'t> {

@@ -1,19 +1,22 @@
 //! Files, and what several entries for one file come to.
 
 use super::fields::Fields;
-use super::nodes::{self, Placed};
+use super::nodes::{self, PlacedNode};
 use super::resources;
-use super::step::Step;
+use super::step::OldTranslation;
 use crate::language::node::Node;
 
 /// Translates files; those with one path become one.
-pub(super) fn translate<'t>(step: &mut Step<'_>, files: &[Placed<'_, 't>]) -> Vec<Node<'t>> {
+pub(super) fn translate<'t>(
+    step: &mut OldTranslation<'_>,
+    files: &[PlacedNode<'_, 't>],
+) -> Vec<Node<'t>> {
     let groups = nodes::by_path(files).into_iter();
     groups.map(|group| united(step, &group)).collect()
 }
 
 /// What entries for one path leave: the last one that is not appended is the base, what is appended after it follows.
-fn united<'t>(step: &mut Step<'_>, group: &[&Placed<'_, 't>]) -> Node<'t> {
+fn united<'t>(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, 't>]) -> Node<'t> {
     check_repeated(step, group);
     let base = group.iter().rposition(|file| !file.node.is_true("append"));
     let kept = group.get(base.unwrap_or(0)..).unwrap_or_default();
@@ -53,7 +56,7 @@ fn contents<'t>(file: &Node<'t>) -> Node<'t> {
 }
 
 fn replace<'t>(out: &mut Node<'t>, key: &'static str, value: Node<'t>) {
-    if let crate::language::node::Content::Mapping(entries) = &mut out.value {
+    if let crate::language::node::NodeContent::Mapping(entries) = &mut out.value {
         entries.retain(|entry| entry.key != key);
     }
     out.set(key, value);
@@ -61,8 +64,8 @@ fn replace<'t>(out: &mut Node<'t>, key: &'static str, value: Node<'t>) {
 
 /// Files are overwritten unless they say otherwise; what is appended to is not.
 fn overwrite<'t>(
-    step: &mut Step<'_>,
-    group: &[&Placed<'_, 't>],
+    step: &mut OldTranslation<'_>,
+    group: &[&PlacedNode<'_, 't>],
     base: Option<&Node<'t>>,
     out: &mut Node<'t>,
 ) {
@@ -82,7 +85,7 @@ fn overwrite<'t>(
     out.set("overwrite", Node::flag(base.at_of("overwrite"), overwrites));
 }
 
-fn check_repeated(step: &mut Step<'_>, group: &[&Placed<'_, '_>]) {
+fn check_repeated(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, '_>]) {
     let Some((first, rest)) = group.split_first() else {
         return;
     };

@@ -1,13 +1,13 @@
 //! File systems: judged one by one, and translated to entries with the paths that nodes are written to.
 
 use super::fields::Fields;
-use super::names::{Names, Volume};
-use super::step::Step;
+use super::names::{FilesystemNames, Volume};
+use super::step::OldTranslation;
 use super::version::OldVersion;
 use crate::language::node::Node;
 
 /// Judges the file systems.
-pub(super) fn check(step: &mut Step<'_>, storage: &Node<'_>) {
+pub(super) fn check(step: &mut OldTranslation<'_>, storage: &Node<'_>) {
     for filesystem in storage.items("filesystems") {
         match (filesystem.get("mount"), filesystem.get("path")) {
             (None, None) => step.error(filesystem.at, "a file system needs `mount` or `path`"),
@@ -18,7 +18,7 @@ pub(super) fn check(step: &mut Step<'_>, storage: &Node<'_>) {
     }
 }
 
-fn check_mount(step: &mut Step<'_>, mount: &Node<'_>) {
+fn check_mount(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
     step.absolute(mount, "device", "the device of a file system");
     let format = mount.text_of("format");
     let is_known = match format {
@@ -39,7 +39,7 @@ fn check_mount(step: &mut Step<'_>, mount: &Node<'_>) {
     }
 }
 
-fn check_label(step: &mut Step<'_>, mount: &Node<'_>) {
+fn check_label(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
     let limit_bytes = match mount.text_of("format") {
         "ext4" => 16,
         "btrfs" => 256,
@@ -54,7 +54,7 @@ fn check_label(step: &mut Step<'_>, mount: &Node<'_>) {
     }
 }
 
-fn check_create(step: &mut Step<'_>, mount: &Node<'_>, create: &Node<'_>) {
+fn check_create(step: &mut OldTranslation<'_>, mount: &Node<'_>, create: &Node<'_>) {
     if !step.since(mount, OldVersion::V2_1) {
         return;
     }
@@ -75,12 +75,15 @@ fn check_create(step: &mut Step<'_>, mount: &Node<'_>, create: &Node<'_>) {
 }
 
 /// The entries that the volumes of `names` become.
-pub(super) fn translate<'t>(step: &mut Step<'_>, names: &Names<'_, 't>) -> Vec<Node<'t>> {
+pub(super) fn translate<'t>(
+    step: &mut OldTranslation<'_>,
+    names: &FilesystemNames<'_, 't>,
+) -> Vec<Node<'t>> {
     let volumes = names.volumes().iter();
     volumes.map(|volume| translated(step, volume)).collect()
 }
 
-fn translated<'t>(step: &mut Step<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
+fn translated<'t>(step: &mut OldTranslation<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
     let mount = volume.mount;
     let mut out = Node::mapping(volume.at);
     out.copy(mount, "device");
@@ -122,7 +125,7 @@ fn is_oem(volume: &Volume<'_, '_>) -> bool {
     !is_wiped && volume.names.contains(&"oem")
 }
 
-fn wipe<'t>(step: &mut Step<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
+fn wipe<'t>(step: &mut OldTranslation<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
     let Some(create) = mount.get("create") else {
         out.copy_true(mount, "wipeFilesystem");
         return;

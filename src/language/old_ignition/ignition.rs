@@ -2,12 +2,12 @@
 
 use super::fields::{Fields, once};
 use super::resources;
-use super::step::{Seen, Step};
+use super::step::{FirstPlaces, OldTranslation};
 use crate::config::url;
 use crate::language::node::Node;
 
 /// Judges `section` and translates it, all but the version.
-pub(super) fn translate<'t>(step: &mut Step<'_>, section: &Node<'t>, out: &mut Node<'t>) {
+pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, section: &Node<'t>, out: &mut Node<'t>) {
     references(step, section.inner("config"), out);
     proxy(step, section.inner("proxy"), out);
     let tls = section.inner("security").inner("tls");
@@ -25,7 +25,7 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, section: &Node<'t>, out: &mut N
     }
 }
 
-fn references<'t>(step: &mut Step<'_>, config: &Node<'t>, out: &mut Node<'t>) {
+fn references<'t>(step: &mut OldTranslation<'_>, config: &Node<'t>, out: &mut Node<'t>) {
     let mut translated = Node::mapping(config.at);
     if let Some(list) = config.get("append") {
         let references = fetched_once(step, list);
@@ -39,8 +39,8 @@ fn references<'t>(step: &mut Step<'_>, config: &Node<'t>, out: &mut Node<'t>) {
 }
 
 /// Translated references, each source once.
-fn fetched_once<'t>(step: &mut Step<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = Seen::new();
+fn fetched_once<'t>(step: &mut OldTranslation<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = FirstPlaces::new();
     let mut translated = Vec::new();
     for reference in list.elements() {
         resources::check_reference(step, reference);
@@ -55,7 +55,7 @@ fn fetched_once<'t>(step: &mut Step<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
     translated
 }
 
-fn proxy<'t>(step: &mut Step<'_>, proxy: &Node<'t>, out: &mut Node<'t>) {
+fn proxy<'t>(step: &mut OldTranslation<'_>, proxy: &Node<'t>, out: &mut Node<'t>) {
     let mut translated = Node::mapping(proxy.at);
     for key in ["httpProxy", "httpsProxy"] {
         let address = proxy.text_of(key);

@@ -4,17 +4,17 @@
 //! twice comes to is decided by the rules for repeated entries of one config. Each part keeps the rules of its version.
 
 use super::fields::Fields;
-use super::step::Step;
-use super::version::{self, OldVersion, Stated};
+use super::step::OldTranslation;
+use super::version::{self, DeclaredVersion, OldVersion};
 use super::{OUTPUT_VERSION, announce, decode, ignition, lift, names, translated};
 use crate::config::tree::Place;
 use crate::config::{
-    self, Document, Finding, Findings, Judged, LineStarts, ParseError, Severity, Translated,
-    TranslatedText, WrittenPaths,
+    self, Document, Finding, Findings, JudgedDocument, LineStarts, ParseError, Severity,
+    TranslatedConfig, TranslatedText, WrittenPaths,
 };
-use crate::language::detect::Language;
-use crate::language::findings::{Part, Remarks};
-use crate::language::node::{Content, Node};
+use crate::language::findings::{Remarks, TextPart};
+use crate::language::languages::Language;
+use crate::language::node::{Node, NodeContent};
 use crate::language::surroundings::Surroundings;
 use crate::language::{clc, document, json, paths, shaped};
 
@@ -33,7 +33,7 @@ pub struct Member<'m> {
 
 /// What a family comes to.
 #[derive(Debug)]
-pub struct Joined {
+pub struct FamilyResult {
     /// What there is to say of each member.
     pub findings: Vec<Findings>,
     /// All of them as one config, or why there is none.
@@ -48,7 +48,7 @@ pub fn appends(language: Language) -> bool {
 }
 
 /// The section `ignition` of a member, for following what it refers to. Other sections are read, and nothing else.
-pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> Joined {
+pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> FamilyResult {
     put_together(&[member], surroundings, &|step, model, at| {
         let stated = Node::text(at, OUTPUT_VERSION.as_str());
         let mut out = Node::mapping(model.at_of("ignition")).with("version", stated);
@@ -58,7 +58,7 @@ pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> Joined
 }
 
 /// Appends each of `members` to those before it, and translates the result.
-pub fn append(members: &[Member<'_>], surroundings: &Surroundings<'_>) -> Joined {
+pub fn append(members: &[Member<'_>], surroundings: &Surroundings<'_>) -> FamilyResult {
     put_together(members, surroundings, &|step, model, at| {
         let mut model = model.clone();
         if let Some(references) = model.at_path_mut(&["ignition", "config"]) {
@@ -69,14 +69,15 @@ pub fn append(members: &[Member<'_>], surroundings: &Surroundings<'_>) -> Joined
     })
 }
 
-type Translate<'f> = &'f dyn for<'t> Fn(&mut Step<'_>, &Node<'t>, u32) -> Option<Node<'t>>;
+type Translate<'f> =
+    &'f dyn for<'t> Fn(&mut OldTranslation<'_>, &Node<'t>, u32) -> Option<Node<'t>>;
 
 fn put_together(
     members: &[Member<'_>],
     surroundings: &Surroundings<'_>,
     translate: Translate<'_>,
-) -> Joined {
-    let mut family = Family::default();
+) -> FamilyResult {
+    let mut family = JoinedFamily::default();
     for member in members {
         if let Err(finding) = family.read(member, surroundings) {
             return family.refused(members, *finding);
@@ -86,7 +87,7 @@ fn put_together(
     let mut config = None;
     let mut filesystems = Vec::new();
     if !remarks.is_fatal() {
-        let mut step = Step {
+        let mut step = OldTranslation {
             versions: &family.versions,
             surroundings,
             remarks: &mut remarks,
@@ -95,7 +96,7 @@ fn put_together(
         let mut quiet = Remarks::default();
         step.remarks = &mut quiet;
         let storage = family.model.inner("storage");
-        filesystems = names::Names::of(&mut step, storage, false).paths();
+        filesystems = names::FilesystemNames::of(&mut step, storage, false).paths();
     }
     let starts: Vec<u32> = family.texts.iter().map(|text| text.start).collect();
     let texts = family.placed(members, remarks);
@@ -113,13 +114,13 @@ fn put_together(
             offset: offset - start,
         }
     });
-    let Judged { findings, outcome } = config::judge(Translated {
+    let JudgedDocument { findings, outcome } = config::judge(TranslatedConfig {
         root,
         version: OUTPUT_VERSION,
         texts,
         encoded: Vec::new(),
     });
-    Joined {
+    FamilyResult {
         findings,
         outcome,
         filesystems,
@@ -130,8 +131,8 @@ fn has_error(findings: &[Finding]) -> bool {
     findings.iter().any(|f| f.severity == Severity::Error)
 }
 
-fn failed(findings: impl Iterator<Item = Findings>) -> Joined {
-    Joined {
+fn failed(findings: impl Iterator<Item = Findings>) -> FamilyResult {
+    FamilyResult {
         findings: findings.collect(),
         outcome: Err(ParseError::Invalid),
         filesystems: Vec::new(),
@@ -139,12 +140,12 @@ fn failed(findings: impl Iterator<Item = Findings>) -> Joined {
 }
 
 /// A family as far as it was read. Offsets count the texts as if they were one.
-struct Family<'t> {
+struct JoinedFamily<'t> {
     model: Node<'t>,
     /// Where the first one states its version.
     version_at: u32,
     versions: Vec<(u32, OldVersion)>,
-    texts: Vec<Text>,
+    texts: Vec<JoinedText>,
     remarks: Remarks,
     /// Offset of the next text.
     end: u32,
@@ -152,15 +153,15 @@ struct Family<'t> {
     keeps_proxy: bool,
 }
 
-struct Text {
+struct JoinedText {
     start: u32,
     lines: LineStarts,
     paths: WrittenPaths,
 }
 
-impl Default for Family<'_> {
+impl Default for JoinedFamily<'_> {
     fn default() -> Self {
-        Family {
+        JoinedFamily {
             model: Node::mapping(0),
             version_at: 0,
             versions: Vec::new(),
@@ -172,7 +173,7 @@ impl Default for Family<'_> {
     }
 }
 
-impl<'t> Family<'t> {
+impl<'t> JoinedFamily<'t> {
     fn read(
         &mut self,
         member: &Member<'t>,
@@ -196,7 +197,7 @@ impl<'t> Family<'t> {
             }
             _ => self.ignition(member, &lines, &surroundings, &mut remarks),
         };
-        let Parsed {
+        let ParsedText {
             mut model,
             version,
             at,
@@ -205,7 +206,7 @@ impl<'t> Family<'t> {
         model.relocate(&|at| at.saturating_add(start));
         self.remarks.extend_from(start, remarks);
         self.versions.push((start, version));
-        self.texts.push(Text {
+        self.texts.push(JoinedText {
             start,
             lines,
             paths,
@@ -226,7 +227,7 @@ impl<'t> Family<'t> {
         lines: &LineStarts,
         surroundings: &Surroundings<'_>,
         remarks: &mut Remarks,
-    ) -> Result<Parsed<'t>, Box<Finding>> {
+    ) -> Result<ParsedText<'t>, Box<Finding>> {
         let root = json::read(member.text).map_err(|error| {
             let at = u32::try_from(error.offset).unwrap_or(u32::MAX);
             Box::new(Finding {
@@ -239,8 +240,8 @@ impl<'t> Family<'t> {
         })?;
         let paths = paths::of(&root);
         let (version, at) = match version::stated(&root) {
-            Stated::Old(version, at) => (version, at),
-            Stated::Other { at, message, help } => {
+            DeclaredVersion::Old(version, at) => (version, at),
+            DeclaredVersion::Other { at, message, help } => {
                 remarks.error_with_help(at, message, help);
                 (OldVersion::V2_4, at)
             }
@@ -252,7 +253,7 @@ impl<'t> Family<'t> {
             OldVersion::V1 => lift::lifted(&decoded, before),
             _ => decoded,
         };
-        Ok(Parsed {
+        Ok(ParsedText {
             model,
             version,
             at,
@@ -266,7 +267,7 @@ impl<'t> Family<'t> {
         lines: &LineStarts,
         surroundings: &Surroundings<'_>,
         remarks: &mut Remarks,
-    ) -> Result<Parsed<'t>, Box<Finding>> {
+    ) -> Result<ParsedText<'t>, Box<Finding>> {
         let yaml = document::read(member.text, lines).map_err(|outcome| {
             let found = outcome.findings.into_iter().next();
             Box::new(found.unwrap_or_else(too_long))
@@ -277,7 +278,7 @@ impl<'t> Family<'t> {
         let model = clc::model(yaml.root, &paths, surroundings, remarks);
         let version = OldVersion::V2_3;
         let model = decode::decode(model, version, None, false, remarks);
-        Ok(Parsed {
+        Ok(ParsedText {
             model,
             version,
             at,
@@ -316,11 +317,11 @@ impl<'t> Family<'t> {
     }
 
     fn placed(self, members: &[Member<'_>], remarks: Remarks) -> Vec<TranslatedText> {
-        let parts: Vec<Part<'_>> = self
+        let parts: Vec<TextPart<'_>> = self
             .texts
             .iter()
             .zip(members)
-            .map(|(text, member)| Part {
+            .map(|(text, member)| TextPart {
                 start: text.start,
                 name: config::shown_source(member.name),
                 lines: &text.lines,
@@ -340,7 +341,7 @@ impl<'t> Family<'t> {
     }
 
     /// The member that was read last has this error, and nothing comes of all.
-    fn refused(self, members: &[Member<'_>], finding: Finding) -> Joined {
+    fn refused(self, members: &[Member<'_>], finding: Finding) -> FamilyResult {
         let bad = self.texts.len();
         let mut findings = vec![Findings::default(); members.len()];
         if let Some(found) = findings.get_mut(bad) {
@@ -350,7 +351,7 @@ impl<'t> Family<'t> {
     }
 }
 
-struct Parsed<'t> {
+struct ParsedText<'t> {
     model: Node<'t>,
     version: OldVersion,
     at: u32,
@@ -359,7 +360,7 @@ struct Parsed<'t> {
 
 fn add<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     match (&mut earlier.value, later.value) {
-        (Content::Mapping(entries), Content::Mapping(more)) => {
+        (NodeContent::Mapping(entries), NodeContent::Mapping(more)) => {
             for entry in more {
                 match entries.iter_mut().rev().find(|e| e.key == entry.key) {
                     Some(same) => add(&mut same.value, entry.value),
@@ -367,9 +368,9 @@ fn add<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
                 }
             }
         }
-        (Content::List(elements), Content::List(more)) => elements.extend(more),
+        (NodeContent::List(elements), NodeContent::List(more)) => elements.extend(more),
         // An empty text says nothing in Ignition 2.
-        (Content::Scalar(_), Content::Scalar(text)) if text.text.is_empty() => {}
+        (NodeContent::Scalar(_), NodeContent::Scalar(text)) if text.text.is_empty() => {}
         (value, other) => {
             *value = other;
             earlier.at = later.at;

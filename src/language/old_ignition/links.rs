@@ -1,13 +1,16 @@
 //! Directories and links.
 
 use super::fields::Fields;
-use super::names::{Names, joined};
-use super::nodes::{self, Placed};
-use super::step::{Step, strictly};
+use super::names::{FilesystemNames, joined};
+use super::nodes::{self, PlacedNode};
+use super::step::{OldTranslation, strictly};
 use crate::language::node::Node;
 
 /// Translates directories; those with one path become one.
-pub(super) fn directories<'t>(step: &mut Step<'_>, list: &[Placed<'_, 't>]) -> Vec<Node<'t>> {
+pub(super) fn directories<'t>(
+    step: &mut OldTranslation<'_>,
+    list: &[PlacedNode<'_, 't>],
+) -> Vec<Node<'t>> {
     let groups = nodes::by_path(list).into_iter();
     let united = groups.filter_map(|group| {
         let (last, first) = (group.last()?, group.first()?);
@@ -35,9 +38,9 @@ pub(super) fn directories<'t>(step: &mut Step<'_>, list: &[Placed<'_, 't>]) -> V
 
 /// Translates links; of those with one path, the last one counts.
 pub(super) fn links<'t>(
-    step: &mut Step<'_>,
-    list: &[Placed<'_, 't>],
-    names: &Names<'_, 't>,
+    step: &mut OldTranslation<'_>,
+    list: &[PlacedNode<'_, 't>],
+    names: &FilesystemNames<'_, 't>,
 ) -> Vec<Node<'t>> {
     let groups = nodes::by_path(list).into_iter();
     let translated = groups.filter_map(|group| {
@@ -57,7 +60,11 @@ pub(super) fn links<'t>(
     translated.collect()
 }
 
-fn link<'t>(step: &mut Step<'_>, placed: &Placed<'_, 't>, names: &Names<'_, 't>) -> Node<'t> {
+fn link<'t>(
+    step: &mut OldTranslation<'_>,
+    placed: &PlacedNode<'_, 't>,
+    names: &FilesystemNames<'_, 't>,
+) -> Node<'t> {
     let node = placed.node;
     let mut out = nodes::begin(step, placed);
     out.copy(node, "overwrite");

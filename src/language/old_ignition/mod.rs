@@ -22,27 +22,28 @@ mod resources;
 mod shape;
 mod step;
 mod units;
-mod version;
+pub(super) mod version;
 
-use super::detect::{Language, detect};
+use super::detect::detect;
 use super::document;
 use super::findings::Remarks;
 use super::json;
+use super::languages::Language;
 use super::node::Node;
 use super::paths;
+use super::result::TranslationResult;
 use super::shaped;
 use super::surroundings::Surroundings;
-use super::translation::Outcome;
 use crate::config::tree::Tree;
 use crate::config::{LineStarts, Version, WrittenPaths};
 use fields::Fields;
-pub use joined::{Joined, Member, append, appends, references};
-use names::Names;
-use nodes::Nodes;
-use step::Step;
+pub use joined::{FamilyResult, Member, append, appends, references};
+use names::FilesystemNames;
+use nodes::OldNodes;
+use step::OldTranslation;
 use units::Claims;
+use version::DeclaredVersion;
 pub(crate) use version::OldVersion;
-use version::Stated;
 
 /// The version that configs before 3 come out in: the first one with all that they need.
 pub(crate) const OUTPUT_VERSION: Version = Version::V3_1;
@@ -52,7 +53,7 @@ pub(crate) fn read<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     surroundings: &Surroundings<'_>,
-) -> Outcome<'t> {
+) -> TranslationResult<'t> {
     let root = match json::read(text) {
         Ok(root) => root,
         Err(error) => {
@@ -63,11 +64,11 @@ pub(crate) fn read<'t>(
     let paths = paths::of(&root);
     let mut remarks = Remarks::default();
     let config = config(root, &paths, surroundings, &mut remarks);
-    Outcome {
+    TranslationResult {
         findings: remarks.placed(lines, &paths),
         paths,
         config: config.map(output),
-        ..Outcome::default()
+        ..TranslationResult::default()
     }
 }
 
@@ -83,8 +84,8 @@ fn config<'t>(
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
     let (version, at) = match version::stated(&root) {
-        Stated::Old(version, at) => (version, at),
-        Stated::Other { at, message, help } => {
+        DeclaredVersion::Old(version, at) => (version, at),
+        DeclaredVersion::Other { at, message, help } => {
             remarks.error_with_help(at, message, help);
             return None;
         }
@@ -98,7 +99,7 @@ fn config<'t>(
         OldVersion::V1 => lift::lifted(&decoded, 0),
         _ => decoded,
     };
-    let mut step = Step {
+    let mut step = OldTranslation {
         versions: &[(0, version)],
         surroundings,
         remarks,
@@ -133,7 +134,7 @@ pub(crate) fn from_model<'t>(
 ) -> Option<Node<'t>> {
     let at = model.at;
     let decoded = decode::decode(model, version, None, false, remarks);
-    let mut step = Step {
+    let mut step = OldTranslation {
         versions: &[(0, version)],
         surroundings,
         remarks,
@@ -142,7 +143,11 @@ pub(crate) fn from_model<'t>(
 }
 
 /// The config in version 3, which is stated at `version_at`.
-fn translated<'t>(step: &mut Step<'_>, model: &Node<'t>, version_at: u32) -> Option<Node<'t>> {
+fn translated<'t>(
+    step: &mut OldTranslation<'_>,
+    model: &Node<'t>,
+    version_at: u32,
+) -> Option<Node<'t>> {
     check_given_names(step, model.at);
     let stated = Node::text(version_at, OUTPUT_VERSION.as_str());
     let mut ignition = Node::mapping(model.at_of("ignition")).with("version", stated);
@@ -165,7 +170,7 @@ fn translated<'t>(step: &mut Step<'_>, model: &Node<'t>, version_at: u32) -> Opt
 }
 
 /// What the operator says about file systems holds for every text, so it has no place in one.
-fn check_given_names(step: &mut Step<'_>, at: u32) {
+fn check_given_names(step: &mut OldTranslation<'_>, at: u32) {
     for (name, path) in step.surroundings.filesystems {
         if !path.starts_with('/') {
             let message = format!("the path given for the file system `{name}` is not absolute");
@@ -193,21 +198,21 @@ fn names_in(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String
     let Ok(root) = json::read(text) else {
         return Vec::new();
     };
-    let Stated::Old(version, _) = version::stated(&root) else {
+    let DeclaredVersion::Old(version, _) = version::stated(&root) else {
         return Vec::new();
     };
     let mut remarks = Remarks::default();
     let model = decode::decode(root, version, None, false, &mut remarks);
-    let mut step = Step {
+    let mut step = OldTranslation {
         versions: &[(0, version)],
         surroundings,
         remarks: &mut remarks,
     };
     let are_shared = has_references(&model);
-    Names::of(&mut step, model.inner("storage"), are_shared).paths()
+    FilesystemNames::of(&mut step, model.inner("storage"), are_shared).paths()
 }
 
-fn passwd<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
+fn passwd<'t>(step: &mut OldTranslation<'_>, model: &Node<'t>) -> Node<'t> {
     let passwd = model.inner("passwd");
     let mut out = Node::mapping(model.at_of("passwd"));
     let users = accounts::users(step, passwd);
@@ -217,7 +222,7 @@ fn passwd<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
     out
 }
 
-fn storage<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
+fn storage<'t>(step: &mut OldTranslation<'_>, model: &Node<'t>) -> Node<'t> {
     let storage = model.inner("storage");
     let mut out = Node::mapping(model.at_of("storage"));
     let disks = disks::translate(step, storage);
@@ -225,8 +230,8 @@ fn storage<'t>(step: &mut Step<'_>, model: &Node<'t>) -> Node<'t> {
     let arrays = raid::translate(step, storage);
     out.set_list("raid", storage.at_of("raid"), arrays);
     filesystems::check(step, storage);
-    let names = Names::of(step, storage, has_references(model));
-    let nodes = Nodes::of(step, storage, &names, &Claims::of(model));
+    let names = FilesystemNames::of(step, storage, has_references(model));
+    let nodes = OldNodes::of(step, storage, &names, &Claims::of(model));
     let filesystems = filesystems::translate(step, &names);
     out.set_list("filesystems", storage.at_of("filesystems"), filesystems);
     let directories = links::directories(step, &nodes.directories);

@@ -1,7 +1,7 @@
 //! Names of file systems, and where the paths of nodes on them are in the final system.
 
 use super::fields::Fields;
-use super::step::{Step, is_same};
+use super::step::{OldTranslation, is_same};
 use crate::config::simplify;
 use crate::language::node::Node;
 use std::collections::{HashMap, HashSet};
@@ -40,7 +40,7 @@ enum Prefix {
 }
 
 /// All names of a config.
-pub(super) struct Names<'n, 't> {
+pub(super) struct FilesystemNames<'n, 't> {
     volumes: Vec<Volume<'n, 't>>,
     prefixes: HashMap<&'n str, Prefix>,
     /// In the order of the text, for messages.
@@ -57,10 +57,14 @@ pub(super) const NODE_LISTS: [&str; 3] = ["files", "directories", "links"];
 /// Names of defined file systems that a message lists.
 const MAX_LISTED_NAMES: usize = 8;
 
-impl<'n, 't> Names<'n, 't> {
+impl<'n, 't> FilesystemNames<'n, 't> {
     /// Resolves the names of all file systems of `storage`; `are_shared` if other configs may use them too.
-    pub(super) fn of(step: &mut Step<'_>, storage: &'n Node<'t>, are_shared: bool) -> Self {
-        let mut names = Names {
+    pub(super) fn of(
+        step: &mut OldTranslation<'_>,
+        storage: &'n Node<'t>,
+        are_shared: bool,
+    ) -> Self {
+        let mut names = FilesystemNames {
             volumes: Vec::new(),
             prefixes: HashMap::new(),
             defined: Vec::new(),
@@ -107,13 +111,13 @@ impl<'n, 't> Names<'n, 't> {
     }
 
     /// Where the path of `node` is in the final system, or nothing if that cannot be told.
-    pub(super) fn resolve(&self, step: &mut Step<'_>, node: &Node<'_>) -> Option<String> {
+    pub(super) fn resolve(&self, step: &mut OldTranslation<'_>, node: &Node<'_>) -> Option<String> {
         let prefix = self.prefix(step, node)?;
         Some(joined(&prefix, node.text_of("path")))
     }
 
     /// The directory of the final system that the file system of `node` is.
-    pub(super) fn prefix(&self, step: &mut Step<'_>, node: &Node<'_>) -> Option<String> {
+    pub(super) fn prefix(&self, step: &mut OldTranslation<'_>, node: &Node<'_>) -> Option<String> {
         let name = node.text_of("filesystem");
         let at = node.at_of("filesystem");
         match self.prefixes.get(name) {
@@ -133,7 +137,7 @@ impl<'n, 't> Names<'n, 't> {
     }
 
     /// The prefix of a name that no file system of the config has.
-    fn undefined(&self, step: &mut Step<'_>, name: &str, at: u32) -> Option<String> {
+    fn undefined(&self, step: &mut OldTranslation<'_>, name: &str, at: u32) -> Option<String> {
         if name.is_empty() {
             // The rules for nodes have said so.
             return None;
@@ -168,7 +172,7 @@ impl<'n, 't> Names<'n, 't> {
 
     fn volume(
         &mut self,
-        step: &mut Step<'_>,
+        step: &mut OldTranslation<'_>,
         filesystem: &'n Node<'t>,
         mount: &'n Node<'t>,
         devices: &mut HashMap<&'n str, (usize, &'n Node<'t>)>,
@@ -206,7 +210,7 @@ impl<'n, 't> Names<'n, 't> {
     }
 
     /// Of two file systems with one name, nodes are on the last.
-    fn define(&mut self, step: &mut Step<'_>, filesystem: &'n Node<'t>, prefix: Prefix) {
+    fn define(&mut self, step: &mut OldTranslation<'_>, filesystem: &'n Node<'t>, prefix: Prefix) {
         let name = filesystem.text_of("name");
         if name.is_empty() {
             return;
@@ -227,7 +231,7 @@ impl<'n, 't> Names<'n, 't> {
     }
 
     /// Decides where volumes are mounted while files are written, and where names lead.
-    fn set_paths(&mut self, step: &mut Step<'_>, used: &HashSet<&str>) {
+    fn set_paths(&mut self, step: &mut OldTranslation<'_>, used: &HashSet<&str>) {
         let mut counter = 0;
         let taken: HashSet<&str> = self.inherited.values().map(String::as_str).collect();
         for index in 0..self.volumes.len() {
@@ -235,14 +239,14 @@ impl<'n, 't> Names<'n, 't> {
                 continue;
             };
             let place = place(step, volume);
-            if matches!(place, Place::Scratch | Place::Oem) {
+            if matches!(place, VolumePath::Scratch | VolumePath::Oem) {
                 counter += 1;
             }
             let (path, prefix) = match place {
-                Place::Given(path) => (Some(path.clone()), Some(path)),
-                Place::Root => (None, Some("/".into())),
-                Place::Oem => (Some(OEM_PATH.into()), Some(OEM_PATH.into())),
-                Place::Scratch => {
+                VolumePath::Given(path) => (Some(path.clone()), Some(path)),
+                VolumePath::Root => (None, Some("/".into())),
+                VolumePath::Oem => (Some(OEM_PATH.into()), Some(OEM_PATH.into())),
+                VolumePath::Scratch => {
                     let mut names = volume.names.iter();
                     let mounted = names.find(|name| {
                         let leads_here =
@@ -279,7 +283,7 @@ impl<'n, 't> Names<'n, 't> {
 }
 
 /// Where a volume is in the final system.
-enum Place {
+enum VolumePath {
     /// Where the operator said.
     Given(String),
     /// It is the root file system, or called so.
@@ -289,20 +293,20 @@ enum Place {
     Scratch,
 }
 
-fn place(step: &mut Step<'_>, volume: &Volume<'_, '_>) -> Place {
+fn place(step: &mut OldTranslation<'_>, volume: &Volume<'_, '_>) -> VolumePath {
     let device = volume.mount.text_of("device");
     let given = volume.names.iter().find_map(|name| given_path(step, name));
     if let Some(path) = given {
         return match path == OLD_OEM_PATH && device == OEM_DEVICE {
-            true => Place::Oem,
-            false => Place::Given(path),
+            true => VolumePath::Oem,
+            false => VolumePath::Given(path),
         };
     }
     if volume.names.contains(&ROOT) {
-        return Place::Root;
+        return VolumePath::Root;
     }
     if volume.names.contains(&OEM) {
-        return Place::Oem;
+        return VolumePath::Oem;
     }
     if ROOT_DEVICES.contains(&device) {
         let at = volume.mount.at_of("device");
@@ -312,20 +316,20 @@ fn place(step: &mut Step<'_>, volume: &Volume<'_, '_>) -> Place {
             message,
             "in version 3, give paths without a file system",
         );
-        return Place::Root;
+        return VolumePath::Root;
     }
-    Place::Scratch
+    VolumePath::Scratch
 }
 
 /// The directory that the operator gave for `name`.
-fn given_path(step: &Step<'_>, name: &str) -> Option<String> {
+fn given_path(step: &OldTranslation<'_>, name: &str) -> Option<String> {
     let mut given = step.surroundings.filesystems.iter().rev();
     let (_, path) = given.find(|(given, path)| given == name && path.starts_with('/'))?;
     Some(simplify(path))
 }
 
 /// A file system that is mounted already when Ignition 2 runs.
-fn directory(step: &mut Step<'_>, filesystem: &Node<'_>) -> Prefix {
+fn directory(step: &mut OldTranslation<'_>, filesystem: &Node<'_>) -> Prefix {
     let name = filesystem.text_of("name");
     if let Some(path) = given_path(step, name) {
         return Prefix::Directory(path);

@@ -1,7 +1,7 @@
 //! Units of systemd-networkd, which are files in version 3.
 
 use super::fields::Fields;
-use super::step::Step;
+use super::step::OldTranslation;
 use super::units::NETWORK_DIRECTORY;
 use crate::language::node::Node;
 use crate::language::percent;
@@ -10,10 +10,10 @@ use std::collections::HashMap;
 const MODE: i64 = 0o644;
 
 /// Translates the units and their drop-ins to files. Of those with one path, the last one counts.
-pub(super) fn files<'t>(step: &mut Step<'_>, networkd: &Node<'t>) -> Vec<Node<'t>> {
+pub(super) fn files<'t>(step: &mut OldTranslation<'_>, networkd: &Node<'t>) -> Vec<Node<'t>> {
     let mut files: Vec<Node<'t>> = Vec::new();
     let mut index_of: HashMap<String, usize> = HashMap::new();
-    let mut add = |step: &mut Step<'_>, path: String, node: &Node<'t>| {
+    let mut add = |step: &mut OldTranslation<'_>, path: String, node: &Node<'t>| {
         let contents = node.text_of("contents");
         if contents.is_empty() {
             return;

@@ -1,9 +1,9 @@
 //! Files, directories and links: judged one by one, and put where they are in the final system.
 
 use super::fields::Fields;
-use super::names::Names;
+use super::names::FilesystemNames;
 use super::resources;
-use super::step::Step;
+use super::step::OldTranslation;
 use super::units::Claims;
 use super::version::OldVersion;
 use crate::config::each_below;
@@ -14,44 +14,44 @@ use std::collections::HashMap;
 const MAX_MODE: i64 = 0o7777;
 
 /// A node and its path in the final system.
-pub(super) struct Placed<'n, 't> {
+pub(super) struct PlacedNode<'n, 't> {
     pub(super) node: &'n Node<'t>,
     pub(super) path: String,
 }
 
 /// All nodes of a config, without those that a unit of it overwrites.
-pub(super) struct Nodes<'n, 't> {
-    pub(super) files: Vec<Placed<'n, 't>>,
-    pub(super) directories: Vec<Placed<'n, 't>>,
-    pub(super) links: Vec<Placed<'n, 't>>,
+pub(super) struct OldNodes<'n, 't> {
+    pub(super) files: Vec<PlacedNode<'n, 't>>,
+    pub(super) directories: Vec<PlacedNode<'n, 't>>,
+    pub(super) links: Vec<PlacedNode<'n, 't>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum OldNodeKind {
     File,
     Directory,
     Link,
 }
 
-impl Kind {
+impl OldNodeKind {
     fn name(self) -> &'static str {
         match self {
-            Kind::File => "a file",
-            Kind::Directory => "a directory",
-            Kind::Link => "a link",
+            OldNodeKind::File => "a file",
+            OldNodeKind::Directory => "a directory",
+            OldNodeKind::Link => "a link",
         }
     }
 }
 
-impl<'n, 't> Nodes<'n, 't> {
+impl<'n, 't> OldNodes<'n, 't> {
     /// Judges the nodes of `storage` and finds their places.
     pub(super) fn of(
-        step: &mut Step<'_>,
+        step: &mut OldTranslation<'_>,
         storage: &'n Node<'t>,
-        names: &Names<'_, 't>,
+        names: &FilesystemNames<'_, 't>,
         claims: &Claims,
     ) -> Self {
-        let mut list = |key, kind| -> Vec<Placed<'n, 't>> {
+        let mut list = |key, kind| -> Vec<PlacedNode<'n, 't>> {
             let mut placed = Vec::new();
             for node in storage.items(key) {
                 check(step, node, kind);
@@ -60,15 +60,15 @@ impl<'n, 't> Nodes<'n, 't> {
                 if let Some(path) = path
                     && !is_claimed(step, node, kind, &path, claims)
                 {
-                    placed.push(Placed { node, path });
+                    placed.push(PlacedNode { node, path });
                 }
             }
             placed
         };
-        let nodes = Nodes {
-            files: list("files", Kind::File),
-            directories: list("directories", Kind::Directory),
-            links: list("links", Kind::Link),
+        let nodes = OldNodes {
+            files: list("files", OldNodeKind::File),
+            directories: list("directories", OldNodeKind::Directory),
+            links: list("links", OldNodeKind::Link),
         };
         nodes.conflicts(step);
         nodes.check_links_above(step);
@@ -76,12 +76,12 @@ impl<'n, 't> Nodes<'n, 't> {
     }
 
     /// A path is that of a file, of a directory or of a link.
-    fn conflicts(&self, step: &mut Step<'_>) {
-        let mut seen: HashMap<&str, (Kind, u32)> = HashMap::new();
+    fn conflicts(&self, step: &mut OldTranslation<'_>) {
+        let mut seen: HashMap<&str, (OldNodeKind, u32)> = HashMap::new();
         let all = [
-            (Kind::File, &self.files),
-            (Kind::Directory, &self.directories),
-            (Kind::Link, &self.links),
+            (OldNodeKind::File, &self.files),
+            (OldNodeKind::Directory, &self.directories),
+            (OldNodeKind::Link, &self.links),
         ];
         for (kind, list) in all {
             for placed in list {
@@ -101,10 +101,10 @@ impl<'n, 't> Nodes<'n, 't> {
     }
 
     /// Nothing can be below a link.
-    fn check_links_above(&self, step: &mut Step<'_>) {
+    fn check_links_above(&self, step: &mut OldTranslation<'_>) {
         let links: Vec<&str> = self.links.iter().map(|l| l.path.as_str()).collect();
         let lists = [&self.files, &self.directories, &self.links];
-        let nodes: Vec<&Placed<'_, '_>> = lists.into_iter().flatten().collect();
+        let nodes: Vec<&PlacedNode<'_, '_>> = lists.into_iter().flatten().collect();
         let paths: Vec<&str> = nodes.iter().map(|node| node.path.as_str()).collect();
         each_below(&links, &paths, |node, above| {
             // The innermost one is enough.
@@ -123,9 +123,9 @@ impl<'n, 't> Nodes<'n, 't> {
 
 /// What is written for units comes last: a file at such a path has no effect, anything else is in the way.
 fn is_claimed(
-    step: &mut Step<'_>,
+    step: &mut OldTranslation<'_>,
     node: &Node<'_>,
-    kind: Kind,
+    kind: OldNodeKind,
     path: &str,
     claims: &Claims,
 ) -> bool {
@@ -133,7 +133,7 @@ fn is_claimed(
         return false;
     };
     match kind {
-        Kind::File => {
+        OldNodeKind::File => {
             let message = format!("a unit of this config is written to {path} after this file");
             step.united(node.at, unit, message, "remove the file");
         }
@@ -145,22 +145,22 @@ fn is_claimed(
     true
 }
 
-fn check(step: &mut Step<'_>, node: &Node<'_>, kind: Kind) {
+fn check(step: &mut OldTranslation<'_>, node: &Node<'_>, kind: OldNodeKind) {
     if node.text_of("filesystem").is_empty() {
         let help = "write \"filesystem\": \"root\"";
         step.error_with_help(node.at_of("filesystem"), "a file system is required", help);
     }
-    if kind != Kind::Link {
+    if kind != OldNodeKind::Link {
         check_mode(step, node);
     }
-    if kind == Kind::File {
+    if kind == OldNodeKind::File {
         resources::check(step, node.inner("contents"));
         if node.is_true("append") && node.is_true("overwrite") {
             let at = node.at_of("append");
             step.error(at, "`append` and `overwrite` exclude each other");
         }
     }
-    if kind == Kind::Link && node.text_of("target").is_empty() {
+    if kind == OldNodeKind::Link && node.text_of("target").is_empty() {
         step.error(node.at_of("target"), "the target of a link is required");
     }
     for key in ["user", "group"] {
@@ -171,7 +171,7 @@ fn check(step: &mut Step<'_>, node: &Node<'_>, kind: Kind) {
     }
 }
 
-fn check_mode(step: &mut Step<'_>, node: &Node<'_>) {
+fn check_mode(step: &mut OldTranslation<'_>, node: &Node<'_>) {
     let at = node.at_of("mode");
     match node.int_of("mode") {
         Some(mode) if !(0..=MAX_MODE).contains(&mode) => {
@@ -194,7 +194,7 @@ fn check_mode(step: &mut Step<'_>, node: &Node<'_>) {
 }
 
 /// The mode that a node gets; before 2.2 every node has one.
-pub(super) fn mode<'t>(step: &Step<'_>, node: &Node<'t>) -> Option<Node<'t>> {
+pub(super) fn mode<'t>(step: &OldTranslation<'_>, node: &Node<'t>) -> Option<Node<'t>> {
     match node.get("mode") {
         Some(mode) => Some(mode.clone()),
         None if step.since(node, OldVersion::V2_2) => None,
@@ -203,7 +203,7 @@ pub(super) fn mode<'t>(step: &Step<'_>, node: &Node<'t>) -> Option<Node<'t>> {
 }
 
 /// Owner `key` of a node; before 2.1 every node has one.
-pub(super) fn owner<'t>(step: &Step<'_>, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
+pub(super) fn owner<'t>(step: &OldTranslation<'_>, node: &Node<'t>, key: &str) -> Option<Node<'t>> {
     let owner = node.inner(key);
     let mut out = Node::mapping(node.at_of(key));
     match owner.get("id") {
@@ -216,7 +216,7 @@ pub(super) fn owner<'t>(step: &Step<'_>, node: &Node<'t>, key: &str) -> Option<N
 }
 
 /// A translated node with its path and owners.
-pub(super) fn begin<'t>(step: &Step<'_>, placed: &Placed<'_, 't>) -> Node<'t> {
+pub(super) fn begin<'t>(step: &OldTranslation<'_>, placed: &PlacedNode<'_, 't>) -> Node<'t> {
     let node = placed.node;
     let path = Node::text(node.at_of("path"), placed.path.clone());
     let mut out = Node::mapping(node.at).with("path", path);
@@ -229,8 +229,10 @@ pub(super) fn begin<'t>(step: &Step<'_>, placed: &Placed<'_, 't>) -> Node<'t> {
 }
 
 /// Nodes by path, in the order of the first node of each.
-pub(super) fn by_path<'p, 'n, 't>(list: &'p [Placed<'n, 't>]) -> Vec<Vec<&'p Placed<'n, 't>>> {
-    let mut groups: Vec<Vec<&Placed<'n, 't>>> = Vec::new();
+pub(super) fn by_path<'p, 'n, 't>(
+    list: &'p [PlacedNode<'n, 't>],
+) -> Vec<Vec<&'p PlacedNode<'n, 't>>> {
+    let mut groups: Vec<Vec<&PlacedNode<'n, 't>>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
     for placed in list {
         let index = *index_of.entry(&placed.path).or_insert(groups.len());

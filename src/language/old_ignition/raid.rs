@@ -1,12 +1,12 @@
 //! RAID arrays.
 
 use super::fields::Fields;
-use super::step::{Seen, Step};
+use super::step::{FirstPlaces, OldTranslation};
 use crate::language::node::Node;
 
 /// Judges the arrays and translates them.
-pub(super) fn translate<'t>(step: &mut Step<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = Seen::new();
+pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = FirstPlaces::new();
     let mut translated = Vec::new();
     for array in storage.items("raid") {
         check(step, array);
@@ -27,7 +27,7 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, storage: &Node<'t>) -> Vec<Node
     translated
 }
 
-fn check(step: &mut Step<'_>, array: &Node<'_>) {
+fn check(step: &mut OldTranslation<'_>, array: &Node<'_>) {
     let at = array.at_of("level");
     match array.text_of("level") {
         "linear" | "raid0" | "0" | "stripe" => {
@@ -47,7 +47,7 @@ fn check(step: &mut Step<'_>, array: &Node<'_>) {
     if devices.is_empty() {
         step.error(array.at_of("devices"), "an array needs devices");
     }
-    let mut seen = Seen::new();
+    let mut seen = FirstPlaces::new();
     for device in devices {
         if !device.as_text().starts_with('/') {
             step.error(device.at, "the device of an array must be absolute");

@@ -1,7 +1,7 @@
 //! What is fetched: the contents of files, other configs, certificates.
 
 use super::fields::Fields;
-use super::step::Step;
+use super::step::OldTranslation;
 use super::version::OldVersion;
 use crate::config::Version;
 use crate::config::digest::{Digest, DigestError};
@@ -10,7 +10,7 @@ use crate::language::node::Node;
 use std::collections::HashSet;
 
 /// Judges a source with what belongs to it.
-pub(super) fn check(step: &mut Step<'_>, resource: &Node<'_>) {
+pub(super) fn check(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     source(step, resource);
     let compression = resource.text_of("compression");
     if !matches!(compression, "" | "gzip") {
@@ -22,7 +22,7 @@ pub(super) fn check(step: &mut Step<'_>, resource: &Node<'_>) {
 }
 
 /// Judges a reference to a config or to certificates, which needs a source.
-pub(super) fn check_reference(step: &mut Step<'_>, reference: &Node<'_>) {
+pub(super) fn check_reference(step: &mut OldTranslation<'_>, reference: &Node<'_>) {
     if reference.text_of("source").is_empty() {
         let at = reference.at_of("source");
         step.error(at, "a source is required here");
@@ -30,7 +30,7 @@ pub(super) fn check_reference(step: &mut Step<'_>, reference: &Node<'_>) {
     check(step, reference);
 }
 
-fn source(step: &mut Step<'_>, resource: &Node<'_>) {
+fn source(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     let source = resource.text_of("source");
     if source.is_empty() {
         return;
@@ -57,7 +57,7 @@ fn source_problem(source: &str, version: OldVersion) -> Option<String> {
     }
 }
 
-fn hash(step: &mut Step<'_>, verification: &Node<'_>) {
+fn hash(step: &mut OldTranslation<'_>, verification: &Node<'_>) {
     let Some(hash) = verification.get("hash") else {
         return;
     };
@@ -70,7 +70,7 @@ fn hash(step: &mut Step<'_>, verification: &Node<'_>) {
     step.error_with_help(hash.at, problem.to_string(), help);
 }
 
-fn headers(step: &mut Step<'_>, resource: &Node<'_>) {
+fn headers(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     let Some(list) = resource.get("httpHeaders") else {
         return;
     };

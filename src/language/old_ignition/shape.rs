@@ -4,44 +4,44 @@ use super::version::OldVersion::{self, V1, V2_1, V2_2, V2_3, V2_4};
 
 /// An object type.
 #[derive(Debug)]
-pub(super) struct Shape {
-    fields: &'static [Field],
+pub(super) struct OldObjectType {
+    fields: &'static [OldField],
 }
 
 /// A member of an object type.
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct OldField {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: OldFieldKind,
     pub(super) since: OldVersion,
 }
 
 /// What a member holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum OldFieldKind {
     Text,
     Int,
     /// A number that cannot be negative in 1 and 2.0, and can in what came after.
     Count,
     Flag,
     Texts,
-    Object(&'static Shape),
-    Objects(&'static Shape),
+    Object(&'static OldObjectType),
+    Objects(&'static OldObjectType),
 }
 
-impl Shape {
+impl OldObjectType {
     /// The member called `name` in any version.
-    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+    pub(super) fn field(&self, name: &str) -> Option<&'static OldField> {
         self.fields.iter().find(|field| field.name == name)
     }
 
     /// The members that `version` knows.
-    pub(super) fn fields_in(&self, version: OldVersion) -> impl Iterator<Item = &'static Field> {
+    pub(super) fn fields_in(&self, version: OldVersion) -> impl Iterator<Item = &'static OldField> {
         self.fields.iter().filter(move |f| f.since <= version)
     }
 
     /// The table of `version`.
-    pub(super) fn of(version: OldVersion) -> &'static Shape {
+    pub(super) fn of(version: OldVersion) -> &'static OldObjectType {
         match version {
             V1 => &ROOT_1,
             _ => &ROOT,
@@ -49,9 +49,9 @@ impl Shape {
     }
 }
 
-impl Field {
-    const fn new(name: &'static str, kind: Kind) -> Self {
-        Field {
+impl OldField {
+    const fn new(name: &'static str, kind: OldFieldKind) -> Self {
+        OldField {
             name,
             kind,
             since: V1,
@@ -64,35 +64,35 @@ impl Field {
     }
 }
 
-const fn text(name: &'static str) -> Field {
-    Field::new(name, Kind::Text)
+const fn text(name: &'static str) -> OldField {
+    OldField::new(name, OldFieldKind::Text)
 }
 
-const fn int(name: &'static str) -> Field {
-    Field::new(name, Kind::Int)
+const fn int(name: &'static str) -> OldField {
+    OldField::new(name, OldFieldKind::Int)
 }
 
-const fn count(name: &'static str) -> Field {
-    Field::new(name, Kind::Count)
+const fn count(name: &'static str) -> OldField {
+    OldField::new(name, OldFieldKind::Count)
 }
 
-const fn flag(name: &'static str) -> Field {
-    Field::new(name, Kind::Flag)
+const fn flag(name: &'static str) -> OldField {
+    OldField::new(name, OldFieldKind::Flag)
 }
 
-const fn texts(name: &'static str) -> Field {
-    Field::new(name, Kind::Texts)
+const fn texts(name: &'static str) -> OldField {
+    OldField::new(name, OldFieldKind::Texts)
 }
 
-const fn object(name: &'static str, shape: &'static Shape) -> Field {
-    Field::new(name, Kind::Object(shape))
+const fn object(name: &'static str, shape: &'static OldObjectType) -> OldField {
+    OldField::new(name, OldFieldKind::Object(shape))
 }
 
-const fn objects(name: &'static str, shape: &'static Shape) -> Field {
-    Field::new(name, Kind::Objects(shape))
+const fn objects(name: &'static str, shape: &'static OldObjectType) -> OldField {
+    OldField::new(name, OldFieldKind::Objects(shape))
 }
 
-static ROOT_1: Shape = Shape {
+static ROOT_1: OldObjectType = OldObjectType {
     fields: &[
         int("ignitionVersion"),
         object("storage", &STORAGE_1),
@@ -102,7 +102,7 @@ static ROOT_1: Shape = Shape {
     ],
 };
 
-static STORAGE_1: Shape = Shape {
+static STORAGE_1: OldObjectType = OldObjectType {
     fields: &[
         objects("disks", &DISK),
         objects("raid", &RAID),
@@ -110,7 +110,7 @@ static STORAGE_1: Shape = Shape {
     ],
 };
 
-static FILESYSTEM_1: Shape = Shape {
+static FILESYSTEM_1: OldObjectType = OldObjectType {
     fields: &[
         text("device"),
         text("format"),
@@ -119,7 +119,7 @@ static FILESYSTEM_1: Shape = Shape {
     ],
 };
 
-static FILE_1: Shape = Shape {
+static FILE_1: OldObjectType = OldObjectType {
     fields: &[
         text("path"),
         text("contents"),
@@ -129,7 +129,7 @@ static FILE_1: Shape = Shape {
     ],
 };
 
-static ROOT: Shape = Shape {
+static ROOT: OldObjectType = OldObjectType {
     fields: &[
         object("ignition", &IGNITION),
         object("storage", &STORAGE),
@@ -139,7 +139,7 @@ static ROOT: Shape = Shape {
     ],
 };
 
-static IGNITION: Shape = Shape {
+static IGNITION: OldObjectType = OldObjectType {
     fields: &[
         text("version"),
         object("config", &REFERENCES),
@@ -149,42 +149,42 @@ static IGNITION: Shape = Shape {
     ],
 };
 
-static REFERENCES: Shape = Shape {
+static REFERENCES: OldObjectType = OldObjectType {
     fields: &[objects("append", &REFERENCE), object("replace", &REFERENCE)],
 };
 
-const VERIFICATION: Field = object("verification", &VERIFICATION_SHAPE);
-const HEADERS: Field = objects("httpHeaders", &HEADER).from(V2_4);
+const VERIFICATION: OldField = object("verification", &VERIFICATION_SHAPE);
+const HEADERS: OldField = objects("httpHeaders", &HEADER).from(V2_4);
 
-static REFERENCE: Shape = Shape {
+static REFERENCE: OldObjectType = OldObjectType {
     fields: &[text("source"), VERIFICATION, HEADERS],
 };
 
-static VERIFICATION_SHAPE: Shape = Shape {
+static VERIFICATION_SHAPE: OldObjectType = OldObjectType {
     fields: &[text("hash")],
 };
 
-static HEADER: Shape = Shape {
+static HEADER: OldObjectType = OldObjectType {
     fields: &[text("name"), text("value")],
 };
 
-static TIMEOUTS: Shape = Shape {
+static TIMEOUTS: OldObjectType = OldObjectType {
     fields: &[int("httpResponseHeaders"), int("httpTotal")],
 };
 
-static SECURITY: Shape = Shape {
+static SECURITY: OldObjectType = OldObjectType {
     fields: &[object("tls", &TLS)],
 };
 
-static TLS: Shape = Shape {
+static TLS: OldObjectType = OldObjectType {
     fields: &[objects("certificateAuthorities", &REFERENCE)],
 };
 
-static PROXY: Shape = Shape {
+static PROXY: OldObjectType = OldObjectType {
     fields: &[text("httpProxy"), text("httpsProxy"), texts("noProxy")],
 };
 
-static STORAGE: Shape = Shape {
+static STORAGE: OldObjectType = OldObjectType {
     fields: &[
         objects("disks", &DISK),
         objects("raid", &RAID),
@@ -195,7 +195,7 @@ static STORAGE: Shape = Shape {
     ],
 };
 
-static DISK: Shape = Shape {
+static DISK: OldObjectType = OldObjectType {
     fields: &[
         text("device"),
         flag("wipeTable"),
@@ -203,7 +203,7 @@ static DISK: Shape = Shape {
     ],
 };
 
-static PARTITION: Shape = Shape {
+static PARTITION: OldObjectType = OldObjectType {
     fields: &[
         text("label"),
         int("number"),
@@ -218,7 +218,7 @@ static PARTITION: Shape = Shape {
     ],
 };
 
-static RAID: Shape = Shape {
+static RAID: OldObjectType = OldObjectType {
     fields: &[
         text("name"),
         text("level"),
@@ -228,11 +228,11 @@ static RAID: Shape = Shape {
     ],
 };
 
-static FILESYSTEM: Shape = Shape {
+static FILESYSTEM: OldObjectType = OldObjectType {
     fields: &[text("name"), object("mount", &MOUNT), text("path")],
 };
 
-static MOUNT: Shape = Shape {
+static MOUNT: OldObjectType = OldObjectType {
     fields: &[
         text("device"),
         text("format"),
@@ -244,17 +244,17 @@ static MOUNT: Shape = Shape {
     ],
 };
 
-static CREATE: Shape = Shape {
+static CREATE: OldObjectType = OldObjectType {
     fields: &[flag("force"), texts("options")],
 };
 
-const NODE_FILESYSTEM: Field = text("filesystem");
-const NODE_PATH: Field = text("path");
-const USER: Field = object("user", &OWNER);
-const GROUP: Field = object("group", &OWNER);
-const OVERWRITE: Field = flag("overwrite").from(V2_2);
+const NODE_FILESYSTEM: OldField = text("filesystem");
+const NODE_PATH: OldField = text("path");
+const USER: OldField = object("user", &OWNER);
+const GROUP: OldField = object("group", &OWNER);
+const OVERWRITE: OldField = flag("overwrite").from(V2_2);
 
-static FILE: Shape = Shape {
+static FILE: OldObjectType = OldObjectType {
     fields: &[
         NODE_FILESYSTEM,
         NODE_PATH,
@@ -267,15 +267,15 @@ static FILE: Shape = Shape {
     ],
 };
 
-static CONTENTS: Shape = Shape {
+static CONTENTS: OldObjectType = OldObjectType {
     fields: &[text("source"), text("compression"), VERIFICATION, HEADERS],
 };
 
-static OWNER: Shape = Shape {
+static OWNER: OldObjectType = OldObjectType {
     fields: &[int("id"), text("name").from(V2_1)],
 };
 
-static DIRECTORY: Shape = Shape {
+static DIRECTORY: OldObjectType = OldObjectType {
     fields: &[
         NODE_FILESYSTEM,
         NODE_PATH,
@@ -286,7 +286,7 @@ static DIRECTORY: Shape = Shape {
     ],
 };
 
-static LINK: Shape = Shape {
+static LINK: OldObjectType = OldObjectType {
     fields: &[
         NODE_FILESYSTEM,
         NODE_PATH,
@@ -298,11 +298,11 @@ static LINK: Shape = Shape {
     ],
 };
 
-static SYSTEMD: Shape = Shape {
+static SYSTEMD: OldObjectType = OldObjectType {
     fields: &[objects("units", &UNIT)],
 };
 
-static UNIT: Shape = Shape {
+static UNIT: OldObjectType = OldObjectType {
     fields: &[
         text("name"),
         text("contents"),
@@ -313,15 +313,15 @@ static UNIT: Shape = Shape {
     ],
 };
 
-static DROPIN: Shape = Shape {
+static DROPIN: OldObjectType = OldObjectType {
     fields: &[text("name"), text("contents")],
 };
 
-static NETWORKD: Shape = Shape {
+static NETWORKD: OldObjectType = OldObjectType {
     fields: &[objects("units", &NETWORK_UNIT)],
 };
 
-static NETWORK_UNIT: Shape = Shape {
+static NETWORK_UNIT: OldObjectType = OldObjectType {
     fields: &[
         text("name"),
         text("contents"),
@@ -329,14 +329,14 @@ static NETWORK_UNIT: Shape = Shape {
     ],
 };
 
-static PASSWD: Shape = Shape {
+static PASSWD: OldObjectType = OldObjectType {
     fields: &[
         objects("users", &PASSWD_USER),
         objects("groups", &PASSWD_GROUP),
     ],
 };
 
-static PASSWD_USER: Shape = Shape {
+static PASSWD_USER: OldObjectType = OldObjectType {
     fields: &[
         text("name"),
         text("passwordHash"),
@@ -356,7 +356,7 @@ static PASSWD_USER: Shape = Shape {
 };
 
 /// `create` of a user: what later versions have in the user itself.
-static ACCOUNT: Shape = Shape {
+static ACCOUNT: OldObjectType = OldObjectType {
     fields: &[
         count("uid"),
         text("gecos"),
@@ -371,7 +371,7 @@ static ACCOUNT: Shape = Shape {
     ],
 };
 
-static PASSWD_GROUP: Shape = Shape {
+static PASSWD_GROUP: OldObjectType = OldObjectType {
     fields: &[
         text("name"),
         count("gid"),

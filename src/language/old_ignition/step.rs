@@ -11,14 +11,14 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 /// The translation of one config.
-pub(super) struct Step<'s> {
+pub(super) struct OldTranslation<'s> {
     /// Where the texts begin that the config was put together from, and the version of each.
     pub(super) versions: &'s [(u32, OldVersion)],
     pub(super) surroundings: &'s Surroundings<'s>,
     pub(super) remarks: &'s mut Remarks,
 }
 
-impl Step<'_> {
+impl OldTranslation<'_> {
     /// The version of the text that `node` stands in.
     pub(super) fn version_of(&self, node: &Node<'_>) -> OldVersion {
         let after = self
@@ -50,7 +50,7 @@ impl Step<'_> {
         self.remarks.warn_with_help(at, message, help);
     }
 
-    /// [`Step::warn`] about something that the converters of old refuse or get wrong.
+    /// [`OldTranslation::warn`] about something that the converters of old refuse or get wrong.
     pub(super) fn extended(
         &mut self,
         at: u32,
@@ -109,11 +109,11 @@ pub(super) fn strictly(message: impl Into<String>) -> String {
 }
 
 /// What was there already, with its place.
-pub(super) struct Seen<K>(HashMap<K, u32>);
+pub(super) struct FirstPlaces<K>(HashMap<K, u32>);
 
-impl<K: Hash + Eq> Seen<K> {
+impl<K: Hash + Eq> FirstPlaces<K> {
     pub(super) fn new() -> Self {
-        Seen(HashMap::new())
+        FirstPlaces(HashMap::new())
     }
 
     /// The place where `key` was first, or `None` if this is the first one.

@@ -1,13 +1,13 @@
 //! Units of systemd.
 
 use super::fields::Fields;
-use super::step::{Step, extension};
+use super::step::{OldTranslation, extension};
 use super::version::OldVersion;
 use crate::config::unit;
-use crate::language::node::{Content, Node};
+use crate::language::node::{Node, NodeContent};
+use crate::layout::UNIT_DIRECTORY;
 use std::collections::HashMap;
 
-const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 /// Where units of systemd-networkd are.
 pub(super) const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 
@@ -58,7 +58,7 @@ impl Claims {
 }
 
 /// Judges the units of systemd and networkd.
-pub(super) fn check(step: &mut Step<'_>, root: &Node<'_>) {
+pub(super) fn check(step: &mut OldTranslation<'_>, root: &Node<'_>) {
     for unit in root.inner("systemd").items("units") {
         if !UNIT_TYPES.contains(&extension(unit.text_of("name"))) {
             let help = "end it in .service, .socket, .mount, .timer or another unit type";
@@ -83,7 +83,7 @@ pub(super) fn check(step: &mut Step<'_>, root: &Node<'_>) {
     }
 }
 
-fn check_dropin_name(step: &mut Step<'_>, dropin: &Node<'_>) {
+fn check_dropin_name(step: &mut OldTranslation<'_>, dropin: &Node<'_>) {
     if extension(dropin.text_of("name")) != "conf" {
         let help = "end it in .conf";
         let at = dropin.at_of("name");
@@ -92,7 +92,7 @@ fn check_dropin_name(step: &mut Step<'_>, dropin: &Node<'_>) {
 }
 
 /// Version 1 did not parse units; version 3 does so for systemd.
-fn check_texts(step: &mut Step<'_>, unit: &Node<'_>) {
+fn check_texts(step: &mut OldTranslation<'_>, unit: &Node<'_>) {
     if !step.since(unit, OldVersion::V2_0) {
         return;
     }
@@ -105,29 +105,29 @@ fn check_texts(step: &mut Step<'_>, unit: &Node<'_>) {
 }
 
 /// What the entries for one unit come to.
-struct Unit<'n, 't> {
+struct OldUnit<'n, 't> {
     first: &'n Node<'t>,
     contents: Option<&'n Node<'t>>,
     enabled: Option<Node<'t>>,
     mask: Option<Node<'t>>,
-    dropins: Vec<Dropin<'n, 't>>,
+    dropins: Vec<OldDropin<'n, 't>>,
     dropin_index: HashMap<&'n str, usize>,
 }
 
-struct Dropin<'n, 't> {
+struct OldDropin<'n, 't> {
     node: &'n Node<'t>,
     contents: Option<&'n Node<'t>>,
 }
 
 /// Translates the units; those with one name become one, at the place of the first.
-pub(super) fn translate<'t>(step: &mut Step<'_>, systemd: &Node<'t>) -> Vec<Node<'t>> {
-    let mut units: Vec<Unit<'_, 't>> = Vec::new();
+pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, systemd: &Node<'t>) -> Vec<Node<'t>> {
+    let mut units: Vec<OldUnit<'_, 't>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
     for node in systemd.items("units") {
         let name = node.text_of("name");
         let index = *index_of.entry(name).or_insert(units.len());
         if index == units.len() {
-            units.push(Unit::new(node));
+            units.push(OldUnit::new(node));
         }
         let Some(unit) = units.get_mut(index) else {
             continue;
@@ -138,12 +138,12 @@ pub(super) fn translate<'t>(step: &mut Step<'_>, systemd: &Node<'t>) -> Vec<Node
         }
         unit.add(step, node);
     }
-    units.into_iter().map(Unit::translated).collect()
+    units.into_iter().map(OldUnit::translated).collect()
 }
 
-impl<'n, 't> Unit<'n, 't> {
+impl<'n, 't> OldUnit<'n, 't> {
     fn new(first: &'n Node<'t>) -> Self {
-        Unit {
+        OldUnit {
             first,
             contents: None,
             enabled: None,
@@ -154,7 +154,7 @@ impl<'n, 't> Unit<'n, 't> {
     }
 
     /// Adds an entry. Contents are written before the unit is masked.
-    fn add(&mut self, step: &mut Step<'_>, node: &'n Node<'t>) {
+    fn add(&mut self, step: &mut OldTranslation<'_>, node: &'n Node<'t>) {
         if let Some(contents) = with_text(node) {
             self.contents = Some(contents);
             self.mask = None;
@@ -188,14 +188,14 @@ impl<'n, 't> Unit<'n, 't> {
             .or_insert(count);
         match self.dropins.get_mut(index) {
             Some(earlier) => earlier.contents = contents.or(earlier.contents),
-            None => self.dropins.push(Dropin {
+            None => self.dropins.push(OldDropin {
                 node: dropin,
                 contents,
             }),
         }
     }
 
-    fn enable(&mut self, step: &mut Step<'_>, node: &Node<'t>) {
+    fn enable(&mut self, step: &mut OldTranslation<'_>, node: &Node<'t>) {
         let is_enabled = node.is_true("enable");
         if is_enabled && step.since(node, OldVersion::V2_1) {
             let at = node.at_of("enable");
@@ -250,7 +250,7 @@ impl<'n, 't> Unit<'n, 't> {
 fn with_text<'n, 't>(node: &'n Node<'t>) -> Option<&'n Node<'t>> {
     let contents = node.get("contents")?;
     let is_empty = match &contents.value {
-        Content::Scalar(scalar) => scalar.text.is_empty(),
+        NodeContent::Scalar(scalar) => scalar.text.is_empty(),
         _ => true,
     };
     (!is_empty).then_some(contents)

@@ -47,7 +47,7 @@ impl OldVersion {
 }
 
 /// What a text says about its version.
-pub(super) enum Stated {
+pub(super) enum DeclaredVersion {
     /// One of those before 3, and where.
     Old(OldVersion, u32),
     /// Something else.
@@ -59,19 +59,19 @@ pub(super) enum Stated {
 }
 
 /// The version of the config `root`, by its keys and nothing else.
-pub(super) fn stated(root: &Node<'_>) -> Stated {
+pub(super) fn stated(root: &Node<'_>) -> DeclaredVersion {
     let version = member(root, "ignition").and_then(|section| member(section, "version"));
     if let Some(version) = version {
         return named(version);
     }
     match member(root, "ignitionVersion") {
-        Some(number) if is_one(number) => Stated::Old(OldVersion::V1, number.at),
-        Some(number) => Stated::Other {
+        Some(number) if is_one(number) => DeclaredVersion::Old(OldVersion::V1, number.at),
+        Some(number) => DeclaredVersion::Other {
             at: number.at,
             message: "`ignitionVersion` is the integer 1 or is not there".into(),
             help: format!("write 1, or one of {} in ignition.version", accepted()),
         },
-        None => Stated::Other {
+        None => DeclaredVersion::Other {
             at: member(root, "ignition").map_or(root.at, |section| section.at),
             message: "the config does not say its version".into(),
             help: format!("ignition.version is one of {}", accepted()),
@@ -84,23 +84,23 @@ fn is_one(number: &Node<'_>) -> bool {
     scalar.is_some_and(|scalar| scalar.style == Style::Plain && scalar.text == "1")
 }
 
-fn named(version: &Node<'_>) -> Stated {
+fn named(version: &Node<'_>) -> DeclaredVersion {
     let text = version.as_scalar().filter(|s| s.style == Style::Quoted);
     let Some(text) = text.map(|scalar| &*scalar.text) else {
-        return Stated::Other {
+        return DeclaredVersion::Other {
             at: version.at,
             message: "the version must be a string".into(),
             help: format!("write one of {}", accepted()),
         };
     };
     if let Some(old) = OldVersion::stated(text) {
-        return Stated::Old(old, version.at);
+        return DeclaredVersion::Old(old, version.at);
     }
     let message = match text.starts_with("3.") {
         true => "this version is not older than 3".into(),
         false => format!("unknown config version `{}`", text.escape_debug()),
     };
-    Stated::Other {
+    DeclaredVersion::Other {
         at: version.at,
         message,
         help: format!("accepted here are {}", accepted()),
@@ -175,8 +175,8 @@ mod tests {
         for (text, expected) in cases {
             let root = json::read(text.as_bytes()).expect(text);
             let version = match stated(&root) {
-                Stated::Old(version, _) => Some(version),
-                Stated::Other { .. } => None,
+                DeclaredVersion::Old(version, _) => Some(version),
+                DeclaredVersion::Other { .. } => None,
             };
             assert_eq!(version, expected, "{text}");
         }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// What a text is made of, in its order, with offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part<'t> {
+pub(super) enum YamlEvent<'t> {
     /// A list begins.
     List(usize),
     /// A mapping begins at its first key.
@@ -36,11 +36,14 @@ const BYTE_ORDER_MARK: u8 = 0xef;
 
 /// Gives the parts of `text` to `take`. `None` if the text is not that simple or `take` gives `None`; what was given is
 /// to be forgotten then.
-pub(super) fn read<'t>(text: &'t str, take: &mut dyn FnMut(Part<'t>) -> Option<()>) -> Option<()> {
+pub(super) fn read<'t>(
+    text: &'t str,
+    take: &mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
+) -> Option<()> {
     if !text.ends_with('\n') {
         return None;
     }
-    let mut reader = Reader {
+    let mut reader = SimpleYamlReader {
         text,
         at: 0,
         open: Vec::new(),
@@ -55,22 +58,22 @@ pub(super) fn read<'t>(text: &'t str, take: &mut dyn FnMut(Part<'t>) -> Option<(
 }
 
 /// A list or mapping that has begun.
-struct Open {
+struct OpenBlock {
     column: usize,
     is_list: bool,
 }
 
-struct Reader<'t, 'f> {
+struct SimpleYamlReader<'t, 'f> {
     text: &'t str,
     at: usize,
-    open: Vec<Open>,
+    open: Vec<OpenBlock>,
     /// The value of the last key is on the lines that follow.
     is_value_next: bool,
     is_begun: bool,
-    take: &'f mut dyn FnMut(Part<'t>) -> Option<()>,
+    take: &'f mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
 }
 
-impl<'t> Reader<'t, '_> {
+impl<'t> SimpleYamlReader<'t, '_> {
     fn byte(&self, ahead: usize) -> u8 {
         let byte = self.text.as_bytes().get(self.at + ahead);
         byte.copied().unwrap_or(b'\n')
@@ -135,7 +138,7 @@ impl<'t> Reader<'t, '_> {
                 return Some(());
             }
             self.open.pop();
-            (self.take)(Part::End)?;
+            (self.take)(YamlEvent::End)?;
         }
         match self.is_begun {
             true => None,
@@ -146,15 +149,15 @@ impl<'t> Reader<'t, '_> {
     fn begin(&mut self, column: usize, is_list: bool, is_flush: bool) -> Option<()> {
         self.is_begun = true;
         self.is_value_next = false;
-        self.open.push(Open { column, is_list });
+        self.open.push(OpenBlock { column, is_list });
         if !is_list {
-            return (self.take)(Part::Mapping(self.at));
+            return (self.take)(YamlEvent::Mapping(self.at));
         }
         // The place of a list that is not indented is its first element.
         let behind = self.text.get(self.at + 1..)?;
         let spaces = behind.bytes().position(|byte| byte != b' ')?;
         let first = self.at + 1 + spaces;
-        (self.take)(Part::List(if is_flush { first } else { self.at }))
+        (self.take)(YamlEvent::List(if is_flush { first } else { self.at }))
     }
 
     /// An element of a list, at its dash.
@@ -163,11 +166,11 @@ impl<'t> Reader<'t, '_> {
         let column = column + 1 + self.skip_spaces();
         match self.key_length() {
             Some(_) => {
-                self.open.push(Open {
+                self.open.push(OpenBlock {
                     column,
                     is_list: false,
                 });
-                (self.take)(Part::Mapping(self.at))?;
+                (self.take)(YamlEvent::Mapping(self.at))?;
                 self.key()
             }
             None => self.value(),
@@ -206,7 +209,7 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn scalar(&mut self, at: usize, text: Cow<'t, str>, is_plain: bool) -> Option<()> {
-        (self.take)(Part::Scalar { at, text, is_plain })
+        (self.take)(YamlEvent::Scalar { at, text, is_plain })
     }
 
     fn value(&mut self) -> Option<()> {
@@ -380,7 +383,7 @@ impl<'t> Reader<'t, '_> {
             return None;
         }
         while self.open.pop().is_some() {
-            (self.take)(Part::End)?;
+            (self.take)(YamlEvent::End)?;
         }
         Some(())
     }

@@ -1,6 +1,6 @@
 //! What the running system does with block devices: mounts, swap, loop devices.
 
-use crate::host::mountinfo::{self, Mount};
+use crate::host::mountinfo::{self, MountEntry};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ pub(super) struct Uses(BTreeMap<PathBuf, Vec<String>>);
 
 impl Uses {
     /// Looks now.
-    pub fn now() -> anyhow::Result<Self> {
+    pub(super) fn now() -> anyhow::Result<Self> {
         let mut uses = Self::default();
         for mount in mountinfo::read()? {
             uses.add_mount(&mount);
@@ -32,7 +32,7 @@ impl Uses {
     }
 
     /// What is done with the device itself.
-    pub fn of(&self, node: &Path) -> Vec<String> {
+    pub(super) fn of(&self, node: &Path) -> Vec<String> {
         self.0.get(node).cloned().unwrap_or_default()
     }
 
@@ -49,8 +49,8 @@ impl Uses {
 
     /// The device number tells a mount's device even where its source does not exist (`/dev/root`), the
     /// source tells it where the number is made up (btrfs).
-    fn add_mount(&mut self, mount: &Mount) {
-        let Mount {
+    fn add_mount(&mut self, mount: &MountEntry) {
+        let MountEntry {
             device,
             point,
             source,

@@ -1,15 +1,15 @@
 //! Accounts that the image has outside `/etc`, or that systemd-sysusers would make when the target boots:
 //! what has to be changed, joined or needed by name is copied to `/etc` first.
 
-use super::Planner;
+use super::AccountPlanner;
 use super::compare::{compare_group, compare_user};
-use crate::accounts::{Change, GroupRequest, Refused, Space, UserRequest};
+use crate::accounts::{AccountRefusal, Change, GroupRequest, Space, UserRequest};
 use crate::config::Origin;
 use crate::config::model::{NodeOwner, PasswdUser};
 use crate::plan::Warning;
 use crate::plan::op::Subject;
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     /// An account that shall not exist, and is only in a file of the image: nothing of it is in `/etc`, as asked for.
     pub(super) fn stays_in_image(&mut self, subject: Subject, layer: &str, origin: Option<Origin>) {
         let hint = match &subject {
@@ -149,13 +149,13 @@ impl Planner<'_, '_> {
             return;
         }
         let origin = self.draft.origin(&format!("$.passwd.{list}.{index}"));
-        let why = Refused {
+        let why = AccountRefusal {
             cause: format!(
                 "another account of the config undoes it, after which {}",
                 differs.join(", ")
             ),
             remedy: "make the two agree, or remove one".into(),
         };
-        self.refuse("cannot set up", object, why, origin);
+        self.refuse("set up", object, why, origin);
     }
 }

@@ -1,14 +1,14 @@
 //! Groups of the config.
 
 use super::compare::compare_group;
-use super::{Planner, changes_accounts, id, non_empty};
+use super::{AccountPlanner, changes_accounts, id, non_empty};
 use crate::accounts::{Change, GroupRequest, Space};
 use crate::config::Origin;
 use crate::config::model::PasswdGroup;
 use crate::plan::op::{GroupAct, Subject};
 use crate::plan::{Effect, OpKind, Phase};
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     pub(super) fn group(&mut self, index: usize, wish: &PasswdGroup) {
         let origin = self.draft.origin(&format!("$.passwd.groups.{index}"));
         let present = self.draft.accounts.databases.group(&wish.name);
@@ -54,10 +54,10 @@ impl Planner<'_, '_> {
         origin: Option<Origin>,
     ) -> bool {
         let (act, effect) = match request.change {
-            Change::Create => ("cannot create", Effect::Create),
-            Change::Modify => ("cannot change", Effect::Change),
-            Change::Delete => ("cannot delete", Effect::Destroy),
-            Change::Adopt => ("cannot copy to /etc", Effect::Create),
+            Change::Create => ("create", Effect::Create),
+            Change::Modify => ("change", Effect::Change),
+            Change::Delete => ("delete", Effect::Destroy),
+            Change::Adopt => ("copy to /etc", Effect::Create),
         };
         match self.draft.accounts.apply_group(&request) {
             Ok(result) => {

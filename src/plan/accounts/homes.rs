@@ -1,8 +1,8 @@
 //! Home directories: whether they are made, moved, handed over or removed.
 
 use super::users::home_refused;
-use super::{Planner, changes_accounts, non_empty};
-use crate::accounts::{Refused, User, UserRecord};
+use super::{AccountPlanner, changes_accounts, non_empty};
+use crate::accounts::{AccountRefusal, User, UserRecord};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
 use crate::paths::{ResolveError, ancestors, clean, is_at_or_below, parent};
@@ -10,7 +10,7 @@ use crate::plan::Claim;
 use crate::plan::op::HomeAct;
 use std::collections::BTreeSet;
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     /// Where a directory is, a link at its end followed as well.
     pub(super) fn place(&self, path: &str) -> Result<String, ResolveError> {
         let below = self.planned.resolve(&format!("{path}/x"))?;
@@ -50,7 +50,7 @@ impl Planner<'_, '_> {
         wish: &PasswdUser,
         before: &User,
         after: &UserRecord,
-    ) -> Result<(HomeAct, Vec<Claim>), Refused> {
+    ) -> Result<(HomeAct, Vec<Claim>), AccountRefusal> {
         let mut claims = vec![changes_accounts()];
         if self.is_special(&after.home) {
             return Ok((HomeAct::Leave, claims));
@@ -84,7 +84,7 @@ impl Planner<'_, '_> {
     }
 
     /// Refuses to make a home below the directory that its content is copied from.
-    pub(super) fn check_skeleton(&self, act: &HomeAct) -> Result<(), Refused> {
+    pub(super) fn check_skeleton(&self, act: &HomeAct) -> Result<(), AccountRefusal> {
         let HomeAct::Make { place } = act else {
             return Ok(());
         };
@@ -100,7 +100,7 @@ impl Planner<'_, '_> {
     }
 
     /// True if a home that is no longer the user's is to be renamed.
-    fn moves(&self, from: &str, to: &str) -> Result<bool, Refused> {
+    fn moves(&self, from: &str, to: &str) -> Result<bool, AccountRefusal> {
         let node = self.planned.node(from);
         let is_directory = node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
         if !is_directory || from == "/" || self.planned.exists(to) {

@@ -5,8 +5,8 @@
 //! given to the user. Where the user may still not write, or the ssh server would not believe what is
 //! there, the keys are refused.
 
-use super::Planner;
-use crate::accounts::{Refused, User};
+use super::AccountPlanner;
+use crate::accounts::{AccountRefusal, User};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
 use crate::facts::root::ContentFacts;
@@ -14,7 +14,7 @@ use crate::facts::{NodeFacts, NodeKind};
 use crate::paths::{ancestors, child, clean, is_at_or_below, parent};
 use crate::plan::op::{SshKeys, Subject};
 use crate::plan::paths::refuse_path;
-use crate::plan::{Access, Claim, Effect, OpKind, Phase, Resource};
+use crate::plan::{Access, Claim, ClaimedResource, Effect, OpKind, Phase};
 
 /// Permission to change the entries of a directory.
 const WRITE_AND_SEARCH: u32 = 0o3;
@@ -32,7 +32,7 @@ pub fn key_text(keys: &[String]) -> String {
     text
 }
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     pub(super) fn ssh_keys(&mut self, wish: &PasswdUser, origin: Option<Origin>) {
         let Some(user) = self.draft.accounts.databases.user(&wish.name) else {
             return;
@@ -53,7 +53,7 @@ impl Planner<'_, '_> {
             .or_else(|| self.obstacle_to_keys(&user, &home, file));
         if let Some(why) = obstacle {
             let object = format!("ssh keys of user {}", wish.name);
-            return self.refuse("cannot write", object, why, origin);
+            return self.refuse("write", object, why, origin);
         }
         let claims = self.key_claims(&home, &path);
         let effect = match self.planned.exists(&path) {
@@ -72,7 +72,7 @@ impl Planner<'_, '_> {
     }
 
     fn key_claims(&self, home: &str, path: &str) -> Vec<Claim> {
-        let mut claims = vec![Claim::new(Access::Use, Resource::Accounts)];
+        let mut claims = vec![Claim::new(Access::Use, ClaimedResource::Accounts)];
         claims.extend(self.planned.claims(path));
         if !self.planned.exists(home) {
             claims.push(Claim::use_path(home));
@@ -98,13 +98,18 @@ impl Planner<'_, '_> {
     }
 
     /// Why there is no home for keys, or none the ssh server would believe.
-    fn obstacle_to_home(&self, wish: &PasswdUser, user: &User, home: &str) -> Option<Refused> {
+    fn obstacle_to_home(
+        &self,
+        wish: &PasswdUser,
+        user: &User,
+        home: &str,
+    ) -> Option<AccountRefusal> {
         let entry = self.directories.contains_key(home);
         let remedy = format!(
             "add {home} to storage.directories with \"user\": {{\"name\": {:?}}}",
             user.name
         );
-        let refused = |cause: String, remedy: String| Some(Refused { cause, remedy });
+        let refused = |cause: String, remedy: String| Some(AccountRefusal { cause, remedy });
         if !self.planned.exists(home) && !entry {
             let drop = match wish.no_create_home {
                 Some(true) => "remove noCreateHome, or ",
@@ -133,7 +138,7 @@ impl Planner<'_, '_> {
         let is_adopted = node.inode == (0, 0) || self.homes.contains_key(home);
         if owner != user.uid && owner != 0 && user.uid != 0 && !entry && !is_adopted {
             let cause = format!(
-                "home {home} belongs to uid {owner}, and the ssh server believes only files of the user or root"
+                "home {home} belongs to uid {owner}, and the ssh server accepts only files owned by the user or by root"
             );
             return refused(cause, format!("{remedy}, or remove it"));
         }
@@ -141,7 +146,7 @@ impl Planner<'_, '_> {
     }
 
     /// Why the user cannot write the file below the home.
-    fn obstacle_to_keys(&self, user: &User, home: &str, file: &str) -> Option<Refused> {
+    fn obstacle_to_keys(&self, user: &User, home: &str, file: &str) -> Option<AccountRefusal> {
         let (below, name) = file.rsplit_once('/').unwrap_or(("", file));
         // A home that the config lists gets other permissions before; one that is moved or handed over keeps its mode.
         let is_as_found = !self.directories.contains_key(home);
@@ -181,7 +186,7 @@ impl Planner<'_, '_> {
     }
 
     /// Why the user cannot write file `name` in the directory `here`, which is at its own place.
-    fn obstacle_to_key_file(&self, user: &User, here: &str, name: &str) -> Option<Refused> {
+    fn obstacle_to_key_file(&self, user: &User, here: &str, name: &str) -> Option<AccountRefusal> {
         if self.planned.is_made(here) && self.planned.node(here).is_none() {
             return None;
         }
@@ -251,8 +256,8 @@ impl Planner<'_, '_> {
 }
 
 /// Refuses keys for the sake of what is there.
-fn in_the_way(cause: String) -> Option<Refused> {
-    Some(Refused {
+fn in_the_way(cause: String) -> Option<AccountRefusal> {
+    Some(AccountRefusal {
         cause,
         remedy: "remove or replace what is in the way, or give it to the user".into(),
     })

@@ -14,12 +14,12 @@ mod predicted;
 mod users;
 
 pub use keys::key_text;
-pub use predicted::Accounts;
+pub use predicted::PredictedAccounts;
 
 use super::op::{AlreadyRight, Subject};
 use super::paths::PlannedTree;
-use super::{Access, Claim, Draft, Effect, OpKind, Phase, Refusal, Resource};
-use crate::accounts::Refused;
+use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
+use crate::accounts::AccountRefusal;
 use crate::config::Origin;
 use crate::config::model::{Config, NodeOwner};
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     let config = draft.document.config();
     let planned = PlannedTree::of(draft);
     let refused_before = draft.refusals().len();
-    let mut planner = Planner {
+    let mut planner = AccountPlanner {
         directories: directories(config, &planned),
         homes: HashMap::new(),
         config,
@@ -63,7 +63,7 @@ fn directories(config: &Config, planned: &PlannedTree<'_>) -> HashMap<String, bo
         .collect()
 }
 
-struct Planner<'d, 'a> {
+struct AccountPlanner<'d, 'a> {
     draft: &'d mut Draft<'a>,
     config: &'a Config,
     planned: PlannedTree<'a>,
@@ -83,7 +83,7 @@ struct HandedOver {
     gid: u32,
 }
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     fn right(&mut self, subject: Subject, because: &str, origin: Option<Origin>) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject,
@@ -93,19 +93,20 @@ impl Planner<'_, '_> {
             .push(Phase::Accounts, Effect::Keep, kind, origin, Vec::new());
     }
 
-    fn refuse(&mut self, act: &str, object: String, why: Refused, origin: Option<Origin>) {
-        self.draft.refuse(Refusal {
+    fn refuse(&mut self, act: &str, object: String, why: AccountRefusal, origin: Option<Origin>) {
+        self.draft.refuse(Failure {
             act: act.into(),
             object,
             cause: why.cause,
             origin,
             remedy: why.remedy,
+            code: Some(ErrorCode::ACCOUNT),
         });
     }
 }
 
 fn changes_accounts() -> Claim {
-    Claim::new(Access::Change, Resource::Accounts)
+    Claim::new(Access::Change, ClaimedResource::Accounts)
 }
 
 fn id(wish: Option<i64>) -> Option<u32> {

@@ -1,20 +1,20 @@
 //! The account databases as the operations drafted so far leave them.
 
 use crate::accounts::{
-    Databases, GroupRecord, GroupRequest, Refused, Space, UserRecord, UserRequest,
+    AccountRefusal, Databases, GroupRecord, GroupRequest, Space, UserRecord, UserRequest,
 };
 use std::collections::{HashMap, HashSet};
 
 /// The predicted databases, and the accounts that have been refused: whatever needs one of these is not
 /// a fault of its own.
 #[derive(Debug, Clone)]
-pub struct Accounts {
+pub struct PredictedAccounts {
     /// The databases.
     pub databases: Databases,
     refused: HashSet<(Space, String)>,
 }
 
-impl Accounts {
+impl PredictedAccounts {
     /// Nothing is drafted yet.
     pub(in crate::plan) fn observed(databases: Databases) -> Self {
         Self {
@@ -24,7 +24,10 @@ impl Accounts {
     }
 
     /// Applies a request; one that is refused leaves the databases as they are.
-    pub(super) fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, Refused> {
+    pub(super) fn apply_group(
+        &mut self,
+        request: &GroupRequest,
+    ) -> Result<GroupRecord, AccountRefusal> {
         let mut databases = self.databases.clone();
         let record = databases.apply_group(request)?;
         self.databases = databases;
@@ -32,7 +35,10 @@ impl Accounts {
     }
 
     /// Applies a request; one that is refused leaves the databases as they are.
-    pub(super) fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, Refused> {
+    pub(super) fn apply_user(
+        &mut self,
+        request: &UserRequest,
+    ) -> Result<UserRecord, AccountRefusal> {
         let mut databases = self.databases.clone();
         let record = databases.apply_user(request)?;
         self.databases = databases;

@@ -1,15 +1,15 @@
 //! Users of the config.
 
 use super::compare::{compare_user, hash};
-use super::{HandedOver, Planner, changes_accounts, id, non_empty};
-use crate::accounts::{Change, Refused, Space, User, UserRecord, UserRequest};
+use super::{AccountPlanner, HandedOver, changes_accounts, id, non_empty};
+use crate::accounts::{AccountRefusal, Change, Space, User, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
 use crate::plan::op::{HomeAct, Subject, UserAct};
 use crate::plan::paths::refuse_path;
 use crate::plan::{Claim, Effect, OpKind, Phase};
 
-impl Planner<'_, '_> {
+impl AccountPlanner<'_, '_> {
     pub(super) fn user(&mut self, index: usize, wish: &PasswdUser) {
         let origin = self.draft.origin(&format!("$.passwd.users.{index}"));
         let present = self.draft.accounts.databases.user(&wish.name);
@@ -44,10 +44,10 @@ impl Planner<'_, '_> {
         let loss = home_act
             .vacated()
             .map(|_| format!("home {} of user {}", present.home, present.name));
-        let kind = OpKind::User(UserAct {
+        let kind = OpKind::User(Box::new(UserAct {
             home_act,
             ..plain_act(request, result)
-        });
+        }));
         let effect = Effect::Destroy;
         let id = self
             .planned
@@ -84,14 +84,14 @@ impl Planner<'_, '_> {
         if let Err(why) = self.check_skeleton(&home_act) {
             self.give_up(wish);
             let object = format!("home of user {}", wish.name);
-            return self.refuse("cannot make", object, why, origin.clone());
+            return self.refuse("make", object, why, origin.clone());
         }
         self.note_home(&wish.name, &home_act);
-        let kind = OpKind::User(UserAct {
+        let kind = OpKind::User(Box::new(UserAct {
             adopts: self.adopts(wish, &result.home),
             home_act,
             ..plain_act(request, result)
-        });
+        }));
         let (phase, effect) = (Phase::Accounts, Effect::Create);
         self.planned
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
@@ -116,7 +116,7 @@ impl Planner<'_, '_> {
             Err(why) => {
                 self.give_up(wish);
                 let object = format!("home of user {}", wish.name);
-                return self.refuse("cannot change", object, why, origin.clone());
+                return self.refuse("change", object, why, origin.clone());
             }
         };
         if matches!(home_act, HomeAct::Make { .. }) {
@@ -142,12 +142,12 @@ impl Planner<'_, '_> {
             return self.right(subject, "same fields", origin.clone());
         }
         self.note_home(&wish.name, &home_act);
-        let kind = OpKind::User(UserAct {
+        let kind = OpKind::User(Box::new(UserAct {
             differs,
             adopts,
             home_act,
             ..plain_act(request, result)
-        });
+        }));
         let (phase, effect) = (Phase::Accounts, Effect::Change);
         self.planned
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
@@ -163,10 +163,10 @@ impl Planner<'_, '_> {
         let Some(result) = self.apply_user(&request, &origin) else {
             return false;
         };
-        let kind = OpKind::User(UserAct {
+        let kind = OpKind::User(Box::new(UserAct {
             source,
             ..plain_act(request, result)
-        });
+        }));
         let claims = vec![changes_accounts()];
         self.draft
             .push(Phase::Accounts, Effect::Create, kind, origin, claims);
@@ -175,10 +175,10 @@ impl Planner<'_, '_> {
 
     fn apply_user(&mut self, request: &UserRequest, origin: &Option<Origin>) -> Option<UserRecord> {
         let act = match request.change {
-            Change::Create => "cannot create",
-            Change::Modify => "cannot change",
-            Change::Delete => "cannot delete",
-            Change::Adopt => "cannot copy to /etc",
+            Change::Create => "create",
+            Change::Modify => "change",
+            Change::Delete => "delete",
+            Change::Adopt => "copy to /etc",
         };
         match self.draft.accounts.apply_user(request) {
             Ok(result) => Some(result),
@@ -221,8 +221,8 @@ fn plain_act(request: UserRequest, result: UserRecord) -> UserAct {
 }
 
 /// What a home cannot be done to, and what to do about it.
-pub(super) fn home_refused(cause: String, remedy: &str) -> Refused {
-    Refused {
+pub(super) fn home_refused(cause: String, remedy: &str) -> AccountRefusal {
+    AccountRefusal {
         cause,
         remedy: remedy.into(),
     }

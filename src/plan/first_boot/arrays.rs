@@ -6,14 +6,11 @@
 use super::super::lines::{self, Words};
 use super::super::op::{Base, Content, FileAct, Owner, Permissions};
 use super::super::{Effect, OpKind, Phase};
-use super::Planner;
+use super::FirstBootPlanner;
 use crate::config::JsonPath;
 use crate::facts::NodeKind;
+use crate::layout::{DEBIAN_MDADM_CONF, MDADM_CONF};
 
-/// Where most distributions keep the table of arrays.
-pub const MDADM_CONF: &str = "/etc/mdadm.conf";
-/// Where Debian and its kin keep it.
-pub const DEBIAN_MDADM_CONF: &str = "/etc/mdadm/mdadm.conf";
 /// There on Debian and its kin.
 const DEBIAN_DIRECTORY: &str = "/etc/mdadm";
 
@@ -32,7 +29,7 @@ pub struct Array {
     pub uuid: String,
 }
 
-impl Planner<'_, '_> {
+impl FirstBootPlanner<'_, '_> {
     /// What is there stays; an array that has a line already gets no other.
     pub(super) fn arrays(&mut self, arrays: &[Array]) {
         let Some(first) = arrays.first() else { return };

@@ -3,7 +3,7 @@
 use super::{Objection, missing_program};
 use crate::config::model;
 use crate::facts::Observed;
-use crate::plan::op::{Clevis, KeySource};
+use crate::plan::op::{ClevisBinding, KeySource};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -27,13 +27,13 @@ fn custom(clevis: &model::Clevis) -> Option<&str> {
 }
 
 /// The binding a config asks for.
-pub(super) fn binding(clevis: &model::Clevis, key: &KeySource) -> Option<Clevis> {
+pub(super) fn binding(clevis: &model::Clevis, key: &KeySource) -> Option<ClevisBinding> {
     if !is_bound(clevis) {
         return None;
     }
     let remove_key = matches!(key, KeySource::Generated);
     if let Some(pin) = custom(clevis) {
-        return Some(Clevis {
+        return Some(ClevisBinding {
             pin: pin.into(),
             config: clevis.custom.config.clone().unwrap_or_default(),
             words: format!("custom pin {pin}"),
@@ -48,7 +48,7 @@ pub(super) fn binding(clevis: &model::Clevis, key: &KeySource) -> Option<Clevis>
         .filter(|t| advertisement(t).is_none())
         .collect();
     let reachable = asked.len() as i64 + i64::from(clevis.tpm2 == Some(true));
-    Some(Clevis {
+    Some(ClevisBinding {
         pin: "sss".into(),
         config: shared(clevis),
         words: words(clevis),
@@ -67,7 +67,7 @@ fn threshold(clevis: &model::Clevis) -> i64 {
 
 /// The configuration of the pin `sss`.
 #[derive(Serialize)]
-struct Shared {
+struct SssConfig {
     pins: Pins,
     t: i64,
 }
@@ -95,7 +95,7 @@ fn shared(clevis: &model::Clevis) -> String {
         adv: advertisement(tang),
     });
     let tpm2 = (clevis.tpm2 == Some(true)).then(serde_json::Map::new);
-    let shared = Shared {
+    let shared = SssConfig {
         pins: Pins {
             tang: Some(servers.collect())
                 .filter(|list: &Vec<_>| tpm2.is_none() || !list.is_empty()),
@@ -212,7 +212,7 @@ mod tests {
         serde_json::from_str(json).expect("a section")
     }
 
-    fn bound(json: &str) -> Clevis {
+    fn bound(json: &str) -> ClevisBinding {
         binding(&section(json), &KeySource::Generated).expect("in effect")
     }
 

@@ -1,26 +1,26 @@
 //! What becomes of a device that an encrypted volume is wanted on: the volume on it is kept, or a new one is
 //! made, or neither may be.
 
-use super::{Case, Objection, clevis, given, has_key, is_cex, is_marked};
+use super::{LuksCase, Objection, clevis, given, has_key, is_cex, is_marked};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::facts::{DeviceFacts, MappingFacts};
 use crate::plan::op::{Expected, KeySource, OpenMode};
-use crate::plan::{Draft, Part, Scope, devices};
+use crate::plan::{Draft, Scope, StagePart, devices};
 
 /// What is to be done with a volume.
-pub(super) enum Decision {
+pub(super) enum LuksDecision {
     /// Nothing, because of this.
     Right(String),
     /// Open it, or try the key if it is open.
     Open(OpenMode, KeySource),
     /// Make it.
-    Format(Format),
+    Format(VolumeFormat),
 }
 
 /// What goes when a volume is made.
 #[derive(Default)]
-pub(super) struct Format {
+pub(super) struct VolumeFormat {
     pub expected: Option<Expected>,
     pub close_first: bool,
     pub lost: Option<String>,
@@ -37,9 +37,9 @@ enum Mapping<'a> {
 
 const WIPE: &str = "set wipeVolume to erase it, or make the config match";
 
-impl Case<'_> {
+impl LuksCase<'_> {
     /// The rules for reuse, as far as they can be judged without the key.
-    pub(super) fn decide(&self, draft: &Draft) -> Result<Decision, Objection> {
+    pub(super) fn decide(&self, draft: &Draft) -> Result<LuksDecision, Objection> {
         let mapping = self.mapping(draft);
         if let Mapping::Other(over) = &mapping {
             let over = over.join(", ");
@@ -50,15 +50,15 @@ impl Case<'_> {
         }
         self.refuse_if_held(draft, &mapping)?;
         if devices::is_made_anew(draft, &self.device) {
-            return Ok(Decision::Format(Format {
+            return Ok(LuksDecision::Format(VolumeFormat {
                 expected: Some(Expected::Anything),
-                ..Format::default()
+                ..VolumeFormat::default()
             }));
         }
         let Some(what) = self.found.describe().filter(|_| !self.found.incomplete) else {
-            return Ok(Decision::Format(Format {
+            return Ok(LuksDecision::Format(VolumeFormat {
                 expected: devices::is_unseen(draft, &self.device).then_some(Expected::Unseen),
-                ..Format::default()
+                ..VolumeFormat::default()
             }));
         };
         if self.luks.wipe_volume == Some(true) {
@@ -78,7 +78,12 @@ impl Case<'_> {
         })
     }
 
-    fn again(&self, draft: &Draft, mapping: &Mapping, what: String) -> Result<Decision, Objection> {
+    fn again(
+        &self,
+        draft: &Draft,
+        mapping: &Mapping,
+        what: String,
+    ) -> Result<LuksDecision, Objection> {
         if let Mapping::Ours(facts) = mapping
             && !facts.held_by.is_empty()
         {
@@ -90,9 +95,9 @@ impl Case<'_> {
         }
         let kind = self.found.kind.clone().unwrap_or_default();
         let size = devices::bytes(draft, &self.device).map_or_else(String::new, |bytes| {
-            format!(", {}", crate::disk::size::human(bytes))
+            format!(", {}", crate::text::human_size(bytes))
         });
-        Ok(Decision::Format(Format {
+        Ok(LuksDecision::Format(VolumeFormat {
             expected: Some(Expected::Kind(kind)),
             close_first: matches!(mapping, Mapping::Ours(_)),
             lost: Some(format!("{}: {what}{size}", self.device)),
@@ -100,7 +105,7 @@ impl Case<'_> {
     }
 
     /// Why a volume cannot be reused, or how it is.
-    fn reuse(&self, draft: &Draft, mapping: &Mapping) -> Result<Decision, String> {
+    fn reuse(&self, draft: &Draft, mapping: &Mapping) -> Result<LuksDecision, String> {
         self.compare()?;
         let is_open = matches!(mapping, Mapping::Ours(_));
         let bound = clevis::is_bound(&self.luks.clevis);
@@ -115,15 +120,15 @@ impl Case<'_> {
         };
         match (key, is_open) {
             (Some(_), true) if draft.observed.opened.contains(&self.volume()) => {
-                Ok(Decision::Right(self.because()))
+                Ok(LuksDecision::Right(self.because()))
             }
-            (Some(key), true) if draft.options.scope == Scope::Stage(Part::Disks) => {
-                Ok(Decision::Open(OpenMode::Confirm, key))
+            (Some(key), true) if draft.options.scope == Scope::Stage(StagePart::Disks) => {
+                Ok(LuksDecision::Open(OpenMode::Confirm, key))
             }
-            (Some(_), true) => Ok(Decision::Right(self.because())),
-            (Some(key), false) => Ok(Decision::Open(OpenMode::Open, key)),
+            (Some(_), true) => Ok(LuksDecision::Right(self.because())),
+            (Some(key), false) => Ok(LuksDecision::Open(OpenMode::Open, key)),
             // What Clevis unlocks needs no key of ours.
-            (None, true) if bound => Ok(Decision::Right(self.because())),
+            (None, true) if bound => Ok(LuksDecision::Right(self.because())),
             (None, _) if bound => Err("volumes with clevis are always made again".into()),
             (None, _) => Err("without a key file in the config nothing can open it".into()),
         }

@@ -6,10 +6,10 @@ use crate::disk::gpt::{GptHealth, Table, TableFacts};
 use crate::facts::DiskFacts;
 
 /// Partitions of device-mapper disks are maps that this program makes.
-pub const MAPPER: &str = "dmsetup";
+pub(super) const MAPPER: &str = "dmsetup";
 
 /// A disk that can be written to, not something else by mistake.
-pub fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
+pub(super) fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
     if let Some(disk) = &facts.partition_of {
         return Err(Conflict::disk(
             format!("it is a partition of {disk}, not a disk"),
@@ -26,7 +26,7 @@ pub fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
 }
 
 /// A wipe of the whole table concerns every partition.
-pub fn may_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
+pub(super) fn may_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
     let mut holders: Vec<String> = facts
         .partitions_held_by
         .iter()
@@ -43,7 +43,7 @@ pub fn may_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
 }
 
 /// The table to start from: the one present, reaching the end of the disk, or an empty one.
-pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Conflict> {
+pub(super) fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth), Conflict> {
     let empty = || {
         Table::empty(facts.sector_bytes, facts.sectors).ok_or_else(|| {
             Conflict::disk(
@@ -68,7 +68,7 @@ pub fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, GptHealth)
 }
 
 /// What must be true before anything is written to the table.
-pub fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Conflict> {
+pub(super) fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Conflict> {
     if facts.read_only {
         return Err(Conflict::disk(
             "it is read only",
@@ -124,7 +124,7 @@ fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Conflict> {
 }
 
 /// The kernel must not see a partition in use elsewhere than the table has it.
-pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
+pub(super) fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
     let differing = facts
         .partitions_held_by
         .iter()
@@ -142,7 +142,7 @@ pub fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
 }
 
 /// True if the kernel does not see a partition where the table has it.
-pub fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32) -> bool {
+pub(super) fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32) -> bool {
     let Some(seen) = &facts.kernel_view else {
         return false;
     };
@@ -158,7 +158,7 @@ pub fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32) -> bo
 
 /// A table is only written when its entries lie side by side inside the usable range: tools, and the
 /// kernel, take it for damaged else.
-pub fn is_sound(table: &Table) -> Result<(), Conflict> {
+pub(super) fn is_sound(table: &Table) -> Result<(), Conflict> {
     let remedy = "repair the table, delete such a partition, or set wipeTable";
     let mut by_start: Vec<_> = table.entries.iter().collect();
     by_start.sort_by_key(|(_, entry)| entry.start);

@@ -1,16 +1,15 @@
 //! What happens to each slot, by what exists, what is wanted and what may be changed.
 
-use super::Problem;
-use super::resolve::{Resolved, resolve_anew};
+use super::PartitionProblem;
+use super::resolve::{ResolvedPartition, resolve_anew};
 use crate::config::model::Partition;
 use crate::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table};
-use crate::disk::size::human;
+use crate::text::human_size;
 use std::collections::BTreeMap;
 
 /// What happens to one slot.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Stays absent.
+pub(super) enum Action {
     StayAbsent,
     /// Matches; the words name what was compared.
     Keep(String),
@@ -26,14 +25,14 @@ pub enum Action {
 
 impl Action {
     /// True if the slot's present partition is touched.
-    pub fn touches_present(&self) -> bool {
+    pub(super) fn touches_present(&self) -> bool {
         matches!(
             self,
             Action::Delete | Action::Replace(..) | Action::Resize(..)
         )
     }
     /// The entry the slot gets.
-    pub fn new_entry(&self) -> Option<&Entry> {
+    pub(super) fn new_entry(&self) -> Option<&Entry> {
         match self {
             Action::Create(entry) | Action::Replace(entry, _) | Action::Resize(entry, _) => {
                 Some(entry)
@@ -45,7 +44,7 @@ impl Action {
 
 /// A decision for one entry of the config.
 #[derive(Debug, Clone)]
-pub struct Decision {
+pub(super) struct PartitionDecision {
     /// Its index in the config's list.
     pub index: usize,
     /// Slot.
@@ -55,29 +54,33 @@ pub struct Decision {
 }
 
 /// The decisions, if all that the config asks of a disk is there as an earlier run made it.
-pub fn nothing_to_do(partitions: &[Partition], table: &Table) -> Option<Vec<Decision>> {
+pub(super) fn nothing_to_do(
+    partitions: &[Partition],
+    table: &Table,
+) -> Option<Vec<PartitionDecision>> {
     let open = |partition: &Partition| partition.wipe_partition_entry == Some(true);
     if !partitions.iter().any(open) {
         return None;
     }
     let resolved = resolve_anew(partitions, table).ok()?;
     let decisions = decide(&resolved, table, &BTreeMap::new()).ok()?;
-    let is_idle =
-        |decision: &Decision| matches!(decision.action, Action::Keep(_) | Action::StayAbsent);
+    let is_idle = |decision: &PartitionDecision| {
+        matches!(decision.action, Action::Keep(_) | Action::StayAbsent)
+    };
     decisions.iter().all(is_idle).then_some(decisions)
 }
 
 /// Decides every entry; all problems are reported at once.
-pub fn decide(
-    resolved: &[Resolved],
+pub(super) fn decide(
+    resolved: &[ResolvedPartition],
     table: &Table,
     held_by: &BTreeMap<u32, Vec<String>>,
-) -> Result<Vec<Decision>, Vec<Problem>> {
+) -> Result<Vec<PartitionDecision>, Vec<PartitionProblem>> {
     let mut decisions = Vec::new();
     let mut problems = Vec::new();
     for entry in resolved.iter().filter(|e| !is_superseded(e, resolved)) {
         match decide_one(entry, table).and_then(|action| refuse_if_held(entry, action, held_by)) {
-            Ok(action) => decisions.push(Decision {
+            Ok(action) => decisions.push(PartitionDecision {
                 index: entry.index,
                 number: entry.number,
                 action,
@@ -92,7 +95,7 @@ pub fn decide(
 }
 
 /// An entry that shall not exist gives way to one that took its slot.
-fn is_superseded(entry: &Resolved, all: &[Resolved]) -> bool {
+fn is_superseded(entry: &ResolvedPartition, all: &[ResolvedPartition]) -> bool {
     entry.extent.is_none()
         && (entry.number == 0
             || all
@@ -100,7 +103,7 @@ fn is_superseded(entry: &Resolved, all: &[Resolved]) -> bool {
                 .any(|other| other.number == entry.number && other.extent.is_some()))
 }
 
-fn decide_one(want: &Resolved, table: &Table) -> Result<Action, Problem> {
+fn decide_one(want: &ResolvedPartition, table: &Table) -> Result<Action, PartitionProblem> {
     let may_wipe = want.config.wipe_partition_entry == Some(true);
     match (table.entries.get(&want.number), want.extent) {
         (None, None) => Ok(Action::StayAbsent),
@@ -116,11 +119,11 @@ fn decide_one(want: &Resolved, table: &Table) -> Result<Action, Problem> {
 }
 
 fn decide_present(
-    want: &Resolved,
+    want: &ResolvedPartition,
     present: &Entry,
     table: &Table,
     may_wipe: bool,
-) -> Result<Action, Problem> {
+) -> Result<Action, PartitionProblem> {
     let differences = differences(want, present, table)?;
     let words = || {
         let words: Vec<&str> = differences.iter().map(|d| d.words.as_str()).collect();
@@ -179,10 +182,10 @@ struct Difference {
 
 /// What differs between wish and present partition, in the order the reference compares.
 fn differences(
-    want: &Resolved,
+    want: &ResolvedPartition,
     present: &Entry,
     table: &Table,
-) -> Result<Vec<Difference>, Problem> {
+) -> Result<Vec<Difference>, PartitionProblem> {
     let mut all = Vec::new();
     let mut push = |field: &'static str, name: &str, from: String, to: String| {
         if from != to {
@@ -193,7 +196,7 @@ fn differences(
             });
         }
     };
-    let extent = want.extent.unwrap_or(crate::disk::layout::Extent {
+    let extent = want.extent.unwrap_or(crate::disk::extent::Extent {
         start: present.start,
         sectors: present.sectors,
     });
@@ -234,7 +237,7 @@ fn differences(
 
 /// Two sizes for people, in sectors when rounding would make different ones look equal.
 fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
-    let text = |sectors: u64| human(sectors.saturating_mul(u64::from(sector_bytes)));
+    let text = |sectors: u64| human_size(sectors.saturating_mul(u64::from(sector_bytes)));
     match text(from) == text(to) && from != to {
         true => (format!("{from} sectors"), format!("{to} sectors")),
         false => (text(from), text(to)),
@@ -242,7 +245,7 @@ fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
 }
 
 /// What was compared with the present partition, e.g. `number, start, size and label match`.
-fn compared(want: &Resolved) -> String {
+fn compared(want: &ResolvedPartition) -> String {
     let is_set = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
     let names = [
         (true, "number"),
@@ -256,7 +259,7 @@ fn compared(want: &Resolved) -> String {
     format!("{} match", names.join(", "))
 }
 
-fn new_entry(want: &Resolved) -> Result<Entry, Problem> {
+fn new_entry(want: &ResolvedPartition) -> Result<Entry, PartitionProblem> {
     let extent = want
         .extent
         .ok_or_else(|| problem(want, "it has no place", ""))?;
@@ -285,7 +288,11 @@ fn new_entry(want: &Resolved) -> Result<Entry, Problem> {
     })
 }
 
-fn guid(want: &Resolved, name: &str, text: &Option<String>) -> Result<Option<Guid>, Problem> {
+fn guid(
+    want: &ResolvedPartition,
+    name: &str,
+    text: &Option<String>,
+) -> Result<Option<Guid>, PartitionProblem> {
     match text.as_deref() {
         None | Some("") => Ok(None),
         Some(text) if text.chars().all(|c| matches!(c, '0' | '-')) => Err(problem(
@@ -304,10 +311,10 @@ fn guid(want: &Resolved, name: &str, text: &Option<String>) -> Result<Option<Gui
 }
 
 fn refuse_if_held(
-    want: &Resolved,
+    want: &ResolvedPartition,
     action: Action,
     held_by: &BTreeMap<u32, Vec<String>>,
-) -> Result<Action, Problem> {
+) -> Result<Action, PartitionProblem> {
     match held_by.get(&want.number) {
         Some(holders) if action.touches_present() => Err(problem(
             want,
@@ -318,8 +325,8 @@ fn refuse_if_held(
     }
 }
 
-fn problem(want: &Resolved, cause: impl Into<String>, remedy: &str) -> Problem {
-    Problem {
+fn problem(want: &ResolvedPartition, cause: impl Into<String>, remedy: &str) -> PartitionProblem {
+    PartitionProblem {
         index: want.index,
         number: i64::from(want.number),
         cause: cause.into(),

@@ -1,13 +1,13 @@
 //! What a new table destroys, in words.
 
-use super::decide::{Action, Decision};
+use super::decide::{Action, PartitionDecision};
 use crate::config::model::Disk;
 use crate::disk::gpt::{Entry, Table, TableFacts};
-use crate::disk::size::human;
 use crate::facts::DiskFacts;
+use crate::text::human_size;
 
 /// By a wipe of the whole table.
-pub fn by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
+pub(super) fn by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(what) = facts.whole.describe() {
         lines.push(format!("{}: {what}", disk.device));
@@ -32,11 +32,11 @@ pub fn by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
 }
 
 /// By changes of single entries.
-pub fn by_changes(
+pub(super) fn by_changes(
     disk: &Disk,
     facts: &DiskFacts,
     before: &Table,
-    decisions: &[Decision],
+    decisions: &[PartitionDecision],
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for decision in decisions {
@@ -62,7 +62,7 @@ fn describe(disk: &Disk, facts: &DiskFacts, number: u32, entry: &Entry) -> Strin
         .get(&number)
         .and_then(|superblock| superblock.describe())
         .unwrap_or_else(|| "no known file system".into());
-    let size = human(entry.sectors.saturating_mul(u64::from(facts.sector_bytes)));
+    let size = human_size(entry.sectors.saturating_mul(u64::from(facts.sector_bytes)));
     let label = match entry.label.as_str() {
         "" => String::new(),
         label => format!(" ({label:?})"),

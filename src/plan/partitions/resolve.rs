@@ -1,16 +1,17 @@
 //! Which slot, start and size each wanted partition gets: one rehearsal of all deletions and
 //! creations on paper, as `sgdisk --pretend` would do it.
 
-use super::Problem;
+use super::PartitionProblem;
 use crate::config::model::Partition;
+use crate::disk::extent::Extent;
 use crate::disk::gpt::{Entry, GuidChoice, Table};
-use crate::disk::layout::{Extent, Layout, NoPlace, Request};
-use crate::disk::size::human;
+use crate::disk::layout::{Layout, NoPlace, PartitionRequest};
+use crate::text::human_size;
 use std::collections::BTreeMap;
 
 /// A wanted partition whose open values are decided.
 #[derive(Debug, Clone)]
-pub struct Resolved<'a> {
+pub(super) struct ResolvedPartition<'a> {
     /// What the config says.
     pub config: &'a Partition,
     /// Its index in the config's list.
@@ -22,7 +23,7 @@ pub struct Resolved<'a> {
 }
 
 /// A wanted partition in sectors, before the rehearsal.
-struct Wanted<'a> {
+struct PartitionSpec<'a> {
     config: &'a Partition,
     index: usize,
     /// 0 = next free slot.
@@ -33,7 +34,7 @@ struct Wanted<'a> {
     is_adopted: bool,
 }
 
-impl Wanted<'_> {
+impl PartitionSpec<'_> {
     fn should_exist(&self) -> bool {
         self.config.should_exist != Some(false)
     }
@@ -48,10 +49,10 @@ const MAKE_ROOM: &str = "give another partition less space, delete one with shou
 
 /// Resolves all entries of one disk against its present table: explicit numbers first, then those
 /// that take the next free slot, both in config order.
-pub fn resolve<'a>(
+pub(super) fn resolve<'a>(
     partitions: &'a [Partition],
     table: &Table,
-) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
+) -> Result<Vec<ResolvedPartition<'a>>, Vec<PartitionProblem>> {
     let mut wanted = in_sectors(partitions, table)?;
     adopt(&mut wanted, table);
     // Adopted ones come first: nothing new may be placed on them.
@@ -70,7 +71,7 @@ pub fn resolve<'a>(
             ),
             false => None,
         };
-        resolved.push(Resolved {
+        resolved.push(ResolvedPartition {
             config: want.config,
             index: want.index,
             number,
@@ -82,10 +83,10 @@ pub fn resolve<'a>(
 
 /// What the same config makes of a table that lacks its own partitions, as an earlier run will have found it. Where
 /// values are left open, it may choose other ones beside its own partitions, and would never come to rest.
-pub fn resolve_anew<'a>(
+pub(super) fn resolve_anew<'a>(
     partitions: &'a [Partition],
     table: &Table,
-) -> Result<Vec<Resolved<'a>>, Vec<Problem>> {
+) -> Result<Vec<ResolvedPartition<'a>>, Vec<PartitionProblem>> {
     let mut wanted = in_sectors(partitions, table)?;
     adopt(&mut wanted, table);
     let mut bare = table.clone();
@@ -98,7 +99,7 @@ pub fn resolve_anew<'a>(
 fn in_sectors<'a>(
     partitions: &'a [Partition],
     table: &Table,
-) -> Result<Vec<Wanted<'a>>, Vec<Problem>> {
+) -> Result<Vec<PartitionSpec<'a>>, Vec<PartitionProblem>> {
     let (good, bad): (Vec<_>, Vec<_>) = partitions
         .iter()
         .enumerate()
@@ -110,8 +111,12 @@ fn in_sectors<'a>(
     }
 }
 
-fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wanted<'a>, Problem> {
-    let problem = |cause: String, remedy: &str| Problem {
+fn convert<'a>(
+    index: usize,
+    config: &'a Partition,
+    table: &Table,
+) -> Result<PartitionSpec<'a>, PartitionProblem> {
+    let problem = |cause: String, remedy: &str| PartitionProblem {
         index,
         number: config.number,
         cause,
@@ -136,7 +141,7 @@ fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wan
         })
         .transpose()
     };
-    Ok(Wanted {
+    Ok(PartitionSpec {
         config,
         index,
         number,
@@ -148,7 +153,7 @@ fn convert<'a>(index: usize, config: &'a Partition, table: &Table) -> Result<Wan
 
 /// An entry without number is known by its label: a partition that an earlier run made for it is its
 /// own, so that running again changes nothing. sgdisk would make a second one.
-fn adopt(wanted: &mut [Wanted], table: &Table) {
+fn adopt(wanted: &mut [PartitionSpec], table: &Table) {
     let mut taken: Vec<u32> = wanted.iter().map(|w| w.number).collect();
     let nameless = wanted.iter_mut().filter(|w| w.number == 0);
     for want in nameless.filter(|w| w.should_exist()) {
@@ -167,7 +172,7 @@ fn adopt(wanted: &mut [Wanted], table: &Table) {
 }
 
 /// Every value the entry gives is the partition's.
-fn is_made_for(want: &Wanted, entry: &Entry) -> bool {
+fn is_made_for(want: &PartitionSpec, entry: &Entry) -> bool {
     let is = |given: Option<u64>, present: u64| {
         matches!(given, None | Some(0)) || given == Some(present)
     };
@@ -191,7 +196,10 @@ fn sectors_per_mib(table: &Table) -> u64 {
 }
 
 /// Slots in the order of `wanted`. A slot freed by an entry that shall not exist may be taken again.
-fn assign_numbers(wanted: &[Wanted], table: &Table) -> Result<Vec<u32>, Vec<Problem>> {
+fn assign_numbers(
+    wanted: &[PartitionSpec],
+    table: &Table,
+) -> Result<Vec<u32>, Vec<PartitionProblem>> {
     let mut used: BTreeMap<u32, bool> = table.entries.keys().map(|n| (*n, true)).collect();
     for want in wanted.iter().filter(|w| w.number > 0) {
         used.insert(want.number, want.should_exist());
@@ -201,7 +209,7 @@ fn assign_numbers(wanted: &[Wanted], table: &Table) -> Result<Vec<u32>, Vec<Prob
         .iter()
         .map(|want| match want.number {
             0 if want.should_exist() => free.next().ok_or_else(|| {
-                vec![Problem {
+                vec![PartitionProblem {
                     index: want.index,
                     number: 0,
                     cause: format!("all {} slots of the table are taken", table.slots),
@@ -216,7 +224,7 @@ fn assign_numbers(wanted: &[Wanted], table: &Table) -> Result<Vec<u32>, Vec<Prob
 /// Places one entry in the rehearsal. Values the config gives (other than 0) stand as they are; for
 /// the others the result of the rehearsal counts.
 fn place(
-    want: &Wanted,
+    want: &PartitionSpec,
     number: u32,
     table: &Table,
     layout: &mut Layout,
@@ -229,7 +237,7 @@ fn place(
         .filter(|_| want.number > 0);
     let start = want.start.or(kept.map(|entry| entry.start));
     let sectors = want.sectors.or(kept.map(|entry| entry.sectors));
-    let request = Request {
+    let request = PartitionRequest {
         start: start.filter(|start| *start > 0),
         sectors: sectors.filter(|sectors| *sectors > 0),
         align: want.start.is_some() && !want.is_adopted,
@@ -242,13 +250,13 @@ fn place(
 }
 
 fn no_place(
-    want: &Wanted,
+    want: &PartitionSpec,
     number: u32,
     table: &Table,
     layout: &Layout,
-    earlier: &[Resolved],
+    earlier: &[ResolvedPartition],
     why: &NoPlace,
-) -> Problem {
+) -> PartitionProblem {
     let (cause, mut remedy) = explain(why, table, layout);
     let has_start = want.start.is_some_and(|start| start > 0);
     if let Some(taker) = taker(why, has_start, table, earlier) {
@@ -257,7 +265,7 @@ fn no_place(
             name_of(taker)
         );
     }
-    Problem {
+    PartitionProblem {
         index: want.index,
         number: i64::from(number),
         cause,
@@ -270,9 +278,9 @@ fn taker<'r, 'c>(
     why: &NoPlace,
     has_start: bool,
     table: &Table,
-    earlier: &'r [Resolved<'c>],
-) -> Option<&'r Resolved<'c>> {
-    let takes_all = |other: &&Resolved| {
+    earlier: &'r [ResolvedPartition<'c>],
+) -> Option<&'r ResolvedPartition<'c>> {
+    let takes_all = |other: &&ResolvedPartition| {
         let config = other.config;
         let keeps =
             config.wipe_partition_entry != Some(true) && table.entries.contains_key(&other.number);
@@ -293,7 +301,7 @@ fn taker<'r, 'c>(
 }
 
 /// `partition 4 ("root")`
-fn name_of(partition: &Resolved) -> String {
+fn name_of(partition: &ResolvedPartition) -> String {
     let label = partition.config.label.as_deref().unwrap_or_default();
     match label {
         "" => format!("partition {}", partition.number),
@@ -302,8 +310,8 @@ fn name_of(partition: &Resolved) -> String {
 }
 
 /// In words: what is in the way, how much is free, how much is missing.
-pub fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String) {
-    let size = |sectors: u64| human(sectors.saturating_mul(u64::from(table.sector_bytes)));
+pub(super) fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String) {
+    let size = |sectors: u64| human_size(sectors.saturating_mul(u64::from(table.sector_bytes)));
     let largest = layout.largest_block().map_or_else(
         || "there is no free space".to_owned(),
         |block| {

@@ -1,7 +1,7 @@
 //! Whether the members of an array hold the array the config asks for, and what that leaves to do.
 
 use super::super::op::OpKind;
-use super::{ArraySpec, Draft, Refusal, devices};
+use super::{ArraySpec, Draft, Failure, devices};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::raid::{Health, MemberSet, sets};
@@ -12,13 +12,9 @@ use crate::facts::arrays::ArrayFacts;
 /// What to do about an array.
 pub(super) enum ArrayAction {
     /// Nothing.
-    Keep {
-        /// Why.
-        because: String,
-    },
+    Keep { because: String },
     /// It exists, and is started with these members (places in the config's list).
     Assemble {
-        /// Its UUID.
         uuid: String,
         /// Places of its members in the config's list.
         members: Vec<usize>,
@@ -30,13 +26,13 @@ pub(super) enum ArrayAction {
 }
 
 /// What to do, and which arrays have to give way first.
-pub(super) struct Judgement {
+pub(super) struct RaidDecision {
     pub way: ArrayAction,
     pub stop: Vec<String>,
 }
 
 /// Judges one array.
-pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<Judgement, Box<Refusal>> {
+pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<RaidDecision, Box<Failure>> {
     let nodes: Vec<Option<String>> = wish.members.iter().map(|m| node_of(draft, m)).collect();
     let touching: Vec<&ArrayFacts> = draft
         .observed
@@ -67,10 +63,10 @@ pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<Judgement, Box<Re
         Some(set) => way(draft, wish, set, &touching)?,
         None => ArrayAction::Create,
     };
-    Ok(Judgement { way, stop })
+    Ok(RaidDecision { way, stop })
 }
 
-fn keep(array: &ArrayFacts, stop: Vec<String>) -> Judgement {
+fn keep(array: &ArrayFacts, stop: Vec<String>) -> RaidDecision {
     let mut because = "name, level and members match".to_owned();
     if array.missing > 0 {
         because.push_str(&format!(
@@ -78,7 +74,7 @@ fn keep(array: &ArrayFacts, stop: Vec<String>) -> Judgement {
             array.missing
         ));
     }
-    Judgement {
+    RaidDecision {
         way: ArrayAction::Keep { because },
         stop,
     }
@@ -89,7 +85,7 @@ fn way(
     wish: &ArraySpec,
     set: MemberSet,
     touching: &[&ArrayFacts],
-) -> Result<ArrayAction, Box<Refusal>> {
+) -> Result<ArrayAction, Box<Failure>> {
     const ZERO: &str = "mdadm --assemble --force may bring it back; if its data may go, erase its \
                         members with mdadm --zero-superblock";
     // What a running array writes is not all to be seen on its members.
@@ -133,7 +129,7 @@ fn is_redundant(member: &RaidMember) -> bool {
 }
 
 /// The one set of members that is the array the config asks for.
-fn matching_set(draft: &Draft, wish: &ArraySpec) -> Result<Option<MemberSet>, Box<Refusal>> {
+fn matching_set(draft: &Draft, wish: &ArraySpec) -> Result<Option<MemberSet>, Box<Failure>> {
     if wish.members.iter().any(|member| is_wiped(draft, member)) {
         return Ok(None);
     }
@@ -244,7 +240,7 @@ fn refuse_taken_name(
     draft: &Draft,
     wish: &ArraySpec,
     touching: &[&ArrayFacts],
-) -> Result<(), Box<Refusal>> {
+) -> Result<(), Box<Failure>> {
     let Some(node) = named_node(draft, wish) else {
         return Ok(());
     };
@@ -266,7 +262,7 @@ fn refuse_taken_name(
     ))
 }
 
-fn refuse_held_elsewhere(wish: &ArraySpec, array: &ArrayFacts) -> Result<(), Box<Refusal>> {
+fn refuse_held_elsewhere(wish: &ArraySpec, array: &ArrayFacts) -> Result<(), Box<Failure>> {
     if array.held_by.is_empty() {
         return Ok(());
     }

@@ -1,44 +1,44 @@
 //! Users, groups, ssh keys and kernel arguments of a plan.
 
-use super::Page;
+use super::Outline;
 use crate::plan::op::{
     AccountChange, GroupAct, HomeAct, OpKind, Operation, Plan, Subject, UserAct,
 };
 
 /// Shows the account section, if the plan has one.
-pub(super) fn show(page: &mut Page, plan: &Plan) {
-    kernel_arguments(page, plan);
+pub(super) fn show(outline: &mut Outline, plan: &Plan) {
+    kernel_arguments(outline, plan);
     let operations: Vec<&Operation> = plan.operations.iter().filter(|o| is_account(o)).collect();
     if operations.is_empty() {
         return;
     }
-    page.heading("accounts");
+    outline.heading("accounts");
     for operation in operations {
-        page.line(
+        outline.line(
             1,
             Some(operation.effect),
             &text(operation),
             operation.origin.as_ref(),
         );
     }
-    page.gap();
+    outline.gap();
 }
 
-fn kernel_arguments(page: &mut Page, plan: &Plan) {
+fn kernel_arguments(outline: &mut Outline, plan: &Plan) {
     for operation in &plan.operations {
         if let OpKind::Skipped(act) = &operation.kind {
-            page.heading(&format!("{}, skipped: {}", act.subject, act.because));
+            outline.heading(&format!("{}, skipped: {}", act.subject, act.because));
             for wish in &act.wishes {
-                page.line(1, Some(operation.effect), wish, operation.origin.as_ref());
+                outline.line(1, Some(operation.effect), wish, operation.origin.as_ref());
             }
-            page.gap();
+            outline.gap();
         }
         let OpKind::KernelArguments(act) = &operation.kind else {
             continue;
         };
-        page.heading("kernel arguments");
+        outline.heading("kernel arguments");
         for argument in &act.should_exist {
-            page.line(
+            outline.line(
                 1,
                 Some(crate::plan::Effect::Create),
                 argument,
@@ -46,14 +46,14 @@ fn kernel_arguments(page: &mut Page, plan: &Plan) {
             );
         }
         for argument in &act.should_not_exist {
-            page.line(
+            outline.line(
                 1,
                 Some(crate::plan::Effect::Destroy),
                 argument,
                 operation.origin.as_ref(),
             );
         }
-        page.gap();
+        outline.gap();
     }
 }
 

@@ -1,22 +1,23 @@
 //! Disks, partitions, volumes and file systems of a plan.
 
-use super::{Page, human};
+use super::{Outline, PartitionPlace, TableChange};
 use crate::config::Origin;
 use crate::disk::DeviceRef;
-use crate::disk::gpt::Entry;
+use crate::disk::gpt::{Entry, Table};
 use crate::plan::op::{
     AssembleArray, CreateLuks, Effect, Expected, KeySource, MakeFilesystem, OpKind, OpenMode,
     Operation, PartitionChange, Plan, Subject, WriteTable,
 };
-use std::collections::BTreeSet;
+use crate::text::human_size;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Shows every disk, then devices that are on none of them.
-pub(super) fn show(page: &mut Page, plan: &Plan) {
+pub(super) fn show(outline: &mut Outline, plan: &Plan) {
     for disk in disks(plan) {
-        show_disk(page, plan, &disk);
-        page.gap();
+        show_disk(outline, plan, &disk);
+        outline.gap();
     }
-    show_others(page, plan);
+    show_others(outline, plan);
 }
 
 fn device_of(operation: &Operation) -> Option<DeviceRef> {
@@ -41,8 +42,12 @@ fn disks(plan: &Plan) -> Vec<String> {
     names
 }
 
-fn show_disk(page: &mut Page, plan: &Plan, disk: &str) {
-    page.heading(&format!("disk {disk}"));
+fn show_disk(outline: &mut Outline, plan: &Plan, disk: &str) {
+    let written = plan.operations.iter().find_map(|o| match &o.kind {
+        OpKind::WriteTable(act) if act.disk == disk => Some(table_change(act)),
+        _ => None,
+    });
+    outline.disk(disk, written);
     for operation in &plan.operations {
         let origin = operation.origin.as_ref();
         match &operation.kind {
@@ -50,56 +55,91 @@ fn show_disk(page: &mut Page, plan: &Plan, disk: &str) {
                 let text = format!(
                     "image file {}, {} (sparse)",
                     act.path.display(),
-                    human(act.bytes)
+                    human_size(act.bytes)
                 );
-                page.line(1, Some(operation.effect), &text, origin);
+                outline.line(1, Some(operation.effect), &text, origin);
             }
-            OpKind::WriteTable(act) if act.disk == disk => show_table(page, plan, operation, act),
+            OpKind::WriteTable(act) if act.disk == disk => {
+                show_table(outline, plan, operation, act)
+            }
             OpKind::AlreadyRight(act) => match &act.subject {
                 Subject::Table(name) if name == disk => {
                     let text = format!("partition table: {}", act.because);
-                    page.line(1, Some(Effect::Keep), &text, origin);
+                    outline.line(1, Some(Effect::Keep), &text, origin);
                 }
                 Subject::Partition(device) if device.disk() == Some(disk) => {
                     let text = format!("{device}: {}", act.because);
-                    page.line(2, Some(Effect::Keep), &text, origin);
-                    show_content(page, plan, device, 3);
+                    outline.line(2, Some(Effect::Keep), &text, origin);
+                    show_content(outline, plan, device, 3);
                 }
                 _ => {}
             },
             _ => {}
         }
     }
-    show_content(page, plan, &DeviceRef::Disk { disk: disk.into() }, 1);
-    show_unlisted(page, plan, disk);
+    show_content(outline, plan, &DeviceRef::Disk { disk: disk.into() }, 1);
+    show_unlisted(outline, plan, disk);
 }
 
-fn show_table(page: &mut Page, plan: &Plan, operation: &Operation, act: &WriteTable) {
+fn table_change(act: &WriteTable) -> TableChange {
+    let effects: BTreeMap<u32, Effect> = act.changes.iter().map(|c| (c.number, c.effect)).collect();
+    let effect = |number: u32| effects.get(&number).copied().unwrap_or(Effect::Keep);
+    let before = act.expected.as_ref().map(|table| {
+        places(table, |number| match act.wipe {
+            true => Effect::Destroy,
+            false => effect(number),
+        })
+    });
+    TableChange {
+        before,
+        after: places(&act.table, effect),
+        sectors: act.table.sectors,
+        sector_bytes: act.table.sector_bytes,
+    }
+}
+
+/// In the order in which they lie on the disk.
+fn places(table: &Table, effect: impl Fn(u32) -> Effect) -> Vec<PartitionPlace> {
+    let entries = table.entries.iter();
+    let mut places: Vec<PartitionPlace> = entries
+        .map(|(number, entry)| PartitionPlace {
+            number: *number,
+            label: entry.label.clone(),
+            start: entry.start,
+            sectors: entry.sectors,
+            effect: effect(*number),
+        })
+        .collect();
+    places.sort_by_key(|place| place.start);
+    places
+}
+
+fn show_table(outline: &mut Outline, plan: &Plan, operation: &Operation, act: &WriteTable) {
     let text = match (act.wipe, operation.effect) {
         (true, _) => "partition table GPT, written again after wiping the old one",
         (false, Effect::Create) => "partition table GPT",
         _ => "partition table GPT, changed in place",
     };
-    page.line(1, Some(operation.effect), text, operation.origin.as_ref());
+    outline.line(1, Some(operation.effect), text, operation.origin.as_ref());
     for change in &act.changes {
-        show_partition(page, act, change);
+        show_partition(outline, act, change);
         let device = DeviceRef::Partition {
             disk: act.disk.clone(),
             number: change.number,
         };
-        show_content(page, plan, &device, 3);
+        show_content(outline, plan, &device, 3);
     }
 }
 
-fn show_partition(page: &mut Page, act: &WriteTable, change: &PartitionChange) {
+fn show_partition(outline: &mut Outline, act: &WriteTable, change: &PartitionChange) {
     let mut text = format!("{:<3}", change.number);
     if let Some(entry) = act.table.entries.get(&change.number) {
-        text.push_str(&entry_text(page, act.table.sector_bytes, entry));
+        text.push_str(&entry_text(outline, act.table.sector_bytes, entry));
     }
     if change.effect != Effect::Create && !change.what.is_empty() {
         text.push_str(&format!(" ({})", change.what));
     }
-    page.line(
+    outline.line(
         2,
         Some(change.effect),
         text.trim_end(),
@@ -107,16 +147,16 @@ fn show_partition(page: &mut Page, act: &WriteTable, change: &PartitionChange) {
     );
 }
 
-fn entry_text(page: &Page, sector_bytes: u32, entry: &Entry) -> String {
+fn entry_text(outline: &Outline, sector_bytes: u32, entry: &Entry) -> String {
     let sector = u64::from(sector_bytes);
     let mut text = format!(
         " {:<12} {:>10} at {:<10} {}",
         format!("{:?}", entry.label),
-        human(entry.sectors.saturating_mul(sector)),
-        human(entry.start.saturating_mul(sector)),
+        human_size(entry.sectors.saturating_mul(sector)),
+        human_size(entry.start.saturating_mul(sector)),
         type_name(&entry.type_guid.to_string()),
     );
-    if page.options.sectors {
+    if outline.sectors {
         let last = entry.start.saturating_add(entry.sectors).saturating_sub(1);
         text.push_str(&format!(
             ", sectors {}-{last} ({} of {sector} bytes)",
@@ -147,10 +187,10 @@ fn type_name(guid: &str) -> String {
 }
 
 /// What is made on one device: file system, volume, array, mount.
-fn show_content(page: &mut Page, plan: &Plan, device: &DeviceRef, depth: usize) {
+fn show_content(outline: &mut Outline, plan: &Plan, device: &DeviceRef, depth: usize) {
     for operation in plan.operations.iter().filter(|o| is_about(o, device)) {
         let text = content_text(operation);
-        page.line(
+        outline.line(
             depth,
             Some(operation.effect),
             &text,
@@ -234,7 +274,7 @@ fn filesystem_text(act: &MakeFilesystem) -> String {
 }
 
 /// Content of partitions that no table line mentions.
-fn show_unlisted(page: &mut Page, plan: &Plan, disk: &str) {
+fn show_unlisted(outline: &mut Outline, plan: &Plan, disk: &str) {
     let listed: BTreeSet<DeviceRef> = plan.operations.iter().flat_map(listed_by).collect();
     let unlisted: BTreeSet<DeviceRef> = plan
         .operations
@@ -244,8 +284,8 @@ fn show_unlisted(page: &mut Page, plan: &Plan, disk: &str) {
         .filter(|d| !listed.contains(d))
         .collect();
     for device in unlisted {
-        page.line(1, None, &device.to_string(), None::<&Origin>);
-        show_content(page, plan, &device, 2);
+        outline.line(1, None, &device.to_string(), None::<&Origin>);
+        show_content(outline, plan, &device, 2);
     }
 }
 
@@ -269,7 +309,7 @@ fn listed_by(operation: &Operation) -> Vec<DeviceRef> {
 }
 
 /// Arrays, volumes and devices outside the disks above.
-fn show_others(page: &mut Page, plan: &Plan) {
+fn show_others(outline: &mut Outline, plan: &Plan) {
     let devices: BTreeSet<DeviceRef> = plan
         .operations
         .iter()
@@ -277,7 +317,7 @@ fn show_others(page: &mut Page, plan: &Plan) {
         .filter(|d| d.disk().is_none())
         .collect();
     for device in devices {
-        page.heading(&format!("device {device}"));
+        outline.heading(&format!("device {device}"));
         for operation in &plan.operations {
             let made = match &operation.kind {
                 OpKind::CreateArray(act) => Some(format!(
@@ -292,11 +332,11 @@ fn show_others(page: &mut Page, plan: &Plan) {
                 _ => None,
             };
             if let Some(text) = made.filter(|_| device_of(operation).as_ref() == Some(&device)) {
-                page.line(1, Some(operation.effect), &text, operation.origin.as_ref());
+                outline.line(1, Some(operation.effect), &text, operation.origin.as_ref());
             }
         }
-        show_content(page, plan, &device, 1);
-        page.gap();
+        show_content(outline, plan, &device, 1);
+        outline.gap();
     }
 }
 

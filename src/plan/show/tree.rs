@@ -1,20 +1,21 @@
 //! The target root of a plan as a tree, then the units.
 
-use super::{Page, human};
+use super::Outline;
 use crate::plan::op::{
     Base, Content, FileAct, OpKind, Operation, Owner, Permissions, Plan, Subject,
 };
+use crate::text::human_size;
 use std::collections::BTreeMap;
 
 /// One directory level of the tree.
 #[derive(Default)]
-struct Node<'a> {
+struct DirectoryNode<'a> {
     operations: Vec<&'a Operation>,
-    children: BTreeMap<&'a str, Node<'a>>,
+    children: BTreeMap<&'a str, DirectoryNode<'a>>,
 }
 
 /// Shows the tree, then units.
-pub(super) fn show(page: &mut Page, plan: &Plan) {
+pub(super) fn show(outline: &mut Outline, plan: &Plan) {
     let paths: Vec<(String, &Operation)> = plan
         .operations
         .iter()
@@ -24,26 +25,26 @@ pub(super) fn show(page: &mut Page, plan: &Plan) {
         })
         .collect();
     if !paths.is_empty() {
-        let mut root = Node::default();
+        let mut root = DirectoryNode::default();
         for (path, operation) in &paths {
             insert(&mut root, path, operation);
         }
-        page.heading("target root /");
+        outline.heading("target root /");
         for operation in &root.operations {
-            page.line(
+            outline.line(
                 1,
                 Some(operation.effect),
                 &text(operation),
                 operation.origin.as_ref(),
             );
         }
-        show_children(page, &root, "", 1);
-        page.gap();
+        show_children(outline, &root, "", 1);
+        outline.gap();
     }
-    show_units(page, plan);
+    show_units(outline, plan);
 }
 
-fn insert<'a>(root: &mut Node<'a>, path: &'a str, operation: &'a Operation) {
+fn insert<'a>(root: &mut DirectoryNode<'a>, path: &'a str, operation: &'a Operation) {
     let mut node = root;
     for part in path.split('/').filter(|part| !part.is_empty()) {
         node = node.children.entry(part).or_default();
@@ -51,31 +52,31 @@ fn insert<'a>(root: &mut Node<'a>, path: &'a str, operation: &'a Operation) {
     node.operations.push(operation);
 }
 
-fn show_children(page: &mut Page, node: &Node, above: &str, depth: usize) {
+fn show_children(outline: &mut Outline, node: &DirectoryNode, above: &str, depth: usize) {
     for (name, child) in &node.children {
-        show_node(page, &format!("{above}/{name}"), child, depth);
+        show_node(outline, &format!("{above}/{name}"), child, depth);
     }
 }
 
 /// Paths are shown whole, so that a line can be found and copied. A directory without an act of its
 /// own gets no line if it only leads to one other: that one names it.
-fn show_node(page: &mut Page, path: &str, node: &Node, depth: usize) {
+fn show_node(outline: &mut Outline, path: &str, node: &DirectoryNode, depth: usize) {
     if node.operations.is_empty() {
         if let [(name, child)] = node.children.iter().collect::<Vec<_>>()[..] {
-            return show_node(page, &format!("{path}/{name}"), child, depth);
+            return show_node(outline, &format!("{path}/{name}"), child, depth);
         }
-        page.line(depth, None, &format!("{path}/"), None);
+        outline.line(depth, None, &format!("{path}/"), None);
     }
     for operation in &node.operations {
         let line = format!("{path}{}", text(operation));
-        page.line(
+        outline.line(
             depth,
             Some(operation.effect),
             &line,
             operation.origin.as_ref(),
         );
     }
-    show_children(page, node, path, depth + 1);
+    show_children(outline, node, path, depth + 1);
 }
 
 fn text(operation: &Operation) -> String {
@@ -136,7 +137,7 @@ fn file_text(act: &FileAct) -> String {
 
 fn content_text(content: &Content) -> String {
     match content {
-        Content::Text { bytes, .. } => format!("{} of text", human(*bytes)),
+        Content::Text { bytes, .. } => format!("{} of text", human_size(*bytes)),
         Content::Fetched { url, .. } => url.clone(),
         Content::Copied { path, .. } => format!("the same as {path}"),
         Content::VolumeKey { volume } => format!("the key of volume {volume}"),
@@ -164,7 +165,7 @@ fn owner(owner: &Owner) -> String {
     }
 }
 
-fn show_units(page: &mut Page, plan: &Plan) {
+fn show_units(outline: &mut Outline, plan: &Plan) {
     let operations: Vec<&Operation> = plan
         .operations
         .iter()
@@ -173,13 +174,13 @@ fn show_units(page: &mut Page, plan: &Plan) {
     if operations.is_empty() {
         return;
     }
-    page.heading("systemd units");
+    outline.heading("systemd units");
     for operation in operations {
         let line = match &operation.kind {
             OpKind::AlreadyRight(act) => format!("{}: {}", act.subject, act.because),
             other => other.describe(),
         };
-        page.line(1, Some(operation.effect), &line, operation.origin.as_ref());
+        outline.line(1, Some(operation.effect), &line, operation.origin.as_ref());
     }
-    page.gap();
+    outline.gap();
 }

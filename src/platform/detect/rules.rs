@@ -1,11 +1,11 @@
-//! What speaks for which platform. The words that machines use of themselves are those their makers document, and that
-//! other programs which look at them go by.
+//! Evidence for each platform. The strings are those that vendors document and that other detectors use.
 
-use super::{Certainty, Guess, Traits};
+use super::guess::{Certainty, Guess};
+use super::traits::Traits;
 use crate::platform;
 
-/// A field of the firmware.
-struct Field {
+/// A field of SMBIOS.
+struct SmbiosField {
     name: &'static str,
     of: fn(&Traits) -> &str,
 }
@@ -18,39 +18,39 @@ enum Evidence {
     Has(&'static str),
 }
 
-const VENDOR: Field = Field {
+const VENDOR: SmbiosField = SmbiosField {
     name: "sys_vendor",
     of: |traits| &traits.vendor,
 };
-const PRODUCT: Field = Field {
+const PRODUCT: SmbiosField = SmbiosField {
     name: "product_name",
     of: |traits| &traits.product,
 };
-const SERIAL: Field = Field {
+const SERIAL: SmbiosField = SmbiosField {
     name: "product_serial",
     of: |traits| &traits.serial,
 };
-const UUID: Field = Field {
+const UUID: SmbiosField = SmbiosField {
     name: "product_uuid",
     of: |traits| &traits.uuid,
 };
-const ASSET_TAG: Field = Field {
+const ASSET_TAG: SmbiosField = SmbiosField {
     name: "chassis_asset_tag",
     of: |traits| &traits.asset_tag,
 };
-const FIRMWARE: Field = Field {
+const FIRMWARE: SmbiosField = SmbiosField {
     name: "bios_version",
     of: |traits| &traits.firmware,
 };
 
-/// Every virtual machine of Azure has it, and none elsewhere.
+/// Chassis asset tag of every virtual machine of Azure, and of no other.
 const AZURE_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 
 use Certainty::{Certain, Likely, Possible, Told};
 use Evidence::{Begins, Ends, Exactly, Has};
 
-/// What firmware says, and what that means.
-const FIRMWARE_RULES: &[(&str, Certainty, Field, Evidence)] = &[
+/// Platform, certainty, and the evidence in a field of SMBIOS.
+const FIRMWARE_RULES: &[(&str, Certainty, SmbiosField, Evidence)] = &[
     ("akamai", Certain, VENDOR, Exactly("Akamai")),
     ("akamai", Certain, VENDOR, Exactly("Linode")),
     ("aliyun", Certain, PRODUCT, Exactly("Alibaba Cloud ECS")),
@@ -90,7 +90,7 @@ const FIRMWARE_RULES: &[(&str, Certainty, Field, Evidence)] = &[
     ("vultr", Certain, VENDOR, Exactly("Vultr")),
 ];
 
-/// Labels of drives, and who makes such drives.
+/// Labels of drives, and the platforms that attach them.
 const LABEL_RULES: &[(&str, &[&str])] = &[
     (
         "config-2",
@@ -100,7 +100,7 @@ const LABEL_RULES: &[(&str, &[&str])] = &[
     ("cidata", &["kubevirt", "proxmoxve", "ibmcloud"]),
 ];
 
-/// Platforms the machine may be, the likeliest first, each once.
+/// Platforms that the machine may be, the most certain first, each once.
 pub fn guesses(traits: &Traits) -> Vec<Guess> {
     let mut all = Vec::new();
     all.extend(told(traits));
@@ -117,7 +117,7 @@ pub fn guesses(traits: &Traits) -> Vec<Guess> {
             ),
         });
     }
-    // Stable: within one certainty the order stays.
+    // Stable, so that the order within one certainty is kept.
     all.sort_by_key(|guess| guess.certainty);
     let mut each = Vec::<Guess>::new();
     for guess in all {
@@ -149,8 +149,8 @@ fn by_firmware(traits: &Traits) -> impl Iterator<Item = Guess> + '_ {
     })
 }
 
-/// Serial numbers and UUIDs are nobody else's business: only what made them fit is shown.
-fn shown(field: &Field, value: &str) -> String {
+/// Serial numbers and UUIDs are private, so they are not shown.
+fn shown(field: &SmbiosField, value: &str) -> String {
     match field.name {
         "product_serial" | "product_uuid" => "of its kind".into(),
         _ => format!("{value:?}"),

@@ -1,28 +1,29 @@
-//! What can be seen of a machine without asking anybody.
+//! Traits of a machine that can be read without a network.
 
+use crate::platform::hypervisor::qemu;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Where the kernel shows what the firmware says of the machine (SMBIOS).
+/// Directory of the SMBIOS fields in sysfs.
 const DMI: &str = "sys/class/dmi/id";
-/// The argument by which a boot is told.
+/// Kernel argument with the platform.
 const PLATFORM_KEY: &str = "ignition.platform.id";
 
-/// What was seen.
+/// What was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traits {
     /// The platform on the kernel command line.
     pub told: Option<String>,
-    /// Maker of the machine (`sys_vendor`).
+    /// Vendor of the machine (`sys_vendor`).
     pub vendor: String,
     /// Its model (`product_name`).
     pub product: String,
     /// Its serial number, which only root can read.
     pub serial: String,
-    /// Its UUID, in lower case; which only root can read.
+    /// Its UUID in lower case, which only root can read.
     pub uuid: String,
-    /// Tag of its case (`chassis_asset_tag`).
+    /// Asset tag of its chassis (`chassis_asset_tag`).
     pub asset_tag: String,
     /// Version of its firmware (`bios_version`).
     pub firmware: String,
@@ -30,20 +31,20 @@ pub struct Traits {
     pub is_virtual: bool,
     /// True if QEMU has a config among its firmware files.
     pub has_firmware_config: bool,
-    /// True if Hyper-V's bus is there.
+    /// True if there is a VMBus, the bus of Hyper-V.
     pub has_vmbus: bool,
-    /// True if the first-in, first-out buffer of a BlueField is there.
+    /// True if there is the boot FIFO of a BlueField.
     pub has_boot_fifo: bool,
     /// True under z/VM.
     pub is_zvm: bool,
-    /// True in a partition of PowerVM.
+    /// True in a logical partition of PowerVM.
     pub is_powervm: bool,
     /// Labels of file systems.
     pub labels: BTreeSet<String>,
 }
 
 impl Traits {
-    /// Looks at the machine below `root`. What cannot be read is not there.
+    /// Reads the traits below `root`. What cannot be read counts as missing.
     pub fn of_machine(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let dmi = |name: &str| text(&format!("{DMI}/{name}")).trim().to_owned();
@@ -57,7 +58,7 @@ impl Traits {
             asset_tag: dmi("chassis_asset_tag"),
             firmware: dmi("bios_version"),
             is_virtual: is_virtual(&text("proc/cpuinfo")),
-            has_firmware_config: super::super::qemu::KEYS
+            has_firmware_config: qemu::KEYS
                 .iter()
                 .any(|key| is_there(&format!("sys/firmware/qemu_fw_cfg/by_name/{key}"))),
             has_vmbus: is_there("sys/bus/vmbus/devices"),
@@ -78,7 +79,7 @@ fn told(command_line: &str) -> Option<String> {
     last.map(|(_, id)| id.to_owned())
 }
 
-/// Hypervisors set a bit of the processor that is kept for them.
+/// Hypervisors set a CPUID bit that is reserved for them.
 fn is_virtual(processors: &str) -> bool {
     let flags = processors.lines().filter(|line| line.starts_with("flags"));
     flags

@@ -6,7 +6,7 @@ use pgp::packet::Signature;
 use pgp::types::{KeyDetails, SignedUser};
 
 /// Adds a key to others, into its other copy if there is one.
-pub fn add(keys: &mut Vec<PgpKey>, key: PgpKey) {
+pub(crate) fn add(keys: &mut Vec<PgpKey>, key: PgpKey) {
     let print = key.key.primary_key.fingerprint();
     let is_same = |other: &&mut PgpKey| other.key.primary_key.fingerprint() == print;
     match keys.iter_mut().find(is_same) {

@@ -1,6 +1,7 @@
 //! The servers of Debian: tftpd-hpa and dnsmasq.
 
 use super::{heard, pattern};
+use crate::common::namespace;
 use crate::http2::free_port;
 use crate::{assert_fails, fetch, get, gzip, packed};
 use kindling::config::digest::Digest;
@@ -10,8 +11,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A file that comes with a pause is fetched so many times before that is a fault.
+const MAX_ATTEMPTS: usize = 4;
 /// How long a daemon may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// More blocks of 512 bytes than there are numbers for.
 const MANY_BLOCKS: usize = 70_000 * 512 + 1;
 
@@ -23,12 +26,19 @@ struct Daemon {
     authority: String,
 }
 
+/// A program that ends with the thread that starts it, even if this process is killed.
+fn ending_with_us(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]);
+    command
+}
+
 impl Daemon {
     /// `in.tftpd` with options of its own.
     fn tftpd(host: &str, options: &[&str]) -> Self {
         let authority = format!("{host}:{}", free_port());
         Daemon::start(authority.clone(), |at| {
-            let mut command = Command::new("/usr/sbin/in.tftpd");
+            let mut command = ending_with_us("/usr/sbin/in.tftpd");
             command
                 .args(["--listen", "--foreground", "--secure", "--user", "root"])
                 .args(["--address", &authority])
@@ -38,10 +48,11 @@ impl Daemon {
         })
     }
 
-    /// dnsmasq, which knows no port but its own; so each one has an address.
+    /// dnsmasq, which knows no port but its own; so each one has an address, in a network of its own.
     fn dnsmasq(host: &str, options: &[&str]) -> Self {
+        namespace::enter();
         Daemon::start(host.to_owned(), |at| {
-            let mut command = Command::new("/usr/sbin/dnsmasq");
+            let mut command = ending_with_us("/usr/sbin/dnsmasq");
             command
                 .args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0"])
                 .args([
@@ -141,8 +152,17 @@ fn serves(daemon: &Daemon) {
     ] {
         // A name for each: dnsmasq remembers the length of a file whose last block is still on its way.
         daemon.put(&format!("dir/a file {length}"), &pattern(length));
-        let (bytes, pauses) = heard(daemon.url(&format!("dir/a%20file%20{length}?x=y")));
-        assert_eq!(bytes.expect("a file"), pattern(length), "{length} bytes");
+        let url = daemon.url(&format!("dir/a%20file%20{length}?x=y"));
+        let mut pauses = vec!["no attempt".to_owned()];
+        // A machine that stands still for longer than an answer may take is no fault; one that pauses each time is.
+        for _ in 0..MAX_ATTEMPTS {
+            let bytes;
+            (bytes, pauses) = heard(url.clone());
+            assert_eq!(bytes.expect("a file"), pattern(length), "{length} bytes");
+            if pauses.is_empty() {
+                break;
+            }
+        }
         assert_eq!(pauses, Vec::<String>::new(), "{length} bytes");
     }
     daemon.put("packed", &packed(b"hello spec\n"));

@@ -4,7 +4,7 @@
 //! Other TLS libraries accept both. What has to be right otherwise is checked here: validity, purpose, names, and
 //! a chain of signatures to a trusted certificate.
 
-use super::words::authority_name;
+use super::certificate::{authority_name, decoded};
 use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -28,12 +28,11 @@ const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
 /// What a server presents, and what it is compared with.
-pub(super) struct Case<'a> {
+pub(super) struct PresentedChain<'a> {
     /// The certificate of the server.
     pub end_entity: &'a CertificateDer<'a>,
     /// What else the server sent.
     pub intermediates: &'a [CertificateDer<'a>],
-    /// Who is trusted.
     pub trusted: &'a [CertificateDer<'static>],
     /// How signatures are verified.
     pub algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
@@ -43,7 +42,7 @@ pub(super) struct Case<'a> {
     pub now: UnixTime,
 }
 
-impl Case<'_> {
+impl PresentedChain<'_> {
     /// True if the certificate of the server is itself one of the trusted ones.
     pub(super) fn is_listed(&self) -> bool {
         self.trusted.contains(self.end_entity)
@@ -77,7 +76,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(case: &Case<'a>) -> Self {
+    fn new(case: &PresentedChain<'a>) -> Self {
         let all = |certificates: &[CertificateDer<'_>]| {
             let decoded = certificates.iter().filter_map(|c| decoded(c).ok());
             decoded.collect()
@@ -143,10 +142,6 @@ impl<'a> Search<'a> {
         let mut verdicts = fitting.map(|known| known.verify_signature(key, &message, signature));
         Some(verdicts.any(|verdict| verdict.is_ok()))
     }
-}
-
-pub(super) fn decoded(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
-    Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding.into())
 }
 
 /// An algorithm as the verifiers name it: without the header of the sequence.
@@ -245,7 +240,7 @@ fn may_issue(certificate: &Certificate, below: usize) -> bool {
 }
 
 /// Why an RSA key of the server, or of who issued its certificate, is too short to be trusted, if one is.
-pub(super) fn weak_key(case: &Case<'_>) -> Option<String> {
+pub(super) fn weak_key(case: &PresentedChain<'_>) -> Option<String> {
     let sent = std::iter::once(case.end_entity).chain(case.intermediates);
     let sent: Vec<Certificate> = sent.filter_map(|c| decoded(c).ok()).collect();
     let trusted = case.trusted.iter().filter_map(|c| decoded(c).ok());
@@ -258,7 +253,7 @@ pub(super) fn weak_key(case: &Case<'_>) -> Option<String> {
 }
 
 /// The same of the server alone.
-pub(super) fn weak_server_key(case: &Case<'_>) -> Option<String> {
+pub(super) fn weak_server_key(case: &PresentedChain<'_>) -> Option<String> {
     weakness(&decoded(case.end_entity).ok()?)
 }
 

@@ -4,13 +4,13 @@
 //! both sides have in common. The clock of a machine may be set while it waits, so that certificates that are not
 //! valid yet, or no longer, are asked for again.
 
-use super::Refusal;
+use super::CertificateRefusal;
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 use std::io;
 
 /// A failure of TLS that another attempt cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::fetch::http) struct Problem {
+pub(in crate::fetch::http) struct TlsProblem {
     /// What to do about it.
     pub remedy: &'static str,
 }
@@ -18,6 +18,8 @@ pub(in crate::fetch::http) struct Problem {
 const LIST_AUTHORITY: &str = "list the authority in ignition.security.tls.certificateAuthorities";
 const NAME: &str =
     "name the server as its certificate does, or give it a certificate for this name";
+const SET_CLOCK: &str =
+    "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server";
 const REPLACE: &str = "give the server another certificate";
 /// What to do about a key that is too short.
 pub(super) const STRONG_KEY: &str =
@@ -26,15 +28,31 @@ const SUITES: &str =
     "let the server offer TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305";
 
 /// The final failure of TLS somewhere in an error of a connection, if there is one.
-pub(in crate::fetch::http) fn of(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = tls_error(error) {
-            return final_remedy(tls).map(|remedy| Problem { remedy });
-        }
-        next = error.source();
+pub(in crate::fetch::http) fn of(error: &(dyn std::error::Error + 'static)) -> Option<TlsProblem> {
+    let remedy = final_remedy(first_tls_error(error)?)?;
+    Some(TlsProblem { remedy })
+}
+
+/// What to do about a certificate that is not valid at the time that the clock of this machine tells.
+pub(in crate::fetch::http) fn clock_remedy(
+    error: &(dyn std::error::Error + 'static),
+) -> Option<&'static str> {
+    is_about_time(first_tls_error(error)?).then_some(SET_CLOCK)
+}
+
+fn first_tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(tls_error)
+}
+
+fn is_about_time(error: &Error) -> bool {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => why
+            .downcast_ref::<CertificateRefusal>()
+            .is_some_and(|refusal| refusal.remedy.is_none()),
+        Error::InvalidCertificate(cause) => depends_on_time(cause),
+        _ => false,
     }
-    None
 }
 
 /// Errors of the connection are wrapped more than once.
@@ -48,7 +66,7 @@ fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Err
 fn final_remedy(error: &Error) -> Option<&'static str> {
     match error {
         Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
-            why.downcast_ref::<Refusal>()?.remedy
+            why.downcast_ref::<CertificateRefusal>()?.remedy
         }
         Error::InvalidCertificate(cause) => certificate(cause),
         Error::AlertReceived(
@@ -65,13 +83,21 @@ fn final_remedy(error: &Error) -> Option<&'static str> {
     }
 }
 
+/// True if the certificate is, was or will be good, by the clock of this machine.
+pub(super) fn depends_on_time(cause: &CertificateError) -> bool {
+    matches!(
+        cause,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
+}
+
 /// What to do about a certificate that stays wrong; `None` where waiting may help.
 pub(super) fn certificate(cause: &CertificateError) -> Option<&'static str> {
     match cause {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => None,
+        about_time if depends_on_time(about_time) => None,
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Some(LIST_AUTHORITY),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Some(NAME)

@@ -1,10 +1,9 @@
 //! Refusals of certificates in words that help.
 
-use super::authority::decoded;
+use super::certificate::{authority_name, decoded};
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use std::time::{Duration, SystemTime};
-use x509_cert::name::Name;
 
 /// A refusal in words; `None` where those of the library do. `last` is the certificate nearest to a root that the
 /// server sent.
@@ -57,11 +56,6 @@ fn issuer(certificate: &CertificateDer<'_>) -> String {
         Ok(parsed) => authority_name(parsed.tbs_certificate().issuer()),
         Err(_) => "somebody without a readable name".into(),
     }
-}
-
-/// A name in a certificate, for messages.
-pub(super) fn authority_name(name: &Name) -> String {
-    format!("{:?}", name.to_string())
 }
 
 fn names(presented: &[String]) -> String {

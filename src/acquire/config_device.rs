@@ -1,0 +1,100 @@
+//! A config on a file system that is found by its label.
+
+use crate::host::wait;
+use crate::log::Log;
+use crate::platform::{MountSpec, mounted};
+use anyhow::{Context, anyhow, bail};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Where udev puts links named by the labels of file systems.
+const BY_LABEL: &str = "/dev/disk/by-label";
+/// Time for the device to appear and to be mounted.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";
+
+/// Reads a file from the file system with this label.
+///
+/// # Errors
+/// The label is none, the device does not appear, cannot be mounted, or has no such file.
+pub(super) fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>> {
+    let deadline = Instant::now() + TIMEOUT;
+    let device = Path::new(BY_LABEL).join(name_part(label)?);
+    let waiting = format!("waiting for config device {}", device.display());
+    log.operation(waiting, || {
+        wait::for_devices(std::slice::from_ref(&device), Some(TIMEOUT))
+            .map_err(|error| anyhow!("{error:#}; {REMEDY}"))
+    })?;
+    let spec = MountSpec {
+        what: "config device",
+        prefix: "ignition-config",
+        timeout: deadline.saturating_duration_since(Instant::now()),
+    };
+    mounted(&device, spec, log, |point| {
+        read_below(point, path).with_context(|| {
+            format!("cannot read the config on the file system labelled {label:?}")
+        })
+    })
+}
+
+/// The label as one part of a path.
+fn name_part(label: &str) -> anyhow::Result<&str> {
+    let mut parts = Path::new(label).components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(part)), None) if part == label => Ok(label),
+        _ => bail!(
+            "ignition.config.device is {label:?}; it must be the label of a file system, without slashes"
+        ),
+    }
+}
+
+/// The path is taken from the root of the file system, so that `..` does not lead out of it.
+fn read_below(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
+    let mut inside = PathBuf::new();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(part) => inside.push(part),
+            Component::ParentDir => drop(inside.pop()),
+            _ => {}
+        }
+    }
+    let shown = inside.display();
+    fs::read(point.join(&inside)).with_context(|| format!("/{shown}; check ignition.config.path"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_one_part_of_a_path() {
+        for label in ["", ".", "..", "/", "a/b", "/a", "a/", "../a"] {
+            name_part(label).expect_err(label);
+        }
+        for label in ["CONFIG", "a.b", "...", "a\\x20b"] {
+            assert_eq!(name_part(label).expect("fine"), label);
+        }
+    }
+
+    #[test]
+    fn paths_stay_inside() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("in")).expect("made");
+        fs::write(dir.path().join("in/c.ign"), "{}").expect("written");
+        for path in [
+            "in/c.ign",
+            "/in/c.ign",
+            "/../../in/./c.ign",
+            "//in/x/../c.ign",
+        ] {
+            assert_eq!(read_below(dir.path(), path).expect("read"), b"{}", "{path}");
+        }
+        let error = read_below(dir.path(), "/../nothing").expect_err("missing");
+        let error = format!("{error:#}");
+        assert!(
+            error.starts_with("/nothing; check ignition.config.path: No such file"),
+            "{error}"
+        );
+    }
+}

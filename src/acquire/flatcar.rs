@@ -1,0 +1,96 @@
+//! What only Flatcar wants: user data that is not a config, and is not a mistake either.
+
+use flate2::bufread::MultiGzDecoder;
+use std::io::Read;
+
+/// How much is looked at: more than any header of a message has.
+const HEAD_BYTES: u64 = 64 * 1024;
+
+/// What `text` is if it is meant for another program, so that for us it is an empty config.
+pub(super) fn foreign(text: &[u8]) -> Option<&'static str> {
+    let head = unpacked_head(text).unwrap_or_else(|| head(text));
+    let first = head.lines().next().unwrap_or_default();
+    if first.starts_with("#!") {
+        Some("a script")
+    } else if first.trim_end() == "#cloud-config" {
+        Some("a cloud-config")
+    } else if is_multipart(&head) {
+        Some("a MIME message")
+    } else {
+        None
+    }
+}
+
+fn head(text: &[u8]) -> String {
+    let bytes = usize::try_from(HEAD_BYTES).unwrap_or(usize::MAX);
+    String::from_utf8_lossy(text.get(..bytes).unwrap_or(text)).into_owned()
+}
+
+fn unpacked_head(text: &[u8]) -> Option<String> {
+    let mut unpacked = Vec::new();
+    let mut reader = MultiGzDecoder::new(text).take(HEAD_BYTES);
+    reader.read_to_end(&mut unpacked).ok()?;
+    Some(head(&unpacked))
+}
+
+/// True if the text begins with the header of a message of several parts.
+fn is_multipart(text: &str) -> bool {
+    let mut content_type = String::new();
+    let mut inside = false;
+    for line in text.lines().take_while(|line| !line.trim().is_empty()) {
+        if line.starts_with([' ', '\t']) {
+            if inside {
+                content_type.push_str(line);
+            }
+            continue;
+        }
+        let Some((name, value)) = line.split_once(':') else {
+            return false;
+        };
+        inside = name.eq_ignore_ascii_case("content-type");
+        if inside {
+            content_type.push_str(value);
+        }
+    }
+    content_type
+        .to_ascii_lowercase()
+        .contains("multipart/mixed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn packed(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    #[test]
+    fn scripts_cloud_configs_and_messages() {
+        let message =
+            "MIME-Version: 1.0\r\nContent-Type:\r\n multipart/mixed; boundary=x\r\n\r\n--x";
+        let cases = [
+            ("#!/bin/sh\n", Some("a script")),
+            ("#cloud-config \r\nusers:", Some("a cloud-config")),
+            ("#cloud-config", Some("a cloud-config")),
+            (message, Some("a MIME message")),
+            ("content-type: Multipart/Mixed", Some("a MIME message")),
+            ("#cloud-config-archive\n", None),
+            ("\n#!/bin/sh", None),
+            ("{\"a\":\n \"Content-Type: multipart/mixed\"}", None),
+            ("Content-Type: text/plain\n\nmultipart/mixed", None),
+            ("{}", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(foreign(text.as_bytes()), want, "{text:?}");
+            assert_eq!(foreign(&packed(text)), want, "packed {text:?}");
+        }
+        assert_eq!(foreign(&packed("#!/bin/sh")[..12]), None, "cut short");
+        assert_eq!(foreign(&[0x1f, 0x8b, 0xff]), None, "not gzip after all");
+    }
+}

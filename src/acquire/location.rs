@@ -1,0 +1,178 @@
+//! The config everything starts from: a file, standard input or a URL.
+
+use crate::config::url;
+use crate::fetch::{
+    BUFFER_LIMIT_BYTES, ConfigRole, FetchError, FetchEvents, Fetcher, Request, Scheme, shown_url,
+};
+use crate::input;
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+
+/// Where the first config is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigLocation {
+    /// `-`
+    StandardInput,
+    /// A URL with a scheme we know. Not to be shown as it is.
+    Url(String),
+    /// Anything else.
+    File(PathBuf),
+}
+
+/// The first config as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigText {
+    /// Name for origins and messages.
+    pub name: String,
+    /// Its text.
+    pub text: Vec<u8>,
+}
+
+/// Why the first config cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file, or standard input.
+    #[error("cannot read the config {name}: {cause}")]
+    Read {
+        /// What.
+        name: String,
+        /// The cause.
+        cause: io::Error,
+    },
+    /// A URL.
+    #[error("cannot fetch the config: {error}{}", remedy(error))]
+    Fetch {
+        /// The cause.
+        error: FetchError,
+    },
+}
+
+// Not `#[from]`: the message says the cause already, and as a source it would be said twice.
+impl From<FetchError> for LoadError {
+    fn from(error: FetchError) -> Self {
+        LoadError::Fetch { error }
+    }
+}
+
+impl LoadError {
+    /// True if a config is there, and is not one to take.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(
+            self,
+            LoadError::Fetch {
+                error: FetchError::Untrusted { .. }
+            }
+        )
+    }
+}
+
+fn remedy(error: &FetchError) -> String {
+    error
+        .remedy()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default()
+}
+
+impl ConfigLocation {
+    /// What an argument of the command line means.
+    pub fn of(argument: &OsStr) -> Self {
+        if argument == "-" {
+            return ConfigLocation::StandardInput;
+        }
+        let text = argument.to_str().unwrap_or_default();
+        let scheme = url::parse(text).map(|u| u.scheme).unwrap_or_default();
+        // Broken data URLs do not parse, and are still no file names.
+        if Scheme::named(&scheme).is_some() || text.starts_with("data:") {
+            return ConfigLocation::Url(text.into());
+        }
+        ConfigLocation::File(argument.into())
+    }
+
+    /// Name for origins and messages.
+    pub fn name(&self) -> String {
+        match self {
+            ConfigLocation::StandardInput => "<stdin>".into(),
+            ConfigLocation::Url(url) => shown_url(url),
+            ConfigLocation::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Reads the first config, at most [`BUFFER_LIMIT_BYTES`]. Files may be named relative to the
+/// working directory.
+pub fn load(
+    location: &ConfigLocation,
+    fetcher: &Fetcher,
+    events: &dyn FetchEvents,
+) -> Result<ConfigText, LoadError> {
+    let name = location.name();
+    let text = match location {
+        ConfigLocation::Url(url) => {
+            fetcher.fetch_config(&Request::get(url), ConfigRole::First, events)?
+        }
+        ConfigLocation::StandardInput => {
+            read(&name, input::read_all(&mut io::stdin(), BUFFER_LIMIT_BYTES))?
+        }
+        ConfigLocation::File(path) => read(&name, input::read(path, BUFFER_LIMIT_BYTES))?,
+    };
+    Ok(ConfigText { name, text })
+}
+
+fn read(name: &str, read: io::Result<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
+    read.map_err(|cause| LoadError::Read {
+        name: name.into(),
+        cause,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        let file = |p: &str| ConfigLocation::File(p.into());
+        let url = |u: &str| ConfigLocation::Url(u.into());
+        let cases = [
+            ("-", ConfigLocation::StandardInput),
+            ("config.ign", file("config.ign")),
+            ("./http:", file("./http:")),
+            ("/a/b c", file("/a/b c")),
+            ("a:b", file("a:b")),
+            ("http://h/c", url("http://h/c")),
+            ("HTTPS://h/c", url("HTTPS://h/c")),
+            ("data:,%7B%7D", url("data:,%7B%7D")),
+            ("data:,%zz#\n", url("data:,%zz#\n")),
+            ("tftp://h/c", url("tftp://h/c")),
+        ];
+        for (argument, location) in cases {
+            assert_eq!(
+                ConfigLocation::of(OsStr::new(argument)),
+                location,
+                "{argument}"
+            );
+        }
+        assert_eq!(
+            ConfigLocation::of(OsStr::new("http://u:p@h/c?t=1")).name(),
+            "http://h/c?t=…"
+        );
+        assert_eq!(ConfigLocation::of(OsStr::new("-")).name(), "<stdin>");
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = FetchError::NotFound {
+            method: "GET".into(),
+            url: "http://h/c".into(),
+        };
+        let errors = [
+            anyhow::Error::from(LoadError::from(error)),
+            FetchError::from(crate::config::data_url::DataUrlError::NoComma).into(),
+        ];
+        for error in errors {
+            let said = format!("{error:#}");
+            assert_eq!(said, error.to_string());
+        }
+    }
+}

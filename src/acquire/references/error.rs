@@ -1,0 +1,145 @@
+//! Why the references of a config cannot be followed.
+
+use super::{MAX_DEPTH, MAX_FETCHES, SourceFindings};
+use crate::config::{Origin, ParseError};
+use crate::fetch::FetchError;
+use std::fmt;
+
+/// Why there is no merged document.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct RenderError {
+    /// The reason.
+    pub reason: Box<RenderReason>,
+    /// What was found in the configs read so far; for [`RenderReason::Invalid`] and
+    /// [`RenderReason::MergedInvalid`] the last of them says what is wrong.
+    pub findings: Vec<SourceFindings>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderReason {
+    /// A resource cannot be had.
+    #[error("cannot fetch the {reference}: {error}{}", remedy(error))]
+    Fetch {
+        /// The reference, with who refers.
+        reference: Box<Reference>,
+        /// The cause.
+        error: FetchError,
+    },
+    /// Zero bytes came. The reference provisioner would ignore all configs then.
+    #[error("the {reference} is not a config (empty); give it a text, or remove the reference")]
+    Empty {
+        /// The reference, with who refers.
+        reference: Box<Reference>,
+    },
+    /// A text came that cannot be used.
+    #[error("the {reference}, {}, cannot be used: {}", .reference.url, unusable(error))]
+    Invalid {
+        /// The reference, with who refers.
+        reference: Box<Reference>,
+        /// Why not, in short.
+        error: ParseError,
+    },
+    /// Configs refer to each other in a circle, most likely.
+    #[error("not fetching the {reference}: configs refer to configs more than {MAX_DEPTH} deep; does {} lead back to itself?", .reference.url)]
+    TooDeep {
+        /// The one that was too much.
+        reference: Box<Reference>,
+    },
+    /// The same.
+    #[error("not fetching the {reference}: more than {MAX_FETCHES} configs already; does {} lead back to itself?", .reference.url)]
+    TooMany {
+        /// The one that was too much.
+        reference: Box<Reference>,
+    },
+    /// Each config is valid, all together are not.
+    #[error("merging gave an invalid config")]
+    MergedInvalid,
+}
+
+/// A place in a config that wants something fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// For what.
+    pub role: ReferenceRole,
+    /// Shown URL.
+    pub url: String,
+    /// Where the URL stands.
+    pub origin: Option<Origin>,
+}
+
+/// What a reference is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReferenceRole {
+    /// `ignition.config.merge`
+    Merge,
+    /// `ignition.config.replace`
+    Replace,
+    /// `ignition.security.tls.certificateAuthorities`
+    Authority,
+}
+
+impl RenderReason {
+    /// Where the reference stands that could not be followed.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            RenderReason::Fetch { reference, .. }
+            | RenderReason::Empty { reference }
+            | RenderReason::Invalid { reference, .. }
+            | RenderReason::TooDeep { reference }
+            | RenderReason::TooMany { reference } => reference.origin.as_ref(),
+            RenderReason::MergedInvalid => None,
+        }
+    }
+    /// Why it cannot be fetched, if that is what is wrong.
+    pub fn fetch_error(&self) -> Option<&FetchError> {
+        match self {
+            RenderReason::Fetch { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+    /// True if a config is there, and is not one to take.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(
+            self,
+            RenderReason::Fetch {
+                error: FetchError::Untrusted { .. },
+                ..
+            }
+        )
+    }
+    /// True if nothing but the missing network is wrong.
+    pub fn needs_network(&self) -> bool {
+        matches!(self, RenderReason::Fetch { error, .. } if error.needs_network())
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.role {
+            ReferenceRole::Merge => "config to merge",
+            ReferenceRole::Replace => "replacing config",
+            ReferenceRole::Authority => "certificate authorities",
+        })?;
+        match &self.origin {
+            Some(origin) => write!(f, " named at {origin}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn remedy(error: &FetchError) -> String {
+    error
+        .remedy()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default()
+}
+
+/// What is wrong with a referenced text, and what to do, where no finding says it.
+fn unusable(error: &ParseError) -> String {
+    match error.advice() {
+        Some((problem, remedy)) => format!("{problem} ({remedy})"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,220 @@
+//! Examples of commands, for manual pages.
+
+/// A command and what it is good for.
+pub(crate) struct Example {
+    /// What it does, as a clause.
+    pub purpose: &'static str,
+    /// The arguments, without the name of the program.
+    pub words: &'static str,
+}
+
+const fn example(purpose: &'static str, words: &'static str) -> Example {
+    Example { purpose, words }
+}
+
+/// Examples of one command, by its name; those of the program itself have an empty name.
+pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "",
+        &[
+            example("Judge a config", "validate config.ign"),
+            example(
+                "See what it would do to a disk image, which need not exist",
+                "plan --image /dev/vda=disk.img,size=4G config.ign",
+            ),
+            example(
+                "Do it",
+                "apply --image /dev/vda=disk.img,size=4G config.ign",
+            ),
+        ],
+    ),
+    (
+        "validate",
+        &[
+            example(
+                "Judge configs in any languages",
+                "validate node.ign web.bu cloud-config.yaml",
+            ),
+            example("Findings for programs", "validate --format json config.ign"),
+        ],
+    ),
+    (
+        "translate",
+        &[
+            example(
+                "A Butane config to Ignition, with local files",
+                "translate --files-dir files node.bu",
+            ),
+            example(
+                "A config to Butane",
+                "translate --to butane=fcos:1.6.0 config.ign",
+            ),
+        ],
+    ),
+    (
+        "explain-migration",
+        &[example(
+            "What becomes of a Container Linux Config",
+            "explain-migration old.yaml",
+        )],
+    ),
+    (
+        "explain",
+        &[
+            example("What a code means", "explain K0204"),
+            example("All codes", "explain"),
+        ],
+    ),
+    (
+        "schema",
+        &[
+            example(
+                "The schema of a version of Ignition",
+                "schema --version 3.6.0",
+            ),
+            example(
+                "The schema of a version of Butane",
+                "schema --format butane --variant fcos --version 1.6.0",
+            ),
+        ],
+    ),
+    (
+        "verify",
+        &[example(
+            "Whether a machine with these keys trusts a config",
+            "verify --keys keys.d config.ign",
+        )],
+    ),
+    (
+        "plan",
+        &[
+            example(
+                "What a first boot does to an empty disk",
+                "plan --image /dev/vda=disk.img,size=4G config.ign",
+            ),
+            example("What changes in a tree", "plan --root tree config.ign"),
+            example(
+                "A page for browsers",
+                "plan --root tree --html plan.html config.ign",
+            ),
+        ],
+    ),
+    (
+        "diff",
+        &[example(
+            "What a change of a config means for a tree",
+            "diff --root tree old.ign new.ign",
+        )],
+    ),
+    (
+        "apply",
+        &[
+            example(
+                "Provision a disk image",
+                "apply --image /dev/vda=disk.img,size=4G config.ign",
+            ),
+            example(
+                "Provision a tree, and keep the report",
+                "apply --root tree --report report.json config.ign",
+            ),
+        ],
+    ),
+    (
+        "fetch",
+        &[
+            example(
+                "The config that this machine would get",
+                "fetch --platform qemu",
+            ),
+            example(
+                "The same with all that it refers to",
+                "fetch --platform qemu --rendered",
+            ),
+        ],
+    ),
+    (
+        "boot",
+        &[example(
+            "The stage that writes files",
+            "boot -platform qemu -stage files -root /sysroot",
+        )],
+    ),
+    (
+        "metadata",
+        &[example(
+            "Attributes as an environment file",
+            "metadata --platform aws --env --output /run/metadata/instance",
+        )],
+    ),
+    (
+        "report",
+        &[
+            example("What the first boot of this machine did", "report"),
+            example(
+                "A report as a page for browsers",
+                "report --html report.html report.json",
+            ),
+        ],
+    ),
+    (
+        "completions",
+        &[example("A script for bash", "completions bash")],
+    ),
+    ("man", &[example("All pages into a directory", "man pages")]),
+    (
+        "platform",
+        &[example("Which platform this may be", "platform detect")],
+    ),
+    (
+        "platform list",
+        &[example("All platforms", "platform list")],
+    ),
+    (
+        "platform show",
+        &[example(
+            "How a platform provides its config",
+            "platform show aws",
+        )],
+    ),
+    (
+        "platform detect",
+        &[example("Which platform this may be", "platform detect")],
+    ),
+];
+
+/// Examples of the command with this name.
+pub(crate) fn of(name: &str) -> &'static [Example] {
+    let found = EXAMPLES.iter().find(|(command, _)| *command == name);
+    found.map_or(&[], |(_, examples)| examples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn every_example_is_a_command_line() {
+        for (name, examples) in EXAMPLES {
+            assert!(!examples.is_empty(), "{name}");
+            for Example { words, .. } in *examples {
+                let line = std::iter::once("kindling").chain(words.split_whitespace());
+                let parsed = Cli::try_parse_from(line);
+                assert!(parsed.is_ok(), "kindling {words}: {parsed:?}");
+                assert!(
+                    words.starts_with(name),
+                    "{words} belongs to another command than {name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        let command = Cli::command();
+        for one in command.get_subcommands().filter(|one| !one.is_hide_set()) {
+            assert!(!of(one.get_name()).is_empty(), "{}", one.get_name());
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Where each part of a stored document came from.
+
+use super::origin::{JsonPath, Origin};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Origins of the objects of a document, by their paths in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origins {
+    /// Names of the texts.
+    pub(super) sources: Vec<Arc<str>>,
+    pub(super) places: HashMap<String, Known>,
+}
+
+/// Index of a text, line, column, and the path there unless it is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Known(
+    pub(super) usize,
+    pub(super) u32,
+    pub(super) u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")] pub(super) Option<JsonPath>,
+);
+
+impl Origins {
+    /// The origin of the value at `path`, or of the innermost object it is part of.
+    pub(crate) fn of(&self, path: &JsonPath) -> Option<Origin> {
+        let mut at = path.as_str();
+        loop {
+            if let Some(Known(index, line, column, original)) = self.places.get(at) {
+                let path = original.clone().unwrap_or_else(|| JsonPath::new(at));
+                return Some(Origin {
+                    source: Arc::clone(self.sources.get(*index)?),
+                    line: *line,
+                    column: *column,
+                    path,
+                });
+            }
+            at = at.rsplit_once('.')?.0;
+        }
+    }
+}

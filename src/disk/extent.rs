@@ -1,0 +1,17 @@
+//! A place on a disk.
+
+/// A place on a disk, in sectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// First sector.
+    pub start: u64,
+    /// Length.
+    pub sectors: u64,
+}
+
+impl Extent {
+    /// Last sector.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.sectors.saturating_sub(1))
+    }
+}

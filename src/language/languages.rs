@@ -1,0 +1,71 @@
+//! The languages that configs are written in, and their names.
+
+/// A language that configs are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Ignition 3, in JSON.
+    Ignition,
+    /// Ignition 1 and 2, in JSON.
+    OldIgnition,
+    /// Butane, in YAML.
+    Butane,
+    /// Container Linux Config, in YAML.
+    ContainerLinux,
+    /// `#cloud-config` as coreos-cloudinit reads it, scripts and MIME included.
+    CoreosCloudinit,
+    /// `#cloud-config` as cloud-init reads it, with its other forms of user data.
+    CloudInit,
+    /// The `config.yaml` of k3OS.
+    K3os,
+    /// Ignition in a MachineConfig of OpenShift.
+    MachineConfig,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Language; 8] = [
+        Language::Ignition,
+        Language::OldIgnition,
+        Language::Butane,
+        Language::ContainerLinux,
+        Language::CoreosCloudinit,
+        Language::CloudInit,
+        Language::K3os,
+        Language::MachineConfig,
+    ];
+
+    /// The name that options and kernel arguments have for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Language::Ignition => "ignition",
+            Language::OldIgnition => "ignition2",
+            Language::Butane => "butane",
+            Language::ContainerLinux => "clc",
+            Language::CoreosCloudinit => "coreos-cloudinit",
+            Language::CloudInit => "cloud-init",
+            Language::K3os => "k3os",
+            Language::MachineConfig => "machineconfig",
+        }
+    }
+
+    /// What it is called in a sentence.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Language::Ignition => "Ignition 3",
+            Language::OldIgnition => "Ignition 1 or 2",
+            Language::Butane => "Butane",
+            Language::ContainerLinux => "Container Linux Config",
+            Language::CoreosCloudinit => "cloud-config of coreos-cloudinit",
+            Language::CloudInit => "cloud-config of cloud-init",
+            Language::K3os => "config.yaml of k3OS",
+            Language::MachineConfig => "MachineConfig of OpenShift",
+        }
+    }
+
+    /// The language of a name; see [`Language::name`].
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name() == name)
+    }
+}

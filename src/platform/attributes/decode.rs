@@ -1,0 +1,171 @@
+//! Decoding documents of platforms. Errors name the document and the fault, and never quote the document, which may hold
+//! user data.
+
+use crate::platform::contract::Attributes;
+use anyhow::{Context, anyhow, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Limit of [`flattened`]. Documents that describe a machine have few values.
+const MAX_VALUES: usize = 2000;
+
+/// Parses a JSON document.
+///
+/// # Errors
+/// It is not valid JSON, or of another shape. `what` names it.
+pub(crate) fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Result<T> {
+    // The text of the error may quote the document.
+    serde_json::from_slice(text).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        match error.is_data() {
+            true => anyhow!("{what} has another shape than expected ({place})"),
+            false => anyhow!("{what} is not valid JSON ({place})"),
+        }
+    })
+}
+
+/// Converts a JSON value that is parsed already.
+///
+/// # Errors
+/// It is of another shape. `what` names it.
+pub(crate) fn shaped<T: DeserializeOwned>(what: &str, value: Value) -> anyhow::Result<T> {
+    let shaped = serde_json::from_value(value).ok();
+    shaped.with_context(|| format!("{what} has another shape than expected"))
+}
+
+/// Decodes UTF-8.
+///
+/// # Errors
+/// It is not UTF-8. `what` names it.
+pub(crate) fn text(what: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(_) => bail!("{what} is not valid UTF-8"),
+    }
+}
+
+/// SSH keys in any of the shapes in which platforms list them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Keys {
+    /// No keys.
+    #[default]
+    None,
+    /// A text with one key per line.
+    Lines(String),
+    List(Vec<Keys>),
+    /// A mapping from names, numbers or users.
+    Named(BTreeMap<String, Keys>),
+}
+
+impl Keys {
+    /// Adds them to `attributes`.
+    pub(crate) fn add_to(&self, attributes: &mut Attributes) {
+        match self {
+            Keys::None => {}
+            Keys::Lines(lines) => attributes.add_keys(lines),
+            Keys::List(keys) => keys.iter().for_each(|keys| keys.add_to(attributes)),
+            Keys::Named(keys) => keys.values().for_each(|keys| keys.add_to(attributes)),
+        }
+    }
+}
+
+/// A string that some platforms write as a number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Word {
+    /// A string.
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl Word {
+    /// The string, or the digits of the number.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Word::Text(text) => text.clone(),
+            Word::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// The scalars of a document by their paths, e.g. `meta.role`, at most `MAX_VALUES`.
+pub(crate) fn flattened(value: &Value) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    flatten("", value, &mut flat);
+    flat
+}
+
+/// Recursion is bounded: parsers limit the depth of a document.
+fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
+    if flat.len() >= MAX_VALUES {
+        return;
+    }
+    let text = match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let path = match path {
+                    "" => key.clone(),
+                    path => format!("{path}.{key}"),
+                };
+                flatten(&path, value, flat);
+            }
+            return;
+        }
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        // Spelled as Jinja prints it.
+        Value::Bool(true) => "True".into(),
+        Value::Bool(false) => "False".into(),
+        Value::Null | Value::Array(_) => return,
+    };
+    flat.insert(path.to_owned(), text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_the_document_and_the_place_and_quote_nothing() {
+        for (document, want) in [
+            (
+                "[1,\n secret]",
+                "the list is not valid JSON (line 2, column 2)",
+            ),
+            ("", "the list is not valid JSON (line 1, column 0)"),
+            (
+                "[\"secret\"]",
+                "the list has another shape than expected (line 1, column 9)",
+            ),
+        ] {
+            let error = json::<Vec<u32>>("the list", document.as_bytes()).expect_err(document);
+            assert_eq!(error.to_string(), want);
+        }
+        let error = text("the name", vec![0xff]).expect_err("no text");
+        assert_eq!(error.to_string(), "the name is not valid UTF-8");
+    }
+
+    #[test]
+    fn keys_in_every_form() {
+        let keys = |document: &str| {
+            let keys: Keys = json("keys", document.as_bytes()).expect(document);
+            let mut attributes = Attributes::default();
+            keys.add_to(&mut attributes);
+            attributes.ssh_keys
+        };
+        assert_eq!(keys("null"), [""; 0]);
+        assert_eq!(keys("[]"), [""; 0]);
+        assert_eq!(keys("\"k 1\\nk 2\\n\""), ["k 1", "k 2"]);
+        assert_eq!(keys("[\"k 1\", null, \"k 2\"]"), ["k 1", "k 2"]);
+        assert_eq!(keys("{\"0\": \"k 1\", \"b\": \"k 2\"}"), ["k 1", "k 2"]);
+        assert_eq!(
+            keys("{\"core\": [\"k 1\"], \"root\": [\"k 2\", \"k 1\"]}"),
+            ["k 1", "k 2"]
+        );
+        let error = json::<Keys>("keys", b"[{\"a\": 7}]").expect_err("a number");
+        assert!(error.to_string().contains("another shape"), "{error}");
+    }
+}

@@ -1,0 +1,57 @@
+//! Attributes on drives.
+
+use crate::platform::contract::FetchContext;
+use crate::platform::contract::NoDescription;
+use crate::platform::source::drive::{self, Drive};
+use anyhow::Context;
+use std::path::Path;
+
+pub(crate) use drive::present;
+
+/// Waits for a drive with one of these labels, at most as long as for a document of a service, mounts it, and calls `read`
+/// with its label and the mount point.
+///
+/// # Errors
+/// It does not appear in time, cannot be mounted, or cannot be read.
+pub(crate) fn visit<T>(
+    labels: &[&'static str],
+    context: &FetchContext<'_>,
+    read: &dyn Fn(&'static str, &Path) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let limit = context.fetcher.settings().total;
+    let cancelled = || context.events.cancelled();
+    let label = drive::first(labels, limit, context.log, &cancelled)?;
+    let drive = Drive { label, path: "/" };
+    let read = |point: &Path| read(label, point).with_context(|| format!("config drive {label}"));
+    drive.visit(limit, context.log, &cancelled, &read)
+}
+
+/// Reads a file that every such drive has.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub(crate) fn needed(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
+    let missing = || NoDescription(format!("the drive has no {path}"));
+    Ok(drive::read(point, path)?.ok_or_else(missing)?)
+}
+
+/// Name of a file on a drive in messages.
+pub(crate) fn shown(path: &str) -> String {
+    format!("{path} of the drive")
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::fs;
+
+    /// A directory that looks like a mounted drive.
+    pub(crate) fn drive(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let drive = tempfile::tempdir().expect("a directory");
+        for (path, text) in files {
+            let path = drive.path().join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+            fs::write(path, text).expect("written");
+        }
+        drive
+    }
+}

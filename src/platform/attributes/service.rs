@@ -1,0 +1,140 @@
+//! A client of metadata services, for attributes in several documents.
+
+use super::decode;
+use crate::fetch::{FetchError, Request, shown_url};
+use crate::platform::contract::FetchContext;
+use crate::platform::contract::NoDescription;
+use anyhow::bail;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+
+/// Limit of a document.
+const MAX_BYTES: u64 = 4 << 20;
+/// Characters of a path that are not percent-encoded.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// A service, and the headers of each request to it.
+pub(crate) struct MetadataService<'a> {
+    context: &'a FetchContext<'a>,
+    base: String,
+    headers: Vec<(String, String)>,
+    again: &'static [u16],
+}
+
+impl<'a> MetadataService<'a> {
+    /// The service whose URLs begin with `base`.
+    pub(crate) fn at(context: &'a FetchContext<'a>, base: impl Into<String>) -> Self {
+        Self {
+            context,
+            base: base.into(),
+            headers: Vec::new(),
+            again: &[],
+        }
+    }
+
+    /// Adds a header to each request.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Retries after these statuses, too.
+    pub(crate) fn again(mut self, statuses: &'static [u16]) -> Self {
+        self.again = statuses;
+        self
+    }
+
+    /// URL of a document.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Fetches a document; `None` on status 404.
+    ///
+    /// # Errors
+    /// It cannot be fetched.
+    pub(crate) fn body(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut request = Request::get(self.url(path));
+        request.headers.clone_from(&self.headers);
+        request.service.again = self.again;
+        self.send(&request)
+    }
+
+    /// Sends a request that was built elsewhere; `None` on status 404.
+    ///
+    /// # Errors
+    /// As [`MetadataService::body`].
+    pub(crate) fn send(&self, request: &Request) -> anyhow::Result<Option<Vec<u8>>> {
+        let context = self.context;
+        let fetched = context
+            .fetcher
+            .fetch_bounded(request, MAX_BYTES, context.events);
+        match fetched {
+            Ok((body, _)) => Ok(Some(body)),
+            Err(FetchError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fetches a text and trims it; `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// It cannot be fetched, or is not UTF-8.
+    pub(crate) fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
+        let Some(body) = self.body(path)? else {
+            return Ok(None);
+        };
+        let text = decode::text(&self.shown(path), body)?;
+        let text = text.trim();
+        Ok(Some(text).filter(|text| !text.is_empty()).map(String::from))
+    }
+
+    /// Fetches a JSON document; `None` if it is missing or empty.
+    ///
+    /// # Errors
+    /// It cannot be fetched, or has another shape.
+    pub(crate) fn json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
+        let body = self.body(path)?.filter(|body| !body.is_empty());
+        let parsed = body.map(|body| decode::json(&self.shown(path), &body));
+        parsed.transpose()
+    }
+
+    /// Fetches a JSON document that every machine has.
+    ///
+    /// # Errors
+    /// It is missing (as [`NoDescription`]); or as [`MetadataService::json`].
+    pub(crate) fn needed<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let missing = || {
+            NoDescription(format!(
+                "there is nothing at {}; check that this is the platform, and its metadata service on",
+                self.shown(path)
+            ))
+        };
+        Ok(self.json(path)?.ok_or_else(missing)?)
+    }
+
+    /// Fetches a list of lines such as `0=name` or `name/`: the parts of paths to ask for next, percent-encoded.
+    ///
+    /// # Errors
+    /// The list cannot be fetched, or has an entry that is not a name.
+    pub(crate) fn names(&self, path: &str) -> anyhow::Result<Vec<String>> {
+        let list = self.text(path)?.unwrap_or_default();
+        let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
+        let names = lines.map(|line| {
+            let name = line.split('=').next().unwrap_or(line).trim_end_matches('/');
+            if matches!(name, "" | "." | "..") {
+                bail!("{} lists something without a name", self.shown(path));
+            }
+            Ok(utf8_percent_encode(name, KEPT).to_string())
+        });
+        names.collect()
+    }
+
+    fn shown(&self, path: &str) -> String {
+        shown_url(&self.url(path))
+    }
+}

@@ -1,0 +1,119 @@
+//! Platform `gcp` (Google Compute Engine): attribute `user-data` of the instance. The service is asked by its IP address, so
+//! no DNS is needed.
+//!
+//! Attributes: a tree, except for keys, which are in four places of different precedence.
+
+use crate::log::Log;
+use crate::platform::attributes::service::MetadataService;
+use crate::platform::attributes::{DocumentTree, KeysAt};
+use crate::platform::contract::{AttributeSource, Attributes, FetchContext};
+use crate::platform::source::document::{DocumentPlatform, ServiceDocument};
+
+pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
+    id: "gcp",
+    source: "attribute `user-data` of the instance, from the metadata service",
+    document: ServiceDocument {
+        headers: &[("Metadata-Flavor", "Google")],
+        ..ServiceDocument::at(
+            "http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data",
+        )
+    },
+    attributes: &ATTRIBUTES,
+};
+
+/// What `kindling metadata` asks for.
+static ATTRIBUTES: GcpAttributes = GcpAttributes;
+
+static TREE: DocumentTree = DocumentTree {
+    base: "http://169.254.169.254/computeMetadata/v1/",
+    headers: &[("Metadata-Flavor", "Google")],
+    hostname: Some("instance/hostname"),
+    keys: KeysAt::Elsewhere,
+    values: &[
+        ("GCP_HOSTNAME", "instance/hostname"),
+        (
+            "GCP_IP_EXTERNAL_0",
+            "instance/network-interfaces/0/access-configs/0/external-ip",
+        ),
+        ("GCP_IP_LOCAL_0", "instance/network-interfaces/0/ip"),
+        ("GCP_MACHINE_TYPE", "instance/machine-type"),
+    ],
+};
+/// The oldest place: if it has keys, the others are ignored.
+const ONLY: &str = "instance/attributes/sshKeys";
+const INSTANCE: &str = "instance/attributes/ssh-keys";
+const BLOCKED: &str = "instance/attributes/block-project-ssh-keys";
+const PROJECT: [&str; 2] = ["project/attributes/sshKeys", "project/attributes/ssh-keys"];
+
+/// The tree, and keys.
+#[derive(Debug)]
+struct GcpAttributes;
+
+impl AttributeSource for GcpAttributes {
+    fn names(&self) -> Vec<&'static str> {
+        TREE.names()
+    }
+
+    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+        let service = TREE.service(context);
+        let mut attributes = TREE.gather(&service)?;
+        for (path, lines) in keys(&service)? {
+            add_keys(&lines, &mut attributes, context.log, path);
+        }
+        Ok(attributes)
+    }
+}
+
+/// Lists of keys, each with its path.
+type KeyLists = Vec<(&'static str, String)>;
+
+fn keys(service: &MetadataService<'_>) -> anyhow::Result<KeyLists> {
+    let at = |path: &'static str| -> anyhow::Result<_> {
+        Ok(service.text(path)?.map(|lines| (path, lines)))
+    };
+    if let Some(only) = at(ONLY)? {
+        return Ok(vec![only]);
+    }
+    let mut found = KeyLists::from_iter(at(INSTANCE)?);
+    let blocked = service.text(BLOCKED)?.unwrap_or_default();
+    if !blocked.eq_ignore_ascii_case("true") {
+        for path in PROJECT {
+            found.extend(at(path)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Lines are `USER:KEY`. Others are left out with a warning, so that one mistake does not cost all keys.
+fn add_keys(lines: &str, attributes: &mut Attributes, log: &Log, path: &str) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.split_once(':') {
+            Some((user, key)) if !user.contains(char::is_whitespace) => attributes.add_keys(key),
+            _ => log.warning(format_args!(
+                "left out a line of {path} that is not USER:KEY"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+
+    #[test]
+    fn users_are_taken_from_keys() {
+        let (sink, log) = Sink::memory();
+        let mut attributes = Attributes::default();
+        let lines = "ann:ssh-rsa A ann@h\n\nbob:ssh-ed25519 B google-ssh {\"userName\":\"b@h\"}\nssh-rsa C a:b\nann:ssh-rsa A ann@h\n";
+        add_keys(lines, &mut attributes, &Log::new(sink), "the list");
+        let want = [
+            "ssh-rsa A ann@h",
+            "ssh-ed25519 B google-ssh {\"userName\":\"b@h\"}",
+        ];
+        assert_eq!(attributes.ssh_keys, want);
+        let log = log.lock().expect("one thread").clone();
+        assert!(log.contains("left out a line of the list"), "{log}");
+        assert!(!log.contains("ssh-rsa"), "{log}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Platform `proxmoxve` (Proxmox VE): user data or vendor data on the drive `cidata`. Proxmox writes a cloud-config of
+//! its own as user data, so the config usually is vendor data (`cicustom vendor=`).
+//!
+//! Attributes: the cloud-config, meta-data and network config of Proxmox on the same drive. User data of any other form has
+//! none.
+
+use crate::platform::attributes::decode::{self, Keys};
+use crate::platform::attributes::network::NetworkConfig;
+use crate::platform::attributes::{FunctionSource, drives, yaml};
+use crate::platform::contract::{Attributes, FetchContext};
+use crate::platform::source::cidata::{Cidata, CidataPlatform, LABEL};
+use crate::platform::source::drive;
+use anyhow::Context;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+pub(crate) static PLATFORM: CidataPlatform = CidataPlatform {
+    id: "proxmoxve",
+    source: "`/user-data`, else `/vendor-data`, on the drive labelled `cidata`: the first that is not a cloud-config",
+    no_config: "the drive does not appear, cannot be mounted, or has nothing but cloud-configs",
+    drive: Cidata {
+        files: &["/user-data", "/vendor-data"],
+        skips_cloud_config: true,
+    },
+    attributes: &ATTRIBUTES,
+};
+
+/// What `kindling metadata` asks for.
+static ATTRIBUTES: FunctionSource = FunctionSource {
+    names: &[
+        "PROXMOXVE_HOSTNAME",
+        "PROXMOXVE_INSTANCE_ID",
+        "PROXMOXVE_IPV4",
+        "PROXMOXVE_IPV6",
+    ],
+    ask: |context: &FetchContext<'_>| drives::visit(&[LABEL], context, &|_, point| of_drive(point)),
+};
+
+const USER: &str = "/user-data";
+const META: &str = "/meta-data";
+const NETWORK: &str = "/network-config";
+
+#[derive(Default, Deserialize)]
+struct CloudConfig {
+    hostname: Option<String>,
+    #[serde(default)]
+    ssh_authorized_keys: Keys,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Meta {
+    instance_id: Option<String>,
+}
+
+fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
+    let user = read(point, USER)?.filter(|text| text.starts_with("#cloud-config"));
+    let user: CloudConfig = parsed(USER, user, &|text| {
+        yaml::entries(text, &["hostname", "ssh_authorized_keys"])
+    })?;
+    let meta: Meta = parsed(META, read(point, META)?, &|text| {
+        yaml::entries(text, &["instance-id"])
+    })?;
+    let network: NetworkConfig = parsed(NETWORK, read(point, NETWORK)?, &yaml::value)?;
+    let first = network.devices().into_iter().next().unwrap_or_default();
+    let mut attributes = Attributes::default();
+    attributes.set_hostname(user.hostname.as_ref());
+    attributes.set("PROXMOXVE_HOSTNAME", user.hostname);
+    attributes.set("PROXMOXVE_INSTANCE_ID", meta.instance_id);
+    attributes.set("PROXMOXVE_IPV4", first.ipv4());
+    attributes.set("PROXMOXVE_IPV6", first.ipv6());
+    user.ssh_authorized_keys.add_to(&mut attributes);
+    Ok(attributes)
+}
+
+fn read(point: &Path, path: &str) -> anyhow::Result<Option<String>> {
+    let text = drive::read(point, path)?;
+    let text = text.map(|text| decode::text(&drives::shown(path), text));
+    text.transpose()
+}
+
+/// Parses the text of a file; the default if there is no such file.
+fn parsed<T: DeserializeOwned + Default>(
+    path: &str,
+    text: Option<String>,
+    parse: &dyn Fn(&str) -> anyhow::Result<serde_json::Value>,
+) -> anyhow::Result<T> {
+    let Some(text) = text else {
+        return Ok(T::default());
+    };
+    let what = drives::shown(path);
+    let value = parse(&text).with_context(|| what.clone())?;
+    let shaped: Option<T> = decode::shaped(&what, value)?;
+    Ok(shaped.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::attributes::drives::testing::drive;
+
+    const CLOUD: &str = "#cloud-config\nhostname: web\nmanage_etc_hosts: true\nfqdn: web.lan\nuser: core\n\
+        password: $5$secret\nssh_authorized_keys:\n  - ssh-rsa A me\n  - ssh-rsa B\nchpasswd:\n  expire: False\n\
+        users:\n  - default\npackage_upgrade: true\n";
+    const DEVICES: &str = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      \
+        mac_address: '01:23:45:67:89:00'\n      subnets:\n      - type: static\n        address: '192.0.2.1'\n        \
+        netmask: '255.255.255.0'\n        gateway: '192.0.2.254'\n      - type: static6\n        \
+        address: '2001:db8::1/64'\n    - type: nameserver\n      address:\n      - '192.0.2.53'\n      search:\n      - 'lan'\n";
+
+    #[test]
+    fn a_drive() {
+        let drive = drive(&[
+            (USER, CLOUD),
+            (META, "instance-id: 15a9919c\n"),
+            (NETWORK, DEVICES),
+            ("/vendor-data", ""),
+        ]);
+        let attributes = of_drive(drive.path()).expect("good");
+        assert_eq!(attributes.hostname.as_deref(), Some("web"));
+        assert_eq!(attributes.ssh_keys, ["ssh-rsa A me", "ssh-rsa B"]);
+        let want = "AFTERBURN_PROXMOXVE_HOSTNAME=web\n\
+            AFTERBURN_PROXMOXVE_INSTANCE_ID=15a9919c\n\
+            AFTERBURN_PROXMOXVE_IPV4=192.0.2.1\n\
+            AFTERBURN_PROXMOXVE_IPV6=2001:db8::1\n";
+        assert_eq!(attributes.to_env(), want);
+    }
+
+    #[test]
+    fn user_data_that_is_no_cloud_config_says_nothing() {
+        let dhcp = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      subnets:\n      - type: dhcp4\n";
+        let ignition = "{\"ignition\": {\"version\": \"3.4.0\"}, \"hostname\": \"no\"}";
+        let drive = drive(&[(USER, ignition), (META, "instance-id: 1"), (NETWORK, dhcp)]);
+        let attributes = of_drive(drive.path()).expect("good");
+        assert_eq!(attributes.to_env(), "AFTERBURN_PROXMOXVE_INSTANCE_ID=1\n");
+        assert_eq!(attributes.hostname, None);
+    }
+
+    #[test]
+    fn drives_with_nonsense() {
+        for (files, want) in [
+            (
+                (NETWORK, "version: 1\nconfig: secret\n"),
+                "/network-config of the drive has another shape",
+            ),
+            (
+                (USER, "#cloud-config\nhostname: !secret x\n"),
+                "/user-data of the drive: line 2: ",
+            ),
+        ] {
+            let error = of_drive(drive(&[files]).path()).expect_err(want);
+            let error = format!("{error:#}");
+            assert!(error.starts_with(want), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The config on a disk, for virtual machines without fw_cfg.
+
+use crate::host::devices::present_disks;
+use crate::log::Log;
+use crate::platform::contract::Answer;
+use crate::platform::source::kernel_module;
+use anyhow::{Context, bail};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// The disk with serial number `ignition`.
+const DISK: &str = "/dev/disk/by-id/virtio-ignition";
+/// Exists once the kernel has the driver.
+const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_blk";
+const TIMEOUT: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Waits for the disk, and reads the config.
+pub(super) fn fetch(log: &Log) -> anyhow::Result<Answer> {
+    log.warning("fetching the config from a block device is experimental");
+    kernel_module::load_without(Path::new(DRIVER), "virtio_blk", log)?;
+    let text = wait_and_read(Path::new(DISK), TIMEOUT, PAUSE, log)?;
+    Ok(Answer::of(DISK, without_padding(text)))
+}
+
+fn wait_and_read(
+    disk: &Path,
+    timeout: Duration,
+    pause: Duration,
+    log: &Log,
+) -> anyhow::Result<Vec<u8>> {
+    let deadline = Instant::now() + timeout;
+    let shown = disk.display();
+    loop {
+        match fs::read(disk) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            other => return other.with_context(|| format!("cannot read config disk {shown}")),
+        }
+        if Instant::now() >= deadline {
+            let (seconds, disks) = (timeout.as_secs(), present_disks());
+            bail!(
+                "config disk {shown} did not appear within {seconds} s; give it serial=ignition; this machine has: {disks}"
+            );
+        }
+        log.info(format_args!("config disk {shown} is not there yet"));
+        sleep(pause);
+    }
+}
+
+/// Removes the zeros that fill the last sector.
+fn without_padding(mut text: Vec<u8>) -> Vec<u8> {
+    let end = text
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Sink;
+
+    #[test]
+    fn padding_goes() {
+        for (text, want) in [("{}\0\0", "{}"), ("\0\0", ""), ("", ""), ("a\0b", "a\0b")] {
+            assert_eq!(without_padding(text.into()), want.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_disk_may_come_late_or_never() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let disk = dir.path().join("disk");
+        let log = Log::new(Sink::memory().0);
+        let read = |seconds| {
+            let (timeout, pause) = (Duration::from_secs(seconds), Duration::from_millis(10));
+            wait_and_read(&disk, timeout, pause, &log)
+        };
+        let error = read(0).expect_err("missing").to_string();
+        assert!(
+            error.contains("did not appear within 0 s; give it serial=ignition"),
+            "{error}"
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                sleep(Duration::from_millis(30));
+                fs::write(&disk, "{}").expect("written");
+            });
+            // It may be read between its creation and its content, which disks do not have.
+            assert!(read(60).is_ok());
+        });
+    }
+}

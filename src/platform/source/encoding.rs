@@ -1,0 +1,135 @@
+//! Encodings of configs: base64, gzip, padding with NULs.
+
+use anyhow::{Context, ensure};
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use flate2::read::MultiGzDecoder;
+use std::io::Read;
+
+/// The first bytes of gzip with deflate.
+pub(crate) const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
+/// Limit of what is unpacked, against decompression bombs.
+const MAX_BYTES: u64 = 256 << 20;
+/// The standard alphabet, with padding. Trailing bits may be set.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+
+/// Decodes base64, ignoring line breaks.
+///
+/// # Errors
+/// It is not base64. The message does not quote the text.
+pub(crate) fn base64(text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let is_digit = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let digits: Vec<u8> = text.iter().copied().filter(is_digit).collect();
+    // The cause would name bytes of the config, which may be secret.
+    let decoded = BASE64.decode(digits).ok();
+    decoded.context("it should be base64 (standard alphabet, with padding), and is not")
+}
+
+/// Unpacks gzip.
+///
+/// # Errors
+/// It is not gzip, is truncated or damaged, or unpacks to more than the limit.
+pub(crate) fn gunzip(packed: &[u8]) -> anyhow::Result<Vec<u8>> {
+    gunzip_up_to(packed, MAX_BYTES)
+}
+
+fn gunzip_up_to(packed: &[u8], max_bytes: u64) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut decoder = MultiGzDecoder::new(packed).take(max_bytes + 1);
+    decoder
+        .read_to_end(&mut text)
+        .context("it should be gzip, and cannot be unpacked")?;
+    ensure!(
+        text.len() as u64 <= max_bytes,
+        "it is gzip of more than {max_bytes} bytes, which no config has"
+    );
+    Ok(text)
+}
+
+/// Removes NULs from both ends.
+pub(crate) fn without_nuls(mut text: Vec<u8>) -> Vec<u8> {
+    text = without_trailing_nuls(text);
+    let start = text.iter().take_while(|byte| **byte == 0).count();
+    text.drain(..start);
+    text
+}
+
+/// Removes NULs from the end.
+pub(crate) fn without_trailing_nuls(mut text: Vec<u8>) -> Vec<u8> {
+    let end = text.iter().rposition(|byte| *byte != 0);
+    text.truncate(end.map_or(0, |last| last + 1));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    #[test]
+    fn base64_as_services_give_it() {
+        let decoded = |text: &str| base64(text.as_bytes()).ok();
+        for good in ["e30K", "e3\r\n0K\n", "\ne30K"] {
+            assert_eq!(
+                decoded(good).as_deref(),
+                Some(b"{}\n".as_slice()),
+                "{good:?}"
+            );
+        }
+        assert_eq!(decoded(""), Some(Vec::new()));
+        assert_eq!(decoded("e30=").as_deref(), Some(b"{}".as_slice()));
+        assert_eq!(
+            decoded("e31=").as_deref(),
+            Some(b"{}".as_slice()),
+            "bits behind"
+        );
+        for bad in [
+            "e30",
+            "e3 0K",
+            "{}",
+            "-_==",
+            "e30K\0",
+            "e30==",
+            "\u{feff}e30K",
+        ] {
+            assert_eq!(decoded(bad), None, "{bad:?}");
+        }
+        let error = base64(b"secret!").expect_err("no base64").to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn gzip_in_one_or_more_members() {
+        let packed = gzip(b"{}");
+        assert!(packed.starts_with(&GZIP_MAGIC));
+        assert_eq!(gunzip(&packed).expect("unpacked"), b"{}");
+        let both = [gzip(b"{"), gzip(b"}")].concat();
+        assert_eq!(gunzip(&both).expect("unpacked"), b"{}");
+        for bad in [b"".as_slice(), b"{}", &packed[..packed.len() - 4]] {
+            gunzip(bad).expect_err("no gzip");
+        }
+        assert_eq!(gunzip_up_to(&packed, 2).expect("fits"), b"{}");
+        let error = gunzip_up_to(&packed, 1).expect_err("too long").to_string();
+        assert!(error.contains("more than 1 bytes"), "{error}");
+    }
+
+    #[test]
+    fn nuls_are_taken_from_the_ends() {
+        let stripped = |text: &[u8]| without_nuls(text.into());
+        assert_eq!(stripped(b"\0\0{\0}\0"), b"{\0}");
+        assert_eq!(stripped(b"\0\0"), b"");
+        assert_eq!(without_trailing_nuls(b"\0{}\0".into()), b"\0{}");
+    }
+}

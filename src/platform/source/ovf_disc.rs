@@ -1,0 +1,177 @@
+//! The disc that Azure inserts into a machine: custom data beside an OVF environment.
+//!
+//! Only discs are looked at, never disks: a user may have attached one with files of these names.
+
+use super::drive;
+use super::mount::{self, MountSpec};
+use super::waiting::WaitProgress;
+use crate::host::{self, sys};
+use crate::log::Log;
+use crate::platform::contract::{Answer, FetchContext};
+use anyhow::Context;
+use nix::libc::O_NONBLOCK;
+use nix::mount::MsFlags;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The file by which the disc is recognized.
+const MARK: &str = "ovf-env.xml";
+const CUSTOM_DATA: &str = "CustomData.bin";
+/// Every block device of the machine.
+const BLOCK_DEVICES: &str = "/sys/class/block";
+/// Interval between two looks at the drives.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Delay before a disc that was rejected or could not be read is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(10);
+const DISC: MountSpec = MountSpec {
+    what: "disc with custom data",
+    prefix: "ignition-azure",
+    timeout: RETRY_DELAY,
+};
+
+/// The disc, by what its file system may be.
+pub(crate) struct Disc {
+    /// Types of file systems, in the order they are tried.
+    pub file_systems: &'static [&'static str],
+}
+
+/// Drives that are not tried again before the given time.
+type DelayedDrives = BTreeMap<PathBuf, Instant>;
+
+impl Disc {
+    /// The read, in a line.
+    pub(crate) fn describe(&self) -> String {
+        let types = self.file_systems.join(" or ");
+        format!("read {CUSTOM_DATA} of the first disc (CD, DVD) with {MARK}, file system {types}")
+    }
+
+    /// Waits for the disc and reads it. A disc that cannot be read is tried again, and a drive may be empty at first.
+    ///
+    /// # Errors
+    /// The wait was cancelled.
+    pub(crate) fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+        let cancelled = || context.events.cancelled();
+        let mut waiting = WaitProgress::begin(DISC.what, None, context.log, &cancelled);
+        let mut delayed = DelayedDrives::new();
+        loop {
+            if let Some((drive, text)) = self.look(&mut delayed, context.log) {
+                return Ok(Answer::of(drive.display().to_string(), text));
+            }
+            waiting.pause(POLL_INTERVAL)?;
+        }
+    }
+
+    /// Looks once at every drive.
+    fn look(&self, delayed: &mut DelayedDrives, log: &Log) -> Option<(PathBuf, Vec<u8>)> {
+        let ready: Vec<PathBuf> = drives(Path::new(BLOCK_DEVICES))
+            .into_iter()
+            .filter(|drive| is_ready(drive))
+            .collect();
+        // A drive whose disc was ejected may get another one.
+        delayed.retain(|drive, until| ready.contains(drive) && Instant::now() < *until);
+        for drive in ready {
+            if delayed.contains_key(&drive) {
+                continue;
+            }
+            match self.read(&drive, log) {
+                Ok(Some(text)) => return Some((drive, text)),
+                Ok(None) => {
+                    let drive = drive.display();
+                    log.info(format_args!("{drive}: no disc with custom data"));
+                }
+                Err(error) => log.warning(format_args!("{}: {error:#}", drive.display())),
+            }
+            delayed.insert(drive, Instant::now() + RETRY_DELAY);
+        }
+        None
+    }
+
+    /// The custom data on a disc; `None` if the disc has no [`MARK`].
+    fn read(&self, drive: &Path, log: &Log) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut last = None;
+        for file_system in self.file_systems {
+            let result = mount::mounted_by(
+                |point| mount_as(drive, point, file_system),
+                drive,
+                DISC,
+                log,
+                custom_data,
+            );
+            match result {
+                Ok(found) => return Ok(found),
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(None), Err)
+    }
+}
+
+fn mount_as(drive: &Path, point: &Path, file_system: &str) -> anyhow::Result<()> {
+    host::mount::mount_path(drive, point, file_system, MsFlags::MS_RDONLY, "")
+        .with_context(|| format!("cannot mount it as {file_system}"))
+}
+
+fn custom_data(point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    if !point.join(MARK).exists() {
+        return Ok(None);
+    }
+    Ok(Some(drive::read(point, CUSTOM_DATA)?.unwrap_or_default()))
+}
+
+/// Block devices that may be drives, i.e. no partitions, sorted by name.
+fn drives(devices: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(devices).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .filter(|entry| !entry.path().join("partition").exists())
+        .map(|entry| entry.file_name())
+        .collect();
+    names.sort();
+    let node = |name| Path::new("/dev").join(name);
+    names.into_iter().map(node).collect()
+}
+
+/// True for a drive with a disc in it. `O_NONBLOCK` neither waits for a disc nor closes the tray.
+fn is_ready(drive: &Path) -> bool {
+    let mut options = File::options();
+    let opened = options.read(true).custom_flags(O_NONBLOCK).open(drive);
+    opened.is_ok_and(|drive| sys::has_disc(&drive))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_no_drives() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["sr0", "sda", "sda1"] {
+            fs::create_dir(dir.path().join(name)).expect("made");
+        }
+        fs::write(dir.path().join("sda1/partition"), "1\n").expect("written");
+        let found = drives(dir.path());
+        assert_eq!(found, [Path::new("/dev/sda"), Path::new("/dev/sr0")]);
+        assert_eq!(drives(Path::new("/nowhere")), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_is_no_drive_is_not_ready() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        assert!(!is_ready(file.path()));
+        assert!(!is_ready(Path::new("/nowhere")));
+    }
+
+    #[test]
+    fn the_mark_decides() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let found = || custom_data(dir.path()).expect("read");
+        fs::write(dir.path().join(CUSTOM_DATA), "{}").expect("written");
+        assert_eq!(found(), None);
+        fs::write(dir.path().join(MARK), "").expect("written");
+        assert_eq!(found().as_deref(), Some(b"{}".as_slice()));
+        fs::remove_file(dir.path().join(CUSTOM_DATA)).expect("removed");
+        assert_eq!(found(), Some(Vec::new()));
+    }
+}

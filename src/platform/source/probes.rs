@@ -1,0 +1,243 @@
+//! Several places that may have the config, asked in parallel: the first answer counts.
+
+use super::drive::Drive;
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
+use crate::log::Log;
+use crate::platform::contract::{Answer, FetchContext};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+/// What a probe is given; shared by all probes of a race.
+pub(crate) struct Race<'a> {
+    /// The client.
+    pub fetcher: &'a Fetcher,
+    /// Where messages go.
+    pub log: &'a Log,
+    events: &'a (dyn FetchEvents + Sync),
+    over: &'a AtomicBool,
+}
+
+impl<'a> Race<'a> {
+    /// A race that is over when `over` is set, or when the fetch is cancelled.
+    pub(crate) fn new(context: &'a FetchContext<'_>, over: &'a AtomicBool) -> Self {
+        Race {
+            fetcher: &context.fetcher,
+            log: context.log,
+            events: context.events,
+            over,
+        }
+    }
+
+    /// True if the result of a probe is no longer needed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.cancelled()
+    }
+}
+
+impl FetchEvents for Race<'_> {
+    fn event(&self, event: FetchEvent<'_>) {
+        self.events.event(event);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.events.cancelled()
+    }
+}
+
+/// Asks one place for the config.
+pub(crate) type Ask<'a> = dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a;
+
+/// One place, and how to ask there. An empty result is an answer, too.
+pub(crate) struct Probe<'a> {
+    /// Name of the place in messages.
+    pub name: String,
+    /// Asks there; returns soon after the race is over.
+    pub ask: Box<Ask<'a>>,
+}
+
+/// Asks all places in parallel. Returns the first answer and the name of its place, or the errors of all places.
+pub(crate) fn first(
+    probes: &[Probe<'_>],
+    race: &Race<'_>,
+) -> Result<(String, Vec<u8>), Vec<anyhow::Error>> {
+    let over = AtomicBool::new(false);
+    let inner = Race {
+        fetcher: race.fetcher,
+        log: race.log,
+        events: race,
+        over: &over,
+    };
+    let inner = &inner;
+    std::thread::scope(|scope| {
+        let (sender, answers) = mpsc::channel();
+        for probe in probes {
+            let sender = sender.clone();
+            let own = sender.clone();
+            let asking = std::thread::Builder::new().spawn_scoped(scope, move || {
+                // The receiver is gone once there is an answer.
+                let _ = own.send((probe.name.clone(), (probe.ask)(inner)));
+            });
+            if let Err(error) = asking {
+                let error = anyhow::Error::from(error).context("cannot start a thread");
+                let _ = sender.send((probe.name.clone(), Err(error)));
+            }
+        }
+        drop(sender);
+        let mut failed = Vec::new();
+        for (name, result) in answers {
+            match result {
+                Ok(text) => {
+                    over.store(true, Ordering::Relaxed);
+                    return Ok((name, text));
+                }
+                Err(error) => {
+                    // A probe that was stopped because another one answered did not fail.
+                    if !race.is_over() {
+                        race.log
+                            .warning(format_args!("no config from {name}: {error:#}"));
+                    }
+                    failed.push(error);
+                }
+            }
+        }
+        Err(failed)
+    })
+}
+
+/// The config of the first place that answers. If none does, there is no config, which is not an error.
+///
+/// # Errors
+/// The search was cancelled.
+pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+    let over = AtomicBool::new(false);
+    match first(probes, &Race::new(context, &over)) {
+        Ok((name, text)) => {
+            let found = match text.is_empty() {
+                true => "no config",
+                false => "config",
+            };
+            context
+                .log
+                .info(format_args!("{name} answered first: {found}"));
+            Ok(Answer::of(name, text))
+        }
+        Err(_) if context.events.cancelled() => {
+            anyhow::bail!("looking for the config was cancelled")
+        }
+        Err(_) => {
+            context
+                .log
+                .warning("every place a config could be in failed, which counts as having none");
+            Ok(Answer::Empty)
+        }
+    }
+}
+
+/// Waits for a drive without a limit.
+pub(crate) fn of_drive(drive: &Drive) -> Probe<'_> {
+    Probe {
+        name: format!("config drive {}", drive.label),
+        ask: Box::new(|race| drive.read(None, race.log, &|| race.is_over())),
+    }
+}
+
+/// The config of a drive or of a service of the cloud, whichever answers first. A service needs a network, so that is
+/// answered before any drive is waited for; `what` names the service.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn drives_or_service<'a>(
+    drives: &'a [Drive],
+    service: Probe<'a>,
+    what: String,
+    context: &FetchContext<'_>,
+) -> anyhow::Result<Answer> {
+    if context.fetcher.is_offline() {
+        return Ok(Answer::NeedsNetwork { what });
+    }
+    let drives = drives.iter().map(of_drive);
+    let probes: Vec<Probe<'_>> = drives.chain([service]).collect();
+    answer(&probes, context)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::contract::testing::in_context;
+    use std::path::Path;
+    use std::time::Duration;
+
+    fn probe<'a>(
+        name: &str,
+        ask: impl Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a,
+    ) -> Probe<'a> {
+        Probe {
+            name: name.into(),
+            ask: Box::new(ask),
+        }
+    }
+
+    fn until_over(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+        while !race.is_over() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        anyhow::bail!("over")
+    }
+
+    #[test]
+    fn the_first_answer_ends_the_others() {
+        let probes = [
+            probe("drive", until_over),
+            probe("broken", |_| anyhow::bail!("no route")),
+            probe("service", |_| Ok(b"{}".into())),
+        ];
+        let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert_eq!(found.expect("found"), Answer::of("service", b"{}".into()));
+        let line = "service answered first: config\n";
+        assert!(log.contains(line) && !log.contains("from drive"), "{log}");
+    }
+
+    #[test]
+    fn nothing_is_an_answer_and_wins() {
+        let probes = [
+            probe("drive", |_| Ok(Vec::new())),
+            probe("service", until_over),
+        ];
+        let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert_eq!(found.expect("found"), Answer::Empty);
+        assert!(log.contains("drive answered first: no config\n"), "{log}");
+    }
+
+    #[test]
+    fn what_is_no_longer_wanted_is_not_told() {
+        let within = |race: &Race<'_>| {
+            let inner = [probe("address", until_over)];
+            first(&inner, race)
+                .map(|(_, text)| text)
+                .map_err(|_| anyhow::anyhow!("no address"))
+        };
+        let probes = [
+            probe("service", within),
+            probe("drive", |_| Ok(b"{}".into())),
+        ];
+        let (_, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert!(!log.contains("WARNING"), "{log}");
+    }
+
+    #[test]
+    fn that_all_fail_is_no_failure() {
+        let probes = [
+            probe("a", |_| anyhow::bail!("x")),
+            probe("b", |_| anyhow::bail!("y")),
+        ];
+        let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert_eq!(found.expect("found"), Answer::Empty);
+        for line in [
+            "no config from a: x",
+            "no config from b: y",
+            "counts as having none",
+        ] {
+            assert!(log.contains(line), "{log}");
+        }
+    }
+}

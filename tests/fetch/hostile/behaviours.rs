@@ -1,0 +1,529 @@
+//! What servers do, and how a run has to end.
+
+use super::server::{Act, Client};
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One way to behave.
+pub struct Behaviour {
+    /// For messages.
+    pub name: &'static str,
+    /// Of the URL.
+    pub scheme: &'static str,
+    /// As the config says.
+    pub compression: Option<&'static str>,
+    /// As the config says.
+    pub hash: Option<&'static str>,
+    /// The server.
+    pub server: Act,
+    /// How the run ends.
+    pub ends: Ends,
+}
+
+/// How a run ends.
+pub enum Ends {
+    /// With a file of these bytes.
+    Well(&'static [u8]),
+    /// With this cause, and without a file.
+    Badly(&'static str),
+}
+
+const PAUSE: Duration = Duration::from_millis(50);
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+const IN_TIME: &str = "unable to fetch resource in time";
+
+fn behaviour(
+    name: &'static str,
+    ends: Ends,
+    act: impl Fn(&mut Client, usize) + Send + Sync + 'static,
+) -> Behaviour {
+    Behaviour {
+        name,
+        scheme: "http",
+        compression: None,
+        hash: None,
+        server: Arc::new(act),
+        ends,
+    }
+}
+
+/// Reads the request, sends this, closes.
+fn says(name: &'static str, ends: Ends, answer: impl Into<Vec<u8>>) -> Behaviour {
+    let answer = answer.into();
+    behaviour(name, ends, move |client, _| {
+        client.read_request();
+        client.send(&answer);
+    })
+}
+
+fn whole(body: &[u8]) -> Vec<u8> {
+    let head = format!("{OK}Content-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+fn packed(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
+}
+
+fn gzip(behaviour: Behaviour) -> Behaviour {
+    Behaviour {
+        compression: Some("gzip"),
+        ..behaviour
+    }
+}
+
+fn over_tls(behaviour: Behaviour) -> Behaviour {
+    Behaviour {
+        scheme: "https",
+        ..behaviour
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Behaviour> {
+    [
+        connections(),
+        heads(),
+        lengths(),
+        bodies(),
+        redirects(),
+        statuses(),
+        gzips(),
+        tls(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn connections() -> Vec<Behaviour> {
+    use Ends::{Badly, Well};
+    vec![
+        behaviour("closes at once", Badly(IN_TIME), |_, _| {}),
+        behaviour("resets", Badly(IN_TIME), |client, _| {
+            client.send("HTTP/1.1 2");
+        }),
+        behaviour(
+            "never says anything",
+            Badly("no response headers within 1 s"),
+            |client, _| {
+                client.stay();
+            },
+        ),
+        behaviour(
+            "reads and never answers",
+            Badly("no response headers within 1 s"),
+            |client, _| {
+                client.read_request();
+                client.stay();
+            },
+        ),
+        behaviour(
+            "closes half before the head is complete",
+            Badly(IN_TIME),
+            |client, _| {
+                client.read_request();
+                client.send("HTTP/1.1 200 OK\r\nContent-Le");
+                client.close_half();
+            },
+        ),
+        behaviour("comes to its senses", Well(b"fine"), |client, number| {
+            if number > 2 {
+                client.read_request();
+                client.send(whole(b"fine"));
+            }
+        }),
+        behaviour(
+            "sends a second answer nobody asked for",
+            Well(b"one"),
+            |client, _| {
+                client.read_request();
+                client.send([whole(b"one"), whole(b"two")].concat());
+            },
+        ),
+    ]
+}
+
+fn heads() -> Vec<Behaviour> {
+    use Ends::Badly;
+    let status = |name, line: &str| says(name, Badly(IN_TIME), format!("{line}\r\n\r\n"));
+    vec![
+        behaviour(
+            "slow head",
+            Badly("no response headers within 1 s"),
+            |client, _| {
+                client.read_request();
+                client.send(OK);
+                client.send_for_ever("X", PAUSE);
+            },
+        ),
+        behaviour("head without end", Badly(IN_TIME), |client, _| {
+            client.read_request();
+            client.send(OK);
+            client.send_for_ever(format!("X: {}\r\n", "y".repeat(4000)), Duration::ZERO);
+        }),
+        says("line of two MiB in the head", Badly(IN_TIME), {
+            format!("{OK}X: {}\r\n\r\n", "y".repeat(2 << 20))
+        }),
+        says("ten thousand lines in the head", Badly(IN_TIME), {
+            format!("{OK}{}\r\n", "X: y\r\n".repeat(10_000))
+        }),
+        status("no status", "HTTP/1.1"),
+        status("status that is not a number", "HTTP/1.1 okay"),
+        status("status out of range", "HTTP/1.1 99999 Much"),
+        status("status below zero", "HTTP/1.1 -200 OK"),
+        status("another protocol", "SSH-2.0-OpenSSH_9.2p1"),
+        status("a version nobody knows", "HTTP/7.3 200 OK"),
+        says("no head at all", Badly(IN_TIME), "just text\n"),
+        says("zeros", Badly(IN_TIME), vec![0; 100_000]),
+        says(
+            "line without colon",
+            Badly(IN_TIME),
+            format!("{OK}nonsense\r\n\r\n"),
+        ),
+        says(
+            "NUL in a header",
+            Badly(IN_TIME),
+            format!("{OK}X: a\0b\r\n\r\n"),
+        ),
+        says(
+            "space in a header name",
+            Badly(IN_TIME),
+            format!("{OK}X Y: z\r\n\r\n"),
+        ),
+        behaviour(
+            "preface of HTTP/2 that was not asked for",
+            Badly(IN_TIME),
+            |client, _| {
+                client.read_request();
+                client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+            },
+        ),
+        behaviour("interim answers for ever", Badly(IN_TIME), |client, _| {
+            client.read_request();
+            client.send_for_ever("HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1));
+        }),
+    ]
+}
+
+fn lengths() -> Vec<Behaviour> {
+    use Ends::{Badly, Well};
+    let length = |name, ends, text: &str| {
+        says(
+            name,
+            ends,
+            format!("{OK}Content-Length: {text}\r\n\r\nabcde"),
+        )
+    };
+    vec![
+        length("length below zero", Badly(IN_TIME), "-5"),
+        length("length that is not a number", Badly(IN_TIME), "five"),
+        length(
+            "length beyond all numbers",
+            Badly(IN_TIME),
+            "99999999999999999999999",
+        ),
+        length("two lengths", Badly(IN_TIME), "5\r\nContent-Length: 4"),
+        length("longer than announced", Well(b"abc"), "3"),
+        length(
+            "shorter than announced",
+            Badly("announced 9 bytes, 5 came"),
+            "9",
+        ),
+        length(
+            "almost endless by its own word",
+            Badly("was cut off"),
+            "9000000000000000000",
+        ),
+        says(
+            "chunk of nonsense",
+            Badly("was cut off"),
+            format!("{CHUNKED}zz\r\nabc\r\n0\r\n\r\n"),
+        ),
+        says("chunk beyond all numbers", Badly("was cut off"), {
+            format!("{CHUNKED}FFFFFFFFFFFFFFFFF\r\nabc")
+        }),
+        says(
+            "chunks without end mark",
+            Badly("was cut off"),
+            format!("{CHUNKED}3\r\nabc\r\n"),
+        ),
+        says("chunk longer than it says", Badly("was cut off"), {
+            format!("{CHUNKED}2\r\nabcdef\r\n0\r\n\r\n")
+        }),
+        behaviour(
+            "chunk extension without end",
+            Badly("was cut off"),
+            |client, _| {
+                client.read_request();
+                client.send(format!("{CHUNKED}3;"));
+                client.send_for_ever("x".repeat(4000), Duration::from_millis(1));
+            },
+        ),
+        behaviour("trailers without end", Badly("was cut off"), |client, _| {
+            client.read_request();
+            client.send(format!("{CHUNKED}3\r\nabc\r\n0\r\n"));
+            client.send_for_ever(
+                format!("X: {}\r\n", "y".repeat(4000)),
+                Duration::from_millis(1),
+            );
+        }),
+    ]
+}
+
+fn bodies() -> Vec<Behaviour> {
+    use Ends::Badly;
+    vec![
+        behaviour("slow body", Badly("bytes so far"), |client, _| {
+            client.read_request();
+            client.send(format!("{OK}Content-Length: 100000\r\n\r\n"));
+            client.send_for_ever("x", PAUSE);
+        }),
+        behaviour("endless body", Badly("bytes so far"), |client, _| {
+            client.read_request();
+            client.send(format!("{OK}\r\n"));
+            client.send_for_ever(vec![b'x'; 64 << 10], Duration::from_millis(10));
+        }),
+        behaviour("endless chunks", Badly("bytes so far"), |client, _| {
+            client.read_request();
+            client.send(CHUNKED);
+            client.send_for_ever("1\r\nx\r\n", Duration::from_millis(1));
+        }),
+        behaviour(
+            "no body after the head",
+            Badly("bytes so far"),
+            |client, _| {
+                client.read_request();
+                client.send(format!("{OK}Content-Length: 5\r\n\r\n"));
+                client.stay();
+            },
+        ),
+        behaviour(
+            "half-closed in the body",
+            Badly("announced 9 bytes, 3 came"),
+            |client, _| {
+                client.read_request();
+                client.send(format!("{OK}Content-Length: 9\r\n\r\nabc"));
+                client.close_half();
+            },
+        ),
+        behaviour("reset in the body", Badly("was cut off"), |client, _| {
+            // A byte that is never read makes the kernel reset instead of close.
+            client.read_some();
+            client.send(format!("{OK}Content-Length: 9\r\n\r\nabc"));
+        }),
+        behaviour(
+            "something else after every break",
+            Badly("was something else"),
+            |client, number| {
+                client.read_request();
+                client.send(format!(
+                    "{OK}Content-Length: 9\r\n\r\n{number}{number}{number}"
+                ));
+            },
+        ),
+        Behaviour {
+            hash: Some("sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            ..says(
+                "tampered by one byte",
+                Badly("hash verification failed"),
+                whole(b"abd"),
+            )
+        },
+    ]
+}
+
+fn redirects() -> Vec<Behaviour> {
+    use Ends::Badly;
+    let to = |name, cause, location: &str| {
+        let answer =
+            format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        says(name, Badly(cause), answer)
+    };
+    vec![
+        behaviour(
+            "redirects to itself for ever",
+            Badly("more than 20 redirects"),
+            |client, _| {
+                let own = client.own_address();
+                let answer = format!(
+                    "HTTP/1.1 302 Found\r\nLocation: http://{own}/again\r\nContent-Length: 0\r\n\r\n"
+                );
+                while !client.read_request().is_empty() && client.send(&answer) {}
+            },
+        ),
+        to(
+            "redirect to a file",
+            "neither http nor https",
+            "file:///etc/passwd",
+        ),
+        to("redirect to data", "neither http nor https", "data:,abc"),
+        to("redirect to nonsense", "is not a URL", "http://[/"),
+        to("redirect to nobody", IN_TIME, "http://127.0.0.1:1/"),
+        says("redirect to nowhere", Badly("302 Found"), {
+            "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"
+        }),
+        says("redirect with a header inside", Badly(IN_TIME), {
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/%0d%0aX: y\rz\r\nContent-Length: 0\r\n\r\n"
+        }),
+    ]
+}
+
+fn statuses() -> Vec<Behaviour> {
+    use Ends::{Badly, Well};
+    let status = |name, cause, line: &str, headers: &str| {
+        let answer = format!("HTTP/1.1 {line}\r\n{headers}Content-Length: 6\r\n\r\nsecret");
+        says(name, Badly(cause), answer)
+    };
+    vec![
+        status("500 storm", "the server said 500", "500 Oops", ""),
+        status(
+            "503 and a date of nonsense",
+            "the server said 503",
+            "503 Busy",
+            "Retry-After: soon\r\n",
+        ),
+        status(
+            "429 and an hour",
+            "the server said 429",
+            "429 Slow down",
+            "Retry-After: 3600\r\n",
+        ),
+        status(
+            "429 and no time",
+            "429 Too Many Requests",
+            "429 Slow down",
+            "",
+        ),
+        status("404", "resource not found", "404 Gone fishing", ""),
+        status(
+            "401",
+            "401 Unauthorized",
+            "401 Who",
+            "WWW-Authenticate: Basic\r\n",
+        ),
+        status("407", "407 Proxy Authentication Required", "407 Who", ""),
+        status(
+            "a part nobody asked for",
+            "206 Partial Content",
+            "206 Part",
+            "",
+        ),
+        status(
+            "not modified since never",
+            "304 Not Modified",
+            "304 Same",
+            "",
+        ),
+        status("status nobody knows", "the server said 799", "799 What", ""),
+        status(
+            "success of a kind nobody knows",
+            "failed to fetch resource",
+            "299 Well",
+            "",
+        ),
+        says(
+            "another protocol from here on",
+            Badly("101 Switching Protocols"),
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        ),
+        behaviour("429 once", Well(b"abc"), |client, number| {
+            client.read_request();
+            match number {
+                1 => client.send(
+                    "HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                ),
+                _ => client.send(whole(b"abc")),
+            };
+        }),
+    ]
+}
+
+fn gzips() -> Vec<Behaviour> {
+    use Ends::Badly;
+    let cause = "cannot decompress";
+    let mut wrong_sum = packed(b"abc");
+    let length = wrong_sum.len();
+    wrong_sum[length - 6] ^= 1;
+    let garbage = [packed(b"abc"), b"garbage".to_vec()].concat();
+    let body = |name, bytes: Vec<u8>| gzip(says(name, Badly(cause), whole(&bytes)));
+    // A gigabyte of zeros for a megabyte; so much that a server can send for ever.
+    let bomb = packed(&vec![0; 8 << 20]);
+    vec![
+        body("garbage for gzip", b"no gzip at all".to_vec()),
+        body("nothing for gzip", Vec::new()),
+        body("half a gzip", packed(&[b'x'; 10_000])[..20].to_vec()),
+        body("gzip with a wrong sum", wrong_sum),
+        body("gzip and garbage", garbage),
+        gzip(behaviour(
+            "gzip bomb",
+            Badly("bytes so far"),
+            move |client, _| {
+                client.read_request();
+                client.send(format!("{OK}\r\n"));
+                client.send_for_ever(&bomb, Duration::from_millis(100));
+            },
+        )),
+    ]
+}
+
+fn tls() -> Vec<Behaviour> {
+    use Ends::Badly;
+    // Record of an alert: fatal (2), then which.
+    let alert = |which: u8| vec![21, 3, 3, 0, 2, 2, which];
+    let after_hello = |name, cause, bytes: Vec<u8>| {
+        over_tls(behaviour(name, Badly(cause), move |client, _| {
+            client.read_some();
+            client.send(&bytes);
+            client.stay();
+        }))
+    };
+    vec![
+        after_hello(
+            "TLS alert: handshake failure",
+            "HandshakeFailure",
+            alert(40),
+        ),
+        after_hello(
+            "TLS alert: unrecognised name",
+            "UnrecognisedName",
+            alert(112),
+        ),
+        after_hello(
+            "plain text for TLS",
+            IN_TIME,
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        ),
+        after_hello(
+            "record beyond the largest",
+            IN_TIME,
+            vec![22, 3, 3, 255, 255, 1, 2, 3],
+        ),
+        over_tls(behaviour(
+            "closes after the hello",
+            Badly(IN_TIME),
+            |client, _| {
+                client.read_some();
+            },
+        )),
+        over_tls(behaviour(
+            "no answer to the hello",
+            Badly(IN_TIME),
+            |client, _| {
+                client.stay();
+            },
+        )),
+        over_tls(behaviour(
+            "empty records for ever",
+            Badly(IN_TIME),
+            |client, _| {
+                client.read_some();
+                client.send_for_ever([22, 3, 3, 0, 0], Duration::from_millis(1));
+            },
+        )),
+    ]
+}

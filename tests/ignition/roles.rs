@@ -1,0 +1,571 @@
+//! The names of Ignition as distributions call them: links to the shipped program. Flags, streams and exit codes.
+//! What the stages themselves do is in `stages`; `docs/ignition.md` lists both.
+
+use crate::common::folder::Folder;
+use crate::common::run::{self, KINDLING, stderr, stdout, told};
+use crate::common::tree::tree;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+const VERSION: &str = concat!("Ignition 2.27.0+kindling-", env!("CARGO_PKG_VERSION"), "\n");
+const CONFIG: &str = r#"{"ignition": {"version": "3.4.0"},
+    "storage": {"files": [{"path": "/etc/motd", "contents": {"source": "data:,hello"}}]},
+    "systemd": {"units": [{"name": "a.service", "enabled": true, "contents": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"}]}}"#;
+
+/// A directory with links to the program.
+struct Scene(Folder);
+
+impl Scene {
+    fn new() -> Scene {
+        let scene = Scene(Folder::new());
+        for name in [
+            "ignition",
+            "ignition-validate",
+            "ignition-apply",
+            "ignition-rmcfg",
+        ] {
+            std::os::unix::fs::symlink(KINDLING, scene.path(name)).expect("a link");
+        }
+        fs::create_dir(scene.path("root")).expect("a root");
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        self.0.put(name, text).display().to_string()
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path(name));
+        command
+            .args(arguments)
+            .current_dir(self.0.directory())
+            .env("container", "test")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, name: &str, arguments: &[&str]) -> Output {
+        self.command(name, arguments).output().expect("start it")
+    }
+
+    fn run_with_input(&self, name: &str, arguments: &[&str], input: &str) -> Output {
+        let mut child = self
+            .command(name, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start it");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
+    }
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}", told(output));
+    assert!(!stderr(output).contains("panicked"), "{}", told(output));
+}
+
+/// Exit code 2, nothing on standard output, and each text on standard error.
+#[track_caller]
+fn is_wrong_usage(output: &Output, texts: &[&str]) {
+    exits(output, 2);
+    assert_eq!(stdout(output), "", "{}", told(output));
+    for text in texts {
+        assert!(stderr(output).contains(text), "{text}: {}", told(output));
+    }
+}
+
+// ---- all names
+
+#[test]
+fn every_name_prints_its_version_on_standard_output() {
+    let scene = Scene::new();
+    for (name, arguments) in [
+        ("ignition", &["-version"][..]),
+        ("ignition", &["--version"]),
+        ("ignition", &["--version", "-stage=disks", ""]),
+        ("ignition-validate", &["-version"]),
+        ("ignition-validate", &["--version", "a", "b"]),
+        ("ignition-apply", &["--version"]),
+        ("ignition-rmcfg", &["--version"]),
+    ] {
+        let output = scene.run(name, arguments);
+        exits(&output, 0);
+        assert_eq!(stdout(&output), VERSION, "{name} {arguments:?}");
+        assert_eq!(stderr(&output), "", "{name} {arguments:?}");
+    }
+}
+
+#[test]
+fn every_name_prints_its_usage_on_standard_error() {
+    let scene = Scene::new();
+    for (name, flag) in [
+        ("ignition", "-h"),
+        ("ignition", "-help"),
+        ("ignition", "--help"),
+        ("ignition-validate", "-h"),
+        ("ignition-apply", "-h"),
+        ("ignition-apply", "--help"),
+        ("ignition-rmcfg", "--help"),
+    ] {
+        let output = scene.run(name, &[flag]);
+        exits(&output, 0);
+        assert_eq!(stdout(&output), "", "{name} {flag}");
+        assert!(
+            stderr(&output).starts_with(&format!("Usage: {name} ")),
+            "{}",
+            told(&output)
+        );
+    }
+}
+
+// ---- ignition
+
+#[test]
+fn the_stage_runner_knows_every_flag_with_one_dash_or_two() {
+    let scene = Scene::new();
+    for flag in [
+        "config-cache=c",
+        "fetch-timeout=1h1.5s",
+        "neednet=n",
+        "platform=file",
+        "root=/sysroot",
+        "root=",
+        "stage=fetch-offline",
+        "stage=fetch",
+        "stage=kargs",
+        "stage=disks",
+        "stage=mount",
+        "stage=files",
+        "stage=umount",
+        "state-file=s",
+        "log-to-stdout",
+        "log-to-stdout=false",
+        "version",
+    ] {
+        for dashes in ["-", "--"] {
+            let output = scene.run("ignition", &[&format!("{dashes}{flag}"), "-version"]);
+            exits(&output, 0);
+            assert_eq!(stdout(&output), VERSION, "{dashes}{flag}");
+        }
+    }
+}
+
+#[test]
+fn the_stage_runner_takes_values_behind_flags() {
+    let scene = Scene::new();
+    let output = scene.run("ignition", &["-root", "-version", "-version", "-stage", ""]);
+    is_wrong_usage(&output, &["-stage"]);
+    let output = scene.run(
+        "ignition",
+        &["-root", "-version", "-stage", "disks", "--version=T"],
+    );
+    exits(&output, 0);
+    assert_eq!(stdout(&output), VERSION);
+}
+
+#[test]
+fn the_stage_runner_names_what_is_missing_in_one_line() {
+    let scene = Scene::new();
+    for (arguments, flag) in [
+        (&[][..], "platform"),
+        (&["-stage=disks"], "platform"),
+        (&["-platform=qemu"], "stage"),
+        (&["-platform=qemu", "", "-stage=disks"], "stage"),
+        (&["-platform=qemu", "--", "-stage=disks"], "stage"),
+    ] {
+        let output = scene.run("ignition", arguments);
+        is_wrong_usage(&output, &[flag]);
+        assert_eq!(stderr(&output).lines().count(), 1, "{}", told(&output));
+    }
+}
+
+#[test]
+fn the_stage_runner_judges_values_when_it_reads_them() {
+    let scene = Scene::new();
+    for arguments in [
+        &["-platform="][..],
+        &["-platform=cmdline"],
+        &["-platform=system"],
+        &["-stage=all"],
+        &["-stage=all", "-stage=disks"],
+        &["-fetch-timeout=10"],
+        &["-fetch-timeout", ""],
+        &["-log-to-stdout=yes"],
+        &["-unknown"],
+        &["-version", "-unknown"],
+        &["---stage=disks"],
+        &["-=disks"],
+        &["-platform=qemu", "-stage"],
+    ] {
+        let output = scene.run("ignition", arguments);
+        is_wrong_usage(&output, &["ignition: ", "Usage: ignition "]);
+    }
+}
+
+// ---- ignition-validate
+
+#[test]
+fn validate_says_nothing_about_a_good_config() {
+    let scene = Scene::new();
+    let file = scene.write("good.ign", CONFIG);
+    let output = scene.run("ignition-validate", &[&file]);
+    exits(&output, 0);
+    assert_eq!(stdout(&output) + &stderr(&output), "");
+    let output = scene.run_with_input("ignition-validate", &["-"], CONFIG);
+    exits(&output, 0);
+}
+
+#[test]
+fn validate_reports_on_standard_output() {
+    let scene = Scene::new();
+    let warning = r#"{"ignition": {"version": "3.4.0"}, "x%d": 1}"#;
+    let error = r#"{"ignition": {"version": "3.4.0"},
+  "storage": {"files": [{"path": "etc"}]}}"#;
+    let syntax = "{\"ignition\": {\"version\": \"3.4.0\"},\n  \"x\" 1}";
+    for (text, code, place) in [
+        (warning, 0, "warning at $.x%d, line 1 col "),
+        (error, 1, "error at $.storage.files.0.path, line 2 col "),
+        (syntax, 1, "error at line 2 col "),
+    ] {
+        let output = scene.run_with_input("ignition-validate", &["-"], text);
+        exits(&output, code);
+        assert!(stdout(&output).starts_with(place), "{}", told(&output));
+        assert!(stdout(&output).ends_with('\n') && !stdout(&output).ends_with("\n\n"));
+        assert_eq!(stderr(&output), "", "{}", told(&output));
+    }
+}
+
+#[test]
+fn validate_gives_reasons_on_standard_error() {
+    let scene = Scene::new();
+    for (input, reason) in [
+        ("", "empty"),
+        (
+            r#"{"ignition": {"version": "9.9.9"}}"#,
+            "unsupported config version",
+        ),
+        (r#"{"ignition": {}}"#, "invalid config version"),
+    ] {
+        let output = scene.run_with_input("ignition-validate", &["-"], input);
+        exits(&output, 1);
+        assert_eq!(stdout(&output), "", "{}", told(&output));
+        assert!(stderr(&output).contains(reason), "{}", told(&output));
+    }
+    let output = scene.run("ignition-validate", &["/nowhere/x.ign"]);
+    exits(&output, 1);
+    assert_eq!(stdout(&output), "");
+    assert!(
+        stderr(&output).contains("/nowhere/x.ign"),
+        "{}",
+        told(&output)
+    );
+}
+
+#[test]
+fn validate_wants_exactly_one_config() {
+    let scene = Scene::new();
+    let file = scene.write("good.ign", CONFIG);
+    let file = file.as_str();
+    for arguments in [&[][..], &[file, file], &[file, "-version"]] {
+        let output = scene.run("ignition-validate", arguments);
+        exits(&output, 1);
+        assert!(stderr(&output).starts_with("Usage: "), "{}", told(&output));
+    }
+    is_wrong_usage(
+        &scene.run("ignition-validate", &["-root=x", file]),
+        &["Usage: "],
+    );
+}
+
+// ---- ignition-apply
+
+#[test]
+fn apply_writes_files_and_units_and_logs_to_standard_output() {
+    let scene = Scene::new();
+    let file = scene.write("config.ign", CONFIG);
+    // Mixed with other arguments, relative roots.
+    let output = scene.run("ignition-apply", &[&file, "--root", "root"]);
+    exits(&output, 0);
+    assert_eq!(stderr(&output), "");
+    let log = stdout(&output);
+    assert!(log.starts_with(&format!("INFO     : {VERSION}")), "{log}");
+    // The file and the unit are written beside each other: either may be the first.
+    let written = format!("writing file \"{}\"", scene.path("root/etc/motd").display());
+    let numbers: Vec<&str> = ["[started]  ", "[finished] "]
+        .iter()
+        .map(|word| number_of_operation(&log, &format!("{word}{written}")))
+        .collect();
+    assert_eq!(numbers[0], numbers[1], "{log}");
+    assert_eq!(
+        fs::read_to_string(scene.path("root/etc/motd")).expect("written"),
+        "hello"
+    );
+    let files: Vec<String> = tree(&scene.path("root"))
+        .into_iter()
+        .filter(|(_, node)| !node.starts_with('4'))
+        .map(|(path, _)| path)
+        .collect();
+    // No result file, no state, no cache.
+    let preset = "etc/systemd/system-preset/20-ignition.preset";
+    let want = ["etc/motd", preset, "etc/systemd/system/a.service"];
+    let named = |path: &String| {
+        want.iter()
+            .any(|name| path.trim_start_matches('/') == *name)
+    };
+    assert_eq!(files.len(), want.len(), "{files:?}");
+    assert!(files.iter().all(named), "{files:?}");
+}
+
+/// Of the line that ends with `end`: the number in `createFiles: op(N): `.
+fn number_of_operation<'a>(log: &'a str, end: &str) -> &'a str {
+    let line = log.lines().find(|line| line.ends_with(end));
+    let line = line.unwrap_or_else(|| panic!("{end}\n{log}"));
+    let (_, rest) = line.split_once("createFiles: op(").expect("an operation");
+    let (number, _) = rest.split_once("): ").expect("its number");
+    assert!(number.parse::<u32>().is_ok(), "{line}");
+    number
+}
+
+#[test]
+fn apply_reads_standard_input() {
+    let scene = Scene::new();
+    let output = scene.run_with_input("ignition-apply", &["--root=root", "-"], CONFIG);
+    exits(&output, 0);
+    assert!(scene.path("root/etc/motd").exists());
+}
+
+#[test]
+fn apply_refuses_what_a_tree_cannot_take_before_it_writes() {
+    let scene = Scene::new();
+    for section in [
+        r#""kernelArguments": {"shouldExist": ["a"]}"#,
+        r#""kernelArguments": {"shouldNotExist": ["a"]}"#,
+        r#""passwd": {"users": [{"name": "core"}]}"#,
+        r#""passwd": {"groups": [{"name": "core"}]}"#,
+        r#""storage": {"disks": [{"device": "/dev/vdx", "wipeTable": true}]}"#,
+        r#""storage": {"raid": [{"name": "r", "level": "raid1", "devices": ["/dev/vdx", "/dev/vdy"]}]}"#,
+        r#""storage": {"luks": [{"name": "l", "device": "/dev/vdx"}]}"#,
+        r#""storage": {"filesystems": [{"device": "/dev/vdx", "format": "ext4"}]}"#,
+    ] {
+        let rest = r#""systemd": {"units": [{"name": "a.service", "mask": true}]}"#;
+        let config = format!(r#"{{"ignition": {{"version": "3.4.0"}}, {section}, {rest}}}"#);
+        let file = scene.write("config.ign", &config);
+        let output = scene.run("ignition-apply", &["--root=root", &file]);
+        exits(&output, 1);
+        assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
+        let empty = fs::read_dir(scene.path("root"))
+            .expect("a root")
+            .next()
+            .is_none();
+        assert!(empty, "{section}: something was written");
+    }
+}
+
+#[test]
+fn apply_skips_what_a_tree_cannot_take_when_told_to() {
+    let scene = Scene::new();
+    let config = r#"{"ignition": {"version": "3.4.0"},
+        "kernelArguments": {"shouldExist": ["a"]},
+        "passwd": {"users": [{"name": "core"}], "groups": [{"name": "g"}]},
+        "storage": {"disks": [{"device": "/dev/vdx", "wipeTable": true}],
+            "filesystems": [{"device": "/dev/vdx", "format": "ext4", "path": "/var"}],
+            "files": [{"path": "/etc/motd"}]}}"#;
+    let file = scene.write("config.ign", config);
+    let output = scene.run(
+        "ignition-apply",
+        &["--ignore-unsupported", "--root=root", &file],
+    );
+    exits(&output, 0);
+    assert!(scene.path("root/etc/motd").exists());
+    assert!(
+        !scene.path("root/etc/passwd").exists(),
+        "the user was skipped"
+    );
+}
+
+#[test]
+fn apply_offline_fails_if_anything_needs_a_network() {
+    let scene = Scene::new();
+    let remote = r#"{"ignition": {"version": "3.4.0"},
+        "storage": {"files": [{"path": "/a", "contents": {"source": "http://192.0.2.1/a"}}]}}"#;
+    let file = scene.write("remote.ign", remote);
+    let output = scene.run("ignition-apply", &["--offline", "--root=root", &file]);
+    exits(&output, 1);
+    assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
+    let local = scene.write("local.ign", CONFIG);
+    exits(
+        &scene.run("ignition-apply", &["--offline=true", "--root=root", &local]),
+        0,
+    );
+    exits(
+        &scene.run(
+            "ignition-apply",
+            &["--offline=false", "--root=root", &local],
+        ),
+        0,
+    );
+}
+
+#[test]
+fn apply_fails_with_one_critical_line_more_than_there_are_findings() {
+    let scene = Scene::new();
+    let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "etc"}]}}"#;
+    let file = scene.write("config.ign", config);
+    let output = scene.run("ignition-apply", &["--root=root", &file]);
+    exits(&output, 1);
+    let log = stdout(&output);
+    assert!(
+        log.contains("CRITICAL : error at $.storage.files.0.path, line 1 col "),
+        "{log}"
+    );
+    assert_eq!(log.matches("CRITICAL : ").count(), 2, "{log}");
+    exits(
+        &scene.run("ignition-apply", &["--root=root", "/nowhere/x.ign"]),
+        1,
+    );
+}
+
+#[test]
+fn apply_tells_wrong_usage_from_a_missing_config() {
+    let scene = Scene::new();
+    for arguments in [
+        &[][..],
+        &["a", "b"],
+        &["--root=root"],
+        &["--", "a", "--root"],
+    ] {
+        let output = scene.run("ignition-apply", arguments);
+        exits(&output, 1);
+        assert!(
+            stderr(&output).starts_with("Usage: ignition-apply"),
+            "{}",
+            told(&output)
+        );
+        assert_eq!(stdout(&output), "");
+    }
+    for arguments in [
+        &["-root", "root", "a"][..],
+        &["--unknown", "a"],
+        &["a", "--root"],
+        &["--offline=yes", "a"],
+    ] {
+        is_wrong_usage(&scene.run("ignition-apply", arguments), &["Usage: "]);
+    }
+}
+
+/// Whether this test itself runs in a container does not matter: the program sees a root of its own.
+#[test]
+fn apply_runs_in_containers_only() {
+    run::require_root();
+    let scene = Scene::new();
+    scene.write("root/config.ign", CONFIG);
+    let script = "set -e
+        cp \"$1\" root/ignition-apply
+        mkdir root/usr root/target
+        mount --bind /usr root/usr
+        for link in bin lib lib64; do ln -s usr/$link root/$link; done
+        exec chroot root /ignition-apply --root=/target /config.ign";
+    let run = |container: &str| {
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script, "sh", KINDLING])
+            .current_dir(scene.0.directory())
+            .env("container", container)
+            .output()
+            .expect("start unshare");
+        for leftover in ["ignition-apply", "bin", "lib", "lib64"] {
+            fs::remove_file(scene.path("root").join(leftover)).expect("it was made");
+        }
+        fs::remove_dir(scene.path("root/usr")).expect("it is unmounted");
+        output
+    };
+    let output = run("");
+    exits(&output, 1);
+    assert!(
+        stdout(&output).contains("containers only"),
+        "{}",
+        told(&output)
+    );
+    fs::remove_dir(scene.path("root/target")).expect("it is empty");
+    exits(&run("podman"), 0);
+    assert!(scene.path("root/target/etc/motd").exists());
+}
+
+// ---- ignition-rmcfg
+
+#[test]
+fn rmcfg_fails_where_configs_cannot_be_deleted() {
+    let scene = Scene::new();
+    for platform in ["qemu", "file", "metal"] {
+        let arguments = ["--log-to-stdout", "--platform", platform];
+        let output = scene.run("ignition-rmcfg", &arguments);
+        exits(&output, 1);
+        let log = stdout(&output);
+        assert!(log.starts_with(&format!("INFO     : {VERSION}")), "{log}");
+        assert!(log.contains("CRITICAL : couldn't delete config: "), "{log}");
+    }
+}
+
+#[test]
+fn rmcfg_takes_a_platform_and_nothing_else() {
+    let scene = Scene::new();
+    for arguments in [
+        &[][..],
+        &["--platform="],
+        &["--platform=nonesuch"],
+        &["--platform=qemu", "more"],
+        &["--platform=qemu", ""],
+        &["-platform=qemu"],
+        &["--platform"],
+    ] {
+        is_wrong_usage(
+            &scene.run("ignition-rmcfg", arguments),
+            &["ignition-rmcfg: "],
+        );
+    }
+}
+
+// ---- kindling
+
+#[test]
+fn kindling_boot_is_the_stage_runner() {
+    let kindling = |arguments: &[&str]| run::kindling().args(arguments).output().expect("start it");
+    let output = kindling(&["boot", "-version"]);
+    exits(&output, 0);
+    assert_eq!(stdout(&output), VERSION);
+    is_wrong_usage(&kindling(&["boot", "-stage", "nonesuch"]), &["nonesuch"]);
+    is_wrong_usage(&kindling(&["boot", ""]), &["platform"]);
+    let output = kindling(&["boot", "-help"]);
+    exits(&output, 0);
+    assert!(
+        stderr(&output).contains("-config-cache"),
+        "{}",
+        told(&output)
+    );
+}
+
+#[test]
+fn kindling_boot_is_in_help_completions_and_manual_pages() {
+    let kindling = |arguments: &[&str]| {
+        let output = run::kindling().args(arguments).output().expect("start it");
+        exits(&output, 0);
+        stdout(&output)
+    };
+    assert!(kindling(&["--help"]).contains("\n  boot "));
+    assert!(kindling(&["help", "boot"]).contains("-fetch-timeout DURATION"));
+    assert!(kindling(&["completions", "bash"]).contains("boot"));
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    kindling(&["man", &directory.path().display().to_string()]);
+    let page = fs::read_to_string(directory.path().join("kindling-boot.1")).expect("a page");
+    assert!(page.contains("neednet"), "{page}");
+}

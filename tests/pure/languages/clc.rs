@@ -1,0 +1,133 @@
+//! Container Linux Config.
+
+use crate::common::language_cases;
+use kindling::language::{Distribution, Language, Surroundings, Target};
+
+#[test]
+fn cases() {
+    language_cases::check("clc", Language::ContainerLinux, &Surroundings::default());
+}
+
+fn shown(text: &str, surroundings: &Surroundings<'_>) -> String {
+    language_cases::shown(text.as_bytes(), Language::ContainerLinux, surroundings)
+}
+
+/// Fields of the machine become variables of the platform, and the service waits for who knows them.
+#[test]
+fn dynamic_data_is_that_of_the_platform() {
+    let text = "etcd:\n  version: 3.3.8\n  name: \"{HOSTNAME}\"\n  discovery: \"a{b\"\n";
+    let ec2 = Surroundings {
+        platform: Some("ec2"),
+        ..Surroundings::default()
+    };
+    let want = "version 3.1.0\nunit etcd-member.service enabled\n  drop-in 20-clct-etcd-member.conf\n  |[Unit]\n  \
+                |Requires=coreos-metadata.service\n  |After=coreos-metadata.service\n  |\n  |[Service]\n  \
+                |EnvironmentFile=/run/metadata/coreos\n  |Environment=\"ETCD_IMAGE_TAG=v3.3.8\"\n  |ExecStart=\n  \
+                |ExecStart=/usr/lib/coreos/etcd-wrapper $ETCD_OPTS \\\n  |  --name=\"${COREOS_EC2_HOSTNAME}\" \\\n  \
+                |  --discovery=\"a{b\"\n  \\ no line end\n";
+    assert_eq!(shown(text, &ec2), want);
+}
+
+/// What is not offered, or not known, is refused at its place.
+#[test]
+fn dynamic_data_that_is_not_there() {
+    let text = "etcd:\n  name: \"{PUBLIC_IPV6}\"\n";
+    for (platform, want) in [
+        (None, "which is not known"),
+        (Some("ec2"), "the platform ec2 has no"),
+        (Some("nope"), "unknown platform `nope`"),
+    ] {
+        let surroundings = Surroundings {
+            platform,
+            ..Surroundings::default()
+        };
+        let found = shown(text, &surroundings);
+        assert!(found.contains(want), "{found}");
+        assert!(found.ends_with("refused\n"), "{found}");
+    }
+    let text = "etcd:\n  name: \"a{b\"\n";
+    let found = shown(text, &Surroundings::default());
+    assert!(found.contains("--name=\"a{b\""), "{found}");
+    assert!(!found.contains("coreos-metadata"), "{found}");
+}
+
+/// Platforms whose agent has to be told where it is, and the agent of later systems.
+#[test]
+fn the_agent_is_told_its_platform() {
+    let with = |platform, distribution| {
+        let target = Target {
+            distribution,
+            ..Target::default()
+        };
+        shown(
+            "flannel: {public_ip: \"{PUBLIC_IPV4}\"}\n",
+            &Surroundings {
+                platform: Some(platform),
+                target,
+                ..Surroundings::default()
+            },
+        )
+    };
+    let found = with("openstack-metadata", Distribution::Flatcar);
+    for want in [
+        "unit coreos-metadata.service\n",
+        "unit coreos-metadata-sshkeys@.service enabled\n",
+        "|Environment=COREOS_METADATA_OPT_PROVIDER=--provider=openstack-metadata\n",
+        "${COREOS_OPENSTACK_IPV4_PUBLIC}",
+    ] {
+        assert!(found.contains(want), "{want}: {found}");
+    }
+    let found = with("gce", Distribution::CoreOs);
+    for want in [
+        "|After=afterburn.service\n",
+        "EnvironmentFile=/run/metadata/afterburn",
+        "${AFTERBURN_GCP_IP_EXTERNAL_0}",
+    ] {
+        assert!(found.contains(want), "{want}: {found}");
+    }
+}
+
+/// A shell that reads the settings of updates, as the client does, finds the values of the config.
+#[test]
+fn a_shell_reads_the_settings_of_updates() {
+    let config = "update:\n  group: beta\n  server: https://updates.example/v1/update/\n\
+                  locksmith:\n  reboot_strategy: etcd-lock\n  window_start: Thu 04:00\n  window_length: 1h30m\n";
+    let result = kindling::language::translate(
+        "case",
+        config.as_bytes(),
+        Language::ContainerLinux,
+        &Surroundings::default(),
+        false,
+    );
+    let json = result.outcome.expect("a config");
+    let config: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let file = &config["storage"]["files"][0];
+    assert_eq!(file["path"], "/etc/coreos/update.conf");
+    let source = file["contents"]["source"].as_str().expect("a source");
+    let text = kindling::config::data_url::decode(source).expect("a text");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("update.conf");
+    std::fs::write(&path, text).expect("a file");
+    let names = [
+        ("GROUP", "beta"),
+        ("SERVER", "https://updates.example/v1/update/"),
+        ("REBOOT_STRATEGY", "etcd-lock"),
+        ("LOCKSMITHD_REBOOT_WINDOW_START", "Thu 04:00"),
+        ("LOCKSMITHD_REBOOT_WINDOW_LENGTH", "1h30m"),
+    ];
+    let script = names.map(|(name, _)| format!("printf '%s\\n' \"${name}\""));
+    let done = std::process::Command::new("sh")
+        .arg("-euc")
+        .arg(format!(". \"$0\"; {}", script.join("; ")))
+        .arg(&path)
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&done.stdout);
+    let values: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        values,
+        names.map(|(_, value)| value),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}

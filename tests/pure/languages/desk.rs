@@ -1,0 +1,123 @@
+//! What a person at a desk tells of the system and of the machine that a config is for.
+
+use crate::common::folder::Folder;
+use crate::common::run::{self, Ended};
+use std::path::Path;
+
+/// Runs the program; its exit code and both of its outputs.
+fn kindling(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let ended = Ended::of(run::kindling().args(arguments).current_dir(directory));
+    (ended.code, ended.all())
+}
+
+#[test]
+fn sizes_in_percent_are_those_of_the_image() {
+    let config =
+        "#cloud-config\nusers: []\ndisk_setup:\n  /dev/vda: {table_type: gpt, layout: [25, 75]}\n";
+    let desk = Folder::with(&[("c.yaml", config)]);
+    let image = ["plan", "--image", "/dev/vda=d.img,size=1G", "c.yaml"];
+    let (code, out) = kindling(desk.directory(), &image);
+    assert_eq!(code, Some(2), "{out}");
+    for size in ["255 MiB at 1 MiB", "767.9 MiB at 256 MiB"] {
+        assert!(out.contains(size), "{size}\n{out}");
+    }
+    let (code, out) = kindling(desk.directory(), &["validate", "c.yaml"]);
+    assert_eq!(code, Some(1), "{out}");
+    let want = "a size in percent needs a disk whose size is known";
+    assert!(out.contains(want), "{out}");
+}
+
+#[test]
+fn the_name_and_the_keys_are_in_a_file() {
+    let meta = "instance-id: i-1\nlocal-hostname: web\npublic-keys: [ssh-rsa A]\n";
+    let told = r#"{"version": 1, "platform": "aws", "hostname": "web", "sshKeys": ["ssh-rsa A"],
+        "attributes": {"AWS_INSTANCE_ID": "i-1"}}"#;
+    let desk = Folder::with(&[
+        ("c.yaml", "#cloud-config\nbootcmd: [a]\n"),
+        ("meta-data", meta),
+        ("told.json", told),
+        ("bad", "- a"),
+    ]);
+    for file in ["meta-data", "told.json"] {
+        let command = ["translate", "--to", "butane", "--metadata", file, "c.yaml"];
+        let (code, out) = kindling(desk.directory(), &command);
+        assert_eq!(code, Some(0), "{out}");
+        for want in ["ssh-rsa A", "INSTANCE_ID='i-1'", "web\n"] {
+            assert!(out.contains(want), "{file}: {want}\n{out}");
+        }
+    }
+    for file in ["bad", "absent"] {
+        let command = ["validate", "--metadata", file, "c.yaml"];
+        let (code, out) = kindling(desk.directory(), &command);
+        assert_eq!(code, Some(64), "{out}");
+        assert!(out.contains(&format!("'{file}'")), "{out}");
+    }
+}
+
+#[test]
+fn the_default_account_has_a_name_of_choice() {
+    let desk = Folder::with(&[
+        (
+            "c.yaml",
+            "#cloud-config\nssh_authorized_keys: [ssh-rsa A]\n",
+        ),
+        ("k.yaml", "ssh_authorized_keys: [ssh-rsa A]\nrun_cmd: [a]\n"),
+    ]);
+    for (file, usual) in [("c.yaml", "debian"), ("k.yaml", "rancher")] {
+        let name = |more: &[&str]| {
+            let mut command = vec!["translate", "--pretty"];
+            command.extend(more);
+            command.push(file);
+            let (code, out) = kindling(desk.directory(), &command);
+            assert_eq!(code, Some(0), "{out}");
+            let name = |name: &str| out.contains(&format!("\"name\": \"{name}\""));
+            (name(usual), name("core"))
+        };
+        assert_eq!(name(&[]), (true, false), "{file}");
+        assert_eq!(name(&["--default-user", "core"]), (false, true), "{file}");
+    }
+}
+
+#[test]
+fn the_system_is_that_of_a_tree() {
+    let desk = Folder::with(&[
+        ("system/etc/os-release", "ID=fedora\n"),
+        (
+            "system/etc/passwd",
+            "root:x:0:0::/root:/bin/sh\nada:x:7:7::/:/bin/sh\n",
+        ),
+        ("system/k3os/system/config.yaml", "hostname: of-the-image\n"),
+        (
+            "c.yaml",
+            "#cloud-config\nfqdn: web.example.com\nusers: [{name: ada, shell: /bin/zsh}]\n",
+        ),
+        ("k.yaml", "run_cmd: [a]\n"),
+        ("zone.yaml", "#cloud-config\ntimezone: Europe/Berlin\n"),
+    ]);
+    let of = |file: &str, more: &[&str]| {
+        let mut command = vec!["translate", "--to", "butane"];
+        command.extend(more);
+        command.push(file);
+        let (code, out) = kindling(desk.directory(), &command);
+        assert_eq!(code, Some(0), "{out}");
+        out
+    };
+    let unknown = of("c.yaml", &[]);
+    assert!(unknown.contains("web\n") && unknown.contains("/bin/zsh"));
+    let known = of("c.yaml", &["--system", "system"]);
+    assert!(known.contains("web.example.com\n"), "{known}");
+    // The account is there, so its shell stays.
+    let want = "shell does nothing for ada, which exists already";
+    assert!(known.contains(want), "{known}");
+    let zone = ["validate", "--system", "system", "zone.yaml"];
+    let (code, out) = kindling(desk.directory(), &zone);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains("the system has no time zone Europe/Berlin"),
+        "{out}"
+    );
+    let arguments = ["--system", "system", "--kernel-arguments", "k3os.token=t"];
+    let k3os = of("k.yaml", &arguments);
+    assert!(k3os.contains("of-the-image"), "{k3os}");
+    assert!(k3os.contains("token:"), "{k3os}");
+}

@@ -1,0 +1,10 @@
+//! Configs in other languages, and what becomes of them.
+
+mod butane;
+mod butane_and_back;
+mod clc;
+mod cloud_init;
+mod coreos_cloudinit;
+mod desk;
+mod k3os;
+mod old_ignition;

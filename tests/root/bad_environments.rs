@@ -1,0 +1,339 @@
+//! Every command in every bad surrounding ends in time, and with an exit code that is documented: no signal ends it, and
+//! no panic.
+
+use crate::common::run::KINDLING;
+use sha2::{Digest, Sha256};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// How many files the config wants.
+const FILES: usize = 300;
+
+/// What no run should take, on the busiest machine.
+const LIMIT: &str = "240";
+
+/// Exit codes of `kindling`, as its help and the README say.
+const OURS: &[i32] = &[0, 1, 2, 3, 4, 5, 6, 64];
+/// Exit codes under the names of Ignition, as docs/ignition.md says.
+const IGNITION: &[i32] = &[0, 1, 2, 3];
+
+/// Exit codes under the names of translators, as docs/migration.md says.
+const TRANSLATORS: &[i32] = &[0, 1];
+
+/// A command line, `HASH` being the digest of the config, and the exit codes it may have.
+const COMMANDS: &[(&str, &[i32])] = &[
+    ("kindling", OURS),
+    ("kindling --help", OURS),
+    ("kindling --version", OURS),
+    ("kindling --wrong", OURS),
+    ("kindling validate c.ign", OURS),
+    ("kindling validate --format json c.ign", OURS),
+    ("kindling verify --hash sha256-HASH c.ign", OURS),
+    ("kindling plan --root t c.ign", OURS),
+    ("kindling plan --json --root t c.ign", OURS),
+    ("kindling plan --html r/plan.html --root t c.ign", OURS),
+    ("kindling diff --root t c.ign c.ign", OURS),
+    ("kindling diff --json --root t c.ign i.ign", OURS),
+    ("kindling plan --image /dev/vda=d.img,size=20M i.ign", OURS),
+    (
+        "kindling apply --root t --json --report r/new.json c.ign",
+        OURS,
+    ),
+    ("kindling apply --root t c.ign", OURS),
+    ("kindling apply --image /dev/vda=d.img,size=20M i.ign", OURS),
+    ("kindling fetch --platform file", OURS),
+    ("kindling fetch --platform file --rendered", OURS),
+    ("kindling platform list", OURS),
+    ("kindling platform show qemu", OURS),
+    ("kindling platform detect", OURS),
+    ("kindling metadata --platform qemu", OURS),
+    ("kindling explain", OURS),
+    ("kindling explain K0204", OURS),
+    ("kindling translate --to butane c.ign", OURS),
+    ("kindling translate b.bu", OURS),
+    ("kindling explain-migration o.ign", OURS),
+    ("kindling schema --version 3.6.0", OURS),
+    ("kindling report r/old.json", OURS),
+    ("kindling report --html r/report.html r/old.json", OURS),
+    ("kindling completions bash", OURS),
+    ("kindling man r/man", OURS),
+    (
+        "kindling boot -platform=file -stage=fetch-offline -root=t -config-cache=r/b.json -state-file=r/t -neednet=r/m",
+        IGNITION,
+    ),
+    (
+        "ignition --platform=file --stage=fetch-offline --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n",
+        IGNITION,
+    ),
+    (
+        "ignition --platform=file --stage=files --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n --log-to-stdout",
+        IGNITION,
+    ),
+    ("ignition --version", IGNITION),
+    ("ignition-validate c.ign", IGNITION),
+    ("ignition-apply --root t c.ign", IGNITION),
+    ("ignition-rmcfg --platform=file", IGNITION),
+    ("butane b.bu", TRANSLATORS),
+    ("ct -in-file l.yaml", TRANSLATORS),
+    ("ign-converter -input o.ign", TRANSLATORS),
+];
+
+/// A name, what is done once, and what is done before each command, by a shell with mounts of its own.
+const SURROUNDINGS: &[(&str, &str, &str)] = &[
+    ("a good one", "", ""),
+    (
+        "a byte order mark in the config",
+        r"printf '\357\273\277' | cat - c.ign >n; mv n c.ign",
+        "",
+    ),
+    ("a config that is a pipe", "rm c.ign; mkfifo c.ign", ""),
+    ("a config that is a directory", "rm c.ign; mkdir c.ign", ""),
+    (
+        "a config without end",
+        "rm c.ign; ln -s /dev/full c.ign",
+        "ulimit -v 4000000",
+    ),
+    ("a closed standard output", "", "exec >&-"),
+    ("a full standard output", "", "exec >/dev/full"),
+    ("a full standard error", "", "exec 2>/dev/full"),
+    ("nothing open", "", "exec <&- >&- 2>&-"),
+    (
+        "a clock before 1970",
+        "",
+        "export LD_PRELOAD=$PWD/clock.so CLOCK=-1",
+    ),
+    (
+        "a clock after 9999",
+        "",
+        "export LD_PRELOAD=$PWD/clock.so CLOCK=253402300800",
+    ),
+    ("few descriptors", "", "ulimit -n 64"),
+    ("very few descriptors", "", "ulimit -n 12"),
+    ("small files only", "", "ulimit -f 1"),
+    ("no /proc", "", "mount -t tmpfs none /proc"),
+    (
+        "a TMPDIR that is read-only",
+        "mkdir tmp",
+        "mount -t tmpfs -o ro none tmp; export TMPDIR=$PWD/tmp",
+    ),
+    ("no TMPDIR", "", "export TMPDIR=$PWD/absent"),
+];
+
+/// Overrides the clock of a program that is started with it.
+const CLOCK: &str = r#"
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    int result = syscall(SYS_clock_gettime, clock, time);
+    const char *seconds = getenv("CLOCK");
+    if (clock == CLOCK_REALTIME && seconds) time->tv_sec = atol(seconds);
+    return result;
+}
+"#;
+
+/// A directory with all that the commands need.
+struct Bed(TempDir);
+
+impl Bed {
+    fn new() -> Self {
+        let bed = Bed(tempfile::tempdir().expect("a temporary directory"));
+        let names = [
+            "kindling",
+            "ignition",
+            "ignition-validate",
+            "ignition-apply",
+            "ignition-rmcfg",
+            "butane",
+            "ct",
+            "ign-converter",
+        ];
+        for name in names {
+            fs::create_dir_all(bed.path().join("bin")).expect("made");
+            symlink(KINDLING, bed.path().join("bin").join(name)).expect("a link");
+        }
+        for name in ["t", "r", "system"] {
+            fs::create_dir(bed.path().join(name)).expect("made");
+        }
+        for (name, text) in [
+            ("c.ign", config().as_str()),
+            (
+                "i.ign",
+                r#"{"ignition":{"version":"3.5.0"},"storage":{"disks":[{"device":"/dev/vda","partitions":[{"number":1,"label":"a"}]}]}}"#,
+            ),
+            ("b.bu", "variant: fcos\nversion: 1.5.0\n"),
+            ("l.yaml", "storage:\n  files: []\n"),
+            ("o.ign", r#"{"ignition":{"version":"2.3.0"}}"#),
+            ("cmdline", "x=1\n"),
+            ("clock.c", CLOCK),
+        ] {
+            fs::write(bed.path().join(name), text).expect("written");
+        }
+        let prepared = bed.run(
+            "cc -shared -fPIC -o clock.so clock.c && mkdir t0 && kindling apply --root t0 --report r/old.json c.ign",
+            Stdio::null(),
+        );
+        assert_eq!(prepared.0, Some(0), "{prepared:?}");
+        bed
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Runs a script with mounts of its own; its exit code and standard error.
+    fn run(&self, script: &str, stdout: Stdio) -> (Option<i32>, String) {
+        let dir = self.path();
+        let output = Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
+            .current_dir(dir)
+            .env(
+                "PATH",
+                format!("{}/bin:/usr/sbin:/usr/bin:/sbin:/bin", dir.display()),
+            )
+            .env("container", "test")
+            .env("IGNITION_KERNEL_CMDLINE_PATH", dir.join("cmdline"))
+            .env("IGNITION_CONFIG_FILE", dir.join("c.ign"))
+            .env("IGNITION_SYSTEM_CONFIG_DIR", dir.join("system"))
+            .env("IGNITION_SYSTEM_LOCAL_CONFIG_DIR", dir.join("system"))
+            .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", dir.join("system"))
+            .env("KINDLING_RUN_DIR", dir.join("run"))
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .output()
+            .expect("unshare runs; these tests need root");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    }
+
+    /// How many of the files are there, complete.
+    fn files(&self) -> usize {
+        let whole = |i: &usize| {
+            fs::read(self.path().join(format!("t/d/{i}"))).is_ok_and(|text| text == b"x")
+        };
+        (0..FILES).filter(whole).count()
+    }
+}
+
+fn config() -> String {
+    let file = |i| format!(r#"{{"path":"/d/{i}","contents":{{"source":"data:,x"}}}}"#);
+    let files: Vec<String> = (0..FILES).map(file).collect();
+    format!(
+        r#"{{"ignition":{{"version":"3.5.0"}},"storage":{{"files":[{}]}}}}"#,
+        files.join(",")
+    )
+}
+
+fn hash() -> String {
+    let digest = Sha256::digest(config());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is wrong with how commands end in a surrounding.
+fn wrong(name: &str, once: &str, each: &str) -> Vec<String> {
+    let bed = Bed::new();
+    assert_eq!(bed.run(once, Stdio::null()).0, Some(0), "{name}");
+    let mut wrong = Vec::new();
+    for (command, codes) in COMMANDS {
+        let command = command.replace("HASH", &hash());
+        // Without a signal of its own: how the command ended is how `timeout` ends.
+        let script = format!("{each}\nexec timeout --kill-after 5 {LIMIT} {command}");
+        let (code, said) = bed.run(&script, Stdio::null());
+        let fine = code.is_some_and(|code| codes.contains(&code));
+        if !fine || said.contains("panicked") {
+            wrong.push(format!("{name}: {command}: {code:?}: {said}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_command_ends_as_documented_in_every_surrounding() {
+    let found: Vec<String> = std::thread::scope(|scope| {
+        let run = |(name, once, each): &'static (&str, &str, &str)| {
+            scope.spawn(|| wrong(name, once, each))
+        };
+        let running: Vec<_> = SURROUNDINGS.iter().map(run).collect();
+        running
+            .into_iter()
+            .flat_map(|one| one.join().expect("no panic"))
+            .collect()
+    });
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The write end of a pipe whose reader is gone.
+fn reader_gone() -> Stdio {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.write_all(b"x").expect_err("nobody reads");
+    writer.into()
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_an_error_unless_nobody_wants_it() {
+    let bed = Bed::new();
+    for (command, code) in [
+        ("kindling validate c.ign", 0),
+        ("kindling plan --root t c.ign", 2),
+        ("kindling plan --json --root t c.ign", 2),
+        ("kindling report r/old.json", 0),
+        ("kindling platform list", 0),
+        ("kindling completions bash", 0),
+        ("kindling fetch --platform file", 0),
+        ("kindling --help", 0),
+    ] {
+        let (gone, said) = bed.run(&format!("exec {command}"), reader_gone());
+        assert_eq!(gone, Some(code), "{command}: {said}");
+        let (full, said) = bed.run(&format!("exec {command} >/dev/full"), Stdio::null());
+        assert_eq!(full, Some(5), "{command}: {said}");
+        let want = "cannot write to standard output: No space left on device";
+        assert!(said.contains(want), "{command}: {said}");
+    }
+}
+
+#[test]
+fn lost_narration_ends_no_run() {
+    for (command, code) in [
+        ("kindling apply --root t c.ign 2>/dev/full", 0),
+        ("kindling apply --root t c.ign 2>&1", 0),
+        ("kindling apply --json --root t c.ign >/dev/full", 5),
+        ("kindling apply --json --root t c.ign", 0),
+        ("ignition-apply --root t c.ign >/dev/full", 0),
+        ("ignition-apply --root t c.ign", 0),
+    ] {
+        let bed = Bed::new();
+        let (ended, said) = bed.run(&format!("exec {command}"), reader_gone());
+        assert_eq!(
+            (ended, bed.files()),
+            (Some(code), FILES),
+            "{command}: {said}"
+        );
+    }
+}
+
+/// Handles of directories are kept open for the files in them, but only a part of what the process may have.
+#[test]
+fn few_descriptors_suffice_for_many_directories() {
+    let bed = Bed::new();
+    let file = |i| format!(r#"{{"path":"/d/{i}/x","contents":{{"source":"data:,x"}}}}"#);
+    let files: Vec<String> = (0..FILES).map(file).collect();
+    let config = format!(
+        r#"{{"ignition":{{"version":"3.5.0"}},"storage":{{"files":[{}]}}}}"#,
+        files.join(",")
+    );
+    fs::write(bed.path().join("many.ign"), config).expect("written");
+    let ran = bed.run(
+        "ulimit -n 64; kindling apply --root t many.ign",
+        Stdio::null(),
+    );
+    assert_eq!(ran.0, Some(0), "{ran:?}");
+    let made = fs::read_dir(bed.path().join("t/d")).expect("the directories");
+    assert_eq!(made.count(), FILES);
+}

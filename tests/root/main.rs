@@ -1,0 +1,17 @@
+//! The program on trees and images, with everything that needs root: owners, mounts, loop devices, other users.
+
+mod bad_environments;
+#[path = "../common/mod.rs"]
+mod common;
+mod confined;
+mod diff;
+mod enabled_units;
+mod failures;
+mod mounts;
+mod name_lengths;
+mod pages;
+mod plan_json;
+mod shared_fetches;
+mod takes_effect;
+mod tree;
+mod unwritable_targets;
