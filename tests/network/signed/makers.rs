@@ -64,7 +64,8 @@ impl Gpg {
             "",
         ]);
         if let Some(time) = time {
-            command.args(["--faked-system-time", time]);
+            // It stands still: a key that took a second to make would be one of the future for the next command.
+            command.args(["--faked-system-time", &format!("{time}!")]);
         }
         command
     }
