@@ -63,6 +63,24 @@ pub struct Runner {
     record: String,
 }
 
+/// A function of the shell, as it is handed down. udev opens an array for a moment whenever it has changed, and nothing
+/// else of these lines keeps one open: what it is in the way of is tried again when udev has settled.
+const PATIENT_MDADM: (&str, &str) = (
+    "BASH_FUNC_mdadm%%",
+    r#"() {
+    case $1 in
+    --stop | --readonly)
+        for _ in $(seq 50); do
+            command mdadm "$@" && return
+            udevadm settle
+            sleep 0.1
+        done
+        ;;
+    esac
+    command mdadm "$@"
+}"#,
+);
+
 impl Runner {
     /// A runner with an empty record.
     pub fn new(place: Place) -> Runner {
@@ -89,6 +107,10 @@ impl Runner {
             .env("PATH", &self.path)
             .env("LC_ALL", "C.UTF-8")
             .envs(&self.environment);
+        if program == "bash" {
+            let (name, body) = PATIENT_MDADM;
+            command.env(name, body);
+        }
         let output = output_in_time(&mut command);
         let ran = match output {
             Ok(output) => Ran {
