@@ -3,6 +3,7 @@
 use super::exit::{Exit, ExitError};
 use super::findings::{self, JudgedConfig};
 use super::reading::ReadingArgs;
+use crate::config;
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
 use crate::language;
@@ -46,24 +47,38 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
             file.to_string_lossy()
         };
         let text = read(file).map_err(|error| ExitError::new(Exit::BadConfig, &error))?;
-        let text = language::unpacked(&text);
-        let parsed = args.reading.parse(&name, &text);
-        let judged = JudgedConfig::of(&name, &text, &parsed);
-        if parsed.outcome.is_err() {
-            exit = Exit::NotValid;
-        }
-        match args.format {
-            FindingFormat::Human => {
-                terminal::print(&findings::human(&judged, terminal::stdout_has_colours()))?;
-            }
-            FindingFormat::Plain => terminal::print(&findings::plain(&judged))?,
-            FindingFormat::Json => json.push(findings::json(&judged)),
+        let judged = config::sharing(text, |text| judge(&name, text, args, &mut json))?;
+        if judged != Exit::Done {
+            exit = judged;
         }
     }
     if args.format == FindingFormat::Json {
         terminal::write_line(&format!("{:#}", serde_json::Value::Array(json)))?;
     }
     Ok(exit)
+}
+
+/// Judges one config, and prints what there is to say about it or adds it to `json`.
+fn judge(
+    name: &str,
+    text: &[u8],
+    args: &ValidateArgs,
+    json: &mut Vec<serde_json::Value>,
+) -> Result<Exit, ExitError> {
+    let text = language::unpacked(text);
+    let parsed = args.reading.parse(name, &text);
+    let judged = JudgedConfig::of(name, &text, &parsed);
+    match args.format {
+        FindingFormat::Human => {
+            terminal::print(&findings::human(&judged, terminal::stdout_has_colours()))?;
+        }
+        FindingFormat::Plain => terminal::print(&findings::plain(&judged))?,
+        FindingFormat::Json => json.push(findings::json(&judged)),
+    }
+    Ok(match parsed.outcome {
+        Ok(_) => Exit::Done,
+        Err(_) => Exit::NotValid,
+    })
 }
 
 /// The text of a config; `-` is standard input.
