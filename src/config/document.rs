@@ -5,10 +5,9 @@ use super::lines::Lines;
 use super::model::{Config, Filesystem, Ignition, Passwd, Resource};
 use super::origin::{JsonPath, Origin};
 use super::origins::Origins;
-use super::path::Path;
+use super::places::PlaceTree;
 use super::rules;
-use super::spec_table::Field;
-use super::tree::{Place, Tree, Value};
+use super::tree::Place;
 use super::version::LATEST_VERSION;
 use super::written::WrittenPaths;
 use std::sync::Arc;
@@ -45,129 +44,8 @@ impl Paths {
     /// The path of the value at `offset`, which is a scalar if `leaf`.
     pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
         match self {
-            Paths::Table(places) => places.path_to(offset, leaf),
+            Paths::Table(places) => places.root().path_to(offset, leaf),
             Paths::Written(written) => written.path_to(offset, leaf),
-        }
-    }
-}
-
-/// Places of a value and everything in it, without the values.
-#[derive(Debug, Default)]
-pub(crate) struct PlaceTree {
-    pub(crate) at: Place,
-    pub(crate) inside: Inside,
-}
-
-#[derive(Debug, Default)]
-pub(crate) enum Inside {
-    #[default]
-    Nothing,
-    Elements(Box<[PlaceTree]>),
-    Members(Box<[(&'static Field, PlaceTree)]>),
-}
-
-/// The source number of values that stand in no text.
-pub(crate) const NOWHERE: Place = Place {
-    source: u32::MAX,
-    offset: 0,
-};
-
-impl PlaceTree {
-    pub(crate) fn of(tree: &Tree<'_>) -> Self {
-        let inside = match &tree.value {
-            Value::List(elements) if !elements.is_empty() => {
-                Inside::Elements(elements.iter().map(PlaceTree::of).collect())
-            }
-            Value::Object(members) if !members.is_empty() => Inside::Members(
-                members
-                    .iter()
-                    .map(|(f, t)| (*f, PlaceTree::of(t)))
-                    .collect(),
-            ),
-            _ => Inside::Nothing,
-        };
-        PlaceTree {
-            at: tree.at,
-            inside,
-        }
-    }
-
-    /// The part below: a member name or an index.
-    pub(crate) fn part(&self, part: &str) -> Option<&PlaceTree> {
-        match &self.inside {
-            Inside::Nothing => None,
-            Inside::Elements(elements) => elements.get(part.parse::<usize>().ok()?),
-            Inside::Members(members) => members.iter().find(|(f, _)| f.name == part).map(|m| &m.1),
-        }
-    }
-
-    /// The value at `path`, or its deepest ancestor that has a place.
-    pub(crate) fn deepest(&self, path: &JsonPath) -> &PlaceTree {
-        let mut here = self;
-        let mut placed = self;
-        for part in path.parts() {
-            let Some(next) = here.part(part) else { break };
-            here = next;
-            if here.at != NOWHERE {
-                placed = here;
-            }
-        }
-        placed
-    }
-
-    fn brought_back(&self, origin: &dyn Fn(u32) -> u32) -> PlaceTree {
-        let offset = match self.at == NOWHERE {
-            true => self.at.offset,
-            false => origin(self.at.offset),
-        };
-        let inside = match &self.inside {
-            Inside::Nothing => Inside::Nothing,
-            Inside::Elements(elements) => {
-                Inside::Elements(elements.iter().map(|e| e.brought_back(origin)).collect())
-            }
-            Inside::Members(members) => Inside::Members(
-                members
-                    .iter()
-                    .map(|(field, places)| (*field, places.brought_back(origin)))
-                    .collect(),
-            ),
-        };
-        PlaceTree {
-            at: Place { offset, ..self.at },
-            inside,
-        }
-    }
-
-    pub(crate) fn is_leaf(&self) -> bool {
-        matches!(self.inside, Inside::Nothing)
-    }
-
-    /// The path of the value at `offset`. A list and its first element may have the same offset
-    /// (the byte after the bracket), so it matters whether a leaf is looked for.
-    fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
-        self.search(offset, leaf, &Path::Root)
-    }
-
-    fn search(&self, offset: u32, leaf: bool, path: &Path<'_>) -> Option<JsonPath> {
-        let first_element = match &self.inside {
-            Inside::Elements(elements) => elements.first().map(|e| e.at.offset),
-            _ => None,
-        };
-        if self.at.offset == offset && !(leaf && first_element == Some(offset)) {
-            return Some(path.into());
-        }
-        match &self.inside {
-            Inside::Nothing => None,
-            Inside::Elements(elements) => {
-                // Elements stand in the order of the text: the last one that begins in time.
-                let after = elements.partition_point(|e| e.at.offset <= offset);
-                let index = after.checked_sub(1)?;
-                elements[index].search(offset, leaf, &path.index(index))
-            }
-            // Members do not, and a repeated key may spread one object over several places.
-            Inside::Members(members) => members
-                .iter()
-                .find_map(|(field, places)| places.search(offset, leaf, &path.member(field.name))),
         }
     }
 }
@@ -195,10 +73,7 @@ impl Document {
                 ..Config::default()
             },
             sources: Vec::new(),
-            places: Arc::new(PlaceTree {
-                at: NOWHERE,
-                inside: Inside::Nothing,
-            }),
+            places: Arc::default(),
         }
     }
 
@@ -210,8 +85,8 @@ impl Document {
     /// Where the value at `path` of this document came from. A value that stands in no text (a
     /// default, say) has the origin of what it is part of.
     pub fn origin(&self, path: &JsonPath) -> Option<Origin> {
-        let value = self.places.deepest(path);
-        let Place { source, offset } = value.at;
+        let value = self.places.root().deepest(path);
+        let Place { source, offset } = value.at();
         let source = self.sources.get(usize::try_from(source).ok()?)?;
         let Position { line, column } = source.lines.position(offset);
         let path = source

@@ -1,7 +1,8 @@
 //! Configs that a document holds itself, as `data:` URLs that it merges.
 
-use super::document::{Document, PlaceTree};
+use super::document::Document;
 use super::model::{Config, Resource};
+use super::places::PlaceTree;
 use super::ser;
 use super::spec_table::{Kind, ROOT};
 use super::tree::Value;
@@ -25,7 +26,7 @@ impl Document {
 
     /// Values and places without the merged configs that are not kept.
     fn without_merged(&self, keeps: &[bool]) -> Option<Document> {
-        let mut tree = ser::tree(&self.config, Kind::Object(&ROOT), &self.places, 0).ok()?;
+        let mut tree = ser::tree(&self.config, Kind::Object(&ROOT), self.places.root(), 0).ok()?;
         let list = tree
             .part_mut("ignition")?
             .part_mut("config")?

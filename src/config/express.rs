@@ -40,7 +40,7 @@ impl Document {
     /// # Errors
     /// What the version cannot say.
     pub(crate) fn tree_in(&self, version: Version) -> Result<Tree<'static>, Findings> {
-        let tree = ser::tree(&self.config, Kind::Object(&ROOT), &self.places, 0);
+        let tree = ser::tree(&self.config, Kind::Object(&ROOT), self.places.root(), 0);
         let mut tree = tree.map_err(|error| Findings(vec![unsayable(error.to_string(), None)]))?;
         if let Some(stated) = tree
             .part_mut("ignition")

@@ -3,9 +3,10 @@
 //! Scalars of the child win when present, objects merge member by member, elements of keyed lists
 //! pair by key. Each value keeps the place it came from.
 
-use super::document::{Document, NOWHERE, PlaceTree};
+use super::document::Document;
 use super::merge_key::{MergeKey, key_of};
 use super::model::Config;
+use super::places::{NOWHERE, PlaceTree};
 use super::ser;
 use super::spec_table::{Field, Kind, ListKey, ObjectType, ROOT};
 use super::tree::{Tree, Value};
@@ -29,8 +30,8 @@ impl Document {
 fn try_merge(parent: &Document, child: &Document) -> Result<Document, Error> {
     let first_of_child = u32::try_from(parent.sources.len()).unwrap_or(u32::MAX);
     let root = Kind::Object(&ROOT);
-    let parent_tree = ser::tree(&parent.config, root, &parent.places, 0)?;
-    let child_tree = ser::tree(&child.config, root, &child.places, first_of_child)?;
+    let parent_tree = ser::tree(&parent.config, root, parent.places.root(), 0)?;
+    let child_tree = ser::tree(&child.config, root, child.places.root(), first_of_child)?;
     let merged = values(root, parent_tree, child_tree);
     let places = Arc::new(PlaceTree::of(&merged));
     let config = Config::deserialize(merged)?;

@@ -32,6 +32,7 @@ mod origins;
 mod parse;
 mod parse_error;
 pub(crate) mod path;
+mod places;
 mod read;
 mod rules;
 pub mod schema;

@@ -1,6 +1,6 @@
 //! From bytes to a document, with everything there is to say about them.
 
-use super::document::{Document, Paths, PlaceTree, SourceText};
+use super::document::{Document, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
 use super::foreign::{self, Foreign};
 use super::json::{Cursor, Start, SyntaxError};
@@ -8,6 +8,7 @@ use super::lines::{Lines, offset};
 use super::model::Config;
 use super::parse_error::ParseError;
 use super::path::Path;
+use super::places::PlaceTree;
 use super::read::{Reading, read};
 use super::rules;
 use super::spec_table::{Kind, PREAMBLE, ROOT};
@@ -240,7 +241,10 @@ fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
 }
 
 fn placed(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Finding {
-    let at = finding.path.as_ref().map(|path| places.deepest(path).at);
+    let at = finding
+        .path
+        .as_ref()
+        .map(|path| places.root().deepest(path).at());
     finding.position = at.map(|at| lines.position(at.offset));
     finding
 }

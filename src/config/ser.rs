@@ -1,6 +1,6 @@
 //! From the typed model back to a tree, with places, for merging.
 
-use super::document::{NOWHERE, PlaceTree};
+use super::places::{NOWHERE, Places};
 use super::spec_table::{Field, Kind, ObjectType};
 use super::tree::{Place, Tree, Value};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::borrow::Cow;
 pub(crate) fn tree<T: Serialize>(
     value: &T,
     kind: Kind,
-    places: &PlaceTree,
+    places: Places<'_>,
     first_source: u32,
 ) -> Result<Tree<'static>, Error> {
     value.serialize(TreeSerializer {
@@ -25,16 +25,16 @@ pub(crate) fn tree<T: Serialize>(
 #[derive(Clone, Copy)]
 struct TreeSerializer<'p> {
     kind: Kind,
-    places: Option<&'p PlaceTree>,
+    places: Option<Places<'p>>,
     first_source: u32,
 }
 
 impl<'p> TreeSerializer<'p> {
     fn at(&self) -> Place {
-        match self.places {
-            Some(PlaceTree { at, .. }) if *at != NOWHERE => Place {
+        match self.places.map(|places| places.at()) {
+            Some(at) if at != NOWHERE => Place {
                 source: at.source + self.first_source,
-                ..*at
+                ..at
             },
             _ => NOWHERE,
         }

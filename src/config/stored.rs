@@ -1,11 +1,12 @@
 //! A document on its way through a file: the canonical text other programs read too, and, beside it,
 //! where each part of it came from.
 
-use super::document::{Document, Inside, NOWHERE, Paths, PlaceTree};
+use super::document::{Document, Paths};
 use super::lines::Lines;
 use super::origin::JsonPath;
 use super::origins::{Known, Origins};
 use super::parse;
+use super::places::{NOWHERE, Places};
 use super::read::read;
 use super::spec_table::ROOT;
 use super::version::LATEST_VERSION;
@@ -33,35 +34,30 @@ impl Document {
             sources: self.sources.iter().map(|s| Arc::clone(&s.name)).collect(),
             places: HashMap::new(),
         };
-        self.collect(&self.places, &JsonPath::root(), &mut origins.places);
+        self.collect(self.places.root(), &JsonPath::root(), &mut origins.places);
         origins
     }
 
-    fn collect(&self, places: &PlaceTree, path: &JsonPath, found: &mut HashMap<String, Known>) {
-        match &places.inside {
-            Inside::Nothing => {}
-            Inside::Elements(elements) => {
-                for (index, element) in elements.iter().enumerate() {
-                    self.collect(element, &path.join(index), found);
-                }
-            }
-            Inside::Members(members) => {
-                if let Some(known) = self.known(places, path) {
-                    found.insert(path.as_str().to_owned(), known);
-                }
-                for (field, places) in members {
-                    self.collect(places, &path.join(field.name), found);
-                }
-            }
+    fn collect(&self, places: Places<'_>, path: &JsonPath, found: &mut HashMap<String, Known>) {
+        let is_object = places.parts().any(|(field, _)| field.is_some());
+        if is_object && let Some(known) = self.known(places, path) {
+            found.insert(path.as_str().to_owned(), known);
+        }
+        for (index, (field, part)) in places.parts().enumerate() {
+            let path = match field {
+                Some(field) => path.join(field.name),
+                None => path.join(index),
+            };
+            self.collect(part, &path, found);
         }
     }
 
-    fn known(&self, places: &PlaceTree, path: &JsonPath) -> Option<Known> {
-        let index = usize::try_from(places.at.source)
+    fn known(&self, places: Places<'_>, path: &JsonPath) -> Option<Known> {
+        let index = usize::try_from(places.at().source)
             .ok()
-            .filter(|_| places.at != NOWHERE)?;
+            .filter(|_| places.at() != NOWHERE)?;
         let source = self.sources.get(index)?;
-        let at = source.lines.position(places.at.offset);
+        let at = source.lines.position(places.at().offset);
         // In a document of one text of our own language every path is that of the text.
         let is_same = match &source.paths {
             Paths::Table(places) => Arc::ptr_eq(places, &self.places),

@@ -1,12 +1,13 @@
 //! A config that was translated from another language, judged by the rules of the version it came out in.
 
-use super::document::{Document, NOWHERE, Paths, SourceText};
+use super::document::{Document, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
 use super::lines::Lines;
 use super::model::Config;
 use super::origin::JsonPath;
 use super::parse::{shown_source, typed};
 use super::parse_error::ParseError;
+use super::places::NOWHERE;
 use super::rules;
 use super::tree::Tree;
 use super::upward;
@@ -74,14 +75,17 @@ pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
     put_back(&mut config, encoded);
     let duplicates = rules::not_judged(duplicates, &meaning);
     for mut finding in meaning.into_iter().chain(duplicates) {
-        let deepest = finding.path.as_ref().map(|path| places.deepest(path));
-        let at = deepest.map(|value| value.at).filter(|at| *at != NOWHERE);
+        let deepest = finding
+            .path
+            .as_ref()
+            .map(|path| places.root().deepest(path));
+        let at = deepest.map(|value| value.at()).filter(|at| *at != NOWHERE);
         let source = at.map_or(0, |at| usize::try_from(at.source).unwrap_or(usize::MAX));
         let Some(text) = texts.get_mut(source) else {
             continue;
         };
         if let Some(value) = deepest {
-            let offset = value.at.offset;
+            let offset = value.at().offset;
             finding.position = Some(text.lines.position(offset));
             let path = text.paths.path_to(offset, value.is_leaf());
             finding.path = Some(path.unwrap_or_else(JsonPath::root));
