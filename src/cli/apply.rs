@@ -6,7 +6,7 @@ use super::prepare::{self, PreparedRun};
 use super::target::{Mode, TargetArgs};
 use crate::config::Document;
 use crate::execute::VolumeKeys;
-use crate::execute::scheduler::{OperationOutcome, Width};
+use crate::execute::scheduler::{OperationOutcome, OperationRecord, Width};
 use crate::failure::Failure;
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::devices::DeviceAccess;
@@ -15,7 +15,7 @@ use crate::narration::terminal::TerminalProgress;
 use crate::plan::digest::digest;
 use crate::plan::show::Summary;
 use crate::plan::{OpKind, Plan, Warning};
-use crate::report::record;
+use crate::report::record::{self, RunEntries};
 use crate::report::remedy::Audience;
 use crate::report::{self, OperationReport, Report};
 use crate::rounds::{Execution, MAX_JOBS, RunTarget, Runner};
@@ -74,18 +74,12 @@ pub(crate) fn run(args: &ApplyArgs) -> Result<Exit, ExitError> {
     }
     let ran = ran?;
     let took = clock.elapsed();
-    let count = ran.count;
-    let operations = match args.wants_report() {
-        true => {
-            let report = make_report(&mut prepared, started, took, ran);
-            deliver(args, &report)?;
-            report.operations
-        }
-        false => ran.operations,
-    };
-    let exit = conclude(count, took, &operations);
+    if args.wants_report() {
+        deliver(args, &make_report(&prepared, started, took, &ran))?;
+    }
+    let exit = conclude(took, &ran, &prepared.plan);
     // The process ends: giving back each piece of a large plan would only take time.
-    std::mem::forget((std::mem::take(&mut prepared.plan), operations));
+    std::mem::forget((std::mem::take(&mut prepared.plan), ran));
     exit
 }
 
@@ -115,15 +109,18 @@ struct DeskRunner<'a> {
 #[derive(Default)]
 struct RunProgress {
     count: Summary,
-    operations: Vec<OperationReport>,
+    /// Entries of parts that ran ahead.
+    earlier: Vec<OperationReport>,
     earlier_plans: Vec<String>,
+    /// What became of the operations of the last plan; empty if a part that ran ahead was the last.
+    records: Vec<OperationRecord>,
     /// Of the last plan, if the report is wanted.
     plan_digest: String,
 }
 
 impl DeskRunner<'_> {
-    /// Executes a plan; true if every operation is done.
-    fn execute(&mut self, plan: &Plan) -> bool {
+    /// Executes a plan.
+    fn execute(&mut self, plan: &Plan) -> Vec<OperationRecord> {
         let progress = TerminalProgress::new(plan);
         let execution = Execution {
             width: self.width,
@@ -138,15 +135,13 @@ impl DeskRunner<'_> {
         let records = execution.run(plan, self.machine);
         progress.end();
         self.ran.count.include(Summary::of(plan));
-        let entries = match self.wants_report {
-            true => record::reports(plan, &records, Audience::Desk),
-            false => record::troubles(plan, &records, Audience::Desk),
-        };
-        record::append(&mut self.ran.operations, entries);
         records
-            .iter()
-            .all(|record| matches!(record.outcome, OperationOutcome::Done(_)))
     }
+}
+
+fn are_done(records: &[OperationRecord]) -> bool {
+    let mut records = records.iter();
+    records.all(|record| matches!(record.outcome, OperationOutcome::Done(_)))
 }
 
 impl Runner for DeskRunner<'_> {
@@ -154,17 +149,20 @@ impl Runner for DeskRunner<'_> {
         if let Some(whole) = part_of {
             self.ran.plan_digest = digest(whole);
             self.ran.earlier_plans.push(self.ran.plan_digest.clone());
-            return self.execute(plan);
+            let records = self.execute(plan);
+            let entries = record::reports(plan, &records, Audience::Desk);
+            record::append(&mut self.ran.earlier, entries);
+            return are_done(&records);
         }
         let wants_digest = self.wants_report;
         let digesting = || wants_digest.then(|| digest(plan));
         std::thread::scope(|scope| {
             // Of a large plan it takes as long as a tenth of the run, which waits for disks meanwhile.
             let thread = std::thread::Builder::new().spawn_scoped(scope, digesting);
-            let is_done = self.execute(plan);
+            self.ran.records = self.execute(plan);
             let digest = thread.ok().and_then(|thread| thread.join().ok());
             self.ran.plan_digest = digest.unwrap_or_else(digesting).unwrap_or_default();
-            is_done
+            are_done(&self.ran.records)
         })
     }
 
@@ -266,13 +264,13 @@ fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
     }
 }
 
-fn make_report(
-    prepared: &mut PreparedRun,
+fn make_report<'a>(
+    prepared: &'a PreparedRun,
     started: String,
     took: Duration,
-    ran: RunProgress,
-) -> Report {
-    let mut warnings = std::mem::take(&mut prepared.plan.warnings);
+    ran: &'a RunProgress,
+) -> Report<RunEntries<'a>> {
+    let mut warnings = prepared.plan.warnings.clone();
     let met = prepared.loaded.fetcher.downgrades();
     warnings.extend(met.into_iter().map(Warning::of_fetch));
     Report {
@@ -281,15 +279,20 @@ fn make_report(
         command: "apply".into(),
         started,
         duration_us: record::micros(took),
-        plan_digest: ran.plan_digest,
-        earlier_plans: ran.earlier_plans,
+        plan_digest: ran.plan_digest.clone(),
+        earlier_plans: ran.earlier_plans.clone(),
         sources: prepared.loaded.report_sources(),
-        operations: ran.operations,
+        operations: RunEntries {
+            earlier: &ran.earlier,
+            plan: &prepared.plan,
+            records: &ran.records,
+            audience: Audience::Desk,
+        },
         warnings,
     }
 }
 
-fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), ExitError> {
+fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), ExitError> {
     if args.json {
         let text = serde_json::to_string_pretty(report).context("cannot print the report");
         let text = text.map_err(|error| ExitError::new(Exit::Failed, &error))?;
@@ -304,16 +307,12 @@ fn deliver(args: &ApplyArgs, report: &Report) -> Result<(), ExitError> {
 }
 
 /// The last words of a run: what was done, or each operation that failed with its cause and origin.
-fn conclude(
-    count: Summary,
-    took: Duration,
-    operations: &[OperationReport],
-) -> Result<Exit, ExitError> {
-    let not_started = operations
-        .iter()
-        .filter(|o| o.outcome == report::Outcome::NotStarted);
+fn conclude(took: Duration, ran: &RunProgress, plan: &Plan) -> Result<Exit, ExitError> {
+    let troubles = record::troubles(plan, &ran.records, Audience::Desk);
+    let operations = || ran.earlier.iter().chain(&troubles);
+    let not_started = operations().filter(|o| o.outcome == report::Outcome::NotStarted);
     let not_started = not_started.count();
-    let mut message: Vec<String> = operations.iter().filter_map(failure).collect();
+    let mut message: Vec<String> = operations().filter_map(failure).collect();
     if not_started > 0 {
         let why = if message.is_empty() {
             "the run was interrupted: "
@@ -335,6 +334,7 @@ fn conclude(
             message: message.join("\n"),
         });
     }
+    let count = &ran.count;
     terminal::say(&match count.is_nothing() {
         true => format!("kindling: nothing to do, {} already right\n", count.keep),
         false => format!(

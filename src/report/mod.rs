@@ -29,10 +29,10 @@ pub(crate) const VERSION: u32 = 1;
 /// A report has no more bytes than this.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The record of one run.
+/// The record of one run. `Operations` is a list of [`OperationReport`], or what is written as one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Report {
+pub(crate) struct Report<Operations = Vec<OperationReport>> {
     /// [`VERSION`].
     pub version: u32,
     /// Version of kindling.
@@ -52,7 +52,7 @@ pub(crate) struct Report {
     /// Configs the plan came from.
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
-    pub operations: Vec<OperationReport>,
+    pub operations: Operations,
     /// Warnings of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -133,14 +133,7 @@ pub(crate) enum Outcome {
     NotStarted,
 }
 
-impl Report {
-    /// Operations that failed.
-    pub(crate) fn failures(&self) -> impl Iterator<Item = &OperationReport> {
-        self.operations
-            .iter()
-            .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
-    }
-
+impl<Operations: Serialize> Report<Operations> {
     /// Writes the report: readable by its owner only, complete or not at all.
     ///
     /// # Errors
@@ -150,6 +143,15 @@ impl Report {
             serde_json::to_writer(&mut *file, self)?;
             Ok(file.write_all(b"\n")?)
         })
+    }
+}
+
+impl Report {
+    /// Operations that failed.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &OperationReport> {
+        self.operations
+            .iter()
+            .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
     }
 
     /// Whether a report can be written to `path`, before there is one.

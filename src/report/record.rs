@@ -5,6 +5,7 @@ use super::{OperationReport, Outcome as Told, code};
 use crate::execute::scheduler::{OperationOutcome, OperationRecord};
 use crate::fetch::FetchError;
 use crate::plan::{Effect, Operation, Plan};
+use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 use std::time::Duration;
 
 /// One entry per operation, in plan order.
@@ -34,18 +35,48 @@ pub(crate) fn troubles(
 
 /// Adds entries of a plan that ran behind another: their numbers go on from those.
 pub(crate) fn append(entries: &mut Vec<OperationReport>, more: Vec<OperationReport>) {
-    let first = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    entries.extend(more.into_iter().map(|entry| {
-        OperationReport {
-            id: entry.id.saturating_add(first),
-            after: entry
-                .after
-                .iter()
-                .map(|id| id.saturating_add(first))
-                .collect(),
-            ..entry
+    let first = entries.len();
+    entries.extend(more.into_iter().map(|entry| behind(first, entry)));
+}
+
+/// The same entry with numbers that begin behind `first` others.
+fn behind(first: usize, entry: OperationReport) -> OperationReport {
+    let first = u32::try_from(first).unwrap_or(u32::MAX);
+    let later = |id: &u32| id.saturating_add(first);
+    OperationReport {
+        id: later(&entry.id),
+        after: entry.after.iter().map(later).collect(),
+        ..entry
+    }
+}
+
+/// Entries of a whole run, which are written as a list of [`OperationReport`]. Those of the last plan are made one by one
+/// while they are written: all of a large plan together take as much memory as the plan itself.
+#[derive(Debug)]
+pub(crate) struct RunEntries<'a> {
+    /// Of the parts that ran ahead.
+    pub earlier: &'a [OperationReport],
+    /// The plan that ran last.
+    pub plan: &'a Plan,
+    /// What became of its operations.
+    pub records: &'a [OperationRecord],
+    /// Who reads the report.
+    pub audience: Audience,
+}
+
+impl Serialize for RunEntries<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = self.earlier.len() + self.records.len();
+        let mut list = serializer.serialize_seq(Some(count))?;
+        for entry in self.earlier {
+            list.serialize_element(entry)?;
         }
-    }));
+        for (operation, record) in self.plan.operations.iter().zip(self.records) {
+            let entry = operation_report(operation, record, self.audience);
+            list.serialize_element(&behind(self.earlier.len(), entry))?;
+        }
+        list.end()
+    }
 }
 
 fn operation_report(
