@@ -69,24 +69,29 @@ fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Res
                 text.len() as u64
             }
             Content::Fetched {
-                resource,
+                fetch,
                 is_copied: true,
-                ..
             } => {
                 let mut sink = Digesting::new(file);
-                let bytes = context.fetcher.copy(resource, &mut sink, context.events)?;
+                let bytes = context
+                    .fetcher
+                    .copy(&fetch.resource(), &mut sink, context.events)?;
                 context.copies.keep(&act.path, sink.digest());
                 bytes
             }
-            Content::Fetched { resource, .. } => {
-                context.fetcher.copy(resource, file, context.events)?
+            Content::Fetched { fetch, .. } => {
+                context
+                    .fetcher
+                    .copy(&fetch.resource(), file, context.events)?
             }
-            Content::Copied { path, resource } => match copies::copy(path, file, context)
+            Content::Copied { path, fetch } => match copies::copy(path, file, context)
                 .with_context(|| format!("cannot copy {path}, which has the same content"))?
             {
                 Some(bytes) => bytes,
                 // Somebody changed that file since.
-                None => context.fetcher.copy(resource, file, context.events)?,
+                None => context
+                    .fetcher
+                    .copy(&fetch.resource(), file, context.events)?,
             },
             Content::VolumeKey { volume } => {
                 let key = context.keys.of(volume);

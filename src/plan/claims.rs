@@ -4,21 +4,21 @@ use crate::disk::DeviceRef;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A thing operations can conflict over.
+/// A thing operations can conflict over. A large plan has tens of thousands of them, so they are kept small.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ClaimedResource {
     /// A disk's partition table.
-    Table(String),
+    Table(Arc<str>),
     /// The content of a block device.
-    Device(DeviceRef),
+    Device(Box<DeviceRef>),
     /// The heads of a disk that rotates, by its node: only ever changed, so that writers come one by one.
-    Spindle(String),
+    Spindle(Arc<str>),
     /// The memory that deriving a key from a passphrase takes, up to half of the machine's: only ever changed, so
     /// that encrypted volumes are made and opened one by one.
     KeyDerivation,
     /// What volumes are cut from, by its name: a volume group of LVM.
-    Pool(String),
+    Pool(Arc<str>),
     /// A mounted file system, by mount point inside the target (`/` is the root).
     Mount(Arc<str>),
     /// A node of the target tree, by clean absolute path.

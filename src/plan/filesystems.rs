@@ -469,7 +469,7 @@ pub fn canonical_uuid(format: &str, uuid: &str) -> String {
 pub(super) fn changes_content(device: &DeviceRef) -> Vec<Claim> {
     let mut claims = vec![Claim::new(
         Access::Change,
-        ClaimedResource::Device(device.clone()),
+        ClaimedResource::Device(device.clone().into()),
     )];
     claims.extend(uses_table(device));
     claims

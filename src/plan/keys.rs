@@ -120,7 +120,7 @@ fn push_hand_over(draft: &mut Draft<'_>, volume: &CrypttabVolume, mut claims: Ve
     // released by then, since the key file lies on a file system that may be on the same disk.
     claims.push(Claim::new(
         Access::Release,
-        ClaimedResource::Device(act.device.clone()),
+        ClaimedResource::Device(act.device.clone().into()),
     ));
     let origin = volume.origin(draft);
     draft.push(
@@ -360,7 +360,7 @@ impl CrypttabVolume {
         let name = self.name.clone();
         Claim::new(
             Access::Use,
-            ClaimedResource::Device(DeviceRef::Luks { name }),
+            ClaimedResource::Device(DeviceRef::Luks { name }.into()),
         )
     }
 

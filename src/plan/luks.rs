@@ -186,7 +186,7 @@ impl LuksCase<'_> {
         let luks = self.luks;
         let mut claims = vec![Claim::new(
             Access::Make,
-            ClaimedResource::Device(self.volume()),
+            ClaimedResource::Device(self.volume().into()),
         )];
         claims.extend(filesystems::changes_content(&self.device));
         claims.push(Claim::new(Access::Change, ClaimedResource::KeyDerivation));

@@ -23,6 +23,7 @@ pub mod order;
 pub mod partitions;
 pub mod paths;
 pub mod permissions;
+pub mod planned_fetch;
 pub mod prerequisites;
 pub mod privileges;
 pub mod questions;

@@ -283,7 +283,10 @@ fn plan_one(
     let point = want.point.as_str();
     let mut claims = vec![
         Claim::new(Access::Make, ClaimedResource::Mount(point.into())),
-        Claim::new(Access::Use, ClaimedResource::Device(mount.device.clone())),
+        Claim::new(
+            Access::Use,
+            ClaimedResource::Device(mount.device.clone().into()),
+        ),
     ];
     claims.extend(end_of_making(&mount.device));
     claims.extend(holder_of(points, point).map(Claim::use_mount));

@@ -3,10 +3,10 @@
 use super::Warning;
 use super::claims::Claim;
 pub use super::expected::Expected;
+pub use super::planned_fetch::PlannedFetch;
 pub use super::volumes::{ClevisBinding, CreateLuks, HandOver, KeySource, MarkLifetime, OpenMode};
 use crate::accounts::{GroupRecord, GroupRequest, UserRecord, UserRequest};
 use crate::config::Origin;
-use crate::config::model::Resource as Fetchable;
 use crate::disk::DeviceRef;
 use crate::disk::gpt::Table;
 use serde::{Deserialize, Serialize};
@@ -573,10 +573,8 @@ pub enum Content {
     /// Fetched when the operation runs.
     Fetched {
         /// What to fetch.
-        #[serde(skip)]
-        resource: Box<Fetchable>,
-        /// URL for people; `data:` without its body.
-        url: String,
+        #[serde(rename = "url")]
+        fetch: PlannedFetch,
         /// True if other files are copied from the file.
         #[serde(skip)]
         is_copied: bool,
@@ -587,7 +585,7 @@ pub enum Content {
         path: String,
         /// What to fetch should somebody have changed that file since it was written.
         #[serde(skip)]
-        resource: Box<Fetchable>,
+        fetch: Box<PlannedFetch>,
     },
     /// The key of an encrypted volume, which the run that makes the volume has.
     VolumeKey {

@@ -3,7 +3,8 @@
 use super::claims::{Access, ClaimedResource};
 use super::op::{OpId, Operation};
 use foldhash::{HashMap, HashMapExt as _};
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Fills [`Operation::after`] from the claims. Edges stay linear in the number of claims: between two
 /// groups only the last of the earlier writers and the first of the later ones are joined.
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 /// # Errors
 /// The ids of operations on a cycle; a bug of the planner, never of a config.
 pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
-    let mut after: Vec<Vec<u32>> = vec![Vec::new(); operations.len()];
+    let mut waits = Waits::default();
     let mut turns: Vec<Vec<u32>> = Vec::new();
     let (resources, claims) = collect(operations);
     for claimants in claims.chunk_by(|one, other| one.resource == other.resource) {
@@ -22,22 +23,50 @@ pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
             Some(ClaimedResource::Spindle(_) | ClaimedResource::KeyDerivation) => {
                 turns.push(claimants.iter().map(|claim| claim.operation).collect());
             }
-            _ => join(claimants, &mut after),
+            _ => join(claimants, &mut waits),
         }
     }
-    let positions = positions(&after)?;
+    // Not needed any more, and this is when a run holds the most memory.
+    drop((resources, claims));
+    let positions = positions(operations.len(), &mut waits)?;
     for mut writers in turns {
         writers.sort_by_key(|id| positions[*id as usize]);
-        chain(writers, &mut after);
+        chain(writers.into_iter(), &mut waits);
     }
-    for (operation, mut before) in operations.iter_mut().zip(after) {
-        let own = operation.id.0;
-        before.sort_unstable();
-        before.dedup();
-        before.retain(|id| *id != own);
-        operation.after = before.into_iter().map(OpId).collect();
+    waits.settle();
+    for waits in waits
+        .0
+        .chunk_by(|one, other| one.operation == other.operation)
+    {
+        let operation = waits.first().map_or(0, |wait| wait.operation);
+        operations[operation as usize].after = waits.iter().map(|wait| OpId(wait.before)).collect();
     }
     Ok(())
+}
+
+/// One operation waits for another one, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wait {
+    operation: u32,
+    before: u32,
+}
+
+/// All waits in one list: a list for each operation would be most of the memory that planning takes.
+#[derive(Debug, Default)]
+struct Waits(Vec<Wait>);
+
+impl Waits {
+    fn add(&mut self, operation: u32, before: u32) {
+        if operation != before {
+            self.0.push(Wait { operation, before });
+        }
+    }
+
+    /// Sorts by operation, and leaves each wait once.
+    fn settle(&mut self) {
+        self.0.sort_unstable();
+        self.0.dedup();
+    }
 }
 
 /// One operation touches one resource, which is given by its number. Sorts by resource, access and plan order.
@@ -48,10 +77,17 @@ struct Claimant {
     operation: u32,
 }
 
+impl Claimant {
+    fn number(&self) -> u32 {
+        self.operation
+    }
+}
+
 fn collect(operations: &[Operation]) -> (Vec<&ClaimedResource>, Vec<Claimant>) {
     let mut numbers: HashMap<&ClaimedResource, u32> = HashMap::with_capacity(operations.len());
     let mut resources = Vec::new();
-    let mut claims = Vec::new();
+    let count = operations.iter().map(|one| one.claims.len()).sum();
+    let mut claims = Vec::with_capacity(count);
     for operation in operations {
         for claim in &operation.claims {
             let number = numbers.entry(&claim.resource).or_insert_with(|| {
@@ -71,61 +107,61 @@ fn collect(operations: &[Operation]) -> (Vec<&ClaimedResource>, Vec<Claimant>) {
 }
 
 /// Lets operations wait that touch one resource. Some may come to wait twice for the same one.
-fn join(claimants: &[Claimant], after: &mut [Vec<u32>]) {
+fn join(claimants: &[Claimant], waits: &mut Waits) {
     let (writers, others) =
         claimants.split_at(claimants.partition_point(|claim| claim.access <= Access::Change));
     let (used, release) =
         others.split_at(others.partition_point(|claim| claim.access == Access::Use));
-    let ids = |claims: &[Claimant]| claims.iter().map(|claim| claim.operation).collect();
-    let (writers, release): (Vec<u32>, Vec<u32>) = (ids(writers), ids(release));
     if let Some(last) = writers.last() {
-        for user in used {
-            after[user.operation as usize].push(*last);
-        }
-        if let Some(first) = release.first() {
-            after[*first as usize].push(*last);
+        for user in used.iter().chain(release.first()) {
+            waits.add(user.operation, last.operation);
         }
     }
     if let Some(first) = release.first() {
-        after[*first as usize].extend(used.iter().map(|claim| claim.operation));
-    }
-    chain(writers, after);
-    chain(release, after);
-}
-
-fn chain(ids: Vec<u32>, after: &mut [Vec<u32>]) {
-    for pair in ids.windows(2) {
-        after[pair[1] as usize].push(pair[0]);
-    }
-}
-
-/// The position of each operation in an order that keeps every wait; plan order where there is a choice.
-fn positions(after: &[Vec<u32>]) -> Result<Vec<usize>, Vec<OpId>> {
-    let is_other = |own: usize, before: u32| before as usize != own;
-    let mut waiting: Vec<usize> = Vec::with_capacity(after.len());
-    let mut followers: Vec<Vec<usize>> = vec![Vec::new(); after.len()];
-    for (own, before) in after.iter().enumerate() {
-        let before: Vec<u32> = before
-            .iter()
-            .copied()
-            .filter(|id| is_other(own, *id))
-            .collect();
-        waiting.push(before.len());
-        for id in before {
-            followers[id as usize].push(own);
+        for user in used {
+            waits.add(first.operation, user.operation);
         }
     }
-    let first = (0..after.len()).filter(|id| waiting[*id] == 0);
-    let mut ready: BTreeSet<usize> = first.collect();
-    let mut positions = vec![0; after.len()];
+    chain(writers.iter().map(Claimant::number), waits);
+    chain(release.iter().map(Claimant::number), waits);
+}
+
+fn chain(mut ids: impl Iterator<Item = u32>, waits: &mut Waits) {
+    let Some(mut before) = ids.next() else { return };
+    for id in ids {
+        waits.add(id, before);
+        before = id;
+    }
+}
+
+/// The position of each of `count` operations in an order that keeps every wait; plan order where there is a choice.
+fn positions(count: usize, waits: &mut Waits) -> Result<Vec<u32>, Vec<OpId>> {
+    waits
+        .0
+        .sort_unstable_by_key(|wait| (wait.before, wait.operation));
+    waits.0.dedup();
+    let followers = |done: u32| {
+        let first = waits.0.partition_point(|wait| wait.before < done);
+        waits.0[first..]
+            .iter()
+            .take_while(move |wait| wait.before == done)
+    };
+    let mut waiting: Vec<u32> = vec![0; count];
+    for wait in &waits.0 {
+        waiting[wait.operation as usize] += 1;
+    }
+    let first = (0u32..).zip(&waiting).filter(|(_, waiting)| **waiting == 0);
+    let mut ready: BinaryHeap<Reverse<u32>> = first.map(|(id, _)| Reverse(id)).collect();
+    let mut positions = vec![0; count];
     let mut next = 0;
-    while let Some(done) = ready.pop_first() {
-        positions[done] = next;
+    while let Some(Reverse(done)) = ready.pop() {
+        positions[done as usize] = next;
         next += 1;
-        for follower in &followers[done] {
-            waiting[*follower] -= 1;
-            if waiting[*follower] == 0 {
-                ready.insert(*follower);
+        for follower in followers(done) {
+            let waiting = &mut waiting[follower.operation as usize];
+            *waiting -= 1;
+            if *waiting == 0 {
+                ready.push(Reverse(follower.operation));
             }
         }
     }
@@ -233,7 +269,8 @@ mod tests {
     /// devices like any other.
     #[test]
     fn a_pool_stands_between_its_members_and_its_volumes() {
-        let device = |path: &str| ClaimedResource::Device(DeviceRef::Path { path: path.into() });
+        let device =
+            |path: &str| ClaimedResource::Device(DeviceRef::Path { path: path.into() }.into());
         let claim = |access, resource: &ClaimedResource| Claim::new(access, resource.clone());
         let (a, b, volume) = (
             device("/dev/a1"),

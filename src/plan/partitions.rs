@@ -95,7 +95,7 @@ code: Some(ErrorCode::IMAGE),
                     path: image.path.clone(),
                     bytes: image.wanted_bytes,
                 });
-                let claims = vec![Claim::new(Access::Make, ClaimedResource::Table(name.clone()))];
+                let claims = vec![Claim::new(Access::Make, ClaimedResource::Table(name.as_str().into()))];
                 draft.push(Phase::Partitions, effect, kind, origin, claims);
             }
         }
@@ -373,7 +373,7 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, w
     let origin = draft.origin(&format!("{path}.device"));
     let claims = vec![Claim::new(
         Access::Make,
-        ClaimedResource::Table(disk.device.clone()),
+        ClaimedResource::Table(disk.device.as_str().into()),
     )];
     let id = draft.push(Phase::Partitions, effect, kind, origin, claims);
     let lost = outcome.destroyed_by_wipe.into_iter();

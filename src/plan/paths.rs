@@ -255,7 +255,9 @@ impl<'a> PlannedTree<'a> {
     /// makes or empties. Directories further above are claimed only if that operation does not wait for them itself:
     /// the claims of a deep path would grow with the square of its depth.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
-        let mut claims = vec![Claim::make_path(path)];
+        // The node, the directory above, and the mount that is added in the end.
+        let mut claims = Vec::with_capacity(3);
+        claims.push(Claim::make_path(path));
         let mut last: Option<&str> = None;
         for above in paths::ancestors(path).filter(|above| self.comes_before(above)) {
             let waits_for = last.and_then(|last| self.made.get(last)?.waits_for);

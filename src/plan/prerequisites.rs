@@ -70,7 +70,7 @@ fn looks_into(operation: &Operation, device: &DeviceRef) -> bool {
         }
         _ => has(
             operation,
-            &ClaimedResource::Device(device.clone()),
+            &ClaimedResource::Device(device.clone().into()),
             &[Access::Change],
         ),
     }
@@ -130,11 +130,13 @@ fn spares(below: &Operation, above: &Operation) -> bool {
         let mut changes = write.changes.iter();
         !write.wipe && changes.any(|c| c.number == *number && c.effect == Effect::Keep)
     };
+    let spares = |device: &DeviceRef| match device {
+        DeviceRef::Partition { disk, number } if *disk == write.disk => stays(number),
+        DeviceRef::Disk { disk } => *disk != write.disk,
+        _ => true,
+    };
     above.claims.iter().all(|claim| match &claim.resource {
-        ClaimedResource::Device(DeviceRef::Partition { disk, number }) if *disk == write.disk => {
-            stays(number)
-        }
-        ClaimedResource::Device(DeviceRef::Disk { disk }) => *disk != write.disk,
+        ClaimedResource::Device(device) => spares(device),
         _ => true,
     })
 }
@@ -161,9 +163,10 @@ fn wait_for_udev(operations: &[Operation]) -> Operation {
     for claim in operations.iter().flat_map(|operation| &operation.claims) {
         let device = match &claim.resource {
             ClaimedResource::Table(disk) if claim.access != Access::Use => {
-                DeviceRef::Disk { disk: disk.clone() }
+                let disk = disk.to_string();
+                DeviceRef::Disk { disk }
             }
-            ClaimedResource::Device(device) => device.clone(),
+            ClaimedResource::Device(device) => DeviceRef::clone(device),
             _ => continue,
         };
         claims.push(Claim::new(Access::Release, claim.resource.clone()));

@@ -246,7 +246,10 @@ fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d
 }
 
 fn claims(wish: &ArraySpec) -> Vec<Claim> {
-    let make = Claim::new(Access::Make, ClaimedResource::Device(wish.array.clone()));
+    let make = Claim::new(
+        Access::Make,
+        ClaimedResource::Device(wish.array.clone().into()),
+    );
     let members = wish.members.iter().flat_map(filesystems::changes_content);
     std::iter::once(make).chain(members).collect()
 }

@@ -58,9 +58,8 @@ fn made(operation: &Operation) -> Option<(&str, u64)> {
 fn bytes(act: &FileAct) -> u64 {
     let of_part = |part: &Content| match part {
         Content::Text { bytes, .. } => *bytes,
-        Content::Fetched { resource, .. } if resource.compression.is_none() => {
-            let source = resource.source.as_deref().unwrap_or_default();
-            data_url::length(source).map_or(0, |length| length as u64)
+        Content::Fetched { fetch, .. } if !fetch.is_compressed() => {
+            data_url::length(fetch.url()).map_or(0, |length| length as u64)
         }
         _ => 0,
     };

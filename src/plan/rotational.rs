@@ -15,7 +15,7 @@ pub fn claim(draft: &mut Draft) {
     for (operation, spindles) in draft.operations.iter_mut().zip(spindles) {
         let claims = spindles
             .into_iter()
-            .map(|disk| Claim::new(Access::Change, ClaimedResource::Spindle(disk)));
+            .map(|disk| Claim::new(Access::Change, ClaimedResource::Spindle(disk.into())));
         operation.claims.extend(claims);
     }
 }

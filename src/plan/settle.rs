@@ -22,7 +22,7 @@ pub fn plan(draft: &mut Draft) {
         .map(|disk| Claim::new(Access::Release, ClaimedResource::Table(disk.into())));
     let contents = changed
         .iter()
-        .map(|device| Claim::new(Access::Use, ClaimedResource::Device(device.clone())));
+        .map(|device| Claim::new(Access::Use, ClaimedResource::Device(device.clone().into())));
     let claims = tables.chain(contents).collect();
     let kind = OpKind::Settle(Settle {
         devices: changed.into_iter().collect(),
@@ -38,8 +38,10 @@ fn changed<'d>(draft: &'d Draft) -> impl Iterator<Item = DeviceRef> + 'd {
         .flat_map(|operation| &operation.claims)
         .filter(|claim| matches!(claim.access, Access::Make | Access::Change));
     let devices = claims.filter_map(|claim| match &claim.resource {
-        ClaimedResource::Table(disk) => Some(DeviceRef::Disk { disk: disk.clone() }),
-        ClaimedResource::Device(device) => Some(device.clone()),
+        ClaimedResource::Table(disk) => Some(DeviceRef::Disk {
+            disk: disk.to_string(),
+        }),
+        ClaimedResource::Device(device) => Some(DeviceRef::clone(device)),
         _ => None,
     });
     devices.filter(|_| {

@@ -2,7 +2,6 @@
 
 use super::op::{Base, Content, FileAct, OpKind};
 use super::{Claim, Draft};
-use crate::config::model::Resource;
 use std::collections::HashMap;
 
 /// Lets every file that wants what another one consists of copy that.
@@ -14,12 +13,12 @@ pub fn plan(draft: &mut Draft<'_>) {
         };
         for part in &mut act.parts {
             let holder = fetched(part).and_then(|key| holders.get_mut(&key));
-            if let (Some(holder), Content::Fetched { resource, .. }) = (holder, &*part) {
+            if let (Some(holder), Content::Fetched { fetch, .. }) = (holder, &*part) {
                 operation.claims.push(Claim::use_path(&holder.path));
                 holder.is_copied = true;
                 *part = Content::Copied {
                     path: holder.path.clone(),
-                    resource: resource.clone(),
+                    fetch: Box::new(fetch.clone()),
                 };
             }
         }
@@ -65,13 +64,12 @@ fn sole(act: &FileAct) -> Option<&Content> {
 
 /// All that tells one fetch from another, for what comes from a server.
 fn fetched(content: &Content) -> Option<String> {
-    let Content::Fetched { resource, .. } = content else {
+    let Content::Fetched { fetch, .. } = content else {
         return None;
     };
-    is_remote(resource).then(|| format!("{resource:?}"))
+    is_remote(fetch.url()).then(|| format!("{fetch:?}"))
 }
 
-fn is_remote(resource: &Resource) -> bool {
-    let source = resource.source.as_deref().unwrap_or_default();
-    !source.is_empty() && !source.starts_with("data:")
+fn is_remote(url: &str) -> bool {
+    !url.is_empty() && !url.starts_with("data:")
 }

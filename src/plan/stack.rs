@@ -23,7 +23,7 @@ fn written(operation: &Operation) -> impl Iterator<Item = &DeviceRef> {
 fn devices(operation: &Operation, wanted: Access) -> impl Iterator<Item = &DeviceRef> {
     let claims = operation.claims.iter();
     claims.filter_map(move |claim| match &claim.resource {
-        ClaimedResource::Device(device) if claim.access == wanted => Some(device),
+        ClaimedResource::Device(device) if claim.access == wanted => Some(&**device),
         _ => None,
     })
 }

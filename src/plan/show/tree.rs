@@ -4,6 +4,7 @@ use super::Outline;
 use crate::plan::op::{
     Base, Content, FileAct, OpKind, Operation, Owner, Permissions, Plan, Subject,
 };
+use crate::plan::planned_fetch::display_url;
 use crate::text::human_size;
 use std::collections::BTreeMap;
 
@@ -138,7 +139,7 @@ fn file_text(act: &FileAct) -> String {
 fn content_text(content: &Content) -> String {
     match content {
         Content::Text { bytes, .. } => format!("{} of text", human_size(*bytes)),
-        Content::Fetched { url, .. } => url.clone(),
+        Content::Fetched { fetch, .. } => display_url(fetch.url()),
         Content::Copied { path, .. } => format!("the same as {path}"),
         Content::VolumeKey { volume } => format!("the key of volume {volume}"),
         Content::VolumeUuid { device } => format!("the UUID of the volume on {device}"),

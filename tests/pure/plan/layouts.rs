@@ -314,7 +314,7 @@ fn claims(operation: &Operation, access: Access) -> impl Iterator<Item = &Claime
 
 fn devices(operation: &Operation, access: Access) -> impl Iterator<Item = &DeviceRef> {
     claims(operation, access).filter_map(|resource| match resource {
-        ClaimedResource::Device(device) => Some(device),
+        ClaimedResource::Device(device) => Some(&**device),
         _ => None,
     })
 }
