@@ -24,8 +24,9 @@ import time
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PEER = pathlib.Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 
-# Of the time the bare commands take.
-TARGET = 1.3
+# Of the time the bare commands take, both until udev has settled: kindling waits for udev and the commands do not, but
+# nobody can use what they made before it has.
+TARGET = 1.0
 DISK_MIB = 1024
 FIRST_MIB = 512
 # Seconds for one measurement; a kernel that is slower is stuck.
@@ -240,14 +241,14 @@ def judge(results, counts, sides, runs):
         return statistics.median(times)
 
     peer = "ignition" in sides
-    print(f"\nseconds of the disks stage, medians of {runs}; in brackets until udev has settled")
+    print(f"\nseconds of the disks stage until udev has settled, medians of {runs}; in brackets the stage or the commands alone")
     print(f"{'disks':>5} {'kindling':>16} {'bare commands':>16} {'ratio':>6} {'ignition':>16} {'ratio':>6}")
     met = True
     for count in counts:
-        ours, bare = median("kindling", count, 2), median("bare", count, 2)
-        cells = [f"{median(side, count, 2):7.2f} ({median(side, count, 3):6.2f})" if side in sides else "-"
+        ours, bare = median("kindling", count, 3), median("bare", count, 3)
+        cells = [f"{median(side, count, 3):7.2f} ({median(side, count, 2):6.2f})" if side in sides else "-"
                  for side in ("kindling", "bare", "ignition")]
-        ratio = f"{ours / median('ignition', count, 2):6.2f}" if peer else "-"
+        ratio = f"{ours / median('ignition', count, 3):6.2f}" if peer else "-"
         print(f"{count:5} {cells[0]:>16} {cells[1]:>16} {ours / bare:6.2f} {cells[2]:>16} {ratio:>6}")
         met &= ours <= TARGET * bare
     print(f"\nat most {TARGET} times the bare commands, with each number of disks: {'met' if met else 'NOT MET'}")
