@@ -59,8 +59,9 @@ pub enum ResolveError {
 
 /// Makes a path absolute and free of `.`, `..` and repeated slashes, by text alone.
 pub fn clean(path: &str) -> String {
-    let mut names = path.strip_prefix('/').unwrap_or("").split('/');
-    if names.all(|name| !matches!(name, "" | "." | "..")) {
+    let names = path.strip_prefix('/').unwrap_or("").as_bytes();
+    let mut names = names.split(|byte| *byte == b'/');
+    if names.all(|name| !matches!(name, b"" | b"." | b"..")) {
         return path.to_owned();
     }
     let mut parts: Vec<&str> = Vec::new();

@@ -13,8 +13,9 @@ const DROPIN_DIRECTORY_SUFFIX: &str = ".d";
 
 /// Reports the first thing that makes it impossible to have a node at a path. True if there is none.
 pub(super) fn path(rules: &mut Rules, path: &Path<'_>, text: &str) -> bool {
-    let long = text.split('/').find(|name| name.len() > MAX_NAME_BYTES);
-    if let Some(name) = long {
+    let is_long = text.len() > MAX_NAME_BYTES;
+    let mut names = text.split('/').filter(|_| is_long);
+    if let Some(name) = names.find(|name| name.len() > MAX_NAME_BYTES) {
         too_long(rules, path, "a component of the path", name, MAX_NAME_BYTES);
         return false;
     }

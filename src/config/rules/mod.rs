@@ -131,8 +131,8 @@ fn given<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> Option<&str> {
 
 /// True for an absolute path of names alone, which is in its simplest form.
 fn is_simple(path: &str) -> bool {
-    let mut names = path.split('/').skip(1);
-    names.all(|name| !matches!(name, "" | "." | ".."))
+    let mut names = path.as_bytes().split(|byte| *byte == b'/').skip(1);
+    names.all(|name| !matches!(name, b"" | b"." | b".."))
 }
 
 /// A path without empty and `.` components, with `..` taken back where there is something to take
