@@ -12,9 +12,9 @@ use std::collections::BinaryHeap;
 /// # Errors
 /// The ids of operations on a cycle; a bug of the planner, never of a config.
 pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
-    let mut waits = Waits::default();
     let mut turns: Vec<Vec<u32>> = Vec::new();
     let (resources, claims) = collect(operations);
+    let mut waits = Waits(Vec::with_capacity(claims.len()));
     for claimants in claims.chunk_by(|one, other| one.resource == other.resource) {
         let resource = claimants.first().map(|claim| claim.resource);
         match resource.and_then(|index| resources.get(index as usize)) {
@@ -52,7 +52,7 @@ struct Wait {
 }
 
 /// All waits in one list: a list for each operation would be most of the memory that planning takes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waits(Vec<Wait>);
 
 impl Waits {

@@ -29,8 +29,8 @@ pub enum PlannedNode {
 #[derive(Debug, Clone, Copy)]
 struct MadeNode {
     what: PlannedNode,
-    /// Length of the path of the nearest directory above that its operation waits for.
-    waits_for: Option<usize>,
+    /// Length of the path of the nearest directory above that its operation waits for. A path has less than 64 KiB.
+    waits_for: Option<u16>,
 }
 
 /// The tree at one moment of planning.
@@ -145,13 +145,13 @@ impl<'a> PlannedTree<'a> {
     }
 
     /// Length of the nearest path above `path` that other operations make or empty, if these claims wait for them.
-    fn waits_for(&self, path: &str, claims: &[Claim]) -> Option<usize> {
+    fn waits_for(&self, path: &str, claims: &[Claim]) -> Option<u16> {
         let above = paths::ancestors(path).find(|above| self.comes_before(above))?;
         let is_above = |claim: &Claim| match &claim.resource {
             ClaimedResource::Path(path) => **path == *above,
             _ => false,
         };
-        claims.iter().any(is_above).then_some(above.len())
+        claims.iter().any(is_above).then(|| length(above))
     }
 
     /// Where a path of the config is: all links on the way followed, the last component not.
@@ -255,13 +255,13 @@ impl<'a> PlannedTree<'a> {
     /// makes or empties. Directories further above are claimed only if that operation does not wait for them itself:
     /// the claims of a deep path would grow with the square of its depth.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
-        // The node, the directory above, and the mount that is added in the end.
-        let mut claims = Vec::with_capacity(3);
+        // The node, the directory above, and what is added in the end: the record of new files, and the mount.
+        let mut claims = Vec::with_capacity(4);
         claims.push(Claim::make_path(path));
         let mut last: Option<&str> = None;
         for above in paths::ancestors(path).filter(|above| self.comes_before(above)) {
             let waits_for = last.and_then(|last| self.made.get(last)?.waits_for);
-            if waits_for == Some(above.len()) {
+            if waits_for == Some(length(above)) {
                 break;
             }
             claims.push(match self.made.get_key_value(above) {
@@ -323,6 +323,10 @@ impl<'a> PlannedTree<'a> {
         self.note(&kind, &claims);
         draft.push(phase, effect, kind, origin, claims)
     }
+}
+
+fn length(path: &str) -> u16 {
+    u16::try_from(path.len()).unwrap_or(u16::MAX)
 }
 
 /// What an operation puts at a path that it claims to make.

@@ -106,7 +106,7 @@ pub fn refuse_unknown(
     names: &OwnerNames,
     object: impl Fn() -> String,
     wish: &Permissions,
-    origin: Option<&Origin>,
+    origin: impl Fn(&Draft<'_>) -> Option<Origin>,
 ) {
     for (space, owner) in [(Space::User, &wish.user), (Space::Group, &wish.group)] {
         let Owner::Name(name) = owner else { continue };
@@ -114,11 +114,12 @@ pub fn refuse_unknown(
             continue;
         }
         let word = space;
+        let origin = origin(draft);
         draft.refuse(Failure {
             act: "set the owner of".into(),
             object: object(),
             cause: format!("the target has no {word} {name:?} and the config makes none"),
-            origin: origin.cloned(),
+            origin,
             remedy: format!("add the {word} to the config, or give its number as `id`"),
             code: Some(ErrorCode::PERMISSIONS),
         });

@@ -16,6 +16,7 @@ use crate::facts::root::ContentFacts;
 use crate::facts::{NodeFacts, NodeKind};
 use crate::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use foldhash::{HashMap, HashMapExt as _};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Drafts all operations on nodes. Returns the tree as it is then.
@@ -36,8 +37,8 @@ pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
         units,
         points,
     };
-    for entry in &entries {
-        planner.entry(entry);
+    for entry in entries {
+        planner.entry(&entry);
     }
     planner.planned
 }
@@ -89,8 +90,9 @@ enum EntrySpec<'a> {
 /// One entry of `storage` with its place in the target.
 struct TreeEntry<'a> {
     wish: EntrySpec<'a>,
+    /// In its list.
+    index: usize,
     path: String,
-    origin: Option<Origin>,
 }
 
 impl EntrySpec<'_> {
@@ -99,6 +101,14 @@ impl EntrySpec<'_> {
             EntrySpec::Directory(directory) => &directory.path,
             EntrySpec::File(file) => &file.path,
             EntrySpec::Symlink(link) | EntrySpec::HardLink(link) => &link.path,
+        }
+    }
+    /// The list of `storage` that it is in.
+    fn list(&self) -> &'static str {
+        match self {
+            EntrySpec::Directory(_) => "directories",
+            EntrySpec::File(_) => "files",
+            EntrySpec::Symlink(_) | EntrySpec::HardLink(_) => "links",
         }
     }
     fn word(&self) -> &'static str {
@@ -138,6 +148,14 @@ impl TreeEntry<'_> {
     fn object(&self) -> String {
         format!("{} {}", self.wish.word(), self.path)
     }
+
+    fn origin(&self, draft: &Draft<'_>) -> Option<Origin> {
+        entry_origin(draft, self.wish, self.index)
+    }
+}
+
+fn entry_origin(draft: &Draft<'_>, wish: EntrySpec<'_>, index: usize) -> Option<Origin> {
+    draft.origin(&format!("$.storage.{}.{index}", wish.list()))
 }
 
 /// All entries in the order they are made: directories, files and symbolic links outermost first,
@@ -145,35 +163,20 @@ impl TreeEntry<'_> {
 fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntry<'a>> {
     let storage = &draft.document.config().storage;
     let is_hard = |link: &&model::Link| link.hard == Some(true);
-    let directories = storage
-        .directories
-        .iter()
-        .map(EntrySpec::Directory)
-        .enumerate();
-    let files = storage.files.iter().map(EntrySpec::File).enumerate();
-    let links = storage.links.iter().enumerate().map(|(index, link)| {
-        let hard = is_hard(&link);
-        (
-            index,
-            if hard {
-                EntrySpec::HardLink(link)
-            } else {
-                EntrySpec::Symlink(link)
-            },
-        )
+    let directories = storage.directories.iter().map(EntrySpec::Directory);
+    let files = storage.files.iter().map(EntrySpec::File);
+    let links = storage.links.iter().map(|link| match is_hard(&link) {
+        true => EntrySpec::HardLink(link),
+        false => EntrySpec::Symlink(link),
     });
-    let lists = [
-        ("directories", directories.collect::<Vec<_>>()),
-        ("files", files.collect()),
-        ("links", links.collect()),
-    ];
+    let wishes = directories.enumerate().chain(files.enumerate());
     let mut entries = Vec::new();
-    for (list, wishes) in lists {
-        for (index, wish) in wishes {
-            let origin = draft.origin(&format!("$.storage.{list}.{index}"));
-            match planned.resolve(wish.path()) {
-                Ok(path) => entries.push(TreeEntry { wish, path, origin }),
-                Err(cause) => refuse_path(draft, wish.path(), &cause, origin),
+    for (index, wish) in wishes.chain(links.enumerate()) {
+        match planned.resolve(wish.path()) {
+            Ok(path) => entries.push(TreeEntry { wish, index, path }),
+            Err(cause) => {
+                let origin = entry_origin(draft, wish, index);
+                refuse_path(draft, wish.path(), &cause, origin);
             }
         }
     }
@@ -186,25 +189,34 @@ fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntr
 }
 
 /// Refuses entries that land on the same path.
-fn unique<'a>(draft: &mut Draft<'_>, entries: Vec<TreeEntry<'a>>) -> Vec<TreeEntry<'a>> {
-    let mut first: HashMap<String, EntrySpec<'_>> = HashMap::with_capacity(entries.len());
-    let mut kept = Vec::with_capacity(entries.len());
-    for entry in entries {
-        if let Some(other) = first.get(&entry.path) {
-            draft.refuse(Failure {
-                act: "place".into(),
-                object: entry.wish.written(),
-                cause: format!("{} is at the same place, {}", other.written(), entry.path),
-                origin: entry.origin,
-                remedy: "remove one of the two".into(),
-                code: Some(ErrorCode::EXISTS),
-            });
-            continue;
+fn unique<'a>(draft: &mut Draft<'_>, mut entries: Vec<TreeEntry<'a>>) -> Vec<TreeEntry<'a>> {
+    let mut first: HashMap<&str, EntrySpec<'_>> = HashMap::with_capacity(entries.len());
+    let mut repeated: Vec<(usize, EntrySpec<'_>)> = Vec::new();
+    for (number, entry) in entries.iter().enumerate() {
+        match first.entry(&entry.path) {
+            Entry::Occupied(other) => repeated.push((number, *other.get())),
+            Entry::Vacant(free) => _ = free.insert(entry.wish),
         }
-        first.insert(entry.path.clone(), entry.wish);
-        kept.push(entry);
     }
-    kept
+    for (number, other) in &repeated {
+        let entry = &entries[*number];
+        draft.refuse(Failure {
+            act: "place".into(),
+            object: entry.wish.written(),
+            cause: format!("{} is at the same place, {}", other.written(), entry.path),
+            origin: entry.origin(draft),
+            remedy: "remove one of the two".into(),
+            code: Some(ErrorCode::EXISTS),
+        });
+    }
+    let mut repeated = repeated.iter().map(|(number, _)| *number).peekable();
+    let mut number = 0;
+    entries.retain(|_| {
+        let is_first = repeated.next_if_eq(&number).is_none();
+        number += 1;
+        is_first
+    });
+    entries
 }
 
 struct TreePlanner<'d, 'a> {
@@ -221,8 +233,7 @@ struct TreePlanner<'d, 'a> {
 impl TreePlanner<'_, '_> {
     fn entry(&mut self, entry: &TreeEntry<'_>) {
         let wish = entry.wish.permissions();
-        let origin = entry.origin.as_ref();
-        let object = || entry.object();
+        let (object, origin) = (|| entry.object(), |draft: &Draft<'_>| entry.origin(draft));
         permissions::refuse_unknown(self.draft, &self.names, object, &wish, origin);
         if let Some(cause) = self.contradiction(entry) {
             let remedy = "choose another path";
@@ -502,7 +513,10 @@ impl TreePlanner<'_, '_> {
         let written = link.target.as_deref().unwrap_or_default();
         let target = match self.planned.resolve(written) {
             Ok(target) => target,
-            Err(cause) => return refuse_path(self.draft, written, &cause, entry.origin.clone()),
+            Err(cause) => {
+                let origin = entry.origin(self.draft);
+                return refuse_path(self.draft, written, &cause, origin);
+            }
         };
         if let Err((cause, remedy)) = self.check_link_target(&entry.path, &target) {
             return self.refuse(entry, &cause, remedy);
@@ -613,7 +627,7 @@ impl TreePlanner<'_, '_> {
         });
         let mut claims = self.planned.claims(&entry.path);
         claims.extend(self.sources.claim_for_removal(&entry.path, self.draft));
-        let origin = entry.origin.clone();
+        let origin = entry.origin(self.draft);
         let id = self.planned.push(
             self.draft,
             Phase::Files,
@@ -647,7 +661,7 @@ impl TreePlanner<'_, '_> {
 
     /// Pushes an operation behind those that make its directories; `None` if it is refused.
     fn push(&mut self, entry: &TreeEntry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
-        let origin = entry.origin.clone();
+        let origin = entry.origin(self.draft);
         if !self
             .planned
             .make_parents(self.draft, Phase::Files, &entry.path, origin.as_ref())
@@ -672,7 +686,7 @@ impl TreePlanner<'_, '_> {
             subject: Subject::Path(entry.path.clone()),
             because,
         });
-        let origin = entry.origin.clone();
+        let origin = entry.origin(self.draft);
         self.draft
             .push(Phase::Files, Effect::Keep, kind, origin, Vec::new());
     }
@@ -686,11 +700,12 @@ impl TreePlanner<'_, '_> {
     }
 
     fn refuse(&mut self, entry: &TreeEntry<'_>, cause: &str, remedy: &str) {
+        let origin = entry.origin(self.draft);
         self.draft.refuse(Failure {
             act: "make".into(),
             object: entry.object(),
             cause: cause.into(),
-            origin: entry.origin.clone(),
+            origin,
             remedy: remedy.into(),
             code: Some(ErrorCode::EXISTS),
         });
