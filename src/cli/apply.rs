@@ -247,8 +247,10 @@ struct UntilStopped<'a> {
 
 impl FetchEvents for UntilStopped<'_> {
     fn event(&self, event: FetchEvent<'_>) {
-        if let FetchEvent::Received { bytes } = event {
-            self.progress.received(bytes);
+        match event {
+            FetchEvent::Announced { bytes } => self.progress.announced(bytes),
+            FetchEvent::Received { bytes } => self.progress.received(bytes),
+            _ => {}
         }
         load::tell_retry(event);
     }

@@ -54,7 +54,9 @@ struct TerminalFetch<'a> {
 impl FetchEvents for TerminalFetch<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
-            FetchEvent::Received { .. } | FetchEvent::Verified { .. } => {}
+            FetchEvent::Announced { .. }
+            | FetchEvent::Received { .. }
+            | FetchEvent::Verified { .. } => {}
             FetchEvent::Downgrade { .. } => self.log.warning(event),
             _ => self.log.info(event),
         }

@@ -6,6 +6,8 @@ use std::io::Read;
 pub(super) struct ByteStream<'a> {
     /// The bytes, still packed where the server packs them.
     pub body: Box<dyn Read + 'a>,
+    /// How many they are, as the server announces them.
+    pub length_bytes: Option<u64>,
     /// Attempts until the first byte.
     pub attempts: u32,
 }

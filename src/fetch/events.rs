@@ -60,6 +60,11 @@ pub enum FetchEvent<'a> {
         /// What for.
         verified: &'a Verified,
     },
+    /// A body is about to come in that is not packed, and the server announces its length.
+    Announced {
+        /// How many bytes it has.
+        bytes: u64,
+    },
     /// More decompressed bytes are in the sink.
     Received {
         /// How many more.
@@ -124,6 +129,7 @@ impl fmt::Display for FetchEvent<'_> {
             FetchEvent::Trusted { url, verified } => {
                 write!(f, "config {url} is trusted: {verified}")
             }
+            FetchEvent::Announced { bytes } => write!(f, "GET announces {bytes} bytes"),
             FetchEvent::Received { bytes } => write!(f, "GET received {bytes} bytes"),
         }
     }

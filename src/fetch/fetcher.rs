@@ -6,8 +6,8 @@ use super::http::{self, Http};
 use super::pipeline::{self, BoundedVec};
 use super::store::{self, Stores};
 use super::{
-    Cloud, Compression, FetchError, FetchEvents, OEM_DIR, Request, Scheme, Settings, authorities,
-    oem, tftp,
+    Cloud, Compression, FetchError, FetchEvent, FetchEvents, OEM_DIR, Request, Scheme, Settings,
+    authorities, oem, tftp,
 };
 use crate::config::model::Resource;
 use crate::config::{Config, data_url};
@@ -234,7 +234,14 @@ impl Fetcher {
             let bytes = pipeline::write(request, &body, sink, events)?;
             return Ok(FetchSummary { bytes, attempts: 1 });
         }
-        let ByteStream { body, attempts } = self.open(scheme, request, events)?;
+        let ByteStream {
+            body,
+            length_bytes,
+            attempts,
+        } = self.open(scheme, request, events)?;
+        if let (Some(bytes), Compression::None) = (length_bytes, request.compression) {
+            events.event(FetchEvent::Announced { bytes });
+        }
         let bytes = pipeline::copy(request, body, sink, events)
             .map_err(|error| store::s3::named(scheme, request, error))?;
         Ok(FetchSummary { bytes, attempts })
@@ -304,11 +311,13 @@ impl Fetcher {
         match scheme {
             Scheme::Empty => Ok(ByteStream {
                 body: Box::new(io::empty()),
+                length_bytes: Some(0),
                 attempts: 1,
             }),
             Scheme::Data => {
                 let bytes = data_url::decode(&request.url)?;
                 Ok(ByteStream {
+                    length_bytes: Some(bytes.len() as u64),
                     body: Box::new(Cursor::new(bytes)),
                     attempts: 1,
                 })

@@ -279,6 +279,7 @@ impl<'a> Fetch<'a> {
 
     fn opened(self, answer: ResponseHead, attempts: u32) -> ByteStream<'a> {
         ByteStream {
+            length_bytes: answer.response.content_length(),
             body: Box::new(ResumableBody::new(self, answer, attempts)),
             attempts,
         }

@@ -19,6 +19,7 @@ pub(super) fn open(dir: &Path, request: &Request) -> Result<ByteStream<'static>,
     let path = dir.join(inside(request)?);
     match input::open(&path) {
         Ok(file) => Ok(ByteStream {
+            length_bytes: None,
             body: Box::new(OemFile(file)),
             attempts: 1,
         }),

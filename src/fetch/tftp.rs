@@ -52,6 +52,7 @@ pub(super) fn open<'a>(
     let begun = Transfer::begin(&servers, &target.name, url.clone(), events);
     match begun {
         Ok(transfer) => Ok(ByteStream {
+            length_bytes: transfer.announced_bytes(),
             body: Box::new(transfer),
             attempts: 1,
         }),

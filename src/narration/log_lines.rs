@@ -291,6 +291,11 @@ pub(crate) struct Fetches<'a> {
 impl FetchEvents for Fetches<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
+            FetchEvent::Announced { bytes } => {
+                if let Some(progress) = self.progress {
+                    progress.announced(bytes);
+                }
+            }
             FetchEvent::Received { bytes } => {
                 if let Some(progress) = self.progress {
                     progress.received(bytes);

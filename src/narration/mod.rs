@@ -13,3 +13,4 @@ pub(crate) mod console;
 pub(crate) mod journal;
 pub(crate) mod log_lines;
 pub(crate) mod terminal;
+mod transfer;

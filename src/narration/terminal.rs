@@ -1,16 +1,19 @@
 //! Progress of a run: bars on a terminal, plain lines otherwise.
 
 use super::console;
+use super::transfer::Transfer;
 use crate::execute::scheduler::{Observer, OperationRecord};
 use crate::plan::op::Phase;
 use crate::plan::{Operation, Plan};
 use crate::terminal;
 use crate::text::escaped;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::HashMap;
+use indicatif::{
+    HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
+use std::cell::RefCell;
+use std::fmt;
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Progress on standard error.
 pub(crate) enum TerminalProgress {
@@ -35,8 +38,17 @@ impl TerminalProgress {
 
     /// More bytes came in for what this thread is at.
     pub(crate) fn received(&self, bytes: u64) {
-        if let Self::Plain(plain) = self {
-            plain.received(bytes);
+        match self {
+            Self::Terminal(terminal) => terminal.change(|transfer| transfer.receive(bytes)),
+            Self::Plain(plain) => plain.received(bytes),
+        }
+    }
+
+    /// A body of this length is about to come in for what this thread is at.
+    pub(crate) fn announced(&self, bytes: u64) {
+        match self {
+            Self::Terminal(terminal) => terminal.change(|transfer| transfer.announce(bytes)),
+            Self::Plain(plain) => plain.announced(bytes),
         }
     }
 
@@ -57,49 +69,105 @@ impl Observer for TerminalProgress {
     }
     fn finished(&self, operation: &Operation, record: &OperationRecord) {
         match self {
-            Self::Terminal(terminal) => terminal.finished(operation),
+            Self::Terminal(terminal) => terminal.finished(),
             Self::Plain(plain) => plain.finished(operation, record),
         }
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// A transfer gets a bar, and the run an estimate of its end, when it has taken this long.
+const LONG: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// What this thread is at. Workers carry out one operation at a time.
+    static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// One bar for the run and a spinner for every slow operation under way.
+/// An operation under way.
+struct Running {
+    what: String,
+    since: Instant,
+    transfer: Transfer,
+    bar: Option<ProgressBar>,
+}
+
+/// One bar for the run, a spinner for every slow operation under way, and a bar for every long transfer.
 pub(crate) struct Terminal {
     bars: MultiProgress,
     total: ProgressBar,
-    running: Mutex<HashMap<u32, ProgressBar>>,
 }
 
 impl Terminal {
     fn new(plan: &Plan) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let total = bars.add(ProgressBar::new(plan.operations.len() as u64));
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}") {
-            total.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed}{left}") {
+            total.set_style(style.with_key("left", time_left));
         }
-        Self {
-            bars,
-            total,
-            running: Mutex::default(),
-        }
+        Self { bars, total }
     }
+
     fn started(&self, operation: &Operation) {
-        if is_slow(operation) {
-            let spinner = self.bars.add(ProgressBar::new_spinner());
-            spinner.set_message(escaped(&operation.kind.describe()).into_owned());
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            lock(&self.running).insert(operation.id.0, spinner);
+        if operation.kind.is_brief() {
+            return;
         }
+        let what = escaped(&operation.kind.describe()).into_owned();
+        let bar = is_slow(operation).then(|| self.spinner(what.clone()));
+        RUNNING.set(Some(Running {
+            what,
+            since: Instant::now(),
+            transfer: Transfer::default(),
+            bar,
+        }));
     }
-    fn finished(&self, operation: &Operation) {
-        if let Some(spinner) = lock(&self.running).remove(&operation.id.0) {
-            spinner.finish_and_clear();
+
+    fn spinner(&self, what: String) -> ProgressBar {
+        let spinner = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            spinner.set_style(style);
+        }
+        spinner.set_message(what);
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        spinner
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Transfer)) {
+        RUNNING.with_borrow_mut(|running| {
+            let Some(running) = running else { return };
+            change(&mut running.transfer);
+            let took = running.since.elapsed();
+            let so_far = running.transfer.so_far(took).filter(|_| took >= LONG);
+            if let Some(so_far) = so_far {
+                let bar = running.bar.get_or_insert_with(|| self.transfer_bar());
+                bar.set_length(running.transfer.length_bytes.unwrap_or_default());
+                bar.set_position(running.transfer.bytes);
+                // What does not fit into a line is cut off; names may be long.
+                bar.set_message(format!("{so_far}: {}", running.what));
+            }
+        });
+    }
+
+    fn transfer_bar(&self) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template("{bar:20} {msg}") {
+            bar.set_style(style);
+        }
+        bar
+    }
+
+    fn finished(&self) {
+        if let Some(bar) = RUNNING.take().and_then(|running| running.bar) {
+            bar.finish_and_clear();
         }
         self.total.inc(1);
+    }
+}
+
+/// `, 7s left`, as soon as that can be told.
+fn time_left(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if state.pos() > 0 && state.elapsed() >= LONG {
+        // Where it cannot be written there is nobody to read it.
+        _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
     }
 }
 

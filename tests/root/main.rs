@@ -11,6 +11,7 @@ mod mounts;
 mod name_lengths;
 mod pages;
 mod plan_json;
+mod progress;
 mod shared_fetches;
 mod takes_effect;
 mod tree;

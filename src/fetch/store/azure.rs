@@ -55,6 +55,7 @@ pub(in crate::fetch) fn open<'a>(
     match authenticated(stores, http, blob, request, events) {
         Ok(opened) => Ok(ByteStream {
             attempts: opened.attempts,
+            length_bytes: opened.length_bytes,
             body: Box::new(Blob {
                 body: opened.body,
                 handed_on: HandedOn::default(),

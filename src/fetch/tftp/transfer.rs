@@ -231,6 +231,11 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// How many bytes the server announced.
+    pub(super) fn announced_bytes(&self) -> Option<u64> {
+        self.announced_bytes
+    }
+
     fn check_length(&self) -> Result<(), BodyError> {
         match self.announced_bytes {
             Some(announced) if announced > self.received_bytes => Err(BodyError::Broken(format!(

@@ -1,5 +1,6 @@
 //! Progress of a stage: a line for each part of it when it ends, and for anything that takes long.
 
+use super::super::transfer::Transfer;
 use super::Consoles;
 use crate::execute::scheduler::{Observer, OperationOutcome, OperationRecord};
 use crate::plan::{Operation, Plan};
@@ -37,8 +38,8 @@ thread_local! {
 /// Something under way.
 struct Running {
     what: String,
-    /// Bytes that came in so far.
-    bytes: u64,
+    /// What came in so far.
+    transfer: Transfer,
     since: Instant,
     /// When it gets its next line.
     due: Instant,
@@ -134,10 +135,19 @@ impl ConsoleProgress {
 
     /// More bytes came in for what this thread is at.
     pub(crate) fn received(&self, bytes: u64) {
+        self.change(|transfer| transfer.receive(bytes));
+    }
+
+    /// A body of this length is about to come in for what this thread is at.
+    pub(crate) fn announced(&self, bytes: u64) {
+        self.change(|transfer| transfer.announce(bytes));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Transfer)) {
         if let Some(key) = CURRENT.get()
             && let Some(running) = self.shared.lock().running.get_mut(&key)
         {
-            running.bytes += bytes;
+            change(&mut running.transfer);
         }
     }
 
@@ -167,7 +177,8 @@ impl Drop for UnderWay<'_> {
         CURRENT.set(None);
         if let Some(running) = ended.filter(|running| running.told) {
             let took = running.since.elapsed();
-            self.shared.say(&done(&running.what, took, running.bytes));
+            let bytes = running.transfer.bytes;
+            self.shared.say(&done(&running.what, took, bytes));
         }
     }
 }
@@ -243,7 +254,7 @@ impl SharedProgress {
             key,
             Running {
                 what,
-                bytes: 0,
+                transfer: Transfer::default(),
                 since,
                 due: since + self.pace.first,
                 told: false,
@@ -276,13 +287,9 @@ impl ProgressState {
             running.due = now + again;
             let so_far = now.saturating_duration_since(running.since);
             let seconds = so_far.as_secs();
-            match running.bytes {
-                0 => format!("{} ... {seconds} s so far", running.what),
-                bytes => format!(
-                    "{} ... {seconds} s, {} so far",
-                    running.what,
-                    human_size(bytes)
-                ),
+            match running.transfer.so_far(so_far) {
+                None => format!("{} ... {seconds} s so far", running.what),
+                Some(transfer) => format!("{} ... {seconds} s, {transfer}", running.what),
             }
         })
         .collect()
@@ -383,7 +390,7 @@ mod tests {
         state.running.insert(
             0,
             Running {
-                bytes: 0,
+                transfer: Transfer::default(),
                 what: "fetch".into(),
                 since,
                 due: since + PROGRESS_INTERVAL.first,
@@ -411,13 +418,14 @@ mod tests {
         };
         let text = lines(pace, |progress| {
             let fetching = progress.under_way("config");
+            progress.announced(6 << 20);
             progress.received(3 << 20);
             std::thread::sleep(Duration::from_millis(200));
             drop(fetching);
             progress.received(1);
         });
         assert!(
-            text.contains("kindling: config ... 0 s, 3 MiB so far\n"),
+            text.contains("kindling: config ... 0 s, 3 MiB of 6 MiB so far, "),
             "{text}"
         );
         assert!(text.contains(", 3 MiB)\n"), "{text}");
