@@ -63,6 +63,10 @@ impl Claim {
     pub fn make_path(path: &str) -> Self {
         Self::new(Access::Make, ClaimedResource::Path(path.into()))
     }
+    /// Makes a node, by a name that others share.
+    pub(super) fn make_shared_path(path: &Arc<str>) -> Self {
+        Self::new(Access::Make, ClaimedResource::Path(Arc::clone(path)))
+    }
     /// Uses a node of the target tree.
     pub fn use_path(path: &str) -> Self {
         Self::new(Access::Use, ClaimedResource::Path(path.into()))

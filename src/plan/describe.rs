@@ -37,7 +37,7 @@ impl OpKind {
             OpKind::SshKeys(a) => Subject::User(a.user.clone()),
             OpKind::Remove(a) => Subject::Path(a.path.clone()),
             OpKind::Directory(a) => Subject::Path(a.path.clone()),
-            OpKind::File(a) => Subject::Path(a.path.clone()),
+            OpKind::File(a) => Subject::Path(a.path.to_string()),
             OpKind::Symlink(a) => Subject::Path(a.path.clone()),
             OpKind::HardLink(a) => Subject::Path(a.path.clone()),
             OpKind::NoteFiles(a) | OpKind::ForgetFiles(a) => Subject::Path(a.path.clone()),

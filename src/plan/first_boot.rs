@@ -75,7 +75,7 @@ impl FirstBootPlanner<'_, '_> {
             return self.in_the_way(&path);
         }
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::fetched(&file.contents)],
             permissions: permissions(
@@ -117,7 +117,7 @@ impl FirstBootPlanner<'_, '_> {
             Effect::Create
         };
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::text(&text)],
             permissions: permissions(0o600),

@@ -249,7 +249,7 @@ impl KeyFilePlanner<'_, '_> {
         };
         let replace = self.planned.exists(&path);
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base: Base::Empty,
             parts,
             permissions: permissions(0o600),
@@ -292,7 +292,7 @@ impl KeyFilePlanner<'_, '_> {
         }
         parts.extend(missing.iter().flat_map(|volume| volume.line()));
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base: match present.is_some() && !is_stale {
                 true => Base::Present,
                 false => Base::Empty,

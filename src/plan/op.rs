@@ -614,7 +614,7 @@ pub enum Base {
 #[serde(rename_all = "camelCase")]
 pub struct FileAct {
     /// Resolved path inside the target.
-    pub path: String,
+    pub path: Arc<str>,
     /// What the content starts from.
     pub base: Base,
     /// Parts in order; empty with `Base::Present` = only owner and mode change.

@@ -255,9 +255,14 @@ impl<'a> PlannedTree<'a> {
     /// makes or empties. Directories further above are claimed only if that operation does not wait for them itself:
     /// the claims of a deep path would grow with the square of its depth.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
+        self.claims_of(&path.into())
+    }
+
+    /// The same with a name that others share.
+    pub fn claims_of(&self, path: &Arc<str>) -> Vec<Claim> {
         // The node, the directory above, and what is added in the end: the record of new files, and the mount.
         let mut claims = Vec::with_capacity(4);
-        claims.push(Claim::make_path(path));
+        claims.push(Claim::make_shared_path(path));
         let mut last: Option<&str> = None;
         for above in paths::ancestors(path).filter(|above| self.comes_before(above)) {
             let waits_for = last.and_then(|last| self.made.get(last)?.waits_for);

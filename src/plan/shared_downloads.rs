@@ -23,7 +23,7 @@ pub fn plan(draft: &mut Draft<'_>) {
             }
         }
         if let Some(key) = sole(act).and_then(fetched) {
-            let path = act.path.clone();
+            let path = act.path.to_string();
             let holder = DownloadHolder {
                 path,
                 index,

@@ -18,6 +18,7 @@ use crate::paths::{ancestors, clean_target, depth, is_at_or_below, parent};
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Drafts all operations on nodes. Returns the tree as it is then.
 pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
@@ -92,7 +93,8 @@ struct TreeEntry<'a> {
     wish: EntrySpec<'a>,
     /// In its list.
     index: usize,
-    path: String,
+    /// Shared by what comes of it: its operation, and the claims of others.
+    path: Arc<str>,
 }
 
 impl EntrySpec<'_> {
@@ -173,7 +175,11 @@ fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntr
     let mut entries = Vec::new();
     for (index, wish) in wishes.chain(links.enumerate()) {
         match planned.resolve(wish.path()) {
-            Ok(path) => entries.push(TreeEntry { wish, index, path }),
+            Ok(path) => entries.push(TreeEntry {
+                wish,
+                index,
+                path: path.into(),
+            }),
             Err(cause) => {
                 let origin = entry_origin(draft, wish, index);
                 refuse_path(draft, wish.path(), &cause, origin);
@@ -252,7 +258,7 @@ impl TreePlanner<'_, '_> {
         if matches!(entry.wish, EntrySpec::Directory(_)) {
             return None;
         }
-        if entry.path == "/" {
+        if *entry.path == *"/" {
             return Some("it is the root of the target".into());
         }
         let point = self
@@ -317,7 +323,7 @@ impl TreePlanner<'_, '_> {
             permissions.mode = permissions.mode.or(Some(DIRECTORY_MODE));
         }
         let kind = OpKind::Directory(DirectoryAct {
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
             permissions,
             implied: false,
             differs,
@@ -328,7 +334,7 @@ impl TreePlanner<'_, '_> {
     // ---- files
 
     fn file(&mut self, entry: &TreeEntry<'_>, file: &model::File) {
-        if let Some(unit) = self.units.get(&entry.path) {
+        if let Some(unit) = self.units.get(&*entry.path) {
             let because = format!("unit {unit} writes this file");
             return self.right(entry, because);
         }
@@ -499,7 +505,7 @@ impl TreePlanner<'_, '_> {
         differs: Vec<String>,
     ) {
         let kind = OpKind::Symlink(SymlinkAct {
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
             target: target.to_owned(),
             permissions: entry.wish.permissions(),
             replace,
@@ -597,7 +603,7 @@ impl TreePlanner<'_, '_> {
         replace: bool,
     ) {
         let kind = OpKind::HardLink(HardLinkAct {
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
             target,
             replace,
         });
@@ -613,7 +619,7 @@ impl TreePlanner<'_, '_> {
     }
 
     fn remove(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts) {
-        if entry.path == "/" {
+        if *entry.path == *"/" {
             let cause = "it is the root of the target, which cannot be replaced";
             return self.refuse(entry, cause, "remove `overwrite`");
         }
@@ -623,9 +629,9 @@ impl TreePlanner<'_, '_> {
             return self.refuse(entry, &cause, "unmount it first, or remove `overwrite`");
         }
         let kind = OpKind::Remove(Remove {
-            path: entry.path.clone(),
+            path: entry.path.to_string(),
         });
-        let mut claims = self.planned.claims(&entry.path);
+        let mut claims = self.planned.claims_of(&entry.path);
         claims.extend(self.sources.claim_for_removal(&entry.path, self.draft));
         let origin = entry.origin(self.draft);
         let id = self.planned.push(
@@ -668,7 +674,7 @@ impl TreePlanner<'_, '_> {
         {
             return None;
         }
-        let mut claims = self.planned.claims(&entry.path);
+        let mut claims = self.planned.claims_of(&entry.path);
         // After the accounts, which read what is there, or put a new file in its place.
         let waits = self.sources.claim(&entry.path);
         claims.extend(waits.or_else(|| permissions::claims(&entry.wish.permissions())));
@@ -683,7 +689,7 @@ impl TreePlanner<'_, '_> {
 
     fn right(&mut self, entry: &TreeEntry<'_>, because: String) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
-            subject: Subject::Path(entry.path.clone()),
+            subject: Subject::Path(entry.path.to_string()),
             because,
         });
         let origin = entry.origin(self.draft);

@@ -90,13 +90,7 @@ fn created(operation: &Operation) -> Option<&Arc<str>> {
     if !is_new || operation.phase != Phase::Files {
         return None;
     }
-    operation
-        .claims
-        .iter()
-        .find_map(|claim| match &claim.resource {
-            ClaimedResource::Path(path) if **path == *act.path => Some(path),
-            _ => None,
-        })
+    Some(&act.path)
 }
 
 /// True if `/etc` is on the file system of the root, and stays.
@@ -111,7 +105,7 @@ fn etc_is_there(planned: &PlannedTree<'_>, points: &BTreeSet<String>) -> bool {
 fn users(draft: &Draft<'_>, is_on: impl Fn(&str) -> bool) -> Vec<OpId> {
     let is_user = |operation: &&Operation| {
         let path = match &operation.kind {
-            OpKind::File(act) => &act.path,
+            OpKind::File(act) => &*act.path,
             OpKind::Symlink(act) => &act.path,
             OpKind::HardLink(act) => &act.path,
             _ => return false,

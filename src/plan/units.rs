@@ -201,7 +201,7 @@ impl UnitPlanner<'_, '_> {
             return self.right(unit, format!("{path} has the same content"), origin);
         }
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::text(text)],
             permissions: new_file(),

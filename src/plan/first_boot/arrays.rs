@@ -64,7 +64,7 @@ impl FirstBootPlanner<'_, '_> {
             None => (Base::Empty, Effect::Create),
         };
         let kind = OpKind::File(FileAct {
-            path: path.clone(),
+            path: path.as_str().into(),
             base,
             parts: vec![Content::text(&text)],
             permissions: Permissions {
