@@ -67,7 +67,7 @@ mod tests {
                 mib(300),
                 Some(mib(1024)),
                 7,
-                "300 MiB of 1 GiB so far, 42.9 MiB/s, 17 s left",
+                "300 MiB of 1 GiB so far, 42.8 MiB/s, 17 s left",
             ),
             (mib(300), None, 3, "300 MiB so far, 100 MiB/s"),
             (mib(2), Some(mib(1)), 2, "2 MiB so far, 1 MiB/s"),

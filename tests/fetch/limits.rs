@@ -46,6 +46,7 @@ fn errors_of_the_server_are_tried_again() {
         "GET error: the server said 503 Service Unavailable".into(),
         format!("GET {shown}: attempt #3"),
         "GET result: OK".into(),
+        "GET announces 3 bytes".into(),
         "GET received 3 bytes".into(),
     ];
     // How long a pause is is left to chance.
