@@ -81,13 +81,13 @@ mod tests {
                 1,
                 Some(u64::MAX),
                 1,
-                "1 B of 16 EiB so far, 1 B/s, 18446744073709551614 s left",
+                "1 B of 15.9 EiB so far, 1 B/s, 18446744073709551614 s left",
             ),
             (
                 u64::MAX,
                 Some(u64::MAX),
                 0,
-                "16 EiB of 16 EiB so far, 16 EiB/s, 0 s left",
+                "15.9 EiB of 15.9 EiB so far, 15.9 EiB/s, 0 s left",
             ),
         ] {
             assert_eq!(so_far(bytes, length, seconds), want);
