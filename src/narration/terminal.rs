@@ -136,8 +136,9 @@ impl Terminal {
             let Some(running) = running else { return };
             change(&mut running.transfer);
             let took = running.since.elapsed();
-            let so_far = running.transfer.so_far(took).filter(|_| took >= LONG);
-            if let Some(so_far) = so_far {
+            if took >= LONG
+                && let Some(so_far) = running.transfer.so_far(took)
+            {
                 let bar = running.bar.get_or_insert_with(|| self.transfer_bar());
                 bar.set_length(running.transfer.length_bytes.unwrap_or_default());
                 bar.set_position(running.transfer.bytes);
