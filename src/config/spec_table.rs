@@ -246,7 +246,7 @@ static PROXY: ObjectType = ObjectType {
     fields: &[
         text(
             "httpProxy",
-            "Proxy URL for http, and for https when there is no httpsProxy",
+            "Proxy URL for http, and for https if it has none of its own",
         ),
         text("httpsProxy", "Proxy URL for https"),
         texts(

@@ -11,5 +11,6 @@ mod fuzz_corpus;
 mod languages;
 mod plan;
 mod platform_commands;
+mod reference;
 mod retries;
 mod translate;

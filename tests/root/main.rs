@@ -5,6 +5,7 @@ mod bad_environments;
 mod common;
 mod confined;
 mod diff;
+mod documented_walk;
 mod enabled_units;
 mod failures;
 mod mounts;

@@ -1,0 +1,174 @@
+//! Pages that are followed word for word: each command is run in a shell, and prints what the page shows.
+
+use crate::common::run::KINDLING;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What a page tells its reader to do.
+#[derive(Debug, PartialEq)]
+enum Step {
+    /// "Save it as `NAME`", with the block that follows.
+    Save { name: String, text: String },
+    /// A line behind a prompt, with what is shown below it.
+    Run { line: String, shown: Vec<String> },
+}
+
+/// Code blocks, each with the last line of prose before it.
+fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut prose = "";
+    let mut is_code = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_code = !is_code;
+            if is_code {
+                blocks.push((prose, Vec::new()));
+            }
+        } else if !is_code && !line.is_empty() {
+            prose = line;
+        } else if let Some((_, lines)) = blocks.last_mut().filter(|_| is_code) {
+            lines.push(line);
+        }
+    }
+    blocks
+}
+
+fn steps(page: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (prose, lines) in blocks(page) {
+        if let Some((_, rest)) = prose.split_once("Save it as `") {
+            let name = rest.split('`').next().unwrap_or_default().to_owned();
+            let text = lines.join("\n") + "\n";
+            steps.push(Step::Save { name, text });
+            continue;
+        }
+        for line in lines {
+            let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
+            match (command, steps.last_mut()) {
+                (Some(command), _) => steps.push(Step::Run {
+                    line: command.to_owned(),
+                    shown: Vec::new(),
+                }),
+                (None, Some(Step::Run { shown, .. })) => shown.push(line.to_owned()),
+                (None, _) => {}
+            }
+        }
+    }
+    steps
+}
+
+/// A line without what differs between two runs: how long something took.
+fn lasting(line: &str) -> String {
+    let mut kept = String::new();
+    for word in line.trim_end().split_inclusive([' ', '(', ',', ')', ':']) {
+        let bare = word.trim_end_matches([' ', '(', ',', ')', ':']);
+        let unit = bare.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let is_time = unit != bare && matches!(unit, "ns" | "µs" | "ms" | "s");
+        match is_time {
+            true => kept += &format!("TIME{}", &word[bare.len()..]),
+            false => kept += word,
+        }
+    }
+    kept
+}
+
+/// Whether `printed` is what is shown; a line `...` stands for any number of lines.
+fn is_as_shown(shown: &[String], printed: &[String]) -> bool {
+    match shown {
+        [] => printed.is_empty(),
+        [dots, rest @ ..] if dots.trim() == "..." => {
+            (0..=printed.len()).any(|skipped| is_as_shown(rest, &printed[skipped..]))
+        }
+        [first, rest @ ..] => {
+            printed.first().is_some_and(|line| line == first) && is_as_shown(rest, &printed[1..])
+        }
+    }
+}
+
+/// Runs a line; empty lines are left out of what it prints, since pages leave some out as well.
+fn run(line: &str, directory: &Path) -> (Option<i32>, Vec<String>) {
+    let programs = Path::new(KINDLING).parent().expect("a directory").display();
+    let path = std::env::var("PATH").expect("PATH");
+    let output = Command::new("sh")
+        .args(["-c", &format!("exec 2>&1\n{line}")])
+        .current_dir(directory)
+        .env("PATH", format!("{programs}:{path}"))
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8(output.stdout).expect("text");
+    (output.status.code(), told(text.lines()))
+}
+
+fn told<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let lines = lines.filter(|line| !line.trim().is_empty());
+    lines.map(lasting).collect()
+}
+
+/// Follows a page in a directory of its own, beside the examples, and returns how many commands were run.
+fn follow(page: &str) -> usize {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join(page)).expect("a page");
+    let directory = tempfile::tempdir().expect("a directory");
+    let here = directory.path();
+    std::os::unix::fs::symlink(root.join("examples"), here.join("examples")).expect("a link");
+    let mut count = 0;
+    for step in steps(&text) {
+        match step {
+            Step::Save { name, text } => fs::write(here.join(name), text).expect("saved"),
+            Step::Run { line, shown } => {
+                let shown = told(shown.iter().map(String::as_str));
+                let (code, printed) = run(&line, here);
+                let is_fine = match shown.is_empty() {
+                    // A plan with changes ends with 2.
+                    true => matches!(code, Some(0 | 2)),
+                    false => is_as_shown(&shown, &printed),
+                };
+                assert!(
+                    is_fine,
+                    "{page}: {line}: {code:?}\n{}\n--- but the page shows\n{}",
+                    printed.join("\n"),
+                    shown.join("\n")
+                );
+                count += 1;
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn start_in_ten_minutes() {
+    assert!(follow("docs/start.md") >= 14);
+}
+
+#[test]
+fn readme() {
+    assert!(follow("README.md") >= 3);
+}
+
+#[test]
+fn what_is_shown_is_compared() {
+    let lines = |text: &str| told(text.lines());
+    let shown = lines("a: done in 3.3ms, 7 B\n...\n\nlast");
+    assert!(is_as_shown(&shown, &lines("a: done in 12µs, 7 B\nb\nc\nlast")));
+    assert!(is_as_shown(&shown, &lines("a: done in 1s, 7 B\nlast")));
+    assert!(!is_as_shown(&shown, &lines("a: done in 1s, 8 B\nlast")));
+    assert!(!is_as_shown(&shown, &lines("a: done in 1s, 7 B\nlast\nmore")));
+    assert!(!is_as_shown(&shown, &[]));
+    let page = "Save it as `f`:\n\n```yaml\nb: 1\n```\nThen:\n```\n$ one two\nout\n# three\n```\n";
+    let run = |line: &str, shown: &[&str]| Step::Run {
+        line: line.to_owned(),
+        shown: shown.iter().map(|line| (*line).to_owned()).collect(),
+    };
+    let save = Step::Save {
+        name: "f".to_owned(),
+        text: "b: 1\n".to_owned(),
+    };
+    assert_eq!(
+        steps(page),
+        [save, run("one two", &["out"]), run("three", &[])]
+    );
+}
