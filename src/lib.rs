@@ -54,7 +54,7 @@
 //! | binding | a device name of the config tied to an image file |
 //! | stage | one of the steps of a first boot, as Ignition names them |
 //! | platform | a kind of machine, by where its config comes from |
-//! | attributes | what a platform tells a machine of itself; `platform::facts` asks for them |
+//! | attributes | instance metadata; `platform::attributes` obtains them |
 
 // What is public in a private module only looks public, and hides what is dead.
 #![deny(unreachable_pub)]

@@ -30,13 +30,13 @@ failed_units() {
 why() {
     status=$(systemctl show --property=ExecMainStatus --value "$1" 2>/dev/null)
     case $(systemctl show --property=Result --value "$1" 2>/dev/null) in
-        exit-code) echo "it ended with exit status $status" ;;
+        exit-code) echo "it exited with status $status" ;;
         signal) echo "it was killed by signal $status" ;;
         core-dump) echo "it crashed with signal $status" ;;
-        timeout) echo "it did not end within its time-out" ;;
+        timeout) echo "it timed out" ;;
         oom-kill) echo "the machine ran out of memory" ;;
         resources) echo "systemd could not start it" ;;
-        *) echo "no cause is known to systemd" ;;
+        *) echo "systemd reports no cause" ;;
     esac
 }
 
@@ -60,7 +60,7 @@ make_screen() {
         line '' "$(systemctl show --property=Description --value "$unit" 2>/dev/null)"
         line cause "$(why "$unit")"
         [ $# -eq 0 ] || line 'also failed' "$*"
-        line 'to do' "read its log, mend the cause, reboot"
+        line 'to do' "read its log, fix the cause, then reboot"
         line see "journalctl -b --no-pager -u $unit"
         line 'next boot' "tries again from the start"
     } >"$screen"

@@ -43,8 +43,8 @@ fail() {
         line operation "bring up the network of the initramfs"
         line cause "$1"
         line interfaces "$(interfaces)"
-        line 'asked for by' "a config, or a file it names, that comes from the network"
-        line 'to do' "check cable and DHCP server, or set an address by ip= on the"
+        line 'needed by' "a config, or a file it refers to, on the network"
+        line 'to do' "check cable and DHCP server, or set an address with ip= on the"
         line '' "kernel command line, then reboot"
         line see "journalctl -b --no-pager -u kindling-network.service"
         line 'next boot' "tries again from the start"
@@ -125,7 +125,7 @@ networkd_up() {
 		END
         say "no settings given: every wired interface uses DHCP"
     fi
-    systemctl start systemd-networkd.service || fail "systemd-networkd does not start"
+    systemctl start systemd-networkd.service || fail "systemd-networkd failed to start"
     # "degraded", the default, would be reached with a link-local address.
     /usr/lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout="$limit" ||
         fail "no interface got an address within $limit s"
@@ -154,7 +154,7 @@ networkmanager_up() {
     fi
     mkdir -p /run/NetworkManager/initrd
     : >/run/NetworkManager/initrd/neednet
-    systemctl start nm-initrd.service || fail "NetworkManager does not start"
+    systemctl start nm-initrd.service || fail "NetworkManager failed to start"
     nm-online -s -q -t "$limit"
     # Starting may also end without any connection, and then nm-online is content.
     nm-online -x -q || fail "no interface got an address within $limit s"

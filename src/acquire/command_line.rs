@@ -151,8 +151,9 @@ impl CommandLine {
             return Ok(false);
         };
         let word = word.as_deref().unwrap_or_default();
-        language::refuses_scripts(word)
-            .with_context(|| format!("kernel command line: {key}={word}: it must be run or refuse"))
+        language::refuses_scripts(word).with_context(|| {
+            format!("kernel command line: {key}={word}: the value must be \"run\" or \"refuse\"")
+        })
     }
 
     fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {

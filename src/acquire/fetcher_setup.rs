@@ -45,7 +45,7 @@ pub fn trust(environment: &Environment, log: &Log) -> anyhow::Result<Trust> {
     let line = CommandLine::read(&environment.command_line).unwrap_or_default();
     let trust = line.trust(keys)?;
     if trust.is_on() {
-        log.info("only trusted configs are taken");
+        log.info("only trusted configs are accepted");
     }
     Ok(trust)
 }

@@ -1,4 +1,4 @@
-//! What only Flatcar wants: user data that is not a config, and is not a mistake either.
+//! Flatcar only: user data for cloud-init or another tool, which is ignored rather than refused.
 
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;

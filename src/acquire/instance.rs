@@ -36,11 +36,11 @@ pub fn instance(
         Err(error)
             if (source == id && !NoDescription::is_cause_of(&error)) || needs_network(&error) =>
         {
-            Err(error.context(format!("platform {id} tells nothing of the machine")))
+            Err(error.context(format!("platform {id} provides no instance metadata")))
         }
         Err(error) => {
             context.log.warning(format_args!(
-                "platform {id} tells nothing of the machine: {error:#}"
+                "platform {id} provides no instance metadata: {error:#}"
             ));
             Ok(KnownInstance::default())
         }

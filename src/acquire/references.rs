@@ -275,7 +275,7 @@ impl Session<'_> {
         let parsed = language::parse(&source.name, &text, &surroundings);
         let named = language::named_filesystems(&text, &surroundings);
         self.filesystems.extend(named);
-        self.hear(&source.name, text, parsed.findings);
+        self.report_findings(&source.name, text, parsed.findings);
         match parsed.outcome {
             Ok(document) => Ok(ReadConfig {
                 document,
@@ -286,7 +286,7 @@ impl Session<'_> {
         }
     }
 
-    fn hear(&mut self, source: &str, text: Vec<u8>, findings: Findings) {
+    fn report_findings(&mut self, source: &str, text: Vec<u8>, findings: Findings) {
         if !findings.0.is_empty() {
             self.findings.push(SourceFindings {
                 source: source.into(),

@@ -62,15 +62,15 @@ pub fn obtain(
             if environment.is_flatcar(&line)
                 && let Some(what) = flatcar::foreign(&text)
             {
-                context
-                    .log
-                    .info(format_args!("user config is {what}, which is not for us"));
+                context.log.info(format_args!(
+                    "user config is {what}, not a config for this program; it is ignored"
+                ));
                 return Ok(AcquireOutcome::Empty { source });
             }
             AcquireOutcome::Config { source, name, text }
         }
         Answer::Empty if context.fetcher.trust().names_config() => bail!(
-            "the kernel command line names a config by its digest (kindling.config.hash), and {source} gives none"
+            "the kernel command line names a config by its digest (kindling.config.hash), but {source} supplied none"
         ),
         Answer::Empty => AcquireOutcome::Empty { source },
         Answer::NeedsNetwork { what } => AcquireOutcome::NeedsNetwork { what },
@@ -361,6 +361,6 @@ mod tests {
         };
         let (outcome, log) = machine.obtain();
         assert_eq!(outcome, Ok(empty("system")));
-        assert!(log.ends_with("INFO     : user config is a cloud-config, which is not for us\n"));
+        assert!(log.ends_with("INFO     : user config is a cloud-config, not a config for this program; it is ignored\n"));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn link(names: &[String], log: &Log) {
             )),
             Ok(None) => {}
             Err(error) => log.warning(format_args!(
-                "cannot make the device alias of {}: {error}",
+                "cannot create the device alias of {}: {error}",
                 quoted(name)
             )),
         }

@@ -37,7 +37,7 @@ const FAILED: u8 = 1;
 /// Wrong usage.
 const USAGE: u8 = 2;
 /// The stage could not even begin.
-const NOT_BEGUN: u8 = 3;
+const SETUP_FAILED: u8 = 3;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -69,10 +69,8 @@ struct Process<'a> {
 impl Process<'_> {
     fn run(&self) -> u8 {
         let Some(platform) = platform::find(&self.args.platform) else {
-            self.log.critical(format_args!(
-                "no platform is called {:?}",
-                self.args.platform
-            ));
+            self.log
+                .critical(format_args!("unknown platform {:?}", self.args.platform));
             return USAGE;
         };
         match self.begin(platform) {
@@ -80,7 +78,7 @@ impl Process<'_> {
             Err(failure) => {
                 self.log.critical(&failure);
                 self.tell(&mut StageResult::of(failure), &[]);
-                NOT_BEGUN
+                SETUP_FAILED
             }
         }
     }
@@ -98,9 +96,9 @@ impl Process<'_> {
         };
         let trust = self
             .trust(&environment)
-            .map_err(|error| StageFailure::of("find out whose configs are trusted", &error))?;
+            .map_err(|error| StageFailure::of("load the trusted keys", &error))?;
         let fetcher = fetcher_setup::fetcher(platform, &environment, settings, trust, self.log)
-            .map_err(|error| StageFailure::of("make a fetcher for the platform", &error))?;
+            .map_err(|error| StageFailure::of("set up fetching for the platform", &error))?;
         let state = State::load(&self.args.state_file)
             .map_err(|error| StageFailure::of("read the state of earlier stages", &error))?;
         Ok((environment, fetcher, state))
@@ -140,7 +138,7 @@ impl Process<'_> {
             && let Err(error) = engine.state.save(&self.args.state_file)
         {
             self.log.critical(format_args!("{error:#}"));
-            body.failure = Some(StageFailure::of("keep the state for later stages", &error));
+            body.failure = Some(StageFailure::of("save the state for later stages", &error));
         }
         self.progress_of_fetch(&engine);
         let met = engine.fetcher.downgrades();
@@ -266,7 +264,7 @@ fn status(engine: &Engine<'_>, body: &StageResult) {
         .status(&mut context, engine.args.stage.name(), result)
     {
         engine.log.error(format_args!(
-            "cannot tell the platform how the stage ended: {error:#}"
+            "cannot report the result of the stage to the platform: {error:#}"
         ));
     }
 }

@@ -117,7 +117,7 @@ impl Engine<'_> {
         self.log.info(format_args!("a network is needed: {what}"));
         neednet::signal(&self.args.neednet).map_err(|error| {
             self.log.critical(format_args!("{error:#}"));
-            StageFailure::of("say that a network is needed", &error)
+            StageFailure::of("request the network", &error)
         })
     }
 

@@ -64,7 +64,7 @@ impl StageFailure {
     /// What cannot be planned.
     pub(crate) fn refused(refusals: &[Failure]) -> Self {
         match refusals {
-            [] => Failure::new("plan", "no reason is known").into(),
+            [] => Failure::new("plan", "unknown cause").into(),
             [first, more @ ..] => Self {
                 failure: Box::new(first.clone()),
                 more: more.len(),
@@ -134,7 +134,7 @@ impl From<anyhow::Error> for StageFailure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<StageFailure>() {
             Ok(failure) => failure,
-            Err(error) => StageFailure::of("go on", &error),
+            Err(error) => StageFailure::of("run the stage", &error),
         }
     }
 }

@@ -57,13 +57,13 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
         AcquireOutcome::Empty { source } => {
             engine
                 .log
-                .info(format_args!("not a config (empty): {source} gives none"));
+                .info(format_args!("not a config (empty): {source} supplied none"));
             (Document::empty(), engine.fetcher.clone())
         }
         AcquireOutcome::Config { source, name, text } => {
             match whole(engine, &source, &name, &text)? {
-                Whole::Config(document, fetcher) => (*document, fetcher),
-                Whole::NeedsNetwork(what) => {
+                RenderOutcome::Config(document, fetcher) => (*document, fetcher),
+                RenderOutcome::NeedsNetwork(what) => {
                     keep(engine, &source, &name, &text);
                     return Ok(Acquisition::NeedsNetwork { what });
                 }
@@ -73,7 +73,7 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
     let (document, fetcher) = acquired;
     let document = embed_authorities(engine, document, &fetcher)?;
     cache::write(&engine.args.config_cache, &document)
-        .map_err(|error| StageFailure::of("keep the config", &error))?;
+        .map_err(|error| StageFailure::of("save the config", &error))?;
     tell_journal(engine);
     Ok(Acquisition::Config {
         document: Box::new(document),
@@ -113,10 +113,10 @@ fn kept(engine: &mut Engine<'_>) -> Result<Option<AcquireOutcome>, StageFailure>
         contents,
     } = kept;
     let text = data_url::decode(&contents).map_err(|error| {
-        StageFailure::of("read the config that an earlier stage kept", &error.into())
+        StageFailure::of("read the config that an earlier stage saved", &error.into())
     })?;
     engine.log.info(format_args!(
-        "platform {source} gave its config to an earlier stage, which kept it"
+        "using the config of platform {source} that an earlier stage saved"
     ));
     Ok(Some(AcquireOutcome::Config { source, name, text }))
 }
@@ -129,14 +129,14 @@ fn tell_journal(engine: &Engine<'_>) {
     for config in engine.state.fetched_configs.iter().flatten() {
         let sent = journal.fetched_config(config.kind.name(), &config.source, config.referenced);
         if let Err(error) = sent {
-            engine
-                .log
-                .info(format_args!("cannot tell the journal of a config: {error}"));
+            engine.log.info(format_args!(
+                "cannot record a fetched config in the journal: {error}"
+            ));
         }
     }
 }
 
-enum Whole {
+enum RenderOutcome {
     Config(Box<Document>, Fetcher),
     NeedsNetwork(String),
 }
@@ -147,7 +147,7 @@ fn whole(
     source: &str,
     name: &str,
     text: &[u8],
-) -> Result<Whole, StageFailure> {
+) -> Result<RenderOutcome, StageFailure> {
     let text = &*language::unpacked(text);
     let stated = stated(engine).map_err(|error| StageFailure::of("read the config", &error))?;
     let mut knowledge = knowledge(engine);
@@ -156,7 +156,7 @@ fn whole(
     if let Some(language) = language {
         match ask_platform(engine, source, language)? {
             InstanceAnswer::Instance(instance) => knowledge.instance = instance,
-            InstanceAnswer::NeedsNetwork(what) => return Ok(Whole::NeedsNetwork(what)),
+            InstanceAnswer::NeedsNetwork(what) => return Ok(RenderOutcome::NeedsNetwork(what)),
         }
     }
     let surroundings = Surroundings {
@@ -176,10 +176,13 @@ fn whole(
                 log_findings(engine.log, &found.findings);
             }
             note_references(engine, &rendered.sources);
-            Ok(Whole::Config(Box::new(rendered.document), rendered.fetcher))
+            Ok(RenderOutcome::Config(
+                Box::new(rendered.document),
+                rendered.fetcher,
+            ))
         }
         Err(error) if error.reason.needs_network() && engine.args.stage == Stage::FetchOffline => {
-            Ok(Whole::NeedsNetwork(error.reason.to_string()))
+            Ok(RenderOutcome::NeedsNetwork(error.reason.to_string()))
         }
         // An empty referenced config makes the whole config count as empty, as it always did.
         Err(error) if matches!(*error.reason, RenderReason::Empty { .. }) => {
@@ -187,7 +190,7 @@ fn whole(
                 "{}; the whole config counts as empty",
                 error.reason
             ));
-            Ok(Whole::Config(
+            Ok(RenderOutcome::Config(
                 Box::new(Document::empty()),
                 engine.fetcher.clone(),
             ))
@@ -229,7 +232,7 @@ fn ask_platform(
             Ok(InstanceAnswer::NeedsNetwork(format!("{error:#}")))
         }
         Err(error) => {
-            let act = "ask the platform for the name and the keys of the machine";
+            let act = "get the host name and SSH keys from the platform";
             Err(StageFailure::of(act, &error))
         }
     }

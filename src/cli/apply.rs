@@ -40,7 +40,7 @@ pub(crate) struct ApplyArgs {
     /// Print the report as JSON on standard output
     #[arg(long)]
     json: bool,
-    /// Operations at a time; default: 16, of which file systems are made by as many as there are CPUs
+    /// Maximum number of operations at a time; default: 16, with at most one mkfs per CPU
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// The config: a file, - for standard input, or a URL
@@ -199,7 +199,7 @@ fn execute_all(
 fn check_target(target: &TargetArgs) -> Result<(), ExitError> {
     if target.mode() == Mode::Devices && target.target.is_none() {
         return Err(ExitError::usage(
-            "nothing says what to apply to: give --image DEVICE=FILE for a disk image, --root DIR for an \
+            "no target given: use --image DEVICE=FILE for a disk image, --root DIR for an \
 existing tree, or --target DIR to use the real disks of this machine (destroys what the plan says)",
         ));
     }
@@ -310,7 +310,7 @@ fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), Exit
 
 /// The last words of a run: what was done, or each operation that failed with its cause and origin.
 fn conclude(took: Duration, ran: &RunProgress, plan: &Plan) -> Result<Exit, ExitError> {
-    let troubles = record::troubles(plan, &ran.records, Audience::Desk);
+    let troubles = record::failed_or_not_started(plan, &ran.records, Audience::Desk);
     let operations = || ran.earlier.iter().chain(&troubles);
     let not_started = operations().filter(|o| o.outcome == report::Outcome::NotStarted);
     let not_started = not_started.count();
@@ -327,7 +327,7 @@ fn conclude(took: Duration, ran: &RunProgress, plan: &Plan) -> Result<Exit, Exit
             "operations were"
         };
         message.push(format!(
-            "{why}{not_started} {what} not started; run again to go on"
+            "{why}{not_started} {what} not started; run again to continue"
         ));
     }
     if !message.is_empty() {

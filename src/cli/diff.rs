@@ -117,6 +117,6 @@ fn field_text(field: &FieldDifference) -> String {
         (None, None) => format!("{name} differs"),
         (Some(old), Some(new)) => format!("{name}: {} -> {}", escaped(old), escaped(new)),
         (None, Some(new)) => format!("{name}: {} (new)", escaped(new)),
-        (Some(old), None) => format!("{name}: {} (no longer)", escaped(old)),
+        (Some(old), None) => format!("{name}: {} (removed)", escaped(old)),
     }
 }

@@ -12,15 +12,15 @@ use std::process::ExitCode;
 /// What `kindling --help` says about exit codes.
 pub(crate) const HELP: &str = "Exit codes:
   0   done; for `plan` and `diff`: nothing to do, no difference
-  1   `validate`, `explain-migration`: the config is invalid; `verify`: it is not trusted; `fetch`, `platform detect`: there is none
+  1   `validate`, `explain-migration`: the config is invalid; `verify`: it is not trusted; `fetch`: no config; `platform detect`: no match
   2   `plan`: there are changes to make; `diff`: the configs differ in what they do; `fetch --offline`: a network is required
   3   the config is invalid or cannot be fetched
-  4   the machine or the image cannot be observed; `metadata`: the platform does not tell anything
-  5   `apply`: an operation failed, or the run was interrupted; any command: what it made cannot be written
+  4   the machine or the image cannot be observed; `metadata`: the platform provided nothing
+  5   `apply`: an operation failed, or the run was interrupted; any command: its output cannot be written
   6   the config asks for something this machine does not allow (a conflict); nothing was touched
   64  wrong usage";
 
-/// Exit codes of the process; documented in [`HELP`] and the README.
+/// Exit codes of the process; documented in [`HELP`] and docs/commands.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// All done, or nothing to do.

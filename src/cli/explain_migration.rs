@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ExplainMigrationArgs) -> Result<Exit, ExitError> {
         ExitError::new(Exit::BadConfig, &anyhow::anyhow!("{}", unknown.finding))
     })?;
     if detected == Language::Ignition {
-        terminal::print("This is a config of Ignition 3. Nothing has to change.\n")?;
+        terminal::print("This is an Ignition 3 config. It needs no migration.\n")?;
         return Ok(Exit::Done);
     }
     let files = args.reading.local_files();
@@ -70,11 +70,7 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
         .iter()
         .filter(|step| !is_lost(step) && !step.remarks.is_empty())
         .collect();
-    section(
-        &mut out,
-        "Changes its meaning, or has something to be said",
-        &remarked,
-    );
+    section(&mut out, "Changes its meaning, or has remarks", &remarked);
     let moved: Vec<&MigrationStep> = migration
         .steps
         .iter()
@@ -89,7 +85,7 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
         ),
         false => writeln!(
             out,
-            "It cannot be translated before the errors above are mended."
+            "It cannot be translated until the errors above are fixed."
         ),
     };
     out

@@ -24,23 +24,23 @@ use std::time::Instant;
 #[command(
     long_about = "Obtain the config that this machine would get on its first boot, and print it without applying it.\n\n\
 The sources are asked in the order of a boot: the kernel command line, user.ign in the directories of the system, \
-then the platform. The config goes to standard output as it is; where it is from, and all that was tried, to \
+then the platform. The config is printed unchanged; its source and every attempt are reported on \
 standard error."
 )]
 pub(crate) struct FetchArgs {
-    /// The kind of machine this is; `kindling platform list` names all
+    /// The kind of machine this is; `kindling platform list` lists them
     #[arg(long, value_name = "ID", value_parser = suggested::platform(), hide_possible_values = true)]
     platform: String,
-    /// Use no network, as the stage fetch-offline does; exit code 2 if it takes one
+    /// Use no network, as the stage fetch-offline does; exit code 2 if one is needed
     #[arg(long)]
     offline: bool,
-    /// Judge the config, and print it as JSON with the base config of the system and all configs it refers to merged
+    /// Validate the config, and print it as JSON, merged with the base config of the system and all configs it refers to
     #[arg(long)]
     rendered: bool,
     /// Give up after this time, e.g. 30s; 0 waits as long as a boot does
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
     timeout: Limit,
-    /// Read it even if the machine gives it only once, so that it is gone then
+    /// Read the config even if it can be read only once and is gone afterwards
     #[arg(long)]
     consume: bool,
 }
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit, ExitError> {
     if platform.is_read_once() && !args.consume {
         let id = platform.id();
         return Err(ExitError::usage(format!(
-            "platform {id} gives its config only once: what reads it here is missing in a boot; --consume reads it all the same"
+            "platform {id} provides its config only once: reading it now leaves none for the next boot (use --consume to read it anyway)"
         )));
     }
     let bad = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit, ExitError> {
         }
         AcquireOutcome::Empty { source } => {
             say(&format_args!(
-                "{source} says that there is no config; a boot would go on without one"
+                "{source} has no config; a boot would continue without one"
             ));
             Ok(Exit::NotValid)
         }

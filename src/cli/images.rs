@@ -20,7 +20,7 @@ pub(crate) fn hold(
 ) -> Result<Vec<HeldImage>, ExitError> {
     if let Some((first, again)) = bound_twice(bindings) {
         return Err(ExitError::usage(format!(
-            "--image gives {} two images, {} and {}",
+            "--image binds {} to two images, {} and {}",
             again.device,
             first.file.display(),
             again.file.display()
@@ -265,7 +265,7 @@ fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Failure>> {
     match error.raw_os_error() {
         Some(nix::libc::EFBIG | nix::libc::EINVAL) => Err(refuse(
             binding,
-            format!("its file system has no files of {bytes} bytes"),
+            format!("its file system cannot hold a file of {bytes} bytes"),
             "give a smaller size, or use another file system",
         )),
         Some(
@@ -279,7 +279,7 @@ fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Failure>> {
             Err(refuse(
                 binding,
                 cause,
-                "name a directory that can be written to and has room",
+                "use a writable directory with enough free space",
             ))
         }
         // File systems without files that have no name tell it only when the file is made.
@@ -300,7 +300,7 @@ fn not_raw(binding: &ImageBinding, container: Container) -> Box<Failure> {
         Conversion::None => "name the image of a disk".into(),
     };
     let remedy = format!(
-        "{way}; if it shall be overwritten: --image {}={},format=raw",
+        "{way}; to overwrite it: --image {}={},format=raw",
         binding.device,
         binding.file.display()
     );

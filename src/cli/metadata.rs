@@ -29,7 +29,7 @@ pub(crate) struct MetadataArgs {
     /// Print attributes as an environment file, under the names that Afterburn gives them
     #[arg(long)]
     env: bool,
-    /// Write to this file, mode 0644, which is there complete or not at all; its directory is made
+    /// Write to this file atomically (mode 0644), creating its directory
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Time limit for each document, and for the drive that some platforms have; 0 is none
@@ -71,13 +71,13 @@ pub(crate) fn run(args: &MetadataArgs) -> Result<Exit, ExitError> {
 fn platform(id: &str) -> Result<&'static dyn Platform, ExitError> {
     let found = platform::find(id).filter(|platform| platform.attribute_source().is_some());
     found.ok_or_else(|| {
-        let ids = suggested::telling_platforms();
+        let ids = suggested::platforms_with_metadata();
         let what = match platform::find(id) {
-            Some(_) => "tells a machine nothing of itself",
+            Some(_) => "provides no metadata",
             None => "is unknown",
         };
         ExitError::usage(format!(
-            "platform {id:?} {what}; these do: {}",
+            "platform {id:?} {what}; platforms with metadata: {}",
             ids.join(", ")
         ))
     })
@@ -95,11 +95,11 @@ fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Attri
         config_file: Path::new(""),
         output_files: Vec::new(),
     };
-    let act = || format!("platform {} tells nothing", platform.id());
+    let act = || format!("cannot get the metadata of platform {}", platform.id());
     let attributes = platform.attributes(&mut context).with_context(act);
     let attributes = attributes.map_err(unobservable)?.unwrap_or_default();
     if attributes == Attributes::default() {
-        let cause = anyhow::anyhow!("nothing it could tell is there; check --platform");
+        let cause = anyhow::anyhow!("no metadata source found; check --platform");
         return Err(unobservable(cause.context(act())));
     }
     Ok(attributes)
@@ -129,15 +129,12 @@ mod tests {
         for (id, want) in [
             (
                 "metal",
-                "platform \"metal\" tells a machine nothing of itself; these do: akamai, ",
+                "platform \"metal\" provides no metadata; platforms with metadata: akamai, ",
             ),
-            (
-                "nutanix",
-                "platform \"nutanix\" tells a machine nothing of itself; ",
-            ),
+            ("nutanix", "platform \"nutanix\" provides no metadata; "),
             (
                 "AWS",
-                "platform \"AWS\" is unknown; these do: akamai, aliyun, aws, ",
+                "platform \"AWS\" is unknown; platforms with metadata: akamai, aliyun, aws, ",
             ),
         ] {
             let failure = platform(id).err().expect(id);

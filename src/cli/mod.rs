@@ -52,7 +52,7 @@ this machine. What is shown is what is executed: both are the same value.",
     subcommand_required = true
 )]
 pub(crate) struct Cli {
-    /// Whether output has colours; without this, on terminals unless NO_COLOR is set
+    /// When to use colours; default: on terminals, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "always", "never"])]
     color: Option<String>,
     #[command(subcommand)]
@@ -61,27 +61,27 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Judge configs: all findings at once, with their places
+    /// Validate configs: report every finding with its location
     Validate(validate::ValidateArgs),
     /// Translate a config to Ignition or Butane
     Translate(translate::TranslateArgs),
-    /// Tell what becomes of each line of a config in an old language
+    /// Show how each line of a config in a legacy language is translated
     ExplainMigration(explain_migration::ExplainMigrationArgs),
-    /// Tell what the code of an error means, and what to do about it
+    /// Explain an error code and what to do about it
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a version of a language, for editors
     Schema(schema::SchemaArgs),
-    /// Tell whether a machine with these keys would trust a config, and those it asks for
+    /// Check whether a machine with these keys would trust a config and those it refers to
     Verify(verify::VerifyArgs),
     /// Plan a config and show every operation; touches nothing
     Plan(plan::PlanArgs),
-    /// Tell what a change of a config means for a machine: what is added, changed, no longer requested
+    /// Compare the plans of two configs for one machine: what is added, changed, no longer requested
     Diff(diff::DiffArgs),
     /// Plan a config and execute the plan
     Apply(apply::ApplyArgs),
     /// Print the config that this machine would get, without applying it
     Fetch(fetch::FetchArgs),
-    /// List platforms, show what each is asked, guess which one this machine is
+    /// List and describe platforms, or guess the platform of this machine
     Platform(platform::PlatformArgs),
     /// Run one stage of a first boot, with the flags of `ignition`
     #[command(
@@ -90,7 +90,7 @@ enum CliCommand {
         after_help = boot::help()
     )]
     Boot(boot::BootArgs),
-    /// Print hostname, SSH keys and attributes of this machine, where its platform tells them
+    /// Print the hostname, SSH keys and attributes that the platform provides for this machine
     Metadata(metadata::MetadataArgs),
     /// Show a report: time per phase, the slowest operations, what failed
     Report(report::ReportArgs),

@@ -21,33 +21,33 @@ pub(crate) struct ReadingArgs {
     /// cloud-config for whichever of the last three it is; guessed from the text by default
     #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(stated, languages), hide_possible_values = true)]
     pub from: Option<LanguageOption>,
-    /// The folder of the local files that the config names
+    /// Directory of the local files that the config refers to
     #[arg(long, short = 'd', value_name = "DIR")]
     pub files_dir: Option<PathBuf>,
-    /// Where a file system is mounted that a config of Ignition 2 has by name; may be repeated
+    /// Mount point of a file system that an Ignition 2 config refers to by name; may be repeated
     #[arg(long = "fsmap", value_name = "NAME=PATH", value_parser = file_system)]
     pub file_systems: Vec<(String, String)>,
-    /// Accept of Ignition 1 and 2 only what older converters translate
+    /// For Ignition 1 and 2, accept only what older converters translate
     #[arg(long)]
     pub strict_legacy: bool,
-    /// What the platform tells the machine of itself, for configs of cloud-init and k3OS that count on its name, keys
+    /// Instance metadata for cloud-init and k3OS configs that need the name of the machine, its SSH keys
     /// or facts: the output of `kindling metadata --json`, or meta-data in the form of NoCloud or OpenStack
     #[arg(long, value_name = "FILE", value_parser = metadata)]
     pub metadata: Option<KnownInstance>,
-    /// The root of the system that the config is for: where conventions differ, its own hold. The default is what
+    /// Root directory of the system that the config is for, whose conventions are followed. The default is what
     /// `--root` says
     #[arg(long, value_name = "DIR")]
     pub system: Option<PathBuf>,
-    /// Arguments of the kernel that are settings of the config's language, e.g. those of k3OS
+    /// Kernel command line, for languages with settings in it, such as k3OS
     #[arg(long, value_name = "ARGUMENTS")]
     pub kernel_arguments: Option<String>,
-    /// Bytes of the sectors that partitions are counted in by configs of Ignition 1 and 2: 512 (the default) or 4096
+    /// Sector size in bytes of partition sizes in Ignition 1 and 2 configs: 512 (the default) or 4096
     #[arg(long, value_name = "BYTES", value_parser = sector_bytes)]
     pub sector_size: Option<SectorBytes>,
-    /// What becomes of scripts that are user data or a part of it: run (the default) or refuse
+    /// What to do with scripts in user data: run (the default) or refuse
     #[arg(long = "scripts", value_name = "POLICY", value_parser = refuses_scripts)]
     pub refuses_scripts: Option<bool>,
-    /// The account that keys and passwords without a name are for, where it is not that of the distribution
+    /// Default account, which gets keys and passwords without a user name; overrides that of the distribution
     #[arg(long, value_name = "NAME")]
     pub default_user: Option<String>,
     /// What a language has and cannot be done is left out.
@@ -183,7 +183,8 @@ fn metadata(path: &str) -> Result<KnownInstance, String> {
 }
 
 fn refuses_scripts(policy: &str) -> Result<bool, String> {
-    language::refuses_scripts(policy).ok_or_else(|| "it must be run or refuse".into())
+    language::refuses_scripts(policy)
+        .ok_or_else(|| "the value must be \"run\" or \"refuse\"".into())
 }
 
 fn sector_bytes(text: &str) -> Result<SectorBytes, String> {

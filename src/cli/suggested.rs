@@ -46,14 +46,14 @@ pub(crate) fn platform() -> Suggested<StringValueParser> {
 }
 
 /// Ids of the platforms that tell a machine something of itself.
-pub(crate) fn telling_platforms() -> Vec<&'static str> {
+pub(crate) fn platforms_with_metadata() -> Vec<&'static str> {
     let telling = PLATFORMS.iter().filter(|p| p.attribute_source().is_some());
     telling.map(|platform| platform.id()).collect()
 }
 
-/// One of [`telling_platforms`]; others are refused where they are looked up.
+/// One of [`platforms_with_metadata`]; others are refused where they are looked up.
 pub(crate) fn telling_platform() -> Suggested<StringValueParser> {
-    Suggested::new(StringValueParser::new(), telling_platforms)
+    Suggested::new(StringValueParser::new(), platforms_with_metadata)
 }
 
 /// A version of Ignition or Butane.

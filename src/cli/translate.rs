@@ -27,13 +27,13 @@ pub(crate) struct TranslateArgs {
     pub(super) to: Option<Goal>,
     #[command(flatten)]
     pub(super) reading: ReadingArgs,
-    /// The platform that the result is for, where a config speaks of its addresses, e.g. ec2
+    /// Platform of the target machine, for configs with variables for its addresses, e.g. ec2
     #[arg(long, value_name = "PLATFORM")]
     pub(super) platform: Option<String>,
     /// Merge another config over the result; may be repeated
     #[arg(long = "snippet", value_name = "FILE")]
     pub(super) snippets: Vec<PathBuf>,
-    /// Apply the configs that are merged from local files or inline, and leave their references out
+    /// Merge local and inline configs into the result, and drop the references to them
     #[arg(long)]
     pub(super) merge_local: bool,
     /// Indent the result
@@ -42,10 +42,10 @@ pub(crate) struct TranslateArgs {
     /// Fail on warnings as well
     #[arg(long, short)]
     pub(super) strict: bool,
-    /// Plain Ignition where a variant would be wrapped in a MachineConfig
+    /// Write plain Ignition even for a variant that is wrapped in a MachineConfig
     #[arg(long, short)]
     pub(super) raw: bool,
-    /// Write nothing; only tell what there is to say
+    /// Only report findings; write no output
     #[arg(long, short)]
     pub(super) check: bool,
     /// Write the result to a file instead of standard output
@@ -279,7 +279,7 @@ fn applied(
 ) -> Result<(Document, Version), ExitError> {
     let (mut document, embedded) = document.split_embedded();
     if depth > MAX_NESTING && !embedded.is_empty() {
-        let message = format!("configs are inside each other deeper than {MAX_NESTING} levels");
+        let message = format!("configs are nested more than {MAX_NESTING} levels deep");
         return Err(ExitError::new(Exit::BadConfig, &anyhow::anyhow!(message)));
     }
     for resource in embedded {
@@ -352,7 +352,9 @@ fn refused(findings: &Findings, goal: &str, args: &TranslateArgs) -> ExitError {
 
 fn refuse_warnings(findings: &Findings, args: &TranslateArgs) -> Result<(), ExitError> {
     if args.strict && !findings.0.is_empty() {
-        terminal::say("kindling: nothing was written: --strict, and there is something to say\n");
+        terminal::say(
+            "kindling: nothing was written: --strict was given, and there are findings\n",
+        );
         return Err(ExitError::said(Exit::BadConfig));
     }
     Ok(())

@@ -28,7 +28,7 @@ pub(crate) struct VerifyArgs {
     /// Trusted public keys: a file or a directory of files, OpenPGP or OpenSSH; may be repeated
     #[arg(long, value_name = "PATH", default_value = TRUSTED_KEYS_DIR)]
     keys: Vec<PathBuf>,
-    /// The signature of a config that is a file; without it what follows the config, FILE.sig or FILE.asc
+    /// Signature of a config in a file; default: the one appended to the config, FILE.sig or FILE.asc
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// The digest the config must have, as in kindling.config.hash=
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, ExitError> {
     let trust = trust(args).map_err(bad)?;
     if !trust.is_on() {
         return Err(ExitError::usage(
-            "there is no key and no digest to verify with: give --keys, --hash or --key",
+            "nothing to verify with: give --keys, --hash or --key",
         ));
     }
     let fetcher = Fetcher::new(Settings::desk()).with_trust(trust);

@@ -77,7 +77,7 @@ const UTF_16: Foreign = Foreign {
 };
 const CHECK_SOURCE: &str = "check the path or URL that the config comes from";
 /// For texts in a language that is read where the language is not given.
-pub(super) const READ_AS_IT_IS: &str = "it is read as it is where no format is given: leave out --from, or kindling.config.format= at boot";
+pub(super) const READ_AS_IT_IS: &str = "kindling detects and reads it if no language is given: leave out --from, or kindling.config.format= at boot";
 const MIME: Foreign = Foreign {
     what: "this is a MIME message, as cloud-init takes it",
     help: "give the Ignition config in it by itself",

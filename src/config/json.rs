@@ -118,7 +118,7 @@ impl<'a> Cursor<'a> {
             None => Err(SyntaxError {
                 offset,
                 message: "expected a value, found an unquoted word".into(),
-                help: Some("the bare words of JSON are true, false and null".into()),
+                help: Some("the only unquoted words in JSON are true, false and null".into()),
             }),
         }
     }

@@ -314,7 +314,7 @@ impl<'a> ConfigReader<'a, '_> {
                 severity: Severity::Warning,
                 path: Some(path.into()),
                 position: Some(self.lines.position(at.offset)),
-                message: "null where an object belongs; it counts as an empty one".into(),
+                message: "expected an object, found null; it is read as an empty object".into(),
                 help: Some("leave the key out, or write {}".into()),
             });
         }

@@ -52,7 +52,7 @@ fn adopt(act: &UserAct, context: &Context) -> anyhow::Result<()> {
             Some(Gid::from_raw(gid)),
         )
         .and_then(|()| fchmod(&directory, Mode::S_IRWXU))
-        .with_context(|| format!("cannot give {path} to the user"))?;
+        .with_context(|| format!("cannot change the owner of {path} to the user"))?;
     }
     Ok(())
 }

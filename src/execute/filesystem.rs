@@ -16,7 +16,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Every signature anybody looks for lies in the first or the last so many bytes.
+/// Bytes at each end of a device in which all known signatures lie.
 const EDGE_BYTES: u64 = 1024 * 1024;
 
 /// Makes a file system or swap area.
@@ -204,7 +204,7 @@ fn verify(act: &MakeFilesystem, found: &Superblock) -> anyhow::Result<()> {
     match kind_fits && label_fits && uuid_fits {
         true => Ok(()),
         false => bail!(
-            "{} made something else on {} than was asked for: {} with UUID {found_uuid:?} instead of {} {:?} \
+            "{} left an unexpected result on {}: {} with UUID {found_uuid:?} instead of {} {:?} \
              with UUID {:?}",
             act.program,
             act.device,
@@ -282,7 +282,7 @@ mod tests {
         made.label = Some("EF".into());
         let error = verify(&act, &made).expect_err("label").to_string();
         assert!(
-            error.contains("mkfs.fat made something else on /dev/x"),
+            error.contains("mkfs.fat left an unexpected result on /dev/x"),
             "{error}"
         );
     }

@@ -31,15 +31,15 @@ pub(super) fn apply(
     match &act.home_act {
         HomeAct::Leave => {}
         HomeAct::Make { place } => make_home(root, place, user, &databases.policy)
-            .with_context(|| format!("cannot make home {place}"))?,
+            .with_context(|| format!("cannot create home {place}"))?,
         HomeAct::Move { from, place } => {
             move_home(root, from, place)
                 .with_context(|| format!("cannot move {from} to {place}"))?;
             hand_over_home(root, place, before, user)
-                .with_context(|| format!("cannot hand over home {place}"))?;
+                .with_context(|| format!("cannot change the ownership of home {place}"))?;
         }
         HomeAct::HandOver { place } => hand_over_home(root, place, before, user)
-            .with_context(|| format!("cannot hand over home {place}"))?,
+            .with_context(|| format!("cannot change the ownership of home {place}"))?,
         HomeAct::Remove { place } => {
             remove_home(root, place, user).with_context(|| format!("cannot remove home {place}"))?
         }
@@ -291,7 +291,7 @@ fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow:
         fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
         stage.publish(false)
     };
-    make().with_context(|| format!("cannot make mail file {directory}/{name}"))
+    make().with_context(|| format!("cannot create mail file {directory}/{name}"))
 }
 
 /// Removes the mail of a user; nothing depends on it.

@@ -23,7 +23,7 @@ pub fn create_image(act: &CreateImage, _: &Context) -> anyhow::Result<Done> {
     };
     resize().with_context(|| {
         format!(
-            "cannot make {} {} bytes long",
+            "cannot resize {} to {} bytes",
             act.path.display(),
             act.bytes
         )

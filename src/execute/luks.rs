@@ -96,12 +96,16 @@ fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Res
 
 fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()> {
     let opened = commands::open(act, device, key).run();
-    opened.map(drop).map_err(|error| match is_of_the_kernel(&error) {
+    opened
+        .map(drop)
+        .map_err(|error| {
+            match is_of_the_kernel(&error) {
         true => error.context(
-            "the kernel cannot open volumes; are the modules dm_crypt and those of the cipher there?",
+            "the kernel cannot open volumes; are dm_crypt and the modules of the cipher available?",
         ),
         false => error,
-    })
+    }
+        })
 }
 
 /// True if cryptsetup says that the kernel refused: it ends with the same status for every reason but a wrong key.
@@ -139,7 +143,7 @@ fn verify(act: &CreateLuks, device: &DeviceHandle) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "cryptsetup made something else on {} than was asked for: {} with UUID {uuid:?}",
+        "cryptsetup left an unexpected result on {}: {} with UUID {uuid:?}",
         act.device,
         found.describe().unwrap_or_default()
     )

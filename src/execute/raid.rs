@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// How often members are tried to be had: udev assembles arrays as well, whenever it looks at a member.
+/// Attempts to get exclusive access to the members: udev assembles arrays as well whenever it sees a member.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Where the data of an old array began, so much is erased: a new array may begin there too, and would
@@ -132,7 +132,7 @@ pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<
             members.free()?;
             match (command.run(), members.are_running()?) {
                 (Ok(_), true) => Ok(()),
-                (Ok(_), false) => bail!("array {node:?} does not run after mdadm started it"),
+                (Ok(_), false) => bail!("array {node:?} is not running although mdadm started it"),
                 (Err(error), false) => Err(error),
                 // Somebody else was faster. Whether under this name shows when udev has made its link.
                 (Err(error), true) => match open_array(&act.name, context) {

@@ -59,7 +59,7 @@ impl HomeHandles {
         if first.len() < act.file.len() {
             place
                 .make_first(first, user)
-                .with_context(|| format!("cannot make directory {}/{first}", act.home))?;
+                .with_context(|| format!("cannot create directory {}/{first}", act.home))?;
         }
         Ok(place)
     }
@@ -86,7 +86,7 @@ impl HomeHandles {
             match mkdirat(&directory, part, Mode::S_IRWXU) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(error) => {
-                    return Err(error).with_context(|| format!("cannot make directory {path}"));
+                    return Err(error).with_context(|| format!("cannot create directory {path}"));
                 }
             }
             directory = self

@@ -95,7 +95,7 @@ fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Res
             },
             Content::VolumeKey { volume } => {
                 let key = context.keys.of(volume);
-                let key = key.with_context(|| format!("there is no key of volume {volume}"))?;
+                let key = key.with_context(|| format!("no key available for volume {volume}"))?;
                 file.write_all(&key)?;
                 key.len() as u64
             }
@@ -151,7 +151,7 @@ fn correct_file(
 pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> {
     let (above, name) = parent(context, &act.path)?;
     let made = make_directory(&above, name)
-        .with_context(|| format!("cannot make directory {}", act.path))?;
+        .with_context(|| format!("cannot create directory {}", act.path))?;
     if act.implied && !made {
         return Ok(Done::default());
     }
@@ -191,7 +191,8 @@ fn make_directory(above: &OwnedFd, name: &str) -> anyhow::Result<bool> {
     match mkdirat(above, name, Mode::from_bits_truncate(NEW_DIRECTORY_MODE)) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => {
-            let stat = lstat(above, name)?.context("it appears and disappears")?;
+            let stat =
+                lstat(above, name)?.context("another process keeps creating and removing it")?;
             ensure!(kind(&stat) == SFlag::S_IFDIR, "something else is there");
             Ok(false)
         }

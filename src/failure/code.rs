@@ -55,19 +55,19 @@ codes! {
         ["run `kindling validate CONFIG`, which shows all findings at once, with hints",
          "an old or another language is detected by itself; `--from LANGUAGE` (kindling.config.format= at boot) states it"];
     UNTRUSTED = 102, "the config is not trusted",
-        "Keys are configured, and the config has no signature by one of them that counts: there is none, it is by another \
+        "Trusted keys are configured, but the config has no valid signature by one of them: there is none, it is by another \
          key, the key was revoked or has expired, or the text was changed after it was signed.",
-        ["run `kindling verify CONFIG --keys PATH`, which names each signature and why it does not count",
+        ["run `kindling verify CONFIG --keys PATH`, which lists each signature and why it is not accepted",
          "sign the config again, or state its digest where it is referenced"];
     REFERENCE = 103, "a config that another one refers to cannot be used",
         "`ignition.config.merge` and `replace` name further configs. One of them cannot be fetched, is not valid, is not trusted, \
          or they refer to each other without end.",
         ["fetch the URL that the message names, and validate what it gives",
-         "take circles of references apart"];
+         "remove circular references"];
     NEEDS_NETWORK = 201, "a network is required",
         "Something has to be fetched, and the run must not use a network (`--offline`), or the stage runs before there is one.",
         ["leave out `--offline`, or embed the content as a data: URL",
-         "in a boot nothing is to be done: the stage `fetch` asks again when the network is up"];
+         "during a boot no action is needed: the stage `fetch` tries again when the network is up"];
     NOT_FOUND = 202, "the server has nothing at this URL",
         "The server answered 404 Not Found. This is final: the request is not retried.",
         ["check the URL for typing errors, and whether the file is on the server",
@@ -76,7 +76,7 @@ codes! {
         "The answer was a status that another attempt does not change, such as 401, 403 or 407.",
         ["check the URL and the headers in the config that the server needs",
          "407 comes from a proxy: give user and password in the URL of the proxy"];
-    TIMED_OUT = 204, "the server did not answer as it should in time",
+    TIMED_OUT = 204, "the server did not answer successfully in time",
         "Requests that get no answer, or 5xx, are repeated with growing pauses until `ignition.timeouts.httpTotal` is over. \
          The message ends with how the last attempt went. A boot without this limit tries for ever.",
         ["check name, address, route and firewall from the same network",
@@ -88,11 +88,11 @@ codes! {
         ["list the authority in ignition.security.tls.certificateAuthorities",
          "use the name that is in the certificate",
          "let the server offer TLS 1.3, or TLS 1.2 with ECDHE and an AEAD cipher"];
-    HASH_MISMATCH = 206, "the content is not what the config vouches for",
-        "`verification.hash` is the digest of another content. For compressed files it is that of the decompressed \
+    HASH_MISMATCH = 206, "the content does not match its hash in the config",
+        "The content does not match `verification.hash`. For compressed files it is that of the decompressed \
          bytes.",
         ["compute the digest of the file on the server, e.g. with sha512sum, and compare",
-         "look at what comes: a login page of a proxy has a digest, too"];
+         "inspect what was received: it may be the login page of a proxy"];
     NOT_GZIP = 207, "the content is not valid gzip data",
         "The config sets `\"compression\": \"gzip\"`, but the content is in another format, is truncated, or is followed by \
          trailing data.",
@@ -108,7 +108,7 @@ codes! {
          let through.",
         ["check that the server has the file and that it may be read", "allow UDP from every port of the server"];
     OBJECT_STORE = 211, "an object store does not give the object",
-        "A bucket or key does not exist, or neither the role of this machine nor everybody may read it.",
+        "A bucket or key does not exist, or neither the role of this machine nor the public may read it.",
         ["check bucket, key and region", "check the role or service account of the machine, and its permission to read"];
     BAD_REQUEST = 212, "the config asks for something that cannot be requested",
         "A URL, header, digest or compression of the config is malformed, or of a scheme that is not supported.",
@@ -120,7 +120,7 @@ codes! {
         "No disk, partition, array or volume has this name, and the config does not make one. In a boot every device is \
          waited for until DefaultDeviceTimeoutSec of systemd is over.",
         ["attach the device, or correct its name; names in /dev/disk/by-id do not change",
-         "at a desk, bind an image file to it with --image DEVICE=FILE",
+         "outside a boot, bind an image file to it with --image DEVICE=FILE",
          "raise DefaultDeviceTimeoutSec in the initramfs for hardware that needs longer"];
     DEVICE_IN_USE = 302, "a device is in use",
         "Something that would be changed is mounted, or is a member of an array, a volume group or an open volume that \
@@ -130,19 +130,19 @@ codes! {
     DEVICE_USED_TWICE = 303, "a device has two uses",
         "Two parts of the config want the same device or disk, or one lies on what another would destroy.",
         ["use each device for one array, volume or file system", "name a partition instead of the whole disk"];
-    PARTITIONS = 304, "the partition table cannot become what the config asks for",
+    PARTITIONS = 304, "the partition table cannot be changed as requested",
         "An existing partition does not match the config, there is no room for a new one, or the table is \
          damaged. Nothing is deleted or moved unless the config says so.",
         ["set wipePartitionEntry to replace a partition, or wipeTable to start with an empty table",
          "set resize to let a partition grow",
          "compare with `sgdisk --print` or `lsblk`"];
-    ARRAY = 305, "an array cannot be made or used",
+    ARRAY = 305, "an array cannot be created or used",
         "Members are missing, damaged or of another array, the level needs more of them, or the name is not possible.",
         ["run `mdadm --examine` on each member", "erase members that are free to be used: `wipefs -a`"];
-    VOLUME = 306, "an encrypted volume cannot be made or opened",
+    VOLUME = 306, "an encrypted volume cannot be created or opened",
         "The key does not open it, it is another volume than the config describes, or what binds it (TPM, Tang, CEX) is missing.",
         ["check keyFile, and the label and uuid of the volume", "set wipeVolume to create it again"];
-    FILESYSTEM = 307, "a file system cannot be made or kept",
+    FILESYSTEM = 307, "a file system cannot be created or kept",
         "The device holds another file system than the config describes, or its format, label, uuid, size or options are \
          not possible together.",
         ["set wipeFilesystem to create it again", "correct label, uuid or format; `blkid DEVICE` shows what is there"];
@@ -166,7 +166,7 @@ codes! {
         ["mount it with write access", "remove the attribute: `chattr -i FILE`", "choose another path"];
     PERMISSIONS = 404, "owner or mode cannot be set",
         "The file system keeps neither owners nor modes (FAT), or the named user or group does not exist.",
-        ["leave out user, group and mode there", "have the config make the user or group"];
+        ["leave out user, group and mode there", "create the user or group in the config"];
     NO_TARGET_FILE_SYSTEM = 405, "no file system is there to write to",
         "The config writes to a path that none of its file systems holds, and the run has no tree besides.",
         ["add a file system with the path `/`", "apply to a tree with --root"];
@@ -182,8 +182,8 @@ codes! {
          "leave such sections out with --ignore-unsupported"];
     IMAGE = 409, "an image file cannot be used",
         "It does not exist, is too small or too large, is in use, or is bound to two disks.",
-        ["check the file and its size", "give size= to have it made"];
-    ACCOUNT = 501, "an account cannot be made or changed",
+        ["check the file and its size", "add size= to create it"];
+    ACCOUNT = 501, "an account cannot be created or changed",
         "Its name, id, home, shell or groups are not possible in the target, or contradict an account that exists.",
         ["look into /etc/passwd and /etc/group of the target", "choose another name or id"];
     ACCOUNT_DATABASE = 502, "an account database cannot be used",
@@ -206,8 +206,8 @@ codes! {
     COMMAND_FAILED = 703, "a program that was started failed",
         "The message has its status and the end of what it said.",
         ["run the command by hand, as the message has it"];
-    ORDER = 704, "operations wait for each other",
-        "The plan has no order in which everything is possible. Configs cannot cause this; it is a defect of kindling.",
+    ORDER = 704, "operations depend on each other in a circle",
+        "No order of the operations satisfies all dependencies. This is a bug in kindling; no config should cause it.",
         ["report it with the config"];
 }
 

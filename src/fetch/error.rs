@@ -265,9 +265,7 @@ impl FetchError {
             FetchError::OutOfTime { remedy, .. } => remedy
                 .unwrap_or("check that the server answers, or raise ignition.timeouts.httpTotal"),
             FetchError::Tls { remedy, .. } => remedy,
-            FetchError::OemFile { .. } => {
-                "check the path; only Flatcar has a partition for files of the vendor"
-            }
+            FetchError::OemFile { .. } => "check the path; only Flatcar has an OEM partition",
             FetchError::UnsupportedScheme { .. } => "use http, https, tftp, s3, arn, gs or data",
             FetchError::Tftp { .. } => {
                 "check that the server has the file, and that UDP from it gets through: it answers from a port of its own"
@@ -278,7 +276,7 @@ impl FetchError {
                 "check the service account of the machine, and that it may read from the store"
             }
             FetchError::CompressedObject { .. } => {
-                "remove compression, or have the object by an https URL"
+                "remove compression, or fetch the object from an https URL"
             }
             FetchError::InvalidHeader { .. } => "give the header a name and a value",
             FetchError::HashMismatch { .. } => {
@@ -290,7 +288,7 @@ impl FetchError {
                 "check the free space and the permissions of the destination"
             }
             FetchError::Untrusted { .. } => {
-                "sign it with a trusted key, or give its digest where it is asked for; `kindling verify` checks the same"
+                "sign it with a trusted key, or give its digest where it is referenced; check with `kindling verify`"
             }
             FetchError::Certificates { .. } => "use a bundle of PEM certificates",
             _ => return None,
@@ -313,7 +311,7 @@ fn object_cause(cause: &FetchError, authenticated: Option<&str>) -> String {
 fn object_remedy(cause: &FetchError) -> Option<&'static str> {
     match cause {
         FetchError::Status { .. } => Some(
-            "check bucket and key, and that the role of the machine, or everybody, may read the object",
+            "check bucket and key, and that the role of the machine, or the public, may read the object",
         ),
         other => other.remedy(),
     }

@@ -86,7 +86,7 @@ pub trait FetchEvents {
 
 /// What is to be said of a server with TLS that redirects to a place without.
 pub(super) fn downgrade(to: &str) -> String {
-    format!("redirects to {to}, without TLS: it may have been changed or read on the way")
+    format!("redirects to {to} without TLS: the content may have been read or changed in transit")
 }
 
 /// Listens to nothing.

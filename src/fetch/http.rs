@@ -252,7 +252,7 @@ impl<'a> Fetch<'a> {
                 url: self.order.shown.clone(),
             }),
             Verdict::Busy => {
-                let cause = format!("the server said {}", self.said(answer));
+                let cause = format!("the server answered {}", self.said(answer));
                 let failure = AttemptFailure::Refused { not_before };
                 Attempt::Failed(FailedAttempt::new(cause, failure), FailedBy::Server)
             }
@@ -343,7 +343,7 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<RedirectTarget, St
         return None;
     }
     let location = response.headers().get(LOCATION)?;
-    let bad = |why: &str| format!("the server redirects to a place that {why}");
+    let bad = |why: &str| format!("the Location header of the redirect {why}");
     let Ok(location) = std::str::from_utf8(location.as_bytes()) else {
         return Some(Err(bad("is not text")));
     };

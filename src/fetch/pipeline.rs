@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 pub(super) enum BodyError {
     #[error("{0}")]
     Broken(String),
-    #[error("the connection broke, and what the server sent the next time was something else")]
+    #[error("the connection broke, and the content had changed when it was requested again")]
     Changed,
     #[error("total time limit")]
     OutOfTime {
@@ -113,11 +113,11 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
             url,
             limit,
             attempts,
-            last: format!("the body was still coming in ({received_bytes} bytes so far)"),
+            last: format!("the body was still being received ({received_bytes} bytes so far)"),
             remedy: None,
         },
         Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
-            let cause = io::Error::new(cause.kind(), "it ends before the gzip data does");
+            let cause = io::Error::new(cause.kind(), "the gzip data is truncated");
             FetchError::Gzip { url, cause }
         }
         Err(cause) => FetchError::Gzip { url, cause },

@@ -75,12 +75,10 @@ fn target(request: &Request) -> Result<TftpFile, FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let url = url::parse(&request.url).map_err(|error| invalid(&error.to_string()))?;
     let authority = url.authority.filter(|authority| !authority.host.is_empty());
-    let authority = authority.ok_or_else(|| invalid("it names no host"))?;
+    let authority = authority.ok_or_else(|| invalid("it has no host"))?;
     let port = match authority.port.as_deref() {
         None | Some("") => PORT,
-        Some(digits) => digits
-            .parse()
-            .map_err(|_| invalid("there is no such port"))?,
+        Some(digits) => digits.parse().map_err(|_| invalid("invalid port"))?,
     };
     let name = url::percent_decode(&url.path);
     if matches!(name.as_slice(), b"" | b"/") {

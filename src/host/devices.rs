@@ -128,7 +128,7 @@ impl Devices {
                 })
             }
             _ if !self.images.is_empty() => {
-                bail!("{device} is on no image; bind it with --image")
+                bail!("{device} is not bound to an image; use --image")
             }
             _ => Ok(DeviceHandle {
                 path: wait_for(&node(device)?)?,

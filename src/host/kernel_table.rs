@@ -76,7 +76,7 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
     let seen = seen(node)?;
     if seen != wanted {
         bail!(
-            "the kernel sees other partitions on {} than were written: {seen:?} instead of {wanted:?} \
+            "the partitions of {} in the kernel differ from those written: {seen:?} instead of {wanted:?} \
              (number: start, length in units of 512 bytes)",
             node.display()
         );
@@ -120,7 +120,7 @@ fn users(disk: &Path, number: u32) -> String {
         _ => Vec::new(),
     };
     match programs.is_empty() {
-        true => "; lsblk and lsof may tell by whom".into(),
+        true => "; lsblk and lsof may show what uses it".into(),
         false => format!(", open in {}", programs.join(", ")),
     }
 }

@@ -42,7 +42,7 @@ impl LoopDevice {
         let flags = LOOP_AUTOCLEAR | read_only;
         let config = LoopConfig::new(image, part.offset, part.bytes, part.sector_bytes, flags);
         let control = open(Path::new(CONTROL), true)
-            .context("no loop devices (is the kernel module `loop` there, and are you root?)")?;
+            .context("no loop devices (is the kernel module `loop` loaded, and are you root?)")?;
         for attempt in 0..ATTEMPTS {
             let number = sys::loop_free(&control).context("cannot get a free loop device")?;
             let path = PathBuf::from(format!("/dev/loop{number}"));

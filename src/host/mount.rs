@@ -49,11 +49,19 @@ fn mount_on(
 ) -> Result<(), String> {
     let (flags, data) = split_options(options);
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
-    mount_path(device, Path::new(&path), format, flags, &data).map_err(|error| {
+    let mount = || mount_path(device, Path::new(&path), format, flags, &data);
+    let mounted = match mount() {
+        // A run that was killed inside of mount(2) leaves the kernel with a registration of its file system and this
+        // loop device. It is taken for the one that is there now, and forgotten when that fails (Linux 6.18,
+        // `find_fsid_by_device`).
+        Err(Errno::EINVAL) if format == "btrfs" => mount(),
+        mounted => mounted,
+    };
+    mounted.map_err(|error| {
         let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
         let hint = match error {
             Errno::ENODEV if !known.contains(format) => {
-                format!(": the running kernel knows no {format}")
+                format!(": the running kernel does not support {format}")
             }
             // The kernel does not say which one it dislikes.
             Errno::EINVAL | Errno::ENOENT if !data.is_empty() => {
@@ -121,7 +129,7 @@ pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
             .and_then(|parent| mkdirat(&parent, part, Mode::from_bits_truncate(0o755)));
         match made {
             Ok(()) | Err(Errno::EEXIST) => {}
-            Err(error) => bail!("cannot make directory {path} for a mount: {error}"),
+            Err(error) => bail!("cannot create directory {path} for a mount: {error}"),
         }
     }
     Ok(())

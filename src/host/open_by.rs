@@ -72,10 +72,9 @@ fn user_of(node: &Path) -> Option<String> {
         .open(node)
         .map(drop);
     match alone {
-        Err(error) if is_busy(&error) => Some(
-            "something holds it for itself alone (mount, swap, RAID, LVM; see lsblk and lsof)"
-                .into(),
-        ),
+        Err(error) if is_busy(&error) => {
+            Some("it is held exclusively (mount, swap, RAID, LVM; see lsblk and lsof)".into())
+        }
         _ => None,
     }
 }

@@ -143,7 +143,7 @@ impl Events {
                 .map(|(node, _)| node.display().to_string())
                 .collect();
             bail!(
-                "udev is not done with {} after {} s; does udevd run, and does a rule of it hang?",
+                "udev did not finish processing {} within {} s; is udevd running, or does a rule hang?",
                 names.join(", "),
                 TIMEOUT.as_secs()
             );

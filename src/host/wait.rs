@@ -55,7 +55,7 @@ fn have_started(
     systemd.start_devices(&devices, limit)
 }
 
-/// What systemd says counts less than what is there: it may never hear of a device that is ready by our
+/// The state of the devices overrules systemd, which may never see a device that is ready by our
 /// lights.
 fn judge(udev: &Udev, not_started: &[NotStarted], limit: Duration) -> anyhow::Result<()> {
     let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
@@ -64,7 +64,7 @@ fn judge(udev: &Udev, not_started: &[NotStarted], limit: Duration) -> anyhow::Re
         return Ok(());
     }
     let result = |one: &NotStarted| match &one.result {
-        Some(result) => format!("as systemd said: {result}"),
+        Some(result) => format!("(systemd reports: {result})"),
         None => within(limit),
     };
     let mut results: Vec<String> = not_started.iter().map(result).collect();
@@ -103,8 +103,8 @@ enum DeviceState {
 impl fmt::Display for Unready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            DeviceState::Absent => "is not there",
-            DeviceState::Unknown => "udev is not done with it",
+            DeviceState::Absent => "does not exist",
+            DeviceState::Unknown => "udev has not finished processing it",
             DeviceState::Marked => "udev says SYSTEMD_READY=0",
         };
         write!(f, "device {} ({state})", self.device.display())
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(waiting, [Unready { device, state }]);
         let text = failure(&waiting, "within 0 s");
         assert!(
-            text.contains("/none (is not there) within 0 s; this machine has: "),
+            text.contains("/none (does not exist) within 0 s; this machine has: "),
             "{text}"
         );
     }

@@ -298,8 +298,8 @@ fn unknown(text: &[u8]) -> DetectError {
         None => {
             let is_text = std::str::from_utf8(text).is_ok();
             let what = match is_text {
-                true => "a text in no language that is known",
-                false => "bytes that are not text",
+                true => "text in an unknown language",
+                false => "binary data",
             };
             undetected(format!("unrecognised format: {what}"), LANGUAGES)
         }
@@ -405,7 +405,7 @@ mod tests {
             (b"storage: {}\nfoo: 1\n", "`foo`"),
             (b"ignition: {version: 3.0.0}\n", "JSON"),
             (b"#cloud-config\ncoreos: {}\nk3os: {}\n", "k3OS"),
-            (b"text", "no language"),
+            (b"text", "unknown language"),
             (b"<html>", "HTML"),
             (b"\x7fELF", "program"),
         ];

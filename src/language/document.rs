@@ -32,7 +32,7 @@ pub(crate) fn check(document: &Yaml<'_>, remarks: &mut Remarks) {
         remarks.about_two(
             Severity::Error,
             (repeated.again, repeated.first),
-            format!("key `{}` is there twice", repeated.key),
+            format!("duplicate key `{}`", repeated.key),
             Some("remove one of them".into()),
         );
     }

@@ -142,17 +142,17 @@ fn mismatch(request: &MkfsRequest, mut file: File) -> Option<String> {
     let uuid = plain(found.uuid.as_deref().unwrap_or(""));
     if found.kind.as_deref() != Some(request.format.as_str()) || found.incomplete {
         let what = found.describe().unwrap_or_else(|| "nothing known".into());
-        return Some(format!("with these options it makes {what}"));
+        return Some(format!("with these options it would create {what}"));
     }
     if request.label.as_ref().is_some_and(|wanted| wanted != label) {
-        return Some(format!("it makes the label {label:?} of it"));
+        return Some(format!("it would write the label {label:?} instead"));
     }
     let differs = |wanted: &String| plain(wanted) != uuid;
     request
         .uuid
         .as_ref()
         .is_some_and(differs)
-        .then(|| format!("it makes the UUID {uuid:?} of it"))
+        .then(|| format!("it would write the UUID {uuid:?} instead"))
 }
 
 fn plain(uuid: &str) -> String {

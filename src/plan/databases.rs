@@ -56,7 +56,7 @@ pub fn check(draft: &mut Draft<'_>) {
         if link.hard == Some(true) && databases.is_one(target, &planned) {
             let origin = draft.origin(&format!("$.storage.links.{index}"));
             draft.refuse(Failure {
-                act: "make hard link".into(),
+                act: "create hard link".into(),
                 object: link.path.clone(),
                 cause: format!("{target} becomes another file when accounts are written to it"),
                 origin,

@@ -50,7 +50,7 @@ impl OpKind {
         }
     }
 
-    /// The act in a few words, e.g. `make ext4 file system on /dev/vda2`.
+    /// The act in a few words, e.g. `create ext4 file system on /dev/vda2`.
     pub fn describe(&self) -> String {
         match self {
             OpKind::AlreadyRight(a) => format!("keep {}", a.subject),
@@ -66,11 +66,13 @@ impl OpKind {
                     format!("try the key of LUKS volume {} on {}", a.name, a.device)
                 }
             },
-            OpKind::HandOver(a) => format!("hand over LUKS volume {} on {}", a.name, a.device),
-            OpKind::MakeFilesystem(a) if a.format == "swap" => {
-                format!("make swap area on {}", a.device)
+            OpKind::HandOver(a) => {
+                format!("mark LUKS volume {} on {} as complete", a.name, a.device)
             }
-            OpKind::MakeFilesystem(a) => format!("make {} file system on {}", a.format, a.device),
+            OpKind::MakeFilesystem(a) if a.format == "swap" => {
+                format!("create swap area on {}", a.device)
+            }
+            OpKind::MakeFilesystem(a) => format!("create {} file system on {}", a.format, a.device),
             OpKind::WipeDevice(a) => format!("wipe signatures of {}", a.device),
             OpKind::Settle(_) => "wait for udev to see what changed".into(),
             OpKind::Mount(a) => format!("mount {} at {}", a.device, a.point),
@@ -82,11 +84,11 @@ impl OpKind {
             }
             OpKind::SshKeys(a) => format!("write ssh keys of user {}", a.user),
             OpKind::Remove(a) => format!("remove {}", a.path),
-            OpKind::Directory(a) => format!("make directory {}", a.path),
+            OpKind::Directory(a) => format!("create directory {}", a.path),
             OpKind::File(a) => format!("write file {}", a.path),
             OpKind::Symlink(a) => format!("link {} -> {}", a.path, a.target),
             OpKind::HardLink(a) => format!("hard-link {} -> {}", a.path, a.target),
-            OpKind::NoteFiles(a) => format!("note in {} which files are being created", a.path),
+            OpKind::NoteFiles(a) => format!("record in {} which files are being created", a.path),
             OpKind::ForgetFiles(a) => format!("remove {} when the files are durable", a.path),
             OpKind::DisableUnit(a) => format!("disable unit {}", a.unit),
             OpKind::KernelArguments(_) => "set kernel arguments".into(),

@@ -460,7 +460,7 @@ pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
 }
 
 /// True if an operation of this plan makes the array or volume again.
-pub fn is_made_anew(draft: &Draft, device: &DeviceRef) -> bool {
+pub fn is_recreated(draft: &Draft, device: &DeviceRef) -> bool {
     draft
         .operations()
         .iter()

@@ -83,7 +83,7 @@ AuthorizedKeysCommand name {places}"
 settings behind \"Match {criteria}\""
                 ),
                 origin: origin.clone(),
-                hint: "see that the keys are read where it matters, or change its configuration".into(),
+                hint: "make sure the keys are read for the connections that need them, or change its configuration".into(),
             });
         }
         let node = planned
@@ -100,7 +100,7 @@ settings behind \"Match {criteria}\""
                     "{file} is replaced: keys in it that the config does not repeat are lost"
                 ),
                 origin,
-                hint: "add the keys that are to stay to sshAuthorizedKeys".into(),
+                hint: "add the keys to keep to sshAuthorizedKeys".into(),
             });
         }
     }
@@ -126,7 +126,7 @@ fn homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
             warnings.push(Warning {
                 what: format!("directory {}", act.path),
                 cause: format!(
-                    "it is made since something lies in it, and belongs to root, although it is in the home of \
+                    "it is created as a parent directory and belongs to root, although it is in the home of \
 user {user}"
                 ),
                 origin: operation.origin.clone(),

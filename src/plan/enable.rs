@@ -83,8 +83,8 @@ fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option
 fn hint(problem: &EnableError) -> &'static str {
     match problem {
         EnableError::Nowhere => {
-            "correct the name, add contents, or install the package that brings the unit; nothing is wrong if a \
-generator makes it later"
+            "correct the name, add contents, or install the package that provides the unit; ignore this if a \
+generator creates it later"
         }
         EnableError::Masked { .. } => "remove \"enabled\", or unmask the unit with \"mask\": false",
         EnableError::Linked { .. } => "enable the unit under the name of its own file",

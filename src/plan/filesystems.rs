@@ -141,7 +141,7 @@ fn plan_one(
     let origin = draft.origin(&format!("$.storage.filesystems.{index}"));
     let act = match format {
         "none" => "erase".to_owned(),
-        _ => format!("make {format} file system on"),
+        _ => format!("create {format} file system on"),
     };
     let device = devices::resolve(draft, &filesystem.device, &act, origin.clone())?;
     if let Some(cause) = draft.observed.option_faults.get(&index) {
@@ -179,7 +179,7 @@ struct FilesystemCase<'a> {
 
 impl FilesystemCase<'_> {
     fn plan(self, draft: &mut Draft) -> Result<(), Box<Failure>> {
-        let again = devices::is_made_anew(draft, &self.device);
+        let again = devices::is_recreated(draft, &self.device);
         let wipe = self.filesystem.wipe_filesystem == Some(true);
         if !wipe && !again {
             if let Some(because) = self.reusable() {
@@ -220,7 +220,7 @@ impl FilesystemCase<'_> {
         let uuid_fits = uuid
             .is_none_or(|u| canonical_uuid(self.format, u) == canonical_uuid(self.format, present));
         if wanted_kind.is_none() {
-            return Some("blank, as asked for".into());
+            return Some("already blank".into());
         }
         (label_fits && uuid_fits).then(|| {
             let compared: Vec<&str> =

@@ -55,7 +55,7 @@ pub fn check_label(format: &str, label: &str) -> Result<(), Objection> {
         ));
     } else if label == NO_LABEL {
         return Err((
-            format!("the label {label:?} means that there is none"),
+            format!("the label {label:?} means \"no label\""),
             "leave the label out, or give another one".into(),
         ));
     } else {
@@ -87,7 +87,7 @@ pub fn check_uuid(format: &str, uuid: &str) -> Result<(), Objection> {
     }
     if uuid.chars().all(|c| matches!(c, '0' | '-')) {
         return Err((
-            "a UUID of zeros means that there is none".into(),
+            "an all-zero UUID means \"no UUID\"".into(),
             "give another UUID, or leave it out to have one chosen".into(),
         ));
     }
@@ -142,7 +142,7 @@ pub fn check_rehearsal(observed: &Observed, request: &MkfsRequest) -> Result<(),
     };
     Err((
         format!(
-            "{} does not make it on {}: {objection}",
+            "{} would fail on {}: {objection}",
             request.program,
             crate::text::human_size(request.bytes)
         ),

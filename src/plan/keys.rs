@@ -1,7 +1,7 @@
 //! What unlocks encrypted volumes on later boots: key files in the target root and lines of crypttab; and the
 //! moment a new volume is handed over, which is when its key is there.
 
-use super::lines::{self, Words};
+use super::lines::{self, WordSyntax};
 use super::op::*;
 use super::paths::PlannedTree;
 use super::{Access, Claim, ClaimedResource, Draft, Effect, OpKind, Phase, devices, luks};
@@ -274,7 +274,13 @@ impl KeyFilePlanner<'_, '_> {
             .collect();
         let names = missing.iter().map(|volume| volume.name.as_str());
         if missing.is_empty()
-            || lines::refuse_broken(self.draft, CRYPTTAB, Words::Plain, names, origin.as_ref())
+            || lines::refuse_broken(
+                self.draft,
+                CRYPTTAB,
+                WordSyntax::Plain,
+                names,
+                origin.as_ref(),
+            )
         {
             return;
         }

@@ -6,7 +6,7 @@ use crate::config::Origin;
 
 /// How words of a line are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words {
+pub(super) enum WordSyntax {
     /// By blanks, which no word may have.
     Plain,
     /// By blanks, unless they are in quotes.
@@ -17,7 +17,7 @@ pub(super) enum Words {
 pub(super) fn refuse_broken<'w>(
     draft: &mut Draft<'_>,
     file: &str,
-    kind: Words,
+    kind: WordSyntax,
     mut words: impl Iterator<Item = &'w str>,
     origin: Option<&Origin>,
 ) -> bool {
@@ -35,11 +35,11 @@ pub(super) fn refuse_broken<'w>(
     true
 }
 
-fn breaks(word: &str, kind: Words) -> bool {
+fn breaks(word: &str, kind: WordSyntax) -> bool {
     word.contains(|c: char| c.is_control())
         || match kind {
-            Words::Plain => word.is_empty() || word.contains(char::is_whitespace),
-            Words::Quoted => word.contains('"') && word.contains('\''),
+            WordSyntax::Plain => word.is_empty() || word.contains(char::is_whitespace),
+            WordSyntax::Quoted => word.contains('"') && word.contains('\''),
         }
 }
 
@@ -58,8 +58,8 @@ mod tests {
             ("\u{85}", true, true),
             ("\"a'", false, true),
         ] {
-            assert_eq!(breaks(word, Words::Plain), plain, "{word:?}");
-            assert_eq!(breaks(word, Words::Quoted), quoted, "{word:?}");
+            assert_eq!(breaks(word, WordSyntax::Plain), plain, "{word:?}");
+            assert_eq!(breaks(word, WordSyntax::Quoted), quoted, "{word:?}");
         }
     }
 }

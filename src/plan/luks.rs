@@ -76,7 +76,7 @@ pub fn without_key(document: &Document, observed: &Observed, options: &Options) 
 
 fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<(), Box<Failure>> {
     let text = luks.device.as_deref().unwrap_or_default();
-    let act = format!("make encrypted volume {:?} on", luks.name);
+    let act = format!("create encrypted volume {:?} on", luks.name);
     let device = devices::resolve(draft, text, &act, origin.clone())?;
     let case = LuksCase {
         luks,
@@ -97,7 +97,7 @@ fn plan_one(draft: &mut Draft, luks: &Luks, origin: Option<Origin>) -> Result<()
 }
 
 fn found(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
-    match devices::is_made_anew(draft, device) {
+    match devices::is_recreated(draft, device) {
         true => SuperblockFacts::default(),
         false => devices::content(draft, device),
     }

@@ -333,8 +333,8 @@ fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Disk
         GptHealth::BackupNotAtEnd => "; its backup copy is not at the end of the disk",
     };
     let because = match disk.partitions.is_empty() {
-        true => "no partitions are asked for".to_owned(),
-        false => format!("every partition is as asked for{note}"),
+        true => "no partitions are requested".to_owned(),
+        false => format!("every partition matches{note}"),
     };
     let subject = Subject::Table(disk.device.clone());
     let origin = draft.origin(&format!("{path}.device"));
@@ -342,7 +342,7 @@ fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Disk
     for decision in &outcome.decisions {
         let because = match &decision.action {
             Action::Keep(compared) => compared.clone(),
-            _ => "does not exist, as asked for".into(),
+            _ => "does not exist, as requested".into(),
         };
         let subject = Subject::Partition(partition(disk, decision.number));
         let origin = draft.origin(&format!("{path}.partitions.{}", decision.index));

@@ -94,11 +94,11 @@ fn no_mount(operation: &Operation, why: NoMounts) -> Failure {
     let (cause, remedy) = match why {
         NoMounts::Capability => ("this process may not mount file systems", PRIVILEGED),
         NoMounts::UserNamespace => (
-            "in a user namespace the kernel mounts no file systems of devices",
+            "the kernel does not mount block devices in a user namespace",
             "run kindling as root outside of the namespace",
         ),
         NoMounts::NoProc => (
-            "there is no /proc, which mounting needs",
+            "mounting needs /proc, which is not mounted",
             "mount it first: mount -t proc proc /proc",
         ),
     };
@@ -112,7 +112,7 @@ fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Failure 
             "run kindling as root, or map more ids into the namespace (unshare --map-auto --map-root-user)",
         ),
         Ids::All | Ids::Own(_) => (
-            format!("this process may not give nodes to {space} {id}"),
+            format!("this process may not change ownership to {space} {id}"),
             "run kindling as root",
         ),
     };

@@ -67,7 +67,7 @@ impl ArraySpec<'_> {
 
 fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) -> Failure {
     Failure {
-        act: "make array".into(),
+        act: "create array".into(),
         object: raid.name.clone(),
         cause,
         origin: origin.clone(),
@@ -174,7 +174,7 @@ fn named_twice(members: &[DeviceRef]) -> Option<&DeviceRef> {
 }
 
 fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceRef>, Vec<Failure>> {
-    let act = format!("make array {:?} of", raid.name);
+    let act = format!("create array {:?} of", raid.name);
     let (members, missing): (Vec<_>, Vec<_>) = raid
         .devices
         .iter()
@@ -216,7 +216,7 @@ fn refuse_held(
                 .cloned()
                 .collect();
             (!holders.is_empty()).then(|| Failure {
-                act: format!("make array {:?} of", wish.raid.name),
+                act: format!("create array {:?} of", wish.raid.name),
                 object: member.to_string(),
                 cause: format!("it is in use: {}", holders.join(", ")),
                 origin: draft.origin(&format!("{path}.devices.{i}")),
@@ -309,7 +309,7 @@ fn push_create(draft: &mut Draft, wish: ArraySpec, stop: Vec<String>) {
 
 /// What is on a member that becomes part of a new array.
 fn losses(draft: &Draft, member: &DeviceRef) -> Vec<String> {
-    if devices::is_made_anew(draft, member) {
+    if devices::is_recreated(draft, member) {
         return Vec::new();
     }
     let content = devices::content(draft, member);
@@ -332,7 +332,7 @@ fn losses(draft: &Draft, member: &DeviceRef) -> Vec<String> {
 }
 
 fn expected(draft: &Draft, member: &DeviceRef) -> Expected {
-    match devices::is_made_anew(draft, member) {
+    match devices::is_recreated(draft, member) {
         true => Expected::Anything,
         false => devices::expected(draft, member),
     }

@@ -77,13 +77,13 @@ fn device(facts: &RootFacts, path: &str) -> Option<u64> {
 fn no_room(operation: &Operation, room: &Room, load: &Load) -> Option<Failure> {
     let cause = if load.bytes > room.bytes {
         format!(
-            "up to here the config has {} of contents for its file system, which has {} left",
+            "with this file the config writes {} to a file system that has only {} left",
             human_size(load.bytes),
             human_size(room.bytes)
         )
     } else if room.nodes.is_some_and(|nodes| load.nodes > nodes) {
         format!(
-            "its file system can hold {} more files and directories, up to here the config has {}",
+            "its file system has room for {} more files and directories; with this one the config creates {}",
             room.nodes.unwrap_or_default(),
             load.nodes
         )

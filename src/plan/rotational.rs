@@ -1,4 +1,4 @@
-//! One writer at a time on a disk that rotates: two would have its heads run to and fro.
+//! One writer at a time on a disk that rotates: two concurrent writers would cause seeks.
 
 use super::op::Operation;
 use super::{Access, Claim, ClaimedResource, Draft, devices};

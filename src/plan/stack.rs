@@ -53,7 +53,7 @@ fn used_twice(draft: &Draft) -> Vec<Failure> {
                 }
                 None => {
                     let kept = kept_on(draft, device);
-                    refusals.extend(kept.map(|kept| refuse_over_kept(operation, kept, device)));
+                    refusals.extend(kept.map(|kept| refuse_above_kept(operation, kept, device)));
                 }
             }
             users.entry(identity(draft, device)).or_insert(operation);
@@ -115,7 +115,7 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
     })
 }
 
-fn refuse_over_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Failure {
+fn refuse_above_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Failure {
     let wanted_by = match &kept.origin {
         Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),

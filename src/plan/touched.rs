@@ -38,7 +38,7 @@ pub(super) fn paths_of(operation: &Operation) -> impl Iterator<Item = &str> {
     disables.then_some(UNIT_DIRECTORY).into_iter().chain(paths)
 }
 
-/// Paths that an operation reads what others wrote from.
+/// Paths that this operation reads and other operations write.
 pub(super) fn read_paths(operation: &Operation) -> Vec<String> {
     let OpKind::File(act) = &operation.kind else {
         return Vec::new();

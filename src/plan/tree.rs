@@ -266,7 +266,7 @@ impl TreePlanner<'_, '_> {
             .iter()
             .find(|p| is_at_or_below(p, &entry.path))?;
         Some(format!(
-            "a directory has to be there for the file system that is mounted at {point}"
+            "it must be a directory, since a file system is mounted at {point}"
         ))
     }
 
@@ -378,7 +378,7 @@ impl TreePlanner<'_, '_> {
             }
             _ if !exact => self.append(entry, file, node),
             _ if overwrite => self.write(entry, file, Effect::Change, true),
-            _ => self.in_the_way(entry, "a file with other content is there"),
+            _ => self.in_the_way(entry, "a file with different content already exists"),
         }
     }
 
@@ -562,7 +562,7 @@ impl TreePlanner<'_, '_> {
         };
         if is_directory {
             return Err((
-                format!("its target {target} is a directory, which can have no hard links"),
+                format!("its target {target} is a directory, which cannot be hard-linked"),
                 "make it a symbolic link (leave out `hard`), or link to a file",
             ));
         }
@@ -625,7 +625,7 @@ impl TreePlanner<'_, '_> {
         }
         if let Some(point) = self.mounted_below(&entry.path) {
             let cause =
-                format!("a file system is mounted at {point}, whose content is not to be removed");
+                format!("a file system is mounted at {point}, and its content must not be removed");
             return self.refuse(entry, &cause, "unmount it first, or remove `overwrite`");
         }
         let kind = OpKind::Remove(Remove {
@@ -708,7 +708,7 @@ impl TreePlanner<'_, '_> {
     fn refuse(&mut self, entry: &TreeEntry<'_>, cause: &str, remedy: &str) {
         let origin = entry.origin(self.draft);
         self.draft.refuse(Failure {
-            act: "make".into(),
+            act: "create".into(),
             object: entry.object(),
             cause: cause.into(),
             origin,
@@ -744,7 +744,7 @@ fn because(wish: &Permissions, plain: &str, with_permissions: &str) -> String {
 }
 
 fn there(kind: &NodeKind) -> String {
-    format!("{} is there", kind_word(kind))
+    format!("{} is in the way", kind_word(kind))
 }
 
 fn kind_word(kind: &NodeKind) -> &'static str {

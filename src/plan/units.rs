@@ -4,7 +4,7 @@
 //! [`super::enable`] makes the links. A unit to disable that is not enabled in the target gets neither a line nor an
 //! operation.
 
-use super::lines::{self, Words};
+use super::lines::{self, WordSyntax};
 use super::op::*;
 use super::paths::{PlannedNode, PlannedTree};
 use super::permissions::{FILE_MODE, OwnerNames, as_new, differences};
@@ -353,7 +353,7 @@ impl UnitPlanner<'_, '_> {
         if missing.is_empty() {
             let kind = OpKind::AlreadyRight(AlreadyRight {
                 subject: Subject::Path(path.into()),
-                because: "it has the preset lines".into(),
+                because: "it already contains the preset lines".into(),
             });
             self.draft
                 .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
@@ -363,7 +363,7 @@ impl UnitPlanner<'_, '_> {
         if lines::refuse_broken(
             self.draft,
             PRESET_FILE,
-            Words::Plain,
+            WordSyntax::Plain,
             words,
             origin.as_ref(),
         ) {
@@ -479,7 +479,7 @@ impl UnitPlanner<'_, '_> {
             let place = self.planned.resolve(other);
             **other != path && !place.is_ok_and(|place| self.planned.is_made(&place))
         });
-        other.map(|path| format!("{path} is a link that leads to itself"))
+        other.map(|path| format!("{path} is a symbolic link that points to itself"))
     }
 
     fn push(&mut self, path: &str, effect: Effect, kind: OpKind, origin: Option<Origin>) {

@@ -29,7 +29,7 @@ impl Warning {
             what,
             cause,
             origin: None,
-            hint: "name the last place, or have the server redirect to https".into(),
+            hint: "use the final URL, or make the server redirect to https".into(),
         }
     }
 

@@ -153,11 +153,11 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Failure {
     let remount = "mount it so that it can be written to, or choose another path".to_owned();
     let (cause, remedy) = match obstacle {
         Obstacle::Mount(point) => (
-            format!("the file system mounted at {point} of the target is read only"),
+            format!("the file system mounted at {point} of the target is read-only"),
             remount,
         ),
         Obstacle::Option(point) => (
-            format!("its mountOptions have the file system at {point} mounted read-only"),
+            format!("its mountOptions mount the file system at {point} read-only"),
             "remove \"ro\" from mountOptions, or choose another path".to_owned(),
         ),
         Obstacle::MountPoint(point) => (
@@ -177,7 +177,9 @@ fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Failure {
             "remove the attribute (chattr -i), or choose another path".to_owned(),
         ),
         Obstacle::Node(path, WriteBarrier::Kernel) => (
-            format!("{path} of the target shows what the kernel knows, and takes no new entries"),
+            format!(
+                "{path} of the target is in a kernel file system such as procfs, where nothing can be created"
+            ),
             "choose another path".to_owned(),
         ),
         Obstacle::Node(path, WriteBarrier::AppendOnly) => (

@@ -116,7 +116,7 @@ fn make_directory_of(path: &Path, what: &str) -> anyhow::Result<()> {
         return Ok(());
     };
     std::fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {} for {what}", directory.display()))
+        .with_context(|| format!("cannot create {} for {what}", directory.display()))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) fn reports(
 }
 
 /// Entries of the operations that failed or were not started, in plan order.
-pub(crate) fn troubles(
+pub(crate) fn failed_or_not_started(
     plan: &Plan,
     records: &[OperationRecord],
     place: Audience,
@@ -36,11 +36,11 @@ pub(crate) fn troubles(
 /// Adds entries of a plan that ran behind another: their numbers go on from those.
 pub(crate) fn append(entries: &mut Vec<OperationReport>, more: Vec<OperationReport>) {
     let first = entries.len();
-    entries.extend(more.into_iter().map(|entry| behind(first, entry)));
+    entries.extend(more.into_iter().map(|entry| renumbered(first, entry)));
 }
 
 /// The same entry with numbers that begin behind `first` others.
-fn behind(first: usize, entry: OperationReport) -> OperationReport {
+fn renumbered(first: usize, entry: OperationReport) -> OperationReport {
     let first = u32::try_from(first).unwrap_or(u32::MAX);
     let later = |id: &u32| id.saturating_add(first);
     OperationReport {
@@ -73,7 +73,7 @@ impl Serialize for RunEntries<'_> {
         }
         for (operation, record) in self.plan.operations.iter().zip(self.records) {
             let entry = operation_report(operation, record, self.audience);
-            list.serialize_element(&behind(self.earlier.len(), entry))?;
+            list.serialize_element(&renumbered(self.earlier.len(), entry))?;
         }
         list.end()
     }

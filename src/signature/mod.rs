@@ -45,7 +45,7 @@ impl fmt::Display for Verified {
                 by,
                 remark: Some(remark),
             } => write!(f, "signed by {by}; {remark}"),
-            Verified::Pinned => f.write_str("it has the digest it must have"),
+            Verified::Pinned => f.write_str("its digest matches"),
             Verified::Inside => f.write_str("it is a part of a verified config"),
         }
     }

@@ -101,7 +101,7 @@ fn decide(
     verdicts.into_iter().next()
 }
 
-/// The only signature in some bytes: with a second one nobody could say which is meant.
+/// The only signature in some bytes; a second one would be ambiguous.
 fn read(bytes: &[u8]) -> Result<Signature, SignatureError> {
     let malformed = |cause: String| SignatureError::Malformed(cause);
     let text = |error: pgp::errors::Error| malformed(error.to_string());
@@ -355,7 +355,7 @@ fn check_form(signature: &Signature) -> Result<(), String> {
         )
     });
     match unknown {
-        true => Err("it demands something that is not known here".into()),
+        true => Err("it has a critical subpacket that is not supported".into()),
         false => Ok(()),
     }
 }

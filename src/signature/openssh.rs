@@ -51,7 +51,9 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
-            "cert-authority" => return Err("authorities of certificates are not known here".into()),
+            "cert-authority" => {
+                return Err("certificate authorities (cert-authority) are not supported".into());
+            }
             "namespaces"
                 if !value
                     .split(',')
@@ -64,7 +66,7 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
             "valid-before" => result.until = Some(time(value)?),
             // Names of people, who do not matter here; but what limits a key must not be passed over.
             _ if option.contains('=') => {
-                return Err(format!("the option {name:?} is not known here"));
+                return Err(format!("the option {name:?} is not supported"));
             }
             _ => {}
         }
@@ -147,12 +149,16 @@ pub(super) fn verify(
     }
     match key.until.filter(|until| *until <= now) {
         Some(until) => {
-            let why = format!("the key counts no longer since {}", date(until));
+            let why = format!("the key expired on {}", date(until));
             Err(SignatureError::NotAccepted { by, why })
         }
         None => {
             let remark = key.from.filter(|from| *from > now).map(|from| {
-                format!("the key counts from {}, after {}, which is what the clock of this machine says", date(from), date(now))
+                format!(
+                    "the key is not valid before {}; the clock of this machine says {}",
+                    date(from),
+                    date(now)
+                )
             });
             Ok(Verified::Signed { by, remark })
         }
@@ -198,7 +204,7 @@ mod tests {
             ("ssh-ed25519 AAAA".into(), "line 1: "),
             (
                 format!("a cert-authority {KEY}"),
-                "authorities of certificates",
+                "certificate authorities (cert-authority)",
             ),
             (
                 format!("a namespaces=\"git\" {KEY}"),
@@ -207,7 +213,7 @@ mod tests {
             (format!("a valid-before=\"soon\" {KEY}"), "is not a time"),
             (
                 format!("command=\"a b\" {KEY}"),
-                "\"command\" is not known here",
+                "\"command\" is not supported",
             ),
             (
                 format!("a valid-before=\"20991331\" {KEY}"),

@@ -28,7 +28,7 @@ pub enum Untrusted {
     Signature(#[from] SignatureError),
     /// It is another one than the kernel command line names.
     #[error(
-        "kindling.config.hash on the kernel command line names another one: its digest is {calculated}, not {expected}"
+        "its digest is {calculated}, but kindling.config.hash on the kernel command line requires {expected}"
     )]
     OtherDigest {
         /// Digest of what came, as it would have to be written.
@@ -45,7 +45,7 @@ pub enum Untrusted {
     #[error("{0}")]
     Key(#[from] KeyError),
     /// A key that was found beside a config, and is not named.
-    #[error("the key at {0} is none that kindling.config.key on the kernel command line names")]
+    #[error("the key at {0} matches no kindling.config.key on the kernel command line")]
     OtherKey(String),
 }
 

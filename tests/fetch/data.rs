@@ -203,9 +203,9 @@ fn schemes_that_are_not_fetched_are_named() {
 #[test]
 fn requests_that_can_never_be_made_fail_at_once() {
     let urls = [
-        ("http:///x", "it names no host"),
-        ("http:x", "it names no host"),
-        ("http://:80/x", "it names no host"),
+        ("http:///x", "it has no host"),
+        ("http:x", "it has no host"),
+        ("http://:80/x", "it has no host"),
         ("http://h:99999/x", "port"),
         ("http://[::1/x", "host"),
         ("http://h/a\nb", "control character"),

@@ -99,7 +99,7 @@ fn ignition_2_appends_lists() {
     );
     let wanted = [
         "data: warning 2: this is appended to /f, which another entry is about (the other one: $.storage.files.0, line 3 of data:)",
-        "data: warning 2: the user core is there twice; the entries are united (the other one: $.passwd.users.0, line 5 of first.ign)",
+        "data: warning 2: duplicate user core; the entries are merged (the other one: $.passwd.users.0, line 5 of first.ign)",
     ];
     let said = said(&rendered.findings);
     for words in wanted {
@@ -222,7 +222,7 @@ fn errors_name_the_config_of_the_family_that_has_them() {
         ),
         (
             old("2.3.0", &[&embed(&old("2.1.0", &[], group))], group),
-            "data: error 3: this group is there twice (the other one: $.passwd.groups.0, line 4 of first.ign)",
+            "data: error 3: duplicate group (the other one: $.passwd.groups.0, line 4 of first.ign)",
         ),
     ];
     for (text, want) in cases {

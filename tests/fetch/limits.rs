@@ -40,10 +40,10 @@ fn errors_of_the_server_are_tried_again() {
     let expected = [
         format!("GET {shown}: attempt #1"),
         "GET result: Internal Server Error".into(),
-        "GET error: the server said 500 Internal Server Error".into(),
+        "GET error: the server answered 500 Internal Server Error".into(),
         format!("GET {shown}: attempt #2"),
         "GET result: Service Unavailable".into(),
-        "GET error: the server said 503 Service Unavailable".into(),
+        "GET error: the server answered 503 Service Unavailable".into(),
         format!("GET {shown}: attempt #3"),
         "GET result: OK".into(),
         "GET announces 3 bytes".into(),
@@ -94,7 +94,7 @@ fn the_total_limit_ends_it() {
     assert_in_vain(
         &failing,
         impatient(),
-        "last: the server said 502 Bad Gateway",
+        "last: the server answered 502 Bad Gateway",
     );
     assert!(failing.seen().len() > 1, "{:?}", failing.seen());
 
@@ -132,12 +132,12 @@ fn the_total_limit_holds_for_the_body_too() {
     assert_in_vain(
         &dripping,
         impatient(),
-        "last: the body was still coming in (",
+        "last: the body was still being received (",
     );
     assert_in_vain(
         &stuck,
         impatient(),
-        "last: the body was still coming in (0 bytes so far)",
+        "last: the body was still being received (0 bytes so far)",
     );
 }
 

@@ -265,13 +265,13 @@ fn what_waiting_cannot_change_ends_the_fetch() {
         (
             format!("-newkey rsa:2048 {NAMED}"),
             "-tls1_2 -cipher ECDHE-RSA-AES128-SHA",
-            "no common way of TLS",
+            "no TLS version or cipher suite in common",
             "AES-GCM",
         ),
         (
             format!("-newkey rsa:2048 {NAMED}"),
             "-tls1_1 -cipher DEFAULT@SECLEVEL=0",
-            "no common version of TLS",
+            "no TLS version in common",
             "TLS 1.3",
         ),
     ];

@@ -149,6 +149,9 @@ fn a_server_that_the_proxy_cannot_reach_is_asked_for_again() {
     let result = proxy.fetch(RIGHT, format!("http://plain.test:{}/x", free_port()));
     assert_fails(
         result,
-        &["unable to fetch resource in time", "the server said 500"],
+        &[
+            "unable to fetch resource in time",
+            "the server answered 500",
+        ],
     );
 }

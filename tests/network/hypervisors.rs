@@ -194,7 +194,7 @@ fn a_config_read_once_is_there_when_the_network_is() {
     let cache = fs::read_to_string(machine.path("ignition.json")).expect("a config");
     assert!(cache.contains("/s3cret"), "{cache}");
     assert_eq!(server.seen().len(), 1, "it was asked once");
-    let kept = "platform zvm gave its config to an earlier stage, which kept it";
+    let kept = "using the config of platform zvm that an earlier stage saved";
     assert!(online.out.contains(kept), "{online:?}");
     let state = fs::read_to_string(machine.path("state")).expect("kept");
     assert!(
@@ -263,7 +263,7 @@ fn what_is_read_only_once_is_not_read_by_accident() {
     for platform in ["hyperv", "nvidiabluefield", "zvm"] {
         let fetch = ["fetch", "--platform", platform];
         let ended = Ended::of(machine.command().args(fetch));
-        ended.assert(64, "", "gives its config only once");
+        ended.assert(64, "", "provides its config only once");
     }
     assert_eq!(machine.calls(), [""; 0]);
 }

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 const DOC: &str = include_str!("../../docs/migration.md");
-const HEADING: &str = "## A walk: Matchbox\n";
+const HEADING: &str = "## Example: Matchbox\n";
 const NAME: &str = "matchbox.example.com";
 const ADDRESS: &str = "127.0.0.1:8080";
 const TREE: &str = "/srv/node1";

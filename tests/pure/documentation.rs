@@ -126,12 +126,14 @@ fn help(command: &[&str]) -> String {
 fn commands_and_their_options_exist() {
     let mut seen = BTreeSet::new();
     for (file, text) in pages() {
-        let mut is_code = false;
+        let mut fence = None;
         for line in text.lines() {
-            if line.trim_start().starts_with("```") {
-                is_code = !is_code;
+            if let Some(language) = line.trim_start().strip_prefix("```") {
+                fence = fence.is_none().then_some(language);
                 continue;
             }
+            // What a program prints is a text.
+            let is_code = fence.is_some_and(|language| language != "text");
             let shown = line.trim_start().trim_start_matches(['#', '$', ' ']);
             let Some(words) = command_of(shown).filter(|words| is_code && !words.is_empty()) else {
                 continue;

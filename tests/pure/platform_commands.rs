@@ -100,7 +100,7 @@ fn a_rendered_config_has_everything_in_it() {
 #[test]
 fn exit_codes_tell_why_there_is_no_config() {
     let machine = Machine::new("quiet");
-    let none = "metal says that there is no config; a boot would go on without one";
+    let none = "metal has no config; a boot would continue without one";
     machine.fetch(&["--platform", "metal"]).assert(1, "", none);
     let network = "kindling: a network is required: resource requires networking: cannot fetch http://169.254.169.254/";
     for id in ["gcp", "aws", "azure", "packet", "scaleway"] {
@@ -116,7 +116,7 @@ fn exit_codes_tell_why_there_is_no_config() {
         .fetch(&["--platform", "file"])
         .assert(3, "", missing);
     let ended = machine.fetch(&["--platform", "gpc"]);
-    ended.assert(64, "", "no platform is called \"gpc\"");
+    ended.assert(64, "", "unknown platform \"gpc\"");
     let ended = machine.fetch(&["--platform", "file", "--timeout", "soon"]);
     ended.assert(64, "", "it must be a duration such as 30s or 2m, or 0");
 }
@@ -165,7 +165,7 @@ fn platforms_are_listed_and_shown() {
         "docs/platforms.md has another table"
     );
     let unknown = kindling(&["platform", "show", "nosuch"]);
-    unknown.assert(64, "", "no platform is called \"nosuch\"");
+    unknown.assert(64, "", "unknown platform \"nosuch\"");
 }
 
 #[test]
@@ -205,5 +205,5 @@ fn completions_offer_platforms_versions_and_languages() {
     }
     // They are offered, and not insisted on.
     let ended = kindling(&["platform", "show", "qemuu"]);
-    assert!(ended.err.contains("do you mean qemu?"), "{}", ended.err);
+    assert!(ended.err.contains("did you mean qemu?"), "{}", ended.err);
 }

@@ -75,7 +75,11 @@ fn places(schema: &Schema) -> Vec<(String, Vec<String>)> {
                 continue;
             };
             let dot = if path.is_empty() { "" } else { "." };
-            let list = if property["items"].is_object() { "[]" } else { "" };
+            let list = if property["items"].is_object() {
+                "[]"
+            } else {
+                ""
+            };
             next.push((inner.to_owned(), format!("{path}{dot}{key}{list}")));
         }
         if definition.is_empty() {
@@ -144,7 +148,11 @@ fn sections(schemas: &[Schema], lacking: &dyn Fn(&str, &str) -> String) -> Strin
         for (key, property) in last.properties(definition).expect("properties") {
             let first = schemas.iter().find(|schema| schema.has(definition, key));
             let since = first.expect("a version").version;
-            let since = if since == schemas[0].version { "" } else { since };
+            let since = if since == schemas[0].version {
+                ""
+            } else {
+                since
+            };
             let about = property["description"].as_str().expect("a description");
             let kind = kind(property, &headings);
             let lacking = lacking(definition, key);
@@ -286,7 +294,12 @@ Made from the help and the manual pages of the program. [Commands](commands.md) 
         let name = format!("kindling {command}");
         let name = name.trim_end();
         let file = PathBuf::from(format!("{}.1", name.replace(' ', "-")));
-        write!(page, "\n## `{name}`\n```text\n{}```\n", trimmed(&help(command))).expect("text");
+        write!(
+            page,
+            "\n## `{name}`\n```text\n{}```\n",
+            trimmed(&help(command))
+        )
+        .expect("text");
         for (purpose, line) in examples(&pages.path().join(file)) {
             write!(page, "\n{purpose}:\n```\n$ {line}\n```\n").expect("text");
         }

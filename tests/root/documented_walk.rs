@@ -153,10 +153,16 @@ fn readme() {
 fn what_is_shown_is_compared() {
     let lines = |text: &str| told(text.lines());
     let shown = lines("a: done in 3.3ms, 7 B\n...\n\nlast");
-    assert!(is_as_shown(&shown, &lines("a: done in 12µs, 7 B\nb\nc\nlast")));
+    assert!(is_as_shown(
+        &shown,
+        &lines("a: done in 12µs, 7 B\nb\nc\nlast")
+    ));
     assert!(is_as_shown(&shown, &lines("a: done in 1s, 7 B\nlast")));
     assert!(!is_as_shown(&shown, &lines("a: done in 1s, 8 B\nlast")));
-    assert!(!is_as_shown(&shown, &lines("a: done in 1s, 7 B\nlast\nmore")));
+    assert!(!is_as_shown(
+        &shown,
+        &lines("a: done in 1s, 7 B\nlast\nmore")
+    ));
     assert!(!is_as_shown(&shown, &[]));
     let page = "Save it as `f`:\n\n```yaml\nb: 1\n```\nThen:\n```\n$ one two\nout\n# three\n```\n";
     let run = |line: &str, shown: &[&str]| Step::Run {

@@ -169,7 +169,7 @@ fn a_link_of_the_config_cannot_take_the_place_of_a_mount_point() {
     let mut storage = data_at("/mnt/data");
     storage["files"] = json!([{"path": "/var/x"}]);
     storage["links"] = json!([{"path": "/mnt", "target": "var/mnt", "overwrite": true}]);
-    let words = "a directory has to be there for the file system that is mounted at /mnt/data";
+    let words = "it must be a directory, since a file system is mounted at /mnt/data";
     scene.refused(&IMAGE, &storage, words);
 }
 
@@ -229,7 +229,7 @@ fn what_is_mounted_read_only_is_not_written_to() {
     let usr = scene.mkdir("root/usr").display().to_string();
     fs::write(scene.path("root/usr/there"), "").expect("a file");
     let _usr = Mounted::new(&["--bind", "-o", "ro", &usr, &usr]);
-    let words = "the file system mounted at /usr of the target is read only";
+    let words = "the file system mounted at /usr of the target is read-only";
     scene.refused(&ROOT, &json!({"files": [{"path": "/usr/new"}]}), words);
     scene.refused(
         &ROOT,
@@ -338,10 +338,10 @@ fn what_a_file_system_has_no_room_for_is_refused() {
         json!({"path": path, "contents": {"source": source}})
     };
     let large: Vec<Value> = (0..3).map(|n| file(format!("/f{n}"), 30_000)).collect();
-    let words = "87.8 KiB of contents for its file system, which has 64 KiB left";
+    let words = "the config writes 87.8 KiB to a file system that has only 64 KiB left";
     scene.refused(&ROOT, &json!({"files": large}), words);
     let many: Vec<Value> = (0..20).map(|n| file(format!("/f{n}"), 0)).collect();
-    let words = "its file system can hold 9 more files and directories";
+    let words = "its file system has room for 9 more files and directories";
     scene.refused(&ROOT, &json!({"files": many}), words);
     scene.applied(&ROOT, &json!({"files": large[..1]}));
     // The file system of an image, below a directory that is not there yet.

@@ -112,7 +112,7 @@ impl Session<'_> {
             })),
             Err(error) => {
                 let findings = head.findings.into_iter().next().unwrap_or_default();
-                self.hear(&source.name, relative.text, findings);
+                self.report_findings(&source.name, relative.text, findings);
                 Err(RenderReason::Invalid {
                     reference: Box::new(reference.clone()),
                     error,
@@ -136,7 +136,7 @@ impl Session<'_> {
             if relative.is_first {
                 findings.0.retain(|finding| !self.said.0.contains(finding));
             }
-            self.hear(&relative.name, relative.text, findings);
+            self.report_findings(&relative.name, relative.text, findings);
         }
         joined.outcome.map_err(|_| RenderReason::MergedInvalid)
     }
@@ -158,7 +158,7 @@ impl Session<'_> {
             message: message.into(),
             help: Some("put configs of versions 1 and 2 first".into()),
         };
-        self.hear(&origin.source, Vec::new(), Findings(vec![finding]));
+        self.report_findings(&origin.source, Vec::new(), Findings(vec![finding]));
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
         true => &oem::keep_oem(context.document, &observed),
         false => context.document,
     };
-    let found = kept_keys::look(document, &observed, planner.options(), context.log);
+    let found = kept_keys::find_keys(document, &observed, planner.options(), context.log);
     observed.kept_keys.extend(found.keys().cloned());
     planner.add_keys(found.keys().cloned());
     let result = match context.plan(&planner, document, &observed) {
@@ -114,7 +114,7 @@ fn look_failure(context: &StageContext<'_>, error: RoundError) -> StageFailure {
         }
         refused @ RoundError::Refused(_) => refused,
     };
-    context.failure(error, "look at the disks")
+    context.failure(error, "inspect the disks")
 }
 
 fn asks_for_nothing(config: &Config) -> bool {

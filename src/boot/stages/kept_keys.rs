@@ -30,7 +30,7 @@ struct KeyFilesystem {
 
 /// Keys by volume, for volumes that nothing else opens. Looking for them must not make things worse: if it is
 /// not possible, the log says why and there are none.
-pub(super) fn look(
+pub(super) fn find_keys(
     document: &Document,
     observed: &Observed,
     options: &Options,
@@ -101,7 +101,7 @@ fn root_of_command_line() -> anyhow::Result<Option<KeyFilesystem>> {
 fn read(place: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
     let reading = || -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         namespace::enter_private_namespace()?;
-        let directory = tempfile::tempdir().context("cannot make a directory to mount at")?;
+        let directory = tempfile::tempdir().context("cannot create a directory to mount at")?;
         let root = TargetRoot::new(directory.path());
         let _mounted = mount::TemporaryMount::open(&place.device, &root, &place.format)?;
         let mut keys = BTreeMap::new();
@@ -121,7 +121,7 @@ fn read(place: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<Stri
         let reader = std::thread::Builder::new().spawn_scoped(scope, reading)?;
         reader
             .join()
-            .unwrap_or_else(|_| Err(anyhow::anyhow!("reading them went wrong")))
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the reader thread failed")))
     })
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn help() -> String {
         "Flags (one dash or two, `-flag value` or `-flag=value`):\n{}\n\
 Exit codes:
   0  the stage succeeded
-  1  the stage failed, or its state could not be kept
+  1  the stage failed, or its state could not be saved
   2  wrong usage
   3  the state of earlier stages cannot be read, or fetching cannot be set up",
         boot_args::listing()

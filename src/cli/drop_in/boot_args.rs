@@ -39,7 +39,7 @@ fn platform_check<'a>(
 ) -> impl Fn(&OsStr) -> Result<(), String> + 'a {
     move |value| match value.to_str() {
         Some(name) if is_platform(name) => Ok(()),
-        _ => Err("no platform has this name".into()),
+        _ => Err("unknown platform".into()),
     }
 }
 
@@ -84,7 +84,7 @@ fn flags<'a>(platform: Check<'a>) -> [Flag<'a>; 9] {
             "state-file",
             "FILE",
             "/run/ignition/state",
-            "what passes between stages",
+            "state passed between stages",
         ),
         Flag::switch("version", "print the version"),
     ]
@@ -92,16 +92,14 @@ fn flags<'a>(platform: Check<'a>) -> [Flag<'a>; 9] {
 
 fn stage(value: &OsStr) -> Result<(), String> {
     let known = value.to_str().and_then(Stage::parse);
-    known
-        .map(drop)
-        .ok_or_else(|| "no stage has this name".into())
+    known.map(drop).ok_or_else(|| "unknown stage".into())
 }
 
 fn duration(value: &OsStr) -> Result<(), String> {
     let known = value.to_str().and_then(nanoseconds);
     known
         .map(drop)
-        .ok_or_else(|| "no duration, such as 90s or 2m0s".into())
+        .ok_or_else(|| "not a duration (for example 90s or 2m0s)".into())
 }
 
 /// The flags as values, or which required one is missing. Values were judged before.
@@ -263,8 +261,8 @@ mod tests {
             (&["-stage=Disks"], "invalid value \"Disks\" for flag -stage"),
             (&["-stage=bad", "-stage=disks"], "invalid value \"bad\""),
             (&["-platform="], "invalid value \"\" for flag -platform"),
-            (&["-platform=cmdline"], "no platform has this name"),
-            (&["-fetch-timeout=10"], "no duration"),
+            (&["-platform=cmdline"], "unknown platform"),
+            (&["-fetch-timeout=10"], "not a duration"),
             (&["-oem=x"], "unknown flag"),
         ] {
             match ask(words) {

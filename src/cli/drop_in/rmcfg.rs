@@ -32,7 +32,7 @@ struct RmcfgRequest {
 fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs<RmcfgRequest> {
     let check = |value: &OsStr| match value.to_str() {
         Some(name) if is_platform(name) => Ok(()),
-        _ => Err("no platform has this name".into()),
+        _ => Err("unknown platform".into()),
     };
     let flags = [
         Flag::switch(

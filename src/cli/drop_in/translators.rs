@@ -25,7 +25,7 @@ struct ButaneArgs {
     /// Write the result to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The folder of the local files that the config names
+    /// Directory of the local files that the config refers to
     #[arg(short = 'd', long, value_name = "DIR")]
     files_dir: Option<PathBuf>,
     /// Indent the result
@@ -34,7 +34,7 @@ struct ButaneArgs {
     /// Fail on warnings as well
     #[arg(short, long)]
     strict: bool,
-    /// Write nothing; only tell what there is to say
+    /// Only report findings; write no output
     #[arg(short, long)]
     check: bool,
     /// Never wrap the result in a MachineConfig

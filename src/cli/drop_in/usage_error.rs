@@ -59,9 +59,9 @@ mod tests {
     #[test]
     fn the_screen_says_what_to_do() {
         let arguments = ["--root=/sysroot", "--platform=", "--stage=disks", ""].map(OsString::from);
-        let failure = describe(&arguments, "no platform has this name: \"\"\nusage: ...");
+        let failure = describe(&arguments, "unknown platform: \"\"\nusage: ...");
         assert_eq!(stage(&arguments), Stage::Disks);
-        assert_eq!(failure.cause, "no platform has this name: \"\"");
+        assert_eq!(failure.cause, "unknown platform: \"\"");
         assert!(failure.remedy.contains("ignition.platform.id="));
     }
 }

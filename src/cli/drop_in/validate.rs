@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 const SYNTAX: Syntax<'static> = Syntax {
     program: "ignition-validate",
-    arguments: "[flags] FILE\n\nJudges a config; - is standard input.\n",
+    arguments: "[flags] FILE\n\nValidates a config; - is standard input.\n",
     grammar: Grammar::Go,
     flags: &[Flag::switch("version", "print the version")],
 };

@@ -39,7 +39,7 @@ fn json(guess: &Guess) -> Value {
 
 fn human(found: &[Guess]) -> String {
     if found.is_empty() {
-        return "nothing tells which platform this machine is\n".into();
+        return "the platform of this machine cannot be determined\n".into();
     }
     let line = |guess: &Guess| {
         let (id, certainty) = (guess.id, guess.certainty.name());

@@ -2,7 +2,7 @@
 
 use crate::platform::{PLATFORMS, Platform};
 
-const HEAD: &str = "| id | where the config is | network | waits | no config, and fine | tested by |\n|---|---|---|---|---|---|\n";
+const HEAD: &str = "| id | where the config is | network | waits | no config (not an error) | tested by |\n|---|---|---|---|---|---|\n";
 
 /// The table, in Markdown.
 pub(super) fn table() -> String {

@@ -21,11 +21,11 @@ pub(crate) struct PlatformArgs {
 enum PlatformCommand {
     /// List every platform, and where its config is
     List(list::ListArgs),
-    /// Show what a platform is asked, where, and what its answers mean
+    /// Show the requests that are made to a platform, and how its answers are interpreted
     Show(show::ShowArgs),
     /// Guess from firmware, devices and labels which platform this machine is
     ///
-    /// For people only: a boot never guesses, it is told by ignition.platform.id on the kernel command line.
+    /// For people only: a boot never guesses, but uses ignition.platform.id of the kernel command line.
     Detect(detect::DetectArgs),
 }
 

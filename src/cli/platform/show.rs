@@ -35,10 +35,10 @@ pub(in crate::cli) fn unknown(id: &str) -> ExitError {
     let near: Vec<&str> = near.filter(|_| !id.is_empty()).collect();
     let hint = match near.as_slice() {
         [] => String::new(),
-        near => format!("; do you mean {}?", near.join(" or ")),
+        near => format!("; did you mean {}?", near.join(" or ")),
     };
     ExitError::usage(format!(
-        "no platform is called {id:?}{hint} (`kindling platform list` names all)"
+        "unknown platform {id:?}{hint}; `kindling platform list` lists all"
     ))
 }
 
@@ -83,7 +83,7 @@ fn human(platform: &dyn Platform) -> String {
     let named = std::iter::once("modules").chain(std::iter::repeat(""));
     lines.extend(named.zip(about.modules.iter().map(module)));
     if platform.is_read_once() {
-        lines.push(("reading", "only once: it is gone then".into()));
+        lines.push(("reading", "only once: reading removes it".into()));
     }
     lines.push(("tested by", about.tested.name().into()));
     let line = |(name, text): (&str, String)| format!("{name:11}{}\n", text.replace('`', ""));
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn a_wrong_name_gets_a_hint() {
         let told = unknown("google-gcp").message;
-        assert!(told.contains("do you mean gcp?"), "{told}");
+        assert!(told.contains("did you mean gcp?"), "{told}");
         let told = unknown("").message;
-        assert!(told.starts_with("no platform is called \"\" ("), "{told}");
+        assert!(told.starts_with("unknown platform \"\"; "), "{told}");
     }
 }

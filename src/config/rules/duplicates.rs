@@ -105,7 +105,7 @@ fn repeated<'t>(
                 "duplicate entry: same {} as {list}.{first}",
                 identity(by, &key)
             ),
-            help: Some("each may be there only once; remove or unite them".into()),
+            help: Some("only one is allowed; remove one, or merge them".into()),
         };
         let missing = match (by, &key) {
             (ListKey::Member(name), MergeKey::Text("")) => Some((&path.member(name)).into()),

@@ -26,7 +26,7 @@ pub(super) fn generate(volume: &str, root: &Path) -> anyhow::Result<VolumeKey> {
         .recursive(true)
         .mode(0o700)
         .create(&repository)
-        .with_context(|| format!("cannot make {}", repository.display()))?;
+        .with_context(|| format!("cannot create {}", repository.display()))?;
     let queues = queues(&below(root, QUEUES))?;
     commands::generate_volume_key(volume, &queues).run()?;
     VolumeKey::find(repository, volume)

@@ -21,7 +21,7 @@ pub(super) fn obtain(act: &CreateLuks, context: &Context) -> anyhow::Result<Vec<
             Ok(key)
         }
         KeySource::Generated => {
-            generate().with_context(|| format!("cannot make a key for volume {name}"))
+            generate().with_context(|| format!("cannot generate a key for volume {name}"))
         }
         KeySource::Kept => {
             if let Some(key) = context.keys.of(name) {

@@ -120,7 +120,7 @@ fn free_port(url: &Url) -> Result<u16, String> {
         match TcpListener::bind((wildcard, port)) {
             Ok(_) => return Ok(port),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                return Err("it answers only root, or who has CAP_NET_BIND_SERVICE".into());
+                return Err("it answers only privileged source ports, which need root or CAP_NET_BIND_SERVICE".into());
             }
             Err(error) => last = error.to_string(),
         }

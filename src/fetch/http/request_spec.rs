@@ -76,7 +76,7 @@ fn target(request: &Request) -> Result<(Url, Option<String>), FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let parsed = crate::config::url::parse(&request.url).map_err(|e| invalid(&e.to_string()))?;
     if parsed.authority.as_ref().is_none_or(|a| a.host.is_empty()) {
-        return Err(invalid("it names no host"));
+        return Err(invalid("it has no host"));
     }
     let text = request
         .url

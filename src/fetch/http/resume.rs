@@ -119,7 +119,7 @@ impl<'a> ResumableBody<'a> {
     fn answered(&mut self, answer: ResponseHead) -> Result<ResumeResult<'a>, io::Error> {
         let is_part = answer.response.status() == StatusCode::PARTIAL_CONTENT;
         if is_part && starts_at(&answer.response) != Some(self.handed_on.bytes) {
-            let cause = "the server sent another range than the requested one";
+            let cause = "the server sent a different range than requested";
             return Ok(self.without_parts(cause.into()));
         }
         let mut body = self.fetch.body(answer, self.attempts);

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Pause before the second attempt.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const FIRST_PAUSE_AZURE: Duration = Duration::from_millis(800);
-/// Explanations that are longer explain nothing.
+/// Longer error bodies are truncated.
 const EXPLANATION_BYTES: u64 = 8 * 1024;
 const EXPLANATION_CHARACTERS: usize = 200;
 
@@ -37,7 +37,7 @@ impl Failures {
     pub(super) fn are_enough(&mut self, policy: RetryPolicy, by: FailedBy) -> bool {
         let count = &mut self.0[by as usize];
         *count += 1;
-        policy.most_attempts(by) == Some(*count)
+        policy.max_attempts(by) == Some(*count)
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Verdict {
     Refused,
 }
 
-/// How to ask for a part of nothing but the very bytes that are meant.
+/// How to request a range such that a changed object is not resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Precondition {
     IfRange,
@@ -69,8 +69,8 @@ impl RetryPolicy {
         }
     }
 
-    /// After how many attempts that failed so it is enough.
-    fn most_attempts(self, by: FailedBy) -> Option<u32> {
+    /// Attempts after which a fetch gives up, by what made them fail.
+    fn max_attempts(self, by: FailedBy) -> Option<u32> {
         match (self, by) {
             (RetryPolicy::S3 | RetryPolicy::S3Bucket, FailedBy::Server) => Some(3),
             (RetryPolicy::Azure, _) => Some(4),

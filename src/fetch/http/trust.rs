@@ -162,7 +162,7 @@ pub(super) fn in_words_of(error: &(dyn std::error::Error + 'static)) -> Option<S
         (Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))), _) => {
             Some(format!("invalid peer certificate: {why}"))
         }
-        (Some(error), _) => problem::in_words(error),
+        (Some(error), _) => problem::describe(error),
         (_, Some(inner)) => in_words_of(inner),
         _ => None,
     }

@@ -115,7 +115,7 @@ impl<'a> Plain<'a> {
         self.events.event(FetchEvent::Retry {
             method: "GET",
             url: &self.request.shown_url(),
-            cause: &format!("as who this machine is: {cause}"),
+            cause: &format!("with the identity of this machine: {cause}"),
             pause: Duration::ZERO,
         });
         http::open(self.http, self.request, self.events)

@@ -85,7 +85,7 @@ fn token(metadata: MetadataClient<'_>) -> Result<(String, Duration), String> {
 
 /// Reads a token. It is in no error.
 fn read(document: &[u8]) -> Result<(String, Duration), String> {
-    let bad = || String::from("the metadata service sent no token of the form expected");
+    let bad = || String::from("the metadata service sent a malformed token");
     let token: Token = serde_json::from_slice(document).map_err(|_| bad())?;
     let visible = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     if !visible(&token.access_token) || !visible(&token.token_type) {
@@ -105,9 +105,9 @@ fn get(metadata: MetadataClient<'_>, what: &str) -> Result<Vec<u8>, String> {
             Ok(reply) => match reply.status.as_u16() {
                 200 => MetadataAttempt::Done(reply.body),
                 code if code >= 500 || code == 429 => {
-                    MetadataAttempt::NotNow(format!("it said {}", reply.status))
+                    MetadataAttempt::NotNow(format!("it answered {}", reply.status))
                 }
-                _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
+                _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
             },
         }
     });

@@ -75,9 +75,9 @@ fn get(metadata: MetadataClient<'_>) -> Result<Vec<u8>, String> {
                 200 => MetadataAttempt::Done(reply.body),
                 400 => MetadataAttempt::Never("the machine has no identity".into()),
                 404 | 410 | 429 | 500.. => {
-                    MetadataAttempt::NotNow(format!("it said {}", reply.status))
+                    MetadataAttempt::NotNow(format!("it answered {}", reply.status))
                 }
-                _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
+                _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
             },
         }
     })
@@ -85,7 +85,7 @@ fn get(metadata: MetadataClient<'_>) -> Result<Vec<u8>, String> {
 
 /// Reads a token. It is in no error.
 fn read(document: &[u8]) -> Result<(String, Duration), String> {
-    let bad = || String::from("the metadata service sent no token of the form expected");
+    let bad = || String::from("the metadata service sent a malformed token");
     let token: Token = serde_json::from_slice(document).map_err(|_| bad())?;
     let seconds = match &token.expires_in {
         Value::String(text) => text.parse().ok(),

@@ -97,7 +97,8 @@ fn discover(
             "couldn't determine the region for bucket {name:?}: {why}"
         ))
     };
-    let url = endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name makes no URL"))?;
+    let url =
+        endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name is not valid in a URL"))?;
     let order = RequestSpec {
         way: Transport::Usual,
         shown: url.to_string(),
@@ -115,11 +116,13 @@ fn discover(
             region: region.into(),
             clock: Clock::of(&headers, SystemTime::now()),
         }),
-        Some(_) => Err(unsure("the server named one that cannot be")),
+        Some(_) => Err(unsure("the server named an invalid region")),
         None if status == StatusCode::NOT_FOUND => {
             Err(refused(format!("could not find bucket {name:?}")))
         }
-        None => Err(unsure(&format!("the server said {status}, and no region"))),
+        None => Err(unsure(&format!(
+            "the server answered {status}, and no region"
+        ))),
     }
 }
 

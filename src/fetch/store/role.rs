@@ -89,15 +89,15 @@ struct Document {
 fn read(document: &[u8], now: SystemTime) -> Result<(Credentials, Duration), String> {
     let bad = |what: &str| format!("the credentials of the role are {what}");
     let document: Document =
-        serde_json::from_slice(document).map_err(|_| bad("no document of the form expected"))?;
+        serde_json::from_slice(document).map_err(|_| bad("not a valid JSON document"))?;
     if !document.code.eq_ignore_ascii_case("success") {
         return Err(bad("not there: the service does not say \"Success\""));
     }
     let visible = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     let part = |part: Option<String>| part.filter(visible).ok_or_else(|| bad("not complete"));
     let expiration = document.expiration.unwrap_or_default();
-    let expiration = humantime::parse_rfc3339_weak(&expiration)
-        .map_err(|_| bad("without the time they are good for"))?;
+    let expiration =
+        humantime::parse_rfc3339_weak(&expiration).map_err(|_| bad("without an expiry time"))?;
     let left = expiration.duration_since(now).unwrap_or_default();
     let use_for = left.saturating_sub(RESERVE);
     let credentials = Credentials {
@@ -132,11 +132,11 @@ impl Imds<'_> {
                     200 => MetadataAttempt::Done(Some(reply.body)),
                     404 => MetadataAttempt::Done(None),
                     // A token that is over, or none where one is needed; the next attempt brings a new one.
-                    401 => MetadataAttempt::NotNow(format!("it said {}", reply.status)),
+                    401 => MetadataAttempt::NotNow(format!("it answered {}", reply.status)),
                     code if code >= 500 || code == 429 => {
-                        MetadataAttempt::NotNow(format!("it said {}", reply.status))
+                        MetadataAttempt::NotNow(format!("it answered {}", reply.status))
                     }
-                    _ => MetadataAttempt::Never(format!("it said {}", reply.status)),
+                    _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
                 },
                 Err(cause) => MetadataAttempt::NotNow(cause),
             }

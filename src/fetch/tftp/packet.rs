@@ -4,14 +4,14 @@
 pub const DEFAULT_BLOCK_BYTES: usize = 512;
 /// The largest block there is (RFC 2348).
 pub const LARGEST_BLOCK_BYTES: usize = 65464;
-/// What goes before the data of a block.
+/// Length of the DATA header: opcode and block number.
 pub const HEADER_BYTES: usize = 4;
 /// Longest name of a file: with opcode, mode and options a request still fits any datagram.
 pub const MAX_NAME_BYTES: usize = 504;
 
 /// Error code of a transfer identifier nobody knows.
 pub const UNKNOWN_TRANSFER: u16 = 5;
-/// Error code of a server that cannot do with our options (RFC 2347).
+/// Error 8: option negotiation refused (RFC 2347).
 pub const OPTIONS_REFUSED: u16 = 8;
 
 const READ_REQUEST: u16 = 1;

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// How long one packet is waited for. What is not the expected one does not make it longer.
+/// Receive timeout for one packet. Unexpected packets do not extend it.
 const WINDOW: Duration = Duration::from_secs(5);
 /// How often one packet is sent at most.
 const MAX_SENDS: u32 = 6;
@@ -191,7 +191,7 @@ impl<'a> Transfer<'a> {
             }
         }
         Err(BodyError::Broken(format!(
-            "the server fell silent after {} bytes; it was asked {MAX_SENDS} times for block {}",
+            "the server stopped answering after {} bytes; block {} was requested {MAX_SENDS} times",
             self.received_bytes,
             self.block.wrapping_add(1)
         )))

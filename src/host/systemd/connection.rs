@@ -32,7 +32,7 @@ impl Connection {
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
         let answer = line(&mut stream, deadline).context("no answer to AUTH")?;
         if !answer.starts_with("OK ") {
-            bail!("{} does not let us in: {answer}", socket.display());
+            bail!("{} rejected authentication: {answer}", socket.display());
         }
         stream.write_all(b"BEGIN\r\n")?;
         Ok(Self {
@@ -82,10 +82,10 @@ impl Connection {
         let mut chunk = [0; 4096];
         let missing = wanted.saturating_sub(self.received.len()).min(chunk.len());
         match read(&mut self.stream, &mut chunk[..missing], deadline) {
-            Ok(0) => bail!("systemd hung up"),
+            Ok(0) => bail!("systemd closed the connection"),
             Ok(count) => self.received.extend_from_slice(&chunk[..count]),
             Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(false),
-            Err(error) => return Err(error).context("cannot hear systemd"),
+            Err(error) => return Err(error).context("cannot receive from systemd"),
         }
         Ok(true)
     }

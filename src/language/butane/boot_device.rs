@@ -161,7 +161,7 @@ fn check_s390x(
     let device = luks.get("device");
     let name = device.map(Node::as_text).unwrap_or_default();
     if let Some(device) = device.filter(|_| !wish.is_encrypted() && !name.is_empty()) {
-        let message = "a device is named, and no way to unlock it";
+        let message = "a device is given without a way to unlock it";
         match context.dialect.has(Sugar::V1_7) {
             true => context.remarks.error(device.at, message),
             false => context.remarks.warn(device.at, message),

@@ -54,7 +54,7 @@ impl ButaneContext<'_, '_> {
     pub(super) fn no_files(&mut self, at: u32) {
         self.remarks.error_with_help(
             at,
-            "a local file is named, and there is no files directory",
+            "a local file is referenced, but no files directory was given",
             "translate the config where the files are: kindling translate --files-dir DIR",
         );
     }

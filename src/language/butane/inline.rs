@@ -51,7 +51,7 @@ impl Inlining {
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
         let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
         let Some(text) = text.filter(|text| !text.contains(is_control)) else {
-            return Inline::Kept("no text, so it stays a URL");
+            return Inline::Kept("not text, so it stays a URL");
         };
         if self.dialect.base == BaseVersion::V0_1 {
             return match is_packed {
@@ -61,7 +61,7 @@ impl Inlining {
         }
         // Inline configs are judged, and those in Butane are translated.
         if path.as_str().starts_with(REFERENCES) && parse("", text.as_bytes()).outcome.is_err() {
-            return Inline::Kept("no config of Ignition 3, so it stays a URL");
+            return Inline::Kept("not an Ignition 3 config, so it stays a URL");
         }
         // Other resources are equal by their source, so that none gets another one.
         let is_merged_by_member =

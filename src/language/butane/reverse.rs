@@ -318,11 +318,11 @@ mod tests {
             (r#"{"source": "https://a/b"}"#.into(), "        source: https://a/b\n".into()),
             (
                 r#"{"source": "data:,%00"}"#.into(),
-                "        # no text, so it stays a URL\n        source: data:,%00\n".into(),
+                "        # not text, so it stays a URL\n        source: data:,%00\n".into(),
             ),
             (
                 r#"{"source": "data:,a", "compression": "gzip"}"#.into(),
-                "        # no text, so it stays a URL\n        source: data:,a\n        compression: gzip\n".into(),
+                "        # not text, so it stays a URL\n        source: data:,a\n        compression: gzip\n".into(),
             ),
         ];
         for (resource, want) in cases {

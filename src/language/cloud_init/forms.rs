@@ -194,7 +194,7 @@ impl UserDataParts {
             }
         };
         for repeated in &document.repeated {
-            let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+            let message = format!("duplicate key `{}`; the last one counts", repeated.key);
             remarks.warn(body.places.of(repeated.again), message);
         }
         if let Some(second) = document.second_document {

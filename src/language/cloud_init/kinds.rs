@@ -52,7 +52,7 @@ pub(super) fn by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks)
     let is_header = matches!(*kind, "text/cloud-config" | "text/cloud-config-archive");
     if is_header && (blank > 0 || line.len() != start.len()) {
         let message =
-            "the header has blanks in front or words behind, which not every program takes";
+            "the header has leading blanks or trailing words, which not every program accepts";
         remarks.warn_with_help(at, message, format!("make {start} the whole first line"));
     }
     (*kind).to_owned()

@@ -223,7 +223,7 @@ impl PartReader<'_> {
             }
         };
         for repeated in &document.repeated {
-            let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+            let message = format!("duplicate key `{}`; the last one counts", repeated.key);
             self.remarks.warn(place(repeated.again), message);
         }
         if let Some(at) = document.second_document {
@@ -245,7 +245,7 @@ impl PartReader<'_> {
         let at = body.place(0);
         let first_line = body.bytes.split(|b| *b == b'\n').next().unwrap_or_default();
         if first_line.starts_with(b"#!ipxe") {
-            let message = "a script of iPXE is nothing for a system that runs; it is ignored";
+            let message = "an iPXE script has no meaning on a running system; it is ignored";
             self.remarks.warn(at, message);
             return;
         }

@@ -39,7 +39,7 @@ pub(super) fn convert(
         let variables = section.variables(node, &mut decoder);
         if section.is_gone {
             let message = format!(
-                "no system has {} any more; only its settings are written",
+                "{} no longer exists; only its settings are written",
                 section.name
             );
             remarks.warn(node.at, message);

@@ -54,7 +54,7 @@ pub(super) fn convert<'t>(
     if is_missing && !assembly.has_file(PROGRAM) {
         remarks.warn_with_help(
             at,
-            format!("the system has no {PROGRAM}, and the config does not bring it"),
+            format!("the system has no {PROGRAM}, and the config does not provide it"),
             "add a file that is fetched with a digest, or a system extension",
         );
     }

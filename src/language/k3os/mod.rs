@@ -40,7 +40,7 @@ pub(crate) fn read<'t>(
     };
     let mut remarks = Remarks::default();
     for repeated in &document.repeated {
-        let message = format!("key `{}` is there twice; the last one counts", repeated.key);
+        let message = format!("duplicate key `{}`; the last one counts", repeated.key);
         remarks.warn(repeated.again, message);
     }
     if let Some(at) = document.second_document {

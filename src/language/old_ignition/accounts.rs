@@ -22,7 +22,7 @@ pub(super) fn users<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec
         match users.get_mut(index) {
             None => users.push(translated),
             Some(earlier) => {
-                let message = format!("the user {name} is there twice; the entries are united");
+                let message = format!("duplicate user {name}; the entries are merged");
                 step.united(user.at, earlier.at, message, "unite the entries");
                 fold(earlier, translated);
             }
@@ -93,12 +93,7 @@ pub(super) fn groups<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Ve
     let mut translated = Vec::new();
     for group in passwd.items("groups") {
         if let Some(first) = seen.earlier(group.text_of("name"), group.at) {
-            step.clash(
-                group.at,
-                first,
-                "this group is there twice",
-                "unite the entries",
-            );
+            step.clash(group.at, first, "duplicate group", "unite the entries");
         }
         let mut out = Node::mapping(group.at);
         out.copy_or_empty(group, "name");

@@ -99,7 +99,7 @@ impl OldDecoder<'_> {
             OldFieldKind::Object(_) => "an object",
         };
         let found = found(node);
-        let message = format!("{wanted} belongs here, not {found}");
+        let message = format!("expected {wanted}, found {found}");
         match (kind, found) {
             (OldFieldKind::Int | OldFieldKind::Count, "a string") => {
                 let help = "write the number without quotes; modes are decimal, e.g. 420 for 0644";

@@ -25,7 +25,7 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -
             && !device.is_empty()
         {
             let help = "unite them in one entry";
-            step.clash(disk.at, first, "this disk is there twice", help);
+            step.clash(disk.at, first, "duplicate disk", help);
         }
         let mut out = Node::mapping(disk.at);
         out.copy(disk, "device");
@@ -65,7 +65,7 @@ fn numbers(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
         let may_repeat = number == 0 && step.since(partition, OldVersion::V2_0);
         let earlier = seen.earlier(number, at).filter(|_| !may_repeat);
         if let Some(first) = earlier {
-            step.clash(at, first, "this partition number is there twice", "");
+            step.clash(at, first, "duplicate partition number", "");
         }
         if number < 0 {
             step.error(at, "a partition number cannot be negative");
@@ -93,7 +93,7 @@ fn labels(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
         };
         let at = partition.at_of("label");
         if let Some(first) = seen.earlier(label, at) {
-            let message = "this partition label is there twice on the disk";
+            let message = "duplicate partition label on the disk";
             step.clash(at, first, message, "give each partition a label of its own");
         }
     }

@@ -47,7 +47,7 @@ fn fetched_once<'t>(step: &mut OldTranslation<'_>, list: &Node<'t>) -> Vec<Node<
         match seen.earlier(reference.text_of("source"), reference.at) {
             None => translated.push(resources::translated(reference)),
             Some(first) => {
-                let message = "this source is there twice and is fetched once";
+                let message = "duplicate source; it is fetched once";
                 step.repeated(reference.at, first, message, "remove one of them");
             }
         }

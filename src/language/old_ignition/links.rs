@@ -15,10 +15,7 @@ pub(super) fn directories<'t>(
     let united = groups.filter_map(|group| {
         let (last, first) = (group.last()?, group.first()?);
         for directory in group.iter().skip(1) {
-            let message = format!(
-                "the directory {} is there twice; the entries are united",
-                last.path
-            );
+            let message = format!("duplicate directory {}; the entries are merged", last.path);
             let help = "unite the entries; the last mode and owner count";
             step.united(directory.node.at, first.node.at, message, help);
         }
@@ -48,10 +45,10 @@ pub(super) fn links<'t>(
         for link in group.iter().skip(1) {
             let (at, other) = (link.node.at, first.node.at);
             if link.node.is_true("overwrite") {
-                let message = format!("the link {} is there twice; the last one counts", link.path);
+                let message = format!("duplicate link {}; the last one counts", link.path);
                 step.united(at, other, message, "remove one of them");
             } else {
-                let message = format!("the link {} is there twice", link.path);
+                let message = format!("duplicate link {}", link.path);
                 step.clash(at, other, message, "remove one of them");
             }
         }

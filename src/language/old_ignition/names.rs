@@ -186,8 +186,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
                 step.clash(filesystem.at, first.at, message, "remove one of them");
                 return Prefix::Refused;
             }
-            let message =
-                "this device is there twice with the same file system; the entries are united";
+            let message = "duplicate device with the same file system; the entries are merged";
             step.united(filesystem.at, first.at, message, "remove one of them");
             if let Some(volume) = self.volumes.get_mut(index).filter(|_| !name.is_empty()) {
                 volume.names.push(name);

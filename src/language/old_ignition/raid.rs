@@ -12,7 +12,7 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -
         check(step, array);
         let name = array.text_of("name");
         if let Some(first) = seen.earlier(name, array.at) {
-            step.clash(array.at, first, "this array is there twice", "");
+            step.clash(array.at, first, "duplicate array", "");
         }
         let mut out = Node::mapping(array.at);
         out.copy_or_empty(array, "name");
@@ -53,7 +53,7 @@ fn check(step: &mut OldTranslation<'_>, array: &Node<'_>) {
             step.error(device.at, "the device of an array must be absolute");
         }
         if let Some(first) = seen.earlier(device.as_text(), device.at) {
-            step.clash(device.at, first, "this device is there twice", "");
+            step.clash(device.at, first, "duplicate device", "");
         }
     }
 }

@@ -89,7 +89,7 @@ fn headers(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
         if name.is_empty() {
             step.error(header.at_of("name"), "the header name is empty");
         } else if !seen.insert(name) {
-            step.error(header.at_of("name"), "the header is there twice");
+            step.error(header.at_of("name"), "duplicate header");
         }
         if header.text_of("value").is_empty() {
             let message = "the header has no value; in version 3 that removes the header";

@@ -133,7 +133,7 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, systemd: &Node<'t>) -
             continue;
         };
         if !std::ptr::eq(unit.first, node) {
-            let message = format!("the unit {name} is there twice; the entries are united");
+            let message = format!("duplicate unit {name}; the entries are merged");
             step.repeated(node.at, unit.first.at, message, "unite the entries");
         }
         unit.add(step, node);
@@ -168,7 +168,7 @@ impl<'n, 't> OldUnit<'n, 't> {
             let name = dropin.text_of("name");
             if let Some(other) = own.insert(name, dropin) {
                 let is_equal = other.text_of("contents") == dropin.text_of("contents");
-                let message = format!("the drop-in {name} is there twice");
+                let message = format!("duplicate drop-in {name}");
                 if is_equal {
                     step.repeated(dropin.at, other.at, message, "remove one of them");
                 } else {

@@ -68,7 +68,7 @@ pub(super) fn stated(root: &Node<'_>) -> DeclaredVersion {
         Some(number) if is_one(number) => DeclaredVersion::Old(OldVersion::V1, number.at),
         Some(number) => DeclaredVersion::Other {
             at: number.at,
-            message: "`ignitionVersion` is the integer 1 or is not there".into(),
+            message: "`ignitionVersion` must be the integer 1 or absent".into(),
             help: format!("write 1, or one of {} in ignition.version", accepted()),
         },
         None => DeclaredVersion::Other {

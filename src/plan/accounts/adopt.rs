@@ -24,7 +24,7 @@ impl AccountPlanner<'_, '_> {
             origin: origin.clone(),
             hint: hint.into(),
         });
-        self.right(subject, "not in /etc, as asked for", origin);
+        self.right(subject, "not in /etc, as requested", origin);
     }
 
     /// Copies a group to `/etc` if it is not there. False if that is refused.
@@ -151,7 +151,7 @@ impl AccountPlanner<'_, '_> {
         let origin = self.draft.origin(&format!("$.passwd.{list}.{index}"));
         let why = AccountRefusal {
             cause: format!(
-                "another account of the config undoes it, after which {}",
+                "a later entry of the config undoes it: {}",
                 differs.join(", ")
             ),
             remedy: "make the two agree, or remove one".into(),

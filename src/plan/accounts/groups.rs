@@ -15,7 +15,7 @@ impl AccountPlanner<'_, '_> {
         match (wish.should_exist, present) {
             (Some(false), None) => {
                 let subject = Subject::Group(wish.name.clone());
-                self.right(subject, "there is none", origin);
+                self.right(subject, "already absent", origin);
             }
             (Some(false), Some(present)) => {
                 if let Some(layer) = present.layer {

@@ -115,7 +115,7 @@ impl AccountPlanner<'_, '_> {
                 Some(true) => "remove noCreateHome, or ",
                 _ => "",
             };
-            let cause = format!("home {home} does not exist and is not made");
+            let cause = format!("home {home} does not exist and is not created");
             return refused(cause, format!("{drop}{remedy}"));
         }
         if home == "/" && user.uid != 0 {
@@ -125,7 +125,7 @@ impl AccountPlanner<'_, '_> {
         if let Some(owner) = self.homes.get(home).filter(|_| user.uid != 0)
             && *owner != user.name
         {
-            let cause = format!("home {home} is made for user {owner}");
+            let cause = format!("home {home} is created for user {owner}");
             return refused(cause, "give each of the two a homeDir of its own".into());
         }
         let node = self.planned.node(home)?;
@@ -151,7 +151,7 @@ impl AccountPlanner<'_, '_> {
         // A home that the config lists gets other permissions before; one that is moved or handed over keeps its mode.
         let is_as_found = !self.directories.contains_key(home);
         if is_as_found && !self.may_enter(user, home) {
-            return in_the_way(format!("home {home} is not the user's to enter"));
+            return in_the_way(format!("the user may not enter home {home}"));
         }
         let mut here = home.to_owned();
         for part in below.split('/').filter(|part| !part.is_empty()) {
@@ -161,7 +161,7 @@ impl AccountPlanner<'_, '_> {
                 let may = here == home || self.may(user, &here, WRITE_AND_SEARCH);
                 return match may {
                     true => None,
-                    false => in_the_way(format!("{here} is not the user's to write to")),
+                    false => in_the_way(format!("the user may not write to {here}")),
                 };
             }
             let place = match self.place(&path) {
@@ -203,7 +203,7 @@ impl AccountPlanner<'_, '_> {
         let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
         match !kept && self.may(user, here, WRITE_AND_SEARCH) {
             true => None,
-            false => in_the_way(format!("{here} is not the user's to write to")),
+            false => in_the_way(format!("the user may not write to {here}")),
         }
     }
 

@@ -16,7 +16,7 @@ impl AccountPlanner<'_, '_> {
         match (wish.should_exist, present) {
             (Some(false), None) => {
                 let subject = Subject::User(wish.name.clone());
-                return self.right(subject, "there is none", origin);
+                return self.right(subject, "already absent", origin);
             }
             (Some(false), Some(present)) => {
                 return match present.layer {
@@ -84,7 +84,7 @@ impl AccountPlanner<'_, '_> {
         if let Err(why) = self.check_skeleton(&home_act) {
             self.give_up(wish);
             let object = format!("home of user {}", wish.name);
-            return self.refuse("make", object, why, origin.clone());
+            return self.refuse("create", object, why, origin.clone());
         }
         self.note_home(&wish.name, &home_act);
         let kind = OpKind::User(Box::new(UserAct {

@@ -3,7 +3,7 @@
 //! Only a first boot writes them: the UUID of an array is known once it was made, and on a desk the plan that
 //! makes it also writes the tree. Without a line an array keeps its name too, as long as no other has it.
 
-use super::super::lines::{self, Words};
+use super::super::lines::{self, WordSyntax};
 use super::super::op::{Base, Content, FileAct, Owner, Permissions};
 use super::super::{Effect, OpKind, Phase};
 use super::FirstBootPlanner;
@@ -52,7 +52,13 @@ impl FirstBootPlanner<'_, '_> {
         let missing: Vec<&Array> = arrays.iter().filter(is_missing).collect();
         let words = missing.iter().flat_map(|array| array.words());
         if missing.is_empty()
-            || lines::refuse_broken(self.draft, wanted, Words::Quoted, words, origin.as_ref())
+            || lines::refuse_broken(
+                self.draft,
+                wanted,
+                WordSyntax::Quoted,
+                words,
+                origin.as_ref(),
+            )
         {
             return;
         }

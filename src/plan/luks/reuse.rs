@@ -49,7 +49,7 @@ impl LuksCase<'_> {
             ));
         }
         self.refuse_if_held(draft, &mapping)?;
-        if devices::is_made_anew(draft, &self.device) {
+        if devices::is_recreated(draft, &self.device) {
             return Ok(LuksDecision::Format(VolumeFormat {
                 expected: Some(Expected::Anything),
                 ..VolumeFormat::default()
@@ -69,7 +69,7 @@ impl LuksCase<'_> {
             return Err((cause, WIPE.into()));
         }
         if is_marked(&self.found) {
-            let what = "an encrypted volume left over from a run that was cut short; nobody has used it yet";
+            let what = "an unused encrypted volume left by an interrupted run";
             return self.again(draft, &mapping, what.into());
         }
         self.reuse(draft, &mapping).map_err(|reason| {
@@ -162,7 +162,9 @@ impl LuksCase<'_> {
         }
         let discards = header.flags.iter().any(|flag| flag == "allow-discards");
         match (discards, self.luks.discard == Some(true)) {
-            (true, false) => Err("it passes discards through, which is not asked for".into()),
+            (true, false) => {
+                Err("it passes discards through, which the config does not request".into())
+            }
             (false, true) => Err("it does not pass discards through".into()),
             _ => Ok(()),
         }

@@ -1,7 +1,7 @@
 //! What happens to each slot, by what exists, what is wanted and what may be changed.
 
 use super::PartitionProblem;
-use super::resolve::{ResolvedPartition, resolve_anew};
+use super::resolve::{ResolvedPartition, resolve_without_own};
 use crate::config::model::Partition;
 use crate::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table};
 use crate::text::human_size;
@@ -62,7 +62,7 @@ pub(super) fn nothing_to_do(
     if !partitions.iter().any(open) {
         return None;
     }
-    let resolved = resolve_anew(partitions, table).ok()?;
+    let resolved = resolve_without_own(partitions, table).ok()?;
     let decisions = decide(&resolved, table, &BTreeMap::new()).ok()?;
     let is_idle = |decision: &PartitionDecision| {
         matches!(decision.action, Action::Keep(_) | Action::StayAbsent)

@@ -83,7 +83,7 @@ pub(super) fn resolve<'a>(
 
 /// What the same config makes of a table that lacks its own partitions, as an earlier run will have found it. Where
 /// values are left open, it may choose other ones beside its own partitions, and would never come to rest.
-pub(super) fn resolve_anew<'a>(
+pub(super) fn resolve_without_own<'a>(
     partitions: &'a [Partition],
     table: &Table,
 ) -> Result<Vec<ResolvedPartition<'a>>, Vec<PartitionProblem>> {

@@ -70,7 +70,7 @@ fn keep(array: &ArrayFacts, stop: Vec<String>) -> RaidDecision {
     let mut because = "name, level and members match".to_owned();
     if array.missing > 0 {
         because.push_str(&format!(
-            "; it runs without {} of its members, mdadm --add brings one back",
+            "; it is degraded, {} of its members missing: add them with mdadm --add",
             array.missing
         ));
     }
@@ -86,7 +86,7 @@ fn way(
     set: MemberSet,
     touching: &[&ArrayFacts],
 ) -> Result<ArrayAction, Box<Failure>> {
-    const ZERO: &str = "mdadm --assemble --force may bring it back; if its data may go, erase its \
+    const ZERO: &str = "mdadm --assemble --force may recover it; if its data is not needed, erase its \
                         members with mdadm --zero-superblock";
     // What a running array writes is not all to be seen on its members.
     let runs = touching.iter().any(|array| array.is_running);
@@ -112,7 +112,7 @@ fn way(
     };
     if !draft.observed.raid.contents.contains_key(&set.uuid) {
         return Err(wish.refusal(
-            "it exists, but what is on it cannot be seen before it runs".into(),
+            "it exists, but its contents cannot be inspected until it is running".into(),
             "start it with mdadm --assemble, then try again",
         ));
     }
@@ -186,7 +186,7 @@ fn short_name(name: &str) -> &str {
 /// The config wants the content of this member gone, or the member is only being made.
 fn is_wiped(draft: &Draft, member: &DeviceRef) -> bool {
     let Some(disk) = member.disk() else {
-        return devices::is_made_anew(draft, member);
+        return devices::is_recreated(draft, member);
     };
     let write = draft.operations().iter().find_map(|op| match &op.kind {
         OpKind::WriteTable(write) if write.disk == disk => Some(write),
@@ -257,7 +257,7 @@ fn refuse_taken_name(
         format!(" of {}", array.members.join(", "))
     });
     Err(wish.refusal(
-        format!("{} is there already: {node}, an array{of}", wish.array),
+        format!("{} already exists: {node}, an array{of}", wish.array),
         "stop that array with mdadm --stop, or choose another name",
     ))
 }

@@ -237,7 +237,7 @@ fn volume_text(act: &CreateLuks, which: &str) -> String {
     let mut text = match act.way {
         OpenMode::Format => format!("LUKS2 volume {which}"),
         OpenMode::Open => format!("LUKS2 volume {which}, opened"),
-        OpenMode::Confirm => format!("LUKS2 volume {which}, open already"),
+        OpenMode::Confirm => format!("LUKS2 volume {which}, already open"),
     };
     text.push_str(match &act.key {
         KeySource::Given(_) => ", key given",
@@ -268,7 +268,7 @@ fn filesystem_text(act: &MakeFilesystem) -> String {
         text.push_str(&format!(", options {}", act.options.join(" ")));
     }
     if act.expected == Expected::Unseen {
-        text.push_str(", unless it is there already: that shows once the device is open");
+        text.push_str(", unless one already exists (known once the device is open)");
     }
     text
 }
@@ -328,7 +328,7 @@ fn show_others(outline: &mut Outline, plan: &Plan) {
                 )),
                 OpKind::AssembleArray(act) => Some(assembled_text(act)),
                 OpKind::CreateLuks(act) => Some(volume_text(act, &format!("on {}", act.device))),
-                OpKind::HandOver(_) => Some("handed over: its key is in its place".into()),
+                OpKind::HandOver(_) => Some("marked complete: its key is stored".into()),
                 _ => None,
             };
             if let Some(text) = made.filter(|_| device_of(operation).as_ref() == Some(&device)) {

@@ -86,7 +86,7 @@ fn unpack(head: &[String], body: &str) -> anyhow::Result<String> {
             let text = String::from_utf8(text).ok();
             text.context("a document in it is not valid UTF-8")
         }
-        _ => bail!("a document in it is packed in a way that is not known"),
+        _ => bail!("a part of it has an unknown transfer encoding"),
     }
 }
 
@@ -137,11 +137,8 @@ mod tests {
                 "Content-Type: multipart/mixed\n\n--xx\n",
                 "it is not a MIME multipart message",
             ),
-            (
-                &strange,
-                "a document in it is packed in a way that is not known",
-            ),
-            (&broken, "a document in it: it should be base64"),
+            (&strange, "a part of it has an unknown transfer encoding"),
+            (&broken, "a document in it: not valid base64"),
         ] {
             let error = format!("{:#}", parts(text, "text/x").expect_err(text));
             assert!(error.starts_with(want), "{error}");

@@ -110,7 +110,7 @@ impl<'a> MetadataService<'a> {
     pub(crate) fn needed<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let missing = || {
             NoDescription(format!(
-                "there is nothing at {}; check that this is the platform, and its metadata service on",
+                "nothing found at {}; check the platform, and that its metadata service is enabled",
                 self.shown(path)
             ))
         };

@@ -90,12 +90,12 @@ impl TestLevel {
     /// The words for it in tables.
     pub fn name(self) -> &'static str {
         match self {
-            TestLevel::RealWire => "real wire",
+            TestLevel::RealWire => "real network",
             TestLevel::RealMedium => "real medium",
             TestLevel::RealDevice => "real device",
-            TestLevel::StandIn => "stand-ins",
-            TestLevel::Exchange => "exchange in memory",
-            TestLevel::Nothing => "nothing to ask",
+            TestLevel::StandIn => "simulated device",
+            TestLevel::Exchange => "in-memory peer",
+            TestLevel::Nothing => "no source",
         }
     }
 }

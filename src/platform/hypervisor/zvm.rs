@@ -107,7 +107,7 @@ fn receive(file: &SpoolFile, log: &Log) -> anyhow::Result<Answer> {
         "vmur lists a spool file with id {:?}, which is not a number",
         file.id
     );
-    let directory = tempfile::tempdir().context("cannot make a directory for the spool file")?;
+    let directory = tempfile::tempdir().context("cannot create a directory for the spool file")?;
     let path = directory.path().join(TYPE);
     Command::new("vmur")
         .args(["re", "-f", &file.id])

@@ -27,7 +27,7 @@ pub(crate) fn base64(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     let digits: Vec<u8> = text.iter().copied().filter(is_digit).collect();
     // The cause would name bytes of the config, which may be secret.
     let decoded = BASE64.decode(digits).ok();
-    decoded.context("it should be base64 (standard alphabet, with padding), and is not")
+    decoded.context("not valid base64 (standard alphabet, with padding)")
 }
 
 /// Unpacks gzip.
@@ -43,10 +43,10 @@ fn gunzip_up_to(packed: &[u8], max_bytes: u64) -> anyhow::Result<Vec<u8>> {
     let mut decoder = MultiGzDecoder::new(packed).take(max_bytes + 1);
     decoder
         .read_to_end(&mut text)
-        .context("it should be gzip, and cannot be unpacked")?;
+        .context("not valid gzip data")?;
     ensure!(
         text.len() as u64 <= max_bytes,
-        "it is gzip of more than {max_bytes} bytes, which no config has"
+        "it decompresses to more than {max_bytes} bytes, the limit for a config"
     );
     Ok(text)
 }

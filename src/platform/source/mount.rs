@@ -71,7 +71,7 @@ struct TemporaryMountPoint(PathBuf);
 impl TemporaryMountPoint {
     fn new(spec: MountSpec) -> anyhow::Result<Self> {
         let made = tempfile::Builder::new().prefix(spec.prefix).tempdir();
-        let act = || format!("cannot make a directory to mount the {} on", spec.what);
+        let act = || format!("cannot create a directory to mount the {} on", spec.what);
         Ok(Self(made.with_context(act)?.keep()))
     }
 }

@@ -122,12 +122,12 @@ pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow
             Ok(Answer::of(name, text))
         }
         Err(_) if context.events.cancelled() => {
-            anyhow::bail!("looking for the config was cancelled")
+            anyhow::bail!("the search for the config was cancelled")
         }
         Err(_) => {
             context
                 .log
-                .warning("every place a config could be in failed, which counts as having none");
+                .warning("every source of a config failed; treated as no config");
             Ok(Answer::Empty)
         }
     }
@@ -235,7 +235,7 @@ mod tests {
         for line in [
             "no config from a: x",
             "no config from b: y",
-            "counts as having none",
+            "treated as no config",
         ] {
             assert!(log.contains(line), "{log}");
         }

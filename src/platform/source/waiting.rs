@@ -54,8 +54,9 @@ impl<'a> WaitProgress<'a> {
         if self.told.elapsed() >= LOG_INTERVAL {
             self.told = Instant::now();
             let (what, seconds) = (&self.what, self.start.elapsed().as_secs());
-            self.log
-                .info(format_args!("still waiting for {what}, {seconds} s by now"));
+            self.log.info(format_args!(
+                "still waiting for {what} ({seconds} s so far)"
+            ));
         }
         Ok(())
     }

@@ -148,7 +148,7 @@ function failures() {
   byId('warnings').hidden = !warnings.length;
   byId('warning-list').replaceChildren(...warnings.map(w => make('li', null, make('span', {class: 'warn'}, w.what), `: ${w.cause}`,
     w.origin ? make('span', {class: 'mono'}, ` (${w.origin.source}:${w.origin.line}:${w.origin.column})`) : null,
-    w.hint ? ` Hint: ${w.hint}` : null)));
+    w.hint ? ` To do: ${w.hint}` : null)));
 }
 
 function failure(act, error, origin, path, remedy, operation) {

@@ -380,16 +380,16 @@ fn statuses() -> Vec<Behaviour> {
         says(name, Badly(cause), answer)
     };
     vec![
-        status("500 storm", "the server said 500", "500 Oops", ""),
+        status("500 storm", "the server answered 500", "500 Oops", ""),
         status(
             "503 and a date of nonsense",
-            "the server said 503",
+            "the server answered 503",
             "503 Busy",
             "Retry-After: soon\r\n",
         ),
         status(
             "429 and an hour",
-            "the server said 429",
+            "the server answered 429",
             "429 Slow down",
             "Retry-After: 3600\r\n",
         ),
@@ -419,7 +419,12 @@ fn statuses() -> Vec<Behaviour> {
             "304 Same",
             "",
         ),
-        status("status nobody knows", "the server said 799", "799 What", ""),
+        status(
+            "status nobody knows",
+            "the server answered 799",
+            "799 What",
+            "",
+        ),
         status(
             "success of a kind nobody knows",
             "failed to fetch resource",

@@ -213,7 +213,7 @@ pub fn endless_repetitions_do_not_hold_it() {
         bytes,
         &[
             "was cut off",
-            "the server fell silent after 512 bytes",
+            "the server stopped answering after 512 bytes",
             "for block 2",
         ],
     );

@@ -58,7 +58,7 @@ fn a_platform_that_gives_a_config_and_does_not_tell_the_keys() {
         fs::write(machine.path().join("cmdline"), "").expect("written");
         let said = world.stage("hetzner", "fetch", machine.path());
         assert_eq!(said.code, Some(1), "{said:?}");
-        let want = "platform hetzner tells nothing of the machine";
+        let want = "platform hetzner provides no instance metadata";
         assert!(said.out.contains(want), "{said:?}");
         assert!(!machine.path().join("ignition.json").exists());
     });

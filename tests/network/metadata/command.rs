@@ -55,11 +55,11 @@ fn wrong_usage() {
         for (words, want) in [
             (
                 &["--platform", "metal"][..],
-                "platform \"metal\" tells a machine nothing of itself; these do: akamai,",
+                "platform \"metal\" provides no metadata; platforms with metadata: akamai,",
             ),
             (
                 &["--platform", "nope"],
-                "platform \"nope\" is unknown; these do: akamai,",
+                "platform \"nope\" is unknown; platforms with metadata: akamai,",
             ),
             (&[], "--platform <ID>"),
             (
@@ -85,7 +85,7 @@ fn fails(id: &'static str, pages: Vec<Page>, want: &'static str) {
         let said = world.metadata(&["--platform", id, "--fetch-timeout", "1500ms"]);
         assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
         let stderr = said.err;
-        let want = format!("kindling: error: platform {id} tells nothing: {want}");
+        let want = format!("kindling: error: cannot get the metadata of platform {id}: {want}");
         assert!(stderr.contains(&want), "{stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
     });
@@ -152,12 +152,12 @@ fn services_that_have_nothing() {
     fails(
         "vultr",
         vec![],
-        "nothing it could tell is there; check --platform",
+        "no metadata source found; check --platform",
     );
     fails(
         "digitalocean",
         vec![],
-        "there is nothing at http://169.254.169.254/metadata/v1.json; check that this is the platform",
+        "nothing found at http://169.254.169.254/metadata/v1.json; check the platform",
     );
 }
 

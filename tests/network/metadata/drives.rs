@@ -68,7 +68,7 @@ fn a_drive_that_says_nonsense() {
         let temporary = tempfile::tempdir().expect("a directory");
         let said = world.metadata_in(&["--platform=proxmoxve"], temporary.path());
         assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
-        let want = "kindling: error: platform proxmoxve tells nothing: config drive cidata: /user-data of the drive: \
+        let want = "kindling: error: cannot get the metadata of platform proxmoxve: config drive cidata: /user-data of the drive: \
                     line 2: it is not valid YAML";
         assert!(said.err.contains(want), "{said:?}");
         assert!(!said.err.contains("secret"), "{said:?}");

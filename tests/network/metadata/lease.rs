@@ -38,7 +38,7 @@ fn without_a_lease_it_gives_up_in_time() {
         namespace::cover("/run");
         let said = world.metadata(&["--platform=cloudstack", "--fetch-timeout=300ms"]);
         assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
-        let want = "kindling: error: platform cloudstack tells nothing: no lease of a DHCP server appeared in time";
+        let want = "kindling: error: cannot get the metadata of platform cloudstack: no lease of a DHCP server appeared in time";
         assert!(said.err.contains(want), "{said:?}");
     });
 }

@@ -36,7 +36,7 @@ fn what_is_not_base64_is_refused() {
         let good = String::from_utf8(base64(CONFIG.as_bytes())).expect("text");
         let (cut, with_space) = (&good[..good.len() - 1], format!(" {good}"));
         for bad in [CONFIG, cut, &with_space] {
-            let what = format!("the user data of {}: it should be base64", cloud.url());
+            let what = format!("the user data of {}: not valid base64", cloud.url());
             assert_fatal(cloud, bad.into(), &[&what]);
         }
     });
@@ -59,7 +59,7 @@ fn lines_of_base64_may_end() {
 fn gzip_that_is_cut_off_is_refused() {
     let packed = gzip(CONFIG);
     for bytes in [&packed[..packed.len() - 4], &packed[..20], &packed[..3]] {
-        let what = format!("the user data of {}: it should be gzip", AKAMAI.url());
+        let what = format!("the user data of {}: not valid gzip data", AKAMAI.url());
         each([&AKAMAI], |cloud| {
             assert_fatal(cloud, base64(bytes), &[&what])
         });

@@ -53,7 +53,7 @@ fn what_the_service_thinks_of_it_does_not_matter() {
         (
             "POST /events",
             Answer::Closed,
-            "cannot tell the platform how the stage ended: ",
+            "cannot report the result of the stage to the platform: ",
         ),
         (
             "GET /metadata",
@@ -84,7 +84,7 @@ fn a_service_that_has_gone_holds_up_no_stage_for_long() {
     ended.assert(
         0,
         &[
-            "cannot tell the platform how the stage ended: unable to fetch resource in time",
+            "cannot report the result of the stage to the platform: unable to fetch resource in time",
             "/metadata: gave up after ",
         ],
     );

@@ -109,7 +109,7 @@ fn with_keys_the_config_must_be_signed() {
         format!("ignition.config.url={}", server.url("/unsigned")),
     );
     machine.refuses(&[
-        "only trusted configs are taken",
+        "only trusted configs are accepted",
         "/unsigned is not trusted: it has no signature",
     ]);
     machine.0.put(
@@ -187,13 +187,13 @@ fn the_kernel_command_line_names_the_config() {
         .0
         .put("cmdline", format!("kindling.config.hash=sha512-{digest}"));
     machine.0.put("config.ign", PLAIN.replace("3.4.0", "3.3.0"));
-    machine.refuses(&["kindling.config.hash on the kernel command line names another one"]);
+    machine.refuses(&["kindling.config.hash on the kernel command line requires"]);
     machine.0.put("config.ign", "");
-    machine.refuses(&["names a config by its digest", "gives none"]);
+    machine.refuses(&["names a config by its digest", "supplied none"]);
     machine.0.put("config.ign", PLAIN);
     machine
         .stage("fetch")
-        .is(0, &["is trusted: it has the digest it must have"]);
+        .is(0, &["is trusted: its digest matches"]);
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn keys_end() {
     line.extend(ssh.key());
     let over = folder(&line, "sig", &ssh.sign(PLAIN.as_bytes()));
     over.verify(&["config.ign"])
-        .is(1, &["the key counts no longer since 2020-01-01"]);
+        .is(1, &["the key expired on 2020-01-01"]);
 }
 
 /// Copies of one key are one key, whichever comes first.
@@ -329,11 +329,15 @@ fn a_digest_is_enough() {
     let right = "sha256-".to_owned() + &sha256(&folder, "config.ign");
     folder
         .verify(&["config.ign", "--hash", &right])
-        .is(0, &["it has the digest it must have"]);
+        .is(0, &["its digest matches"]);
     folder.put("config.ign", PLAIN);
-    folder
-        .verify(&["config.ign", "--hash", &right])
-        .is(1, &["names another one: its digest is sha256-"]);
+    folder.verify(&["config.ign", "--hash", &right]).is(
+        1,
+        &[
+            "its digest is sha256-",
+            "kindling.config.hash on the kernel command line requires",
+        ],
+    );
     folder
         .verify(&["config.ign", "--hash", "sha256-12"])
         .is(64, &["wrong number of digits"]);

@@ -283,5 +283,5 @@ fn a_key_may_be_beside_the_config_if_its_digest_is_known() {
     site.put("/c.key?a=b", other.key());
     folder
         .verify(&[&url, "--key", &digest])
-        .is(1, &["is none that kindling.config.key"]);
+        .is(1, &["matches no kindling.config.key"]);
 }

@@ -71,7 +71,7 @@ fn twenty_mistakes_give_twenty_findings_in_one_run() {
          overwrite is true but there is no contents.source to write",
         "error at $.storage.links, line 30 col 15: expected a list, found an object",
         "warning at $.storage.luks.0.clevis, line 31 col 58: \
-         null where an object belongs; it counts as an empty one",
+         expected an object, found null; it is read as an empty object",
         "error at $.systemd.units.0.name, line 35 col 16: the unit name has no valid suffix",
         "error at $.systemd.units.1.contents, line 36 col 41: \
          the unit text cannot be parsed: a section header has no closing bracket",

@@ -327,7 +327,10 @@ fn an_array_that_cannot_be_looked_into_is_left_alone() {
     let mut observed = stopped(Level::Raid1, 2);
     observed.raid.contents.clear();
     let text = refused(plan("raid1", 2, "", &observed));
-    assert!(text.contains("cannot be seen before it runs"), "{text}");
+    assert!(
+        text.contains("cannot be inspected until it is running"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -368,7 +371,7 @@ fn a_name_that_is_taken_is_refused() {
     named(&mut observed, "/dev/md127");
     let text = refused(plan("raid1", 2, "", &observed));
     assert!(
-        text.contains("/dev/md/data is there already: /dev/md127, an array of /dev/vdd, /dev/vde"),
+        text.contains("/dev/md/data already exists: /dev/md127, an array of /dev/vdd, /dev/vde"),
         "{text}"
     );
 }

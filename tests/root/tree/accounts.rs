@@ -124,7 +124,7 @@ fn a_home_full_of_links_gains_nothing() {
     })));
     assert_eq!(
         planned.refused(),
-        "cannot write ssh keys of user eve: /root is not the user's to write to"
+        "cannot write ssh keys of user eve: the user may not write to /root"
     );
     // Whatever appears after planning, the rights are the user's.
     let honest = Target::blank();
@@ -261,7 +261,7 @@ fn impossible_accounts_are_refused() {
         ),
         (
             json!({"users": [{"name": "u", "noCreateHome": true, "sshAuthorizedKeys": ["k"]}]}),
-            "cannot write ssh keys of user u: home /home/u does not exist and is not made",
+            "cannot write ssh keys of user u: home /home/u does not exist and is not created",
         ),
         (
             json!({"users": [{"name": "u", "homeDir": "/home/mail", "sshAuthorizedKeys": ["k"]}]}),
@@ -456,7 +456,7 @@ fn what_is_in_a_moved_home_counts() {
     };
     let refused = target.plan(&config(false)).refused();
     assert!(
-        refused.starts_with("cannot make file /srv/a/mine"),
+        refused.starts_with("cannot create file /srv/a/mine"),
         "{refused}"
     );
     target.apply(&config(true));
@@ -666,6 +666,6 @@ fn a_skeleton_that_holds_the_home_is_refused() {
         let place = skeleton.replace("/link", "/home");
         let cause =
             format!("/home/core is below {place}, the skeleton that new homes are copied from");
-        assert_eq!(refused, format!("cannot make home of user core: {cause}"));
+        assert_eq!(refused, format!("cannot create home of user core: {cause}"));
     }
 }

@@ -90,7 +90,7 @@ fn what_cannot_be_done_is_refused() {
         (
             tree,
             json!({"passwd": users(shared)}),
-            "home /srv/h is made for user core",
+            "home /srv/h is created for user core",
         ),
         (
             || {
@@ -99,7 +99,7 @@ fn what_cannot_be_done_is_refused() {
                 target
             },
             json!({"passwd": users(in_root)}),
-            "home /root is not the user's to enter",
+            "the user may not enter home /root",
         ),
     ];
     assert_refused(cases);
@@ -290,12 +290,12 @@ fn a_home_that_follows_new_ids_keeps_its_mode() {
         (
             make,
             user("root", json!({"uid": 999})),
-            "home /root is not the user's to enter",
+            "the user may not enter home /root",
         ),
         (
             make,
             user("alice", json!({"homeDir": "/home/new"})),
-            "home /var/home/new is not the user's to enter",
+            "the user may not enter home /var/home/new",
         ),
     ]);
 }

@@ -73,7 +73,7 @@ fn present_nodes_are_kept_corrected_or_refused() {
             |t| _ = t.write("/f", "y"),
             json!({"files": [{"path": "/f", "contents": {"source": "data:,x"}}]}),
             &[],
-            &["cannot make file /f: a file with other content is there"],
+            &["cannot create file /f: a file with different content already exists"],
         ),
         (
             "other content, overwrite",
@@ -101,7 +101,7 @@ fn present_nodes_are_kept_corrected_or_refused() {
             |t| _ = t.link("/f", "/etc/passwd"),
             json!({"files": [{"path": "/f", "contents": {"source": "data:,x"}}]}),
             &[],
-            &["cannot make file /f: a symbolic link is there"],
+            &["cannot create file /f: a symbolic link is in the way"],
         ),
         (
             "link instead of file, overwrite",
@@ -115,13 +115,13 @@ fn present_nodes_are_kept_corrected_or_refused() {
             |t| _ = t.mkdir("/real").link("/d", "real"),
             json!({"directories": [{"path": "/d"}]}),
             &[],
-            &["cannot make directory /d: a symbolic link is there"],
+            &["cannot create directory /d: a symbolic link is in the way"],
         ),
         (
             "directory mode",
             |t| _ = t.mkdir("/d"),
             json!({"directories": [{"path": "/d", "mode": 0o700}]}),
-            &["Change make directory /d"],
+            &["Change create directory /d"],
             &[],
         ),
         (
@@ -136,14 +136,14 @@ fn present_nodes_are_kept_corrected_or_refused() {
             |t| _ = t.link("/l", "there"),
             json!({"links": [{"path": "/l", "target": "here"}]}),
             &[],
-            &["cannot make link /l: a link to there is there"],
+            &["cannot create link /l: a link to there is there"],
         ),
         (
             "hard link to nothing",
             |_| (),
             json!({"links": [{"path": "/l", "target": "/none", "hard": true}]}),
             &[],
-            &["cannot make hard link /l: its target /none does not exist"],
+            &["cannot create hard link /l: its target /none does not exist"],
         ),
         (
             "hard link to a directory",
@@ -151,7 +151,7 @@ fn present_nodes_are_kept_corrected_or_refused() {
             json!({"links": [{"path": "/l", "target": "/d", "hard": true, "overwrite": true}]}),
             &[],
             &[
-                "cannot make hard link /l: its target /d is a directory, which can have no hard links",
+                "cannot create hard link /l: its target /d is a directory, which cannot be hard-linked",
             ],
         ),
         (
@@ -180,15 +180,15 @@ fn present_nodes_are_kept_corrected_or_refused() {
             |t| _ = t.write("/f", "x"),
             json!({"directories": [{"path": "/", "overwrite": true}]}),
             &[],
-            &["cannot make directory /: it is the root of the target, which cannot be replaced"],
+            &["cannot create directory /: it is the root of the target, which cannot be replaced"],
         ),
         (
             "behind an absolute link to nothing",
             |t| _ = t.link("/opt", "/data/opt"),
             json!({"files": [{"path": "/opt/x"}]}),
             &[
-                "Create make directory /data",
-                "Create make directory /data/opt",
+                "Create create directory /data",
+                "Create create directory /data/opt",
                 "Create write file /data/opt/x",
             ],
             &[],
@@ -206,8 +206,8 @@ fn present_nodes_are_kept_corrected_or_refused() {
             json!({"directories": [{"path": "/a", "overwrite": true}], "files": [{"path": "/a/l/x"}]}),
             &[
                 "Destroy remove /a",
-                "Create make directory /a",
-                "Create make directory /a/l",
+                "Create create directory /a",
+                "Create create directory /a/l",
                 "Create write file /a/l/x",
             ],
             &[],
@@ -267,8 +267,8 @@ fn an_overwritten_directory_holds_only_what_is_asked_for() {
         target.plan(&config).changes(),
         [
             "Destroy remove /d",
-            "Create make directory /d",
-            "Create make directory /d/sub",
+            "Create create directory /d",
+            "Create create directory /d/sub",
             "Create write file /d/sub/f",
         ]
     );
@@ -545,7 +545,7 @@ fn a_file_that_no_run_was_creating_is_never_finished() {
         let target = cut_short(listed, there);
         let refusals = target.refusals(&config);
         assert!(
-            refusals[0].contains("a file with other content is there"),
+            refusals[0].contains("a file with different content already exists"),
             "{refusals:?}"
         );
     }

@@ -213,7 +213,7 @@ fn units_that_systemctl_cannot_disable_are_refused() {
             |target| {
                 target.link("/etc/systemd/system/b.service", "b.service");
             },
-            "/etc/systemd/system/b.service is a link that leads to itself",
+            "/etc/systemd/system/b.service is a symbolic link that points to itself",
         ),
     ];
     for (place, cause) in cases {

@@ -17,7 +17,7 @@ pub(in crate::fetch::http) struct TlsProblem {
 
 const LIST_AUTHORITY: &str = "list the authority in ignition.security.tls.certificateAuthorities";
 const NAME: &str =
-    "name the server as its certificate does, or give it a certificate for this name";
+    "use a name from the certificate of the server, or give the server a certificate for this name";
 const SET_CLOCK: &str =
     "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server";
 const REPLACE: &str = "give the server another certificate";
@@ -77,7 +77,7 @@ fn final_remedy(error: &Error) -> Option<&'static str> {
         | Error::PeerIncompatible(_) => Some(SUITES),
         Error::AlertReceived(AlertDescription::UnrecognisedName) => Some(NAME),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            Some("let the server take clients without a certificate")
+            Some("configure the server to accept clients without a certificate")
         }
         _ => None,
     }
@@ -107,15 +107,15 @@ pub(super) fn certificate(cause: &CertificateError) -> Option<&'static str> {
 }
 
 /// Says of failures what both sides of the connection would have needed; `None` where the words of the library do.
-pub(super) fn in_words(error: &Error) -> Option<String> {
+pub(super) fn describe(error: &Error) -> Option<String> {
     Some(match error {
         Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => {
             format!(
-                "no common way of TLS ({error}): ours are TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305"
+                "no TLS version or cipher suite in common ({error}): supported are TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305"
             )
         }
         Error::AlertReceived(AlertDescription::ProtocolVersion) => {
-            format!("no common version of TLS ({error}): ours are 1.2 and 1.3")
+            format!("no TLS version in common ({error}): supported are 1.2 and 1.3")
         }
         _ => return None,
     })

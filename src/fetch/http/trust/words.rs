@@ -41,7 +41,7 @@ fn unknown_issuer(last: &CertificateDer<'_>) -> String {
     let nobody = "neither this system nor the config trusts";
     match decoded(last) {
         Ok(own) if own.tbs_certificate().issuer() == own.tbs_certificate().subject() => format!(
-            "it is signed by itself as {}, and {nobody} it",
+            "it is self-signed as {}, and {nobody} it",
             authority_name(own.tbs_certificate().issuer())
         ),
         _ => format!(
@@ -54,7 +54,7 @@ fn unknown_issuer(last: &CertificateDer<'_>) -> String {
 fn issuer(certificate: &CertificateDer<'_>) -> String {
     match decoded(certificate) {
         Ok(parsed) => authority_name(parsed.tbs_certificate().issuer()),
-        Err(_) => "somebody without a readable name".into(),
+        Err(_) => "an issuer without a readable name".into(),
     }
 }
 

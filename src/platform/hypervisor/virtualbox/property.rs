@@ -102,7 +102,7 @@ fn get_into(
 /// Data, NUL, flags, NUL.
 fn data(mut value: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     let end = value.iter().position(|byte| *byte == 0);
-    value.truncate(end.context("the value has no end")?);
+    value.truncate(end.context("the value is not NUL-terminated")?);
     Ok(value)
 }
 
@@ -118,7 +118,7 @@ fn connected<D: Driver, T>(
     plain(
         driver,
         layout::version(),
-        "agree with the driver on a version",
+        "negotiate a version with the driver",
     )?;
     let connected = plain(
         driver,
@@ -130,7 +130,7 @@ fn connected<D: Driver, T>(
     let left = plain(
         driver,
         layout::disconnect(client),
-        "leave the service of the host",
+        "disconnect from the service of the host",
     );
     let result = result?;
     left?;
@@ -170,7 +170,7 @@ mod tests {
         let cases: [(HostFault, &str); 4] = [
             (
                 |peer| peer.fail_version(-225),
-                "agree with the driver on a version: status -225",
+                "negotiate a version with the driver: status -225",
             ),
             (
                 |peer| peer.fail_connect(-1),

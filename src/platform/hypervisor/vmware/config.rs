@@ -271,8 +271,8 @@ mod tests {
         assert_found(&[(DATA, "{}"), (ENCODING, "")], DATA, "{}");
         for (encoding, want) in [
             ("BASE64", "unsupported encoding \"BASE64\""),
-            ("gzip", "should be gzip"),
-            ("base64", "should be base64"),
+            ("gzip", "not valid gzip data"),
+            ("base64", "not valid base64"),
         ] {
             let error = found(&[(DATA, "{x}"), (ENCODING, encoding)]).expect_err(encoding);
             assert!(error.starts_with(DATA) && error.contains(want), "{error}");

@@ -65,9 +65,9 @@ fn at(error: &quick_xml::Error, position: u64) -> anyhow::Error {
     let what = match error {
         quick_xml::Error::Syntax(_) => "a syntax error",
         quick_xml::Error::IllFormed(_) => "an element that does not fit the others",
-        quick_xml::Error::InvalidAttr(_) => "an attribute that is none",
+        quick_xml::Error::InvalidAttr(_) => "a malformed attribute",
         quick_xml::Error::Encoding(_) => "text that is not UTF-8",
-        quick_xml::Error::Escape(_) => "a reference to nothing",
+        quick_xml::Error::Escape(_) => "an undefined entity reference",
         _ => "something that is not XML",
     };
     anyhow::anyhow!("the OVF environment has {what} at byte {position}")
@@ -77,7 +77,7 @@ fn property(element: &BytesStart<'_>) -> anyhow::Result<Option<(String, String)>
     let (mut key, mut value) = (None, None);
     for attribute in element.attributes() {
         let attribute = attribute.ok();
-        let attribute = attribute.context("the OVF environment has an attribute that is none")?;
+        let attribute = attribute.context("malformed attribute in the OVF environment")?;
         let place = match attribute.key.local_name().as_ref() {
             KEY => &mut key,
             VALUE => &mut value,
@@ -85,8 +85,8 @@ fn property(element: &BytesStart<'_>) -> anyhow::Result<Option<(String, String)>
         };
         // Without the normalization of attributes, which would change line breaks of a config.
         let text = unescape(&attribute.value).ok();
-        let text =
-            text.context("the OVF environment has an attribute with a reference to nothing")?;
+        let text = text
+            .context("the OVF environment has an attribute with an undefined entity reference")?;
         *place = Some(text.into_owned());
     }
     Ok(key.map(|key| (key, value.unwrap_or_default())))
@@ -188,7 +188,7 @@ fn has_key(
     }
     for attribute in element.attributes() {
         let attribute = attribute.ok();
-        let attribute = attribute.context("the OVF environment has an attribute that is none")?;
+        let attribute = attribute.context("malformed attribute in the OVF environment")?;
         let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
         if is_in_namespace(&namespace) && local.as_ref() == KEY {
             let value = unescape(&attribute.value).unwrap_or_default();

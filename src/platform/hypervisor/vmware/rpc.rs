@@ -47,7 +47,7 @@ impl RpcStep {
     fn name(self) -> &'static str {
         match self {
             RpcStep::Open => "open a channel",
-            RpcStep::SendSize => "tell the length of a request",
+            RpcStep::SendSize => "send the length of a request",
             RpcStep::SendPayload => "send a request",
             RpcStep::ReceiveSize => "ask for the length of a reply",
             RpcStep::ReceivePayload => "receive a reply",
@@ -80,7 +80,7 @@ pub(super) fn ask(hypervisor: &mut impl Hypervisor, request: &[u8]) -> anyhow::R
     match reply.as_deref() {
         Some([b'1', b' ', result @ ..]) => Ok(RpcReply::Done(result.into())),
         Some([b'0', b' ', reason @ ..]) => Ok(RpcReply::Refused(reason.into())),
-        Some(_) => bail!("the hypervisor gave a reply that says neither yes nor no"),
+        Some(_) => bail!("the reply of the hypervisor has no status"),
         None => bail!("the hypervisor gave no reply"),
     }
 }
@@ -193,7 +193,7 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         let Registers { ebx, edx, .. } = after.registers;
         ensure!(
             edx >> 16 == SIZE,
-            "the hypervisor told no length of its reply"
+            "the hypervisor did not return a reply length"
         );
         let size = usize::try_from(ebx).unwrap_or(usize::MAX);
         ensure!(
@@ -345,14 +345,8 @@ mod tests {
     #[test]
     fn what_does_not_follow_the_protocol_is_an_error() {
         let cases: [(HypervisorFault, &str); 5] = [
-            (
-                |peer| peer.raw_reply = Some(b"2 x".into()),
-                "neither yes nor no",
-            ),
-            (
-                |peer| peer.raw_reply = Some(b"1".into()),
-                "neither yes nor no",
-            ),
+            (|peer| peer.raw_reply = Some(b"2 x".into()), "has no status"),
+            (|peer| peer.raw_reply = Some(b"1".into()), "has no status"),
             (|peer| peer.is_silent = true, "gave no reply"),
             (
                 |peer| peer.announces = Some(u32::MAX),
