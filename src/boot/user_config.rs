@@ -61,7 +61,7 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
             (Document::empty(), engine.fetcher.clone())
         }
         AcquireOutcome::Config { source, name, text } => {
-            match whole(engine, &source, &name, &text)? {
+            match render(engine, &source, &name, &text)? {
                 RenderOutcome::Config(document, fetcher) => (*document, fetcher),
                 RenderOutcome::NeedsNetwork(what) => {
                     keep(engine, &source, &name, &text);
@@ -141,8 +141,14 @@ enum RenderOutcome {
     NeedsNetwork(String),
 }
 
+impl RenderOutcome {
+    fn config(document: Document, fetcher: Fetcher) -> Self {
+        RenderOutcome::Config(Box::new(document), fetcher)
+    }
+}
+
 /// Judges the first text, and follows its references.
-fn whole(
+fn render(
     engine: &mut Engine<'_>,
     source: &str,
     name: &str,
@@ -176,10 +182,7 @@ fn whole(
                 log_findings(engine.log, &found.findings);
             }
             note_references(engine, &rendered.sources);
-            Ok(RenderOutcome::Config(
-                Box::new(rendered.document),
-                rendered.fetcher,
-            ))
+            Ok(RenderOutcome::config(rendered.document, rendered.fetcher))
         }
         Err(error) if error.reason.needs_network() && engine.args.stage == Stage::FetchOffline => {
             Ok(RenderOutcome::NeedsNetwork(error.reason.to_string()))
@@ -190,10 +193,8 @@ fn whole(
                 "{}; the whole config counts as empty",
                 error.reason
             ));
-            Ok(RenderOutcome::Config(
-                Box::new(Document::empty()),
-                engine.fetcher.clone(),
-            ))
+            let fetcher = engine.fetcher.clone();
+            Ok(RenderOutcome::config(Document::empty(), fetcher))
         }
         Err(error) => {
             for found in &error.findings {

@@ -242,13 +242,13 @@ fn what_waiting_cannot_change_ends_the_fetch() {
             format!("{P256} -addext subjectAltName=DNS:elsewhere.test"),
             "",
             "NotValidForName",
-            "as its certificate does",
+            "use a name from the certificate",
         ),
         (
             P256.to_owned(),
             "",
             "NotValidForName",
-            "as its certificate does",
+            "use a name from the certificate",
         ),
         (
             format!("{P256} {NAMED} -addext extendedKeyUsage=clientAuth"),

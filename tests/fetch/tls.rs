@@ -251,7 +251,10 @@ fn a_certificate_for_somebody_else_is_told() {
         "{text}"
     );
     assert!(text.contains("not for localhost"), "{text}");
-    assert!(remedy.contains("as its certificate does"), "{remedy}");
+    assert!(
+        remedy.contains("use a name from the certificate"),
+        "{remedy}"
+    );
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_reader_that_is_ignored_is_no_longer() {
 fn without_a_spool_file_zvm_has_no_config() {
     let first = LISTING.lines().next().expect("a head");
     let machine = zvm(first);
-    let none = "zvm says that there is no config";
+    let none = "zvm has no config";
     machine.fetch("zvm").assert(1, "", none);
     let ended = machine.boot("zvm");
     assert_eq!(ended.code, Some(0), "{ended:?}");

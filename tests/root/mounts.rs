@@ -356,6 +356,6 @@ fn what_a_file_system_has_no_room_for_is_refused() {
     };
     let (code, told) = scene.run("plan", &IMAGE, storage(5 << 20));
     assert_eq!(code, REFUSED, "{told}");
-    assert!(told.contains("5 MiB of contents"), "{told}");
+    assert!(told.contains("writes 5 MiB"), "{told}");
     scene.applied(&IMAGE, &storage(1 << 20));
 }

@@ -158,7 +158,7 @@ fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
     let _bound = Mounted::new(&["--bind", &root, &at]);
     must("mount", &["-o", "remount,bind,ro", &at]);
     for target in ["--root", "--target"] {
-        scene.refused(&[target, "mounted"], 0, "is read only");
+        scene.refused(&[target, "mounted"], 0, "is read-only");
     }
     scene.refused(&["--target", "nowhere"], 0, "it is not a directory");
 }
@@ -198,7 +198,7 @@ fn file_systems_of_the_kernel_take_no_files() {
     for command in ["plan", "apply"] {
         let (code, told) = scene.run(command, &["--root", "root"], 0);
         assert_eq!(code, REFUSED, "{command}: {told}");
-        assert!(told.contains("takes no new entries"), "{told}");
+        assert!(told.contains("where nothing can be created"), "{told}");
     }
     // It is neither walked nor removed.
     scene.config(json!({"directories": [{"path": "/proc", "overwrite": true}]}));

@@ -318,7 +318,7 @@ fn bodies() -> Vec<Behaviour> {
         }),
         behaviour(
             "something else after every break",
-            Badly("was something else"),
+            Badly("the content had changed"),
             |client, number| {
                 client.read_request();
                 client.send(format!(

@@ -239,7 +239,7 @@ fn what_any_copy_of_a_key_says_counts() {
     let mut line = b"ops@example.invalid valid-before=\"20200101\" ".to_vec();
     line.extend(ssh.key());
     let signature = ssh.sign(PLAIN.as_bytes());
-    either_order(&ssh.key(), &line, &signature, "the key counts no longer");
+    either_order(&ssh.key(), &line, &signature, "the key expired");
 }
 
 #[track_caller]

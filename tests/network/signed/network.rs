@@ -167,7 +167,7 @@ fn a_signed_config_vouches_for_what_it_names_by_digest_or_holds() {
         0,
         &[
             "data:: it is a part of a verified config",
-            "/below: it has the digest",
+            "/below: its digest matches",
         ],
     );
     site.put("/below", PLAIN.replace("3.4.0", "3.3.0"));

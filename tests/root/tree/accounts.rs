@@ -138,7 +138,7 @@ fn a_home_full_of_links_gains_nothing() {
         .expect_err("eve may not write there");
     assert_eq!(
         error,
-        "write ssh keys of user eve: cannot write /home/eve/.ssh/authorized_keys.d/ignition: cannot make \
+        "write ssh keys of user eve: cannot write /home/eve/.ssh/authorized_keys.d/ignition: cannot create \
          directory .ssh/authorized_keys.d: EACCES: Permission denied"
     );
     assert_eq!(listing(&target, "/root"), ["/root 0700 0 0"]);
