@@ -31,7 +31,7 @@ impl Platform for CloudStack {
 
     fn about(&self) -> About {
         About {
-            source: "`/cloudstack/userdata/user_data.txt` on the drive labelled `config-2` or `CONFIG-2`, or user data of the service at the DHCP server: the first that answers",
+            source: "`/cloudstack/userdata/user_data.txt` on the drive labelled `config-2` or `CONFIG-2`, or user data of the service at the DHCP server: the first that has any",
             asks: &[],
             no_config: "the drive has no user data; the service says 404 or 204, or gives an empty body; or everything failed",
             waits: "without limit for drive and lease; 2 min for the service (`--fetch-timeout`)",

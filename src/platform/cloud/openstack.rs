@@ -4,7 +4,7 @@
 //! Attributes: the drive if the machine has one, else the metadata service, which has the tree of EC2 beside its own
 //! documents.
 
-use crate::fetch::{FetchError, Request, Route, Service, sleep_unless};
+use crate::fetch::{FetchError, Request, Route, Service};
 use crate::platform::attributes::openstack::{self, Machine};
 use crate::platform::attributes::service::MetadataService;
 use crate::platform::attributes::{DocumentTree, KeysAt};
@@ -23,11 +23,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-/// Time that the service at other addresses is given after one has answered that there is no user data.
-const OTHERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 const URL: &str = "http://169.254.169.254/openstack/latest/user_data";
 const URL_6: &str = "http://[fe80::a9fe:a9fe]/openstack/latest/user_data";
@@ -46,7 +41,7 @@ impl Platform for OpenStack {
 
     fn about(&self) -> About {
         About {
-            source: "`/openstack/latest/user_data` on the drive labelled `config-2` or `CONFIG-2`, or of the metadata service (IPv4, and IPv6 link-local): the first that answers",
+            source: "`/openstack/latest/user_data` on the drive labelled `config-2` or `CONFIG-2`, or of the metadata service (IPv4, and IPv6 link-local): the first that has one",
             asks: &[],
             no_config: "the drive has no user data; the service says 404 or 204, or gives an empty body; or everything failed",
             waits: "without limit for the drive; 2 min for the service (`--fetch-timeout`)",
@@ -80,18 +75,17 @@ impl Platform for OpenStack {
     }
 }
 
-/// Asks the service at every address it may have. The first that has user data decides. An answer that there is none counts
-/// only once the others have none either or do not answer for a while, since most networks have the service at one address.
+/// Asks the service at every address it may have. The first that has user data decides; most networks have the service at
+/// one address, so that others say there is none.
 fn ask_service(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
     let mut requests = vec![Request::get(URL)];
     let interfaces = interfaces_with_ipv6()?;
     requests.extend(interfaces.into_iter().map(by_interface));
-    let undecided = AtomicUsize::new(requests.len());
     let asked: Vec<Probe<'_>> = requests
         .iter()
         .map(|request| Probe {
             name: request.shown_url(),
-            ask: Box::new(|race| ask_at(request, race, &undecided)),
+            ask: Box::new(|race| ask_at(request, race)),
         })
         .collect();
     probes::first(&asked, race)
@@ -99,17 +93,10 @@ fn ask_service(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
         .map_err(|mut failed| failed.pop().unwrap_or_else(|| anyhow!("nothing was asked")))
 }
 
-fn ask_at(request: &Request, race: &Race<'_>, undecided: &AtomicUsize) -> anyhow::Result<Vec<u8>> {
-    let fetched = race.fetcher.fetch_to_vec(request, race);
-    undecided.fetch_sub(1, Ordering::Relaxed);
-    match fetched {
+fn ask_at(request: &Request, race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+    match race.fetcher.fetch_to_vec(request, race) {
         Ok((text, _)) => Ok(text),
-        Err(FetchError::NotFound { .. }) => {
-            let is_decided = || undecided.load(Ordering::Relaxed) == 0 || race.is_over();
-            // The answer is the same however the wait ends.
-            let _ = sleep_unless(&is_decided, OTHERS_TIMEOUT);
-            Ok(Vec::new())
-        }
+        Err(FetchError::NotFound { .. }) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! Several places that may have the config, asked in parallel: the first answer counts.
+//! Several places that may have the config, asked in parallel: the first that has one counts.
 
 use super::drive::Drive;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
@@ -6,6 +6,11 @@ use crate::log::Log;
 use crate::platform::contract::{Answer, FetchContext};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Time that other places are given after one has answered that there is no config. Ignition gives none, so that the router
+/// of a CloudStack without user data hides that of the drive (coreos/ignition#1574).
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a probe is given; shared by all probes of a race.
 pub(crate) struct Race<'a> {
@@ -44,10 +49,10 @@ impl FetchEvents for Race<'_> {
     }
 }
 
-/// Asks one place for the config.
+/// Asks one place for the config; an empty result says that there is none.
 pub(crate) type Ask<'a> = dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a;
 
-/// One place, and how to ask there. An empty result is an answer, too.
+/// One place, and how to ask there.
 pub(crate) struct Probe<'a> {
     /// Name of the place in messages.
     pub name: String,
@@ -55,7 +60,7 @@ pub(crate) struct Probe<'a> {
     pub ask: Box<Ask<'a>>,
 }
 
-/// Asks all places in parallel. Returns the first answer and the name of its place, or the errors of all places.
+/// Asks all places in parallel. Returns what [`decide`] does, or the errors of all places.
 pub(crate) fn first(
     probes: &[Probe<'_>],
     race: &Race<'_>,
@@ -83,25 +88,46 @@ pub(crate) fn first(
             }
         }
         drop(sender);
-        let mut failed = Vec::new();
-        for (name, result) in answers {
-            match result {
-                Ok(text) => {
-                    over.store(true, Ordering::Relaxed);
-                    return Ok((name, text));
-                }
-                Err(error) => {
-                    // A probe that was stopped because another one answered did not fail.
-                    if !race.is_over() {
-                        race.log
-                            .warning(format_args!("no config from {name}: {error:#}"));
-                    }
-                    failed.push(error);
-                }
-            }
-        }
-        Err(failed)
+        let decided = decide(&answers, race);
+        over.store(true, Ordering::Relaxed);
+        decided
     })
+}
+
+/// What a probe found, by the name of its place.
+type ProbeResult = (String, anyhow::Result<Vec<u8>>);
+
+/// The first answer with a config. One that there is none counts when the others have none either, or give nothing for
+/// [`OTHERS_TIMEOUT`].
+fn decide(
+    answers: &mpsc::Receiver<ProbeResult>,
+    race: &Race<'_>,
+) -> Result<(String, Vec<u8>), Vec<anyhow::Error>> {
+    let mut failed = Vec::new();
+    let mut without: Option<(String, Instant)> = None;
+    loop {
+        let next = match &without {
+            None => answers.recv().ok(),
+            Some((_, since)) => answers
+                .recv_timeout(OTHERS_TIMEOUT.saturating_sub(since.elapsed()))
+                .ok(),
+        };
+        match next {
+            Some((name, Ok(text))) if text.is_empty() => {
+                without.get_or_insert_with(|| (name, Instant::now()));
+            }
+            Some((name, Ok(text))) => return Ok((name, text)),
+            Some((name, Err(error))) => {
+                // A probe that was stopped because another one answered did not fail.
+                if !race.is_over() {
+                    race.log
+                        .warning(format_args!("no config from {name}: {error:#}"));
+                }
+                failed.push(error);
+            }
+            None => return without.map(|(name, _)| (name, Vec::new())).ok_or(failed),
+        }
+    }
 }
 
 /// The config of the first place that answers. If none does, there is no config, which is not an error.
@@ -165,7 +191,6 @@ mod tests {
     use super::*;
     use crate::platform::contract::testing::in_context;
     use std::path::Path;
-    use std::time::Duration;
 
     fn probe<'a>(
         name: &str,
@@ -198,14 +223,44 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_answer_and_wins() {
+    fn no_config_is_an_answer_when_nobody_has_one() {
         let probes = [
             probe("drive", |_| Ok(Vec::new())),
-            probe("service", until_over),
+            probe("service", |_| anyhow::bail!("no route")),
         ];
         let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
         assert_eq!(found.expect("found"), Answer::Empty);
         assert!(log.contains("drive answered first: no config\n"), "{log}");
+    }
+
+    #[test]
+    fn no_config_does_not_hide_that_of_another_place() {
+        let (sender, answered) = mpsc::channel();
+        let answered = std::sync::Mutex::new(answered);
+        let probes = [
+            probe("service", move |_| {
+                sender.send(()).expect("the drive waits");
+                Ok(Vec::new())
+            }),
+            probe("drive", |_| {
+                let answered = answered.lock().expect("nobody panics");
+                answered.recv().expect("the service answers");
+                Ok(b"{}".into())
+            }),
+        ];
+        let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert_eq!(found.expect("found"), Answer::of("drive", b"{}".into()));
+        assert!(log.contains("drive answered first: config\n"), "{log}");
+    }
+
+    #[test]
+    fn others_are_not_waited_for_without_end() {
+        let probes = [
+            probe("drive", |_| Ok(Vec::new())),
+            probe("service", until_over),
+        ];
+        let (found, _) = in_context(Path::new(""), |context| answer(&probes, context));
+        assert_eq!(found.expect("found"), Answer::Empty);
     }
 
     #[test]
