@@ -105,16 +105,25 @@ has_files() {
     return 1
 }
 
-networkd_up() {
-    systemctl start systemd-network-generator.service 2>/dev/null
-    if ! has_files /etc/systemd/network/*.network /run/systemd/network/*.network; then
-        mkdir -p /run/systemd/network
-        # The MAC address identifies the machine to the DHCP server, so that the real system gets the same
-        # lease whatever client it has.
-        cat >/run/systemd/network/99-kindling-dhcp.network <<-END
-		[Match]
-		Type=ether
+# has_addresses FILE...: true if one of these files says how an interface gets its addresses. The one that systemd makes of
+# nameserver= alone does not, and is for every interface.
+has_addresses() {
+    for path; do
+        [ -e "$path" ] || continue
+        [ "${path##*/}" = 91-default.network ] || return 0
+        while read -r entry; do
+            case $entry in
+                DHCP=* | Address=*) return 0 ;;
+            esac
+        done <"$path"
+    done
+    return 1
+}
 
+# The MAC address identifies the machine to the DHCP server, so that the real system gets the same lease whatever client it
+# has.
+dhcp_settings() {
+    cat <<-END
 		[Network]
 		DHCP=yes
 		IPv6AcceptRA=yes
@@ -122,8 +131,21 @@ networkd_up() {
 		[DHCPv4]
 		ClientIdentifier=mac
 		UseHostname=no
-		END
-        say "no settings given: every wired interface uses DHCP"
+	END
+}
+
+networkd_up() {
+    systemctl start systemd-network-generator.service 2>/dev/null
+    if ! has_addresses /etc/systemd/network/*.network /run/systemd/network/*.network; then
+        default=/run/systemd/network/91-default.network
+        if [ -e "$default" ]; then
+            mkdir -p "$default.d"
+            dhcp_settings >"$default.d/50-kindling.conf"
+        else
+            mkdir -p /run/systemd/network
+            { printf '[Match]\nType=ether\n\n'; dhcp_settings; } >/run/systemd/network/99-kindling-dhcp.network
+        fi
+        say "no addresses given: every wired interface uses DHCP"
     fi
     systemctl start systemd-networkd.service || fail "systemd-networkd failed to start"
     # "degraded", the default, would be reached with a link-local address.
@@ -142,6 +164,13 @@ networkd_up() {
     done
 }
 
+# uptime_s: whole seconds since the kernel started.
+uptime_s() {
+    read -r up idle </proc/uptime
+    : "$idle"
+    echo "${up%.*}"
+}
+
 networkmanager_up() {
     for generator in /usr/libexec/nm-initrd-generator /usr/lib/NetworkManager/nm-initrd-generator \
         /usr/lib/nm-initrd-generator; do
@@ -155,9 +184,13 @@ networkmanager_up() {
     mkdir -p /run/NetworkManager/initrd
     : >/run/NetworkManager/initrd/neednet
     systemctl start nm-initrd.service || fail "NetworkManager failed to start"
+    # Starting may end before any connection is there, with a slow carrier or an aggregated link, and nm-online is content
+    # then. So a connection gets what is left of the time.
+    began=$(uptime_s)
     nm-online -s -q -t "$limit"
-    # Starting may also end without any connection, and then nm-online is content.
-    nm-online -x -q || fail "no interface got an address within $limit s"
+    left=$((limit + began - $(uptime_s)))
+    [ "$left" -gt 0 ] || left=1
+    nm-online -q -t "$left" || fail "no interface got an address within $limit s"
 }
 
 up() {

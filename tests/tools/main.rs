@@ -7,5 +7,6 @@ mod common;
 mod examples;
 mod generated_units;
 mod mkfs;
+mod network_script;
 mod sgdisk;
 mod sgdisk_requests;
