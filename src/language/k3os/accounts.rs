@@ -1,6 +1,7 @@
 //! The account of k3OS: its keys and its password.
 
 use super::values::{self, PlacedText};
+use super::write_files;
 use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
@@ -22,11 +23,18 @@ pub(super) fn convert<'t>(
     let keys = values::texts(config, "ssh_authorized_keys", remarks).unwrap_or_default();
     let secret = values::text(k3os, "password", remarks);
     let secret = secret.filter(|secret| !secret.text.is_empty());
-    let Some(at) = keys.first().or(secret.as_ref()).map(|text| text.at) else {
-        return;
-    };
     let name = surroundings.target.default_user.unwrap_or(USER);
     let is_new = !surroundings.target.has_account(name);
+    let asked = keys.first().or(secret.as_ref()).map(|text| text.at);
+    // The account is always there on k3OS, so that files may belong to it.
+    let owned = || {
+        is_new
+            .then(|| write_files::owned_by(config, name))
+            .flatten()
+    };
+    let Some(at) = asked.or_else(owned) else {
+        return;
+    };
     let user = assembly.user(at, name);
     if is_new {
         user.set("shell", Node::text(at, "/bin/bash"));

@@ -41,6 +41,14 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     }
 }
 
+/// Where a file is given to `user`, if one is.
+pub(super) fn owned_by(config: &Node<'_>, user: &str) -> Option<u32> {
+    let files = config.get("write_files")?.elements().iter();
+    let mut owners = files.filter_map(|file| file.get("owner"));
+    let name = |owner: &Node<'_>| owner.as_text().split(':').next() == Some(user);
+    owners.find(|owner| name(owner)).map(|owner| owner.at)
+}
+
 fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<AssembledFile<'t>> {
     let path = values::text(entry, "path", remarks).filter(|path| !path.text.is_empty());
     if path.is_none() {
