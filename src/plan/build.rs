@@ -5,8 +5,8 @@ use super::paths::PlannedTree;
 use super::touched::{is_idle, paths_of, read_paths, touched_paths};
 use super::{
     Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, Options, Scope, StagePart,
-    TargetState, accounts, bodies, effects, enable, filesystems, first_boot, keys, lengths, luks,
-    mounts, order, partitions, privileges, raid, relabel, room, rotational, settle,
+    TargetState, accounts, bodies, effects, enable, filesystems, first_boot, ids, keys, lengths,
+    luks, mounts, order, partitions, privileges, raid, relabel, room, rotational, settle,
     shared_downloads, stack, tree, unfinished, units, writable,
 };
 use crate::config::Document;
@@ -102,6 +102,7 @@ fn disks(draft: &mut Draft) {
 
 /// Plans accounts, nodes and units. Returns the tree as it is then.
 fn tree<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
+    ids::refuse(draft);
     accounts::plan(draft);
     let planned = tree::plan(draft);
     let mut planned = units::plan(draft, planned);

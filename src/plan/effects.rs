@@ -3,7 +3,7 @@
 use super::op::DirectoryAct;
 use super::paths::PlannedTree;
 use super::units::preset_text;
-use super::{Draft, OpKind, Operation, Phase, Warning};
+use super::{Draft, OpKind, Operation, Phase, Warning, credentials};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
 use crate::facts::presets::disabled_by;
@@ -15,6 +15,9 @@ use crate::paths::{clean, is_at_or_below};
 pub fn warn(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     if users(draft).next().is_some() {
         shells(draft, planned);
+        for (path, user) in users(draft) {
+            credentials::warn(draft, &path, user);
+        }
         keys(draft, planned);
         homes(draft, planned);
     }

@@ -43,9 +43,11 @@ pub mod writable;
 
 mod build;
 pub(crate) mod compare;
+mod credentials;
 mod draft;
 mod drafted;
 pub mod expected;
+mod ids;
 mod lines;
 mod room;
 mod touched;

@@ -9,7 +9,7 @@ mod resolve;
 use super::op::{
     AlreadyRight, CreateImage, Effect, OpKind, PartitionChange, Phase, Subject, WriteTable,
 };
-use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure};
+use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Warning};
 use crate::config::Origin;
 use crate::config::model::Disk;
 use crate::disk::DeviceRef;
@@ -361,6 +361,7 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, w
         (None, _) => Effect::Create,
         (Some(_), _) => Effect::Change,
     };
+    warn_of_leftovers(draft, path, disk, &outcome);
     let changes = changes(draft, path, &outcome);
     let kind = OpKind::WriteTable(Box::new(WriteTable {
         disk: disk.device.clone(),
@@ -379,6 +380,33 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, w
     let lost = outcome.destroyed_by_wipe.into_iter();
     for line in lost.chain(outcome.destroyed_by_changes) {
         draft.destroys(id, line);
+    }
+}
+
+/// A partition without place and size takes the largest gap, and where everything else is taken that is the one in front of
+/// the first partition, which alignment leaves free. Few mean that.
+fn warn_of_leftovers(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
+    const ALIGNMENT_BYTES: u64 = 1 << 20;
+    for decision in &outcome.decisions {
+        let (Some(entry), Some(config)) = (
+            decision.action.new_entry(),
+            disk.partitions.get(decision.index),
+        ) else {
+            continue;
+        };
+        let is_open = config.size_mib.unwrap_or(0) == 0 && config.start_mib.unwrap_or(0) == 0;
+        let sector_bytes = u64::from(outcome.after.sector_bytes);
+        if is_open && (entry.start + entry.sectors) * sector_bytes <= ALIGNMENT_BYTES {
+            let size = human_size(entry.sectors * sector_bytes);
+            draft.warn(Warning {
+                what: format!("partition {} of {}", decision.number, disk.device),
+                cause: format!(
+                    "it has no size and gets {size} in front of the first partition, since nothing else is free"
+                ),
+                origin: draft.origin(&format!("{path}.partitions.{}", decision.index)),
+                hint: "leave room for it: give the others a sizeMiB, or use a larger disk".into(),
+            });
+        }
     }
 }
 

@@ -315,3 +315,88 @@ fn programs_get_warnings_too() {
         assert!(schema.is_valid(&printed), "{printed}");
     }
 }
+
+#[test]
+fn passwords_and_keys_that_let_nobody_in_are_warned_of() {
+    let root = tempfile::tempdir().expect("a directory");
+    plant(root.path(), &[]);
+    let users = json!([
+        {"name": "core", "passwordHash": "hunter2", "sshAuthorizedKeys": [KEY, "~/.ssh/id.pub"]},
+        {"name": "right", "passwordHash": "!", "sshAuthorizedKeys": [KEY]},
+    ]);
+    let config = json!({"ignition": {"version": "3.4.0"}, "passwd": {"users": users}});
+    assert_eq!(
+        apply(root.path(), &config),
+        [
+            "warning: password of user core: it is not a hash, so nobody can log in with it",
+            "warning: ssh key 1 of user core: it is not a public key, and the ssh server ignores it",
+        ]
+    );
+}
+
+/// The free space in front of the first partition is all that sgdisk finds, too.
+#[test]
+fn a_partition_in_front_of_the_first_is_warned_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let image = directory.path().join("disk.img");
+    let bind = format!("/dev/vda={},size=64M", image.display());
+    let file = directory.path().join("config.ign");
+    let mut told = Vec::new();
+    for partitions in [
+        json!([{"label": "all"}]),
+        json!([{"label": "all"}, {"label": "var", "sizeMiB": 0}]),
+    ] {
+        let disks = json!([{"device": "/dev/vda", "partitions": partitions}]);
+        let config = json!({"ignition": {"version": "3.4.0"}, "storage": {"disks": disks}});
+        fs::write(&file, config.to_string()).expect("a config");
+        let output = kindling()
+            .args(["apply", "--image", &bind])
+            .arg(&file)
+            .output()
+            .expect("kindling runs");
+        assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
+        told.push(printed(&output).contains(
+            "warning: partition 2 of /dev/vda: it has no size and gets 1007 KiB in front of the first partition",
+        ));
+    }
+    assert_eq!(told, [false, true]);
+}
+
+#[test]
+fn numbers_that_are_not_ids_are_refused() {
+    let root = tempfile::tempdir().expect("a directory");
+    plant(root.path(), &[]);
+    let node = |id: i64| json!({"directories": [{"path": "/srv/a", "group": {"id": id}}]});
+    for (passwd, storage, words) in [
+        (
+            json!({"users": [{"name": "new", "uid": -1}]}),
+            json!({}),
+            "cannot create user new: -1 is not an id",
+        ),
+        (
+            json!({"groups": [{"name": "new", "gid": u32::MAX}]}),
+            json!({}),
+            "cannot create group new: 4294967295 is not an id",
+        ),
+        (
+            json!({}),
+            node(1 << 32),
+            "cannot set the owner of /srv/a: 4294967296 is not an id",
+        ),
+    ] {
+        let config =
+            json!({"ignition": {"version": "3.4.0"}, "passwd": passwd, "storage": storage});
+        for command in ["plan", "apply"] {
+            let output = on_tree(command, root.path(), &config);
+            assert_eq!(output.status.code(), Some(6), "{}", printed(&output));
+            assert!(printed(&output).contains(words), "{}", printed(&output));
+        }
+    }
+    // What leaves the owner alone, and an account that is not to exist.
+    let config = json!({
+        "ignition": {"version": "3.4.0"},
+        "passwd": {"users": [{"name": "gone", "uid": -1, "shouldExist": false}]},
+        "storage": node(-1),
+    });
+    assert_eq!(apply(root.path(), &config), [""; 0]);
+}

@@ -18,10 +18,14 @@ pub use predicted::PredictedAccounts;
 
 use super::op::{AlreadyRight, Subject};
 use super::paths::PlannedTree;
-use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
-use crate::accounts::AccountRefusal;
+use super::{
+    Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Operation, Phase,
+};
+use crate::accounts::{AccountFile, AccountRefusal};
 use crate::config::Origin;
 use crate::config::model::{Config, NodeOwner};
+use crate::layout::ACCOUNTS_DIRECTORY;
+use crate::paths::ResolveError;
 use std::collections::HashMap;
 
 /// Drafts all operations on accounts.
@@ -44,6 +48,7 @@ pub fn plan(draft: &mut Draft<'_>) {
         planner.user(index, user);
     }
     planner.adopt_owners();
+    planner.refuse_without_directory();
     if planner.draft.refusals().len() == refused_before {
         planner.refuse_contradictions();
     }
@@ -84,6 +89,29 @@ struct HandedOver {
 }
 
 impl AccountPlanner<'_, '_> {
+    /// Refuses to change accounts where the directory of their databases cannot be one. Accounts are made before a
+    /// directory of the config takes the place of what is there.
+    fn refuse_without_directory(&mut self) {
+        let Err(ResolveError::NotADirectory { at }) =
+            self.planned.resolve(AccountFile::Passwd.path())
+        else {
+            return;
+        };
+        let writes = |op: &&Operation| op.phase == Phase::Accounts && op.effect != Effect::Keep;
+        let Some(first) = self.draft.operations().iter().find(writes) else {
+            return;
+        };
+        let origin = first.origin.clone();
+        self.draft.refuse(Failure {
+            act: "write the account databases in".into(),
+            object: ACCOUNTS_DIRECTORY.into(),
+            cause: format!("{at} is not a directory"),
+            origin,
+            remedy: format!("make {at} a directory in the image or tree"),
+            code: Some(ErrorCode::ACCOUNT),
+        });
+    }
+
     fn right(&mut self, subject: Subject, because: &str, origin: Option<Origin>) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject,

@@ -28,6 +28,13 @@ fn linked() -> Target {
     target
 }
 
+/// A tree that can have no databases.
+fn without_etc() -> Target {
+    let target = Target::blank();
+    target.write("/etc", "");
+    target
+}
+
 fn file(path: &str) -> Value {
     json!({"path": path, "overwrite": true, "contents": {"source": "data:,x"}})
 }
@@ -50,7 +57,13 @@ fn what_cannot_be_done_is_refused() {
     let in_root = json!([
         {"name": "alice", "homeDir": "/root", "sshAuthorizedKeys": ["ssh-ed25519 A"]},
     ]);
+    let groups = |groups: Value| json!({ "groups": groups });
     let cases: Vec<Case<'_>> = vec![
+        (
+            without_etc,
+            json!({"passwd": groups(json!([{"name": "ops"}]))}),
+            "/etc is not a directory",
+        ),
         (
             tree,
             json!({"storage": {"files": [file("/home")]}, "passwd": core()}),
