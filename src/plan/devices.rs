@@ -2,6 +2,7 @@
 
 use super::op::{Expected, OpKind, OpenMode};
 use super::{Draft, Effect, ErrorCode, Failure, Scope, drafted};
+use crate::config::model::Partition;
 use crate::config::{Config, JsonPath, Origin};
 use crate::disk::device::{DeviceRef, partition_path};
 use crate::disk::gpt::{Entry, GuidChoice};
@@ -58,13 +59,32 @@ pub fn missing(draft: &Draft, text: &str) -> (String, String) {
         true => text,
         false => disk,
     };
+    let own = by_label_of_partition(draft.document.config(), text);
     let remedy = match draft.options.scope {
+        _ if own.is_some() => format!(
+            "this config creates a partition of that label, which is {}",
+            own.unwrap_or_default()
+        ),
         Scope::Stage(_) => "attach the device, or name one that exists".into(),
         _ => format!(
             "name an existing device, or bind an image file to a disk with --image {disk}=FILE"
         ),
     };
     (format!("there is no such device; {known}"), remedy)
+}
+
+/// The name by its label of a partition of the config, for a name by the label of a file system, which is often confused
+/// with it.
+fn by_label_of_partition(config: &Config, name: &str) -> Option<String> {
+    let label = name.strip_prefix("/dev/disk/by-label/")?;
+    let disks = config.storage.disks.iter();
+    let mut partitions = disks.flat_map(|disk| &disk.partitions);
+    let has_label = |partition: &Partition| {
+        partition.label.as_deref() == Some(label) && partition.should_exist != Some(false)
+    };
+    partitions
+        .any(has_label)
+        .then(|| format!("/dev/disk/by-partlabel/{label}"))
 }
 
 /// Devices the config uses that neither exist nor will, by a draft of the disks part.
@@ -471,4 +491,36 @@ pub fn is_recreated(draft: &Draft, device: &DeviceRef) -> bool {
             }
             _ => false,
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Disk;
+
+    #[test]
+    fn labels_of_partitions_are_not_those_of_file_systems() {
+        let partition = |label: &str, should_exist| Partition {
+            label: Some(label.into()),
+            should_exist,
+            ..Partition::default()
+        };
+        let mut config = Config::default();
+        config.storage.disks.push(Disk {
+            partitions: vec![partition("data", None), partition("gone", Some(false))],
+            ..Disk::default()
+        });
+        let own = |name: &str| by_label_of_partition(&config, name);
+        assert_eq!(
+            own("/dev/disk/by-label/data").as_deref(),
+            Some("/dev/disk/by-partlabel/data")
+        );
+        for name in [
+            "/dev/disk/by-label/gone",
+            "/dev/disk/by-label/x",
+            "/dev/vda",
+        ] {
+            assert_eq!(own(name), None, "{name}");
+        }
+    }
 }
