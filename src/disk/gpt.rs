@@ -109,6 +109,8 @@ pub enum GptHealth {
     BackupDamaged,
     /// The disk grew: the backup is not at its end.
     BackupNotAtEnd,
+    /// Both copies agree, but the protective MBR is missing. The kernel and libblkid see no partitions then.
+    MbrDamaged,
 }
 
 /// Partition type "Linux file system data", the default.

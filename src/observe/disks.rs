@@ -217,7 +217,11 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
     if let TableFacts::Gpt { table, .. } = &table {
         for (number, entry) in &table.entries {
             let sector = u64::from(sector_bytes);
-            let mut part = FileSlice::new(file, entry.start * sector, entry.sectors * sector);
+            let mut part = FileSlice::new(
+                file,
+                entry.start.saturating_mul(sector),
+                entry.sectors.saturating_mul(sector),
+            );
             facts
                 .partitions
                 .insert(*number, superblock::probe(&mut part)?);

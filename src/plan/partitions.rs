@@ -221,7 +221,12 @@ impl DiskChange {
     }
     /// Writing the same table again repairs its copies and tells the kernel.
     fn must_be_written(&self) -> bool {
-        self.changes_anything() || !self.unknown_to_kernel.is_empty()
+        self.changes_anything() || !self.unknown_to_kernel.is_empty() || self.is_hidden()
+    }
+    /// True if a partition that the config wants is there and nobody would see it, for lack of a protective MBR.
+    fn is_hidden(&self) -> bool {
+        let is_kept = |d: &PartitionDecision| matches!(d.action, Action::Keep(_));
+        self.health == GptHealth::MbrDamaged && self.decisions.iter().any(is_kept)
     }
 }
 
@@ -331,6 +336,7 @@ fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Disk
         GptHealth::PrimaryDamaged => "; its primary copy is damaged and left alone",
         GptHealth::BackupDamaged => "; its backup copy is damaged and left alone",
         GptHealth::BackupNotAtEnd => "; its backup copy is not at the end of the disk",
+        GptHealth::MbrDamaged => "; its protective MBR is damaged and left alone",
     };
     let because = match disk.partitions.is_empty() {
         true => "no partitions are requested".to_owned(),
@@ -449,6 +455,10 @@ fn row(decision: &PartitionDecision, outcome: &DiskChange) -> Option<(Effect, St
         Action::Keep(compared) if outcome.unknown_to_kernel.contains(&decision.number) => (
             Effect::Change,
             format!("{compared}; the kernel does not see it yet"),
+        ),
+        Action::Keep(compared) if outcome.is_hidden() => (
+            Effect::Change,
+            format!("{compared}; the protective MBR is written again"),
         ),
         Action::Keep(compared) => (Effect::Keep, compared.clone()),
     })

@@ -296,6 +296,50 @@ fn health_tells_which_copy_is_damaged() {
     );
 }
 
+/// Each case damages parts of a disk with a table: what sgdisk keeps is kept, and what it refuses is not taken for blank
+/// where the primary copy is left.
+#[test]
+fn a_table_without_protective_mbr_is_kept_where_sgdisk_keeps_it() {
+    let damaged = |places: &[(SeekFrom, usize, u8)]| {
+        let image = Image::blank(16 * 1024 * 1024);
+        let made = ["--new=1:2048:+2048".into(), "--new=2:0:0".into()];
+        sgdisk(&image.path, &made).expect("sgdisk creates");
+        let mut file = image.open();
+        for (at, bytes, with) in places {
+            file.seek(*at).expect("seek");
+            file.write_all(&vec![*with; *bytes]).expect("write");
+        }
+        image
+    };
+    let mbr = (SeekFrom::Start(0), 512, 0);
+    let kept = [
+        (SeekFrom::Start(510), 2, 0),
+        mbr,
+        (SeekFrom::Start(0), 512, 0xff),
+    ];
+    for damage in kept {
+        let image = damaged(&[damage]);
+        let printed = sgdisk(&image.path, &["--print".into()]).expect("sgdisk takes it");
+        assert!(printed.contains("using GPT"), "{printed}");
+        let TableFacts::Gpt { table, health } = image.read() else {
+            panic!("{damage:?}: {:?}", image.read());
+        };
+        assert_eq!((table.entries.len(), health), (2, GptHealth::MbrDamaged));
+        gpt::write(&mut image.open(), &table, &mut no_flush).expect("written");
+        let verdict = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
+        assert!(verdict.contains("No problems found"), "{verdict}");
+        assert!(!verdict.contains("corrupt MBR"), "{verdict}");
+    }
+    let primary = (SeekFrom::Start(512), 512, 0);
+    let backup = (SeekFrom::End(-512), 512, 0);
+    for (other, is_blank) in [(primary, true), (backup, false)] {
+        let image = damaged(&[mbr, other]);
+        sgdisk(&image.path, &["--print".into()]).expect_err("sgdisk refuses");
+        assert_eq!(image.read() == TableFacts::None, is_blank, "{other:?}");
+        assert_eq!(image.read().gpt(), None, "{other:?}");
+    }
+}
+
 #[test]
 fn a_grown_disk_is_used_to_its_new_end() {
     let image = Image::blank(16 * 1024 * 1024);

@@ -1,5 +1,6 @@
-//! Reading: a GPT is recognised by its protective MBR, as libblkid does; hostile bytes end in
-//! `Corrupt`, never in a panic or an allocation that follows a forged number.
+//! Reading: a GPT is recognised by its protective MBR, as libblkid does, or, where there is no MBR of any kind, by
+//! both of its copies, as sgdisk does. Hostile bytes end in `Corrupt`, never in a panic or an allocation that follows
+//! a forged number.
 
 use super::{
     ENTRY_BYTES, Entry, GptHealth, Guid, GuidChoice, MAX_SLOTS, Table, TableFacts, swap_guid,
@@ -18,8 +19,9 @@ pub fn read(
     let Some(boot) = read_at(disk, 0, 512)? else {
         return Ok(TableFacts::None);
     };
-    if !has_protective_entry(&boot) {
-        return Ok(foreign(&boot).map_or(TableFacts::None, |kind| TableFacts::Foreign(kind.into())));
+    let is_protected = has_protective_entry(&boot);
+    if !is_protected && let Some(kind) = foreign(&boot) {
+        return Ok(TableFacts::Foreign(kind.into()));
     }
     let reach = present.max(sectors);
     let primary = read_copy(disk, sector_bytes, 1, reach)?;
@@ -33,21 +35,35 @@ pub fn read(
         }
         other => other,
     };
-    Ok(judge(primary, backup, sector_bytes, sectors))
+    let found = match is_protected {
+        true => judge(primary, backup, sectors),
+        false => judge_unprotected(primary, backup),
+    };
+    Ok(match found {
+        Err(why) => TableFacts::Corrupt(why),
+        Ok(None) => TableFacts::None,
+        Ok(Some((copy, health))) => match copy.into_table(sector_bytes, sectors, reach) {
+            Ok(table) => TableFacts::Gpt { table, health },
+            Err(why) => TableFacts::Corrupt(why),
+        },
+    })
 }
 
 /// Where the first header always is. Nothing up to it can be used, whatever a backup says: a table taken from
 /// that could not be written again.
 const PRIMARY_LBA: u64 = 1;
 
+/// The copy to go by and what is wrong with the other; none where there is no table; an error says why a table is
+/// beyond use.
+type Judged = Result<Option<(TableCopy, GptHealth)>, String>;
+
 /// Chooses between the two copies.
 fn judge(
     primary: Result<TableCopy, String>,
     backup: Result<TableCopy, String>,
-    sector_bytes: u32,
     sectors: u64,
-) -> TableFacts {
-    let (copy, health) = match (primary, backup) {
+) -> Judged {
+    match (primary, backup) {
         (Ok(primary), Ok(backup)) if primary.entries == backup.entries => {
             let at_end = primary.header.backup_lba == sectors.saturating_sub(1);
             let health = if at_end {
@@ -55,17 +71,27 @@ fn judge(
             } else {
                 GptHealth::BackupNotAtEnd
             };
-            (primary, health)
+            Ok(Some((primary, health)))
         }
-        (Ok(primary), _) => (primary, GptHealth::BackupDamaged),
-        (Err(_), Ok(backup)) => (backup, GptHealth::PrimaryDamaged),
-        (Err(primary), Err(backup)) => {
-            return TableFacts::Corrupt(format!("primary: {primary}; backup: {backup}"));
+        (Ok(primary), _) => Ok(Some((primary, GptHealth::BackupDamaged))),
+        (Err(_), Ok(backup)) => Ok(Some((backup, GptHealth::PrimaryDamaged))),
+        (Err(primary), Err(backup)) => Err(format!("primary: {primary}; backup: {backup}")),
+    }
+}
+
+/// The same without a protective MBR. Two copies that agree are a table whose first sector was damaged. A primary copy
+/// alone is refused, as by sgdisk. A backup alone counts for nothing: whatever took the place of the primary is newer.
+fn judge_unprotected(
+    primary: Result<TableCopy, String>,
+    backup: Result<TableCopy, String>,
+) -> Judged {
+    match (primary, backup) {
+        (Ok(primary), Ok(backup)) if primary.entries == backup.entries => {
+            Ok(Some((primary, GptHealth::MbrDamaged)))
         }
-    };
-    match copy.into_table(sector_bytes, sectors) {
-        Ok(table) => TableFacts::Gpt { table, health },
-        Err(why) => TableFacts::Corrupt(why),
+        (Ok(_), Ok(_)) => Err("it has no protective MBR, and its two copies differ".into()),
+        (Ok(_), Err(backup)) => Err(format!("it has no protective MBR; backup: {backup}")),
+        (Err(_), _) => Ok(None),
     }
 }
 
@@ -76,7 +102,9 @@ struct TableCopy {
 }
 
 impl TableCopy {
-    fn into_table(self, sector_bytes: u32, sectors: u64) -> Result<Table, String> {
+    /// `reach` is the number of sectors that the disk has or shall have. An entry beyond it would make later arithmetic
+    /// overflow; sgdisk shows such a table, and refuses to write it.
+    fn into_table(self, sector_bytes: u32, sectors: u64, reach: u64) -> Result<Table, String> {
         let mut table = Table {
             disk_guid: GuidChoice::Given(Guid(swap_guid(self.header.disk_guid))),
             sector_bytes,
@@ -88,14 +116,20 @@ impl TableCopy {
         };
         for (number, raw) in (1..).zip(&self.entries) {
             if raw.is_used() {
-                table.entries.insert(number, entry(number, raw)?);
+                table.entries.insert(number, entry(number, raw, reach)?);
             }
         }
         Ok(table)
     }
 }
 
-fn entry(number: u32, raw: &GPTPartitionEntry) -> Result<Entry, String> {
+fn entry(number: u32, raw: &GPTPartitionEntry, reach: u64) -> Result<Entry, String> {
+    if raw.ending_lba >= reach {
+        return Err(format!(
+            "partition {number} ends at sector {}, the disk has {reach} sectors",
+            raw.ending_lba
+        ));
+    }
     let sectors = raw
         .ending_lba
         .checked_sub(raw.starting_lba)
@@ -232,4 +266,108 @@ fn read_at(disk: &mut (impl Read + Seek), offset: u64, bytes: u64) -> io::Result
     let mut buffer = Vec::new();
     disk.take(bytes).read_to_end(&mut buffer)?;
     Ok((buffer.len() as u64 == bytes).then_some(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{GuidChoice, LINUX_DATA, write};
+    use super::*;
+
+    const SECTORS: u64 = 8192;
+
+    /// A disk with two partitions.
+    fn disk() -> Vec<u8> {
+        let mut table = Table::empty(512, SECTORS).expect("large enough");
+        table.disk_guid = GuidChoice::Given(Guid([7; 16]));
+        for (number, start) in [(1, 2048), (2, 4096)] {
+            let entry = Entry {
+                start,
+                sectors: 1024,
+                type_guid: LINUX_DATA,
+                guid: GuidChoice::Given(Guid([number; 16])),
+                label: "precious".into(),
+                attributes: 0,
+            };
+            table.entries.insert(number.into(), entry);
+        }
+        written(&table)
+    }
+
+    fn written(table: &Table) -> Vec<u8> {
+        let mut disk = Cursor::new(vec![0; table.sectors as usize * 512]);
+        write(&mut disk, table, &mut |_| Ok(())).expect("written");
+        disk.into_inner()
+    }
+
+    fn facts(disk: &[u8]) -> TableFacts {
+        read(&mut Cursor::new(disk), 512, SECTORS).expect("memory")
+    }
+
+    /// What is found after each of these ranges of bytes was filled with a byte.
+    fn after(damage: &[(std::ops::Range<usize>, u8)]) -> TableFacts {
+        let mut disk = disk();
+        for (range, byte) in damage {
+            disk[range.clone()].fill(*byte);
+        }
+        facts(&disk)
+    }
+
+    const PRIMARY: std::ops::Range<usize> = 512..1024;
+    const BACKUP: std::ops::Range<usize> = 8191 * 512..8192 * 512;
+
+    #[test]
+    fn a_table_without_protective_mbr_is_a_damaged_one() {
+        let TableFacts::Gpt { table, .. } = facts(&disk()) else {
+            panic!("no table");
+        };
+        let health = GptHealth::MbrDamaged;
+        for damage in [(510..512, 0), (0..512, 0), (0..512, 0xff), (446..510, 0xff)] {
+            let table = table.clone();
+            assert_eq!(
+                after(std::slice::from_ref(&damage)),
+                TableFacts::Gpt { table, health },
+                "{damage:?}"
+            );
+        }
+        let mut repaired = Cursor::new(disk());
+        repaired.get_mut()[510..512].fill(0);
+        write(&mut repaired, &table, &mut |_| Ok(())).expect("written");
+        let health = GptHealth::Sound;
+        assert_eq!(facts(repaired.get_ref()), TableFacts::Gpt { table, health });
+    }
+
+    #[test]
+    fn one_copy_without_protective_mbr_is_no_table_to_go_by() {
+        let is_corrupt =
+            |facts| matches!(facts, TableFacts::Corrupt(why) if why.contains("no protective MBR"));
+        assert!(is_corrupt(after(&[(0..512, 0), (BACKUP, 0)])));
+        assert_eq!(after(&[(0..512, 0), (PRIMARY, 0)]), TableFacts::None);
+        assert_eq!(
+            after(&[(0..512, 0), (PRIMARY, 0), (BACKUP, 0)]),
+            TableFacts::None
+        );
+        // The type of its only entry is that of a partition of DOS now.
+        assert_eq!(
+            after(&[(450..451, 0x83)]),
+            TableFacts::Foreign("dos".into())
+        );
+    }
+
+    #[test]
+    fn entries_beyond_the_disk_make_a_table_corrupt() {
+        let TableFacts::Gpt { table, .. } = facts(&disk()) else {
+            panic!("no table");
+        };
+        for (start, sectors) in [(u64::MAX, 1), (4096, SECTORS), (SECTORS, 1)] {
+            let mut odd = table.clone();
+            if let Some(entry) = odd.entries.get_mut(&2) {
+                (entry.start, entry.sectors) = (start, sectors);
+            }
+            let found = facts(&written(&odd));
+            assert!(
+                matches!(&found, TableFacts::Corrupt(why) if why.contains("partition 2 ends")),
+                "{found:?}"
+            );
+        }
+    }
 }

@@ -112,6 +112,9 @@ fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Conflict> {
         (Some(what), Some(GptHealth::PrimaryDamaged)) => {
             format!("it holds {what} on the whole disk, and of its GPT only the backup is left")
         }
+        (Some(what), Some(GptHealth::MbrDamaged)) => {
+            format!("it holds {what} on the whole disk, and its GPT has no protective MBR")
+        }
         (Some(what), Some(_)) if is_member => {
             format!("as a whole it is a {what}; the table seen on it may be that of the array")
         }

@@ -259,6 +259,14 @@ fn disks_that_are_none_or_are_taken_are_refused() {
         ),
         (
             DiskFacts {
+                whole: ext4.clone(),
+                table: damaged(GptHealth::MbrDamaged),
+                ..disk()
+            },
+            "it holds ext4 on the whole disk, and its GPT has no protective MBR",
+        ),
+        (
+            DiskFacts {
                 whole: ext4,
                 table: damaged(GptHealth::PrimaryDamaged),
                 ..disk()

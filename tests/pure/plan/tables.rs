@@ -73,6 +73,21 @@ fn a_grown_disk_is_used_to_its_end() {
 }
 
 #[test]
+fn a_missing_protective_mbr_is_written_with_the_partitions_that_are_wanted() {
+    let damaged = || {
+        let mut damaged = disk();
+        if let TableFacts::Gpt { health, .. } = &mut damaged.table {
+            *health = kindling::disk::gpt::GptHealth::MbrDamaged;
+        }
+        damaged
+    };
+    let wanted = r#"{"number": 5}"#;
+    let planned = plan_partitions(wanted, damaged());
+    assert_eq!(planned.write().table, *disk().table.gpt().expect("a GPT"));
+    assert!(planned.destroys().is_empty(), "{:?}", planned.destroys());
+}
+
+#[test]
 fn hostile_tables_and_requests_never_panic() {
     let mut seed = 0xDEAD_BEEF_1234_5678_u64;
     let mut random = |limit: u64| {
