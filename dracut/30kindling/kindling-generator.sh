@@ -9,23 +9,57 @@ set -euf
 exec >/dev/kmsg 2>&1
 
 unit_dir=${1:-/tmp}
-read -r cmdline </proc/cmdline || :
 
-# value NAME: what the command line gives NAME, the last one counting; a bare word is its own value.
-value() {
+# The kernel command line, which may have several lines where a container or a test makes it. From here to the end of
+# `unquote`, kindling-generator.sh and kindling-network.sh are the same, so that each of them needs no other file.
+cmdline=
+while read -r line || [ -n "$line" ]; do
+    cmdline="$cmdline $line"
+done </proc/cmdline || :
+
+# argument NAME: sets `found` to what the kernel command line gives NAME, the last one counting; a bare word is its own value.
+# As in the kernel, blanks inside double quotes belong to an argument, and the quotes around an argument or its value do
+# not.
+argument() {
     found=
-    # shellcheck disable=SC2086 # one word per argument is wanted; globbing is off
-    for word in $cmdline; do
-        if [ "${word%%=*}" = "$1" ]; then
-            found=${word#*=}
+    whole=
+    in_quotes=
+    # shellcheck disable=SC2086 # one word per part; globbing is off
+    for part in $cmdline; do
+        whole=$whole${in_quotes:+ }$part
+        while [ "$part" != "${part#*\"}" ]; do
+            part=${part#*\"}
+            if [ -n "$in_quotes" ]; then in_quotes=; else in_quotes=yes; fi
+        done
+        if [ -z "$in_quotes" ]; then
+            take "$1"
+            whole=
         fi
     done
+    take "$1"
+}
+
+# take NAME: sets `found` if the argument in `whole` is the one called NAME.
+take() {
+    unquote "$whole"
+    if [ "${unquoted%%=*}" = "$1" ]; then
+        unquote "${unquoted#*=}"
+        found=$unquoted
+    fi
+}
+
+# unquote TEXT: only a text that begins with a quote loses the one at its end.
+unquote() {
+    unquoted=${1#\"}
+    if [ "$unquoted" != "$1" ]; then
+        unquoted=${unquoted%\"}
+    fi
 }
 
 # is_true NAME...: whether one of these arguments is there and does not say no.
 is_true() {
     for name in "$@"; do
-        value "$name"
+        argument "$name"
         case $found in
             '' | 0 | no | off) ;;
             *) return 0 ;;
@@ -56,15 +90,15 @@ else
     fi
 fi
 
-value ignition.platform.id
+argument ignition.platform.id
 platform=$found
 oem=
 if [ -z "$platform" ]; then
     # Flatcar names the platform by its OEM, with older names for three of them.
-    value flatcar.oem.id
+    argument flatcar.oem.id
     oem=$found
     if [ -z "$oem" ]; then
-        value coreos.oem.id
+        argument coreos.oem.id
         oem=$found
     fi
     if [ -z "$oem" ] && is_true flatcar.first_boot coreos.first_boot; then

@@ -9,20 +9,58 @@ set -u
 limit=120
 state=/run/kindling/network
 
-# setting NAME: what the kernel command line gives it, the last one counting.
-setting() {
+# The kernel command line, which may have several lines where a container or a test makes it. From here to the end of
+# `unquote`, kindling-generator.sh and kindling-network.sh are the same, so that each of them needs no other file.
+cmdline=
+while read -r line || [ -n "$line" ]; do
+    cmdline="$cmdline $line"
+done </proc/cmdline || :
+
+# argument NAME: sets `found` to what the kernel command line gives NAME, the last one counting; a bare word is its own value.
+# As in the kernel, blanks inside double quotes belong to an argument, and the quotes around an argument or its value do
+# not.
+argument() {
     found=
-    read -r cmdline </proc/cmdline
-    # shellcheck disable=SC2086 # one word per argument
-    set -- "$1" $cmdline
-    name=$1
-    shift
-    for word; do
-        case $word in
-            "$name"=*) found=${word#*=} ;;
-        esac
+    whole=
+    in_quotes=
+    # shellcheck disable=SC2086 # one word per part; globbing is off
+    for part in $cmdline; do
+        whole=$whole${in_quotes:+ }$part
+        while [ "$part" != "${part#*\"}" ]; do
+            part=${part#*\"}
+            if [ -n "$in_quotes" ]; then in_quotes=; else in_quotes=yes; fi
+        done
+        if [ -z "$in_quotes" ]; then
+            take "$1"
+            whole=
+        fi
     done
-    echo "$found"
+    take "$1"
+}
+
+# take NAME: sets `found` if the argument in `whole` is the one called NAME.
+take() {
+    unquote "$whole"
+    if [ "${unquoted%%=*}" = "$1" ]; then
+        unquote "${unquoted#*=}"
+        found=$unquoted
+    fi
+}
+
+# unquote TEXT: only a text that begins with a quote loses the one at its end.
+unquote() {
+    unquoted=${1#\"}
+    if [ "$unquoted" != "$1" ]; then
+        unquoted=${unquoted%\"}
+    fi
+}
+
+# setting NAME: what the kernel command line gives NAME behind `=`.
+setting() {
+    set -f
+    argument "$1"
+    set +f
+    [ "$found" = "$1" ] || echo "$found"
 }
 
 say() {
@@ -177,9 +215,10 @@ networkmanager_up() {
         [ -x "$generator" ] && break
     done
     if ! has_files /etc/NetworkManager/system-connections/* /run/NetworkManager/system-connections/*; then
-        read -r cmdline </proc/cmdline
+        set -f
         # shellcheck disable=SC2086 # one word per argument
         "$generator" -- $cmdline rd.neednet=1 || fail "nm-initrd-generator failed"
+        set +f
     fi
     mkdir -p /run/NetworkManager/initrd
     : >/run/NetworkManager/initrd/neednet
@@ -193,18 +232,27 @@ networkmanager_up() {
     nm-online -q -t "$left" || fail "no interface got an address within $limit s"
 }
 
+# was_up PATH: bit 0 of the flags, a hexadecimal number. An interface without such a number, which may be going away just
+# now, is nothing to take down later.
+was_up() {
+    flags=
+    read -r flags <"$1/flags" || :
+    case $flags in
+        0x*[02468aAcCeE]) return 1 ;;
+    esac
+}
+
 up() {
     timeout=$(setting kindling.network.timeout)
     case $timeout in
-        '' | *[!0-9]*) ;;
+        # A zero in front would make the shell take it for octal.
+        '' | 0* | *[!0-9]*) ;;
         *) limit=$timeout ;;
     esac
     mkdir -p "$state"
     for path in /sys/class/net/*; do
         is_interface "$path" || continue
-        # Bit 0 of the flags: the interface was up before.
-        read -r flags <"$path/flags"
-        [ $((flags & 1)) -eq 1 ] || echo "${path##*/}" >>"$state/was-down"
+        was_up "$path" || echo "${path##*/}" >>"$state/was-down"
     done
     if [ -e /usr/lib/systemd/system/nm-initrd.service ]; then
         echo NetworkManager >"$state/used"

@@ -6,7 +6,7 @@ use crate::common::tree::tree;
 use kindling::platform::PLATFORMS;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -257,6 +257,15 @@ fn the_generator_tells_first_boots_from_later_ones() {
         ("quiet", &later),
         ("ignition.firstboot=0", &later),
         ("ignition.firstboot ignition.firstboot=off", &later),
+        ("a\nignition.firstboot", &first),
+        ("a\n\nignition.firstboot\nb", &first),
+        (r#""ignition.firstboot=1" quiet"#, &first),
+        (r#"quiet "ignition.firstboot""#, &first),
+        (r#"ignition.firstboot="1""#, &first),
+        (r#"ignition.firstboot="0""#, &later),
+        (r#"a="b c" ignition.firstboot"#, &first),
+        (r#"a="b ignition.firstboot c""#, &later),
+        ("* ignition.firstboot", &first),
     ] {
         assert_eq!(generated(line, false).0, want, "{line}");
     }
@@ -273,11 +282,80 @@ fn the_generator_names_the_platform() {
             "PLATFORM_ID=b\n",
         ),
         ("", "PLATFORM_ID=\n"),
+        (r#""ignition.platform.id=qemu" a"#, "PLATFORM_ID=qemu\n"),
+        (r#"ignition.platform.id="qemu""#, "PLATFORM_ID=qemu\n"),
+        ("a\nignition.platform.id=*", "PLATFORM_ID=*\n"),
         ("flatcar.oem.id=ec2", "PLATFORM_ID=aws\nOEM_ID=ec2\n"),
         ("flatcar.first_boot=1", "PLATFORM_ID=metal\nOEM_ID=metal\n"),
     ] {
         assert_eq!(generated(line, false).1, want, "{line}");
     }
+}
+
+#[test]
+fn the_scripts_read_the_kernel_command_line_alike() {
+    let shared = |name: &str| {
+        let text = fs::read_to_string(module().join(name)).expect("there");
+        let begin = text.find("# The kernel command line, ").expect("its begin");
+        let last = begin + text[begin..].find("\nunquote() {").expect("its end");
+        let end = last + text[last..].find("\n}\n").expect("its end");
+        text[begin..end].to_owned()
+    };
+    let generator = shared("kindling-generator.sh");
+    assert!(generator.contains("\nargument() {"), "{generator}");
+    assert_eq!(generator, shared("kindling-network.sh"));
+}
+
+/// What `kindling-network up` does with NetworkManager and two interfaces: the arguments that the generator of
+/// connections gets, and the interfaces that count as unused before.
+#[test]
+fn the_network_comes_up_with_any_command_line_and_any_interface() {
+    require_root();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| directory.path().join(name);
+    let put = |name: &str, text: &str| {
+        fs::create_dir_all(path(name).parent().expect("a directory")).expect("made");
+        fs::write(path(name), text).expect("written");
+        fs::set_permissions(path(name), fs::Permissions::from_mode(0o755)).expect("a mode");
+    };
+    put("cmdline", "quiet *\n\"kindling.network.timeout=08\" a?\n");
+    put("usr/lib/systemd/system/nm-initrd.service", "");
+    put(
+        "usr/libexec/nm-initrd-generator",
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" >arguments\n",
+    );
+    for program in ["systemctl", "nm-online"] {
+        put(&format!("bin/{program}"), "#!/bin/sh\n");
+    }
+    for (interface, flags) in [
+        ("down0", "0x1002"),
+        ("up0", "0x1003"),
+        ("odd0", "none"),
+        ("void0", ""),
+    ] {
+        put(&format!("net/{interface}/flags"), flags);
+        put(&format!("net/{interface}/operstate"), "unknown\n");
+    }
+    put("a1", "");
+    let script = "set -e
+        mount --bind cmdline /proc/cmdline
+        mount -t overlay overlay -o \"lowerdir=$PWD/usr:/usr\" /usr
+        mount --bind net /sys/class/net
+        mount -t tmpfs tmpfs /run
+        PATH=$PWD/bin:$PATH
+        \"$1\" up
+        cp /run/kindling/network/was-down was-down";
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(module().join("kindling-network.sh"))
+        .current_dir(directory.path())
+        .output()
+        .expect("start unshare");
+    assert!(output.status.success(), "{}", told(&output));
+    let read = |name: &str| fs::read_to_string(path(name)).expect(name);
+    let arguments = "--\nquiet\n*\n\"kindling.network.timeout=08\"\na?\nrd.neednet=1\n";
+    assert_eq!(read("arguments"), arguments, "{}", told(&output));
+    assert_eq!(read("was-down"), "down0\n", "{}", told(&output));
 }
 
 /// Words of the function of the dracut module that adds modules of the kernel.
