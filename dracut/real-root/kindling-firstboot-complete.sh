@@ -11,25 +11,32 @@ flags="/boot/ignition.firstboot /boot/flatcar/first_boot /boot/coreos/first_boot
 # keep_report: copies the report to its place in the real root. It tells what was done to this machine: for root alone,
 # and under its final name only when complete.
 keep_report() {
-    mkdir -p "${report%/*}" &&
+    # Whatever has the name by now, such as a pipe, is not to be written to.
+    mkdir -p "${report%/*}" && rm -f "$report.new" &&
         (umask 077 && cat /run/kindling/report.json >"$report.new") &&
         mv -f "$report.new" "$report" && return 0
     rm -f "$report.new"
     return 1
 }
 
-if [ -e /run/kindling/report.json ]; then
+if [ -f /run/kindling/report.json ]; then
     keep_report || echo "cannot keep the report of the first boot in $report; until the next boot it is in" \
         "/run/kindling/report.json" >&2
 fi
 sync
+
+# mount_of FILE COLUMN: what findmnt says of the mount that FILE is on. Where mounts lie on top of each other, as with an
+# automount, there is a line for each of them, and the last one is the topmost.
+mount_of() {
+    findmnt --noheadings --list --output "$2" --target "${1%/*}" | tail -n 1
+}
 
 # settle FILE: makes the removal of a file visible to a boot loader, which reads the file system as it is on disk
 # and not its journal. A freeze writes the journal back. The root cannot be frozen by a program that lives on it;
 # there the journal is written back by the next clean shutdown.
 settle() {
     sync
-    place=$(findmnt --noheadings --output TARGET --target "${1%/*}")
+    place=$(mount_of "$1" TARGET)
     if [ "$place" != / ] && fsfreeze --freeze "$place" 2>/dev/null; then
         fsfreeze --unfreeze "$place"
     fi
@@ -37,8 +44,8 @@ settle() {
 
 # clear FLAG: removes a flag and makes that visible.
 clear() {
-    place=$(findmnt --noheadings --output TARGET --target "${1%/*}")
-    case ,$(findmnt --noheadings --output OPTIONS --target "${1%/*}"), in
+    place=$(mount_of "$1" TARGET)
+    case ,$(mount_of "$1" OPTIONS), in
         *,ro,*)
             mount -o remount,rw "$place" && rm -f "$1" || return 1
             settle "$1"

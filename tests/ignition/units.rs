@@ -358,6 +358,54 @@ fn the_network_comes_up_with_any_command_line_and_any_interface() {
     assert_eq!(read("was-down"), "down0\n", "{}", told(&output));
 }
 
+/// The end of a first boot, in which `setup` has made what is mounted: what `ls` shows of `/boot` after it.
+fn after_first_boot(setup: &str) -> String {
+    require_root();
+    let script = format!(
+        "set -e
+        mount -t tmpfs tmpfs /run
+        mount -t tmpfs tmpfs /var/log
+        {setup}
+        timeout 20 \"$1\" >/dev/null
+        ls /boot"
+    );
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("dracut/real-root/kindling-firstboot-complete.sh");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(program)
+        .output()
+        .expect("start unshare");
+    assert!(output.status.success(), "{}", told(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_flag_goes_from_the_topmost_of_several_mounts() {
+    let setup = "mount -t tmpfs low /boot
+        mount -t tmpfs top /boot
+        touch /boot/ignition.firstboot /boot/kept
+        mount -o remount,ro /boot";
+    assert_eq!(after_first_boot(setup), "kept\n");
+}
+
+#[test]
+fn the_end_of_a_first_boot_does_not_wait_for_a_pipe() {
+    let flag = "mount -t tmpfs boot /boot
+        touch /boot/ignition.firstboot
+        mkdir -p /run/kindling /var/log/kindling";
+    let setup = format!(
+        "{flag}
+        echo report >/run/kindling/report.json
+        mkfifo /var/log/kindling/first-boot.json.new"
+    );
+    assert_eq!(after_first_boot(&setup), "");
+    assert_eq!(
+        after_first_boot(&format!("{flag}\nmkfifo /run/kindling/report.json")),
+        ""
+    );
+}
+
 /// Words of the function of the dracut module that adds modules of the kernel.
 fn kernel_modules() -> BTreeSet<String> {
     let path = module().join("module-setup.sh");
