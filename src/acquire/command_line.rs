@@ -1,7 +1,7 @@
 //! The kernel command line: where the config is, whether this is a first boot, what machine this is.
 //!
-//! Words are split at white space; quotes mean nothing. A word is a key and, behind its first `=`, a
-//! value.
+//! It is split as the kernel splits it: blanks inside double quotes belong to an argument, and the quotes around an
+//! argument or its value do not. To let quotes hide an argument would switch off what it asks for, such as signatures.
 
 use crate::config::digest::Digest;
 use crate::config::url;
@@ -10,6 +10,7 @@ use crate::input;
 use crate::language::{self, Language};
 use crate::log::Log;
 use crate::signature::{Trust, TrustedKeys};
+use crate::text::{KernelArgument, kernel_arguments};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
@@ -31,11 +32,19 @@ const CONFIG_KEY_KEY: &str = "kindling.config.key";
 /// The language of the config, where it is not to be guessed.
 const CONFIG_FORMAT_KEY: &str = "kindling.config.format";
 const CONFIG_SCRIPTS_KEY: &str = "kindling.config.scripts";
+/// What the keys of ours begin with that concern the config.
+const CONFIG_FAMILY: &str = "kindling.config";
+const CONFIG_FAMILY_KEYS: [&str; 4] = [
+    CONFIG_HASH_KEY,
+    CONFIG_KEY_KEY,
+    CONFIG_FORMAT_KEY,
+    CONFIG_SCRIPTS_KEY,
+];
 
-/// The words of a kernel command line.
+/// The arguments of a kernel command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
-    words: Vec<(String, Option<String>)>,
+    arguments: Vec<KernelArgument>,
 }
 
 /// What the command line says about the config.
@@ -57,12 +66,8 @@ pub enum CommandLineConfig {
 impl CommandLine {
     /// Splits a command line.
     pub fn parse(text: &str) -> Self {
-        let word = |word: &str| match word.split_once('=') {
-            Some((key, value)) => (key.into(), Some(value.into())),
-            None => (word.into(), None),
-        };
         Self {
-            words: text.split_whitespace().map(word).collect(),
+            arguments: kernel_arguments(text),
         }
     }
 
@@ -117,11 +122,35 @@ impl CommandLine {
     /// Configs that are taken: signed with one of `keys`, or as the command line says.
     ///
     /// # Errors
-    /// A digest that is none. Without it, any config would be taken.
+    /// A digest that is none, or an argument that may be meant for one. Without it, any config would be taken.
     pub fn trust(&self, keys: TrustedKeys) -> anyhow::Result<Trust> {
+        self.check_names()?;
         let hashes = self.digests(CONFIG_HASH_KEY)?;
         let named = self.digests(CONFIG_KEY_KEY)?;
         Ok(Trust::new(keys, named, hashes.last().copied()))
+    }
+
+    /// An argument that is written slightly wrong must not count for nothing: it may say which configs are trusted.
+    fn check_names(&self) -> anyhow::Result<()> {
+        for argument in &self.arguments {
+            let key = &argument.key;
+            let plain = key.to_lowercase().replace(['-', '_'], ".");
+            if plain.starts_with(CONFIG_FAMILY) && !CONFIG_FAMILY_KEYS.contains(&key.as_str()) {
+                let known = CONFIG_FAMILY_KEYS.join(", ");
+                bail!(
+                    "kernel command line: there is no argument {key:?}, and it may be meant to say which configs are \
+                     trusted; correct or remove it: those that begin with {CONFIG_FAMILY} are {known}"
+                );
+            }
+            let value = argument.value.as_deref().unwrap_or_default();
+            if argument.is_open && (key.contains(CONFIG_FAMILY) || value.contains(CONFIG_FAMILY)) {
+                bail!(
+                    "kernel command line: a double quote in {key:?} is not closed, and hides an argument that begins \
+                     with {CONFIG_FAMILY}; close or remove the quote"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The language that the config is in, if the command line says it.
@@ -129,11 +158,10 @@ impl CommandLine {
     /// # Errors
     /// A name that is none of a language.
     pub fn config_language(&self) -> anyhow::Result<Option<Language>> {
-        let mut words = self.words.iter().rev();
-        let Some((key, name)) = words.find(|(key, _)| key == CONFIG_FORMAT_KEY) else {
+        let Some(name) = self.last_value(CONFIG_FORMAT_KEY) else {
             return Ok(None);
         };
-        let name = name.as_deref().unwrap_or_default();
+        let key = CONFIG_FORMAT_KEY;
         let language = Language::named(name).with_context(|| {
             let names = Language::ALL.map(Language::name).join(", ");
             format!("kernel command line: {key}={name}: the languages are {names}")
@@ -146,30 +174,30 @@ impl CommandLine {
     /// # Errors
     /// Another word than `run` and `refuse`: whoever writes one means to keep something out.
     pub fn refuses_scripts(&self) -> anyhow::Result<bool> {
-        let mut words = self.words.iter().rev();
-        let Some((key, word)) = words.find(|(key, _)| key == CONFIG_SCRIPTS_KEY) else {
+        let Some(word) = self.last_value(CONFIG_SCRIPTS_KEY) else {
             return Ok(false);
         };
-        let word = word.as_deref().unwrap_or_default();
+        let key = CONFIG_SCRIPTS_KEY;
         language::refuses_scripts(word).with_context(|| {
             format!("kernel command line: {key}={word}: the value must be \"run\" or \"refuse\"")
         })
     }
 
     fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {
-        let words = self.words.iter().filter(|(key, _)| key == wanted);
-        let digest = |(key, value): &(String, Option<String>)| {
-            Digest::parse(value.as_deref().unwrap_or_default()).with_context(|| {
-                format!("kernel command line: {key} must be sha512- or sha256- and the digits")
+        let arguments = self.arguments.iter().filter(|a| a.key == wanted);
+        let digest = |argument: &KernelArgument| {
+            Digest::parse(argument.value.as_deref().unwrap_or_default()).with_context(|| {
+                format!("kernel command line: {wanted} must be sha512- or sha256- and the digits")
             })
         };
-        words.map(digest).collect()
+        arguments.map(digest).collect()
     }
 
     /// Values of these keys that are not empty, in order. Empty ones are told.
     fn given(&self, keys: &[&str], log: &Log) -> std::vec::IntoIter<&str> {
         let mut values = Vec::new();
-        for (key, value) in self.words.iter().filter(|(key, _)| keys.contains(&&**key)) {
+        let is_wanted = |argument: &&KernelArgument| keys.contains(&argument.key.as_str());
+        for KernelArgument { key, value, .. } in self.arguments.iter().filter(is_wanted) {
             match value.as_deref() {
                 Some("") => log.info(format_args!(
                     "kernel command line: {key} has no value, ignoring it"
@@ -183,7 +211,7 @@ impl CommandLine {
 
     /// The device of the real root, if it is named in a way that a node or a link of udev answers to.
     pub fn root_device(&self) -> Option<PathBuf> {
-        let root = self.last("root")?;
+        let root = self.last("root")?.value.as_deref()?;
         let Some((family, value)) = root.split_once('=') else {
             return root.starts_with("/dev/").then(|| root.into());
         };
@@ -200,15 +228,20 @@ impl CommandLine {
 
     /// True if an argument of Flatcar is there.
     pub fn is_flatcar(&self) -> bool {
-        self.words
+        self.arguments
             .iter()
-            .any(|(key, _)| key.starts_with("flatcar."))
+            .any(|argument| argument.key.starts_with("flatcar."))
     }
 
-    /// The value of the last word with this key; a bare word is its own value.
-    fn last(&self, key: &str) -> Option<&str> {
-        let word = self.words.iter().rfind(|(name, _)| name == key)?;
-        Some(word.1.as_deref().unwrap_or(&word.0))
+    /// The last argument with this key.
+    fn last(&self, key: &str) -> Option<&KernelArgument> {
+        self.arguments.iter().rfind(|argument| argument.key == key)
+    }
+
+    /// Its value, empty without one.
+    fn last_value(&self, key: &str) -> Option<&str> {
+        let argument = self.last(key)?;
+        Some(argument.value.as_deref().unwrap_or_default())
     }
 }
 
@@ -263,6 +296,58 @@ mod tests {
     }
 
     #[test]
+    fn quotes_hide_nothing_that_concerns_trust() {
+        let digest = format!("sha512-{}", "0".repeat(128));
+        let trust = |line: &str| {
+            let trust = CommandLine::parse(line).trust(TrustedKeys::default());
+            trust
+                .map(|trust| trust.names_config())
+                .map_err(|error| error.to_string())
+        };
+        for line in [
+            format!("kindling.config.hash={digest}"),
+            format!("\"kindling.config.hash={digest}\""),
+            format!("kindling.config.hash=\"{digest}\""),
+            format!("a=\"b c\" kindling.config.hash={digest} d=\"e"),
+        ] {
+            assert_eq!(trust(&line), Ok(true), "{line}");
+        }
+        for line in [
+            "",
+            "quiet a=\"b",
+            "kindling.config.scripts=run kindling.network.timeout=9",
+        ] {
+            assert_eq!(trust(line), Ok(false), "{line}");
+        }
+        for line in [
+            format!("a=\"b kindling.config.hash={digest}"),
+            format!("\"a kindling.config.hash={digest}"),
+        ] {
+            let error = trust(&line).expect_err("it is hidden");
+            assert!(error.contains("is not closed"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_that_may_concern_trust_must_be_known() {
+        for name in [
+            "kindling.config_hash",
+            "kindling-config-hash",
+            "kindling.config.keys",
+            "Kindling.config.hash",
+            "kindling.config",
+        ] {
+            for line in [format!("quiet {name}=sha512-00"), name.into()] {
+                let trust = CommandLine::parse(&line).trust(TrustedKeys::default());
+                let error = trust.expect_err("it is unknown").to_string();
+                let said = error.contains(name)
+                    && error.contains("kindling.config.hash, kindling.config.key");
+                assert!(said, "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn sources_of_configs() {
         let cases = [
             ("", CommandLineConfig::Nothing),
@@ -280,9 +365,11 @@ mod tests {
                 device("CONFIG", "/c.ign"),
             ),
             (
-                "ignition.config.device=\"A ignition.config.path=a=b",
-                device("\"A", "a=b"),
+                "ignition.config.device=\"A B\" ignition.config.path=a=b",
+                device("A B", "a=b"),
             ),
+            ("\"ignition.config.url=http://h/\"", url("http://h/")),
+            ("ignition.config.url=\"http://h/\"", url("http://h/")),
         ];
         for (text, want) in cases {
             assert_eq!(source(text).0, Ok(want), "{text}");

@@ -1,12 +1,15 @@
-//! Text: what must not reach a terminal as it is, points in time, names that are compared, bytes as digits, sizes.
+//! Text: what must not reach a terminal as it is, points in time, names that are compared, bytes as digits, sizes,
+//! kernel command lines.
 
 mod escape;
 mod hex;
+mod kernel_arguments;
 mod names;
 mod size;
 pub(crate) mod time;
 
 pub(crate) use escape::{escaped, escaped_lines, is_unprintable};
 pub(crate) use hex::hex;
+pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
 pub(crate) use names::{find_in_turn, is_same_name};
 pub(crate) use size::human_size;

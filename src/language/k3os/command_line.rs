@@ -3,6 +3,7 @@
 use super::names::{self, K3osKey, K3osValueKind};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::text::kernel_arguments;
 
 /// Settings that choose how k3OS boots, which do not concern a config.
 const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
@@ -11,11 +12,9 @@ const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
 /// everything is at `at`, and what is said of them names the argument's key.
 pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<'t> {
     let mut root = Node::mapping(at);
-    for argument in words(arguments) {
-        let (key, value) = match argument.split_once('=') {
-            Some((key, value)) => (key, unquoted(value)),
-            None => (argument.as_str(), "true"),
-        };
+    for argument in kernel_arguments(arguments) {
+        let key = argument.key.as_str();
+        let value = argument.value.as_deref().unwrap_or("true");
         if BOOT_MODES.contains(&key) || key == "rescue" {
             let message =
                 format!("kernel argument {key} chooses how k3OS boots; it does nothing here");
@@ -38,30 +37,6 @@ pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<
 fn is_ours(key: &str) -> bool {
     let first = key.split(['.', '[']).next().unwrap_or_default();
     names::find(names::ROOT, first).is_some()
-}
-
-/// Arguments are separated by blanks outside of double quotes.
-fn words(arguments: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let (mut word, mut is_quoted) = (String::new(), false);
-    for c in arguments.chars() {
-        match c {
-            '"' => {
-                is_quoted = !is_quoted;
-                word.push(c);
-            }
-            c if c.is_whitespace() && !is_quoted => words.push(std::mem::take(&mut word)),
-            c => word.push(c),
-        }
-    }
-    words.push(word);
-    let words = words.iter().map(|word| unquoted(word).to_owned());
-    words.filter(|word| !word.is_empty()).collect()
-}
-
-fn unquoted(text: &str) -> &str {
-    let inner = text.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-    inner.unwrap_or(text)
 }
 
 /// `a.b[c.d]` as `a`, `b`, `c.d`.

@@ -1,6 +1,7 @@
 //! Traits of a machine that can be read without a network.
 
 use crate::platform::hypervisor::qemu;
+use crate::text::kernel_arguments;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -73,10 +74,9 @@ impl Traits {
 }
 
 fn told(command_line: &str) -> Option<String> {
-    let words = command_line.split_whitespace();
-    let mut pairs = words.rev().filter_map(|word| word.split_once('='));
-    let last = pairs.find(|(key, _)| *key == PLATFORM_KEY);
-    last.map(|(_, id)| id.to_owned())
+    let arguments = kernel_arguments(command_line).into_iter().rev();
+    let mut ids = arguments.filter(|argument| argument.key == PLATFORM_KEY);
+    ids.find_map(|argument| argument.value)
 }
 
 /// Hypervisors set a CPUID bit that is reserved for them.
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(Traits::of_machine(root.path()), Traits::default());
         write(
             "proc/cmdline",
-            "ignition.platform.id=a quiet ignition.platform.id=qemu\n",
+            "ignition.platform.id=a quiet \"ignition.platform.id=qemu\"\n",
         );
         write(
             "proc/cpuinfo",

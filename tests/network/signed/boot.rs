@@ -183,11 +183,22 @@ fn the_kernel_command_line_names_the_config() {
         );
         assert!(!machine.0.path("ignition.json").exists());
     }
-    machine
-        .0
-        .put("cmdline", format!("kindling.config.hash=sha512-{digest}"));
+    machine.0.put("cmdline", "kindling.config_hash=sha512-1");
+    let ended = machine.stage("fetch");
+    assert_ne!(ended.code, Some(0), "{}", ended.all());
+    let cause = "there is no argument \"kindling.config_hash\"";
+    assert!(ended.all().contains(cause), "{}", ended.all());
+    assert!(!machine.0.path("ignition.json").exists());
+    let asked = format!("kindling.config.hash=sha512-{digest}");
     machine.0.put("config.ign", PLAIN.replace("3.4.0", "3.3.0"));
-    machine.refuses(&["kindling.config.hash on the kernel command line requires"]);
+    for line in [
+        format!("\"{asked}\""),
+        asked.replace('=', "=\"") + "\"",
+        asked,
+    ] {
+        machine.0.put("cmdline", line);
+        machine.refuses(&["kindling.config.hash on the kernel command line requires"]);
+    }
     machine.0.put("config.ign", "");
     machine.refuses(&["names a config by its digest", "supplied none"]);
     machine.0.put("config.ign", PLAIN);
