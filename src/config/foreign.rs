@@ -1,5 +1,7 @@
 //! Texts that are not valid JSON, recognised by their marks: what people send by mistake.
 
+use crate::text::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};
+
 /// What a text is instead of a config, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Foreign {
@@ -20,13 +22,6 @@ const MAGIC: &[(&[u8], Foreign)] = &[
     ),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
-    (
-        b"\x1f\x8b",
-        Foreign {
-            what: "this is gzip-compressed data",
-            help: "decompress it first, with `gzip -d`; where another config refers to it, set \"compression\": \"gzip\"",
-        },
-    ),
     (
         b"\xfd7zXZ\0",
         Foreign {
@@ -142,6 +137,9 @@ pub(crate) fn hint(text: &[u8]) -> Option<(&'static str, &'static str)> {
 
 /// Recognises a text that is not valid JSON.
 pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
+    if text.starts_with(&GZIP_MAGIC) {
+        return Some(packed(text));
+    }
     if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Some(*foreign);
     }
@@ -167,6 +165,28 @@ pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
     }
     let known = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning));
     known.map(|(_, foreign)| *foreign).or_else(|| yaml(&head))
+}
+
+/// Packed configs are unpacked before they come here, so something is wrong with this one, or it is packed twice.
+fn packed(text: &[u8]) -> Foreign {
+    const AGAIN: &str = "check it with `gzip -t`, and pack or send it again";
+    let (what, help) = match gunzip(text, MAX_UNPACKED_BYTES) {
+        Err(GzipTrouble::CutOff) => ("this is gzip-compressed data that ends too early", AGAIN),
+        Err(GzipTrouble::Damaged) => ("this is gzip-compressed data that is damaged", AGAIN),
+        Err(GzipTrouble::Followed) => (
+            "this is gzip-compressed data with something else behind it",
+            "remove what follows the gzip data",
+        ),
+        Err(GzipTrouble::TooLarge) => (
+            "this is gzip-compressed data that unpacks to more than 256 MiB",
+            "keep the config smaller: name large contents by a URL",
+        ),
+        Ok(_) => (
+            "this is gzip-compressed data",
+            "decompress it first, with `gzip -d`; where another config refers to it, set \"compression\": \"gzip\"",
+        ),
+    };
+    Foreign { what, help }
 }
 
 /// True for base64 of a text that begins with `{"`, or with `{` and a blank or line end.
@@ -276,7 +296,7 @@ mod tests {
 
     #[test]
     fn texts_are_recognised() {
-        let cases: [(&[u8], Option<&str>); 28] = [
+        let cases: [(&[u8], Option<&str>); 31] = [
             (b"{\0\"\0", Some("UTF-16")),
             (b"## template: jinja\n#cloud-config\n", Some("template")),
             (b"#include\nhttps://h/c\n", Some("include file")),
@@ -285,7 +305,19 @@ mod tests {
             (b"From nobody Thu\nMIME-Version: 1.0\n", Some("MIME")),
             (b"\xef\xbb\xbf{}", Some("byte order mark")),
             (b"\xff\xfe{\0}\0", Some("UTF-16")),
-            (b"\x1f\x8b\x08\0", Some("gzip")),
+            (b"\x1f\x8b\x08\0", Some("gzip-compressed data that ends")),
+            (
+                b"\x1f\x8b is not packed at all",
+                Some("gzip-compressed data that is damaged"),
+            ),
+            (
+                b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0",
+                Some("gzip-compressed data"),
+            ),
+            (
+                b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0\n",
+                Some("something else behind"),
+            ),
             (b"\xfd7zXZ\0\0", Some("xz")),
             (b"\x28\xb5\x2f\xfd..", Some("zstd")),
             (b"BZh9", Some("bzip2")),

@@ -1,14 +1,10 @@
 //! Base64 and gzip around the contents of files.
 
+use crate::text::{self, GzipTrouble, MAX_UNPACKED_BYTES};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use flate2::read::MultiGzDecoder;
 use std::cell::Cell;
-use std::io::Read;
-
-/// Unpacked contents may be this large: what a config may hold as a whole.
-const MAX_UNPACKED_BYTES: usize = 256 << 20;
 
 /// Padding that is there must be right, unused bits of the last character need not be zero.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -106,13 +102,10 @@ pub(crate) fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Broken> {
 }
 
 fn gunzip_within(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Broken> {
-    let mut out = Vec::new();
-    let mut reader = MultiGzDecoder::new(bytes).take(limit as u64 + 1);
-    let read = reader.read_to_end(&mut out);
-    match out.len() > limit {
-        true => Err(Broken::TooLarge),
-        false => read.map(|_| out).map_err(|_| Broken::Gzip),
-    }
+    text::gunzip(bytes, limit).map_err(|trouble| match trouble {
+        GzipTrouble::TooLarge => Broken::TooLarge,
+        GzipTrouble::CutOff | GzipTrouble::Damaged | GzipTrouble::Followed => Broken::Gzip,
+    })
 }
 
 #[cfg(test)]

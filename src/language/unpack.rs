@@ -1,16 +1,10 @@
 //! Configs that are packed with gzip, as some platforms want them.
 
-use flate2::read::MultiGzDecoder;
+use crate::text::{GZIP_MAGIC, MAX_UNPACKED_BYTES, gunzip};
 use std::borrow::Cow;
-use std::io::Read;
 
-/// What gzip data begins with.
-pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-
-/// A config may unpack to this many bytes.
-const MAX_UNPACKED_BYTES: usize = 256 << 20;
-
-/// `text`, unpacked if it is gzip. Data that is damaged or unpacks to more than 256 MiB stays as it is; parsing tells.
+/// `text`, unpacked if it is gzip. Data that is damaged, is followed by something else or unpacks to more than 256 MiB
+/// stays as it is; parsing tells which of these it is.
 pub fn unpacked(text: &[u8]) -> Cow<'_, [u8]> {
     unpacked_within(text, MAX_UNPACKED_BYTES)
 }
@@ -19,12 +13,7 @@ fn unpacked_within(text: &[u8], max_bytes: usize) -> Cow<'_, [u8]> {
     if !text.starts_with(&GZIP_MAGIC) {
         return Cow::Borrowed(text);
     }
-    let mut unpacked = Vec::new();
-    let mut reader = MultiGzDecoder::new(text).take(max_bytes as u64 + 1);
-    match reader.read_to_end(&mut unpacked) {
-        Ok(length) if length <= max_bytes => Cow::Owned(unpacked),
-        _ => Cow::Borrowed(text),
-    }
+    gunzip(text, max_bytes).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 #[cfg(test)]

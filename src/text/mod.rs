@@ -1,7 +1,8 @@
 //! Text: what must not reach a terminal as it is, points in time, names that are compared, bytes as digits, sizes,
-//! kernel command lines.
+//! kernel command lines, packed texts.
 
 mod escape;
+mod gzip;
 mod hex;
 mod kernel_arguments;
 mod names;
@@ -9,6 +10,7 @@ mod size;
 pub(crate) mod time;
 
 pub(crate) use escape::{escaped, escaped_lines, is_unprintable};
+pub(crate) use gzip::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};
 pub(crate) use hex::hex;
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
 pub(crate) use names::{find_in_turn, is_same_name};

@@ -8,8 +8,8 @@ use crate::language::languages::Language;
 use crate::language::mime::{self, MimeMessage};
 use crate::language::node::{Node, NodeContent};
 use crate::language::packed;
-use crate::language::unpack::GZIP_MAGIC;
 use crate::language::yaml;
+use crate::text::GZIP_MAGIC;
 use std::borrow::Cow;
 
 /// Messages may be inside of each other this deep.

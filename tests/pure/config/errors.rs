@@ -72,7 +72,7 @@ fn other_kinds_of_input() {
         ),
         (
             b"\x1f\x8b\x08\x00",
-            "error: not JSON: this is gzip-compressed data",
+            "error: not JSON: this is gzip-compressed data that ends too early",
         ),
         (
             b"\xef\xbb\xbf{\"ignition\":{\"version\":\"3.6.0\"}}",
