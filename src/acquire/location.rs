@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub enum ConfigLocation {
     /// `-`
     StandardInput,
-    /// A URL with a scheme we know. Not to be shown as it is.
+    /// A URL, perhaps malformed or with a scheme that nothing fetches. Not to be shown as it is.
     Url(String),
     /// Anything else.
     File(PathBuf),
@@ -82,8 +82,9 @@ impl ConfigLocation {
         }
         let text = argument.to_str().unwrap_or_default();
         let scheme = url::parse(text).map(|u| u.scheme).unwrap_or_default();
-        // Broken data URLs do not parse, and are still no file names.
-        if Scheme::named(&scheme).is_some() || text.starts_with("data:") {
+        // Broken URLs do not parse, and are still no file names.
+        let is_url = Scheme::named(&scheme).is_some();
+        if is_url || text.starts_with("data:") || begins_like_url(text) {
             return ConfigLocation::Url(text.into());
         }
         ConfigLocation::File(argument.into())
@@ -99,6 +100,17 @@ impl ConfigLocation {
     }
 }
 
+/// True for a scheme with `://` behind it. A file of such a name can be given with `./` in front.
+fn begins_like_url(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once("://") else {
+        return false;
+    };
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
 /// Reads the first config, at most [`BUFFER_LIMIT_BYTES`]. Files may be named relative to the
 /// working directory.
 pub fn load(
@@ -109,7 +121,10 @@ pub fn load(
     let name = location.name();
     let text = match location {
         ConfigLocation::Url(url) => {
-            fetcher.fetch_config(&Request::get(url), ConfigRole::First, events)?
+            let request = Request::get(url);
+            // Offline, a scheme that nothing fetches would count as one that needs a network.
+            request.scheme()?;
+            fetcher.fetch_config(&request, ConfigRole::First, events)?
         }
         ConfigLocation::StandardInput => {
             read(&name, input::read_all(&mut io::stdin(), BUFFER_LIMIT_BYTES))?
@@ -145,6 +160,13 @@ mod tests {
             ("data:,%7B%7D", url("data:,%7B%7D")),
             ("data:,%zz#\n", url("data:,%zz#\n")),
             ("tftp://h/c", url("tftp://h/c")),
+            ("http://[::1", url("http://[::1")),
+            ("http://h/%zz", url("http://h/%zz")),
+            ("http://a b/", url("http://a b/")),
+            ("ftp://x/", url("ftp://x/")),
+            ("./ftp://x/", file("./ftp://x/")),
+            ("a b://c", file("a b://c")),
+            ("://c", file("://c")),
         ];
         for (argument, location) in cases {
             assert_eq!(
@@ -158,6 +180,27 @@ mod tests {
             "http://h/c?t=…"
         );
         assert_eq!(ConfigLocation::of(OsStr::new("-")).name(), "<stdin>");
+    }
+
+    #[test]
+    fn urls_that_are_none_are_refused_as_such() {
+        let fetcher = Fetcher::new(crate::fetch::Settings::default()).offline();
+        for (argument, cause) in [
+            (
+                "http://[::1",
+                "unable to parse url \"http://[::1\": invalid host",
+            ),
+            ("http://h/%zz", "broken percent escape"),
+            ("http://a b/", "invalid host"),
+            (
+                "ftp://x/",
+                "unsupported source scheme \"ftp\": cannot fetch ftp://x/ (use http, https,",
+            ),
+        ] {
+            let location = ConfigLocation::of(OsStr::new(argument));
+            let error = load(&location, &fetcher, &crate::fetch::Silent).expect_err("no URL");
+            assert!(error.to_string().contains(cause), "{error}");
+        }
     }
 
     #[test]
