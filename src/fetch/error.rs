@@ -36,8 +36,8 @@ pub enum FetchError {
         /// Code and reason.
         status: String,
     },
-    /// The total time limit is over.
-    #[error("unable to fetch resource in time: {method} {url}: gave up after {} s and {attempts} attempt(s); last: {last}", .limit.as_secs_f32())]
+    /// The total time limit is over, or will be before there can be another attempt.
+    #[error("unable to fetch resource in time: {method} {url}: {}; last: {last}", given_up(.limit, *.is_over, *.attempts))]
     OutOfTime {
         /// How it was asked for.
         method: String,
@@ -45,6 +45,8 @@ pub enum FetchError {
         url: String,
         /// The limit.
         limit: Duration,
+        /// False if there was time left, but not enough for another attempt.
+        is_over: bool,
         /// Attempts made.
         attempts: u32,
         /// How the last one went.
@@ -266,6 +268,7 @@ impl FetchError {
                 .unwrap_or("check that the server answers, or raise ignition.timeouts.httpTotal"),
             FetchError::Tls { remedy, .. } => remedy,
             FetchError::OemFile { .. } => "check the path; only Flatcar has an OEM partition",
+            FetchError::InvalidUrl { .. } => "correct the URL",
             FetchError::UnsupportedScheme { .. } => "use http, https, tftp, s3, arn, gs or data",
             FetchError::Tftp { .. } => {
                 "check that the server has the file, and that UDP from it gets through: it answers from a port of its own"
@@ -298,6 +301,16 @@ impl FetchError {
     /// True if nothing but the missing network is wrong.
     pub fn needs_network(&self) -> bool {
         matches!(self, FetchError::NeedsNetwork { .. })
+    }
+}
+
+fn given_up(limit: &Duration, is_over: bool, attempts: u32) -> String {
+    let limit = limit.as_secs_f32();
+    match is_over {
+        true => format!("gave up after {limit} s and {attempts} attempt(s)"),
+        false => format!(
+            "gave up after {attempts} attempt(s), since the limit of {limit} s leaves no time for another"
+        ),
     }
 }
 

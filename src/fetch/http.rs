@@ -144,7 +144,7 @@ impl<'a> Fetch<'a> {
                 }
             };
             if self.remaining().is_some_and(|left| left <= wait) {
-                return self.out_of_time(attempt, last);
+                return Err(self.too_late(attempt, last));
             }
             self.tell_retry(&last.cause, wait);
             self.sleep(wait)?;
@@ -302,18 +302,25 @@ impl<'a> Fetch<'a> {
             .map(|d| d.saturating_duration_since(Instant::now()))
     }
 
-    /// Waiting on is pointless, but the error comes when the limit is over and not before it.
+    /// An attempt was cut off by the limit, so the error comes when that is over and not before it.
     fn out_of_time<T>(&self, attempts: u32, last: FailedAttempt) -> Result<T, FetchError> {
         self.sleep(self.remaining().unwrap_or_default())?;
+        Err(self.too_late(attempts, last))
+    }
+
+    /// No other attempt can follow within the limit.
+    fn too_late(&self, attempts: u32, last: FailedAttempt) -> FetchError {
         let limit = self.http.settings().total.unwrap_or_default();
-        Err(FetchError::OutOfTime {
+        let is_over = self.remaining().is_none_or(|left| left.is_zero());
+        FetchError::OutOfTime {
             method: self.order.method.to_string(),
             url: self.order.shown.clone(),
             limit,
+            is_over,
             attempts,
             last: last.cause,
             remedy: last.remedy,
-        })
+        }
     }
 
     fn sleep(&self, pause: Duration) -> Result<(), FetchError> {

@@ -112,6 +112,7 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
             method: "GET".into(),
             url,
             limit,
+            is_over: true,
             attempts,
             last: format!("the body was still being received ({received_bytes} bytes so far)"),
             remedy: None,

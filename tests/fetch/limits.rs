@@ -9,7 +9,7 @@ use kindling::fetch::{
 };
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Default)]
 struct Log(RefCell<Vec<String>>);
@@ -85,7 +85,22 @@ fn assert_in_vain(server: &Server, settings: Settings, last: &str) {
     assert_eq!((*attempts as usize, *limit), (server.seen().len(), TOTAL));
     let tried = format!("{attempts} attempt(s)");
     let gave_up = "unable to fetch resource in time: GET http://";
-    assert_fails(result, &[gave_up, "gave up after 3 s", &tried, last]);
+    assert_fails(result, &[gave_up, "gave up after", "3 s", &tried, last]);
+}
+
+#[test]
+fn a_server_that_says_to_come_too_late_ends_it_at_once() {
+    let server = Server::fixed("503 Service Unavailable", "Retry-After: 301\r\n", "");
+    let begin = Instant::now();
+    let settings = Settings {
+        total: Some(Duration::from_secs(60)),
+        ..impatient()
+    };
+    let request = Request::get(server.url("/x"));
+    let result = Fetcher::new(settings).fetch_to_vec(&request, &Silent);
+    assert!(begin.elapsed() < Duration::from_secs(20));
+    let cause = "gave up after 1 attempt(s), since the limit of 60 s leaves no time for another";
+    assert_fails(result, &[cause, "last: the server answered 503"]);
 }
 
 #[test]
