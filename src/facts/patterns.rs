@@ -1,10 +1,40 @@
 //! Shell patterns, as `fnmatch` and `glob` know them.
 
 /// True if a text matches a pattern of `*`, `?`, `[...]` and plain characters.
+///
+/// The time is at most the product of both lengths: if a match fails, only the last `*` takes one character more. What
+/// an earlier one would take more, the last one can take as well.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
-    rest_matches(&pattern, &text)
+    let steps = steps(&pattern);
+    let (mut step, mut at) = (0, 0);
+    // The step behind the last `*`, and the end of what that `*` takes.
+    let mut last_star: Option<(usize, usize)> = None;
+    loop {
+        match (steps.get(step), text.get(at)) {
+            (None, None) => return true,
+            (Some(Step::Any), _) => {
+                step += 1;
+                last_star = Some((step, at));
+                continue;
+            }
+            (Some(one), Some(c)) if one.takes(*c) => {
+                step += 1;
+                at += 1;
+                continue;
+            }
+            // Whatever a `*` takes, the text is too short.
+            (_, None) => return false,
+            (_, Some(_)) => {}
+        }
+        let Some((behind, end)) = last_star else {
+            return false;
+        };
+        step = behind;
+        at = end + 1;
+        last_star = Some((behind, at));
+    }
 }
 
 /// True if a text has to be matched rather than compared.
@@ -12,28 +42,58 @@ pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-fn rest_matches(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('*', rest)) => (0..=text.len()).any(|skipped| rest_matches(rest, &text[skipped..])),
-        Some((first, rest)) => {
-            let Some((c, more)) = text.split_first() else {
-                return false;
-            };
-            match (first, set(rest)) {
-                ('?', _) => rest_matches(rest, more),
-                ('[', Some((set, rest))) => is_in(*c, set) && rest_matches(rest, more),
-                ('\\', _) if !rest.is_empty() => rest[0] == *c && rest_matches(&rest[1..], more),
-                _ => first == c && rest_matches(rest, more),
-            }
+/// One part of a pattern.
+enum Step<'p> {
+    /// `*`: any number of characters.
+    Any,
+    /// `?`: any character.
+    One,
+    /// `[...]`: one of a set.
+    Set(&'p [char]),
+    /// A character that stands for itself.
+    Plain(char),
+}
+
+impl Step<'_> {
+    /// True if it takes this character.
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Step::Any => false,
+            Step::One => true,
+            Step::Set(set) => is_in(c, set),
+            Step::Plain(plain) => *plain == c,
         }
     }
 }
 
-/// What is between the brackets, and what follows them.
-fn set(after_bracket: &[char]) -> Option<(&[char], &[char])> {
+fn steps(pattern: &[char]) -> Vec<Step<'_>> {
+    // Without it, each bracket of a pattern of nothing else would look for its end again.
+    let last_end = pattern.iter().rposition(|c| *c == ']');
+    let mut steps = Vec::new();
+    let mut at = 0;
+    while let Some(first) = pattern.get(at) {
+        let rest = &pattern[at + 1..];
+        let may_end = last_end.is_some_and(|end| end > at);
+        let (step, length) = match (first, rest.first()) {
+            ('*', _) => (Step::Any, 1),
+            ('?', _) => (Step::One, 1),
+            ('[', _) if may_end => match set(rest) {
+                Some(set) => (Step::Set(set), set.len() + 2),
+                None => (Step::Plain('['), 1),
+            },
+            ('\\', Some(escaped)) => (Step::Plain(*escaped), 2),
+            (plain, _) => (Step::Plain(*plain), 1),
+        };
+        steps.push(step);
+        at += length;
+    }
+    steps
+}
+
+/// What is between the brackets.
+fn set(after_bracket: &[char]) -> Option<&[char]> {
     let end = after_bracket.iter().skip(1).position(|c| *c == ']')? + 1;
-    Some((&after_bracket[..end], &after_bracket[end + 1..]))
+    Some(&after_bracket[..end])
 }
 
 fn is_in(c: char, set: &[char]) -> bool {
@@ -77,8 +137,27 @@ mod tests {
             ("a*b*c", "a-b-b-c", true),
             ("\\*", "*", true),
             ("\\*", "x", false),
+            ("\\", "\\", true),
+            ("a*b", "a-b-b", true),
+            ("*?", "", false),
+            ("*[ab]*c", "xaxbxc", true),
+            ("*[ab]c", "xaxbxc", false),
+            ("[]", "[]", true),
+            ("[", "[", true),
+            ("*a*a", "a", false),
+            ("ab", "abc", false),
         ] {
             assert_eq!(matches(pattern, text), want, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn many_stars_take_no_time_and_no_stack() {
+        assert!(matches(&"*".repeat(1_000_000), "a.service"));
+        let text = format!("{}.service", "a".repeat(240));
+        let stars = format!("{}b.service", "*a".repeat(200));
+        assert!(!matches(&stars, &text));
+        assert!(matches(&format!("{}.service", "*a".repeat(200)), &text));
+        assert!(!matches(&"[".repeat(1_000_000), &text));
     }
 }
