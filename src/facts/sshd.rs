@@ -9,8 +9,11 @@ pub const CONFIG_FILES: [&str; 2] = ["/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_
 const CONFIG_DIRECTORY: &str = "/etc/ssh";
 /// What the server reads when its configuration does not say.
 const DEFAULT_FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
-/// Included files include others, up to this depth.
+/// Included files include others, up to this depth. The server does not start with more.
 const MAX_DEPTH: usize = 16;
+/// Files that are included for one user. The server has no such limit, but takes a time that doubles with each level if
+/// files include themselves.
+const MAX_INCLUDED: usize = 256;
 /// Helpers that print the keys of the directory `.ssh/authorized_keys.d` of a user.
 const FRAGMENT_HELPERS: [&str; 1] = ["ssh-key-dir"];
 
@@ -41,6 +44,7 @@ impl KeySources {
             global: SshdValues::default(),
             matched: SshdValues::default(),
             undecided: None,
+            included: 0,
         };
         let main = CONFIG_FILES.iter().find_map(|path| files.read(path));
         if let Some(text) = main {
@@ -149,9 +153,13 @@ struct SshdSettings<'l> {
     global: SshdValues,
     matched: SshdValues,
     undecided: Option<String>,
+    /// Files that were included so far.
+    included: usize,
 }
 
 impl SshdSettings<'_> {
+    /// Reads a text. What is included beyond [`MAX_DEPTH`] and [`MAX_INCLUDED`] is taken for empty: of such a
+    /// configuration it is not known what the server would do.
     fn read(&mut self, text: &str, files: &impl ServerFiles, depth: usize, outer: &MatchScope) {
         let mut scope = outer.clone();
         for line in text.lines() {
@@ -159,13 +167,26 @@ impl SshdSettings<'_> {
             match key.to_ascii_lowercase().as_str() {
                 "match" => scope = inner(outer, self.login.scope(&values)),
                 "include" if depth < MAX_DEPTH && !matches!(scope, MatchScope::Other) => {
-                    for path in values.iter().flat_map(|value| included(value, files)) {
-                        if let Some(text) = files.read(&path) {
-                            self.read(&text, files, depth + 1, &scope);
-                        }
+                    for value in &values {
+                        self.include(value, files, depth + 1, &scope);
                     }
                 }
                 key => self.set(key, &values, &scope),
+            }
+        }
+    }
+
+    fn include(&mut self, value: &str, files: &impl ServerFiles, depth: usize, scope: &MatchScope) {
+        if self.included >= MAX_INCLUDED {
+            return;
+        }
+        for path in included(value, files) {
+            if self.included >= MAX_INCLUDED {
+                return;
+            }
+            self.included += 1;
+            if let Some(text) = files.read(&path) {
+                self.read(&text, files, depth, scope);
             }
         }
     }
@@ -438,6 +459,32 @@ mod tests {
             ("/usr/etc/ssh/more", "AuthorizedKeysFile vendor\n"),
         ]);
         assert_eq!(vendor.files, ["vendor"]);
+    }
+
+    /// Without a limit, files that include themselves thrice would be read 3^16 times, and so on for 64 times.
+    #[test]
+    fn files_that_include_themselves_end() {
+        let main = "/etc/ssh/sshd_config";
+        for times in [3, 64] {
+            let include = "Include sshd_config\n".repeat(times);
+            let text = format!("AuthorizedKeysFile first\n{include}AuthorizedKeysFile late\n");
+            assert_eq!(sources(&[(main, &text)]).files, ["first"]);
+            let text = format!("{include}AuthorizedKeysFile last\n");
+            assert_eq!(sources(&[(main, &text)]).files, ["last"]);
+            let text = format!("{}AuthorizedKeysFile x\n", "Include *\n".repeat(times));
+            assert_eq!(sources(&[(main, &text), ("/etc/ssh/b", "")]).files, ["x"]);
+        }
+    }
+
+    #[test]
+    fn as_many_files_as_a_directory_has_are_read() {
+        let paths: Vec<String> = (0..MAX_INCLUDED)
+            .map(|n| format!("/etc/ssh/sshd_config.d/{n:03}.conf"))
+            .collect();
+        let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "")).collect();
+        files[MAX_INCLUDED - 1].1 = "AuthorizedKeysFile last\n";
+        files.push(("/etc/ssh/sshd_config", "Include sshd_config.d/*.conf\n"));
+        assert_eq!(sources(&files).files, ["last"]);
     }
 
     #[test]
