@@ -60,7 +60,8 @@ fn collection(dirs: &ConfigDirs, name: &str, log: &Log) -> anyhow::Result<Docume
 fn entries(dir: &Path, log: &Log) -> anyhow::Result<Vec<(OsString, PathBuf)>> {
     let act = || format!("cannot list config directory {}", dir.display());
     let list = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        // A link that leads nowhere is an error, for the reason that one to a file is: see `read`.
+        Err(error) if error.kind() == ErrorKind::NotFound && !is_link(dir) => {
             let dir = dir.display().to_string();
             log.info(format_args!("no config dir at {}", quoted(&dir)));
             return Ok(Vec::new());
@@ -70,6 +71,10 @@ fn entries(dir: &Path, log: &Log) -> anyhow::Result<Vec<(OsString, PathBuf)>> {
     list.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
         .collect::<Result<_, _>>()
         .with_context(act)
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
 
 /// One config. A link that leads nowhere is an error like any other: to take it for an absent config
@@ -202,6 +207,22 @@ mod tests {
         assert!(format!("{error:#}").contains("No such file"), "{error:#}");
         let bed = Fixture::new(&[("etc/base.d/dir/file", "")]);
         bed.load().0.expect_err("a directory is not a config");
+    }
+
+    #[test]
+    fn a_link_to_a_directory_that_leads_nowhere_is_fatal() {
+        let bed = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
+        fs::create_dir(bed.root.path().join("usr")).expect("made");
+        let link = bed.root.path().join("usr/base.d");
+        symlink("/nowhere", &link).expect("made");
+        let error = format!("{:#}", bed.load().0.expect_err("it leads nowhere"));
+        assert!(
+            error.contains("/usr/base.d") && error.contains("No such file"),
+            "{error}"
+        );
+        fs::remove_file(&link).expect("removed");
+        symlink("../etc/base.d", &link).expect("made");
+        assert_eq!(bed.load().0.expect("it leads to one"), ["/a"]);
     }
 
     #[test]
