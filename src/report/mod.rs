@@ -20,6 +20,7 @@ use crate::plan::op::Phase;
 use crate::plan::{ErrorCode, Warning};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -59,7 +60,7 @@ pub(crate) struct Report<Operations = Vec<OperationReport>> {
 }
 
 /// One config document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Source {
     /// File name or URL, without secrets.
     pub name: String,
@@ -69,13 +70,8 @@ pub(crate) struct Source {
 
 /// Each config once, in the order of the first time.
 fn distinct<'a>(sources: impl Iterator<Item = &'a Source>) -> Vec<&'a Source> {
-    let mut once: Vec<&Source> = Vec::new();
-    for source in sources {
-        if !once.contains(&source) {
-            once.push(source);
-        }
-    }
-    once
+    let mut known = HashSet::new();
+    sources.filter(|source| known.insert(*source)).collect()
 }
 
 /// One operation of a run.
@@ -219,5 +215,27 @@ impl AnyReport {
             Self::Run(report) => render(report),
             Self::Boot(report) => render_boot(report),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_config_is_told_once() {
+        let source = |name: &str| Source {
+            name: name.into(),
+            sha512: String::new(),
+        };
+        let sources = ["b", "a", "b", "c", "a"].map(source);
+        let names: Vec<_> = distinct(sources.iter())
+            .into_iter()
+            .map(|s| &s.name)
+            .collect();
+        assert_eq!(names, ["b", "a", "c"]);
+        // Comparing each with each would be 45 thousand million comparisons.
+        let many: Vec<Source> = (0..300_000).map(|n| source(&n.to_string())).collect();
+        assert_eq!(distinct(many.iter()).len(), many.len());
     }
 }
