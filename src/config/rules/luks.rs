@@ -10,6 +10,10 @@ use crate::config::version::Version;
 
 /// Bytes a volume label may have.
 const LABEL_MAX_BYTES: usize = 47;
+/// Bytes a name of the device mapper may have: `DM_NAME_LEN` less the NUL at the end.
+const MAX_NAME_BYTES: usize = 127;
+/// Names that are taken in the directory of the volumes, `/dev/mapper`.
+const RESERVED_NAMES: [&str; 3] = [".", "..", "control"];
 
 pub(super) fn check(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
     if rules.version < Version::V3_2 {
@@ -31,10 +35,23 @@ pub(super) fn check(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
     );
 }
 
-fn itself(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
-    if luks.name.contains('/') {
-        rules.error(&path.member("name"), "a volume name cannot hold slashes");
+/// Refuses names that the device mapper of the kernel refuses. An empty name is left to planning, since Ignition takes
+/// a config with one for valid.
+fn check_name(rules: &mut Rules, name: &str, path: &Path<'_>) {
+    if name.contains('/') {
+        rules.error(path, "a volume name cannot hold slashes");
+    } else if RESERVED_NAMES.contains(&name) {
+        let message =
+            format!("{name:?} is not a volume name: /dev/mapper/{name} is something else");
+        rules.error(path, message);
+    } else if name.len() > MAX_NAME_BYTES {
+        let message = format!("volume name has more than {MAX_NAME_BYTES} bytes");
+        rules.error(path, message);
     }
+}
+
+fn itself(rules: &mut Rules, luks: &Luks, path: &Path<'_>) {
+    check_name(rules, &luks.name, &path.member("name"));
     if luks
         .label
         .as_ref()

@@ -5,7 +5,11 @@ use crate::config::model::Raid;
 use crate::config::path::Path;
 use crate::config::version::Version;
 
+/// Where mdadm looks for the device of a name that is given as a path; the innermost first.
+const DIRECTORIES: [&str; 2] = ["/dev/md/", "/dev/"];
+
 pub(super) fn check(rules: &mut Rules, raid: &Raid, path: &Path<'_>) {
+    check_name(rules, &raid.name, &path.member("name"));
     check_level(rules, raid, &path.member("level"));
     let devices = path.member("devices");
     if raid.devices.is_empty() {
@@ -13,6 +17,18 @@ pub(super) fn check(rules: &mut Rules, raid: &Raid, path: &Path<'_>) {
     }
     for (i, device) in raid.devices.iter().enumerate() {
         rules.path(&devices.index(i), device);
+    }
+}
+
+/// Refuses names that mdadm refuses: apart from the directory of the device, a name is one part of a path. An empty name
+/// is left to planning, since Ignition takes a config with one for valid.
+fn check_name(rules: &mut Rules, name: &str, path: &Path<'_>) {
+    let in_directory = DIRECTORIES.iter().find_map(|d| name.strip_prefix(d));
+    let name = in_directory.unwrap_or(name);
+    if name.contains('/') {
+        rules.error(path, "an array name cannot hold slashes");
+    } else if matches!(name, "." | "..") {
+        rules.error(path, format!("{name:?} is not an array name"));
     }
 }
 
