@@ -1,8 +1,9 @@
 //! Presets: which units systemd enables by itself at the first boot of a machine.
 
-use super::patterns::matches;
+use super::patterns::{is_pattern, matches};
 use super::unit_files::{instance, template, with_instance};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where preset files are; of files of the same name the first one counts.
 pub const PRESET_DIRECTORIES: [&str; 4] = [
@@ -12,34 +13,72 @@ pub const PRESET_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system-preset",
 ];
 
-/// The name of the preset file that says to disable a unit. Without any line about it, a unit is enabled.
-pub fn disabled_by<'p>(presets: &'p BTreeMap<String, String>, unit: &str) -> Option<&'p str> {
-    for (file, text) in presets {
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            let (Some(act), Some(pattern)) = (words.next(), words.next()) else {
-                continue;
-            };
-            if is_about(pattern, words, unit) {
-                match act {
-                    "enable" => return None,
-                    "disable" => return Some(file),
-                    _ => {}
-                }
+/// The lines of preset files, of which the first one about a unit counts.
+#[derive(Debug, Default)]
+pub struct Presets<'p> {
+    rules: Vec<Rule<'p>>,
+    /// The first rule that has the name of a unit as it is, or names it as an instance.
+    names: HashMap<Cow<'p, str>, usize>,
+    /// Rules whose names are patterns.
+    patterns: Vec<(usize, &'p str)>,
+}
+
+/// One line: the file that has it, if it is to disable.
+#[derive(Debug)]
+struct Rule<'p> {
+    disabled_by: Option<&'p str>,
+}
+
+impl<'p> Presets<'p> {
+    /// Reads preset files, given with their names in the order in which systemd reads them.
+    pub fn of(files: &'p BTreeMap<String, String>) -> Self {
+        let mut presets = Self::default();
+        for (file, text) in files {
+            for line in text.lines() {
+                presets.add(file, line);
+            }
+        }
+        presets
+    }
+
+    fn add(&mut self, file: &'p str, line: &'p str) {
+        let mut words = line.split_whitespace();
+        let (Some(act), Some(pattern)) = (words.next(), words.next()) else {
+            return;
+        };
+        let disabled_by = match act {
+            "enable" => None,
+            "disable" => Some(file),
+            _ => return,
+        };
+        let rule = self.rules.len();
+        self.rules.push(Rule { disabled_by });
+        match is_pattern(pattern) || pattern.contains('\\') {
+            true => self.patterns.push((rule, pattern)),
+            false => {
+                self.names.entry(pattern.into()).or_insert(rule);
+            }
+        }
+        // Words after the name of a template are its instances.
+        for instance_name in words {
+            let unit = with_instance(pattern, instance_name);
+            if instance(&unit).is_some() && template(&unit).is_some_and(|of| of == pattern) {
+                self.names.entry(unit.into()).or_insert(rule);
             }
         }
     }
-    None
-}
 
-/// Words after the name of a template are its instances.
-fn is_about<'w>(pattern: &str, mut instances: impl Iterator<Item = &'w str>, unit: &str) -> bool {
-    if matches(pattern, unit) {
-        return true;
+    /// The name of the preset file that says to disable a unit. Without any line about it, a unit is enabled.
+    pub fn disabled_by(&self, unit: &str) -> Option<&'p str> {
+        let named = self.names.get(unit).copied();
+        let before = named.unwrap_or(self.rules.len());
+        let earlier = self.patterns.iter().take_while(|(rule, _)| *rule < before);
+        let matching = earlier
+            .into_iter()
+            .find(|(_, pattern)| matches(pattern, unit));
+        let rule = matching.map(|(rule, _)| *rule).or(named)?;
+        self.rules.get(rule)?.disabled_by
     }
-    instance(unit).is_some()
-        && template(unit).is_some_and(|of| of == pattern)
-        && instances.any(|instance| with_instance(pattern, instance) == unit)
 }
 
 #[cfg(test)]
@@ -61,14 +100,27 @@ mod tests {
         ]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
         .into();
+        let read = Presets::of(&presets);
         for (unit, want) in [
             ("off.service", Some("10-a.preset")),
             ("t@one.service", None),
             ("t@two.service", Some("20-b.preset")),
             ("x.service", Some("99-default.preset")),
         ] {
-            assert_eq!(disabled_by(&presets, unit), want, "{unit}");
+            assert_eq!(read.disabled_by(unit), want, "{unit}");
         }
-        assert_eq!(disabled_by(&BTreeMap::new(), "x.service"), None);
+        let none = BTreeMap::new();
+        assert_eq!(Presets::of(&none).disabled_by("x.service"), None);
+    }
+
+    /// To look at each line for each unit would be ten thousand million matches.
+    #[test]
+    fn many_lines_about_many_units_take_no_time() {
+        let all = 100_000;
+        let lines = (0..all).map(|n| format!("disable u{n}.service\n"));
+        let presets: BTreeMap<String, String> = [("a.preset".to_owned(), lines.collect())].into();
+        let read = Presets::of(&presets);
+        let disabled = (0..all).filter(|n| read.disabled_by(&format!("u{n}.service")).is_some());
+        assert_eq!(disabled.count(), all);
     }
 }

@@ -6,7 +6,7 @@ use super::units::preset_text;
 use super::{Draft, OpKind, Operation, Phase, Warning, credentials};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
-use crate::facts::presets::disabled_by;
+use crate::facts::presets::Presets;
 use crate::facts::root::ContentFacts;
 use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use crate::paths::{clean, is_at_or_below};
@@ -160,10 +160,11 @@ fn presets(draft: &mut Draft<'_>) {
     let (_, own) = PRESET_FILE.rsplit_once('/').unwrap_or_default();
     let text = presets.entry(own.to_owned()).or_default();
     text.push_str(&format!("\n{}", preset_text(&config.systemd.units, facts)));
+    let presets = Presets::of(&presets);
     let mut warnings = Vec::new();
     for (index, unit) in config.systemd.units.iter().enumerate() {
         if unit.enabled == Some(true)
-            && let Some(file) = disabled_by(&presets, &unit.name)
+            && let Some(file) = presets.disabled_by(&unit.name)
         {
             warnings.push(Warning {
                 what: format!("unit {}", unit.name),
@@ -179,7 +180,7 @@ fn presets(draft: &mut Draft<'_>) {
     }
     for (index, link) in config.storage.links.iter().enumerate() {
         if let Some(unit) = enabled_by(&link.path)
-            && let Some(file) = disabled_by(&presets, unit)
+            && let Some(file) = presets.disabled_by(unit)
         {
             warnings.push(Warning {
                 what: format!("link {}", link.path),
