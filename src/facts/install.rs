@@ -22,6 +22,9 @@ const TYPES: [&str; 11] = [
 ];
 const TYPES_WITH_ALIASES: usize = 6;
 const MAX_NAME: usize = 255;
+/// Units that enabling one of them takes along, by `Also=`. A template that names several instances of its own can lead to
+/// more than a memory holds.
+pub const MAX_FOLLOWED: usize = 8192;
 
 /// A symbolic link that enables a unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +44,8 @@ pub struct Enabling {
     pub links: BTreeSet<EnableLink>,
     /// Why some or all links cannot be made.
     pub problems: Vec<EnableError>,
+    /// Names of the unit and of those that it takes along.
+    pub names: BTreeSet<String>,
 }
 
 /// Why a unit is not, or not wholly, enabled.
@@ -80,6 +85,9 @@ pub enum EnableError {
         /// The value.
         value: String,
     },
+    /// `Also=` leads on and on.
+    #[error("its [Install] section takes along more than {MAX_FOLLOWED} units by Also=")]
+    TooMany,
     /// A specifier whose value only the running machine has.
     #[error("{value} in its [Install] section depends on the running machine")]
     Specifier {
@@ -104,9 +112,7 @@ pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
     match files.find(unit) {
         UnitLookup::Unit { name, texts, .. } => {
             let install = Install::of(&texts.unwrap_or_default(), &name);
-            let context = InstallContext::new(&name, &install, None);
-            let names = install.also.iter().filter_map(|also| context.print(also));
-            names.collect()
+            InstallContext::new(&name, &install, None).also().collect()
         }
         _ => Vec::new(),
     }
@@ -114,16 +120,21 @@ pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
 
 /// The links that `systemctl enable` makes for a unit.
 pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
+    enable_besides(facts, unit, &BTreeSet::new())
+}
+
+/// As [`enable`], without the links of units that are taken along and are among `others`, nor of those that these take
+/// along.
+pub fn enable_besides(facts: &UnitFacts, unit: &str, others: &BTreeSet<String>) -> Enabling {
     let mut enabling = Enabling::default();
     let mut todo = vec![unit.to_owned()];
+    enabling.names.insert(unit.to_owned());
     let mut done: BTreeSet<String> = BTreeSet::new();
     let mut says_something = false;
     while let Some(name) = todo.pop() {
-        if !done.insert(name.clone()) {
-            continue;
-        }
         let is_auxiliary = name != unit;
-        if is_auxiliary && facts.switched_off.contains(&name) {
+        let is_left_out = facts.switched_off.contains(&name) || others.contains(&name);
+        if !done.insert(name.clone()) || (is_auxiliary && is_left_out) {
             continue;
         }
         let problem = match facts.files.find(&name) {
@@ -134,17 +145,22 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
                     says_something |= install.says_something();
                     let context = InstallContext::new(&name, &install, facts.machine_id.as_deref());
                     context.apply(&facts.files, &path, &mut enabling);
-                    todo.extend(install.also.iter().filter_map(|also| context.print(also)));
+                    if !follow(&mut enabling.names, &mut todo, context.also()) {
+                        enabling.problems.push(EnableError::TooMany);
+                        break;
+                    }
                     continue;
                 }
                 None => EnableError::Unknown { path },
             },
+            UnitLookup::Nowhere if is_auxiliary && facts.has_more_units => EnableError::TooMany,
             UnitLookup::Nowhere => EnableError::Nowhere,
             UnitLookup::Masked { path } => EnableError::Masked { path },
             UnitLookup::Linked { path, target } => EnableError::Linked { path, target },
         };
         says_something = true;
-        if !is_auxiliary {
+        let is_told = enabling.problems.contains(&EnableError::TooMany);
+        if !is_auxiliary || (problem == EnableError::TooMany && !is_told) {
             enabling.problems.push(problem);
         }
     }
@@ -152,6 +168,26 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
         enabling.problems.push(EnableError::NoInstall);
     }
     enabling
+}
+
+/// Adds names that were not known before to what is to be looked at. False once there are more of them than
+/// [`MAX_FOLLOWED`].
+pub fn follow(
+    known: &mut BTreeSet<String>,
+    todo: &mut Vec<String>,
+    names: impl Iterator<Item = String>,
+) -> bool {
+    for name in names {
+        if known.contains(&name) {
+            continue;
+        }
+        if known.len() > MAX_FOLLOWED {
+            return false;
+        }
+        known.insert(name.clone());
+        todo.push(name);
+    }
+    true
 }
 
 impl Install {
@@ -290,6 +326,14 @@ impl<'a> InstallContext<'a> {
                 value: value.into(),
             }),
         }
+    }
+
+    /// Names of units to enable as well. As systemd does, names that no unit can have are passed over.
+    fn also(&self) -> impl Iterator<Item = String> {
+        let names = self.install.also.iter();
+        names
+            .filter_map(|also| self.print(also))
+            .filter(|name| is_valid_name(name))
     }
 
     /// The name of the link of an alias below the unit directory; `None` if it is the unit itself.
@@ -526,6 +570,52 @@ mod tests {
         let masked = enable(&facts, "t@.service");
         assert_eq!(masked.links.len(), 0);
         assert_eq!(masked.problems, [EnableError::Masked { path: mask.into() }]);
+    }
+
+    #[test]
+    fn names_that_lead_on_and_on_end() {
+        let unit = "/usr/lib/systemd/system/a@.service";
+        for (also, problems) in [
+            // Up to the longest name.
+            ("a@%ix.service", &[][..]),
+            ("a@%i%i.service a@%i%i%i.service", &[]),
+            ("a@%i/x.service \"a@%i x.service\" a@%i*.service %n", &[]),
+            // 2^247 names.
+            ("a@%ix.service a@%iy.service", &[EnableError::TooMany]),
+        ] {
+            let text = format!("[Install]\nWantedBy=x.target\nAlso={also}\n");
+            let mut facts = facts(&[(unit, &text)]);
+            let enabling = enable(&facts, "a@b.service");
+            assert_eq!(enabling.problems, problems, "{also}");
+            facts.has_more_units = true;
+            assert_eq!(enable(&facts, "a@b.service").problems, problems, "{also}");
+        }
+        let text = "[Install]\nWantedBy=x.target\nAlso=c.service d.service\n";
+        let mut facts = facts(&[(unit, text)]);
+        assert_eq!(enable(&facts, "a@b.service").problems, []);
+        facts.has_more_units = true;
+        let problems = enable(&facts, "a@b.service").problems;
+        assert_eq!(problems, [EnableError::TooMany]);
+    }
+
+    #[test]
+    fn units_that_others_take_along_can_be_left_out() {
+        let install = |also: &str| format!("[Install]\nWantedBy=x.target\nAlso={also}\n");
+        let (a, b, c) = (
+            install("b.service"),
+            install("c.service"),
+            install("a.service"),
+        );
+        let facts = facts(&[
+            ("/usr/lib/systemd/system/a.service", &a),
+            ("/usr/lib/systemd/system/b.service", &b),
+            ("/usr/lib/systemd/system/c.service", &c),
+        ]);
+        let all = enable(&facts, "a.service");
+        assert_eq!(all.links.len(), 3);
+        let own = enable_besides(&facts, "b.service", &all.names);
+        assert_eq!(paths(&own), ["x.target.wants/b.service"]);
+        assert_eq!(own.problems, []);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct UnitFacts {
     pub machine_id: Option<String>,
     /// Files of the units that the config enables, and of those that they name.
     pub files: UnitFiles,
+    /// Units of the config take along more other units than are looked at.
+    pub has_more_units: bool,
     /// Preset files in the order in which systemd reads them: name and text. Only looked at if presets
     /// are going to be applied.
     pub presets: BTreeMap<String, String>,

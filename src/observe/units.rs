@@ -7,7 +7,7 @@ use crate::facts::install;
 use crate::facts::presets::PRESET_DIRECTORIES;
 use crate::facts::unit_files::{UNIT_DIRECTORIES, UnitFacts, UnitFile, UnitFiles, template};
 use crate::layout::UNIT_DIRECTORY;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 const MACHINE_ID: &str = "/etc/machine-id";
 const UNINITIALIZED: &str = "uninitialized";
@@ -39,22 +39,48 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
     facts.switched_off = off.map(|unit| unit.name.clone()).collect();
     // Those to disable take along what their files name.
     let set = units.iter().filter(|unit| unit.enabled.is_some());
-    let mut todo: Vec<String> = set.map(|unit| unit.name.clone()).collect();
-    let mut done = BTreeSet::new();
-    while let Some(name) = todo.pop() {
-        if !done.insert(name.clone()) {
-            continue;
-        }
-        for name in std::iter::once(name.clone()).chain(template(&name)) {
-            add_files(&mut facts.files, &name, units, outlook)?;
-            todo.extend(aliased(&facts.files, &name));
-        }
-        todo.extend(install::also(&facts.files, &name));
-    }
+    let todo: Vec<String> = set.map(|unit| unit.name.clone()).collect();
+    add_followed(&mut facts, todo, units, outlook)?;
     if facts.is_first_boot && facts.has_systemd {
         add_presets(&mut facts, outlook);
     }
     Ok(facts)
+}
+
+/// The files of units, and of those that these name.
+fn add_followed(
+    facts: &mut UnitFacts,
+    mut todo: Vec<String>,
+    units: &[Unit],
+    outlook: &Outlook<'_>,
+) -> anyhow::Result<()> {
+    let mut by_name: HashMap<&str, Vec<&Unit>> = HashMap::new();
+    for unit in units {
+        by_name.entry(&unit.name).or_default().push(unit);
+    }
+    let own: BTreeSet<String> = todo.iter().cloned().collect();
+    todo = own.iter().cloned().collect();
+    // Besides those of the config, which are as many as it likes.
+    let mut followed = BTreeSet::new();
+    let mut read = BTreeSet::new();
+    while let Some(name) = todo.pop() {
+        for name in std::iter::once(name.clone()).chain(template(&name)) {
+            if read.insert(name.clone()) {
+                let of_config = by_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+                add_files(&mut facts.files, &name, of_config, outlook)?;
+            }
+            let aliased = aliased(&facts.files, &name).filter(|name| !own.contains(name));
+            if !install::follow(&mut followed, &mut todo, aliased) {
+                facts.has_more_units = true;
+            }
+        }
+        let also = install::also(&facts.files, &name).into_iter();
+        let also = also.filter(|name| !own.contains(name));
+        if !install::follow(&mut followed, &mut todo, also) {
+            facts.has_more_units = true;
+        }
+    }
+    Ok(())
 }
 
 /// Units that links of this name lead to.
@@ -70,7 +96,7 @@ fn aliased<'f>(files: &'f UnitFiles, name: &'f str) -> impl Iterator<Item = Stri
 fn add_files(
     files: &mut UnitFiles,
     name: &str,
-    units: &[Unit],
+    of_config: &[&Unit],
     outlook: &Outlook<'_>,
 ) -> anyhow::Result<()> {
     for directory in UNIT_DIRECTORIES {
@@ -92,7 +118,7 @@ fn add_files(
             }
         }
     }
-    for unit in units.iter().filter(|unit| unit.name == name) {
+    for unit in of_config {
         add_unit(files, unit);
     }
     Ok(())
@@ -134,9 +160,12 @@ pub(super) fn link_paths(config: &Config, facts: &UnitFacts) -> BTreeSet<String>
         return BTreeSet::new();
     }
     let enabled = config.systemd.units.iter();
-    enabled
-        .filter(|unit| unit.enabled == Some(true))
-        .flat_map(|unit| install::enable(facts, &unit.name).links)
-        .map(|link| link.path)
-        .collect()
+    let mut known = BTreeSet::new();
+    let mut paths = BTreeSet::new();
+    for unit in enabled.filter(|unit| unit.enabled == Some(true)) {
+        let enabling = install::enable_besides(facts, &unit.name, &known);
+        paths.extend(enabling.links.into_iter().map(|link| link.path));
+        known.extend(enabling.names);
+    }
+    paths
 }

@@ -12,8 +12,7 @@ use crate::facts::NodeKind;
 use crate::facts::install::{self, EnableError, EnableLink, Enabling};
 use crate::layout::PRESET_FILE;
 use crate::paths::{clean, parent};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Drafts the links of every unit to enable, and warns of units that will not be enabled. `planned` is the tree as all
 /// operations so far leave it.
@@ -28,15 +27,40 @@ pub fn plan<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>) {
         return;
     }
     let taken = taken_along(draft);
+    let is_disabling = draft.operations().iter().any(is_disabling);
+    // Units whose links are right when it is their turn: what takes them along need not look again.
+    let mut settled = BTreeSet::new();
     for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));
-        let enabling = install::enable(facts, &unit.name);
+        let taken_along_by = taken.get(&unit.name).map(String::as_str);
+        let enabling = match taken_along_by {
+            Some(_) => install::enable(facts, &unit.name),
+            None => install::enable_besides(facts, &unit.name, &settled),
+        };
         warn(draft, unit, &enabling, &origin);
-        if !facts.is_first_boot {
-            let by = taken.get(&unit.name).map(String::as_str);
-            links(draft, planned, unit, (&enabling, by), &origin);
+        let wish = LinkWish {
+            unit,
+            enabling: &enabling,
+            taken_along_by,
+            is_disabling,
+            origin: &origin,
+        };
+        let is_settled = facts.is_first_boot || links(draft, planned, &wish);
+        if is_settled && enabling.problems.is_empty() {
+            settled.extend(enabling.names);
         }
     }
+}
+
+/// A unit whose links are to be made.
+struct LinkWish<'w> {
+    unit: &'w Unit,
+    enabling: &'w Enabling,
+    /// The unit that takes it along when it is disabled.
+    taken_along_by: Option<&'w str>,
+    /// Some unit is disabled before.
+    is_disabling: bool,
+    origin: &'w Option<Origin>,
 }
 
 /// Units whose links `systemctl disable` of another one removes, since `Also=` names them; with that one.
@@ -47,13 +71,16 @@ fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
         let OpKind::DisableUnit(act) = &operation.kind else {
             continue;
         };
-        let mut todo = install::also(files, &act.unit);
+        let mut todo = vec![act.unit.clone()];
+        let mut names = BTreeSet::new();
         while let Some(name) = todo.pop() {
-            if let Entry::Vacant(entry) = taken.entry(name) {
-                todo.extend(install::also(files, entry.key()));
-                entry.insert(act.unit.clone());
+            let also = install::also(files, &name).into_iter();
+            let also = also.filter(|name| !taken.contains_key(name));
+            if !install::follow(&mut names, &mut todo, also) {
+                break;
             }
         }
+        taken.extend(names.into_iter().map(|name| (name, act.unit.clone())));
     }
     taken
 }
@@ -70,9 +97,13 @@ fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option
                 EnableError::Unknown { .. } | EnableError::Specifier { .. }
             );
         if is_sure && !is_left_to_presets {
+            let effect = match problem {
+                EnableError::TooMany => "not all of it can be enabled",
+                _ => "enabling it has no effect",
+            };
             draft.warn(Warning {
                 what: format!("unit {}", unit.name),
-                cause: format!("enabling it has no effect: {problem}"),
+                cause: format!("{effect}: {problem}"),
                 origin: origin.clone(),
                 hint: hint(problem).into(),
             });
@@ -93,28 +124,27 @@ generator creates it later"
             "add [Install] with WantedBy= to the unit or to a drop-in, or remove \"enabled\" if something else \
 starts it"
         }
+        EnableError::TooMany => "correct Also=, which seems to name the unit again and again",
         EnableError::BadValue { .. } | EnableError::Specifier { .. } => {
             "correct the [Install] section, in a drop-in if the unit is not yours"
         }
     }
 }
 
-fn links<'a>(
-    draft: &mut Draft<'a>,
-    planned: &mut PlannedTree<'a>,
-    unit: &Unit,
-    (enabling, taken_along_by): (&Enabling, Option<&str>),
-    origin: &Option<Origin>,
-) {
-    let mut all_right = !enabling.links.is_empty();
-    for link in &enabling.links {
+/// Drafts the links of a unit. False if some of them cannot be made.
+fn links<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>, wish: &LinkWish<'_>) -> bool {
+    let (unit, origin) = (wish.unit, wish.origin);
+    let mut all_right = !wish.enabling.links.is_empty();
+    let mut all_made = true;
+    for link in &wish.enabling.links {
         let Some(path) = planned.resolve_or_refuse(draft, &link.path, origin) else {
-            return;
+            return false;
         };
         match judge(planned, &path, link) {
-            LinkState::Right if taken_along_by.is_none() || planned.is_made(&path) => {}
+            LinkState::Right if wish.taken_along_by.is_none() || planned.is_made(&path) => {}
             LinkState::Occupied(what) => {
                 all_right = false;
+                all_made = false;
                 draft.warn(Warning {
                     what: format!("unit {}", unit.name),
                     cause: format!("it is not enabled as {}: {what} is there", link.path),
@@ -124,12 +154,13 @@ fn links<'a>(
             }
             judgement => {
                 all_right = false;
-                let differs = match (judgement, taken_along_by) {
+                let differs = match (judgement, wish.taken_along_by) {
                     (LinkState::Right, Some(by)) => Some(format!("disabling {by} removes it")),
                     (LinkState::Other, _) => Some("leads to another file".to_owned()),
                     _ => None,
                 };
-                push(draft, planned, unit, &path, link, differs, origin);
+                push(draft, planned, wish, (&path, link), differs);
+                all_made &= planned.is_made(&path);
             }
         }
     }
@@ -141,6 +172,7 @@ fn links<'a>(
         let claims = Vec::new();
         draft.push(Phase::Units, Effect::Keep, kind, origin.clone(), claims);
     }
+    all_made
 }
 
 /// What is at the place of a link.
@@ -187,12 +219,11 @@ fn leads_to(path: &str, target: &str, unit: &str) -> bool {
 fn push<'a>(
     draft: &mut Draft<'a>,
     planned: &mut PlannedTree<'a>,
-    unit: &Unit,
-    path: &str,
-    link: &EnableLink,
+    wish: &LinkWish<'_>,
+    (path, link): (&str, &EnableLink),
     differs: Option<String>,
-    origin: &Option<Origin>,
 ) {
+    let origin = wish.origin;
     if !planned.make_parents(draft, Phase::Units, path, origin.as_ref()) {
         return;
     }
@@ -205,7 +236,7 @@ fn push<'a>(
     );
     // Disabling a unit also removes links of the units that it names.
     if let Ok(preset) = planned.resolve(PRESET_FILE)
-        && draft.operations().iter().any(is_disabling)
+        && wish.is_disabling
     {
         claims.push(Claim::new(
             Access::Release,
@@ -222,7 +253,7 @@ fn push<'a>(
         },
         replace: differs.is_some(),
         differs: differs.clone().into_iter().collect(),
-        unit: Some(unit.name.clone()),
+        unit: Some(wish.unit.name.clone()),
     });
     let effect = match differs {
         Some(_) => Effect::Change,

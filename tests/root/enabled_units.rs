@@ -635,3 +635,21 @@ fn a_disabled_unit_is_not_enabled_along() {
         "{links:?}"
     );
 }
+
+/// Two names for each unit would be 2^247 of them, so the run would not end.
+#[test]
+fn a_unit_that_takes_itself_along_on_and_on_is_told() {
+    for also in ["a@%ix.service a@%iy.service", "a@%ix.service"] {
+        let text = format!("[Install]\nWantedBy=x.target\nAlso={also}\n");
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir(root.path().join("etc")).expect("a directory");
+        plant(root.path(), &[("usr/lib/systemd/system/a@.service", &text)]);
+        let planned = on_tree("plan", root.path(), &config(&["a@b.service"]));
+        let text = printed(&planned);
+        assert_eq!(planned.status.code(), Some(2), "{text}");
+        let is_told = text.contains("takes along more than 8192 units by Also=");
+        assert_eq!(is_told, also.contains(' '), "{text}");
+        let longest = format!("a@b{}.service", "x".repeat(255 - "a@b.service".len()));
+        assert_eq!(text.contains(&longest), !is_told, "{text}");
+    }
+}
