@@ -7,7 +7,7 @@ use super::{
     TableLayout,
 };
 use crate::layout::NSSWITCH;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// Hash field of a group nobody can join with a password.
@@ -264,6 +264,22 @@ impl Databases {
         }
     }
 
+    /// Makes changes wholly or, if they are refused, not at all. A copy for each of many requests would take longer than
+    /// the requests.
+    pub(super) fn wholly<T>(
+        &mut self,
+        change: impl FnOnce(&mut Self) -> Result<T, AccountRefusal>,
+    ) -> Result<T, AccountRefusal> {
+        for file in AccountFile::ALL {
+            self.table_mut(file).begin();
+        }
+        let changed = change(self);
+        for file in AccountFile::ALL {
+            self.table_mut(file).end(changed.is_ok());
+        }
+        changed
+    }
+
     /// Refuses to change files that are none.
     pub(super) fn check_files(&self) -> Result<(), AccountRefusal> {
         match self.odd.first() {
@@ -413,6 +429,11 @@ impl Databases {
         })
     }
 
+    /// The file of the image that has a group; `None` inside if it is `/etc/group`.
+    pub(super) fn layer_of_group(&self, name: &str) -> Option<Option<&'static str>> {
+        Some(self.entry(Space::Group, name)?.0)
+    }
+
     /// The user with a number.
     pub fn user_of(&self, uid: u32) -> Option<&str> {
         let mut tables = self.tables(Space::User);
@@ -427,26 +448,21 @@ impl Databases {
 
     /// A user whose primary group has this number, other than `except`.
     pub(super) fn primary_user(&self, gid: u32, except: &str) -> Option<&str> {
-        let mut users = self.tables(Space::User).flat_map(|(_, t)| t.entries());
-        let number = |fields: &&[String]| {
-            fields[0] != except && fields.get(3).and_then(|field| field.parse().ok()) == Some(gid)
-        };
-        users.find(number).map(|fields| fields[0].as_str())
+        let tables = self.tables(Space::User);
+        let mut users = tables.flat_map(|(_, table)| table.numbered(3, gid));
+        let user = users.find(|fields| fields[0] != except);
+        user.map(|fields| fields[0].as_str())
     }
 
     /// Names of the groups a user is in by supplementary membership.
     pub fn groups_of(&self, user: &str) -> Vec<&str> {
-        let mut found: Vec<&str> = Vec::new();
-        for (_, table) in self.tables(Space::Group) {
-            for fields in table.entries() {
-                let list = fields.get(3).map_or("", String::as_str);
-                let is_member = list.split(',').any(|member| member.trim() == user);
-                if is_member && !found.contains(&fields[0].as_str()) {
-                    found.push(&fields[0]);
-                }
-            }
-        }
-        found
+        let mut known = HashSet::new();
+        let tables = self.tables(Space::Group);
+        tables
+            .flat_map(|(_, table)| table.with_member(3, user))
+            .map(|fields| fields[0].as_str())
+            .filter(|group| known.insert(*group))
+            .collect()
     }
 
     /// Homes of all users but one.

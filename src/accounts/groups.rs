@@ -3,13 +3,18 @@
 use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_hash, check_id, check_name};
 use super::{AccountRefusal, Change, Databases, GroupRecord, GroupRequest, Space};
+use std::ops::RangeInclusive;
 
 impl Databases {
     /// Carries out a change to a group.
     ///
     /// # Errors
-    /// The reason why it cannot be done; the databases are then half changed and to be thrown away.
+    /// The reason why it cannot be done; the databases then stay as they are.
     pub fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, AccountRefusal> {
+        self.wholly(|databases| databases.change_group(request))
+    }
+
+    fn change_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, AccountRefusal> {
         self.check_files()?;
         check_id(request.gid)?;
         check_hash(request.password_hash.as_deref())?;
@@ -42,9 +47,9 @@ impl Databases {
     }
 
     pub(super) fn free_gid(&self, system: bool) -> Result<u32, AccountRefusal> {
-        let used = self.group.numbers(2);
+        let used = |range: &RangeInclusive<u32>| self.group.ends(2, range);
         let taken = |gid| self.group_of(gid).is_some();
-        self.policy.free("GID", system, &used, taken)
+        self.policy.free("GID", system, used, taken)
     }
 
     fn claim_gid(&self, gid: u32) -> Result<u32, AccountRefusal> {
@@ -75,7 +80,7 @@ impl Databases {
         if gid != old {
             self.claim_gid(gid)?;
             self.group.set(name, 2, &gid.to_string());
-            self.passwd.replace(3, &old.to_string(), &gid.to_string());
+            self.passwd.replace(3, old, gid);
         }
         if let Some(hash) = &request.password_hash {
             if self.gshadow.entry(name).is_none() {
@@ -118,16 +123,16 @@ impl Databases {
 
     /// True if a group is not in `/etc/group`, and can be put there by [`Change::Adopt`].
     pub fn can_adopt_group(&self, name: &str) -> bool {
-        match self.group(name) {
-            Some(group) => group.layer.is_some(),
+        match self.layer_of_group(name) {
+            Some(layer) => layer.is_some(),
             None => self.sysusers.group(name).is_some(),
         }
     }
 
     /// Where an adopted group is taken from.
     pub fn source_of_group(&self, name: &str) -> Option<&str> {
-        match self.group(name) {
-            Some(group) => group.layer,
+        match self.layer_of_group(name) {
+            Some(layer) => layer,
             None => self.sysusers.group(name).map(|entry| entry.file.as_str()),
         }
     }

@@ -8,6 +8,7 @@
 mod databases;
 mod fields;
 mod groups;
+mod index;
 mod policy;
 mod request;
 mod source;

@@ -1,7 +1,8 @@
 //! What the target says about new accounts.
 
 use super::AccountRefusal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Group of users without a group of their own.
 const USERS_GID: u32 = 100;
@@ -116,16 +117,18 @@ impl Policy {
             (first, self.number(&format!("{kind}_MAX"), 60000))
         }
     }
-    /// A free id; `used` are those of the database new accounts go to, `taken` knows all.
+    /// A free id; `used` tells the lowest and the highest one in a range of the database that new accounts go to, `taken`
+    /// knows all.
     pub(super) fn free(
         &self,
         kind: &str,
         system: bool,
-        used: &BTreeSet<u32>,
+        used: impl Fn(&RangeInclusive<u32>) -> Option<(u32, u32)>,
         taken: impl Fn(u32) -> bool,
     ) -> Result<u32, AccountRefusal> {
         let (first, last) = self.range(kind, system);
-        free_id((first, last), system, used, taken).ok_or_else(|| {
+        let ends = used(&(first..=last));
+        free_id((first, last), system, ends, taken).ok_or_else(|| {
             let field = kind.to_ascii_lowercase();
             AccountRefusal::new(
                 format!("all ids from {first} to {last} are taken"),
@@ -149,24 +152,19 @@ fn number(text: &str) -> Option<u32> {
 fn free_id(
     (first, last): (u32, u32),
     system: bool,
-    used: &BTreeSet<u32>,
+    ends: Option<(u32, u32)>,
     taken: impl Fn(u32) -> bool,
 ) -> Option<u32> {
     if first > last {
         return None;
     }
-    let mut in_range = used.range(first..=last);
     let is_free = |id: &u32| !taken(*id);
     if system {
-        let top = in_range
-            .next()
-            .map_or(Some(last), |lowest| lowest.checked_sub(1));
+        let top = ends.map_or(Some(last), |(lowest, _)| lowest.checked_sub(1));
         let below = top.and_then(|top| (first..=top).rev().find(is_free));
         below.or_else(|| (first..=last).rev().find(is_free))
     } else {
-        let bottom = in_range
-            .next_back()
-            .map_or(Some(first), |highest| highest.checked_add(1));
+        let bottom = ends.map_or(Some(first), |(_, highest)| highest.checked_add(1));
         let above = bottom.and_then(|bottom| (bottom..=last).find(is_free));
         above.or_else(|| (first..=last).find(is_free))
     }
@@ -190,6 +188,13 @@ pub(super) fn settings(text: &str, separator: fn(char) -> bool) -> BTreeMap<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    fn ends(used: &BTreeSet<u32>, (first, last): (u32, u32)) -> Option<(u32, u32)> {
+        let mut in_range = used.range(first..=last).copied();
+        let lowest = in_range.next()?;
+        Some((lowest, in_range.next_back().unwrap_or(lowest)))
+    }
 
     #[test]
     fn ids_follow_ranges() {
@@ -204,7 +209,7 @@ mod tests {
         ] {
             let used: BTreeSet<u32> = used.into_iter().collect();
             let range = if system { (990, 999) } else { (1000, 1009) };
-            let found = free_id(range, system, &used, |id| used.contains(&id));
+            let found = free_id(range, system, ends(&used, range), |id| used.contains(&id));
             assert_eq!(found, want, "{system} {used:?}");
         }
     }
@@ -212,7 +217,8 @@ mod tests {
     #[test]
     fn ids_of_other_databases_are_passed_over() {
         let used = BTreeSet::from([1000]);
-        let found = free_id((1000, 1009), false, &used, |id| id < 1003);
+        let range = (1000, 1009);
+        let found = free_id(range, false, ends(&used, range), |id| id < 1003);
         assert_eq!(found, Some(1003));
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! Lines that are not entries (comments, NIS markers, damaged ones) stay as they are, in their place.
 
-use std::collections::BTreeSet;
+use super::index::{IndexedFields, Position, TableIndex, names};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+/// Position of the first marker of NIS; new entries are before it.
+const FIRST_MARKER: Position = 1 << 63;
 
 /// What the lines of a database look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,37 +18,48 @@ pub struct TableLayout {
     least: usize,
     /// Fields that hold a number.
     numbers: &'static [usize],
+    indexed: IndexedFields,
 }
 
 impl TableLayout {
     /// `passwd`
-    pub const PASSWD: Self = Self::of(7, 6, &[2, 3]);
+    pub const PASSWD: Self = Self::of(7, 6, &[2, 3], &[2, 3], &[]);
     /// `group`
-    pub const GROUP: Self = Self::of(4, 3, &[2]);
+    pub const GROUP: Self = Self::of(4, 3, &[2], &[2], &[3]);
     /// `shadow`
-    pub const SHADOW: Self = Self::of(9, 2, &[]);
+    pub const SHADOW: Self = Self::of(9, 2, &[], &[], &[]);
     /// `gshadow`
-    pub const GSHADOW: Self = Self::of(4, 2, &[]);
+    pub const GSHADOW: Self = Self::of(4, 2, &[], &[], &[2, 3]);
     /// `subuid` and `subgid`
-    pub const SUBORDINATE: Self = Self::of(3, 3, &[1, 2]);
+    pub const SUBORDINATE: Self = Self::of(3, 3, &[1, 2], &[], &[]);
 
-    const fn of(fields: usize, least: usize, numbers: &'static [usize]) -> Self {
+    const fn of(
+        fields: usize,
+        least: usize,
+        numbers: &'static [usize],
+        indexed: &'static [usize],
+        lists: &'static [usize],
+    ) -> Self {
         Self {
             fields,
             least,
             numbers,
+            indexed: IndexedFields {
+                numbers: indexed,
+                lists,
+            },
         }
     }
 
-    fn is_entry(&self, line: &Line) -> bool {
-        let name = line.fields.first().map_or("", String::as_str);
+    fn is_entry(&self, fields: &[String]) -> bool {
+        let name = fields.first().map_or("", String::as_str);
         let is_number = |index: &usize| {
-            let field = line.fields.get(*index);
+            let field = fields.get(*index);
             field.is_some_and(|field| field.parse::<u32>().is_ok())
         };
         !name.is_empty()
             && !name.starts_with(['+', '-', '#'])
-            && line.fields.len() >= self.least
+            && fields.len() >= self.least
             && self.numbers.iter().all(is_number)
     }
 }
@@ -56,12 +72,35 @@ struct Line {
 }
 
 /// One database: lines of fields, the name first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AccountTable {
     layout: TableLayout,
-    lines: Vec<Line>,
+    /// From the first marker on, positions are [`FIRST_MARKER`] and above, so that there is always room before it.
+    lines: BTreeMap<Position, Line>,
+    found: bool,
+    index: TableIndex,
+    /// Positions of lines with a field that would break them.
+    broken: BTreeSet<Position>,
+    undo: Option<UndoLog>,
+}
+
+/// What a table was before the changes of a request.
+#[derive(Debug, Clone)]
+struct UndoLog {
+    /// What was at each position that was written to, in the order of the changes.
+    lines: Vec<(Position, Option<Line>)>,
     found: bool,
 }
+
+impl PartialEq for AccountTable {
+    /// Tables are the same if their lines are, wherever there is room between them.
+    fn eq(&self, other: &Self) -> bool {
+        (self.layout, self.found) == (other.layout, other.found)
+            && self.lines.values().eq(other.lines.values())
+    }
+}
+
+impl Eq for AccountTable {}
 
 impl AccountTable {
     /// Reads the bytes of a file; `None` for a file that does not exist.
@@ -72,25 +111,31 @@ impl AccountTable {
             None | Some([]) => Vec::new(),
             Some(_) => text.split(|byte| *byte == b'\n').map(Line::parse).collect(),
         };
-        Self {
+        let mut table = Self {
             layout,
-            lines,
+            lines: BTreeMap::new(),
             found: bytes.is_some(),
+            index: TableIndex::default(),
+            broken: BTreeSet::new(),
+            undo: None,
+        };
+        for (at, line) in positions(lines) {
+            table.place(at, Some(line));
         }
+        table
     }
 
     /// The number of the first field, from 0, that would break the line it is in: one of a value that the target gave
     /// somewhere else, since those of a request are checked. Whoever writes the file looks once more.
     pub fn broken_field(&self) -> Option<usize> {
-        let mut lines = self.lines.iter().filter(|line| line.raw.is_none());
-        let breaks = |field: &String| field.contains([':', '\n', '\0']);
-        lines.find_map(|line| line.fields.iter().position(breaks))
+        let line = self.lines.get(self.broken.first()?)?;
+        line.broken_field()
     }
 
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for line in &self.lines {
+        for line in self.lines.values() {
             match &line.raw {
                 Some(raw) => bytes.extend_from_slice(raw),
                 None => bytes.extend_from_slice(line.fields.join(":").as_bytes()),
@@ -107,13 +152,18 @@ impl AccountTable {
 
     /// The entries, as fields.
     pub fn entries(&self) -> impl Iterator<Item = &[String]> {
-        let entries = self.lines.iter().filter(|line| self.layout.is_entry(line));
-        entries.map(|line| line.fields.as_slice())
+        let lines = self.lines.values().map(|line| line.fields.as_slice());
+        lines.filter(|fields| self.layout.is_entry(fields))
     }
 
     /// The first entry of a name.
     pub fn entry(&self, name: &str) -> Option<&[String]> {
-        self.entries().find(|fields| fields[0] == name)
+        self.named(name).next().map(|line| line.fields.as_slice())
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &Line> {
+        let positions = self.index.named(name).iter();
+        positions.filter_map(|at| self.lines.get(at))
     }
 
     /// A field of the first entry of a name.
@@ -128,27 +178,42 @@ impl AccountTable {
 
     /// The name of the first entry with a number.
     pub fn name_of(&self, index: usize, number: u32) -> Option<&str> {
-        let mut entries = self.entries();
-        let is_it = |fields: &&[String]| {
-            let field = fields.get(index).and_then(|field| field.parse().ok());
-            field == Some(number)
-        };
-        entries.find(is_it).map(|fields| fields[0].as_str())
+        let mut entries = self.numbered(index, number);
+        entries.next().map(|fields| fields[0].as_str())
     }
 
-    /// All numbers in a field.
-    pub fn numbers(&self, index: usize) -> BTreeSet<u32> {
-        self.entries()
-            .filter_map(|fields| fields.get(index)?.parse().ok())
-            .collect()
+    /// The entries with a number in a field that is indexed.
+    pub(super) fn numbered(&self, index: usize, number: u32) -> impl Iterator<Item = &[String]> {
+        let rank = rank(self.layout.indexed.numbers, index);
+        let positions = rank.map(|rank| self.index.numbered(rank, number));
+        let lines = positions.into_iter().flatten();
+        lines.filter_map(|at| self.lines.get(&at).map(|line| line.fields.as_slice()))
+    }
+
+    /// The lowest and the highest number of a range in a field that is indexed.
+    pub(super) fn ends(&self, index: usize, range: &RangeInclusive<u32>) -> Option<(u32, u32)> {
+        let rank = rank(self.layout.indexed.numbers, index)?;
+        self.index.ends(rank, range)
+    }
+
+    /// The entries with a member in a list that is indexed; one for each time the list has it.
+    pub(super) fn with_member(
+        &self,
+        index: usize,
+        member: &str,
+    ) -> impl Iterator<Item = &[String]> {
+        let positions = self.positions_with_member(index, member).iter();
+        positions.filter_map(|at| self.lines.get(at).map(|line| line.fields.as_slice()))
+    }
+
+    fn positions_with_member(&self, index: usize, member: &str) -> &[Position] {
+        let rank = rank(self.layout.indexed.lists, index);
+        rank.map_or(&[], |rank| self.index.with_member(rank, member))
     }
 
     /// Why the entry of a name cannot be changed, if it is there and cannot.
     pub fn damage(&self, name: &str) -> Option<&'static str> {
-        let mut lines = self
-            .lines
-            .iter()
-            .filter(|line| self.layout.is_entry(line) && line.fields[0] == name);
+        let mut lines = self.named(name);
         let line = lines.next()?;
         if let Some(damage) = line.damage() {
             return Some(damage);
@@ -159,6 +224,67 @@ impl AccountTable {
         lines.next().map(|_| "is not the only one of that name")
     }
 
+    // ---- changes
+
+    /// Starts to note what changes, for [`Self::end`].
+    pub(super) fn begin(&mut self) {
+        self.undo = Some(UndoLog {
+            lines: Vec::new(),
+            found: self.found,
+        });
+    }
+
+    /// Takes back all changes since [`Self::begin`] unless they are to be kept.
+    pub(super) fn end(&mut self, is_kept: bool) {
+        let Some(undo) = self.undo.take().filter(|_| !is_kept) else {
+            return;
+        };
+        self.found = undo.found;
+        for (at, line) in undo.lines.into_iter().rev() {
+            self.place(at, line);
+        }
+    }
+
+    /// Puts a line to a position, or nothing, and notes what was there.
+    fn write(&mut self, at: Position, line: Option<Line>) {
+        let before = self.place(at, line);
+        if let Some(undo) = &mut self.undo {
+            undo.lines.push((at, before));
+        }
+    }
+
+    /// Puts a line to a position, or nothing; returns what was there.
+    fn place(&mut self, at: Position, line: Option<Line>) -> Option<Line> {
+        let is_broken = line
+            .as_ref()
+            .is_some_and(|line| line.broken_field().is_some());
+        match is_broken {
+            true => self.broken.insert(at),
+            false => self.broken.remove(&at),
+        };
+        let before = match line {
+            Some(line) => self.lines.insert(at, line),
+            None => self.lines.remove(&at),
+        };
+        let layout = self.layout;
+        let old = before.as_ref().map(|line| line.fields.as_slice());
+        let new = self.lines.get(&at).map(|line| line.fields.as_slice());
+        let changed = (
+            old.filter(|fields| layout.is_entry(fields)),
+            new.filter(|fields| layout.is_entry(fields)),
+        );
+        self.index.update(layout.indexed, at, changed);
+        before
+    }
+
+    /// Changes the line at a position.
+    fn change(&mut self, at: Position, change: impl FnOnce(&mut Line)) {
+        if let Some(mut line) = self.lines.get(&at).cloned() {
+            change(&mut line);
+            self.write(at, Some(line));
+        }
+    }
+
     /// Adds an entry, in place of one of that name, and before the markers of NIS at the end.
     pub(super) fn put<const N: usize>(&mut self, fields: [&str; N]) {
         self.found = true;
@@ -166,59 +292,72 @@ impl AccountTable {
             fields: fields.map(str::to_owned).to_vec(),
             raw: None,
         };
-        let is_same =
-            |other: &Line| self.layout.is_entry(other) && other.fields[0] == line.fields[0];
-        let present = self.lines.iter().position(is_same);
-        if let Some(at) = present {
-            self.lines[at] = line;
-            return;
-        }
-        let is_marker = |line: &Line| line.fields[0].starts_with(['+', '-']);
-        let end = self.lines.iter().position(is_marker);
-        self.lines.insert(end.unwrap_or(self.lines.len()), line);
+        let present = self.index.named(fields[0]).first().copied();
+        let at = present.unwrap_or_else(|| {
+            let last = self.lines.range(..FIRST_MARKER).next_back();
+            last.map_or(0, |(at, _)| at + 1)
+        });
+        self.write(at, Some(line));
     }
 
     /// Sets a field of the first entry of a name, adding empty fields that are missing.
     pub(super) fn set(&mut self, name: &str, index: usize, value: &str) {
         let layout = self.layout;
-        let at = self
-            .lines
-            .iter()
-            .position(|line| self.layout.is_entry(line) && line.fields[0] == name);
-        if let Some(line) = at.and_then(|at| self.lines.get_mut(at)) {
-            line.set(layout, index, value);
+        if let Some(at) = self.index.named(name).first() {
+            self.change(*at, |line| line.set(layout, index, value));
         }
     }
 
     /// Removes all entries of a name.
     pub(super) fn remove(&mut self, name: &str) {
-        let layout = self.layout;
-        self.lines
-            .retain(|line| !(layout.is_entry(line) && line.fields[0] == name));
+        for at in self.index.named(name).to_vec() {
+            self.write(at, None);
+        }
     }
 
-    /// Changes the comma-separated list in a field of every entry; entries whose list stays the same are
-    /// not touched.
+    /// Makes a name a member of the lists of the entries `wanted`, and of no others if `only`. Entries whose list stays the
+    /// same are not touched.
     ///
     /// # Errors
     /// The name of an entry whose list would change and whose line cannot, and why not.
-    pub(super) fn edit_lists(
+    pub(super) fn set_member(
         &mut self,
         index: usize,
-        edit: impl Fn(&str, &mut Vec<String>),
+        member: &str,
+        wanted: &BTreeSet<String>,
+        only: bool,
     ) -> Result<(), (String, &'static str)> {
+        let mut found: BTreeSet<Position> = BTreeSet::new();
+        for name in wanted {
+            found.extend(self.index.named(name));
+        }
+        let with: BTreeSet<Position> = self
+            .positions_with_member(index, member)
+            .iter()
+            .copied()
+            .collect();
+        if only {
+            found.extend(&with);
+        }
         let layout = self.layout;
-        for line in self.lines.iter_mut().filter(|line| layout.is_entry(line)) {
-            let before = members(line.fields.get(index).map_or("", String::as_str));
-            let mut list = before.clone();
-            edit(&line.fields[0], &mut list);
-            if list == before {
+        for at in found {
+            let Some(line) = self.lines.get(&at) else {
+                continue;
+            };
+            let is_wanted = wanted.contains(&line.fields[0]);
+            if is_wanted == with.contains(&at) {
                 continue;
             }
             if let Some(damage) = line.damage() {
                 return Err((line.fields[0].clone(), damage));
             }
-            line.set(layout, index, &list.join(","));
+            let list = line.fields.get(index).map_or("", String::as_str);
+            let list = match is_wanted {
+                true if is_plain(list) => format!("{list},{member}"),
+                true => joined(names(list).chain([member])),
+                false => joined(names(list).filter(|name| *name != member)),
+            };
+            self.change(at, |line| line.set(layout, index, &list));
         }
         Ok(())
     }
@@ -226,24 +365,92 @@ impl AccountTable {
     /// Sorts all entries to the front by a key.
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&[String]) -> K) {
         let layout = self.layout;
-        self.lines.sort_by_cached_key(|line| {
-            let is_entry = layout.is_entry(line);
+        let key = |line: &Line| {
+            let is_entry = layout.is_entry(&line.fields);
             (!is_entry, is_entry.then(|| key(&line.fields)))
-        });
+        };
+        if self.lines.values().is_sorted_by_key(key) {
+            return;
+        }
+        let mut lines: Vec<Line> = self.lines.values().cloned().collect();
+        lines.sort_by_cached_key(key);
+        let sorted: BTreeMap<Position, Line> = positions(lines).collect();
+        let before: BTreeSet<Position> = self.lines.keys().copied().collect();
+        for at in before.into_iter().filter(|at| !sorted.contains_key(at)) {
+            self.write(at, None);
+        }
+        for (at, line) in sorted {
+            if self.lines.get(&at) != Some(&line) {
+                self.write(at, Some(line));
+            }
+        }
     }
 
-    /// Changes a field of all entries where it has a value.
-    pub(super) fn replace(&mut self, index: usize, old: &str, new: &str) {
-        let layout = self.layout;
-        for line in self.lines.iter_mut().filter(|line| layout.is_entry(line)) {
-            if let Some(field) = line.fields.get_mut(index).filter(|field| *field == old) {
-                new.clone_into(field);
+    /// Changes a number in a field that is indexed, of all entries where it is written in this way.
+    pub(super) fn replace(&mut self, index: usize, old: u32, new: u32) {
+        let Some(rank) = rank(self.layout.indexed.numbers, index) else {
+            return;
+        };
+        let (old_text, new_text) = (old.to_string(), new.to_string());
+        let found: Vec<Position> = self.index.numbered(rank, old).collect();
+        for at in found {
+            let field = self.lines.get(&at).and_then(|line| line.fields.get(index));
+            if field == Some(&old_text) {
+                self.change(at, |line| new_text.clone_into(&mut line.fields[index]));
             }
         }
     }
 }
 
+/// Lines with their positions.
+fn positions(lines: Vec<Line>) -> impl Iterator<Item = (Position, Line)> {
+    let mut next: Position = 0;
+    lines.into_iter().map(move |line| {
+        if next < FIRST_MARKER && line.is_marker() {
+            next = FIRST_MARKER;
+        }
+        next += 1;
+        (next - 1, line)
+    })
+}
+
+fn rank(fields: &[usize], index: usize) -> Option<usize> {
+    fields.iter().position(|field| *field == index)
+}
+
+/// True for a list that is not empty and reads the same when its names are joined again.
+fn is_plain(list: &str) -> bool {
+    let is_odd = list.is_empty() || list.starts_with(',') || list.ends_with(',');
+    !is_odd && !list.contains(",,") && list.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let mut list = String::new();
+    for name in names {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(name);
+    }
+    list
+}
+
 impl Line {
+    /// True for a line that stands for the accounts of NIS.
+    fn is_marker(&self) -> bool {
+        self.fields[0].starts_with(['+', '-'])
+    }
+
+    /// The first field that would break the line.
+    fn broken_field(&self) -> Option<usize> {
+        // Each by itself is the fastest way through a long list of members.
+        let breaks = |field: &String| [':', '\n', '\0'].iter().any(|c| field.contains(*c));
+        match self.raw {
+            None => self.fields.iter().position(breaks),
+            Some(_) => None,
+        }
+    }
+
     /// Why its fields are not what the bytes are.
     fn damage(&self) -> Option<&'static str> {
         let raw = self.raw.as_ref()?;
@@ -272,11 +479,7 @@ impl Line {
 
 /// Names of a comma-separated list.
 pub(super) fn members(list: &str) -> Vec<String> {
-    let names = list.split(',').map(str::trim);
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    names(list).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -302,6 +505,38 @@ mod tests {
     }
 
     #[test]
+    fn changes_are_taken_back() {
+        let text = b"b:x:2:y, x\nbad\na:x:1:x\n+\nc:x:3:\n";
+        let before = AccountTable::parse(TableLayout::GROUP, Some(text));
+        let mut table = before.clone();
+        table.begin();
+        table.remove("a");
+        table.put(["n", "x", "7", "a:b"]);
+        table.put(["c", "x", "9", "x"]);
+        table.set("b", 2, "8");
+        let only = ["c".to_owned()].into();
+        assert_eq!(table.set_member(3, "x", &only, true), Ok(()));
+        table.sort_by_key(|fields| fields[0].clone());
+        assert_eq!(table.bytes(), b"b:x:8:y\nc:x:9:x\nn:x:7:a:b\nbad\n+\n");
+        assert_eq!(table.name_of(2, 8), Some("b"));
+        table.put(["m", "x", "6", ""]);
+        assert!(table.bytes().ends_with(b"bad\nm:x:6:\n+\n"));
+        table.end(false);
+        assert_eq!(table, before);
+        assert_eq!(table.bytes(), text);
+        assert_eq!(table.broken_field(), None);
+        assert_eq!(table.name_of(2, 1), Some("a"));
+        assert_eq!(table.name_of(2, 7), None);
+        let with: Vec<_> = table.with_member(3, "x").map(|fields| &fields[0]).collect();
+        assert_eq!(with, ["b", "a"]);
+        table.begin();
+        table.remove("a");
+        table.end(true);
+        table.end(false);
+        assert_eq!(table.bytes(), b"b:x:2:y, x\nbad\n+\nc:x:3:\n");
+    }
+
+    #[test]
     fn fields_that_break_their_line_are_found() {
         let mut table = AccountTable::parse(TableLayout::PASSWD, Some(TEXT));
         assert_eq!(table.broken_field(), None);
@@ -315,12 +550,10 @@ mod tests {
     fn only_lists_that_change_are_rewritten() {
         let text = b"a:x:1:x, y\nb:x:2:y , z\nc:x:3\na:x:4:z,x\nd\xe9:x:5:y\n";
         let mut table = AccountTable::parse(TableLayout::GROUP, Some(text));
-        let edited = table.edit_lists(3, |name, members| {
-            members.retain(|member| member != "x");
-            if name == "c" {
-                members.push("n".into());
-            }
-        });
+        let none = BTreeSet::new();
+        let edited = table.set_member(3, "x", &none, true);
+        assert_eq!(edited, Ok(()));
+        let edited = table.set_member(3, "n", &["c".to_owned()].into(), false);
         assert_eq!(edited, Ok(()));
         assert_eq!(
             table.bytes(),
@@ -335,7 +568,7 @@ mod tests {
             (b"b:x:1:x,\xe9\n", "b", "is not UTF-8"),
         ] {
             let mut table = AccountTable::parse(TableLayout::GROUP, Some(text));
-            let edited = table.edit_lists(3, |_, members| members.retain(|m| m != "x"));
+            let edited = table.set_member(3, "x", &BTreeSet::new(), true);
             assert_eq!(edited, Err((name.to_owned(), damage)));
             assert_eq!(table.bytes(), text);
         }

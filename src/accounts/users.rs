@@ -7,6 +7,7 @@ use super::{
     AccountFile, AccountRefusal, Change, Databases, NO_PASSWORD, Space, UserRecord, UserRequest,
 };
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 /// Shell of a root entry of our own making that is filled in.
 const ROOT_SHELL: &str = "/bin/bash";
@@ -15,8 +16,12 @@ impl Databases {
     /// Carries out a change to a user. Of a user that is deleted, the record says what it was.
     ///
     /// # Errors
-    /// The reason why it cannot be done; the databases are then half changed and to be thrown away.
+    /// The reason why it cannot be done; the databases then stay as they are.
     pub fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
+        self.wholly(|databases| databases.change_user(request))
+    }
+
+    fn change_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         if *request == UserRequest::new(&request.name, Change::Modify) {
             // Only the home is made or moved: the databases stay as they are.
             return self.record(&request.name);
@@ -115,9 +120,9 @@ impl Databases {
     }
 
     fn free_uid(&self, system: bool) -> Result<u32, AccountRefusal> {
-        let used = self.passwd.numbers(2);
+        let used = |range: &RangeInclusive<u32>| self.passwd.ends(2, range);
         let taken = |uid| self.user_of(uid).is_some();
-        self.policy.free("UID", system, &used, taken)
+        self.policy.free("UID", system, used, taken)
     }
 
     fn claim_uid(&self, uid: u32, name: &str) -> Result<u32, AccountRefusal> {
@@ -213,26 +218,19 @@ impl Databases {
         if only {
             self.check_foreign_groups(user, &wanted)?;
         }
-        let edit = |group: &str, members: &mut Vec<String>| {
-            let is_member = members.iter().any(|member| member == user);
-            if wanted.contains(group) && !is_member {
-                members.push(user.to_owned());
-            }
-            if only && !wanted.contains(group) {
-                members.retain(|member| member != user);
-            }
-        };
-        self.edit_members(AccountFile::Group, 3, edit)?;
-        self.edit_members(AccountFile::Gshadow, 3, edit)
+        self.set_member(AccountFile::Group, 3, (user, only), &wanted)?;
+        self.set_member(AccountFile::Gshadow, 3, (user, only), &wanted)
     }
 
-    fn edit_members(
+    fn set_member(
         &mut self,
         file: AccountFile,
         index: usize,
-        edit: impl Fn(&str, &mut Vec<String>),
+        (user, only): (&str, bool),
+        wanted: &BTreeSet<String>,
     ) -> Result<(), AccountRefusal> {
-        let edited = self.table_mut(file).edit_lists(index, edit);
+        let table = self.table_mut(file);
+        let edited = table.set_member(index, user, wanted, only);
         edited.map_err(|(group, damage)| {
             let path = file.path();
             AccountRefusal::new(
@@ -263,10 +261,10 @@ impl Databases {
     }
 
     fn leave_groups(&mut self, user: &str) -> Result<(), AccountRefusal> {
-        let leave = |_: &str, members: &mut Vec<String>| members.retain(|member| member != user);
-        self.edit_members(AccountFile::Group, 3, leave)?;
-        self.edit_members(AccountFile::Gshadow, 2, leave)?;
-        self.edit_members(AccountFile::Gshadow, 3, leave)
+        let none = BTreeSet::new();
+        self.set_member(AccountFile::Group, 3, (user, true), &none)?;
+        self.set_member(AccountFile::Gshadow, 2, (user, true), &none)?;
+        self.set_member(AccountFile::Gshadow, 3, (user, true), &none)
     }
 
     fn modify_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
@@ -607,6 +605,45 @@ mod tests {
             error.to_string(),
             "it is the primary group of user \"core\""
         );
+    }
+
+    /// With a copy or a search of the databases for each user, this would be a thousand million lines.
+    #[test]
+    fn many_users_take_no_more_time_than_a_few() {
+        let mut databases = seeded();
+        let wheel = group("wheel", Some(10), Change::Create);
+        databases.apply_group(&wheel).expect("a group");
+        let all = 12_000;
+        for n in 0..all {
+            let refused = databases.apply_user(&UserRequest {
+                groups: vec!["none".into()],
+                ..user(&format!("u{n}"))
+            });
+            refused.expect_err("there is no such group");
+            databases
+                .apply_user(&user(&format!("u{n}")))
+                .expect("a user");
+        }
+        assert_eq!(databases.user_of(1000 + all - 1), Some("u11999"));
+        for n in 0..all / 2 {
+            let delete = UserRequest::new(&format!("u{n}"), Change::Delete);
+            databases.apply_user(&delete).expect("it is there");
+        }
+        assert_eq!(databases.passwd.entries().count(), 6001);
+        assert_eq!(databases.group.entries().count(), 6002);
+    }
+
+    #[test]
+    fn what_is_refused_leaves_no_trace() {
+        let mut databases = seeded();
+        databases.apply_user(&user("a")).expect("a user");
+        let before = [text(&databases.group).as_bytes(), b"wheel:x:10:a,\0\n"].concat();
+        databases.group = AccountTable::parse(TableLayout::GROUP, Some(&before));
+        let clean = databases.clone();
+        let delete = UserRequest::new("a", Change::Delete);
+        databases.apply_user(&delete).expect_err("wheel");
+        assert_eq!(databases, clean);
+        assert_eq!(databases.user_of(1000), Some("a"));
     }
 
     #[test]

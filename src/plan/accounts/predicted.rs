@@ -28,10 +28,7 @@ impl PredictedAccounts {
         &mut self,
         request: &GroupRequest,
     ) -> Result<GroupRecord, AccountRefusal> {
-        let mut databases = self.databases.clone();
-        let record = databases.apply_group(request)?;
-        self.databases = databases;
-        Ok(record)
+        self.databases.apply_group(request)
     }
 
     /// Applies a request; one that is refused leaves the databases as they are.
@@ -39,10 +36,7 @@ impl PredictedAccounts {
         &mut self,
         request: &UserRequest,
     ) -> Result<UserRecord, AccountRefusal> {
-        let mut databases = self.databases.clone();
-        let record = databases.apply_user(request)?;
-        self.databases = databases;
-        Ok(record)
+        self.databases.apply_user(request)
     }
 
     /// Notes that an account has been refused.
