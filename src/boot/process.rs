@@ -25,7 +25,6 @@ use crate::signature::Trust;
 use crate::terminal;
 use crate::text::{escaped, time};
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -213,9 +212,11 @@ impl Process<'_> {
         let root = TargetRoot::new(&self.args.root);
         let written = || -> anyhow::Result<()> {
             let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW;
-            let file = root.open_at(REPORT_FILE, flags, Mode::empty())?;
+            let opened = root.open_file(REPORT_FILE, flags)?;
+            let (mut file, _) =
+                opened.ok_or_else(|| anyhow::anyhow!("it is not a regular file"))?;
             let mut report = std::fs::File::open(paths::report())?;
-            std::io::copy(&mut report, &mut std::fs::File::from(file))?;
+            std::io::copy(&mut report, &mut file)?;
             Ok(())
         };
         if let Err(error) = written() {

@@ -34,16 +34,15 @@ impl DatabaseSource for TargetRoot {
 }
 
 fn look(root: &TargetRoot, path: &str) -> anyhow::Result<DatabaseLookup> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-    let file = match root.open_at(path, flags, Mode::empty()) {
+    let opened = match root.open_file(path, OFlag::O_RDONLY) {
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(DatabaseLookup::Missing),
-        Err(Errno::ELOOP | Errno::ENXIO | Errno::ENODEV) => return Ok(DatabaseLookup::Other),
-        other => std::fs::File::from(other?),
+        Err(Errno::ELOOP) => None,
+        other => other?,
     };
-    if !file.metadata()?.is_file() {
-        return Ok(DatabaseLookup::Other);
+    match opened {
+        Some((file, _)) => Ok(DatabaseLookup::File(super::root::read_bounded(file)?)),
+        None => Ok(DatabaseLookup::Other),
     }
-    Ok(DatabaseLookup::File(super::root::read_bounded(file)?))
 }
 
 /// Looks up names in the databases of a target.

@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod open_by;
 pub mod partition_maps;
 pub mod partition_update;
+pub mod regular;
 pub mod root;
 pub mod secret;
 pub mod sys;

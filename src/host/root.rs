@@ -1,10 +1,12 @@
 //! The target root: every path below it is resolved by the kernel inside it.
 
 use super::account_names::AccountNames;
+use super::regular::open_regular;
 use crate::input;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::sys::stat::{FileStat, Mode, fchmod, mkdirat};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -63,6 +65,11 @@ impl TargetRoot {
         let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
         open_how(&self.open()?, path, flags, Mode::empty(), resolve)
     }
+    /// Opens a regular file inside the root; `None` if something else is there, which is not opened. Links are
+    /// followed inside the root, except with `O_NOFOLLOW` at the end.
+    pub fn open_file(&self, path: &str, access: OFlag) -> nix::Result<Option<(File, FileStat)>> {
+        open_regular(access, |flags| self.open_at(path, flags, Mode::empty()))
+    }
     /// The directory that a clean path is in, empty for the root itself, and its last component.
     pub fn split(path: &str) -> (&str, &str) {
         path.rsplit_once('/').unwrap_or(("", path))
@@ -86,19 +93,13 @@ impl TargetRoot {
     }
     /// Text of a regular file inside the root, links followed; `None` if there is none.
     pub fn read(&self, path: &str) -> std::io::Result<Option<String>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
-        let file = match self.open_at(path, flags, Mode::empty()) {
-            // ENXIO: a socket, or a device node without a device.
-            Err(
-                Errno::ENOENT | Errno::ENOTDIR | Errno::ENXIO | Errno::ENAMETOOLONG | Errno::ELOOP,
-            ) => {
-                return Ok(None);
-            }
-            other => std::fs::File::from(other?),
+        let opened = match self.open_file(path, OFlag::O_RDONLY) {
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::ELOOP) => None,
+            other => other?,
         };
-        if !file.metadata()?.is_file() {
+        let Some((file, _)) = opened else {
             return Ok(None);
-        }
+        };
         let bytes = read_bounded(file)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }

@@ -7,7 +7,6 @@ use crate::fetch::{Fetcher, Request, Silent};
 use crate::host::TargetRoot;
 use anyhow::Context;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256, Sha512};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
@@ -81,9 +80,11 @@ fn is_unusable(wish: &File, fetcher: &Fetcher) -> bool {
 }
 
 fn open(root: &TargetRoot, path: &str) -> anyhow::Result<std::fs::File> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = root.open_at(path, flags, Mode::empty());
-    Ok(std::fs::File::from(file.context("cannot open it")?))
+    let opened = root.open_file(path, OFlag::O_RDONLY | OFlag::O_NOFOLLOW);
+    let (file, _) = opened
+        .context("cannot open it")?
+        .context("it is not a regular file any more")?;
+    Ok(file)
 }
 
 fn compare_text(
