@@ -3,9 +3,9 @@
 //! A file that was written belongs to whom the config says, who may change it at once. So what is copied is compared
 //! with what was written.
 
-use super::Context;
+use super::{Context, ranges};
+use crate::fetch::FetchEvents;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::File;
@@ -67,21 +67,23 @@ pub(super) fn copy(path: &str, to: &mut File, context: &Context) -> anyhow::Resu
     let Some(sum) = context.copies.of(path) else {
         return Ok(None);
     };
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let Ok(written) = context.root.open_at(path, flags, Mode::empty()) else {
-        return Ok(None);
-    };
-    let written = File::from(written);
-    if !written.metadata()?.is_file() {
-        return Ok(None);
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
+    match context.root.open_file(path, flags) {
+        Ok(Some((written, _))) => copy_if_same(&written, to, sum, context.events),
+        _ => Ok(None),
     }
-    copy_if_same(written, to, sum)
 }
 
-fn copy_if_same(mut from: File, to: &mut File, sum: Sum) -> anyhow::Result<Option<u64>> {
+fn copy_if_same(
+    from: &File,
+    to: &mut File,
+    sum: Sum,
+    events: &dyn FetchEvents,
+) -> anyhow::Result<Option<u64>> {
     let start = to.stream_position()?;
     let mut sink = Digesting::new(to);
-    let bytes = io::copy(&mut from, &mut sink)?;
+    // With its holes, if it has any: the digest is that of all bytes.
+    let bytes = ranges::pass(from, &mut sink, u64::MAX, events)?;
     if sink.digest() == sum {
         return Ok(Some(bytes));
     }
@@ -104,7 +106,8 @@ mod tests {
             from.write_all(content.as_bytes()).expect("written");
             from.rewind().expect("rewound");
             let sum = Sha256::digest("good").into();
-            assert_eq!(copy_if_same(from, &mut to, sum).expect("copied"), want);
+            let copied = copy_if_same(&from, &mut to, sum, &crate::fetch::Silent);
+            assert_eq!(copied.expect("copied"), want);
         }
         let mut text = String::new();
         to.rewind().expect("rewound");

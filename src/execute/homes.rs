@@ -1,10 +1,13 @@
 //! Home directories, and the mail of users.
 
 use super::atomic::{PRIVATE, StagedFile, publish_directory};
+use super::ranges;
 use super::removal::remove_tree;
 use super::walk::{self, InodeId, TreeWalk, open_directory};
 use crate::accounts::{Databases, Policy, Space, User, UserRecord};
+use crate::fetch::Silent;
 use crate::host::TargetRoot;
+use crate::host::regular::open_regular;
 use crate::plan::op::{AccountChange, HomeAct, UserAct};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
@@ -149,16 +152,13 @@ fn copy_node(
 }
 
 fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, user: &UserRecord) -> anyhow::Result<()> {
-    let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let read = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
     let create = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let source = openat(from, name, read, Mode::empty())?;
-    let stat = fstat(&source)?;
-    ensure!(
-        kind(&stat) == SFlag::S_IFREG,
-        "{name:?} was replaced in the meantime"
-    );
+    let opened = open_regular(read, |flags| openat(from, name, flags, Mode::empty()))?;
+    let (source, stat) =
+        opened.with_context(|| format!("{name:?} was replaced in the meantime"))?;
     let mut copy = File::from(openat(to, name, create, Mode::S_IRUSR | Mode::S_IWUSR)?);
-    std::io::copy(&mut File::from(source), &mut copy)?;
+    ranges::copy(&source, &mut copy, &Silent)?;
     own(&copy, user.uid, user.gid)?;
     Ok(fchmod(
         &copy,

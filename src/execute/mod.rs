@@ -23,6 +23,7 @@ mod directories;
 mod dispatch;
 mod homes;
 mod node_kind;
+mod ranges;
 mod removal;
 mod walk;
 

@@ -8,9 +8,10 @@ use super::atomic::{PRIVATE, StagedFile};
 use super::copies::{self, Digesting};
 use super::node_kind::{kind, lstat};
 use super::removal::remove_tree;
-use super::{Context, Done, luks, walk};
+use super::{Context, Done, luks, ranges, walk};
 use crate::accounts::Space;
 use crate::host::accounts::Lookup;
+use crate::host::regular::open_regular;
 use crate::plan::op::{
     Base, Content, DirectoryAct, FileAct, HardLinkAct, Owner, Permissions, Remove, SymlinkAct,
 };
@@ -26,13 +27,14 @@ use std::sync::Arc;
 
 const NEW_FILE_MODE: u32 = 0o644;
 const NEW_DIRECTORY_MODE: u32 = 0o755;
+const NOT_A_FILE: &str = "it is not a regular file";
 
 /// Writes a file, appends to one, or corrects its owner and mode.
 pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let permissions = ResolvedAttributes::of(&act.permissions, context)?;
     if act.base == Base::Present && act.parts.is_empty() {
-        correct_file(&directory, name, permissions)
+        correct_file(&directory, name, permissions, context)
             .with_context(|| format!("cannot change owner or mode of {}", act.path))?;
         return Ok(Done::default());
     }
@@ -41,7 +43,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
         .with_context(|| format!("cannot create a file in the directory of {}", act.path))?;
     let base = match act.base {
         Base::Empty => None,
-        Base::Present => copy_present(&directory, name, stage.file())
+        Base::Present => copy_present(&directory, name, stage.file(), context)
             .with_context(|| format!("cannot read {} to append to it", act.path))?,
     };
     let bytes = write_parts(act, stage.file(), context)
@@ -115,16 +117,22 @@ fn copy_present(
     directory: &OwnedFd,
     name: &str,
     to: &mut File,
+    context: &Context,
 ) -> anyhow::Result<Option<FileStat>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let present = match openat(directory, name, flags, Mode::empty()) {
+    let opened = match open_present(directory, name) {
         Err(Errno::ENOENT) => return Ok(None),
         other => other?,
     };
-    let stat = fstat(&present)?;
-    ensure!(kind(&stat) == SFlag::S_IFREG, "it is not a regular file");
-    std::io::copy(&mut File::from(present), to)?;
+    let (present, stat) = opened.context(NOT_A_FILE)?;
+    ranges::copy(&present, to, context.events)?;
     Ok(Some(stat))
+}
+
+fn open_present(directory: &OwnedFd, name: &str) -> nix::Result<Option<(File, FileStat)>> {
+    let access = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
+    open_regular(access, |flags| {
+        openat(directory, name, flags, Mode::empty())
+    })
 }
 
 /// Corrects owner and mode of a file. One with other names is replaced by a copy: those names are not the config's
@@ -133,16 +141,14 @@ fn correct_file(
     directory: &OwnedFd,
     name: &str,
     permissions: ResolvedAttributes,
+    context: &Context,
 ) -> anyhow::Result<()> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = openat(directory, name, flags, Mode::empty())?;
-    let stat = fstat(&file)?;
-    ensure!(kind(&stat) == SFlag::S_IFREG, "it is not a regular file");
+    let (file, stat) = open_present(directory, name)?.context(NOT_A_FILE)?;
     if stat.st_nlink <= 1 {
         return Ok(permissions.apply(&file)?);
     }
     let mut stage = StagedFile::new(directory, name, PRIVATE)?;
-    std::io::copy(&mut File::from(file), stage.file())?;
+    ranges::copy(&file, stage.file(), context.events)?;
     permissions.apply_to_new(stage.file(), Some(&stat))?;
     stage.replace_durably()
 }

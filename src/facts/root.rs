@@ -41,6 +41,8 @@ pub struct RootFacts {
     /// Files that an earlier run was creating when it ended, by the record that lists them
     /// ([`super::unfinished`]).
     pub unfinished: BTreeMap<String, BTreeSet<Arc<str>>>,
+    /// Places of such records at which there is something that no run of this user made.
+    pub foreign_records: BTreeSet<String>,
     /// What the target says about SELinux.
     pub selinux: SelinuxFacts,
 }
@@ -52,6 +54,8 @@ pub struct Room {
     pub bytes: u64,
     /// Nodes, where their number is limited.
     pub nodes: Option<u64>,
+    /// A copy of a file may share its bytes with the file, and take no room.
+    pub shares_copies: bool,
 }
 
 /// A file system that is mounted in the target tree.
@@ -105,6 +109,8 @@ pub struct NodeFacts {
     pub inode: (u64, u64),
     /// The file system keeps no owners and modes (vfat): whatever is asked for, they stay.
     pub fixed_permissions: bool,
+    /// How many bytes it takes on its file system: fewer than its size where it has holes.
+    pub allocated_bytes: u64,
 }
 
 impl RootFacts {

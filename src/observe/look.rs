@@ -330,6 +330,7 @@ impl<'r> Look<'r> {
             gid: stat.st_gid,
             inode: (stat.st_dev, stat.st_ino),
             fixed_permissions: self.has_fixed_permissions(&node, stat.st_dev)?,
+            allocated_bytes: u64::try_from(stat.st_blocks).map_or(0, |blocks| blocks * 512),
         }))
     }
 
@@ -525,10 +526,11 @@ fn blank_directory() -> NodeFacts {
         gid: 0,
         inode: (0, 0),
         fixed_permissions: false,
+        allocated_bytes: 0,
     }
 }
 
-/// What is left of a file system that keeps every byte of a file: nothing is compressed or shared there.
+/// What is left of a file system that keeps every byte of a file that is written: nothing is compressed there.
 fn room(about: &Statfs) -> Option<Room> {
     let kind = about.filesystem_type();
     let has_table = kind == EXT4_SUPER_MAGIC || kind == TMPFS_MAGIC;
@@ -540,6 +542,7 @@ fn room(about: &Statfs) -> Option<Room> {
     is_limited.then(|| Room {
         bytes: about.blocks_free().saturating_mul(block_bytes),
         nodes: (has_table && about.files() > 0).then(|| about.files_free()),
+        shares_copies: kind == XFS_SUPER_MAGIC,
     })
 }
 

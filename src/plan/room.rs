@@ -1,7 +1,7 @@
 //! Refuses what is larger than the space there is. Only what is certain counts: contents that are part of the config, on
 //! file systems that are there already and keep every byte of a file.
 
-use super::op::{Content, FileAct};
+use super::op::{Base, Content, FileAct};
 use super::touched::is_idle;
 use super::{Draft, Effect, ErrorCode, Failure, OpKind, Operation};
 use crate::config::data_url;
@@ -38,7 +38,7 @@ pub(super) fn refuse(draft: &mut Draft<'_>) {
         let load = loads.entry(device).or_default();
         load.bytes = load.bytes.saturating_add(bytes);
         load.nodes += u64::from(operation.effect == Effect::Create);
-        no_room(operation, room, load)
+        no_room(operation, room, load, copied(facts, operation, room))
     });
     if let Some(refusal) = refusal {
         draft.refuse(refusal);
@@ -52,6 +52,18 @@ fn made(operation: &Operation) -> Option<(&str, u64)> {
         OpKind::Directory(act) => Some((&act.path, 0)),
         OpKind::Symlink(act) => Some((&act.path, 0)),
         _ => None,
+    }
+}
+
+/// How many bytes the copy of a file takes that text is appended to. It takes the place of the file, so it needs the room
+/// for a moment only.
+fn copied(facts: &RootFacts, operation: &Operation, room: &Room) -> u64 {
+    match &operation.kind {
+        OpKind::File(act) if act.base == Base::Present && !act.parts.is_empty() => {
+            let node = facts.nodes.get(&*act.path).filter(|_| !room.shares_copies);
+            node.map_or(0, |node| node.allocated_bytes)
+        }
+        _ => 0,
     }
 }
 
@@ -74,12 +86,18 @@ fn device(facts: &RootFacts, path: &str) -> Option<u64> {
     (!is_new).then_some(directory.inode.0)
 }
 
-fn no_room(operation: &Operation, room: &Room, load: &Load) -> Option<Failure> {
+fn no_room(operation: &Operation, room: &Room, load: &Load, copied: u64) -> Option<Failure> {
     let cause = if load.bytes > room.bytes {
         format!(
             "with this file the config writes {} to a file system that has only {} left",
             human_size(load.bytes),
             human_size(room.bytes)
+        )
+    } else if load.bytes.saturating_add(copied) > room.bytes {
+        format!(
+            "to append to it, a copy of {} is made first, and its file system has only {} left",
+            human_size(copied),
+            human_size(room.bytes - load.bytes)
         )
     } else if room.nodes.is_some_and(|nodes| load.nodes > nodes) {
         format!(
