@@ -2,8 +2,9 @@
 
 use super::node_kind::{kind, lstat};
 use super::{Context, Done};
+use crate::host::regular::{is_own, open_regular};
 use crate::plan::op::NoteFiles;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
@@ -27,27 +28,39 @@ pub fn note(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
     }
 }
 
-/// True if the tree is read-only there, or something that is not a file has the record's name.
+/// True if nothing can be written there.
 fn is_closed(error: &anyhow::Error) -> bool {
-    use Errno::{EACCES, EISDIR, ELOOP, ENXIO, EPERM, EROFS};
+    use Errno::{EACCES, EPERM, EROFS};
     let errno = error.downcast_ref::<Errno>();
-    matches!(errno, Some(EROFS | EACCES | EPERM | ELOOP | EISDIR | ENXIO))
+    matches!(errno, Some(EROFS | EACCES | EPERM))
 }
 
 /// Adds in place: a record that is replaced would need a temporary name, which a run that is killed leaves behind.
 fn write(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
     let (directory, name) = context.root.open_parent(&act.path)?;
-    let flags = OFlag::O_WRONLY
-        | OFlag::O_CREAT
-        | OFlag::O_APPEND
-        | OFlag::O_NOFOLLOW
-        | OFlag::O_NONBLOCK
-        | OFlag::O_CLOEXEC;
-    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-    let mut file = File::from(openat(&directory, name, flags, mode)?);
+    let mut file = open(&directory, name)?;
     file.write_all(act.line()?.as_bytes())?;
     file.sync_all()?;
     sync_directory(&directory)
+}
+
+/// Makes the record, or opens one that a run made. Anything else that has the name, such as a device or another name of a
+/// file elsewhere, is not ours to write to.
+fn open(directory: &OwnedFd, name: &str) -> anyhow::Result<File> {
+    let create =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(directory, name, create, Mode::S_IRUSR | Mode::S_IWUSR) {
+        Err(Errno::EEXIST) => {}
+        other => return Ok(File::from(other?)),
+    }
+    let access = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_NOFOLLOW;
+    let found = open_regular(access, |flags| {
+        openat(directory, name, flags, Mode::empty())
+    })?;
+    match found {
+        Some((file, stat)) if is_own(&file, &stat) => Ok(file),
+        _ => bail!("something that kindling did not make has this name; remove it"),
+    }
 }
 
 /// A handle for `O_PATH` cannot be synced.

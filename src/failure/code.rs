@@ -158,8 +158,8 @@ codes! {
          replaced.",
         ["set `overwrite` to true", "choose another path"];
     PATH = 402, "a path cannot be used",
-        "It is too long, leads through something that is not a directory, or follows links without end. Links never lead out of \
-         the target.",
+        "It is too long, leads through something that is not a directory, follows links without end, or is a name that kindling \
+         keeps for a file of its own. Links never lead out of the target.",
         ["look at each part of the path with `namei -l`", "correct the path, or the link in its way"];
     READ_ONLY = 403, "the place cannot be written to",
         "The file system is mounted read-only, or the file is immutable or append-only.",

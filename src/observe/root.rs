@@ -66,7 +66,7 @@ pub fn observe(
     facts.mount_points.clone_from(&view.mount_points);
     facts.mounts = super::mounts::observe(root);
     let wishes = look.wishes(config, &facts)?;
-    facts.unfinished = super::unfinished::observe(root, &look.records())?;
+    super::unfinished::observe(root, look.records(), &mut facts)?;
     look.compare(&wishes, &facts, fetcher)?;
     look.judge_overwritten(config, &wishes, &facts)?;
     facts.unwritable = std::mem::take(&mut look.unwritable);

@@ -1,44 +1,93 @@
 //! Reads the records of files that an earlier run did not finish.
 
+use crate::facts::RootFacts;
 use crate::facts::unfinished::{self, MAX_BYTES};
 use crate::host::TargetRoot;
+use crate::host::regular::is_own;
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-/// The records at the candidate places, each with its files.
+/// Fills in the records at the candidate places, each with its files, and the places that something else has taken.
 ///
 /// # Errors
 /// A record is there and cannot be read.
 pub(super) fn observe(
     root: &TargetRoot,
-    candidates: &BTreeSet<String>,
-) -> anyhow::Result<BTreeMap<String, BTreeSet<Arc<str>>>> {
-    let mut found = BTreeMap::new();
+    candidates: BTreeSet<String>,
+    facts: &mut RootFacts,
+) -> anyhow::Result<()> {
     for path in candidates {
-        let files = read(root, path).with_context(|| format!("cannot read {path}"))?;
-        found.extend(files.map(|files| (path.clone(), files)));
+        let found = read(root, &path).with_context(|| format!("cannot read {path}"))?;
+        match found {
+            Record::None => {}
+            Record::Files(files) => _ = facts.unfinished.insert(path, files),
+            Record::Foreign => _ = facts.foreign_records.insert(path),
+        }
     }
-    Ok(found)
+    Ok(())
 }
 
-/// `None` unless there is a regular file. One that does not belong to root was not written by a run.
-fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Option<BTreeSet<Arc<str>>>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = match root.open_at(path, flags, Mode::empty()) {
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENXIO) => return Ok(None),
-        other => std::fs::File::from(other?),
+/// What the place of a record holds.
+#[derive(Debug, PartialEq, Eq)]
+enum Record {
+    None,
+    Files(BTreeSet<Arc<str>>),
+    /// Something that a run of this user did not write.
+    Foreign,
+}
+
+fn read(root: &TargetRoot, path: &str) -> anyhow::Result<Record> {
+    let access = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
+    let opened = match root.open_file(path, access) {
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(Record::None),
+        other => other?,
     };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != uzers::get_effective_uid() {
-        return Ok(None);
+    match opened {
+        Some((file, stat)) if is_own(&file, &stat) => {
+            let mut text = Vec::new();
+            file.take(MAX_BYTES).read_to_end(&mut text)?;
+            Ok(Record::Files(unfinished::files(&text)))
+        }
+        _ => Ok(Record::Foreign),
     }
-    let mut text = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut text)?;
-    Ok(Some(unfinished::files(&text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_a_file_that_a_run_can_have_made_is_a_record() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        let line = unfinished::line(&BTreeSet::from(["/a".into()])).expect("a line");
+        for name in ["own", "linked"] {
+            fs::write(path(name), &line).expect("a file");
+        }
+        fs::hard_link(path("linked"), path("hard")).expect("a second name");
+        symlink("own", path("link")).expect("a link");
+        fs::create_dir(path("directory")).expect("a directory");
+        let pipe = nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU);
+        pipe.expect("a pipe");
+        let root = TargetRoot::new(directory.path());
+        for (name, want) in [
+            ("own", Record::Files(BTreeSet::from(["/a".into()]))),
+            ("linked", Record::Foreign),
+            ("hard", Record::Foreign),
+            ("link", Record::Foreign),
+            ("directory", Record::Foreign),
+            ("pipe", Record::Foreign),
+            ("absent", Record::None),
+            ("own/below", Record::None),
+        ] {
+            let found = read(&root, &format!("/{name}")).expect("looked at");
+            assert_eq!(found, want, "{name}");
+        }
+    }
 }

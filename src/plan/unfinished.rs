@@ -1,10 +1,13 @@
 //! Plans the records of files that a run creates, one for each file system.
 
-use super::op::{Base, NoteFiles, OpId, OpKind, Operation, Phase};
+use super::op::{AlreadyRight, Base, NoteFiles, OpId, OpKind, Operation, Phase, Subject};
 use super::paths::PlannedTree;
-use super::{Access, Claim, ClaimedResource, Draft, Effect, Scope, TargetState, mounts};
+use super::touched::paths_of;
+use super::{
+    Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, Scope, TargetState, mounts,
+};
 use crate::facts::{NodeKind, unfinished};
-use crate::paths::{ancestors, parent};
+use crate::paths::{ancestors, is_at_or_below, parent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,6 +15,9 @@ use std::sync::Arc;
 /// files are drafted; `planned` is the tree as the config leaves it.
 pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let places = RecordPlaces::of(draft, planned);
+    if refuse_reserved(draft, &places) {
+        return;
+    }
     let mut new: BTreeMap<String, BTreeSet<Arc<str>>> = BTreeMap::new();
     for path in draft.operations().iter().filter_map(created) {
         if let Some(record) = places.record(path) {
@@ -25,7 +31,59 @@ pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
         let before = old.get(&record).cloned().unwrap_or_default();
         let files = new.remove(&record).unwrap_or_default();
         let users = users(draft, |path| places.record(path) == Some(&record));
+        if !files.is_empty() && draft.observed.root.foreign_records.contains(&record) {
+            draft.refuse(taken(&record));
+            continue;
+        }
         push(draft, &record, before, files, &users);
+    }
+}
+
+/// Refuses entries of the config at a place of a record or below: the run would write to them, and remove them in the end.
+/// True if there are any.
+fn refuse_reserved(draft: &mut Draft<'_>, places: &RecordPlaces) -> bool {
+    let points = places.points.iter().map(|point| unfinished::at(point));
+    let reserved: Vec<String> = points.chain([unfinished::IN_ETC.to_owned()]).collect();
+    let is_reserved = |path: &str| reserved.iter().any(|record| is_at_or_below(path, record));
+    let clashes = draft.operations().iter().filter(|operation| {
+        // What is as wanted claims nothing.
+        let is_kept = match &operation.kind {
+            OpKind::AlreadyRight(AlreadyRight {
+                subject: Subject::Path(path),
+                ..
+            }) => is_reserved(path),
+            _ => false,
+        };
+        is_kept || paths_of(operation).any(is_reserved)
+    });
+    let refusals = clashes.map(|operation| {
+        let name = unfinished::NAME;
+        let cause = format!(
+            "{name} is reserved there: kindling keeps a file of its own of this name while it runs"
+        );
+        Failure::of_operation(ErrorCode::PATH, operation, cause, "choose another path")
+    });
+    let mut refusals: Vec<Failure> = refusals.collect();
+    // Directories that one entry needs have the same fault.
+    refusals.dedup_by(|second, first| second.origin == first.origin);
+    let is_refused = !refusals.is_empty();
+    for refusal in refusals {
+        draft.refuse(refusal);
+    }
+    is_refused
+}
+
+/// Refuses to write to something that no run made, such as a device or another name of a file elsewhere.
+fn taken(record: &str) -> Failure {
+    Failure {
+        act: "write".into(),
+        object: record.into(),
+        cause: "kindling keeps the names of unfinished files there while it runs, and something that it did not make has \
+                this name"
+            .into(),
+        origin: None,
+        remedy: "remove it from the target".into(),
+        code: Some(ErrorCode::EXISTS),
     }
 }
 

@@ -571,6 +571,50 @@ fn a_run_that_fails_leaves_the_record_of_what_it_was_creating() {
     assert!(!target.exists(RECORD));
 }
 
+/// Whoever can write to the directory may have made it between plan and run.
+#[test]
+fn another_name_of_a_file_is_not_taken_for_the_record() {
+    let target = Target::blank();
+    target.mkdir("/etc").write("/foreign", "important");
+    let config = storage(json!({"files": [{"path": "/f", "contents": {"source": "data:,hello"}}]}));
+    let planned = target.plan(&config);
+    std::fs::hard_link(target.at("/foreign"), target.at(RECORD)).expect("a second name");
+    let error = target
+        .execute(planned.operations)
+        .expect_err("the record is not a run's");
+    let want = format!("cannot write {RECORD}: something that kindling did not make has this name");
+    assert!(error.contains(&want), "{error}");
+    assert_eq!(target.read("/foreign"), "important");
+    assert!(!target.exists("/f"));
+}
+
+#[test]
+fn the_name_of_the_record_is_reserved() {
+    let entries = [
+        json!({"files": [{"path": RECORD, "contents": {"source": "data:,x"}}]}),
+        json!({"files": [{"path": format!("{RECORD}/x"), "contents": {"source": "data:,x"}}]}),
+        json!({"directories": [{"path": RECORD}]}),
+        json!({"links": [{"path": "/.kindling-unfinished", "target": "/x"}]}),
+    ];
+    for is_there in [false, true] {
+        // Those that can be as wanted already are the directory and the link.
+        for entry in &entries[if is_there { 2 } else { 0 }..] {
+            let target = Target::blank();
+            target.mkdir("/etc");
+            if is_there {
+                target.mkdir(RECORD).link("/.kindling-unfinished", "/x");
+            }
+            let refusals = target.refusals(&storage(entry.clone()));
+            let reserved = ".kindling-unfinished is reserved there";
+            assert!(refusals[0].contains(reserved), "{entry}: {refusals:?}");
+        }
+    }
+    // Where there is never a record it is a name like any other.
+    let elsewhere = json!({"files": [{"path": "/data/.kindling-unfinished"}]});
+    let planned = Target::blank().plan(&storage(elsewhere));
+    assert_eq!(super::texts(&planned.refusals), Vec::<String>::new());
+}
+
 #[test]
 fn entries_at_one_place_are_refused() {
     let target = Target::blank();
