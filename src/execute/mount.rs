@@ -4,6 +4,7 @@ use super::{Context, Done};
 use crate::host::devices::DeviceAccess;
 use crate::host::mount as host;
 use crate::plan::op::{Mount, MountPoint};
+use nix::mount::MsFlags;
 use std::path::{Path, PathBuf};
 
 /// Mounts one file system, making its mount point if it is missing.
@@ -12,8 +13,14 @@ use std::path::{Path, PathBuf};
 /// The device cannot be opened, or the kernel refuses.
 pub fn mount(act: &Mount, context: &Context) -> anyhow::Result<Done> {
     host::make_point(context.root, &act.point)?;
+    // An image is mounted for this run alone; on a machine that boots, programs run from what is mounted.
+    let flags = match context.devices.images().is_empty() {
+        true => MsFlags::empty(),
+        false => host::PRIVATE,
+    };
+    let (point, format) = (&act.point, &act.format);
     let mount =
-        |device: &Path| host::mount(device, context.root, &act.point, &act.format, &act.options);
+        |device: &Path| host::mount(device, context.root, point, format, &act.options, flags);
     if act.format == "virtiofs" {
         // The device is a tag, not a path.
         mount(&PathBuf::from(act.device.to_string()))?;

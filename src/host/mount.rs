@@ -20,7 +20,13 @@ use sys_mount::{MountFlags, UnmountFlags};
 /// A device that was just used by a probe of udev may be busy for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 20;
 
-/// Mounts `device` at `point` inside `root`. The point must be a directory, not a link to one.
+/// Flags of mounts that nothing but this program looks into: no program runs from them, and no device of theirs can be
+/// opened.
+pub const PRIVATE: MsFlags = MsFlags::MS_NODEV
+    .union(MsFlags::MS_NOSUID)
+    .union(MsFlags::MS_NOEXEC);
+
+/// Mounts `device` at `point` inside `root`, with `flags` besides those that the options stand for. The point must be a directory, not a link to one.
 ///
 /// # Errors
 /// Names device, type and point.
@@ -30,9 +36,10 @@ pub fn mount(
     point: &str,
     format: &str,
     options: &[String],
+    flags: MsFlags,
 ) -> anyhow::Result<()> {
     let target = open_point(root, point)?;
-    mount_on(&target, device, format, options).map_err(|cause| {
+    mount_on(&target, device, format, options, flags).map_err(|cause| {
         anyhow::anyhow!(
             "cannot mount {} ({format}) at {point}: {cause}",
             device.display()
@@ -46,8 +53,10 @@ fn mount_on(
     device: &Path,
     format: &str,
     options: &[String],
+    more_flags: MsFlags,
 ) -> Result<(), String> {
     let (flags, data) = split_options(options);
+    let flags = flags | more_flags;
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
     let mount = || mount_path(device, Path::new(&path), format, flags, &data);
     let mounted = match mount() {
@@ -318,7 +327,8 @@ impl View {
             return Ok(None);
         }
         let target = open_point(root, point).map_err(|error| format!("{error:#}"))?;
-        mount_on(&target, device, format, &view_options(format, options))?;
+        let options = view_options(format, options);
+        mount_on(&target, device, format, &options, PRIVATE)?;
         point.clone_into(&mut view.point);
         Ok(Some(view))
     }
@@ -413,7 +423,7 @@ impl TemporaryMount {
     /// # Errors
     /// Names device and type.
     pub fn open(device: &Path, root: &TargetRoot, format: &str) -> anyhow::Result<Self> {
-        mount(device, root, "/", format, &["ro".into()])?;
+        mount(device, root, "/", format, &["ro".into()], PRIVATE)?;
         Ok(Self { root: root.clone() })
     }
 }
