@@ -23,15 +23,16 @@
 //! | [`plan`] | pure: `config` + `facts` become operations | `accounts`, `config`, `disk`, `facts`, `failure`, `layout`, `paths`, `text` |
 //! | [`execute`] | runs a plan; sees neither config documents nor observation | `accounts`, `disk`, `fetch`, `host`, `layout`, `paths`, `plan`, `text` |
 //! | [`narration`] | what is told of a run while it goes on: log lines, journal, console, terminal | `execute`, `fetch`, `host`, `log`, `plan`, `report`, `terminal`, `text` |
-//! | [`report`] | what happened: events, timing, tables, what to do about it | `config`, `execute`, `fetch`, `host`, `input`, `plan`, `text` |
+//! | [`report`] | what happened: events, timing, tables, what to do about it | `config`, `execute`, `fetch`, `host`, `input`, `output`, `plan`, `text` |
 //! | [`log`] | log lines as readers of Ignition's log know them | `terminal`, `text` |
 //! | [`input`] | files that people name: read with a limit, never waited for without end | nothing of ours |
+//! | [`output`] | files that are written outside the target: complete or not there at all | nothing of ours |
 //! | [`text`] | text: what is escaped for people, points in time, names that are compared; pure | nothing of ours |
 //! | [`terminal`] | the only door to standard output and standard error | `text` |
 //! | [`rounds`] | observes, plans and runs, until nothing is left unseen; for the desk and for boots | `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `observe`, `plan` |
 //! | [`platform`] | where each kind of machine keeps its config, and what it tells a machine of itself | `config`, `fetch`, `host`, `input`, `log`, `text` |
 //! | [`acquire`] | where the config of a machine comes from, and everything it refers to | `config`, `fetch`, `host`, `input`, `language`, `log`, `platform`, `signature`, `text` |
-//! | [`boot`] | the stages of a first boot | `accounts`, `acquire`, `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `input`, `language`, `layout`, `log`, `narration`, `observe`, `paths`, `plan`, `platform`, `report`, `rounds`, `signature`, `terminal`, `text` |
+//! | [`boot`] | the stages of a first boot | `accounts`, `acquire`, `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `input`, `language`, `layout`, `log`, `narration`, `observe`, `output`, `paths`, `plan`, `platform`, `report`, `rounds`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
 //! `tests/pure/architecture.rs` holds these directions.
@@ -89,6 +90,7 @@ mod layout;
 mod log;
 mod narration;
 pub mod observe;
+mod output;
 pub mod paths;
 pub mod plan;
 pub mod platform;

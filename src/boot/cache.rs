@@ -5,10 +5,11 @@ use super::paths;
 use crate::config::{self, Document, Origins, read_stored};
 use crate::fetch::BUFFER_LIMIT_BYTES;
 use crate::input;
+use crate::output::{self, Keeping};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -32,14 +33,21 @@ struct Stored {
 pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     let act = || format!("cannot write config cache {}", path.display());
     let text = document.to_json().with_context(act)?;
-    let mode = fs::metadata(path).map_or(MODE & !umask(), |present| present.permissions().mode());
-    replace(path, &text, mode).with_context(act)?;
+    let mode = fs::metadata(path)
+        .ok()
+        .filter(fs::Metadata::is_file)
+        .map_or(MODE & !umask(), |present| present.permissions().mode());
+    put(path, &text, mode).with_context(act)?;
+    if !path.is_file() {
+        // Nothing can be read back from a device or a pipe.
+        return Ok(());
+    }
     let stored = Stored {
         sha256: digest(&text),
         origins: document.origins(),
     };
     if let Ok(text) = serde_json::to_vec(&stored) {
-        let _ = replace(&paths::origins_of(path), &text, 0o600);
+        let _ = put(&paths::origins_of(path), &text, output::PRIVATE);
     }
     Ok(())
 }
@@ -77,17 +85,12 @@ fn digest(text: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn replace(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-    file.write_all(text)?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+fn put(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
+    let keeping = Keeping {
+        mode,
+        is_durable: true,
+    };
+    output::put(path, keeping, |file| Ok(file.write_all(text)?))
 }
 
 /// The mask of the process, which can only be read by setting it.
@@ -119,6 +122,10 @@ mod tests {
         };
         let read_back = read(&path).expect("read");
         assert_eq!(origin(&read_back), "a.ign:2:31 ($.storage.directories.0)");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
+        write(&link, &document).expect("written");
+        assert!(link.is_symlink() && !paths::origins_of(&link).exists());
         // Somebody else rewrites the cache: its origins count no longer.
         let other = fs::read_to_string(&path).expect("text").replace("/a", "/b");
         fs::write(&path, other).expect("written");

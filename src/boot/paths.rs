@@ -1,6 +1,6 @@
 //! Files of our own outside the target root.
 
-use crate::report::file;
+use crate::output;
 use std::path::{Path, PathBuf};
 
 /// Where our own files of this boot lie, unless the environment says otherwise.
@@ -33,7 +33,7 @@ pub(crate) fn failure() -> PathBuf {
 /// # Errors
 /// Names the file.
 pub(crate) fn leave_failure(screen: &str) -> anyhow::Result<()> {
-    file::write_below(&failure(), "the reason of the failure", screen.as_bytes())
+    output::write_below(&failure(), "the reason of the failure", screen.as_bytes())
 }
 
 /// True if a program of ours shows failures when everything else is said.

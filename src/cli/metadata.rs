@@ -7,13 +7,12 @@ use super::suggested;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::host::namespace;
 use crate::log::{Log, Sink};
+use crate::output::{self, Keeping};
 use crate::platform::{self, Attributes, FetchContext, Platform};
 use crate::terminal;
 use anyhow::Context;
 use clap::Args;
-use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,21 +106,20 @@ fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Attri
 
 /// Readers of the file are services that run as anybody.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let act = || format!("cannot write {}", file.display());
-    let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
-    fs::create_dir_all(directory).with_context(act)?;
-    let mut new = tempfile::NamedTempFile::new_in(directory).with_context(act)?;
-    let mode = PermissionsExt::from_mode(0o644);
-    new.as_file().set_permissions(mode).with_context(act)?;
-    new.write_all(text.as_bytes()).with_context(act)?;
-    new.persist(file).with_context(act)?;
-    Ok(())
+    let keeping = Keeping {
+        mode: 0o644,
+        is_durable: false,
+    };
+    output::make_directory_of(file)
+        .and_then(|()| output::put(file, keeping, |new| Ok(new.write_all(text.as_bytes())?)))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn platforms_that_tell_nothing_are_told_from_those_that_do() {
@@ -157,5 +155,10 @@ mod tests {
         assert_eq!(names.count(), 1);
         let error = write(&file.join("x"), "").expect_err("below a file");
         assert!(error.to_string().starts_with("cannot write "), "{error}");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).expect("a link");
+        write(&link, "B=2\n").expect("written");
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).expect("there"), "B=2\n");
     }
 }

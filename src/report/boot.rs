@@ -1,7 +1,8 @@
 //! The record of a first boot: one section per run of a stage.
 
-use super::{OperationReport, Outcome, Source, file};
+use super::{OperationReport, Outcome, Source};
 use crate::config::Origin;
+use crate::output;
 use crate::plan::{ErrorCode, Warning};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -140,7 +141,7 @@ impl BootReport {
     /// Names the file.
     pub(crate) fn append(path: &Path, boot_id: &str, stage: &StageReport) -> anyhow::Result<()> {
         let present = Present::open(path, boot_id);
-        file::write_below_with(path, "the boot report", |file| {
+        output::write_below_with(path, "the boot report", |file| {
             match present {
                 Some(present) => present.copy(file)?,
                 None => {

@@ -4,8 +4,9 @@
 //! program said is in the columns only, so that nothing of it is ever read as HTML.
 
 use super::columns::Columns;
-use super::{AnyReport, BootReport, Report, Source, StageOutcome, distinct, file};
+use super::{AnyReport, BootReport, Report, Source, StageOutcome, distinct};
 use crate::config::Origin;
+use crate::output;
 use crate::plan::Warning;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -62,7 +63,7 @@ struct StageFailureData<'r> {
 /// # Errors
 /// Names the file.
 pub(crate) fn write(report: &AnyReport, path: &Path) -> anyhow::Result<()> {
-    file::write(path, "the page", page(report)?.as_bytes())
+    output::write(path, "the page", page(report)?.as_bytes())
 }
 
 fn page(report: &AnyReport) -> anyhow::Result<String> {

@@ -3,7 +3,6 @@
 mod boot;
 pub(crate) mod code;
 mod columns;
-pub(crate) mod file;
 pub(crate) mod html;
 pub(crate) mod plan_page;
 pub(crate) mod record;
@@ -16,6 +15,7 @@ pub(crate) use table::{render, render_boot};
 
 use crate::config::Origin;
 use crate::input;
+use crate::output;
 use crate::plan::op::Phase;
 use crate::plan::{ErrorCode, Warning};
 use anyhow::Context;
@@ -135,7 +135,7 @@ impl<Operations: Serialize> Report<Operations> {
     /// # Errors
     /// Names the file.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        file::write_with(path, "the report", |file| {
+        output::write_with(path, "the report", |file| {
             serde_json::to_writer(&mut *file, self)?;
             Ok(file.write_all(b"\n")?)
         })
@@ -155,7 +155,7 @@ impl Report {
     /// # Errors
     /// Names the file.
     pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
-        file::check(path, "the report")
+        output::check(path, "the report")
     }
 
     /// Reads a report.

@@ -2,7 +2,8 @@
 //!
 //! The page contains no script: all of it is rendered here, and all external text is escaped.
 
-use super::{Source, file};
+use super::Source;
+use crate::output;
 use crate::plan::op::{Effect, Plan};
 use crate::plan::show::{OutlineItem, PartitionPlace, Summary, TableChange, outline};
 use crate::text::{escaped_lines, human_size};
@@ -23,7 +24,7 @@ pub(crate) fn write(
     sources: &[Source],
     path: &Path,
 ) -> anyhow::Result<()> {
-    file::write(path, "the page", page(plan, digest, sources).as_bytes())
+    output::write(path, "the page", page(plan, digest, sources).as_bytes())
 }
 
 fn page(plan: &Plan, digest: &str, sources: &[Source]) -> String {

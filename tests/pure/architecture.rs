@@ -47,11 +47,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "config", "execute", "fetch", "host", "input", "plan", "text",
+            "config", "execute", "fetch", "host", "input", "output", "plan", "text",
         ],
     ),
     ("log", &["terminal", "text"]),
     ("input", &[]),
+    ("output", &[]),
     ("text", &[]),
     ("terminal", &["text"]),
     (
@@ -96,6 +97,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "log",
             "narration",
             "observe",
+            "output",
             "paths",
             "plan",
             "platform",
