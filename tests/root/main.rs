@@ -8,6 +8,7 @@ mod diff;
 mod documented_walk;
 mod enabled_units;
 mod failures;
+mod foreign_nodes;
 mod mounts;
 mod name_lengths;
 mod pages;
