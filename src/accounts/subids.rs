@@ -56,15 +56,14 @@ fn give_range(
     if !table.is_found() || limits.count == 0 || table.entry(name).is_some() {
         return Ok(());
     }
-    table.sort_by_key(|fields| {
-        let number = |index: usize| {
-            fields
-                .get(index)
-                .and_then(|field| field.parse::<u64>().ok())
-        };
-        (number(1), number(2), fields[0].clone())
-    });
-    let start = free_range(table, limits).ok_or_else(|| {
+    let free = match table.last_range_end() {
+        Some(start) => FreeRange::at_the_end(start, limits),
+        None => {
+            sort(table);
+            free_range(table, limits)
+        }
+    };
+    let free = free.ok_or_else(|| {
         AccountRefusal::new(
             format!(
                 "no range of {} subordinate ids is free between {} and {}",
@@ -73,12 +72,46 @@ fn give_range(
             format!("widen SUB_{kind}_MIN to SUB_{kind}_MAX in /etc/login.defs of the target"),
         )
     })?;
+    // Behind lines that are not entries the new one would not stay.
+    let stays_last = free.is_last && table.ends_with_entry();
+    let FreeRange { start, .. } = free;
     table.put([name, &start.to_string(), &limits.count.to_string()]);
+    if stays_last {
+        table.note_last_range_end(start + limits.count);
+    }
     Ok(())
 }
 
+/// Puts ranges in order.
+fn sort(table: &mut AccountTable) {
+    table.sort_by_key(|fields| {
+        let number = |index: usize| {
+            fields
+                .get(index)
+                .and_then(|field| field.parse::<u64>().ok())
+        };
+        (number(1), number(2), fields[0].clone())
+    });
+}
+
+/// The start of a hole between ranges.
+#[derive(Debug, PartialEq, Eq)]
+struct FreeRange {
+    start: u64,
+    /// There are no ranges behind it.
+    is_last: bool,
+}
+
+impl FreeRange {
+    /// One behind all ranges, if there is room.
+    fn at_the_end(start: u64, limits: &Limits) -> Option<Self> {
+        let is_last = true;
+        (start + limits.count <= limits.last + 1).then_some(Self { start, is_last })
+    }
+}
+
 /// The lowest hole between the ranges, which are in order.
-fn free_range(table: &AccountTable, limits: &Limits) -> Option<u64> {
+fn free_range(table: &AccountTable, limits: &Limits) -> Option<FreeRange> {
     let (mut low, end) = (limits.first, limits.last + 1);
     for fields in table.entries() {
         let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
@@ -87,11 +120,15 @@ fn free_range(table: &AccountTable, limits: &Limits) -> Option<u64> {
         };
         let high = start.min(end);
         if high > low && high - low >= limits.count {
-            return Some(low);
+            let is_last = false;
+            return Some(FreeRange {
+                start: low,
+                is_last,
+            });
         }
         low = low.max(start + count);
     }
-    (low + limits.count <= end).then_some(low)
+    FreeRange::at_the_end(low, limits)
 }
 
 #[cfg(test)]
@@ -115,7 +152,60 @@ mod tests {
             ("a:100:401\n", None),
         ] {
             let table = AccountTable::parse(TableLayout::SUBORDINATE, Some(text.as_bytes()));
-            assert_eq!(free_range(&table, &limits), want, "{text}");
+            let free = free_range(&table, &limits).map(|free| free.start);
+            assert_eq!(free, want, "{text}");
+        }
+    }
+
+    /// To look for a hole from the start for each of them would be hundreds of millions of lines.
+    #[test]
+    fn many_ranges_follow_each_other() {
+        let limits = Limits {
+            first: 100,
+            last: 10_000_000,
+            count: 10,
+        };
+        let all = 20_000;
+        for (text, first) in [("", 100), ("b:100:5\nz:110:10\n", 120)] {
+            let mut table = AccountTable::parse(TableLayout::SUBORDINATE, Some(text.as_bytes()));
+            for n in 0..all {
+                give_range(&mut table, &format!("u{n:05}"), &limits, "UID").expect("room");
+            }
+            let last = format!("\nu19999:{}:10\n", first + 10 * (all - 1));
+            let text = String::from_utf8(table.bytes()).expect("text");
+            assert!(text.ends_with(&last), "{}", &text[text.len() - 40..]);
+        }
+    }
+
+    #[test]
+    fn ranges_are_the_same_whatever_was_known_before() {
+        let limits = Limits {
+            first: 100,
+            last: 189,
+            count: 10,
+        };
+        for text in [
+            "",
+            "# note\n",
+            "a:100:10\nb:130:10\n",
+            "b:130:60\n\na:100:1\n",
+            "a:150:10\n# x\nb:100:10\n",
+        ] {
+            let parse = |text: &[u8]| AccountTable::parse(TableLayout::SUBORDINATE, Some(text));
+            let mut table = parse(text.as_bytes());
+            let mut refused = 0;
+            for n in (0..12).rev() {
+                let mut fresh = parse(&table.bytes());
+                let name = format!("u{n}");
+                let given = give_range(&mut table, &name, &limits, "UID");
+                assert_eq!(given, give_range(&mut fresh, &name, &limits, "UID"));
+                assert_eq!(table, fresh, "{text} {n}");
+                refused += u32::from(given.is_err());
+                if n == 5 {
+                    table.remove("u8");
+                }
+            }
+            assert!(refused > 0, "{text}");
         }
     }
 }

@@ -81,6 +81,9 @@ pub struct AccountTable {
     index: TableIndex,
     /// Positions of lines with a field that would break them.
     broken: BTreeSet<Position>,
+    /// Of ranges that are in order: where the last one ends, if there is no hole before it for another one. Nothing but
+    /// such ranges was written since.
+    last_range_end: Option<u64>,
     undo: Option<UndoLog>,
 }
 
@@ -117,6 +120,7 @@ impl AccountTable {
             found: bytes.is_some(),
             index: TableIndex::default(),
             broken: BTreeSet::new(),
+            last_range_end: None,
             undo: None,
         };
         for (at, line) in positions(lines) {
@@ -255,6 +259,7 @@ impl AccountTable {
 
     /// Puts a line to a position, or nothing; returns what was there.
     fn place(&mut self, at: Position, line: Option<Line>) -> Option<Line> {
+        self.last_range_end = None;
         let is_broken = line
             .as_ref()
             .is_some_and(|line| line.broken_field().is_some());
@@ -360,6 +365,22 @@ impl AccountTable {
             self.change(at, |line| line.set(layout, index, &list));
         }
         Ok(())
+    }
+
+    /// What [`Self::note_last_range_end`] noted, if nothing else was written since.
+    pub(super) fn last_range_end(&self) -> Option<u64> {
+        self.last_range_end
+    }
+
+    /// Notes where the last range ends.
+    pub(super) fn note_last_range_end(&mut self, end: u64) {
+        self.last_range_end = Some(end);
+    }
+
+    /// True unless the last line is something else than an entry.
+    pub(super) fn ends_with_entry(&self) -> bool {
+        let last = self.lines.last_key_value();
+        last.is_none_or(|(_, line)| self.layout.is_entry(&line.fields))
     }
 
     /// Sorts all entries to the front by a key.
