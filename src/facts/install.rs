@@ -54,6 +54,12 @@ pub enum EnableError {
     /// It is nowhere.
     #[error("it is not found in any unit directory of the target, nor does the config provide it")]
     Nowhere,
+    /// systemd does not load a unit of such a name.
+    #[error(
+        "its name is not valid: systemd loads units whose names have at most {MAX_NAME} letters, digits and \
+characters of :-_.\\@"
+    )]
+    BadName,
     /// It is masked.
     #[error("it is masked by {path}")]
     Masked {
@@ -127,6 +133,10 @@ pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
 /// along.
 pub fn enable_besides(facts: &UnitFacts, unit: &str, others: &BTreeSet<String>) -> Enabling {
     let mut enabling = Enabling::default();
+    if !is_valid_name(unit) {
+        enabling.problems.push(EnableError::BadName);
+        return enabling;
+    }
     let mut todo = vec![unit.to_owned()];
     enabling.names.insert(unit.to_owned());
     let mut done: BTreeSet<String> = BTreeSet::new();
@@ -570,6 +580,26 @@ mod tests {
         let masked = enable(&facts, "t@.service");
         assert_eq!(masked.links.len(), 0);
         assert_eq!(masked.problems, [EnableError::Masked { path: mask.into() }]);
+    }
+
+    #[test]
+    fn names_that_systemd_does_not_load_are_told() {
+        let install = "[Install]\nWantedBy=x.target\n";
+        for (unit, is_valid) in [
+            ("a.service", true),
+            ("a\\x2db:c_d@e.f.mount", true),
+            ("../x.service", false),
+            ("a/b.service", false),
+            ("\"a.service", false),
+            ("ü.service", false),
+            ("@a.service", false),
+        ] {
+            let path = format!("/etc/systemd/system/{unit}");
+            let enabling = enable(&facts(&[(&path, install)]), unit);
+            let is_told = enabling.problems.contains(&EnableError::BadName);
+            assert_eq!(is_told, !is_valid, "{unit}");
+            assert_eq!(enabling.links.is_empty(), !is_valid, "{unit}");
+        }
     }
 
     #[test]
