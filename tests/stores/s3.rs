@@ -317,7 +317,7 @@ fn no_bucket_no_region(world: &World) {
     assert_fails(
         &world.fetcher(Cloud::Other),
         "s3://public-west/empty",
-        &[unsure, "cannot be"],
+        &[unsure, "an invalid region"],
     );
 }
 
