@@ -95,16 +95,14 @@ fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Res
 }
 
 fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()> {
+    const HINT: &str =
+        "the kernel cannot open volumes; are dm_crypt and the modules of the cipher available?";
     let opened = commands::open(act, device, key).run();
     opened
         .map(drop)
-        .map_err(|error| {
-            match is_of_the_kernel(&error) {
-        true => error.context(
-            "the kernel cannot open volumes; are dm_crypt and the modules of the cipher available?",
-        ),
-        false => error,
-    }
+        .map_err(|error| match is_of_the_kernel(&error) {
+            true => error.context(HINT),
+            false => error,
         })
 }
 

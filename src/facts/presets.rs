@@ -16,17 +16,12 @@ pub const PRESET_DIRECTORIES: [&str; 4] = [
 /// The lines of preset files, of which the first one about a unit counts.
 #[derive(Debug, Default)]
 pub struct Presets<'p> {
-    rules: Vec<Rule<'p>>,
+    /// For each line the file that has it, if the line disables.
+    rules: Vec<Option<&'p str>>,
     /// The first rule that has the name of a unit as it is, or names it as an instance.
     names: HashMap<Cow<'p, str>, usize>,
     /// Rules whose names are patterns.
     patterns: Vec<(usize, &'p str)>,
-}
-
-/// One line: the file that has it, if it is to disable.
-#[derive(Debug)]
-struct Rule<'p> {
-    disabled_by: Option<&'p str>,
 }
 
 impl<'p> Presets<'p> {
@@ -52,7 +47,7 @@ impl<'p> Presets<'p> {
             _ => return,
         };
         let rule = self.rules.len();
-        self.rules.push(Rule { disabled_by });
+        self.rules.push(disabled_by);
         match is_pattern(pattern) || pattern.contains('\\') {
             true => self.patterns.push((rule, pattern)),
             false => {
@@ -72,12 +67,10 @@ impl<'p> Presets<'p> {
     pub fn disabled_by(&self, unit: &str) -> Option<&'p str> {
         let named = self.names.get(unit).copied();
         let before = named.unwrap_or(self.rules.len());
-        let earlier = self.patterns.iter().take_while(|(rule, _)| *rule < before);
-        let matching = earlier
-            .into_iter()
-            .find(|(_, pattern)| matches(pattern, unit));
+        let mut earlier = self.patterns.iter().take_while(|(rule, _)| *rule < before);
+        let matching = earlier.find(|(_, pattern)| matches(pattern, unit));
         let rule = matching.map(|(rule, _)| *rule).or(named)?;
-        self.rules.get(rule)?.disabled_by
+        *self.rules.get(rule)?
     }
 }
 

@@ -19,14 +19,7 @@ fn unpacked_within(text: &[u8], max_bytes: usize) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    fn packed(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).expect("memory");
-        encoder.finish().expect("memory")
-    }
+    use crate::text::gzip as packed;
 
     #[test]
     fn gzip_is_unpacked_and_nothing_else_is() {

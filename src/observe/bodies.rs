@@ -95,15 +95,7 @@ fn cause(error: &FetchError) -> String {
 mod tests {
     use super::*;
     use crate::config::data_url;
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use std::io::Write;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text).expect("written");
-        encoder.finish().expect("packed")
-    }
+    use crate::text::gzip;
 
     #[test]
     fn bodies_are_held_against_compression_and_hash() {

@@ -39,8 +39,8 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
     facts.switched_off = off.map(|unit| unit.name.clone()).collect();
     // Those to disable take along what their files name.
     let set = units.iter().filter(|unit| unit.enabled.is_some());
-    let todo: Vec<String> = set.map(|unit| unit.name.clone()).collect();
-    add_followed(&mut facts, todo, units, outlook)?;
+    let own = set.map(|unit| unit.name.clone()).collect();
+    add_followed(&mut facts, &own, units, outlook)?;
     if facts.is_first_boot && facts.has_systemd {
         add_presets(&mut facts, outlook);
     }
@@ -50,7 +50,7 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
 /// The files of units, and of those that these name.
 fn add_followed(
     facts: &mut UnitFacts,
-    mut todo: Vec<String>,
+    own: &BTreeSet<String>,
     units: &[Unit],
     outlook: &Outlook<'_>,
 ) -> anyhow::Result<()> {
@@ -58,25 +58,22 @@ fn add_followed(
     for unit in units {
         by_name.entry(&unit.name).or_default().push(unit);
     }
-    let own: BTreeSet<String> = todo.iter().cloned().collect();
-    todo = own.iter().cloned().collect();
+    let mut todo: Vec<String> = own.iter().cloned().collect();
     // Besides those of the config, which are as many as it likes.
     let mut followed = BTreeSet::new();
     let mut read = BTreeSet::new();
     while let Some(name) = todo.pop() {
+        let mut named = Vec::new();
         for name in std::iter::once(name.clone()).chain(template(&name)) {
             if read.insert(name.clone()) {
                 let of_config = by_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
                 add_files(&mut facts.files, &name, of_config, outlook)?;
             }
-            let aliased = aliased(&facts.files, &name).filter(|name| !own.contains(name));
-            if !install::follow(&mut followed, &mut todo, aliased) {
-                facts.has_more_units = true;
-            }
+            named.extend(aliased(&facts.files, &name));
         }
-        let also = install::also(&facts.files, &name).into_iter();
-        let also = also.filter(|name| !own.contains(name));
-        if !install::follow(&mut followed, &mut todo, also) {
+        named.extend(install::also(&facts.files, &name));
+        let others = named.into_iter().filter(|name| !own.contains(name));
+        if !install::follow(&mut followed, &mut todo, others) {
             facts.has_more_units = true;
         }
     }

@@ -47,17 +47,19 @@ pub(crate) fn gunzip(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, GzipTro
     }
 }
 
+/// Packs data, for tests.
+#[cfg(test)]
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
 #[cfg(test)]
 mod tests {
+    use super::gzip as packed;
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    fn packed(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).expect("memory");
-        encoder.finish().expect("memory")
-    }
 
     #[test]
     fn streams_are_unpacked() {

@@ -10,6 +10,8 @@ mod size;
 pub(crate) mod time;
 
 pub(crate) use escape::{escaped, escaped_lines, is_unprintable};
+#[cfg(test)]
+pub(crate) use gzip::gzip;
 pub(crate) use gzip::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};
 pub(crate) use hex::hex;
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};

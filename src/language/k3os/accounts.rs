@@ -27,12 +27,8 @@ pub(super) fn convert<'t>(
     let is_new = !surroundings.target.has_account(name);
     let asked = keys.first().or(secret.as_ref()).map(|text| text.at);
     // The account is always there on k3OS, so that files may belong to it.
-    let owned = || {
-        is_new
-            .then(|| write_files::owned_by(config, name))
-            .flatten()
-    };
-    let Some(at) = asked.or_else(owned) else {
+    let owned = write_files::owned_by(config, name).filter(|_| is_new);
+    let Some(at) = asked.or(owned) else {
         return;
     };
     let user = assembly.user(at, name);

@@ -69,14 +69,7 @@ pub(crate) fn without_trailing_nuls(mut text: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
-
-    fn gzip(text: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text).expect("memory");
-        encoder.finish().expect("memory")
-    }
+    use crate::text::gzip;
 
     #[test]
     fn base64_as_services_give_it() {
