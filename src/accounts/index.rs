@@ -1,5 +1,5 @@
-//! Where the entries of a database are, by what is asked for: without it, each account of a config would search the whole
-//! database.
+//! Finds the entries of a database by name, number and member: without an index, each account of a config would search the
+//! whole database.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
@@ -17,7 +17,7 @@ pub(super) struct TableIndex {
     members: Vec<HashMap<String, Vec<Position>>>,
 }
 
-/// Which fields besides the name are asked for.
+/// The indexed fields, besides the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IndexedFields {
     /// Fields that hold a number.

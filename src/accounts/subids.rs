@@ -98,7 +98,7 @@ fn sort(table: &mut AccountTable) {
 #[derive(Debug, PartialEq, Eq)]
 struct FreeRange {
     start: u64,
-    /// There are no ranges behind it.
+    /// No range follows it.
     is_last: bool,
 }
 

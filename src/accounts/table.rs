@@ -81,8 +81,7 @@ pub struct AccountTable {
     index: TableIndex,
     /// Positions of lines with a field that would break them.
     broken: BTreeSet<Position>,
-    /// Of ranges that are in order: where the last one ends, if there is no hole before it for another one. Nothing but
-    /// such ranges was written since.
+    /// End of the last range, if the ranges are sorted and leave no gap for another one. Any other write resets it.
     last_range_end: Option<u64>,
     undo: Option<UndoLog>,
 }
@@ -446,14 +445,7 @@ fn is_plain(list: &str) -> bool {
 }
 
 fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let mut list = String::new();
-    for name in names {
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list.push_str(name);
-    }
-    list
+    names.collect::<Vec<_>>().join(",")
 }
 
 impl Line {

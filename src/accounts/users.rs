@@ -619,7 +619,7 @@ mod tests {
                 groups: vec!["none".into()],
                 ..user(&format!("u{n}"))
             });
-            refused.expect_err("there is no such group");
+            refused.expect_err("no such group");
             databases
                 .apply_user(&user(&format!("u{n}")))
                 .expect("a user");

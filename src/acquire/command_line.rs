@@ -138,8 +138,8 @@ impl CommandLine {
             if plain.starts_with(CONFIG_FAMILY) && !CONFIG_FAMILY_KEYS.contains(&key.as_str()) {
                 let known = CONFIG_FAMILY_KEYS.join(", ");
                 bail!(
-                    "kernel command line: there is no argument {key:?}, and it may be meant to say which configs are \
-                     trusted; correct or remove it: those that begin with {CONFIG_FAMILY} are {known}"
+                    "kernel command line: unknown argument {key:?}, which may be meant to say which configs are trusted; \
+                     correct or remove it: those that begin with {CONFIG_FAMILY} are {known}"
                 );
             }
             let value = argument.value.as_deref().unwrap_or_default();

@@ -100,7 +100,7 @@ impl ConfigLocation {
     }
 }
 
-/// True for a scheme with `://` behind it. A file of such a name can be given with `./` in front.
+/// True for a scheme followed by `://`. A file with such a name can be given as `./NAME`.
 fn begins_like_url(text: &str) -> bool {
     let Some((scheme, _)) = text.split_once("://") else {
         return false;

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 
 /// Opens what `by_name` leads to with the flags `access`, if it is a regular file; `None` if it is anything else.
-/// `by_name` opens it with the flags it is given, and is asked for a handle (`O_PATH`) first.
+/// `by_name` opens it with the flags it is given, the first time for a handle (`O_PATH`) only.
 ///
 /// # Errors
 /// The name leads nowhere, or the file cannot be opened so. `ESTALE` if another node took its name in between, where
@@ -30,7 +30,7 @@ pub fn open_regular(
     }
     let access = access | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let path = format!("/proc/self/fd/{}", node.as_raw_fd());
-    // The link in /proc has to be followed, whatever is asked for the name.
+    // The link in /proc has to be followed, even where one of that name must not be.
     let file = match open(path.as_str(), access - OFlag::O_NOFOLLOW, Mode::empty()) {
         Ok(file) => file,
         Err(_) => open_same(access, &stat, by_name)?,

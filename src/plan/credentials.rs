@@ -64,7 +64,7 @@ fn password_problem(hash: &str) -> Option<&'static str> {
     (!is_hash).then_some("it is not a hash")
 }
 
-/// Why a line of an authorized_keys file lets nobody in: no word of it is the type of a key with the key behind it.
+/// Why a line of an authorized_keys file has no effect: no word of it is a key type that is followed by a key.
 fn key_problem(line: &str) -> Option<&'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {

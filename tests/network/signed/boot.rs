@@ -186,7 +186,7 @@ fn the_kernel_command_line_names_the_config() {
     machine.0.put("cmdline", "kindling.config_hash=sha512-1");
     let ended = machine.stage("fetch");
     assert_ne!(ended.code, Some(0), "{}", ended.all());
-    let cause = "there is no argument \"kindling.config_hash\"";
+    let cause = "unknown argument \"kindling.config_hash\"";
     assert!(ended.all().contains(cause), "{}", ended.all());
     assert!(!machine.0.path("ignition.json").exists());
     let asked = format!("kindling.config.hash=sha512-{digest}");
