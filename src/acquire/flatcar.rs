@@ -60,13 +60,10 @@ fn is_multipart(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
-    use std::io::Write;
+    use crate::text::gzip;
 
     fn packed(text: &str) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text.as_bytes()).expect("memory");
-        encoder.finish().expect("memory")
+        gzip(text.as_bytes())
     }
 
     #[test]

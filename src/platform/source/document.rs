@@ -262,11 +262,7 @@ mod tests {
     #[test]
     fn user_data_is_unpacked() {
         use base64::Engine as _;
-        use flate2::{Compression, write::GzEncoder};
-        use std::io::Write;
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(b"{}").expect("memory");
-        let packed = encoder.finish().expect("memory");
+        let packed = crate::text::gzip(b"{}");
         let packed = base64::engine::general_purpose::STANDARD.encode(packed);
         let unpack = |packing: ConfigEncoding, text: &str| packing.unpack(text.into()).ok();
         assert_eq!(unpack(ConfigEncoding::Plain, "{}"), Some(b"{}".into()));
