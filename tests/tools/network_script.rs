@@ -23,16 +23,11 @@ fn settings(arguments: &[&str]) -> Vec<(String, String)> {
     let root = directory.path();
     let shown = root.display();
     let script = fs::read_to_string(SCRIPT).expect("the script");
-    let script = [
-        "/run/",
-        "/etc/systemd/network",
-        "/usr/lib/systemd/",
-        "/sys/class/net",
-    ]
-    .iter()
-    .fold(script, |text, path| {
-        text.replace(path, &format!("{shown}{path}"))
-    });
+    let script = ["/run/", "/etc/", "/usr/lib/systemd/", "/sys/class/net"]
+        .iter()
+        .fold(script, |text, path| {
+            text.replace(path, &format!("{shown}{path}"))
+        });
     program(&root.join("network.sh"), &script);
     program(
         &root.join("bin/systemctl"),
@@ -49,9 +44,10 @@ fn settings(arguments: &[&str]) -> Vec<(String, String)> {
     fs::create_dir_all(root.join("run/systemd/netif")).expect("a directory");
     fs::write(
         root.join("run/systemd/netif/state"),
-        "OPER_STATE=routable\n",
+        "OPER_STATE=routable\nDNS=192.0.2.53\n",
     )
     .expect("a state");
+    fs::create_dir(root.join("etc")).expect("a directory");
     let path = std::env::var("PATH").expect("PATH");
     let output = Command::new("sh")
         .arg(root.join("network.sh"))
@@ -61,6 +57,8 @@ fn settings(arguments: &[&str]) -> Vec<(String, String)> {
         .expect("a shell");
     let failure = fs::read_to_string(root.join("run/kindling/failure.txt")).unwrap_or_default();
     assert!(output.status.success(), "{output:?}\n{failure}");
+    let servers = fs::read_to_string(root.join("etc/resolv.conf")).expect("name servers");
+    assert_eq!(servers, "nameserver 192.0.2.53\n");
     files_below(&root.join("run/systemd/network"))
 }
 
