@@ -26,7 +26,8 @@ pub const PRIVATE: MsFlags = MsFlags::MS_NODEV
     .union(MsFlags::MS_NOSUID)
     .union(MsFlags::MS_NOEXEC);
 
-/// Mounts `device` at `point` inside `root`, with `flags` besides those that the options stand for. The point must be a directory, not a link to one.
+/// Mounts `device` at `point` inside `root`, with `flags` besides those that the options stand for. The point must be a
+/// directory, not a link to one.
 ///
 /// # Errors
 /// Names device, type and point.

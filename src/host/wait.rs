@@ -55,8 +55,7 @@ fn have_started(
     systemd.start_devices(&devices, limit)
 }
 
-/// The state of the devices overrules systemd, which may never see a device that is ready by our
-/// lights.
+/// The state of the devices overrules systemd, which may never see a device that counts as ready here.
 fn judge(udev: &Udev, not_started: &[NotStarted], limit: Duration) -> anyhow::Result<()> {
     let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
     let waiting = udev.unready(&failed);

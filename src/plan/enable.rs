@@ -117,7 +117,9 @@ fn hint(problem: &EnableError) -> &'static str {
             "correct the name, add contents, or install the package that provides the unit; ignore this if a \
 generator creates it later"
         }
-        EnableError::BadName => "give the unit another name, such as one of systemd-escape",
+        EnableError::BadName => {
+            "give the unit another name, such as one that systemd-escape prints"
+        }
         EnableError::Masked { .. } => "remove \"enabled\", or unmask the unit with \"mask\": false",
         EnableError::Linked { .. } => "enable the unit under the name of its own file",
         EnableError::Unknown { .. } => "give the unit as systemd.units with contents",
