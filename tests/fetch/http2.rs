@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long nginx may take to start.
+/// How long nginx may take to start, and to write its log.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Transfers at a time.
 const AT_ONCE: usize = 16;
@@ -58,10 +58,24 @@ impl Nginx {
         }
     }
 
-    /// A line for each request: protocol and number of the connection.
-    fn log(&self) -> Vec<String> {
-        let text = std::fs::read_to_string(self.directory.path().join("access")).expect("a log");
-        text.lines().map(String::from).collect()
+    /// A line for each request: protocol and number of the connection. nginx writes it when the client has its answer
+    /// already, so this waits until there are `requests` of them.
+    fn log(&self, requests: usize) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(self.directory.path().join("access"));
+            let text = text.expect("a log");
+            // A line without its end is being written.
+            let lines = text
+                .split_inclusive('\n')
+                .filter_map(|line| line.strip_suffix('\n'));
+            let lines: Vec<String> = lines.map(String::from).collect();
+            if lines.len() >= requests {
+                return lines;
+            }
+            assert!(start.elapsed() < PATIENCE, "nginx logged {lines:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -121,7 +135,7 @@ fn many_transfers_share_one_connection() {
             scope.spawn(move || assert_eq!(get(n), content(n), "{n}"));
         }
     });
-    let log = server.log();
+    let log = server.log(AT_ONCE + 1);
     assert_eq!(log.len(), AT_ONCE + 1, "{log:?}");
     let first = &log[0];
     assert!(first.starts_with("HTTP/2.0 "), "{log:?}");
@@ -134,5 +148,5 @@ fn what_is_not_there_is_told_as_ever() {
     let request = Request::get(format!("https://127.0.0.1:{}/missing", server.port));
     let result = fetcher().fetch_to_vec(&request, &Silent);
     crate::assert_fails(result, &["resource not found: GET https://127.0.0.1"]);
-    assert!(server.log()[0].starts_with("HTTP/2.0 "));
+    assert!(server.log(1)[0].starts_with("HTTP/2.0 "));
 }
