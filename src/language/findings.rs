@@ -117,6 +117,18 @@ impl Remarks {
         }
     }
 
+    /// A remark about member `name` of the object at `at`, whether the object has it or not.
+    pub(crate) fn about_member(
+        &mut self,
+        severity: Severity,
+        (at, name): (u32, &str),
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let member = JsonPath::root().join(name);
+        self.inside(severity, at, Some(&member), message, help);
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

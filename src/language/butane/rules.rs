@@ -4,6 +4,7 @@ use super::context::{ButaneContext, is_on, list};
 use super::modes::{self, Of};
 use super::read::ReadDocument;
 use super::{boot_device, machine_config, mounts, quadlets, trees};
+use crate::config::Severity;
 use crate::language::node::Node;
 
 /// Checks a document.
@@ -80,17 +81,15 @@ fn fcos_partitions(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
             continue;
         }
         for partition in list(disk, "partitions") {
-            let number = partition.text_at("number");
-            let Some(label) = partition
-                .get("label")
-                .filter(|_| matches!(number, "" | "0"))
-            else {
+            let is_numbered = !matches!(partition.text_at("number"), "" | "0");
+            if is_numbered || partition.get("label").is_none() {
                 continue;
-            };
-            context.remarks.warn_with_help(
-                label.at,
+            }
+            context.remarks.about_member(
+                Severity::Warning,
+                (partition.at, "number"),
                 "a partition with a label and no number, on a disk whose table is not wiped, may be made again on each disk that has none with this label",
-                "give it a number, or wipe the table",
+                Some("give it a number, or wipe the table".into()),
             );
         }
     }

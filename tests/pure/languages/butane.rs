@@ -246,6 +246,12 @@ fn findings() {
             false,
         ),
         (
+            ("fcos", "1.6.0"),
+            "storage: {disks: [{device: /dev/a, partitions: [{label: a}]}]}",
+            "warning at $.storage.disks.0.partitions.0.number, line 3 col 49",
+            true,
+        ),
+        (
             ("flatcar", "1.0.0"),
             "storage: {luks: [{name: a, device: /dev/a, clevis: {tpm2: true}}]}",
             "error at $.storage.luks.0.clevis",
