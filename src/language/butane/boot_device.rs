@@ -94,24 +94,29 @@ impl<'n, 't> BootDevice<'n, 't> {
     }
 
     fn layout(&self) -> Option<&'static BootDiskLayout> {
-        let name = match self.node.text_at("layout") {
-            "" => "x86_64",
-            name => name,
-        };
+        let name = self.node.get("layout").map_or("x86_64", Node::as_text);
         LAYOUTS.iter().find(|layout| layout.name == name)
+    }
+
+    /// Where the layout is stated; if it is not, where the boot device is.
+    fn layout_at(&self) -> u32 {
+        self.node
+            .get("layout")
+            .map_or(self.node.at, |layout| layout.at)
     }
 }
 
 /// Checks a boot device.
 pub(super) fn check(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let wish = BootDevice::of(node);
-    let at = node.get("layout").map_or(node.at, |layout| layout.at);
     let known = wish.layout().filter(|l| context.dialect.has(l.since));
     let Some(layout) = known else {
         let names = LAYOUTS.iter().filter(|l| context.dialect.has(l.since));
         let names: Vec<&str> = names.map(|layout| layout.name).collect();
         let help = format!("the layouts are {}", names.join(", "));
-        context.remarks.error_with_help(at, "unknown layout", help);
+        context
+            .remarks
+            .error_with_help(wish.layout_at(), "unknown layout", help);
         return;
     };
     check_mirror(&wish, layout, context);
@@ -125,22 +130,26 @@ fn check_mirror(
     layout: &BootDiskLayout,
     context: &mut ButaneContext<'_, '_>,
 ) {
-    let Some(mirror) = wish.node.at_path(&["mirror", "devices"]) else {
+    let Some(mirror) = wish.node.get("mirror") else {
         return;
     };
     if wish.mirrors.len() == 1 {
+        let at = mirror
+            .get("devices")
+            .map_or(mirror.at, |devices| devices.at);
         context
             .remarks
-            .error(mirror.at, "a mirror needs at least two devices");
+            .error(at, "a mirror needs at least two devices");
     }
     if wish.mirrors.is_empty() {
         return;
     }
     if !layout.is_mirrored {
-        context
-            .remarks
-            .error(mirror.at, "the boot disk of s390x cannot be mirrored");
-    } else if wish.node.text_at("layout").is_empty() {
+        context.remarks.error(
+            wish.layout_at(),
+            "the boot disk of s390x cannot be mirrored",
+        );
+    } else if wish.node.get("layout").is_none() {
         let message = "a mirror needs a layout";
         let help = "set boot_device.layout to the architecture of the machine";
         match context.dialect.has(Sugar::V1_7) {
@@ -155,12 +164,12 @@ fn check_s390x(
     layout: &BootDiskLayout,
     context: &mut ButaneContext<'_, '_>,
 ) {
+    check_device(wish, layout, context);
     let Some(luks) = wish.luks else {
         return;
     };
-    let device = luks.get("device");
-    let name = device.map(Node::as_text).unwrap_or_default();
-    if let Some(device) = device.filter(|_| !wish.is_encrypted() && !name.is_empty()) {
+    let device = luks.get("device").filter(|d| !d.as_text().is_empty());
+    if let Some(device) = device.filter(|_| !wish.is_encrypted()) {
         let message = "a device is given without a way to unlock it";
         match context.dialect.has(Sugar::V1_7) {
             true => context.remarks.error(device.at, message),
@@ -169,29 +178,41 @@ fn check_s390x(
     }
     if let Some(cex) = luks.get("cex").filter(|_| wish.has_cex) {
         if !layout.name.starts_with("s390x") {
+            let at = wish.node.get("layout").map_or(cex.at, |layout| layout.at);
             context
                 .remarks
-                .error(cex.at, "a Crypto Express card needs a layout of s390x");
+                .error(at, "a Crypto Express card needs a layout of s390x");
         }
         if wish.has_clevis {
             context
                 .remarks
-                .error(cex.at, "a Crypto Express card excludes tang and tpm2");
+                .error(luks.at, "a Crypto Express card excludes tang and tpm2");
         }
     }
-    if layout.root_suffix.is_none() || !wish.is_encrypted() {
+}
+
+/// Root partitions without labels are found by their disk. The layout alone asks for it, as in the original, even if
+/// nothing is made of the boot device.
+fn check_device(
+    wish: &BootDevice<'_, '_>,
+    layout: &BootDiskLayout,
+    context: &mut ButaneContext<'_, '_>,
+) {
+    if layout.root_suffix.is_none() {
         return;
     }
-    let at = device.map_or(luks.at, |device| device.at);
+    let name = wish.luks.map_or("", |luks| luks.text_at("device"));
     if name.is_empty() {
         let message = format!("layout {} needs luks.device", layout.name);
-        context.remarks.error(at, message);
+        context.remarks.error(wish.layout_at(), message);
     } else if !is_whole_disk(name, layout) {
         let wanted = match layout.name {
             "s390x-eckd" => "/dev/dasda",
             _ => "/dev/sda",
         };
         let message = format!("not a whole disk of layout {}, as {wanted}", layout.name);
+        let device = wish.luks.and_then(|luks| luks.get("device"));
+        let at = device.map_or(wish.layout_at(), |device| device.at);
         context.remarks.error(at, message);
     }
 }

@@ -252,6 +252,36 @@ fn findings() {
             true,
         ),
         (
+            ("fcos", "1.6.0"),
+            "boot_device: {layout: s390x-eckd}",
+            "error at $.boot_device.layout",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "boot_device: {layout: s390x-zfcp, luks: {device: /dev/dasda}}",
+            "error at $.boot_device.luks.device",
+            false,
+        ),
+        (
+            ("fcos", "1.5.0"),
+            "boot_device: {layout: \"\"}",
+            "error at $.boot_device.layout",
+            false,
+        ),
+        (
+            FCOS,
+            "boot_device: {mirror: {devices: [/dev/a, /dev/b]}}",
+            "error at $.boot_device.mirror, line 3 col 23",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "boot_device: {mirror: {devices: [/dev/a, /dev/b]}}",
+            "warning at $.boot_device.mirror, line 3 col 23",
+            true,
+        ),
+        (
             ("flatcar", "1.0.0"),
             "storage: {luks: [{name: a, device: /dev/a, clevis: {tpm2: true}}]}",
             "error at $.storage.luks.0.clevis",
