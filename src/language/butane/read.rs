@@ -92,12 +92,7 @@ impl ButaneReader<'_> {
                 Some(Node::list(at, texts.collect()))
             }
             (ButaneFieldKind::Objects(of), NodeContent::List(elements)) => {
-                let objects = elements.into_iter().map(|element| {
-                    let at = element.at;
-                    let object = self.value(element, ButaneFieldKind::Object(of), depth);
-                    object.unwrap_or_else(|| Node::mapping(at))
-                });
-                Some(Node::list(at, objects.collect()))
+                Some(Node::list(at, self.objects(elements, of, depth)))
             }
             (kind, value) => {
                 let found = Node { at, value };
@@ -163,6 +158,24 @@ impl ButaneReader<'_> {
         };
         self.note_second_source(&object);
         object
+    }
+
+    /// Null is no element, as in lists of texts. Among objects that is told: more is missing there than a word.
+    fn objects<'t>(
+        &mut self,
+        elements: Vec<Node<'t>>,
+        of: &'static Type,
+        depth: usize,
+    ) -> Vec<Node<'t>> {
+        let objects = elements.into_iter().filter_map(|element| {
+            let at = element.at;
+            if element.is_null() {
+                self.remarks.warn(at, "an empty entry of a list is ignored");
+                return None;
+            }
+            self.value(element, ButaneFieldKind::Object(of), depth)
+        });
+        objects.collect()
     }
 
     fn note_second_source(&mut self, object: &Node<'_>) {

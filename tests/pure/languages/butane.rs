@@ -174,6 +174,12 @@ fn results() {
             json!("data:;base64,eyJpZ25pdGlvbiI6eyJ2ZXJzaW9uIjoiMy4xLjAifX0="),
         ),
         (
+            FCOS,
+            "passwd: {users: [{name: a, groups: [b, ~, c]}]}",
+            "/passwd/users/0/groups",
+            json!(["b", "c"]),
+        ),
+        (
             ("flatcar", "1.1.0"),
             "storage: {filesystems: [{device: /dev/a, path: /opt, format: ext4, with_mount_unit: true}]}",
             "/systemd/units/0/name",
@@ -229,6 +235,12 @@ fn findings() {
             "storage: {files: [{path: /a, contents: {local: ../b}}]}",
             "error at $.storage.files.0.contents.local",
             false,
+        ),
+        (
+            FCOS,
+            "passwd: {users: [~, {name: a}]}",
+            "warning at $.passwd.users.0, line 3 col 18",
+            true,
         ),
         (FCOS, "storage: {files: []\n", "error", false),
         (
