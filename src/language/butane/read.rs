@@ -186,7 +186,12 @@ impl ButaneReader<'_> {
     fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<MappingEntry<'t>>) -> Node<'t> {
         let mut object = Node::mapping(at);
         for entry in entries {
-            if let Some(value) = self.value(entry.value, ButaneFieldKind::Text, 1) {
+            // A key counts even if nothing follows it: as a label, it has the empty value.
+            let value = match entry.value.is_null() {
+                true => Some(Node::text(entry.value.at, "")),
+                false => self.value(entry.value, ButaneFieldKind::Text, 1),
+            };
+            if let Some(value) = value {
                 object.set(entry.key, value);
             }
         }

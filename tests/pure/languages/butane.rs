@@ -321,3 +321,13 @@ fn findings() {
         assert_eq!(json.is_some(), has_result, "{rest}");
     }
 }
+
+#[test]
+fn a_label_without_a_value_is_empty() {
+    let text = "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
+                machineconfiguration.openshift.io/role: b\n    x:\n";
+    let (language, surroundings) = (Language::Butane, Surroundings::default());
+    let result = language::translate("a.bu", text.as_bytes(), language, &surroundings, false);
+    let text = result.outcome.expect("a MachineConfig");
+    assert!(text.contains("\n    x: \"\"\n"), "{text}");
+}
