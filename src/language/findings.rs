@@ -129,6 +129,11 @@ impl Remarks {
         self.inside(severity, at, Some(&member), message, help);
     }
 
+    /// The config cannot be used, because the object at `at` has nothing in member `name`.
+    pub(crate) fn missing(&mut self, at: u32, name: &str, message: impl Into<String>) {
+        self.about_member(Severity::Error, (at, name), message, None);
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.0.len()

@@ -367,7 +367,7 @@ pub(super) fn check_grub(grub: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
         for key in ["name", "password_hash"] {
             if user.text_at(key).is_empty() {
                 let message = format!("a user of the boot loader needs `{key}`");
-                context.remarks.error(user.at, message);
+                context.remarks.missing(user.at, key, message);
             }
         }
     }

@@ -35,15 +35,18 @@ pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
         return;
     }
     let metadata = root.get("metadata");
-    let at = metadata.map_or(root.at, |metadata| metadata.at);
+    let (at, name, labels) = match metadata {
+        Some(metadata) => (metadata.at, "name", "labels"),
+        None => (root.at, "metadata.name", "metadata.labels"),
+    };
     if metadata.is_none_or(|metadata| metadata.text_at("name").is_empty()) {
-        context.remarks.error(at, "metadata.name is required");
+        let message = "metadata.name is required";
+        context.remarks.missing(at, name, message);
     }
     let role = root.at_path(&["metadata", "labels", ROLE]);
     if role.map_or("", Node::as_text).is_empty() {
-        context
-            .remarks
-            .error(at, format!("metadata.labels needs `{ROLE}`"));
+        let message = format!("metadata.labels needs `{ROLE}`");
+        context.remarks.missing(at, labels, message);
     }
     let settings = root.get("openshift");
     let kind = settings.and_then(|settings| settings.get("kernel_type"));

@@ -28,14 +28,12 @@ pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
         let is_swap = filesystem.text_at("format") == SWAP && has_swap_units(context);
         let path = filesystem.text_at("path");
         if filesystem.text_at("format").is_empty() {
-            context
-                .remarks
-                .error(wish.at, "with_mount_unit needs a format");
+            let message = "with_mount_unit needs a format";
+            context.remarks.missing(filesystem.at, "format", message);
         }
         if path.is_empty() && !is_swap {
-            context
-                .remarks
-                .error(wish.at, "with_mount_unit needs a path");
+            let message = "with_mount_unit needs a path";
+            context.remarks.missing(filesystem.at, "path", message);
         }
         let is_fcos = context.dialect.variant == Variant::Fcos;
         if !path.is_empty() && is_fcos && context.dialect.has(Sugar::V1_6) && !is_mutable(path) {

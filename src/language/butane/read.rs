@@ -14,7 +14,7 @@ const ALIKE: f64 = 0.8;
 /// Keys at the top level with this beginning only hold anchors.
 const ANCHORS: &str = "x-";
 
-/// Keys that say where bytes come from.
+/// Keys that say where bytes come from. Of several, the first one here is told, as the original does.
 const SOURCES: [&str; 3] = ["source", "inline", "local"];
 
 /// A document as its dialect has it.
@@ -180,7 +180,9 @@ impl ButaneReader<'_> {
 
     fn note_second_source(&mut self, object: &Node<'_>) {
         let mut given = SOURCES.iter().filter_map(|key| object.get(key));
-        self.second_sources.extend(given.nth(1).map(|node| node.at));
+        if let (Some(told), Some(_)) = (given.next(), given.next()) {
+            self.second_sources.push(told.at);
+        }
     }
 
     fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<MappingEntry<'t>>) -> Node<'t> {

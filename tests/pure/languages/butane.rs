@@ -227,7 +227,7 @@ fn findings() {
         (
             FCOS,
             "storage: {files: [{path: /a, contents: {inline: a, local: \"\"}}]}",
-            "error at $.storage.files.0.contents",
+            "error at $.storage.files.0.contents.inline",
             false,
         ),
         (
@@ -241,6 +241,24 @@ fn findings() {
             "passwd: {users: [~, {name: a}]}",
             "warning at $.passwd.users.0, line 3 col 18",
             true,
+        ),
+        (
+            FCOS,
+            "storage: {filesystems: [{device: /dev/a, with_mount_unit: true}]}",
+            "error at $.storage.filesystems.0.format, line 3 col 25",
+            false,
+        ),
+        (
+            FCOS,
+            "grub: {users: [{name: a}]}",
+            "error at $.grub.users.0.password_hash",
+            false,
+        ),
+        (
+            ("openshift", "4.14.0"),
+            "",
+            "error at $.metadata.name, line 1 col 1",
+            false,
         ),
         (FCOS, "storage: {files: []\n", "error", false),
         (
