@@ -44,6 +44,8 @@ pub(crate) struct Decoder<'p> {
     pub(crate) has_dashes: bool,
     /// Values of a wrong type are left out with a warning.
     pub(crate) is_lenient: bool,
+    /// Null in a list is an empty element; else it is none.
+    pub(crate) keeps_null: bool,
     /// Paths of the text.
     pub(crate) paths: &'p WrittenPaths,
     pub(crate) remarks: &'p mut Remarks,
@@ -76,28 +78,14 @@ impl Decoder<'_> {
             (FieldKind::Object(shape), NodeContent::Mapping(entries)) => {
                 Some(self.object(at, entries, shape))
             }
-            (FieldKind::Objects(shape), NodeContent::List(elements)) => {
-                let name = format!("an element of `{name}`");
-                let objects = elements.into_iter().filter_map(|element| {
-                    let at = element.at;
-                    match element.is_null() {
-                        true => Some(Node::mapping(at)),
-                        false => self.value(element, FieldKind::Object(shape), &name),
-                    }
-                });
-                Some(Node::list(at, objects.collect()))
-            }
-            (FieldKind::Texts, NodeContent::List(elements)) => {
-                let name = format!("an element of `{name}`");
-                let texts = elements.into_iter().filter_map(|element| {
-                    let at = element.at;
-                    match element.is_null() {
-                        true => Some(Node::text(at, "")),
-                        false => self.value(element, FieldKind::Text, &name),
-                    }
-                });
-                Some(Node::list(at, texts.collect()))
-            }
+            (FieldKind::Objects(shape), NodeContent::List(elements)) => Some(Node::list(
+                at,
+                self.elements(elements, FieldKind::Object(shape), name),
+            )),
+            (FieldKind::Texts, NodeContent::List(elements)) => Some(Node::list(
+                at,
+                self.elements(elements, FieldKind::Text, name),
+            )),
             (kind, NodeContent::Scalar(scalar)) => match scalar_of(at, kind, scalar) {
                 Ok(node) => Some(node),
                 Err(scalar) => {
@@ -107,6 +95,31 @@ impl Decoder<'_> {
             },
             (kind, value) => self.misfit(kind, &Node { at, value }, name),
         }
+    }
+
+    /// The elements of the list `name`, each of `kind`.
+    fn elements<'t>(
+        &mut self,
+        elements: Vec<Node<'t>>,
+        kind: FieldKind,
+        name: &str,
+    ) -> Vec<Node<'t>> {
+        let name = format!("an element of `{name}`");
+        let elements = elements.into_iter().filter_map(|element| {
+            let at = element.at;
+            if !element.is_null() {
+                return self.value(element, kind, &name);
+            }
+            match kind {
+                FieldKind::Text => self.keeps_null.then(|| Node::text(at, "")),
+                _ if self.keeps_null => Some(Node::mapping(at)),
+                _ => {
+                    self.remarks.warn(at, "an empty entry of a list is ignored");
+                    None
+                }
+            }
+        });
+        elements.collect()
     }
 
     fn misfit<'t>(&mut self, kind: FieldKind, node: &Node<'_>, name: &str) -> Option<Node<'t>> {

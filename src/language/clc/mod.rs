@@ -70,6 +70,7 @@ pub(super) fn model<'t>(
     let mut decoder = Decoder {
         has_dashes: false,
         is_lenient: false,
+        keeps_null: false,
         paths,
         remarks,
     };

@@ -210,6 +210,7 @@ impl Sections<'_> {
                 let mut decoder = Decoder {
                     has_dashes: false,
                     is_lenient: false,
+                    keeps_null: false,
                     paths: self.paths,
                     remarks: self.remarks,
                 };

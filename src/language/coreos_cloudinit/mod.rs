@@ -62,6 +62,7 @@ fn decoded(
     let mut decoder = Decoder {
         has_dashes: true,
         is_lenient: true,
+        keeps_null: true,
         paths,
         remarks,
     };

@@ -33,6 +33,7 @@ pub(super) fn convert(
         let mut decoder = Decoder {
             has_dashes: true,
             is_lenient: true,
+            keeps_null: true,
             paths,
             remarks,
         };
