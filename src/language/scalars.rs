@@ -1,7 +1,23 @@
 //! What scalars mean by YAML 1.1, as programs in Go read it.
 
 use super::node::{Scalar, Style};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
+
+/// The text of any scalar as it is written; `!!binary` is decoded.
+pub(crate) fn text<'t>(scalar: Scalar<'t>) -> Result<Cow<'t, str>, &'static str> {
+    if scalar.tag.as_deref() != Some("binary") {
+        return Ok(scalar.text);
+    }
+    let digits: String = scalar.text.split_ascii_whitespace().collect();
+    let bytes = STANDARD
+        .decode(digits)
+        .map_err(|_| "not valid base64, which `!!binary` promises")?;
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| "`!!binary` data that is not UTF-8 text; put it in a file of its own")
+}
 
 /// The flag that a scalar is.
 pub(crate) fn flag(scalar: &Scalar<'_>) -> Option<bool> {

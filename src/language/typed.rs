@@ -86,6 +86,10 @@ impl Decoder<'_> {
                 at,
                 self.elements(elements, FieldKind::Text, name),
             )),
+            (FieldKind::Text, NodeContent::Scalar(scalar)) => match scalars::text(scalar) {
+                Ok(text) => Some(Node::text(at, text)),
+                Err(message) => self.left_out(at, message.into()),
+            },
             (kind, NodeContent::Scalar(scalar)) => match scalar_of(at, kind, scalar) {
                 Ok(node) => Some(node),
                 Err(scalar) => {
@@ -136,12 +140,17 @@ impl Decoder<'_> {
             false => format!("`{name}`"),
         };
         let message = format!("{name} must be {wanted}, not {}", found(node));
+        self.left_out(node.at, message)
+    }
+
+    /// Says why the value at `at` cannot be used.
+    fn left_out<'t>(&mut self, at: u32, message: String) -> Option<Node<'t>> {
         match self.is_lenient {
             true => {
                 let help = "the value has no effect; correct or remove it";
-                self.remarks.warn_with_help(node.at, message, help);
+                self.remarks.warn_with_help(at, message, help);
             }
-            false => self.remarks.error(node.at, message),
+            false => self.remarks.error(at, message),
         }
         None
     }
@@ -228,7 +237,6 @@ pub(crate) fn found(node: &Node<'_>) -> &'static str {
 
 fn scalar_of<'t>(at: u32, kind: FieldKind, scalar: Scalar<'t>) -> Result<Node<'t>, Scalar<'t>> {
     match kind {
-        FieldKind::Text => Ok(Node::text(at, scalar.text)),
         FieldKind::Bytes => Ok(Node {
             at,
             value: NodeContent::Scalar(scalar),

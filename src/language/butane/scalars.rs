@@ -2,26 +2,10 @@
 
 use crate::language::node::{Scalar, Style};
 use crate::language::scalars;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use std::borrow::Cow;
+pub(super) use crate::language::scalars::text;
 
 /// Beyond this, a double does not hold every integer; a number written as one is then no number anybody meant.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// The text of any scalar as it is written; `!!binary` is decoded.
-pub(super) fn text<'t>(scalar: Scalar<'t>) -> Result<Cow<'t, str>, &'static str> {
-    if scalar.tag.as_deref() != Some("binary") {
-        return Ok(scalar.text);
-    }
-    let digits: String = scalar.text.split_ascii_whitespace().collect();
-    let bytes = STANDARD
-        .decode(digits)
-        .map_err(|_| "not valid base64, which `!!binary` promises")?;
-    String::from_utf8(bytes)
-        .map(Cow::Owned)
-        .map_err(|_| "`!!binary` data that is not UTF-8 text; name it with `source` or `local`")
-}
 
 /// A number that was read for an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +67,7 @@ pub(super) fn flag(scalar: &Scalar<'_>) -> Result<bool, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
 
     fn scalar(text: &str, style: Style, tag: Option<&str>) -> Scalar<'static> {
         Scalar {
