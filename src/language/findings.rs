@@ -12,6 +12,8 @@ struct Remark {
     at: u32,
     /// Where the path of the value at `at` is not what is meant.
     path: Option<JsonPath>,
+    /// Of several values that begin at `at`, the outermost is meant.
+    is_outermost: bool,
     /// What follows the path of the value at `at`, in a text inside this one.
     below: Option<JsonPath>,
     /// Offset of another value that the message is about as well.
@@ -95,6 +97,7 @@ impl Remarks {
             severity,
             at,
             path: None,
+            is_outermost: false,
             below: None,
             other: None,
             message,
@@ -127,6 +130,14 @@ impl Remarks {
     ) {
         let member = JsonPath::root().join(name);
         self.inside(severity, at, Some(&member), message, help);
+    }
+
+    /// A remark about the list at `at`: one of YAML that is not indented begins where its first element does.
+    pub(crate) fn about_list(&mut self, severity: Severity, at: u32, message: impl Into<String>) {
+        self.push(severity, at, message.into(), None);
+        if let Some(last) = self.0.last_mut() {
+            last.is_outermost = true;
+        }
     }
 
     /// The config cannot be used, because the object at `at` has nothing in member `name`.
@@ -181,12 +192,13 @@ impl Remarks {
                     Some(other) => naming(remark.message, other, lines, paths, None),
                     None => remark.message,
                 },
-                path: remark.path.or_else(|| paths.path_to(remark.at, true)).map(
-                    |path| match remark.below {
+                path: remark
+                    .path
+                    .or_else(|| paths.path_to(remark.at, !remark.is_outermost))
+                    .map(|path| match remark.below {
                         Some(below) => path.join(below.as_str().trim_start_matches("$.")),
                         None => path,
-                    },
-                ),
+                    }),
                 position: Some(lines.position(remark.at)),
                 help: remark.help,
             })

@@ -210,7 +210,7 @@ impl Decoder<'_> {
         help: Option<String>,
     ) {
         let severity = Severity::Warning;
-        match (self.paths.path_to(entry.value.at, true), help) {
+        match (self.paths.path_to(entry.value.at, false), help) {
             (Some(path), help) => {
                 let at = entry.key_at;
                 self.remarks.at_path(severity, at, path, message, help);

@@ -3,6 +3,7 @@
 use super::context::{ButaneContext, is_on, list};
 use super::mounts::GENERATED;
 use super::variants::Sugar;
+use crate::config::Severity;
 use crate::language::node::Node;
 use std::fmt::Write as _;
 
@@ -137,9 +138,8 @@ fn check_mirror(
         let at = mirror
             .get("devices")
             .map_or(mirror.at, |devices| devices.at);
-        context
-            .remarks
-            .error(at, "a mirror needs at least two devices");
+        let message = "a mirror needs at least two devices";
+        context.remarks.about_list(Severity::Error, at, message);
     }
     if wish.mirrors.is_empty() {
         return;
@@ -375,11 +375,12 @@ pub(super) fn check_grub(grub: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
 
 /// The file with the users of the boot loader and the file system that it is on.
 pub(super) fn grub<'t>(grub: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Option<Node<'t>> {
-    let users = list(grub, "users");
+    let given = grub.get("users")?;
+    let users = given.elements();
     if users.is_empty() {
         return None;
     }
-    let at = grub.at;
+    let at = given.at;
     let names: Vec<&str> = users.iter().map(|user| user.text_at("name")).collect();
     let mut text = format!("# {GENERATED}\n\nset superusers=\"{}\"\n", names.join(" "));
     for user in users {

@@ -2,6 +2,7 @@
 
 use super::context::ButaneContext;
 use super::variants::{Dialect, Variant};
+use crate::config::Severity;
 use crate::config::tree::{Tree, Value};
 use crate::language::findings::Remarks;
 
@@ -46,7 +47,13 @@ impl Filter<'_> {
                 "variant {} does not support {what}",
                 self.dialect.variant.name()
             );
-            self.remarks.error(tree.at.offset, message);
+            match tree.value {
+                Value::List(_) => {
+                    self.remarks
+                        .about_list(Severity::Error, tree.at.offset, message);
+                }
+                _ => self.remarks.error(tree.at.offset, message),
+            }
         }
     }
 

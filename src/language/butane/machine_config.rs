@@ -3,6 +3,7 @@
 use super::context::{ButaneContext, is_on, list};
 use super::variants::Variant;
 use super::yaml_text::{self, YamlEntry};
+use crate::config::Severity;
 use crate::config::tree::{Tree, Value};
 use crate::language::node::Node;
 use serde_json::{Map, Value as Json, json};
@@ -99,7 +100,9 @@ fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut ButaneContext<'_,
         };
         if !is_empty {
             let message = format!("`{}` has no effect without a MachineConfig", entry.key);
-            context.remarks.warn(entry.value.at, message);
+            // Most of them are lists.
+            let at = entry.value.at;
+            context.remarks.about_list(Severity::Warning, at, message);
         }
     }
 }

@@ -97,7 +97,12 @@ impl ButaneReader<'_> {
             (kind, value) => {
                 let found = Node { at, value };
                 let message = format!("expected {}, found {}", wanted(kind), found.kind());
-                self.remarks.error(at, message);
+                match found.value {
+                    NodeContent::List(_) => {
+                        self.remarks.about_list(Severity::Error, at, message);
+                    }
+                    _ => self.remarks.error(at, message),
+                }
                 None
             }
         }

@@ -260,6 +260,18 @@ fn findings() {
             "error at $.metadata.name, line 1 col 1",
             false,
         ),
+        (
+            ("r4e", "1.0.0"),
+            "storage:\n  disks:\n  - device: /dev/a\n",
+            "error at $.storage.disks, line 5 col 5",
+            false,
+        ),
+        (
+            ("openshift", "4.14.0"),
+            "metadata: {name: a, labels: {machineconfiguration.openshift.io/role: b}}\nopenshift:\n  extensions:\n  - a\n",
+            "warning at $.openshift.extensions, line 6 col 5",
+            true,
+        ),
         (FCOS, "storage: {files: []\n", "error", false),
         (
             ("fcos", "1.7"),
@@ -348,4 +360,18 @@ fn a_label_without_a_value_is_empty() {
     let result = language::translate("a.bu", text.as_bytes(), language, &surroundings, false);
     let text = result.outcome.expect("a MachineConfig");
     assert!(text.contains("\n    x: \"\"\n"), "{text}");
+}
+
+#[test]
+fn what_sugar_makes_is_told_where_the_sugar_is() {
+    let text = "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
+                machineconfiguration.openshift.io/role: b\ngrub:\n  users:\n  - name: a\n    password_hash: c\n";
+    let (language, surroundings) = (Language::Butane, Surroundings::default());
+    let result = language::translate("a.bu", text.as_bytes(), language, &surroundings, false);
+    assert!(result.outcome.is_err());
+    let told = result.findings.0.first().expect("a finding").to_string();
+    assert!(
+        told.starts_with("error at $.grub.users, line 9 col 5"),
+        "{told}"
+    );
 }
