@@ -29,7 +29,8 @@ pub(super) fn add<'t>(
     context: &mut ButaneContext<'_, '_>,
 ) {
     for tree in list(storage, "trees") {
-        let at = tree.get("local").map_or(tree.at, |local| local.at);
+        // Everything that the tree makes is from here, and said of it here, as by the original.
+        let at = tree.at;
         let Some(files) = context.surroundings.files else {
             context.no_files(at);
             continue;
@@ -206,6 +207,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
                 .remove("contents")
                 .unwrap_or_else(|| Node::mapping(self.at));
             let stated = contents.remove("compression");
+            contents.remove("source");
             for (name, value) in self.context.encoded(self.at, bytes.into(), stated.as_ref()) {
                 contents.set(name, value);
             }
@@ -246,7 +248,8 @@ impl<'t> Walk<'_, 't, '_, '_> {
     }
 }
 
+/// An empty source counts as none here, as an empty target does.
 fn has_source(file: &Node<'_>) -> bool {
     file.get("contents")
-        .is_some_and(|contents| contents.get("source").is_some())
+        .is_some_and(|contents| !contents.text_at("source").is_empty())
 }

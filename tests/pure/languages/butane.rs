@@ -34,10 +34,39 @@ impl LocalFolder for Folder {
     }
 }
 
+/// A folder with a directory in it, which has a program.
+struct FolderWithTree;
+
+impl LocalFolder for FolderWithTree {
+    fn look(&self, path: &str) -> Result<LocalNode, LocalError> {
+        let kind = match path {
+            "t" => LocalKind::Directory,
+            _ => LocalKind::File,
+        };
+        Ok(LocalNode { kind, mode: 0o755 })
+    }
+
+    fn read(&self, _: &str) -> Result<Vec<u8>, LocalError> {
+        Ok(b"x".to_vec())
+    }
+
+    fn list(&self, _: &str) -> Result<Vec<String>, LocalError> {
+        Ok(vec!["a".into()])
+    }
+}
+
 fn translated(pair: (&str, &str), rest: &str) -> (Vec<String>, Option<Value>) {
+    translated_in(&Folder, pair, rest)
+}
+
+fn translated_in(
+    folder: &dyn LocalFolder,
+    pair: (&str, &str),
+    rest: &str,
+) -> (Vec<String>, Option<Value>) {
     let text = format!("variant: {}\nversion: {}\n{rest}", pair.0, pair.1);
     let surroundings = Surroundings {
-        files: Some(&Folder),
+        files: Some(folder),
         is_raw: true,
         ..Surroundings::default()
     };
@@ -374,4 +403,25 @@ fn what_sugar_makes_is_told_where_the_sugar_is() {
         told.starts_with("error at $.grub.users, line 9 col 5"),
         "{told}"
     );
+}
+
+/// What a tree has goes into entries that have nothing yet; others stay what they are, and that is told at the tree.
+#[test]
+fn trees_fill_what_is_empty() {
+    let filled =
+        json!({"path": "/a", "mode": 0o755, "contents": {"compression": "", "source": "data:,x"}});
+    for contents in ["", ", contents: {}", ", contents: {source: \"\"}"] {
+        let rest = format!("storage: {{files: [{{path: /a{contents}}}], trees: [{{local: t}}]}}");
+        let (told, json) = translated_in(&FolderWithTree, FCOS, &rest);
+        assert_eq!(told, [""; 0], "{rest}");
+        let json = json.expect("a config");
+        assert_eq!(json.pointer("/storage/files/0"), Some(&filled), "{rest}");
+    }
+    let rest = "storage: {files: [{path: /a, contents: {inline: y}}], trees: [{local: t}]}";
+    let (told, json) = translated_in(&FolderWithTree, FCOS, rest);
+    assert!(
+        told[0].starts_with("error at $.storage.trees.0, line 3"),
+        "{told:?}"
+    );
+    assert!(json.is_none());
 }
