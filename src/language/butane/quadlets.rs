@@ -95,7 +95,7 @@ pub(super) fn add<'t>(
         match template_of(name) {
             Some(template) => {
                 let at = quadlet.get("name").map_or(quadlet.at, |node| node.at);
-                let node = Node::mapping(at)
+                let node = Node::mapping(quadlet.at)
                     .with("path", Node::text(at, path.clone()))
                     .with("target", Node::text(at, template));
                 push(ButaneNodeKind::Link, path.clone(), node, nodes, context);
@@ -128,7 +128,7 @@ fn file<'t>(
         contents.set(name, value);
     }
     let name_at = node.get("name").map_or(node.at, |name| name.at);
-    let file = Node::mapping(name_at)
+    let file = Node::mapping(node.at)
         .with("path", Node::text(name_at, path.clone()))
         .with("contents", contents)
         .with("mode", Node::int(name_at, MODE));

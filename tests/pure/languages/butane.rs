@@ -301,6 +301,12 @@ fn findings() {
             "warning at $.openshift.extensions, line 6 col 5",
             true,
         ),
+        (
+            ("fcos", "1.8.0-experimental"),
+            "systemd:\n  quadlets:\n  - name: a.pod\n  - rootful: false\n    name: a.pod\n",
+            "error at $.systemd.quadlets.1, line 6 col 5",
+            false,
+        ),
         (FCOS, "storage: {files: []\n", "error", false),
         (
             ("fcos", "1.7"),
