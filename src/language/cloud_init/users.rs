@@ -6,6 +6,7 @@ use super::account_extras::AccountExtras;
 use super::values::{self, Text};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
+use crate::language::keyed::KeyedList;
 use crate::language::node::{Node, NodeContent};
 
 /// Keys of an account.
@@ -183,7 +184,27 @@ fn entries<'t>(
     let Some(value) = root.get("users").filter(|value| !value.is_null()) else {
         return vec![(default.clone(), true)];
     };
-    let listed = |at: u32, names: &str| -> Vec<(Node<'t>, bool)> {
+    let mut list = listed(value, default, remarks);
+    // Who names the default account wants it, unless it is turned off by its name.
+    let names_default = root
+        .get("user")
+        .is_some_and(|user| !values::is_nothing(user));
+    let is_listed = value.get("default").is_some() || list.iter().any(|(_, is_it)| *is_it);
+    if names_default && !is_listed {
+        list.push((default.clone(), true));
+    }
+    let mut list = once_each(list, remarks);
+    list.sort_by_key(|(_, is_default)| *is_default);
+    list
+}
+
+/// The accounts of `users`, in the order of the text.
+fn listed<'t>(
+    value: &Node<'t>,
+    default: &Node<'t>,
+    remarks: &mut Remarks,
+) -> Vec<(Node<'t>, bool)> {
+    let of_names = |at: u32, names: &str| -> Vec<(Node<'t>, bool)> {
         names
             .split(',')
             .filter_map(|name| named(at, name.trim(), default))
@@ -191,7 +212,7 @@ fn entries<'t>(
     };
     let mut list = Vec::new();
     match &value.value {
-        NodeContent::Scalar(scalar) => list = listed(value.at, &scalar.text),
+        NodeContent::Scalar(scalar) => list = of_names(value.at, &scalar.text),
         NodeContent::Mapping(entries) => {
             for entry in entries {
                 let is_mapping = matches!(entry.value.value, NodeContent::Mapping(_));
@@ -212,16 +233,9 @@ fn entries<'t>(
             for element in elements {
                 match &element.value {
                     NodeContent::Scalar(scalar) if !element.is_null() => {
-                        list.extend(listed(element.at, &scalar.text));
+                        list.extend(of_names(element.at, &scalar.text));
                     }
-                    NodeContent::Mapping(_) => {
-                        let fields = values::canonical(element.clone(), KEYS, remarks);
-                        let name = fields.get("name").and_then(Node::as_scalar);
-                        match name.is_some_and(|name| name.text == "default") {
-                            true => list.push((overlaid(default, &fields), true)),
-                            false => list.push((fields, false)),
-                        }
-                    }
+                    NodeContent::Mapping(_) => list.push(entry(element, default, remarks)),
                     _ => {
                         let message =
                             format!("an account is a name or a mapping, not {}", element.kind());
@@ -231,8 +245,44 @@ fn entries<'t>(
             }
         }
     }
-    list.sort_by_key(|(_, is_default)| *is_default);
     list
+}
+
+/// An account that is a mapping in the list of accounts.
+fn entry<'t>(element: &Node<'t>, default: &Node<'t>, remarks: &mut Remarks) -> (Node<'t>, bool) {
+    let fields = values::canonical(element.clone(), KEYS, remarks);
+    match fields.text_at("name") == "default" {
+        true => (overlaid(default, &fields), true),
+        false => (fields, false),
+    }
+}
+
+/// `list` with all entries of one account as one: what an earlier entry says counts.
+fn once_each<'t>(list: Vec<(Node<'t>, bool)>, remarks: &mut Remarks) -> Vec<(Node<'t>, bool)> {
+    let mut kept: KeyedList<(Node<'t>, bool)> = KeyedList::default();
+    for (index, (entry, is_default)) in list.into_iter().enumerate() {
+        let name = match (entry.text_at("name"), is_default) {
+            // What has no name, and the default account, are entries of their own.
+            ("", _) | (_, true) => format!("\0{index}"),
+            (name, false) => name.to_owned(),
+        };
+        let Some((earlier, _)) = kept.get_mut(&name) else {
+            kept.insert(&name, (entry, is_default));
+            continue;
+        };
+        for member in entry.entries().iter().filter(|member| member.key != "name") {
+            if earlier.get(&member.key).is_some() {
+                let message = format!(
+                    "an earlier entry of {name} has `{}`, which counts",
+                    member.key
+                );
+                remarks.warn(member.value.at, message);
+            } else {
+                earlier.set(member.key.clone(), member.value.clone());
+            }
+        }
+    }
+    kept.into_values().collect()
 }
 
 /// The account called `name`, true if it is the default one; none for no name.
