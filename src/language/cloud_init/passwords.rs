@@ -30,9 +30,17 @@ pub(super) fn convert<'t>(
 ) {
     let known = &["expire", "list", "users"];
     let chpasswd = values::mapping(root, "chpasswd", known, remarks);
+    let listed = chpasswd.as_ref().map(|node| listed(node, remarks));
+    let listed = listed.unwrap_or_default();
     let mut has_clear_text = false;
     if let Some(password) = values::filled(root, "password", remarks) {
         match &accounts.default {
+            // The original reads one or the other.
+            _ if !listed.is_empty() => remarks.warn_with_help(
+                password.at,
+                "the password does nothing beside the accounts of chpasswd",
+                "put the account and its password into `chpasswd`",
+            ),
             Some(name) => {
                 let name = Text {
                     at: password.at,
@@ -49,8 +57,7 @@ pub(super) fn convert<'t>(
             ),
         }
     }
-    let listed = chpasswd.as_ref().map(|node| listed(node, remarks));
-    for (name, password, form) in listed.unwrap_or_default() {
+    for (name, password, form) in listed {
         has_clear_text |= form == Form::ClearText;
         missing(&name, context, assembly, remarks);
         set(&name, password, form, assembly, remarks);
