@@ -95,7 +95,8 @@ fn script(
     if key == "bootcmd" {
         text.push_str(&instance_id(context));
     }
-    for item in items {
+    // An item of which only a comment is left has no value.
+    for item in items.iter().filter(|item| !item.is_null()) {
         match command(item, remarks) {
             Some(line) => {
                 text.push_str(&line);
