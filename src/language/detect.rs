@@ -29,7 +29,7 @@ const CLOUD_INIT_STARTS: [&str; 7] = [
 ];
 
 /// Types of parts that only cloud-init takes.
-const CLOUD_INIT_TYPES: [&str; 8] = [
+const CLOUD_INIT_TYPES: [&str; 11] = [
     "text/x-include-url",
     "text/x-include-once-url",
     "text/cloud-config-archive",
@@ -38,6 +38,9 @@ const CLOUD_INIT_TYPES: [&str; 8] = [
     "text/part-handler",
     "text/upstart-job",
     "text/jinja2",
+    "text/x-shellscript-per-boot",
+    "text/x-shellscript-per-instance",
+    "text/x-shellscript-per-once",
 ];
 
 /// All that a Container Linux Config may have at its top.

@@ -19,8 +19,31 @@ pub(super) struct UserScript {
     /// The name that its part has, without folders.
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
-    /// It runs at every boot, before anything else.
-    pub(super) is_boothook: bool,
+    pub(super) time: ScriptTime,
+}
+
+/// When a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScriptTime {
+    /// At every boot, before anything else.
+    BootHook,
+    /// At every boot, with the network.
+    EachBoot,
+    /// Once, before `runcmd`.
+    First,
+    /// Once, after `runcmd`.
+    Last,
+}
+
+impl ScriptTime {
+    /// The folder of its scripts.
+    const fn folder(self) -> &'static str {
+        match self {
+            ScriptTime::BootHook => "boothooks",
+            ScriptTime::EachBoot => "per-boot",
+            ScriptTime::First | ScriptTime::Last => "scripts",
+        }
+    }
 }
 
 /// Adds the units of commands and scripts.
@@ -38,6 +61,7 @@ pub(super) fn convert<'t>(
         return;
     }
     hooks(scripts, context, assembly);
+    each_boot(scripts, assembly);
     if let Some((at, text)) = script(root, "bootcmd", context, remarks) {
         let path = format!("{FOLDER}/bootcmd.sh");
         assembly.unit(
@@ -47,34 +71,38 @@ pub(super) fn convert<'t>(
         );
         assembly.file(AssembledFile::new(at, path, 0o700, text));
     }
-    let mut paths = Vec::new();
-    let mut at = None;
+    let (mut paths, mut at) = written(scripts, ScriptTime::First, assembly);
     if let Some((place, text)) = script(root, "runcmd", context, remarks) {
         let path = format!("{FOLDER}/runcmd.sh");
         assembly.file(AssembledFile::new(place, path.clone(), 0o700, text));
         paths.push(path);
-        at = Some(place);
+        at = at.or(Some(place));
     }
-    let mut once: Vec<&UserScript> = scripts
-        .iter()
-        .filter(|script| !script.is_boothook)
-        .collect();
-    once.sort_by(|a, b| a.name.cmp(&b.name));
-    for script in once {
-        let path = format!("{FOLDER}/scripts/{}", script.name);
-        assembly.file(AssembledFile::new(
-            script.at,
-            path.clone(),
-            0o700,
-            script.bytes.clone(),
-        ));
-        paths.push(path);
-        at = at.or(Some(script.at));
-    }
-    if let Some(at) = at {
+    let (last, place) = written(scripts, ScriptTime::Last, assembly);
+    paths.extend(last);
+    if let Some(at) = at.or(place) {
         assembly.unit(at, "cloud-init-runcmd.service", run_unit(&paths));
     }
     power(root, assembly, remarks);
+}
+
+/// Writes the scripts that run at `time`: their paths in the order of their names, and the place of the first.
+fn written(
+    scripts: &[UserScript],
+    time: ScriptTime,
+    assembly: &mut Assembly<'_>,
+) -> (Vec<String>, Option<u32>) {
+    let chosen = scripts.iter().filter(|script| script.time == time);
+    let mut chosen: Vec<&UserScript> = chosen.collect();
+    chosen.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut paths = Vec::new();
+    for script in &chosen {
+        let path = format!("{FOLDER}/{}/{}", time.folder(), script.name);
+        let bytes = script.bytes.clone();
+        assembly.file(AssembledFile::new(script.at, path.clone(), 0o700, bytes));
+        paths.push(path);
+    }
+    (paths, chosen.first().map(|script| script.at))
 }
 
 /// The commands of `key` as one script, with the place of the first.
@@ -155,9 +183,10 @@ fn instance_id(context: &CloudInitContext<'_>) -> String {
 }
 
 fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut Assembly<'_>) {
+    let is_hook = |script: &&UserScript| script.time == ScriptTime::BootHook;
     let mut paths = Vec::new();
-    for script in scripts.iter().filter(|script| script.is_boothook) {
-        let path = format!("{FOLDER}/boothooks/{}", script.name);
+    for script in scripts.iter().filter(is_hook) {
+        let path = format!("{FOLDER}/{}/{}", script.time.folder(), script.name);
         assembly.file(AssembledFile::new(
             script.at,
             path.clone(),
@@ -166,7 +195,7 @@ fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut 
         ));
         paths.push(path);
     }
-    let Some(first) = scripts.iter().find(|script| script.is_boothook) else {
+    let Some(first) = scripts.iter().find(is_hook) else {
         return;
     };
     let variable = context.instance.id.map(|id| {
@@ -182,6 +211,36 @@ fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut 
         &paths,
     );
     assembly.unit(first.at, "cloud-init-boothook.service", unit);
+}
+
+/// The unit of scripts that run at every boot with the network.
+fn each_boot(scripts: &[UserScript], assembly: &mut Assembly<'_>) {
+    let (paths, Some(at)) = written(scripts, ScriptTime::EachBoot, assembly) else {
+        return;
+    };
+    let mut unit = String::from(
+        "\
+[Unit]
+Description=Scripts of every boot
+Wants=network-online.target
+After=network-online.target cloud-init-bootcmd.service
+Before=cloud-init-runcmd.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=0
+",
+    );
+    for path in &paths {
+        _ = writeln!(
+            unit,
+            "ExecStart=-{}",
+            crate::language::quoting::unit_argument(path)
+        );
+    }
+    unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+    assembly.unit(at, "cloud-init-per-boot.service", unit);
 }
 
 /// A unit of every boot, before services.

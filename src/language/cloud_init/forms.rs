@@ -1,7 +1,7 @@
 //! The forms of user data: a cloud-config, a script, a boot hook, URLs, an archive, a MIME message of any of these.
 
 use super::CloudInitContext;
-use super::commands::UserScript;
+use super::commands::{ScriptTime, UserScript};
 use super::kinds::{self, starts_with};
 use super::merge::{self, MergeRules};
 use super::places::BodyPlaces;
@@ -112,10 +112,7 @@ impl UserDataParts {
                 Err(broken) => return remarks.error(at, format!("the part {broken}")),
             }
         }
-        let kind = match kinds::is_telling(&body.kind) {
-            true => body.kind.clone(),
-            false => kinds::by_start(&body.bytes, &body.kind, at, remarks),
-        };
+        let kind = kinds::of(&body.bytes, &body.kind, at, remarks);
         // A part that says it is a script may be a template of one.
         let starts_as_template = starts_with(&body.bytes, template::HEADER);
         match &*kind {
@@ -123,8 +120,12 @@ impl UserDataParts {
             "text/jinja2" => self.template(body, context, remarks),
             "text/cloud-config" => self.cloud_config(&body, remarks),
             "text/cloud-config-archive" => self.archive(&body, context, remarks),
-            "text/x-shellscript" => self.script(&body, false, remarks),
-            "text/cloud-boothook" => self.script(&body, true, remarks),
+            "text/x-shellscript" => self.script(&body, ScriptTime::Last, remarks),
+            "text/x-shellscript-per-boot" => self.script(&body, ScriptTime::EachBoot, remarks),
+            "text/x-shellscript-per-instance" | "text/x-shellscript-per-once" => {
+                self.script(&body, ScriptTime::First, remarks);
+            }
+            "text/cloud-boothook" => self.script(&body, ScriptTime::BootHook, remarks),
             "text/x-include-url" | "text/x-include-once-url" => self.include(&body, remarks),
             kind if kind.starts_with("multipart/") => self.multipart(&body, context, remarks),
             "" => {}
@@ -267,12 +268,14 @@ impl UserDataParts {
         }
     }
 
-    fn script(&mut self, body: &UserDataBody<'_>, is_boothook: bool, remarks: &mut Remarks) {
+    fn script(&mut self, body: &UserDataBody<'_>, time: ScriptTime, remarks: &mut Remarks) {
         let at = body.places.of(0);
-        let bytes = match is_boothook && starts_with(&body.bytes, "#cloud-boothook") {
-            true => after_line(&body.bytes),
+        let is_hook = time == ScriptTime::BootHook;
+        let bytes = match is_hook && starts_with(&body.bytes, "#cloud-boothook") {
+            true => after_line(&body.bytes).trim_ascii_start(),
             false => &body.bytes,
         };
+        let bytes = with_plain_line_ends(bytes);
         let number = self.scripts.len() + 1;
         let name = body
             .name
@@ -292,8 +295,8 @@ impl UserDataParts {
         self.scripts.push(UserScript {
             at,
             name,
-            bytes: bytes.to_vec(),
-            is_boothook,
+            bytes,
+            time,
         });
     }
 
@@ -400,6 +403,25 @@ fn inner<'t>(
 fn after_line(bytes: &[u8]) -> &[u8] {
     let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     bytes.get(end..).unwrap_or_default()
+}
+
+/// A script whose lines end as those of Windows do, with ends that the kernel and shells take.
+fn with_plain_line_ends(bytes: &[u8]) -> Vec<u8> {
+    let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+    if !first.ends_with(b"\r") {
+        return bytes.to_vec();
+    }
+    let mut plain = Vec::with_capacity(bytes.len());
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match line.strip_suffix(b"\r\n") {
+            Some(line) => {
+                plain.extend_from_slice(line);
+                plain.push(b'\n');
+            }
+            None => plain.extend_from_slice(line),
+        }
+    }
+    plain
 }
 
 /// The last part of a path, without what a file name should not have.

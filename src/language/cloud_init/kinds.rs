@@ -18,13 +18,38 @@ const STARTS: [(&str, &str); 10] = [
     ("#!", "text/x-shellscript"),
 ];
 
+/// Types of scripts that say when they run.
+const TIMED_SCRIPTS: [&str; 3] = [
+    "text/x-shellscript-per-boot",
+    "text/x-shellscript-per-instance",
+    "text/x-shellscript-per-once",
+];
+
+/// What a body is that is said to be `said`.
+pub(super) fn of(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
+    // What is sent as a script is one only if it does not begin as something else.
+    let is_other = said == "text/x-shellscript" && begins_as_known(bytes);
+    match is_telling(said) && !is_other {
+        true => said.to_owned(),
+        false => by_start(bytes, said, at, remarks),
+    }
+}
+
 /// Types that say what a part is; parts of all others are what they begin with.
-pub(super) fn is_telling(kind: &str) -> bool {
-    STARTS.iter().any(|(_, known)| *known == kind) || kind.starts_with("multipart/")
+fn is_telling(kind: &str) -> bool {
+    STARTS.iter().any(|(_, known)| *known == kind)
+        || TIMED_SCRIPTS.contains(&kind)
+        || kind.starts_with("multipart/")
+}
+
+/// True if a body says by its beginning what it is.
+fn begins_as_known(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    STARTS.iter().any(|(start, _)| starts_with(bytes, start))
 }
 
 /// What a body is by how it begins.
-pub(super) fn by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
+fn by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
     if mime::is_multipart(bytes) {
         return "multipart/mixed".into();
     }
