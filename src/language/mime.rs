@@ -139,6 +139,19 @@ impl MimeMessage {
         }
     }
 
+    /// [`MimeMessage::decoded`], out of quoted-printable as well.
+    pub(crate) fn decoded_fully<'t>(
+        &self,
+        text: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, packed::Broken> {
+        let encoding = self.field("content-transfer-encoding").unwrap_or_default();
+        if !encoding.trim().eq_ignore_ascii_case("quoted-printable") {
+            return self.decoded(text);
+        }
+        let body = text.get(self.body.clone()).unwrap_or_default();
+        Ok(Cow::Owned(quoted_printable(body)))
+    }
+
     /// The parts of a multipart message. A part without fields has the whole of itself as its body.
     pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<MimeMessage>, Malformed> {
         let kind = self.field("content-type").unwrap_or_default();
@@ -170,6 +183,40 @@ impl MimeMessage {
         parts.push(part(text, begin..self.body.end));
         Ok(parts)
     }
+}
+
+/// What is in quoted-printable. A sign that begins no escape stands for itself.
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = memchr::memchr(b'=', rest) {
+        let (before, escape) = rest.split_at(at);
+        plain.extend_from_slice(before);
+        rest = match escape {
+            // The line goes on.
+            [_, b'\n', after @ ..] | [_, b'\r', b'\n', after @ ..] => after,
+            [sign, after @ ..] => match escaped(after) {
+                Some(byte) => {
+                    plain.push(byte);
+                    after.get(2..).unwrap_or_default()
+                }
+                None => {
+                    plain.push(*sign);
+                    after
+                }
+            },
+            [] => escape,
+        };
+    }
+    plain.extend_from_slice(rest);
+    plain
+}
+
+/// The byte that the two digits at the beginning of `text` stand for.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(text.get(..2)?).ok()?;
+    let is_plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16).ok().filter(|_| is_plain)
 }
 
 fn part(text: &[u8], range: Range<usize>) -> MimeMessage {
@@ -231,6 +278,15 @@ mod tests {
         assert_eq!(parts[0].media_type(), "text/x-shellscript");
         assert_eq!(parts[0].file_name().as_deref(), Some("s.sh"));
         assert!(text[parts[0].body.start..].starts_with(b"#!/bin/sh"));
+    }
+
+    #[test]
+    fn quoted_printable_is_undone() {
+        let text = b"Content-Transfer-Encoding: Quoted-Printable\n\na=3Db =C3=a9=\r\nc=\nd=x =+1==";
+        let whole = message(text, 0..text.len()).unwrap();
+        let plain = whole.decoded_fully(text).unwrap();
+        assert_eq!(&*plain, "a=b \u{e9}cd=x =+1==".as_bytes());
+        assert_eq!(&*whole.decoded(text).unwrap(), &text[whole.body.clone()]);
     }
 
     #[test]

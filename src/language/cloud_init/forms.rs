@@ -370,7 +370,7 @@ fn inner<'t>(
             return None;
         }
     };
-    let mut bytes = match part.decoded(text) {
+    let mut bytes = match part.decoded_fully(text) {
         Ok(bytes) => bytes,
         Err(broken) => {
             remarks.error(at, format!("the part {broken}"));
