@@ -21,6 +21,19 @@ const MAX_DEPTH: usize = 8;
 /// A text may have this many parts in all.
 const MAX_PARTS: usize = 1000;
 
+/// Keys of an element of an archive: those of a part, and header fields that count.
+const ARCHIVE_KEYS: &[&str] = &[
+    "content",
+    "type",
+    "filename",
+    "launch-index",
+    "merge-type",
+    "x-merge-type",
+];
+
+/// What is said of a part that has the index of another machine of several.
+const OTHER_INSTANCE: &str = "a part for another instance is left out";
+
 /// All that a text has.
 #[derive(Default)]
 pub(super) struct UserDataParts {
@@ -239,32 +252,9 @@ impl UserDataParts {
             );
         }
         for entry in root.elements() {
-            let (content, kind, name) = match &entry.value {
-                NodeContent::Mapping(_) => {
-                    let text = |key| values::filled(entry, key, &mut Remarks::default());
-                    let content = values::bytes(entry, "content", remarks);
-                    (content, text("type"), text("filename"))
-                }
-                _ => (
-                    values::as_text(entry).map(|text| text.text.into_bytes()),
-                    None,
-                    None,
-                ),
-            };
-            let Some(content) = content else {
-                remarks.error(entry.at, "an element of the archive has no content");
-                continue;
-            };
-            let at = entry.get("content").map_or(entry.at, |content| content.at);
-            let part = UserDataBody {
-                bytes: Cow::Owned(content),
-                places: BodyPlaces::At(at as usize),
-                kind: kind.map_or(String::new(), |kind| kind.text.to_ascii_lowercase()),
-                name: name.map(|name| name.text),
-                rules: None,
-                depth: body.depth + 1,
-            };
-            self.take(part, context, remarks);
+            if let Some(part) = archived(entry, body.depth + 1, remarks) {
+                self.take(part, context, remarks);
+            }
         }
     }
 
@@ -348,6 +338,61 @@ impl UserDataParts {
     }
 }
 
+/// An element of an archive; none if it is left out.
+fn archived(
+    entry: &Node<'_>,
+    depth: usize,
+    remarks: &mut Remarks,
+) -> Option<UserDataBody<'static>> {
+    for other in entry.entries() {
+        if !ARCHIVE_KEYS.contains(&&*other.key.to_ascii_lowercase()) {
+            values::unknown(&other.key, other.value.at, ARCHIVE_KEYS, remarks);
+        }
+    }
+    let text = |key: &str| {
+        let mut entries = entry.entries().iter();
+        let found = entries.find(|one| one.key.eq_ignore_ascii_case(key))?;
+        values::as_text(&found.value).filter(|text| !text.text.is_empty())
+    };
+    if let Some(index) = text("launch-index").filter(|index| index.text != "0") {
+        remarks.warn(index.at, OTHER_INSTANCE);
+        return None;
+    }
+    let rules = text("merge-type").or_else(|| text("x-merge-type"));
+    let parsed = rules.as_ref().map(|rules| MergeRules::parse(&rules.text));
+    let rules = match parsed.transpose() {
+        Ok(rules) => rules,
+        Err(problem) => {
+            let at = rules.map_or(entry.at, |rules| rules.at);
+            remarks.error(at, format!("unknown rules for merging: {problem}"));
+            return None;
+        }
+    };
+    let content = match &entry.value {
+        NodeContent::Mapping(_) => values::bytes(entry, "content", remarks),
+        _ => values::as_text(entry).map(|text| text.text.into_bytes()),
+    };
+    let Some(content) = content else {
+        remarks.error(entry.at, "an element of the archive has no content");
+        return None;
+    };
+    let kind = match text("type") {
+        Some(kind) => kind.text.to_ascii_lowercase(),
+        // What does not say what it is counts as a config.
+        None if kinds::is_unmarked(&content) => "text/cloud-config".to_owned(),
+        None => String::new(),
+    };
+    let at = entry.get("content").map_or(entry.at, |content| content.at);
+    Some(UserDataBody {
+        bytes: Cow::Owned(content),
+        places: BodyPlaces::At(at as usize),
+        kind,
+        name: text("filename").map(|name| name.text),
+        rules,
+        depth,
+    })
+}
+
 /// A part of a message; none if it is left out.
 fn inner<'t>(
     part: &mime::MimeMessage,
@@ -359,7 +404,7 @@ fn inner<'t>(
     let at = places.of(0);
     let index = part.field("launch-index").map(str::trim);
     if index.is_some_and(|index| index != "0") {
-        remarks.warn(at, "a part for another instance is left out");
+        remarks.warn(at, OTHER_INSTANCE);
         return None;
     }
     let rules = part.field("merge-type").or(part.field("x-merge-type"));

@@ -3,6 +3,7 @@
 use super::template;
 use crate::language::findings::Remarks;
 use crate::language::mime;
+use crate::text::GZIP_MAGIC;
 
 /// What a body is by its first bytes.
 const STARTS: [(&str, &str); 10] = [
@@ -46,6 +47,13 @@ fn is_telling(kind: &str) -> bool {
 fn begins_as_known(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii_start();
     STARTS.iter().any(|(start, _)| starts_with(bytes, start))
+}
+
+/// True for a text that does not say by its beginning what it is.
+pub(super) fn is_unmarked(bytes: &[u8]) -> bool {
+    let is_packed = bytes.starts_with(&GZIP_MAGIC);
+    let is_blank = bytes.trim_ascii().is_empty();
+    !is_packed && !is_blank && !mime::is_multipart(bytes) && !begins_as_known(bytes)
 }
 
 /// What a body is by how it begins.
