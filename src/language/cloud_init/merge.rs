@@ -198,19 +198,21 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -
                 List::Append => both(base, over),
                 List::Prepend => both(over, base),
                 List::NoReplace => Node::list(at, base),
-                List::Replace => Node::list(over.first().map_or(at, |node| node.at), over),
+                List::Replace => Node::list(at, by_place(base, over, rules, depth)),
             }
         }
-        (NodeContent::Scalar(mut base), NodeContent::Scalar(over))
-            if rules.appends_texts && is_text(&base) && is_text(&over) =>
+        (NodeContent::Scalar(base), NodeContent::Scalar(mut over))
+            if is_text(&base) && is_text(&over) =>
         {
-            base.text = format!("{}{}", base.text, over.text).into();
+            if rules.appends_texts {
+                over.text = format!("{}{}", base.text, over.text).into();
+            }
             Node {
                 at,
-                value: NodeContent::Scalar(base),
+                value: NodeContent::Scalar(over),
             }
         }
-        // Different kinds, or texts that are not put behind each other: what was there stays.
+        // Different kinds: what was there stays.
         (base, _) => Node { at, value: base },
     }
 }
@@ -219,19 +221,46 @@ fn is_text(scalar: &crate::language::node::Scalar<'_>) -> bool {
     super::values::kind(scalar) == ScalarKind::Text
 }
 
+/// `base` with the elements of `over` in the places of its own; what `over` has more of is not taken.
+fn by_place<'t>(
+    base: Vec<Node<'t>>,
+    over: Vec<Node<'t>>,
+    rules: MergeRules,
+    depth: usize,
+) -> Vec<Node<'t>> {
+    let mut over = over.into_iter();
+    let recurses = rules.list.recurses;
+    let merged = base.into_iter().map(|base| match over.next() {
+        Some(over) if depth < MAX_DEPTH && is_merged(&over, recurses) => {
+            values(base, over, rules, depth + 1)
+        }
+        Some(over) => over,
+        None => base,
+    });
+    merged.collect()
+}
+
+/// True for a value of a kind that is merged with the earlier one.
+fn is_merged(over: &Node<'_>, recurses: Recursion) -> bool {
+    match &over.value {
+        NodeContent::List(_) => recurses.list,
+        NodeContent::Mapping(_) => recurses.dict,
+        NodeContent::Scalar(scalar) => recurses.str && is_text(scalar),
+    }
+}
+
 /// A value of a mapping that both have.
 fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
-    let recurses = rules.dict.recurses;
     if rules.dict.replaces {
         return over;
     }
-    let is_merged = match &base.value {
-        NodeContent::List(_) => recurses.list || rules.list.how != List::Replace,
+    let recurses = Recursion {
         // Mappings in a mapping are merged in any case.
-        NodeContent::Mapping(_) => true,
-        NodeContent::Scalar(_) => recurses.str,
+        dict: true,
+        list: rules.dict.recurses.list || rules.list.how != List::Replace,
+        ..rules.dict.recurses
     };
-    match is_merged {
+    match is_merged(&over, recurses) {
         true => values(base, over, rules, depth + 1),
         false => base,
     }
@@ -298,6 +327,7 @@ mod tests {
                 "dict(recurse_str)+str(append)",
                 "{a:[1],b:{x:1,y:3},c:tu,d:4}",
             ),
+            ("dict(recurse_str)+str()", "{a:[1],b:{x:1,y:3},c:u,d:4}"),
             ("dict(replace)", "{a:[2],b:{x:2,y:3},c:u,d:4}"),
         ];
         for (text, want) in cases {
@@ -310,6 +340,23 @@ mod tests {
                 "" => MergeRules::default_rules(),
                 text => MergeRules::parse(text).unwrap(),
             };
+            assert_eq!(shown(&merge(read(base), read(over), rules)), want, "{text}");
+        }
+        let read = |text: &'static str| {
+            yaml::read(text, &LineStarts::of(text.as_bytes()))
+                .unwrap()
+                .root
+        };
+        for (text, want) in [
+            ("list()+dict(recurse_list)", "{a:[3,{y:2},z]}"),
+            (
+                "list(recurse_dict,recurse_str)+dict(recurse_list)+str(append)",
+                "{a:[3,{x:1,y:2},z]}",
+            ),
+            ("list(no_replace)+dict(recurse_list)", "{a:[1,{x:1},z]}"),
+        ] {
+            let rules = MergeRules::parse(text).unwrap();
+            let (base, over) = ("{a: [1, {x: 1}, z]}", "{a: [3, {y: 2}]}");
             assert_eq!(shown(&merge(read(base), read(over), rules)), want, "{text}");
         }
         for text in ["list(nope)", "set()", "list(append", "dict(append)"] {
