@@ -274,17 +274,32 @@ impl<'t> Assembly<'t> {
         mode: Option<u32>,
         owner: Option<&str>,
     ) {
-        self.directories.or_insert_with(path, || {
-            let mut node = Node::mapping(at).with("path", Node::text(at, path.to_owned()));
-            if let Some(mode) = mode {
-                node.set("mode", Node::int(at, i64::from(mode)));
-            }
-            if let Some(owner) = owner {
-                let name = Node::text(at, owner.to_owned());
-                node.set("user", Node::mapping(at).with("name", name));
-            }
-            node
+        let name = |name: &str| Node::mapping(at).with("name", Node::text(at, name.to_owned()));
+        self.owned_directory(at, path, mode, (owner.map(name), None));
+    }
+
+    /// [`Assembly::directory`] with a user and a group. What was said of it first counts.
+    pub(crate) fn owned_directory(
+        &mut self,
+        at: u32,
+        path: &str,
+        mode: Option<u32>,
+        (user, group): (Option<Node<'t>>, Option<Node<'t>>),
+    ) {
+        let directory = self.directories.or_insert_with(path, || {
+            Node::mapping(at).with("path", Node::text(at, path.to_owned()))
         });
+        let mode = mode.map(|mode| Node::int(at, i64::from(mode)));
+        for (member, value) in [("mode", mode), ("user", user), ("group", group)] {
+            if let Some(value) = value.filter(|_| directory.get(member).is_none()) {
+                directory.set(member, value);
+            }
+        }
+    }
+
+    /// Homes that accounts are given.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = &str> {
+        self.users.iter().filter_map(|user| user.text("homeDir"))
     }
 
     /// A symbolic link in the place of whatever is there.

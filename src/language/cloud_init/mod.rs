@@ -101,7 +101,9 @@ fn convert<'t>(
     let root = modules::known(root, context.ignore_unsupported, remarks);
     let accounts = users::convert(&root, context, assembly, remarks);
     clock::random_seed(&root, assembly, remarks);
-    write_files::convert(&root, When::First, context, assembly, remarks);
+    let mut made = write_files::made_before(assembly);
+    let files = (&mut *assembly, &mut made);
+    write_files::convert(&root, When::First, context, files, remarks);
     disks::convert(&root, context, assembly, remarks);
     mounts::convert(&root, assembly, remarks);
     host::convert(&root, context, assembly, remarks);
@@ -116,7 +118,8 @@ fn convert<'t>(
     clock::ntp(&root, context, assembly, remarks);
     clock::timezone(&root, context, assembly, remarks);
     commands::convert(&root, scripts, context, assembly, remarks);
-    write_files::convert(&root, When::Last, context, assembly, remarks);
+    let files = (&mut *assembly, &mut made);
+    write_files::convert(&root, When::Last, context, files, remarks);
     let is_unknown = context.target.distribution == Distribution::Unknown;
     if is_unknown && accounts.default.is_some() && !remarks.is_fatal() {
         let message = "the system is not known, so the conventions of Debian hold";

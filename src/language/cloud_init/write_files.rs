@@ -6,6 +6,7 @@ use crate::language::assembly::{AssembledFile, Assembly, FileBody, FileSource, c
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::packed;
+use std::collections::HashSet;
 
 /// Mode of files that have none of their own.
 const DEFAULT_MODE: u32 = 0o644;
@@ -24,6 +25,18 @@ const KEYS: &[&str] = &[
     "source",
 ];
 
+/// Trees that belong to the system, at whatever depth: what is missing there stays root's.
+const SYSTEM_TREES: [&str; 20] = [
+    "bin", "boot", "dev", "efi", "etc", "lib", "lib32", "lib64", "libx32", "nix", "ostree", "proc",
+    "run", "sbin", "snap", "sys", "sysroot", "tmp", "usr", "var",
+];
+
+/// Directories at the top that a system has, for others to be made in.
+const TOP_DIRECTORIES: [&str; 6] = ["home", "media", "mnt", "opt", "root", "srv"];
+
+/// Directories above a file that are looked at, so that deep paths do not take memory without end.
+const MAX_ABOVE: usize = 32;
+
 /// When a file is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
@@ -33,12 +46,12 @@ pub(super) enum When {
     Last,
 }
 
-/// Adds the files that are written `when`.
+/// Adds the files that are written `when`. The directories above files that came before are in `made`.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     when: When,
     context: &CloudInitContext<'_>,
-    assembly: &mut Assembly<'t>,
+    (assembly, made): (&mut Assembly<'t>, &mut HashSet<String>),
     remarks: &mut Remarks,
 ) {
     // What is wrong with the list itself is said once.
@@ -56,9 +69,11 @@ pub(super) fn convert<'t>(
             continue;
         }
         let entry = values::canonical(entry.clone(), KEYS, remarks);
-        if let Some(file) = file(&entry, context, assembly, remarks)
-            && assembly.file(file)
-        {
+        let Some(file) = file(&entry, context, assembly, remarks) else {
+            continue;
+        };
+        parents(&file, made, assembly);
+        if assembly.file(file) {
             let message = "an earlier file of the same path is replaced by this one";
             remarks.warn(entry.at, message);
         }
@@ -95,6 +110,46 @@ fn file<'t>(
         own(&mut file, &ids, context, assembly, remarks);
     }
     Some(file)
+}
+
+/// Homes of accounts and the directories above them, which are there before any file is written.
+pub(super) fn made_before(assembly: &Assembly<'_>) -> HashSet<String> {
+    let mut made = HashSet::new();
+    for home in assembly.homes() {
+        let below = format!("{}/", clean_path(home));
+        made.extend(above(&below).map(str::to_owned));
+    }
+    made
+}
+
+/// The directories above `path`, the outermost first.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    let ends = path.match_indices('/').skip(1).take(MAX_ABOVE);
+    ends.filter_map(move |(end, _)| path.get(..end))
+}
+
+/// Gives the directories above `file` to its owner where nothing before it is in them. Which of them the system has is
+/// not known, so those that it may have stay as they are: its own trees, and homes.
+fn parents<'t>(file: &AssembledFile<'t>, made: &mut HashSet<String>, assembly: &mut Assembly<'t>) {
+    let top = file.path.split('/').nth(1).unwrap_or_default();
+    if SYSTEM_TREES.contains(&top) {
+        return;
+    }
+    let is_root = |node: &Node<'_>| node.text_at("name") == "root" || node.text_at("id") == "0";
+    let other = |node: &Option<Node<'t>>| node.clone().filter(|node| !is_root(node));
+    let (user, group) = (other(&file.user), other(&file.group));
+    for directory in above(&file.path) {
+        let is_new = made.insert(directory.to_owned());
+        let depth = directory.matches('/').count();
+        let is_there = match top {
+            "home" => depth <= 2,
+            top => depth == 1 && TOP_DIRECTORIES.contains(&top),
+        };
+        if is_new && !is_there && (user.is_some() || group.is_some()) {
+            let owner = (user.clone(), group.clone());
+            assembly.owned_directory(file.at, directory, None, owner);
+        }
+    }
 }
 
 fn body(
@@ -199,7 +254,7 @@ fn octal(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|_| is_plain)
 }
 
-/// `user`, or `user:group`. Without a group, the one of root.
+/// `user`, or `user:group`; nothing, `-1` and `none` are nobody. Without a group, the one of root.
 fn own<'t>(
     file: &mut AssembledFile<'t>,
     ids: &Text,
@@ -209,7 +264,8 @@ fn own<'t>(
 ) {
     let (user, group) = ids.text.split_once(':').unwrap_or((&ids.text, ""));
     let (user, group) = (user.trim(), group.trim());
-    if !user.is_empty() && user != "-1" {
+    let is_nobody = |name: &str| matches!(name, "" | "-1") || name.eq_ignore_ascii_case("none");
+    if !is_nobody(user) {
         let is_number = user.bytes().all(|b| b.is_ascii_digit());
         let is_made = assembly.user_named(user).is_some();
         let is_known_absent = context.target.accounts.is_some()
@@ -222,7 +278,7 @@ fn own<'t>(
         }
         file.user = Some(owner(ids.at, user));
     }
-    if !group.is_empty() && group != "-1" {
+    if !is_nobody(group) {
         file.group = Some(owner(ids.at, group));
     }
 }
