@@ -112,12 +112,16 @@ fn fields<'t>(entry: &Node<'t>, name: &Text, assembly: &mut Assembly<'t>, remark
             .set("noCreateHome", Node::flag(entry.at, true));
     }
     if let Some(uid) = values::filled(entry, "uid", remarks) {
-        match uid.text.parse::<u32>() {
-            Ok(number) => {
+        let number = match entry.get("uid").and_then(Node::as_scalar).map(values::kind) {
+            Some(ScalarKind::Int(number)) => u32::try_from(number).ok(),
+            _ => uid.text.parse::<u32>().ok(),
+        };
+        match number {
+            Some(number) => {
                 let number = Node::int(uid.at, i64::from(number));
                 assembly.user(name.at, &name.text).set("uid", number);
             }
-            Err(_) => remarks.error(uid.at, "the uid is not a number from 0 to 4294967295"),
+            None => remarks.error(uid.at, "the uid is not a number from 0 to 4294967295"),
         }
     }
 }
@@ -222,28 +226,20 @@ pub(super) fn clear_text(at: u32, remarks: &mut Remarks) {
 
 /// What the account may do as others.
 fn rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &mut Remarks) {
-    if let Some(value) = entry.get("sudo").filter(|value| !value.is_null()) {
-        let is_off = value
-            .as_scalar()
-            .is_some_and(|scalar| values::kind(scalar) == ScalarKind::Flag(false));
-        let rules = match is_off {
-            true => Vec::new(),
-            false => values::texts_of(value, "sudo", remarks),
-        };
-        if !rules.is_empty() {
-            accounts.rules_at.get_or_insert(value.at);
-            accounts
-                .sudo
-                .push_str(&format!("\n# User rules for {}\n", name.text));
+    let rules = sudo(entry, remarks);
+    if let Some(first) = rules.first() {
+        accounts.rules_at.get_or_insert(first.at);
+        accounts
+            .sudo
+            .push_str(&format!("\n# User rules for {}\n", name.text));
+    }
+    for rule in rules {
+        if rule.text.contains('\n') {
+            remarks.error(rule.at, "a rule of sudo must be one line");
         }
-        for rule in rules {
-            if rule.text.contains('\n') {
-                remarks.error(rule.at, "a rule of sudo must be one line");
-            }
-            accounts
-                .sudo
-                .push_str(&format!("{} {}\n", name.text, rule.text));
-        }
+        accounts
+            .sudo
+            .push_str(&format!("{} {}\n", name.text, rule.text));
     }
     let rules = values::texts(entry, "doas", remarks);
     if let Some(first) = rules.first() {
@@ -255,6 +251,31 @@ fn rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &
     for rule in rules {
         accounts.doas.push_str(&format!("{}\n", rule.text));
     }
+}
+
+/// The rules of sudo of an account. With anything else in its file, sudo reads none of them.
+fn sudo(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
+    let Some(value) = entry.get("sudo").filter(|value| !value.is_null()) else {
+        return Vec::new();
+    };
+    match value.as_scalar().map(values::kind) {
+        Some(ScalarKind::Flag(false)) => return Vec::new(),
+        Some(ScalarKind::Flag(true)) => {
+            let help = "write for example \"ALL=(ALL) NOPASSWD:ALL\"";
+            remarks.error_with_help(value.at, "sudo must be a rule, not true", help);
+            return Vec::new();
+        }
+        _ => {}
+    }
+    let mut rules = values::texts_of(value, "sudo", remarks);
+    rules.retain(|rule| {
+        let text = rule.text.trim();
+        if text.eq_ignore_ascii_case("false") {
+            remarks.warn(rule.at, "a text that is taken as no rule");
+        }
+        !text.is_empty() && !text.eq_ignore_ascii_case("false")
+    });
+    rules
 }
 
 /// Speaks of what is not done.

@@ -96,18 +96,26 @@ fn groups<'t>(
     let Some(value) = root.get("groups").filter(|value| !value.is_null()) else {
         return memberships;
     };
-    let mut with_members = |entries: &Node<'t>,
-                            assembly: &mut Assembly<'t>,
-                            remarks: &mut Remarks| {
-        for entry in entries.entries() {
-            assembly.group(entry.key_at, &entry.key);
-            if !entry.value.is_null() {
-                for member in values::texts_of(&entry.value, "the members of a group", remarks) {
-                    memberships.push((member, entry.key.clone().into_owned()));
+    let mut with_members =
+        |entries: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks| {
+            for entry in entries.entries() {
+                assembly.group(entry.key_at, &entry.key);
+                if entry.value.is_null() {
+                    continue;
+                }
+                for text in values::texts_of(&entry.value, "the members of a group", remarks) {
+                    for name in text.text.split(',').map(str::trim) {
+                        let member = Text {
+                            at: text.at,
+                            text: name.to_owned(),
+                        };
+                        if !name.is_empty() {
+                            memberships.push((member, entry.key.clone().into_owned()));
+                        }
+                    }
                 }
             }
-        }
-    };
+        };
     match &value.value {
         NodeContent::Mapping(_) => with_members(value, assembly, remarks),
         NodeContent::Scalar(_) => {
