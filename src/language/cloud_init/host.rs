@@ -63,11 +63,16 @@ fn names(
         text: name.to_owned(),
     });
     let short = hostname.clone().or(fqdn.clone()).or(given.clone())?;
+    // Beside a long name the short one is as it is written.
+    let is_whole = hostname.is_some() && fqdn.is_some();
     // A name without a domain is not a long one, so the platform's counts beside it.
     let dotted = hostname.filter(|name| name.text.contains('.'));
     let long = fqdn.or(dotted).or(given);
     let long = long.map_or_else(|| short.text.clone(), |name| name.text);
-    let (first, _) = short.text.split_once('.').unwrap_or((&short.text, ""));
+    let first = match short.text.split_once('.') {
+        Some((first, _)) if !is_whole => first,
+        _ => short.text.as_str(),
+    };
     Some(HostNames {
         at: short.at,
         short: first.to_owned(),
