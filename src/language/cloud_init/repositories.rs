@@ -213,5 +213,12 @@ fn apt_source<'t>(
         modules::unsupported(line.at, message, context.ignore_unsupported, remarks);
         return;
     }
-    assembly.file(AssembledFile::new(line.at, path, 0o644, ended(&line.text)));
+    // Sources may share a file.
+    let is_added = values::flag(&source, "append", remarks) != Some(false);
+    let text = ended(&line.text);
+    let file = match is_added && assembly.has_file(&path) {
+        true => AssembledFile::appended(line.at, path, 0o644, text),
+        false => AssembledFile::new(line.at, path, 0o644, text),
+    };
+    assembly.file(file);
 }
