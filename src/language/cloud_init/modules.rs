@@ -211,7 +211,13 @@ pub static MODULES: &[Module] = &[
     ),
     refused(
         "packages",
-        &["packages", "package_update", "package_upgrade"],
+        &[
+            "packages",
+            "package_update",
+            "package_upgrade",
+            "apt_update",
+            "apt_upgrade",
+        ],
         "needs the package manager of the running system",
     ),
     refused(
@@ -297,6 +303,7 @@ pub static MODULES: &[Module] = &[
             "manual_cache_clean",
             "unverified_modules",
             "package_reboot_if_required",
+            "apt_reboot_if_required",
         ],
         "how cloud-init runs, logs and reports",
     ),
