@@ -89,16 +89,24 @@ impl RenderedTemplate {
     }
 }
 
+/// Values that are standard have names in `v1`, which may be left out.
 fn is_reference(name: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    (name.starts_with("v1.") || name.starts_with("ds.")) && name.chars().all(is_part)
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_part = |c: char| is_plain(c) || matches!(c, '.' | '-');
+    let has_group = name.starts_with("v1.") || name.starts_with("ds.");
+    let is_short = name.starts_with(|c: char| c.is_ascii_alphabetic());
+    (has_group && name.chars().all(is_part)) || (is_short && name.chars().all(is_plain))
 }
 
 /// Names of variables have underscores for dashes in references.
 fn value_of<'v>(name: &str, variables: &'v [(String, String)]) -> Option<&'v str> {
-    let variable = variables
-        .iter()
-        .find(|(variable, _)| variable == name || variable.replace('-', "_") == name);
+    let is_it = |variable: &str| variable == name || variable.replace('-', "_") == name;
+    let is_meant = |variable: &str| {
+        let short = variable.strip_prefix("v1.");
+        is_it(variable) || short.is_some_and(is_it)
+    };
+    let mut variables = variables.iter();
+    let variable = variables.find(|(variable, _)| is_meant(variable));
     variable.map(|(_, value)| value.as_str())
 }
 
@@ -111,6 +119,8 @@ mod tests {
         let variables = [("v1.local-hostname".to_owned(), "h".to_owned())];
         let rendered = render("a {{ v1.local_hostname }} b", &variables).unwrap();
         assert_eq!(rendered.text, "a h b");
+        let short = render("a {{local_hostname}} b", &variables).unwrap();
+        assert_eq!(short.text, rendered.text);
         let last = rendered.pieces.last().copied();
         let want = Piece {
             begin: 3,
@@ -124,6 +134,8 @@ mod tests {
             ("{{ v1.a | upper }}", 0),
             ("{{ v1", 0),
             ("{{ 1 + 1 }}", 0),
+            ("{{ local-hostname }}", 0),
+            ("{{ nope }}", 0),
             ("{# c #}", 0),
             ("{{é}}", 0),
         ] {
