@@ -2,6 +2,7 @@
 
 use super::CloudInitContext;
 use super::modules;
+use super::mounts::is_platforms;
 use super::values::{self, ScalarKind, Text};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
@@ -36,6 +37,9 @@ pub(super) fn convert<'t>(
         );
     }
     for entry in disks.map(Node::entries).unwrap_or_default() {
+        if is_unknown(entry.value.at, &entry.key, &aliases, remarks) {
+            continue;
+        }
         let device = Text {
             at: entry.key_at,
             text: aliased(&entry.key, &aliases),
@@ -51,6 +55,20 @@ pub(super) fn convert<'t>(
         }
     }
     growth(root, remarks);
+}
+
+/// Speaks of a disk that only the platform could name, which is left out.
+fn is_unknown(at: u32, name: &str, aliases: &[(String, Text)], remarks: &mut Remarks) -> bool {
+    let base = name.split('.').next().unwrap_or_default();
+    let is_alias = |name: &str| aliases.iter().any(|(alias, _)| alias == name);
+    if !is_platforms(base) || is_alias(base) || is_alias(name) {
+        return false;
+    }
+    let message = "the platform's names of disks are not known: left out";
+    let help =
+        format!("name the disk, or say which it is: `device_aliases: {{{base}: /dev/DISK}}`");
+    remarks.warn_with_help(at, message, help);
+    true
 }
 
 /// A device by its path: aliases are resolved, names count from `/dev`.
@@ -241,6 +259,9 @@ fn filesystem<'t>(
         remarks.error(entry.at, "a file system needs `device` and `filesystem`");
         return None;
     };
+    if is_unknown(device.at, &device.text, aliases, remarks) {
+        return None;
+    }
     let path = aliased(&device.text, aliases);
     let partition = values::filled(&entry, "partition", remarks);
     let path = match partition {

@@ -126,9 +126,7 @@ fn line(
 /// The device of a mount; none for what only a platform could name.
 fn device_of(device: &Text, remarks: &mut Remarks) -> Option<String> {
     let name = device.text.as_str();
-    let is_platforms =
-        name == "ami" || name == "root" || name == "swap" || name.starts_with("ephemeral");
-    if is_platforms {
+    if is_platforms(name) {
         let help = "name the device, for example by LABEL=";
         remarks.warn_with_help(
             device.at,
@@ -143,6 +141,11 @@ fn device_of(device: &Text, remarks: &mut Remarks) -> Option<String> {
     let message = format!("taken as /dev/{name}");
     remarks.warn_with_help(device.at, message, "write the whole path");
     Some(format!("/dev/{name}"))
+}
+
+/// True for names that only a platform has for disks.
+pub(super) fn is_platforms(name: &str) -> bool {
+    matches!(name, "ami" | "root" | "swap") || name.starts_with("ephemeral")
 }
 
 /// `sda`, `xvdb1`, `vdz`, `nvme0n1p2`.
@@ -278,14 +281,28 @@ fn mebibytes(size: &Text, remarks: &mut Remarks) -> Option<u64> {
         Some('T') => (text.get(..text.len() - 1)?, 40),
         _ => (text, 0),
     };
-    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let number = digits.parse::<u64>().ok().filter(|_| is_plain);
-    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    let bytes = scaled(digits, shift);
     if bytes.is_none() {
         let help = "write bytes, or a number with K, M, G or T";
         remarks.error_with_help(size.at, "not a size", help);
     }
     bytes.map(|bytes| bytes.div_ceil(1 << 20))
+}
+
+/// `digits`, maybe with a fraction, times a power of two.
+fn scaled(digits: &str, shift: u32) -> Option<u64> {
+    /// Digits behind the point that make a difference.
+    const MAX_FRACTION: usize = 12;
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_plain(whole) || !is_plain(fraction) {
+        return None;
+    }
+    let fraction = fraction.get(..MAX_FRACTION).unwrap_or(fraction);
+    let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let part = fraction.parse::<u128>().ok()?.checked_shl(shift)? / divisor;
+    let whole = whole.parse::<u64>().ok()?.checked_mul(1 << shift)?;
+    whole.checked_add(u64::try_from(part).ok()?)
 }
 
 #[cfg(test)]
@@ -324,6 +341,11 @@ mod tests {
             ("2G", Some(2048)),
             ("512M", Some(512)),
             ("512MB", Some(512)),
+            ("1.5G", Some(1536)),
+            ("0.0005M", Some(1)),
+            ("1.G", None),
+            (".5G", None),
+            ("1.5.5G", None),
             ("x", None),
             ("-1", None),
             ("99999999999999999999", None),
