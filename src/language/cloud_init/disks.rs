@@ -72,7 +72,7 @@ fn is_unknown(at: u32, name: &str, aliases: &[(String, Text)], remarks: &mut Rem
 }
 
 /// A device by its path: aliases are resolved, names count from `/dev`.
-fn aliased(name: &str, aliases: &[(String, Text)]) -> String {
+pub(super) fn aliased(name: &str, aliases: &[(String, Text)]) -> String {
     let (base, part) = match name.rsplit_once('.') {
         Some((base, part)) if aliases.iter().any(|(alias, _)| alias == base) => (base, part),
         _ => (name, ""),

@@ -1,5 +1,6 @@
 //! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
 
+use super::disks::aliased;
 use super::values::{self, Text};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
@@ -15,6 +16,8 @@ const MARK: &str = "comment=cloudconfig";
 /// Adds the lines of `/etc/fstab`.
 pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let defaults = default_fields(root, remarks);
+    // What is wrong with the aliases is said where disks are read.
+    let aliases = values::mapping_of_texts(root, "device_aliases", &mut Remarks::default());
     let mut lines = String::new();
     let mut at = None;
     let entries = root.get("mounts").filter(|value| !value.is_null());
@@ -33,7 +36,7 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
             remarks.warn(entry.at, message);
             continue;
         };
-        if let Some(fields) = line(entry.at, fields, &defaults, remarks) {
+        if let Some(fields) = line(entry.at, fields, (&defaults, &aliases), remarks) {
             if fields[1].starts_with('/') && fields[1] != "/" {
                 assembly.directory(entry.at, &unescaped(&fields[1]), None, None);
             }
@@ -76,7 +79,7 @@ fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
 fn line(
     at: u32,
     fields: &[Node<'_>],
-    defaults: &[String; 6],
+    (defaults, aliases): (&[String; 6], &[(String, Text)]),
     remarks: &mut Remarks,
 ) -> Option<[String; 6]> {
     let mut line = defaults.clone();
@@ -108,7 +111,7 @@ fn line(
         remarks.warn(at, "a mount without a device is left out");
         return None;
     };
-    match device_of(&device, remarks) {
+    match device_of(&device, aliases, remarks) {
         Some(path) => line[0] = path,
         None => return None,
     }
@@ -124,8 +127,19 @@ fn line(
 }
 
 /// The device of a mount; none for what only a platform could name.
-fn device_of(device: &Text, remarks: &mut Remarks) -> Option<String> {
+fn device_of(device: &Text, aliases: &[(String, Text)], remarks: &mut Remarks) -> Option<String> {
     let name = device.text.as_str();
+    let disk = name.rsplit_once('.').map_or(name, |(disk, _)| disk);
+    if aliases
+        .iter()
+        .any(|(alias, _)| alias == name || alias == disk)
+    {
+        let path = Text {
+            at: device.at,
+            text: aliased(name, aliases),
+        };
+        return Some(escaped(&path, remarks));
+    }
     if is_platforms(name) {
         let help = "name the device, for example by LABEL=";
         remarks.warn_with_help(
