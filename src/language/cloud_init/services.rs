@@ -180,11 +180,15 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
         }
     }
     for (remote, address) in values::mapping_of_texts(settings, "remotes", remarks) {
-        let has_selector = address.text.contains(char::is_whitespace);
-        let rule = match (has_selector, address.text.starts_with('@')) {
-            (true, _) => address.text.clone(),
-            (false, true) => format!("*.* {}", address.text),
-            (false, false) => format!("*.* @{}", address.text),
+        // What has no selector is for everything, and what has no protocol is sent by UDP.
+        let written = address.text.trim();
+        let (selector, to) = written
+            .split_once(char::is_whitespace)
+            .unwrap_or(("*.*", written));
+        let to = to.trim_start();
+        let rule = match to.starts_with('@') {
+            true => format!("{selector} {to}"),
+            false => format!("{selector} @{to}"),
         };
         add(address.at, path(&name), &format!("{rule} # {remote}\n"));
     }

@@ -262,7 +262,7 @@ pub(super) fn mapping<'t>(
     Some(canonical(value.clone(), known, remarks))
 }
 
-/// The texts of the mapping `key` by their names, in the order of the text.
+/// The texts of the mapping `key` by their names, in the order of the text, without those that are null.
 pub(super) fn mapping_of_texts(
     node: &Node<'_>,
     key: &str,
@@ -281,6 +281,7 @@ pub(super) fn mapping_of_texts(
     for entry in value.entries() {
         match as_text(&entry.value) {
             Some(text) => texts.push((entry.key.clone().into_owned(), text)),
+            None if entry.value.is_null() => {}
             None => {
                 let message = format!(
                     "a value of {key} must be a text, not {}",
