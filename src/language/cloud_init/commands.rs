@@ -125,6 +125,11 @@ fn script(
     }
     // An item of which only a comment is left has no value.
     for item in items.iter().filter(|item| !item.is_null()) {
+        if matches!(program(item), "cloud-init" | "cloud-init-per") {
+            let help = "write what it does as a command of its own";
+            let message = "a program of cloud-init, which the system need not have";
+            remarks.warn_with_help(item.at, message, help);
+        }
         match command(item, remarks) {
             Some(line) => {
                 text.push_str(&line);
@@ -141,6 +146,13 @@ fn script(
         }
     }
     Some((first.at, text))
+}
+
+/// The name of the program that an item begins with.
+fn program<'n>(item: &'n Node<'_>) -> &'n str {
+    let first = item.elements().first().unwrap_or(item).as_text();
+    let word = first.split_whitespace().next().unwrap_or_default();
+    word.rsplit('/').next().unwrap_or_default()
 }
 
 /// What an item is, for a message.
