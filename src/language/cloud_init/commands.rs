@@ -318,7 +318,7 @@ WantedBy=multi-user.target
 const POWER_UNIT: &str = "\
 [Unit]
 Description=Power off or restart after the first boot
-After=network-online.target cloud-init-runcmd.service
+After=network-online.target cloud-init-per-boot.service cloud-init-runcmd.service
 ConditionPathExists=!/var/lib/cloud-init-compat/power_state.done
 
 [Service]
