@@ -38,6 +38,9 @@ pub(super) const KEYS: &[&str] = &[
     "snapuser",
 ];
 
+/// What is said of a group whose name is empty.
+const NAMELESS_GROUP: &str = "a group without a name is left out";
+
 /// Adds groups and accounts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
@@ -99,6 +102,10 @@ fn groups<'t>(
     let mut with_members =
         |entries: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks| {
             for entry in entries.entries() {
+                if entry.key.is_empty() {
+                    remarks.warn(entry.value.at, NAMELESS_GROUP);
+                    continue;
+                }
                 assembly.group(entry.key_at, &entry.key);
                 if entry.value.is_null() {
                     continue;
@@ -127,6 +134,9 @@ fn groups<'t>(
             for element in elements {
                 match (&element.value, values::as_text(element)) {
                     (NodeContent::Mapping(_), _) => with_members(element, assembly, remarks),
+                    (_, Some(name)) if name.text.trim().is_empty() => {
+                        remarks.warn(name.at, NAMELESS_GROUP);
+                    }
                     (_, Some(name)) => assembly.group(name.at, name.text.trim()),
                     _ => remarks.error(
                         element.at,
