@@ -9,6 +9,9 @@ use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use std::fmt::Write as _;
 
+/// What stands in a source of apt for the path of its key.
+const KEY_FILE: &str = "$KEY_FILE";
+
 /// Adds the files of all repositories.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
@@ -181,32 +184,24 @@ fn apt_source<'t>(
             modules::unsupported(id.at, message, context.ignore_unsupported, remarks);
         }
     }
-    let file =
-        values::filled(&source, "filename", remarks).map_or(name.to_owned(), |text| text.text);
-    let file = match file.ends_with(".list") {
-        true => file,
-        false => format!("{file}.list"),
-    };
-    let path = match file.starts_with('/') {
-        true => clean_path(&file),
-        false if is_file_name(&file) => format!("/etc/apt/sources.list.d/{file}"),
-        false => {
-            remarks.error(source.at, "the name of a source is not a file name");
-            return;
-        }
-    };
-    if let Some(key) = values::filled(&source, "key", remarks) {
-        let stem = path
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .trim_end_matches(".list");
-        let path = format!("/etc/apt/trusted.gpg.d/{stem}.asc");
-        assembly.file(AssembledFile::new(key.at, path, 0o644, ended(&key.text)));
-    }
-    let Some(line) = values::filled(&source, "source", remarks) else {
+    let Some(path) = apt_file(name, &source, remarks) else {
         return;
     };
+    let line = values::filled(&source, "source", remarks);
+    let names_key = line
+        .as_ref()
+        .is_some_and(|line| line.text.contains(KEY_FILE));
+    let stem = match name.trim_end_matches(".list") {
+        stem if is_file_name(stem) => stem,
+        _ => file_stem(&path),
+    };
+    let key = apt_key(&source, stem, names_key, assembly, remarks);
+    let Some(mut line) = line else {
+        return;
+    };
+    if let Some(key) = key {
+        line.text = line.text.replace(KEY_FILE, &key);
+    }
     if line.text.starts_with("ppa:") || line.text.contains('$') {
         let message =
             "this source is not supported: it has to be looked up on the running system".to_owned();
@@ -221,4 +216,47 @@ fn apt_source<'t>(
         false => AssembledFile::new(line.at, path, 0o644, text),
     };
     assembly.file(file);
+}
+
+/// The path of the file that a source is in.
+fn apt_file(name: &str, source: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
+    let file =
+        values::filled(source, "filename", remarks).map_or(name.to_owned(), |text| text.text);
+    let file = match file.ends_with(".list") {
+        true => file,
+        false => format!("{file}.list"),
+    };
+    match file.starts_with('/') {
+        true => Some(clean_path(&file)),
+        false if is_file_name(&file) => Some(format!("/etc/apt/sources.list.d/{file}")),
+        false => {
+            remarks.error(source.at, "the name of a source is not a file name");
+            None
+        }
+    }
+}
+
+/// The name of a list of sources.
+fn file_stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.trim_end_matches(".list")
+}
+
+/// Writes the key of a source and gives its path. A key that the source names is for that source alone.
+fn apt_key<'t>(
+    source: &Node<'t>,
+    stem: &str,
+    is_named: bool,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) -> Option<String> {
+    let key = values::filled(source, "key", remarks)?;
+    let folder = match is_named {
+        true => "/etc/apt/cloud-init.gpg.d",
+        false => "/etc/apt/trusted.gpg.d",
+    };
+    let path = format!("{folder}/{stem}.asc");
+    let file = AssembledFile::new(key.at, path.clone(), 0o644, ended(&key.text));
+    assembly.file(file);
+    Some(path)
 }
