@@ -331,6 +331,11 @@ impl<'t> Assembly<'t> {
         self.files.contains(path)
     }
 
+    /// The offset that the file at `path` is made from, if there is one.
+    pub(crate) fn file_at(&self, path: &str) -> Option<u32> {
+        self.files.get(path).map(|file| file.at)
+    }
+
     /// Drops the file at `path`. True if there was one.
     pub(crate) fn drop_file(&mut self, path: &str) -> bool {
         self.files.remove(path).is_some()

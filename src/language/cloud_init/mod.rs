@@ -35,7 +35,7 @@ use super::result::TranslationResult;
 use super::surroundings::{InstanceData, Surroundings};
 use super::target::{Distribution, Target};
 use crate::config::{JsonPath, LineStarts, Severity};
-use write_files::When;
+use write_files::{When, WrittenFiles};
 
 /// What conversions know besides the config.
 struct CloudInitContext<'s> {
@@ -101,7 +101,7 @@ fn convert<'t>(
     let root = modules::known(root, context.ignore_unsupported, remarks);
     let accounts = users::convert(&root, context, assembly, remarks);
     clock::random_seed(&root, assembly, remarks);
-    let mut made = write_files::made_before(assembly);
+    let mut made = WrittenFiles::new(assembly);
     let files = (&mut *assembly, &mut made);
     write_files::convert(&root, When::First, context, files, remarks);
     disks::convert(&root, context, assembly, remarks);
@@ -118,6 +118,7 @@ fn convert<'t>(
     clock::ntp(&root, context, assembly, remarks);
     clock::timezone(&root, context, assembly, remarks);
     commands::convert(&root, scripts, context, assembly, remarks);
+    made.warn_of_replaced(assembly, remarks);
     let files = (&mut *assembly, &mut made);
     write_files::convert(&root, When::Last, context, files, remarks);
     let is_unknown = context.target.distribution == Distribution::Unknown;

@@ -6,7 +6,7 @@ use crate::language::assembly::{AssembledFile, Assembly, FileBody, FileSource, c
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::packed;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Mode of files that have none of their own.
 const DEFAULT_MODE: u32 = 0o644;
@@ -46,12 +46,20 @@ pub(super) enum When {
     Last,
 }
 
-/// Adds the files that are written `when`. The directories above files that came before are in `made`.
+/// What files that came before have made.
+pub(super) struct WrittenFiles {
+    /// Where each file is asked for, by its path.
+    files: HashMap<String, u32>,
+    /// Homes, and all that is above them and above files.
+    directories: HashSet<String>,
+}
+
+/// Adds the files that are written `when`, and what they make to `made`.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     when: When,
     context: &CloudInitContext<'_>,
-    (assembly, made): (&mut Assembly<'t>, &mut HashSet<String>),
+    (assembly, made): (&mut Assembly<'t>, &mut WrittenFiles),
     remarks: &mut Remarks,
 ) {
     // What is wrong with the list itself is said once.
@@ -72,10 +80,14 @@ pub(super) fn convert<'t>(
         let Some(file) = file(&entry, context, assembly, remarks) else {
             continue;
         };
-        parents(&file, made, assembly);
+        parents(&file, &mut made.directories, assembly);
+        let path = file.path.clone();
         if assembly.file(file) {
             let message = "an earlier file of the same path is replaced by this one";
             remarks.warn(entry.at, message);
+        }
+        if let Some(at) = assembly.file_at(&path) {
+            made.files.insert(path, at);
         }
     }
 }
@@ -112,14 +124,29 @@ fn file<'t>(
     Some(file)
 }
 
-/// Homes of accounts and the directories above them, which are there before any file is written.
-pub(super) fn made_before(assembly: &Assembly<'_>) -> HashSet<String> {
-    let mut made = HashSet::new();
-    for home in assembly.homes() {
-        let below = format!("{}/", clean_path(home));
-        made.extend(above(&below).map(str::to_owned));
+impl WrittenFiles {
+    /// Nothing yet but homes of accounts and the directories above them.
+    pub(super) fn new(assembly: &Assembly<'_>) -> Self {
+        let mut directories = HashSet::new();
+        for home in assembly.homes() {
+            let below = format!("{}/", clean_path(home));
+            directories.extend(above(&below).map(str::to_owned));
+        }
+        WrittenFiles {
+            files: HashMap::new(),
+            directories,
+        }
     }
-    made
+
+    /// Speaks of files in the place of which other modules have put files or links of their own.
+    pub(super) fn warn_of_replaced(&self, assembly: &Assembly<'_>, remarks: &mut Remarks) {
+        for (path, at) in &self.files {
+            if assembly.file_at(path) != Some(*at) {
+                let message = "another key of the config writes this file later and replaces it";
+                remarks.warn_with_help(*at, message, "`defer: true` writes it last");
+            }
+        }
+    }
 }
 
 /// The directories above `path`, the outermost first.
