@@ -61,6 +61,12 @@ pub enum Distribution {
     Fedora,
     /// Red Hat Enterprise Linux and what is made from it.
     RedHat,
+    /// AlmaLinux, which differs from Red Hat in its default account.
+    AlmaLinux,
+    /// Amazon Linux, the same.
+    Amazon,
+    /// Rocky Linux, the same.
+    Rocky,
     /// openSUSE and SUSE Linux Enterprise.
     Suse,
     /// Arch Linux.
@@ -143,6 +149,8 @@ const DEBIAN_GROUPS: &[&str] = &[
     "adm", "dialout", "cdrom", "floppy", "sudo", "audio", "dip", "video", "plugdev", "netdev",
 ];
 
+const RED_HAT_GROUPS: &[&str] = &["wheel", "adm", "systemd-journal"];
+
 impl Distribution {
     /// The family by `ID`, `VARIANT_ID` and `ID_LIKE` of an os-release file.
     pub fn of(id: &str, variant_id: &str, id_like: &str) -> Self {
@@ -154,6 +162,9 @@ impl Distribution {
             "debian" | "raspbian" => Distribution::Debian,
             "ubuntu" => Distribution::Ubuntu,
             "fedora" if id == "fedora" => Distribution::Fedora,
+            "almalinux" if id == "almalinux" => Distribution::AlmaLinux,
+            "amzn" if id == "amzn" => Distribution::Amazon,
+            "rocky" if id == "rocky" => Distribution::Rocky,
             "rhel" | "centos" | "rocky" | "almalinux" | "ol" | "amzn" | "fedora" => {
                 Distribution::RedHat
             }
@@ -178,6 +189,16 @@ impl Distribution {
         Self::of(value("ID"), value("VARIANT_ID"), value("ID_LIKE"))
     }
 
+    /// Whose conventions it has in all but its default account.
+    pub(crate) const fn family(self) -> Self {
+        match self {
+            Distribution::AlmaLinux | Distribution::Amazon | Distribution::Rocky => {
+                Distribution::RedHat
+            }
+            family => family,
+        }
+    }
+
     /// What it is called in a sentence.
     pub(crate) const fn title(self) -> &'static str {
         match self {
@@ -186,6 +207,9 @@ impl Distribution {
             Distribution::Ubuntu => "Ubuntu",
             Distribution::Fedora => "Fedora",
             Distribution::RedHat => "RHEL or made from it",
+            Distribution::AlmaLinux => "AlmaLinux",
+            Distribution::Amazon => "Amazon Linux",
+            Distribution::Rocky => "Rocky Linux",
             Distribution::Suse => "openSUSE or SUSE Linux Enterprise",
             Distribution::Arch => "Arch Linux",
             Distribution::Alpine => "Alpine",
@@ -197,7 +221,7 @@ impl Distribution {
     /// True where the name of a machine is its whole one.
     pub(crate) fn has_long_hostname(self) -> bool {
         matches!(
-            self,
+            self.family(),
             Distribution::Fedora | Distribution::RedHat | Distribution::Suse | Distribution::CoreOs
         )
     }
@@ -224,16 +248,11 @@ impl Distribution {
             Distribution::Ubuntu => {
                 user("ubuntu", "Ubuntu", &["adm", "cdrom", "dip", "lxd", "sudo"])
             }
-            Distribution::Fedora => user(
-                "fedora",
-                "fedora Cloud User",
-                &["wheel", "adm", "systemd-journal"],
-            ),
-            Distribution::RedHat => user(
-                "cloud-user",
-                "Cloud User",
-                &["wheel", "adm", "systemd-journal"],
-            ),
+            Distribution::Fedora => user("fedora", "fedora Cloud User", RED_HAT_GROUPS),
+            Distribution::RedHat => user("cloud-user", "Cloud User", RED_HAT_GROUPS),
+            Distribution::AlmaLinux => user("almalinux", "almalinux Cloud User", RED_HAT_GROUPS),
+            Distribution::Amazon => user("ec2-user", "EC2 Default User", RED_HAT_GROUPS),
+            Distribution::Rocky => user("rocky", "rocky Cloud User", RED_HAT_GROUPS),
             Distribution::Suse => user("opensuse", "openSUSE Cloud User", &["cdrom", "users"]),
             Distribution::Arch => user("arch", "arch Cloud User", &["wheel", "users"]),
             Distribution::Alpine => DefaultUser {
@@ -273,7 +292,10 @@ mod tests {
             (("linuxmint", "", "ubuntu debian"), Distribution::Ubuntu),
             (("fedora", "coreos", ""), Distribution::CoreOs),
             (("fedora", "cloud", ""), Distribution::Fedora),
-            (("rocky", "", "rhel centos fedora"), Distribution::RedHat),
+            (("rocky", "", "rhel centos fedora"), Distribution::Rocky),
+            (("amzn", "", "fedora"), Distribution::Amazon),
+            (("almalinux", "", "rhel centos"), Distribution::AlmaLinux),
+            (("x", "", "almalinux rhel"), Distribution::RedHat),
             (("opensuse-leap", "", "suse opensuse"), Distribution::Suse),
             (("flatcar", "", "coreos"), Distribution::Flatcar),
             (("void", "", ""), Distribution::Unknown),

@@ -21,7 +21,7 @@ const GRUB: (&str, &str, &str) = (
 pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let system = context.surroundings.target.distribution;
     let variant = context.dialect.variant;
-    if system != Distribution::Unknown && system != variant.system() {
+    if system != Distribution::Unknown && system.family() != variant.system() {
         let at = root.get("variant").map_or(root.at, |node| node.at);
         let message = format!(
             "variant {} is meant for {}, and this system is {}",
@@ -104,6 +104,7 @@ mod tests {
             (fcos, Distribution::Unknown),
             (text("flatcar", "1.1.0"), Distribution::Flatcar),
             (text("r4e", "1.1.0"), Distribution::RedHat),
+            (text("r4e", "1.1.0"), Distribution::Rocky),
             (text("fiot", "1.0.0"), Distribution::Fedora),
         ];
         for (text, system) in silent {

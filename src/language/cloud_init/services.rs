@@ -43,7 +43,7 @@ WantedBy=multi-user.target
 
 /// Where certificates are put, what their names end in, and what makes the bundle of them.
 fn bundle(distribution: Distribution) -> (&'static str, &'static str, &'static str) {
-    match distribution {
+    match distribution.family() {
         Distribution::Fedora | Distribution::RedHat | Distribution::CoreOs => (
             "/etc/pki/ca-trust/source/anchors",
             "crt",

@@ -85,6 +85,33 @@ fn conventions_are_those_of_the_system() {
 }
 
 #[test]
+fn what_is_made_from_red_hat_has_default_accounts_of_its_own() {
+    let text = "#cloud-config\nfqdn: h.example.com\nca_certs: {trusted: [x]}\n";
+    for (distribution, name) in [
+        (Distribution::RedHat, "cloud-user"),
+        (Distribution::AlmaLinux, "almalinux"),
+        (Distribution::Amazon, "ec2-user"),
+        (Distribution::Rocky, "rocky"),
+    ] {
+        let out = translated(
+            text,
+            &target(Target {
+                distribution,
+                ..Target::default()
+            }),
+        );
+        for line in [
+            format!("user {name} "),
+            "file /etc/pki/ca-trust/source/anchors/cloud-init-1.crt ".to_owned(),
+            "  |h.example.com".to_owned(),
+        ] {
+            let found = out.lines().any(|have| have.starts_with(&line));
+            assert!(found, "{distribution:?}: no {line}\n{out}");
+        }
+    }
+}
+
+#[test]
 fn what_the_platform_says_counts_where_the_config_says_nothing() {
     let keys = ["ssh-ed25519 AAAA platform".to_owned()];
     let variables = [("v1.region".to_owned(), "north".to_owned())];
