@@ -109,9 +109,14 @@ fn expiry(at: u32, remarks: &mut Remarks) {
 }
 
 fn form_of(password: &str) -> Form {
+    // As in the original, what is no whole hash is a password that begins like one.
+    let has_parts = |rest: &str| {
+        let parts = rest.split_once('$');
+        parts.is_some_and(|(salt, hash)| !salt.is_empty() && !hash.is_empty())
+    };
     let is_hash = HASH_PREFIXES
         .iter()
-        .any(|prefix| password.starts_with(prefix));
+        .any(|prefix| password.strip_prefix(prefix).is_some_and(has_parts));
     match password {
         "R" | "RANDOM" => Form::Random,
         _ if is_hash => Form::Hash,
@@ -209,6 +214,7 @@ mod tests {
     fn forms() {
         assert!(form_of("$6$s$h") == Form::Hash);
         assert!(form_of("$x$s$h") == Form::ClearText);
+        assert!(form_of("$6$secret") == Form::ClearText);
         assert!(form_of("R") == Form::Random);
         assert!(form_of("secret") == Form::ClearText);
     }
