@@ -116,6 +116,10 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Dete
     if mime::is_multipart(body) {
         return message(body, target, depth);
     }
+    // coreos-cloudinit knows messages with parts only.
+    if mime::single_part(body).is_some() {
+        return Ok(Language::CloudInit);
+    }
     other(text)
 }
 
@@ -388,6 +392,13 @@ mod tests {
             let found = detect(text.as_bytes()).map_err(|e| e.finding.message);
             assert_eq!(found, Ok(want), "{text}");
         }
+    }
+
+    #[test]
+    fn a_message_without_parts_is_for_cloud_init() {
+        let text = b"MIME-Version: 1.0\nContent-Type: text/cloud-config\n\nhostname: a\n";
+        let found = detect(text).map_err(|e| e.finding.message);
+        assert_eq!(found, Ok(Language::CloudInit));
     }
 
     #[test]

@@ -42,6 +42,16 @@ pub(crate) fn is_multipart(text: &[u8]) -> bool {
     message.is_some_and(|message| message.media_type().starts_with("multipart/"))
 }
 
+/// A text that is a message without parts, and says so.
+pub(crate) fn single_part(text: &[u8]) -> Option<MimeMessage> {
+    if !has_content_type(text) {
+        return None;
+    }
+    let whole = message(text, 0..text.len())?;
+    let is_said = whole.field("mime-version").is_some();
+    (is_said && !whole.media_type().starts_with("multipart/")).then_some(whole)
+}
+
 /// True if a line before the first empty one begins as the field that says what a message is.
 fn has_content_type(text: &[u8]) -> bool {
     let end = text.len().min(MAX_HEAD_BYTES);
@@ -299,6 +309,7 @@ mod tests {
             b"a",
         ] {
             assert!(!is_multipart(text), "{text:?}");
+            assert_eq!(single_part(text), None, "{text:?}");
         }
         let whole = |text: &[u8]| message(text, 0..text.len()).unwrap().parts(text);
         assert_eq!(

@@ -125,6 +125,14 @@ impl UserDataParts {
                 Err(broken) => return remarks.error(at, format!("the part {broken}")),
             }
         }
+        if body.kind.is_empty()
+            && let Some(whole) = mime::single_part(&body.bytes)
+        {
+            if let Some(part) = inner(&whole, &body.bytes, &body, remarks) {
+                self.take(part, context, remarks);
+            }
+            return;
+        }
         let kind = kinds::of(&body.bytes, &body.kind, at, remarks);
         // A part that says it is a script may be a template of one.
         let starts_as_template = starts_with(&body.bytes, template::HEADER);
