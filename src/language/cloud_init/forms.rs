@@ -222,9 +222,11 @@ impl UserDataParts {
         if let Some(second) = document.second_document {
             remarks.error(body.places.of(second), "more than one YAML document");
         }
+        let has_repeated = !document.repeated.is_empty();
         let root = document.root.detached(&|at| body.places.of(at));
         let config = match root.value {
-            NodeContent::Mapping(_) => last_of_each(root),
+            NodeContent::Mapping(_) if has_repeated => last_of_each(root),
+            NodeContent::Mapping(_) => root,
             _ if root.is_null() => Node::mapping(root.at),
             _ => {
                 let message = format!("a cloud-config is a mapping, not {}", root.kind());
@@ -488,20 +490,23 @@ fn file_name(name: &str) -> String {
     name.trim_start_matches('.').to_owned()
 }
 
-/// `root` with the last of repeated keys only, at the place of the first.
-fn last_of_each(root: Node<'static>) -> Node<'static> {
-    let at = root.at;
-    let NodeContent::Mapping(entries) = root.value else {
-        return root;
+/// `node` with the last of repeated keys only, at the place of the first. As deep as a document can be.
+fn last_of_each(node: Node<'static>) -> Node<'static> {
+    let at = node.at;
+    let value = match node.value {
+        NodeContent::Scalar(scalar) => NodeContent::Scalar(scalar),
+        NodeContent::List(elements) => {
+            NodeContent::List(elements.into_iter().map(last_of_each).collect())
+        }
+        NodeContent::Mapping(entries) => {
+            let mut kept: KeyedList<MappingEntry<'static>> = KeyedList::default();
+            for entry in entries {
+                let key = entry.key.clone();
+                let value = last_of_each(entry.value);
+                kept.insert(&key, MappingEntry { value, ..entry });
+            }
+            NodeContent::Mapping(kept.into_values().collect())
+        }
     };
-    let mut kept = KeyedList::default();
-    for entry in entries {
-        let key = entry.key.clone();
-        kept.insert(&key, entry);
-    }
-    let kept: Vec<MappingEntry<'static>> = kept.into_values().collect();
-    Node {
-        at,
-        value: NodeContent::Mapping(kept),
-    }
+    Node { at, value }
 }
