@@ -5,7 +5,7 @@ use super::values::{self, ScalarKind, Text};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
-use crate::language::target::TimeClient;
+use crate::language::target::{Distribution, TimeClient};
 use std::fmt::Write as _;
 
 /// Adds the zone of the clock.
@@ -271,6 +271,16 @@ fn chrony(
     } else {
         let path = "/etc/chrony.d/cloud-init.conf";
         assembly.file(AssembledFile::new(at, path, 0o644, sources + &allowed));
+        // SUSE and Amazon Linux read what is in this directory, others have to be told.
+        let main = match context.target.distribution {
+            Distribution::Suse | Distribution::Amazon => None,
+            Distribution::Alpine => Some("/etc/chrony/chrony.conf"),
+            _ => Some("/etc/chrony.conf"),
+        };
+        if let Some(main) = main {
+            let line = format!("include {path}\n");
+            assembly.file(AssembledFile::appended(at, main, 0o644, line));
+        }
     }
 }
 

@@ -85,6 +85,30 @@ fn conventions_are_those_of_the_system() {
 }
 
 #[test]
+fn chrony_is_told_of_a_file_that_it_does_not_read_by_itself() {
+    let text = "#cloud-config\nusers: []\nntp: {servers: [n]}\n";
+    for (distribution, is_told) in [
+        (Distribution::Suse, false),
+        (Distribution::Debian, false),
+        (Distribution::Fedora, true),
+        (Distribution::Rocky, true),
+    ] {
+        let out = translated(
+            text,
+            &target(Target {
+                distribution,
+                time_client: Some(TimeClient::Chrony),
+                ..Target::default()
+            }),
+        );
+        assert!(out.contains("  |server n iburst\n"), "{out}");
+        let line =
+            "file /etc/chrony.conf 644\n  append\n  |include /etc/chrony.d/cloud-init.conf\n";
+        assert_eq!(out.contains(line), is_told, "{distribution:?}\n{out}");
+    }
+}
+
+#[test]
 fn what_is_made_from_red_hat_has_default_accounts_of_its_own() {
     let text = "#cloud-config\nfqdn: h.example.com\nca_certs: {trusted: [x]}\n";
     for (distribution, name) in [
