@@ -35,6 +35,7 @@ use argv0::Name;
 use clap::{CommandFactory, Parser, Subcommand};
 use drop_in::{boot, translators};
 use exit::{Exit, ExitError};
+use nix::sys::stat::{Mode, umask};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ enum CliCommand {
 /// Does what this process was called for: the program's name decides who reads the arguments.
 pub fn main() -> ExitCode {
     survive_file_size_limits();
+    keep_rights_of_owner();
     let mut words = std::env::args_os();
     let name = Name::of(&words.next().unwrap_or_default());
     let arguments: Vec<OsString> = words.collect();
@@ -126,6 +128,14 @@ pub fn main() -> ExitCode {
 fn survive_file_size_limits() {
     // Without a handler it is as it was.
     let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::default());
+}
+
+/// With a mask that takes rights from the owner as well, what is made with the rights of a user could not be entered by that
+/// user. What the mask says of the group and of others stays.
+fn keep_rights_of_owner() {
+    // The mask can only be read by setting it.
+    let mask = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    umask(mask.difference(Mode::S_IRWXU));
 }
 
 /// Runs the command line of `kindling`.

@@ -5,7 +5,7 @@ use crate::common::run::KINDLING;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
@@ -121,6 +121,7 @@ const SURROUNDINGS: &[(&str, &str, &str)] = &[
         "mount -t tmpfs -o ro none tmp; export TMPDIR=$PWD/tmp",
     ),
     ("no TMPDIR", "", "export TMPDIR=$PWD/absent"),
+    ("a mask that leaves no rights", "", "umask 0777"),
 ];
 
 /// Overrides the clock of a program that is started with it.
@@ -336,4 +337,21 @@ fn few_descriptors_suffice_for_many_directories() {
     assert_eq!(ran.0, Some(0), "{ran:?}");
     let made = fs::read_dir(bed.path().join("t/d")).expect("the directories");
     assert_eq!(made.count(), FILES);
+}
+
+/// What is made below a home is made with the rights of its user, who has to get in.
+#[test]
+fn a_mask_that_leaves_no_rights_ends_no_run() {
+    let bed = Bed::new();
+    let config = r#"{"ignition":{"version":"3.5.0"},"passwd":{"users":[{"name":"ada","sshAuthorizedKeys":["ssh-ed25519 AAAA"]}]}}"#;
+    fs::write(bed.path().join("keys.ign"), config).expect("written");
+    let script = "mkdir -p t/etc t/home; umask 0777; kindling apply --root t keys.ign";
+    let ran = bed.run(script, Stdio::null());
+    assert_eq!(ran.0, Some(0), "{ran:?}");
+    let mode = |name: &str| {
+        let about = fs::metadata(bed.path().join("t/home/ada/.ssh").join(name));
+        about.expect("there").permissions().mode() & 0o7777
+    };
+    assert_eq!(mode("authorized_keys.d"), 0o700);
+    assert_eq!(mode("authorized_keys.d/ignition"), 0o600);
 }
