@@ -1,15 +1,20 @@
 //! URLs as they may be shown: without what may be secret.
 
+use crate::config::url;
+
 /// `url` for messages. The body of a `data:` URL, user info, query values and fragments may be
 /// secrets or tokens, so they are left out; the names of query parameters stay.
 pub fn shown_url(url: &str) -> String {
-    let url = url.split('#').next().unwrap_or_default();
     if url
         .get(..5)
         .is_some_and(|s| s.eq_ignore_ascii_case("data:"))
     {
         return "data:".into();
     }
+    // A password with one of `/?#` in it ends the authority too early, and what follows is not a port.
+    let mended = url::parse(url).is_err().then(|| without_all_user_info(url));
+    let url = mended.as_deref().unwrap_or(url);
+    let url = url.split('#').next().unwrap_or_default();
     let (main, query) = url
         .split_once('?')
         .map_or((url, None), |(m, q)| (m, Some(q)));
@@ -22,15 +27,44 @@ pub fn shown_url(url: &str) -> String {
     shown
 }
 
-fn without_user_info(main: &str) -> String {
-    let Some((scheme, rest)) = main.split_once("//") else {
-        return main.into();
+/// A text that is not a URL, without what comes before its last `@`.
+fn without_all_user_info(text: &str) -> String {
+    let Some((before, after)) = text.rsplit_once('@') else {
+        return text.into();
     };
+    match split_scheme(before) {
+        (scheme, rest) if rest.starts_with("//") => format!("{scheme}//{after}"),
+        _ => after.into(),
+    }
+}
+
+fn without_user_info(main: &str) -> String {
+    let (scheme, rest) = split_scheme(main);
+    let is_web = ["http:", "https:"]
+        .iter()
+        .any(|web| scheme.eq_ignore_ascii_case(web));
+    // Some parsers take backslashes for slashes, and more or fewer of them than two for the beginning of a host.
+    let slashes = rest.bytes().take_while(|b| matches!(b, b'/' | b'\\'));
+    let skipped = match slashes.count() {
+        count if is_web => count,
+        1 => return main.into(),
+        count => count.min(2),
+    };
+    let (slashes, rest) = rest.split_at(skipped);
     // A backslash ends the authority for some parsers; cutting at the later `@` is the safe side.
     let end = rest.find('/').unwrap_or(rest.len());
     match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}//{}", &rest[at + 1..]),
+        Some(at) => format!("{scheme}{slashes}{}", &rest[at + 1..]),
         None => main.into(),
+    }
+}
+
+/// The scheme with its colon, and what follows it.
+fn split_scheme(main: &str) -> (&str, &str) {
+    let is_scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    match main.find(':') {
+        Some(at) if main.bytes().take(at).all(is_scheme_byte) => main.split_at(at + 1),
+        _ => ("", main),
     }
 }
 
@@ -63,6 +97,29 @@ mod tests {
             ("DATA:text/plain;base64,c2VjcmV0", "data:"),
             ("arn:aws:s3:::b/k", "arn:aws:s3:::b/k"),
             ("s3://b/k?versionId=3", "s3://b/k?versionId=…"),
+            ("oem:///a@b", "oem:///a@b"),
+            ("arn:aws:s3:::b/k@v", "arn:aws:s3:::b/k@v"),
+        ];
+        for (url, shown) in cases {
+            assert_eq!(shown_url(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn slips_of_the_pen_show_no_secret() {
+        let cases = [
+            ("http:user:pw@h/p", "http:h/p"),
+            ("HTTP:/user:pw@h/p", "HTTP:/h/p"),
+            ("http:///user:pw@h/p", "http:///h/p"),
+            ("http:\\\\user:pw@h/p", "http:\\\\h/p"),
+            ("//user:pw@h/p", "//h/p"),
+            ("user:pw@h:3128", "user:h:3128"),
+            ("http://user:p/w@h/p", "http://h/p"),
+            ("http://user:p#w@h/p", "http://h/p"),
+            ("http://user:p?w@h/p?a=1", "http://h/p?a=…"),
+            ("http://user:p w@h/", "http://h/"),
+            ("http://user:p%@h/", "http://h/"),
+            ("http://[::1", "http://[::1"),
         ];
         for (url, shown) in cases {
             assert_eq!(shown_url(url), shown, "{url}");
