@@ -5,6 +5,8 @@
 
 #[path = "findings/mask.rs"]
 mod mask;
+#[path = "findings/values.rs"]
+mod values;
 
 use crate::config::{
     Finding, Findings, JsonPath, LineStarts, ParseError, ParseResult, Position, Severity,
@@ -224,6 +226,8 @@ fn place<'a>(
 /// The lines of a text.
 struct TextLines<'a> {
     text: &'a [u8],
+    /// Values may have no quotes.
+    is_yaml: bool,
     starts: LineStarts,
     /// The line that was split last, with its number: findings come in the order of the text.
     split: Option<(usize, SplitLine<'a>)>,
@@ -231,8 +235,12 @@ struct TextLines<'a> {
 
 impl<'a> TextLines<'a> {
     fn of(text: &'a [u8]) -> Self {
+        let mut bytes = text.iter().filter(|b| !b.is_ascii_whitespace());
+        let begins_like_json =
+            bytes.next() == Some(&b'{') && matches!(bytes.next(), Some(b'"' | b'}') | None);
         Self {
             text,
+            is_yaml: !begins_like_json,
             starts: LineStarts::of(text),
             split: None,
         }
@@ -246,6 +254,7 @@ impl<'a> TextLines<'a> {
         let known = self.split.take().filter(|(known, _)| *known == number);
         let line = match known {
             Some((_, line)) => line,
+            None if self.is_yaml => SplitLine::of_yaml(self.get(number)?),
             None => SplitLine::of(self.get(number)?),
         };
         Some(&self.split.insert((number, line)).1)

@@ -1,10 +1,11 @@
 //! The part of a line that may be shown.
 //!
 //! Values are hidden when they are long, when their key says that they are secret, and when they
-//! are `data:` URLs or hold a user name or password. Around a syntax error nothing is certain, so
-//! no value is shown at all.
+//! are `data:` URLs or may hold a user name, a password or a token. Around a syntax error nothing is
+//! certain, so no value is shown at all, nor is one in a line that a finding calls secret.
 
-use crate::config::Finding;
+use super::values::{LineValue, string_end, values};
+use crate::config::{Finding, JsonPath};
 use crate::text::is_unprintable;
 use std::ops::Range;
 
@@ -17,33 +18,60 @@ const BEFORE: usize = 64;
 const AFTER: usize = 64;
 /// Stands for a hidden value.
 const HIDDEN: &str = "\"…\"";
-/// Keys whose values are secret: hashes, header values, pin configurations, unit texts.
-const SECRET_KEYS: [&str; 5] = [
-    "passwordHash",
+/// Keys whose values are secret, their letters and digits in lower case: hashes, header values, pin configurations,
+/// texts of files and units, lists of passwords.
+const SECRET_KEYS: [&str; 10] = [
+    "passwordhash",
     "value",
     "config",
     "contents",
     "advertisement",
+    "content",
+    "data",
+    "discovery",
+    "inline",
+    "list",
 ];
+/// So end other keys whose values are secret, e.g. `plain_text_passwd` and `rsa_private`.
+const SECRET_ENDS: [&str; 8] = [
+    "authorization",
+    "passwd",
+    "password",
+    "passphrase",
+    "private",
+    "privatekey",
+    "secret",
+    "token",
+];
+/// No key of a config is longer.
+const MAX_KEY_BYTES: usize = 64;
+/// Of a longer line without the quotes of JSON nothing is shown: to find its values would take memory.
+const MAX_YAML_LINE_BYTES: usize = 1 << 20;
 
 /// How much of a line may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrecy {
-    /// The text is JSON: hide what may be secret.
+    /// The text is what it should be: hide what may be secret.
     Careful,
-    /// It is not: hide all strings that are not keys.
+    /// It is not, or the line may be a part of a secret: hide all values.
     Strict,
 }
 
 impl Secrecy {
     /// Syntax errors are the findings without a path.
     pub(super) fn of(finding: &Finding) -> Self {
-        if finding.path.is_some() {
-            Secrecy::Careful
-        } else {
-            Secrecy::Strict
+        match &finding.path {
+            Some(path) if !is_secret_place(path) => Secrecy::Careful,
+            _ => Secrecy::Strict,
         }
     }
+}
+
+/// True if the last key on the way to a place is one of a secret.
+fn is_secret_place(path: &JsonPath) -> bool {
+    let is_key = |part: &&str| !part.bytes().all(|b| b.is_ascii_digit());
+    let key = path.parts().filter(is_key).last();
+    key.is_some_and(|key| is_secret_key(key.as_bytes()))
 }
 
 /// A piece of a line, and the bytes of it that a finding is about.
@@ -57,6 +85,8 @@ pub(super) struct Excerpt {
 #[derive(Debug)]
 pub(super) struct SplitLine<'a> {
     bytes: &'a [u8],
+    /// Where its values are, if they need no quotes.
+    values: Vec<LineValue>,
     /// Where splitting can start, about every [`STEP`] bytes. Empty if nothing can be shown safely.
     marks: Vec<TokenStart>,
 }
@@ -72,8 +102,33 @@ struct TokenStart {
 impl<'a> SplitLine<'a> {
     /// Splits a line. No string of JSON goes beyond its line, so a line begins outside of strings.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
+        let mut line = Self {
+            bytes,
+            values: Vec::new(),
+            marks: Vec::new(),
+        };
+        line.marks = line.starts().unwrap_or_default();
+        line
+    }
+
+    /// Splits a line of YAML.
+    pub(super) fn of_yaml(bytes: &'a [u8]) -> Self {
+        let mut line = Self {
+            bytes,
+            values: Vec::new(),
+            marks: Vec::new(),
+        };
+        if bytes.len() <= MAX_YAML_LINE_BYTES {
+            line.values = values(bytes, is_secret_key);
+            line.marks = line.starts().unwrap_or_default();
+        }
+        line
+    }
+
+    /// Where splitting can start.
+    fn starts(&self) -> Result<Vec<TokenStart>, Unterminated> {
         let mut marks = vec![TokenStart { at: 0, key: 0..0 }];
-        let mut tokens = Tokens::from(bytes, &marks[0]);
+        let mut tokens = self.tokens(&marks[0]);
         loop {
             let here = tokens.mark();
             if marks.last().is_some_and(|last| here.at >= last.at + STEP) {
@@ -81,14 +136,18 @@ impl<'a> SplitLine<'a> {
             }
             match tokens.next() {
                 Some(Ok(_)) => {}
-                None => return Self { bytes, marks },
-                Some(Err(Unterminated)) => {
-                    return Self {
-                        bytes,
-                        marks: Vec::new(),
-                    };
-                }
+                Some(Err(error)) => return Err(error),
+                None => return Ok(marks),
             }
+        }
+    }
+
+    fn tokens(&self, mark: &TokenStart) -> Tokens<'_> {
+        Tokens {
+            line: self.bytes,
+            values: &self.values,
+            at: mark.at,
+            key: mark.key.clone(),
         }
     }
 
@@ -111,7 +170,7 @@ impl<'a> SplitLine<'a> {
             false => one_character(&text, start + at - token.bytes.start, start),
         };
         let mut room = AFTER.saturating_sub(text.len() - start);
-        for token in Tokens::from(self.bytes, &token.end_mark()) {
+        for token in self.tokens(&token.end_mark()) {
             let shown = token.ok()?.shown(self.bytes, secrecy);
             if shown.len() > room {
                 text.push_str(" …");
@@ -130,7 +189,7 @@ impl<'a> SplitLine<'a> {
             first = first.checked_sub(1)?;
             let mut before = Vec::new();
             let mut found = None;
-            for token in Tokens::from(self.bytes, &self.marks[first]) {
+            for token in self.tokens(&self.marks[first]) {
                 let token = token.ok()?;
                 if token.bytes.contains(&at) {
                     found = Some(token);
@@ -193,6 +252,7 @@ fn one_character(text: &str, at: usize, first: usize) -> Range<usize> {
 #[derive(Debug)]
 struct LineToken {
     bytes: Range<usize>,
+    /// A string in quotes, or a value of YAML.
     is_string: bool,
     is_word: bool,
     /// The key it is, or the last one before it.
@@ -230,17 +290,17 @@ struct Unterminated;
 /// Splits a line into tokens, one after the other.
 struct Tokens<'a> {
     line: &'a [u8],
+    values: &'a [LineValue],
     at: usize,
     key: Range<usize>,
 }
 
 impl<'a> Tokens<'a> {
-    fn from(line: &'a [u8], mark: &TokenStart) -> Self {
-        Self {
-            line,
-            at: mark.at,
-            key: mark.key.clone(),
-        }
+    /// The value of YAML that begins here.
+    fn value(&self) -> Option<&'a LineValue> {
+        let values = self.values;
+        let found = values.binary_search_by_key(&self.at, |value| value.bytes.start);
+        values.get(found.ok()?)
     }
 
     fn mark(&self) -> TokenStart {
@@ -256,6 +316,16 @@ impl Iterator for Tokens<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let first = *self.line.get(self.at)?;
+        if let Some(LineValue { key, bytes }) = self.value() {
+            self.at = bytes.end;
+            self.key = key.clone();
+            return Some(Ok(LineToken {
+                bytes: bytes.clone(),
+                is_string: true,
+                is_word: false,
+                key: key.clone(),
+            }));
+        }
         let Some(end) = token_end(self.line, self.at) else {
             return Some(Err(Unterminated));
         };
@@ -276,18 +346,35 @@ impl Iterator for Tokens<'_> {
 }
 
 fn is_secret(raw: &[u8], key: &[u8], secrecy: Secrecy) -> bool {
-    let key = key.strip_prefix(b"\"").unwrap_or(key);
-    let key = key.strip_suffix(b"\"").unwrap_or(key);
-    let holds = |piece: &[u8]| raw.windows(piece.len()).any(|window| window == piece);
     secrecy == Secrecy::Strict
         || raw.len() > VALUE_MAX_BYTES
-        || SECRET_KEYS
-            .iter()
-            .any(|k| k.as_bytes().eq_ignore_ascii_case(key))
-        || raw
-            .get(1..6)
-            .is_some_and(|s| s.eq_ignore_ascii_case(b"data:"))
-        || holds(b"://") && holds(b"@")
+        || is_secret_key(key)
+        || is_secret_text(raw)
+}
+
+/// Whatever its punctuation: `password_hash` is `passwordHash`.
+fn is_secret_key(key: &[u8]) -> bool {
+    if key.len() > MAX_KEY_BYTES {
+        return false;
+    }
+    let letters = key.iter().filter(|b| b.is_ascii_alphanumeric());
+    let name: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
+    SECRET_KEYS.iter().any(|key| name == key.as_bytes())
+        || SECRET_ENDS.iter().any(|end| name.ends_with(end.as_bytes()))
+}
+
+/// True for what may hold a secret by its form: `data:` URLs, URLs with a query, what has a user and a password in front of
+/// an `@`, even if it is no URL, and values without quotes that look like a header or like a key and its value.
+fn is_secret_text(raw: &[u8]) -> bool {
+    let quotes = usize::from(matches!(raw.first(), Some(b'"' | b'\'')));
+    let text = &raw[quotes..];
+    let holds = |piece: &[u8]| text.windows(piece.len()).any(|window| window == piece);
+    let at = text.iter().rposition(|b| *b == b'@');
+    text.get(..5)
+        .is_some_and(|s| s.eq_ignore_ascii_case(b"data:"))
+        || at.is_some_and(|at| text[..at].contains(&b':'))
+        || holds(b"://") && holds(b"?")
+        || quotes == 0 && holds(b": ")
 }
 
 fn is_word_byte(b: u8) -> bool {
@@ -307,22 +394,6 @@ fn token_end(line: &[u8], at: usize) -> Option<usize> {
     Some(at + length.unwrap_or(rest.len()))
 }
 
-fn string_end(rest: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    let end = rest.iter().skip(1).position(|b| match (*b, escaped) {
-        (_, true) => {
-            escaped = false;
-            false
-        }
-        (b'\\', false) => {
-            escaped = true;
-            false
-        }
-        (b, false) => b == b'"',
-    });
-    end.map(|i| i + 2)
-}
-
 /// Control characters would confuse the terminal and the marker below the line.
 fn printable(text: &str) -> String {
     text.chars()
@@ -333,6 +404,7 @@ fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Severity;
 
     fn shown(line: &str, at: usize, secrecy: Secrecy) -> Option<(String, String)> {
         let excerpt = SplitLine::of(line.as_bytes()).excerpt(at, secrecy)?;
@@ -356,6 +428,9 @@ mod tests {
     fn hides_secrets() {
         let long = format!(r#"{{"path": "{}"}}"#, "x".repeat(70));
         let cases = [
+            r#"{"source": "http://h/?sig=topsecret"}"#,
+            r#"{"httpProxy": "u:topsecret@h:3128"}"#,
+            r#"{"source": "//u:topsecret@h/"}"#,
             r#"{"passwordHash": "topsecret"}"#,
             r#"{"PASSWORDHASH": "topsecret"}"#,
             r#"{"name": "X-Token", "value": "topsecret"}"#,
@@ -380,6 +455,72 @@ mod tests {
         assert_eq!(shown(r#"{"path": "topsecret}"#, 3, Secrecy::Strict), None);
     }
 
+    #[test]
+    fn hides_secrets_without_quotes() {
+        for line in [
+            "password: topsecret",
+            "  password_hash: $6$topsecret/x. # topsecret",
+            "- {name: bob, plain_text_passwd: topsecret, foo: 1}",
+            "  name: bob, passwd: topsecret, foo: 1}",
+            "rsa_private: 'topsecret'",
+            "rsa_private: \"topsecret\"",
+            "\"password\": topsecret",
+            "'k3s-token' : topsecret",
+            "chpasswd: {list: [topsecret, bob:topsecret], foo: 1}",
+            "- bob:topsecret@h",
+            "http_proxy: u:topsecret@h:3128",
+            "discovery: https://topsecret",
+            "Authorization: Bearer topsecret",
+            "plain text: topsecret",
+            "source: DATA:,topsecret",
+        ] {
+            let split = SplitLine::of_yaml(line.as_bytes());
+            for at in 0..=line.len() {
+                let shown = split.excerpt(at, Secrecy::Careful).map(|e| e.text);
+                let shown = shown.unwrap_or_default();
+                assert!(!shown.contains("topsecret"), "{line}: {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_without_quotes_are_shown_and_marked_as_a_whole() {
+        let line = "- {name: a b, uid: 5} # c";
+        let split = SplitLine::of_yaml(line.as_bytes());
+        let shown = |needle: &str, secrecy| {
+            let at = line.find(needle).expect("there");
+            let excerpt = split.excerpt(at, secrecy).expect("an excerpt");
+            let marked = excerpt.text[excerpt.span.clone()].to_owned();
+            (excerpt.text, marked)
+        };
+        assert_eq!(shown("a b", Secrecy::Careful), (line.into(), "a b".into()));
+        assert_eq!(shown("uid", Secrecy::Careful), (line.into(), "uid".into()));
+        let hidden = r#"- {name: "…", uid: "…"} # "…""#;
+        assert_eq!(shown("5", Secrecy::Strict), (hidden.into(), HIDDEN.into()));
+        let long = "x".repeat(MAX_YAML_LINE_BYTES + 1);
+        let split = SplitLine::of_yaml(long.as_bytes());
+        assert_eq!(split.excerpt(3, Secrecy::Careful), None);
+    }
+
+    #[test]
+    fn a_finding_about_a_secret_hides_its_line() {
+        for (path, secrecy) in [
+            (None, Secrecy::Strict),
+            (Some("$.passwd.users.0.name"), Secrecy::Careful),
+            (Some("$.passwd.users.0.password_hash"), Secrecy::Strict),
+            (Some("$.chpasswd.list.3"), Secrecy::Strict),
+        ] {
+            let finding = Finding {
+                severity: Severity::Error,
+                path: path.map(JsonPath::new),
+                position: None,
+                message: String::new(),
+                help: None,
+            };
+            assert_eq!(Secrecy::of(&finding), secrecy, "{path:?}");
+        }
+    }
+
     /// Whatever the bytes, the marked piece is made of whole characters, which the renderer relies on.
     #[test]
     fn marks_are_at_characters() {
@@ -393,13 +534,13 @@ mod tests {
         ] {
             for at in 0..=line.len() {
                 for secrecy in [Secrecy::Careful, Secrecy::Strict] {
-                    let Some(excerpt) = SplitLine::of(line).excerpt(at, secrecy) else {
-                        continue;
-                    };
-                    assert!(
-                        excerpt.text.get(excerpt.span.clone()).is_some(),
-                        "{line:?} {at} {excerpt:?}"
-                    );
+                    let split = [SplitLine::of(line), SplitLine::of_yaml(line)];
+                    for excerpt in split.iter().filter_map(|line| line.excerpt(at, secrecy)) {
+                        assert!(
+                            excerpt.text.get(excerpt.span.clone()).is_some(),
+                            "{line:?} {at} {excerpt:?}"
+                        );
+                    }
                 }
             }
         }

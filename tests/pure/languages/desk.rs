@@ -121,3 +121,47 @@ fn the_system_is_that_of_a_tree() {
     assert!(k3os.contains("of-the-image"), "{k3os}");
     assert!(k3os.contains("token:"), "{k3os}");
 }
+
+/// Findings show the line that they are about, but nothing secret in it, whatever the language.
+#[test]
+fn lines_are_shown_without_their_secrets() {
+    let texts = [
+        (
+            "a.yaml",
+            "#cloud-config\nusers: [{name: bob, plain_text_passwd: s3cret, foo: 1}]\n\
+             password: s3cret\nchpasswd: {list: 'root:s3cret', foo: 1}\n",
+        ),
+        (
+            "b.bu",
+            "variant: fcos\nversion: 1.5.0\npasswd: {users: [{name: bob, password_hash: s3cret, foo: 1}]}\n\
+             storage: {luks: [{name: x, key_file: {inline: s3cret}, foo: 1}], \
+             files: [{path: a, contents: {source: 'http://u:s3cret@h/'}, foo: 1}]}\n",
+        ),
+        (
+            "c.bu",
+            "variant: fcos\nversion: 1.5.0\nignition: {proxy: {http_proxy: \"user:s3cret@h:3128\"}}\n",
+        ),
+        (
+            "d.bu",
+            "variant: fcos\nversion: 1.5.0\npasswd:\n  users:\n  - password_hash: s3cret  s: 1\n",
+        ),
+        (
+            "e.yaml",
+            "k3os: {token: s3cret, foo: 1, wifi: [{name: x, passphrase: s3cret}]}\n",
+        ),
+        (
+            "f.ign",
+            r#"{"ignition": {"version": "3.4.0", "proxy": {"httpProxy": "user:s3cret@h:3128"}}}"#,
+        ),
+    ];
+    let desk = Folder::with(&texts);
+    for (file, _) in texts {
+        for command in ["validate", "plan --root ."] {
+            let mut words: Vec<&str> = command.split(' ').collect();
+            words.push(file);
+            let (_, out) = kindling(desk.directory(), &words);
+            assert!(out.contains(" | "), "{file} {command}: {out}");
+            assert!(!out.contains("s3cret"), "{file} {command}: {out}");
+        }
+    }
+}
