@@ -34,6 +34,9 @@ pub const DESK_TOTAL: Duration = Duration::from_secs(120);
 
 const RESPONSE_HEADERS: Duration = Duration::from_secs(10);
 
+/// Longer limits, of more than a century, are none: a point in time so far away cannot be represented.
+const MAX_LIMIT_SECONDS: u64 = 1 << 32;
+
 /// Transport settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -101,7 +104,7 @@ fn limit(seconds: Option<i64>, default: Option<Duration>) -> Option<Duration> {
         // Negative numbers pass validation; they are taken for "no limit", like 0.
         Some(seconds) => u64::try_from(seconds)
             .ok()
-            .filter(|s| *s > 0)
+            .filter(|s| (1..=MAX_LIMIT_SECONDS).contains(s))
             .map(Duration::from_secs),
     }
 }

@@ -246,6 +246,7 @@ fn limits_of_a_config() {
         (with(Some(0), Some(0)), None, None),
         (with(Some(3), Some(7)), seconds(3), seconds(7)),
         (with(Some(-1), Some(-1)), None, None),
+        (with(Some(i64::MAX), Some(i64::MAX)), None, None),
     ];
     for (config, headers, total) in cases {
         let settings = Settings::of(&config, Some(DESK_TOTAL));
