@@ -332,7 +332,7 @@ impl Fetcher {
                 opened.map_err(|error| store::s3::named(scheme, request, error))
             }
             Scheme::Gs => store::gs::open(&self.stores, &self.http, request, events),
-            Scheme::Tftp => tftp::open(request, events),
+            Scheme::Tftp => tftp::open(request, self.settings().total_at_the_desk(), events),
         }
     }
 }

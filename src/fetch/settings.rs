@@ -75,6 +75,11 @@ impl Settings {
         Settings::with_fallback_total(Some(DESK_TOTAL))
     }
 
+    /// The total limit of a fetch that no config limits by what it says of HTTP, where a person waits for it.
+    pub(super) fn total_at_the_desk(&self) -> Option<Duration> {
+        self.fallback_total.and(self.total)
+    }
+
     /// Default settings with a total limit that holds wherever a config sets none.
     pub fn with_fallback_total(total: Option<Duration>) -> Self {
         Settings {

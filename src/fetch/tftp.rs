@@ -16,7 +16,7 @@ use crate::config::url;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use transfer::{Transfer, TransferRefusal};
+use transfer::{TimeLimit, Transfer, TransferRefusal};
 
 const PORT: u16 = 69;
 /// As its steps are told, whatever the scheme.
@@ -36,12 +36,14 @@ struct TftpFile {
     name: Vec<u8>,
 }
 
-/// Asks for the file of a request.
+/// Asks for the file of a request. A server that sends a block now and then is left when `limit` is over.
 pub(super) fn open<'a>(
     request: &'a Request,
+    limit: Option<Duration>,
     events: &'a dyn FetchEvents,
 ) -> Result<ByteStream<'a>, FetchError> {
     let target = target(request)?;
+    let limit = limit.map(TimeLimit::from_now);
     let url = request.shown_url();
     events.event(FetchEvent::Attempt {
         method: GET,
@@ -53,7 +55,7 @@ pub(super) fn open<'a>(
     match begun {
         Ok(transfer) => Ok(ByteStream {
             length_bytes: transfer.announced_bytes(),
-            body: Box::new(transfer),
+            body: Box::new(transfer.within(limit)),
             attempts: 1,
         }),
         Err(TransferRefusal::Cancelled) => Err(FetchError::Cancelled { url }),

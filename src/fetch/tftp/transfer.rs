@@ -35,6 +35,21 @@ pub(super) enum TransferRefusal {
     Cancelled,
 }
 
+/// How long a fetch may take, and when that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeLimit {
+    limit: Duration,
+    end: Instant,
+}
+
+impl TimeLimit {
+    /// A limit that begins to run.
+    pub(super) fn from_now(limit: Duration) -> Self {
+        let end = Instant::now() + limit;
+        TimeLimit { limit, end }
+    }
+}
+
 /// A transfer that has begun, as a stream of the file's bytes.
 pub(super) struct Transfer<'a> {
     socket: UdpSocket,
@@ -56,6 +71,7 @@ pub(super) struct Transfer<'a> {
     block: u16,
     received_bytes: u64,
     is_over: bool,
+    limit: Option<TimeLimit>,
 }
 
 /// What begins a transfer.
@@ -139,12 +155,19 @@ impl<'a> Transfer<'a> {
             block: 0,
             received_bytes: 0,
             is_over: false,
+            limit: None,
         };
         match begun.first {
             Some(length) => transfer.accept(length),
             None => transfer.acknowledge(),
         }
         transfer
+    }
+
+    /// The same with a limit for all of it.
+    pub(super) fn within(mut self, limit: Option<TimeLimit>) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// The next block is in the buffer, so long with its header.
@@ -172,6 +195,7 @@ impl<'a> Transfer<'a> {
     fn next_block(&mut self) -> Result<(), BodyError> {
         let mut retry = Retry::new(FIRST_PAUSE);
         for send in 0..MAX_SENDS {
+            self.check_time()?;
             if send > 0 {
                 let slept = pause(&mut retry, self.events, &self.url, None);
                 slept.map_err(|_| BodyError::Cancelled)?;
@@ -234,6 +258,17 @@ impl<'a> Transfer<'a> {
     /// How many bytes the server announced.
     pub(super) fn announced_bytes(&self) -> Option<u64> {
         self.announced_bytes
+    }
+
+    fn check_time(&self) -> Result<(), BodyError> {
+        match self.limit {
+            Some(TimeLimit { limit, end }) if end <= Instant::now() => Err(BodyError::OutOfTime {
+                limit,
+                attempts: 1,
+                received_bytes: self.received_bytes,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_length(&self) -> Result<(), BodyError> {

@@ -257,6 +257,28 @@ pub fn block_sizes_that_do_not_exist_are_not_taken() {
     assert_eq!(get(url).expect("a file"), b"plain");
 }
 
+/// Where a person waits for it.
+#[test]
+fn a_server_that_goes_on_for_ever_is_left() {
+    let url = server(|t| {
+        for block in 1.. {
+            t.data(block, &pattern(512));
+            if t.hears().is_none() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let settings = kindling::fetch::Settings::with_fallback_total(Some(Duration::from_secs(1)));
+    let fetcher = kindling::fetch::Fetcher::new(settings);
+    let request = kindling::fetch::Request::get(url);
+    let result = fetcher.fetch_to_vec(&request, &kindling::fetch::Silent);
+    assert_fails(
+        result,
+        &["unable to fetch resource in time", "bytes so far"],
+    );
+}
+
 #[test]
 fn a_server_is_told_when_its_file_is_no_longer_wanted() {
     let (sender, told) = std::sync::mpsc::channel();
