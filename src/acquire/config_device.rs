@@ -1,10 +1,10 @@
 //! A config on a file system that is found by its label.
 
-use crate::host::wait;
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::host::{TargetRoot, wait};
 use crate::log::Log;
 use crate::platform::{MountSpec, mounted};
 use anyhow::{Context, anyhow, bail};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,8 @@ fn name_part(label: &str) -> anyhow::Result<&str> {
     }
 }
 
-/// The path is taken from the root of the file system, so that `..` does not lead out of it.
+/// The path is taken from the root of the file system, so that `..` does not lead out of it; nor do links. A pipe or a device
+/// is not opened.
 fn read_below(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
     let mut inside = PathBuf::new();
     for part in Path::new(path).components() {
@@ -59,13 +60,16 @@ fn read_below(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
             _ => {}
         }
     }
-    let shown = inside.display();
-    fs::read(point.join(&inside)).with_context(|| format!("/{shown}; check ignition.config.path"))
+    let inside = inside.to_string_lossy();
+    TargetRoot::new(point)
+        .read_regular(&inside, BUFFER_LIMIT_BYTES)
+        .with_context(|| format!("/{inside}; check ignition.config.path"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn labels_are_one_part_of_a_path() {
@@ -90,6 +94,8 @@ mod tests {
         ] {
             assert_eq!(read_below(dir.path(), path).expect("read"), b"{}", "{path}");
         }
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("zero")).expect("a link");
+        read_below(dir.path(), "zero").expect_err("outside");
         let error = read_below(dir.path(), "/../nothing").expect_err("missing");
         let error = format!("{error:#}");
         assert!(

@@ -103,6 +103,17 @@ impl TargetRoot {
         let bytes = read_bounded(file)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
+    /// All bytes of a regular file inside the root, links followed.
+    ///
+    /// # Errors
+    /// There is none, something else is there, it has more than `limit_bytes`, or it cannot be read.
+    pub fn read_regular(&self, path: &str, limit_bytes: u64) -> io::Result<Vec<u8>> {
+        let Some((mut file, _)) = self.open_file(path, OFlag::O_RDONLY)? else {
+            let message = "it is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        };
+        input::read_all(&mut file, limit_bytes)
+    }
     /// Makes a directory and all above it where missing, root-owned 0755.
     pub fn make_directories(&self, path: &str) -> nix::Result<()> {
         make_directories(&self.open()?, path)

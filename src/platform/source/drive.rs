@@ -2,9 +2,10 @@
 
 use super::mount::{MountSpec, mounted};
 use super::waiting::WaitProgress;
+use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::host::TargetRoot;
 use crate::log::Log;
 use anyhow::Context;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -67,12 +68,13 @@ impl Drive {
     }
 }
 
-/// Reads a file below the mount point; `None` if it does not exist.
+/// Reads a file below the mount point; `None` if it does not exist. Links lead nowhere but to files of the drive, and what is
+/// no regular file is not opened: a pipe would be waited for without end, and a device may act.
 ///
 /// # Errors
 /// It exists and cannot be read.
 pub(crate) fn read(point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    match fs::read(point.join(path.trim_start_matches('/'))) {
+    match TargetRoot::new(point).read_regular(path, BUFFER_LIMIT_BYTES) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {path} of the drive")),
@@ -123,6 +125,34 @@ fn wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::stat::Mode;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_stay_on_the_drive_and_pipes_are_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("file"), "{}").expect("written");
+        for (link, target) in [
+            ("inside", "/file"),
+            ("upwards", "../../file"),
+            ("outside", "/dev/zero"),
+            ("loop", "loop"),
+        ] {
+            symlink(target, path(link)).expect("a link");
+        }
+        nix::unistd::mkfifo(&path("pipe"), Mode::S_IRWXU).expect("a pipe");
+        for name in ["/inside", "/upwards"] {
+            let found = read(dir.path(), name).expect("read");
+            assert_eq!(found.as_deref(), Some(b"{}".as_slice()), "{name}");
+        }
+        assert_eq!(read(dir.path(), "/outside").expect("fine"), None);
+        for (name, cause) in [("/pipe", "not a regular file"), ("/loop", "symbolic links")] {
+            let error = format!("{:#}", read(dir.path(), name).expect_err(name));
+            assert!(error.contains(cause), "{error}");
+        }
+    }
 
     #[test]
     fn a_missing_file_is_none_and_others_are_errors() {

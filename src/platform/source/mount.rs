@@ -35,7 +35,7 @@ pub fn mounted<T>(
 ) -> anyhow::Result<T> {
     let mount = |point: &Path| {
         Command::new("mount")
-            .args(["-o", "ro", "-t", "auto"])
+            .args(["-o", "ro,nodev,nosuid,noexec", "-t", "auto"])
             .arg(device.display().to_string())
             .arg(point.display().to_string())
             .within(spec.timeout)

@@ -110,7 +110,8 @@ impl Disc {
 }
 
 fn mount_as(drive: &Path, point: &Path, file_system: &str) -> anyhow::Result<()> {
-    host::mount::mount_path(drive, point, file_system, MsFlags::MS_RDONLY, "")
+    let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    host::mount::mount_path(drive, point, file_system, flags, "")
         .with_context(|| format!("cannot mount it as {file_system}"))
 }
 
