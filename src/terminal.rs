@@ -3,7 +3,7 @@
 //! What a command was asked for goes to standard output, and an error to write it is an error of the command, unless
 //! the reader has read enough and is gone. Everything else is narration: if it cannot be written, the work goes on.
 
-use crate::text::escaped_lines;
+use crate::text::{escaped_json, escaped_lines};
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -39,6 +39,14 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), OutputError> {
 /// As for [`print()`].
 pub(crate) fn write_line(text: &str) -> Result<(), OutputError> {
     write(format!("{text}\n").as_bytes())
+}
+
+/// Writes a result in JSON for programs to standard output as a line of its own. Text from outside in it controls no terminal.
+///
+/// # Errors
+/// As for [`print()`].
+pub(crate) fn write_json(text: &str) -> Result<(), OutputError> {
+    write_line(&escaped_json(text))
 }
 
 /// Writes narration to standard output; it is lost if that fails.

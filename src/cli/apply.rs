@@ -298,7 +298,7 @@ fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), Exit
     if args.json {
         let text = serde_json::to_string_pretty(report).context("cannot print the report");
         let text = text.map_err(|error| ExitError::new(Exit::Failed, &error))?;
-        terminal::write_line(&text)?;
+        terminal::write_json(&text)?;
     }
     match &args.report {
         Some(path) => report

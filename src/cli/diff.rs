@@ -60,7 +60,7 @@ pub(crate) fn run(args: &DiffArgs) -> Result<Exit, ExitError> {
             comparison: &comparison,
         };
         let text = serde_json::to_string_pretty(&document);
-        terminal::write_line(&text.map_err(|error| ExitError::new(Exit::Failed, &error.into()))?)?;
+        terminal::write_json(&text.map_err(|error| ExitError::new(Exit::Failed, &error.into()))?)?;
     } else {
         terminal::print(&text(&comparison, terminal::stdout_has_colours()))?;
     }

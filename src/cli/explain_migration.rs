@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ExplainMigrationArgs) -> Result<Exit, ExitError> {
     };
     let migration = language::explain(&text, detected, &surroundings);
     if args.json {
-        terminal::write_line(&format!("{:#}", document(detected, &migration)))?;
+        terminal::write_json(&format!("{:#}", document(detected, &migration)))?;
     } else {
         let name = args.file.display().to_string();
         terminal::print(&page(&name, detected, &migration))?;

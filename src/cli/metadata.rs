@@ -57,7 +57,7 @@ pub(crate) fn run(args: &MetadataArgs) -> Result<Exit, ExitError> {
     };
     match &args.output {
         None if args.env => terminal::write(text.as_bytes())?,
-        None if args.json => terminal::write(text.as_bytes())?,
+        None if args.json => terminal::write_json(text.trim_end())?,
         None => terminal::print(&text)?,
         Some(file) => {
             write(file, &text).map_err(|error| ExitError::new(Exit::Failed, &error))?;

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &PlanArgs) -> Result<Exit, ExitError> {
         plan_page::write(&plan, &digest(&plan), &loaded.report_sources(), page)
             .map_err(|error| ExitError::new(Exit::Failed, &error))?;
     } else if args.json {
-        terminal::write_line(&json(&plan, loaded.report_sources())?)?;
+        terminal::write_json(&json(&plan, loaded.report_sources())?)?;
     } else {
         let options = ShowOptions {
             sectors: args.sectors,

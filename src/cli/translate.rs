@@ -9,6 +9,7 @@ use crate::config::model::Resource;
 use crate::config::{Document, Findings, ParseError, ParseResult, Version, data_url};
 use crate::language::{self, Language, butane};
 use crate::terminal;
+use crate::text::escaped_json;
 use anyhow::Context;
 use clap::Args;
 use std::fs;
@@ -370,6 +371,9 @@ fn tell(judged: &JudgedConfig<'_>, args: &TranslateArgs) {
             terminal::say(&findings::human(judged, terminal::stderr_has_colours()))
         }
         FindingFormat::Plain => terminal::say(&findings::plain(judged)),
-        FindingFormat::Json => terminal::say(&format!("{}\n", findings::json(judged))),
+        FindingFormat::Json => {
+            let text = findings::json(judged).to_string();
+            terminal::say(&format!("{}\n", escaped_json(&text)));
+        }
     }
 }

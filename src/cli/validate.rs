@@ -53,7 +53,7 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
         }
     }
     if args.format == FindingFormat::Json {
-        terminal::write_line(&format!("{:#}", serde_json::Value::Array(json)))?;
+        terminal::write_json(&format!("{:#}", serde_json::Value::Array(json)))?;
     }
     Ok(exit)
 }

@@ -36,6 +36,27 @@ pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |rest| rest.starts_with('\n'))
 }
 
+/// JSON in which strings have no unprintable characters: the same value for programs, and harmless on a terminal. Controls of
+/// ASCII have been escaped by whoever wrote it, except DEL.
+pub(crate) fn escaped_json(text: &str) -> Cow<'_, str> {
+    let must_go = |c: char| is_unprintable(c) && (c == '\u{7f}' || !c.is_ascii());
+    if !text.chars().any(must_go) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if must_go(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Escapes what is unprintable, unless `stays` says of the text that begins there that it may be shown.
 fn escape(text: &str, stays: impl Fn(&str) -> bool) -> Cow<'_, str> {
     let must_go = |at: usize, c: char| {
@@ -93,6 +114,17 @@ mod tests {
     #[test]
     fn lines_stay_lines() {
         assert_eq!(escaped_lines("a\n\tb\u{1b}[m\r\n"), "a\n\\tb\\u{1b}[m\\r\n");
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        let value = serde_json::json!({ "\u{1b}\u{7f}\u{9b}2J": "a\u{202e}\u{e0001}\n\u{e9}" });
+        let text = format!("{value:#}");
+        let escaped = escaped_json(&text);
+        assert!(escaped.contains(r"\u001b\u007f\u009b2J") && escaped.contains(r"\udb40\udc01"));
+        assert!(escaped.contains('\u{e9}') && escaped.lines().count() == 3);
+        let read: serde_json::Value = serde_json::from_str(&escaped).expect("JSON");
+        assert_eq!(read, value);
     }
 
     #[test]

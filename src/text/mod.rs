@@ -9,7 +9,7 @@ mod names;
 mod size;
 pub(crate) mod time;
 
-pub(crate) use escape::{escaped, escaped_lines, is_unprintable};
+pub(crate) use escape::{escaped, escaped_json, escaped_lines, is_unprintable};
 #[cfg(test)]
 pub(crate) use gzip::gzip;
 pub(crate) use gzip::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};

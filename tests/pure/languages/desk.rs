@@ -165,3 +165,25 @@ fn lines_are_shown_without_their_secrets() {
         }
     }
 }
+
+/// What programs read is JSON, and still harmless where a person reads it.
+#[test]
+fn findings_in_json_control_no_terminal() {
+    let config = "variant: fcos\nversion: 1.5.0\n\"k\\u202e\\x9b2J\": 1\n";
+    let desk = Folder::with(&[("c.bu", config)]);
+    for command in ["validate", "translate"] {
+        let words = [command, "--format", "json", "c.bu"];
+        let ended = Ended::of(run::kindling().args(words).current_dir(desk.directory()));
+        let found = match command {
+            "validate" => &ended.out,
+            _ => &ended.err,
+        };
+        assert!(found.contains(r"k\u202e\u009b2J"), "{command}: {found}");
+        let document: serde_json::Value = serde_json::from_str(found).expect("JSON");
+        let judged = document.get(0).unwrap_or(&document);
+        assert_eq!(
+            judged["findings"][0]["path"], "$.k\u{202e}\u{9b}2J",
+            "{command}"
+        );
+    }
+}
