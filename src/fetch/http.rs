@@ -30,7 +30,7 @@ use super::{FetchError, FetchEvent, FetchEvents, Request, pause, shown_url};
 use attempt_error::{AttemptError, FailedAttempt};
 use body::ResponseBody;
 use client::{Outgoing, ResponseHead};
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION, TRANSFER_ENCODING};
 use reqwest::{Method, Response, StatusCode, Url};
 use resume::ResumableBody;
 use retry_policy::{Failures, Verdict};
@@ -242,6 +242,11 @@ impl<'a> Fetch<'a> {
 
     fn judge(&self, answer: ResponseHead, wants_part: bool) -> Attempt {
         let response = &answer.response;
+        if let Some(coding) = foreign_coding(response) {
+            return Attempt::unusable(format!(
+                "the answer has the transfer coding {coding:?}, which was not requested"
+            ));
+        }
         let not_before = retry_after::of(response.headers());
         let code = response.status().as_u16();
         let verdict = self.order.policy.verdict(response, wants_part);
@@ -339,6 +344,20 @@ impl<'a> Fetch<'a> {
             url: self.order.shown.clone(),
         }
     }
+}
+
+/// A transfer coding besides those that every client knows. The HTTP library leaves it on, and what comes would be taken for
+/// the body.
+fn foreign_coding(response: &Response) -> Option<String> {
+    let values = response.headers().get_all(TRANSFER_ENCODING).iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
+    let is_foreign = |coding: &&[u8]| {
+        let known: [&[u8]; 3] = [b"", b"chunked", b"identity"];
+        !known.iter().any(|known| coding.eq_ignore_ascii_case(known))
+    };
+    let mut foreign = codings.map(<[u8]>::trim_ascii).filter(is_foreign);
+    let coding = foreign.next()?;
+    Some(String::from_utf8_lossy(coding).into_owned())
 }
 
 /// The next place, and the zone of its address, if it names one.

@@ -240,6 +240,11 @@ fn lengths() -> Vec<Behaviour> {
             "9000000000000000000",
         ),
         says(
+            "packed on its way",
+            Badly("transfer coding \"gzip\""),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        ),
+        says(
             "chunk of nonsense",
             Badly("was cut off"),
             format!("{CHUNKED}zz\r\nabc\r\n0\r\n\r\n"),
