@@ -30,6 +30,7 @@ pub(crate) mod translate;
 pub(crate) mod validate;
 pub(crate) mod verify;
 
+use crate::host::sys;
 use crate::terminal;
 use argv0::Name;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -108,6 +109,8 @@ enum CliCommand {
 pub fn main() -> ExitCode {
     survive_file_size_limits();
     keep_rights_of_owner();
+    // Without it only those programs are affected that something is asked of.
+    let _ = sys::wait_for_children();
     let mut words = std::env::args_os();
     let name = Name::of(&words.next().unwrap_or_default());
     let arguments: Vec<OsString> = words.collect();

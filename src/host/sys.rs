@@ -5,7 +5,7 @@
     reason = "the only module that may; each block says why it is sound"
 )]
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -182,6 +182,13 @@ pub fn die_with_parent(command: &mut Command, signal: Signal) {
     unsafe {
         command.pre_exec(move || nix::sys::prctl::set_pdeathsig(signal).map_err(Into::into));
     }
+}
+
+/// Lets this process learn how its children end. Whoever ignores SIGCHLD hands that on to the programs it starts, and then
+/// the kernel forgets how theirs ended.
+pub fn wait_for_children() -> nix::Result<()> {
+    // SAFETY: the default action of this signal is nothing, so no code runs in a handler.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
 }
 
 /// `struct blkpg_partition` of linux/blkpg.h; start and length in bytes.

@@ -355,3 +355,18 @@ fn a_mask_that_leaves_no_rights_ends_no_run() {
     assert_eq!(mode("authorized_keys.d"), 0o700);
     assert_eq!(mode("authorized_keys.d/ignition"), 0o600);
 }
+
+/// Whoever ignores the signal hands that on to the programs it starts.
+#[test]
+fn programs_are_waited_for_where_the_end_of_children_is_ignored() {
+    let bed = Bed::new();
+    let config = r#"{"ignition":{"version":"3.5.0"},"systemd":{"units":[{"name":"foo.service","enabled":false}]}}"#;
+    fs::write(bed.path().join("off.ign"), config).expect("written");
+    let script = r"
+        mkdir -p t/etc/systemd/system/a.target.wants t/usr/lib/systemd/system
+        printf '[Install]\nWantedBy=a.target\n' >t/usr/lib/systemd/system/foo.service
+        ln -s /usr/lib/systemd/system/foo.service t/etc/systemd/system/a.target.wants/foo.service
+        exec env --ignore-signal=CHLD kindling apply --root t off.ign";
+    let ran = bed.run(script, Stdio::null());
+    assert_eq!(ran.0, Some(0), "{ran:?}");
+}
