@@ -76,7 +76,8 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
 
 /// Origins for exactly this text; none if a program of the distribution rewrote the cache.
 fn origins(path: &Path, text: &[u8]) -> Option<Origins> {
-    let stored: Stored = serde_json::from_slice(&fs::read(paths::origins_of(path)).ok()?).ok()?;
+    let stored = input::read(&paths::origins_of(path), BUFFER_LIMIT_BYTES).ok()?;
+    let stored: Stored = serde_json::from_slice(&stored).ok()?;
     (stored.sha256 == digest(text)).then_some(stored.origins)
 }
 

@@ -177,7 +177,9 @@ struct Present {
 
 impl Present {
     fn open(path: &Path, boot_id: &str) -> Option<Self> {
-        let mut file = BufReader::new(File::open(path).ok()?);
+        // A pipe of that name would be waited for without end.
+        let is_file = std::fs::metadata(path).ok()?.is_file();
+        let mut file = BufReader::new(is_file.then(|| File::open(path).ok())??);
         let mut head = String::new();
         let mut first = (&mut file).take(MAX_HEAD_BYTES);
         first.read_line(&mut head).ok()?;

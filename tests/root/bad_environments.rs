@@ -370,3 +370,19 @@ fn programs_are_waited_for_where_the_end_of_children_is_ignored() {
     let ran = bed.run(script, Stdio::null());
     assert_eq!(ran.0, Some(0), "{ran:?}");
 }
+
+/// What a stage cannot read it does without, or makes anew.
+#[test]
+fn pipes_in_place_of_its_own_files_hold_no_stage() {
+    let bed = Bed::new();
+    let flags = "--platform=file --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n";
+    let script = format!(
+        "mkdir run && mkfifo run/report.json
+        timeout 60 ignition --stage=fetch-offline {flags} || exit
+        rm r/.c.json.origins run/report.json
+        mkfifo r/.c.json.origins run/report.json
+        exec timeout 60 ignition --stage=files {flags}"
+    );
+    let ran = bed.run(&script, Stdio::null());
+    assert_eq!((ran.0, bed.files()), (Some(0), FILES), "{ran:?}");
+}
