@@ -4,12 +4,14 @@
 //! `passwd` is complete, whenever the run is killed.
 
 use super::atomic::{PRIVATE, StagedFile};
+use super::attributes;
 use crate::accounts::{AccountFile, Databases};
 use crate::host::TargetRoot;
+use crate::host::regular::open_regular;
 use crate::paths::{self, MAX_LINKS, PathLookup};
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat};
 use nix::unistd::{Gid, Uid, fchown};
 use std::io::Write;
@@ -89,7 +91,8 @@ impl DatabasePlace {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The new file beside the old one. Keeps owner and mode of that: distributions give `shadow` a group of its own.
+    /// The new file beside the old one. Keeps owner, mode, label and access list of that: distributions give `shadow` a group
+    /// of its own.
     fn stage(&self, bytes: &[u8]) -> anyhow::Result<StagedFile<'_>> {
         let name = self.name();
         let present = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
@@ -105,6 +108,11 @@ impl DatabasePlace {
         }
         let mode = present.map_or(self.file.mode(), |present| present.st_mode & 0o7777);
         fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
+        let access = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
+        let by_name = |flags| openat(&self.directory, name, flags, Mode::empty());
+        if let Ok(Some((present, _))) = open_regular(access, by_name) {
+            attributes::keep(&present, stage.file(), true);
+        }
         Ok(stage)
     }
 }

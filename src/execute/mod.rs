@@ -17,6 +17,7 @@ pub mod unfinished;
 pub mod units;
 
 mod atomic;
+mod attributes;
 mod copies;
 mod databases;
 mod directories;

@@ -5,6 +5,7 @@
 //! content, owner and mode are set before.
 
 use super::atomic::{PRIVATE, StagedFile};
+use super::attributes;
 use super::copies::{self, Digesting};
 use super::node_kind::{kind, lstat};
 use super::removal::remove_tree;
@@ -49,7 +50,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
     let bytes = write_parts(act, stage.file(), context)
         .with_context(|| format!("cannot write {}", act.path))?;
     permissions
-        .apply_to_new(stage.file(), base.as_ref())
+        .apply_to_new(stage.file(), base.as_ref().map(|base| (&base.0, &base.1)))
         .with_context(|| format!("cannot set owner and mode of {}", act.path))?;
     let published = match base {
         Some(_) => stage.replace_durably(),
@@ -118,14 +119,14 @@ fn copy_present(
     name: &str,
     to: &mut File,
     context: &Context,
-) -> anyhow::Result<Option<FileStat>> {
+) -> anyhow::Result<Option<(File, FileStat)>> {
     let opened = match open_present(directory, name) {
         Err(Errno::ENOENT) => return Ok(None),
         other => other?,
     };
     let (present, stat) = opened.context(NOT_A_FILE)?;
     ranges::copy(&present, to, context.events)?;
-    Ok(Some(stat))
+    Ok(Some((present, stat)))
 }
 
 fn open_present(directory: &OwnedFd, name: &str) -> nix::Result<Option<(File, FileStat)>> {
@@ -149,7 +150,7 @@ fn correct_file(
     }
     let mut stage = StagedFile::new(directory, name, PRIVATE)?;
     ranges::copy(&file, stage.file(), context.events)?;
-    permissions.apply_to_new(stage.file(), Some(&stat))?;
+    permissions.apply_to_new(stage.file(), Some((&file, &stat)))?;
     stage.replace_durably()
 }
 
@@ -321,16 +322,20 @@ impl ResolvedAttributes {
     }
 
     /// A new file gets what is asked for; else what the file it continues has; else the defaults.
-    fn apply_to_new(&self, file: &File, base: Option<&FileStat>) -> nix::Result<()> {
+    fn apply_to_new(&self, file: &File, base: Option<(&File, &FileStat)>) -> nix::Result<()> {
         let owner = |stat: &FileStat| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-        let (uid, gid) = base.map(owner).unzip();
-        let mode = base.map_or(NEW_FILE_MODE, |stat| stat.st_mode & 0o7777);
+        let (uid, gid) = base.map(|(_, stat)| owner(stat)).unzip();
+        let mode = base.map_or(NEW_FILE_MODE, |(_, stat)| stat.st_mode & 0o7777);
         ResolvedAttributes {
             uid: self.uid.or(uid),
             gid: self.gid.or(gid),
             mode: self.mode.or(Some(mode)),
         }
-        .apply(file)
+        .apply(file)?;
+        if let Some((present, _)) = base {
+            attributes::keep(present, file, self.mode.is_none());
+        }
+        Ok(())
     }
 
     fn apply_to_link(&self, directory: &OwnedFd, name: &str) -> nix::Result<()> {

@@ -5,8 +5,9 @@
     reason = "the only module that may; each block says why it is sound"
 )]
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal, signal};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -172,6 +173,32 @@ pub fn is_append_only(node: &File) -> bool {
     // SAFETY: the kernel writes one int into a live value.
     let asked = unsafe { raw::inode_flags(node.as_raw_fd(), &mut flags) };
     asked.is_ok() && flags & APPEND != 0
+}
+
+/// Value of an extended attribute of a file; none if it has no such attribute, or its file system keeps none.
+pub fn extended_attribute(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
+    /// No value is longer (`XATTR_SIZE_MAX`, linux/limits.h).
+    const MAX_BYTES: usize = 65536;
+    let mut value = vec![0_u8; MAX_BYTES];
+    let (name, to) = (name.as_ptr(), value.as_mut_ptr().cast());
+    // SAFETY: the name ends with NUL, and the kernel writes no more than the length of a live buffer.
+    let length = unsafe { nix::libc::fgetxattr(file.as_raw_fd(), name, to, MAX_BYTES) };
+    match Errno::result(length) {
+        Ok(length) => {
+            value.truncate(usize::try_from(length).unwrap_or_default());
+            Ok(Some(value))
+        }
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets an extended attribute of a file.
+pub fn set_extended_attribute(file: &File, name: &CStr, value: &[u8]) -> nix::Result<()> {
+    let (name, from) = (name.as_ptr(), value.as_ptr().cast());
+    // SAFETY: the name ends with NUL, and the kernel reads no more than the length of a live buffer.
+    let set = unsafe { nix::libc::fsetxattr(file.as_raw_fd(), name, from, value.len(), 0) };
+    Errno::result(set).map(drop)
 }
 
 /// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs goes
@@ -588,7 +615,6 @@ fn put_address(request: &mut [u8], at: usize, bytes: &mut [u8]) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::errno::Errno;
 
     #[test]
     fn requests_whose_lengths_are_wrong_never_reach_a_driver() {

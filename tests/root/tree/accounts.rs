@@ -1,6 +1,7 @@
 //! Users, groups and ssh keys.
 
 use super::Target;
+use kindling::host::sys;
 use serde_json::{Value, json};
 
 fn passwd(passwd: Value) -> Value {
@@ -667,5 +668,39 @@ fn a_skeleton_that_holds_the_home_is_refused() {
         let cause =
             format!("/home/core is below {place}, the skeleton that new homes are copied from");
         assert_eq!(refused, format!("cannot create home of user core: {cause}"));
+    }
+}
+
+/// The label of SELinux, and a list that lets user 7 read and shuts out the group.
+#[test]
+fn what_is_replaced_keeps_its_label_and_access_list() {
+    const LIST: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\x07\0\0\0\
+        \x04\0\0\0\xff\xff\xff\xff\x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
+    let attributes = [
+        (c"security.selinux", &b"system_u:object_r:shadow_t:s0\0"[..]),
+        (c"system.posix_acl_access", LIST),
+    ];
+    let target = distribution();
+    target.write("/etc/list", "a").chmod("/etc/list", 0o640);
+    let places = ["/etc/shadow", "/etc/list"];
+    let open = |path: &str| std::fs::File::open(target.at(path)).expect("there");
+    let mut kept = Vec::new();
+    for place in places {
+        for (name, value) in attributes {
+            // Not every file system has both.
+            if sys::set_extended_attribute(&open(place), name, value).is_ok() {
+                kept.push((place, name, value));
+            }
+        }
+    }
+    assert!(!kept.is_empty(), "this file system keeps no attributes");
+    target.apply(&json!({
+        "passwd": {"users": [{"name": "ada"}]},
+        "storage": {"files": [{"path": "/etc/list", "append": [{"source": "data:,b"}]}]},
+    }));
+    assert!(target.read("/etc/shadow").contains("ada:") && target.read("/etc/list") == "ab");
+    for (place, name, value) in kept {
+        let found = sys::extended_attribute(&open(place), name);
+        assert_eq!(found, Ok(Some(value.to_vec())), "{place} {name:?}");
     }
 }
