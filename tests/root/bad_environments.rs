@@ -386,3 +386,16 @@ fn pipes_in_place_of_its_own_files_hold_no_stage() {
     let ran = bed.run(&script, Stdio::null());
     assert_eq!((ran.0, bed.files()), (Some(0), FILES), "{ran:?}");
 }
+
+#[test]
+fn a_pipe_in_place_of_certificates_holds_no_fetch() {
+    let bed = Bed::new();
+    let config = r#"{"ignition":{"version":"3.5.0","timeouts":{"httpTotal":1},"config":{"merge":[{"source":"https://127.0.0.1:1/"}]}}}"#;
+    fs::write(bed.path().join("https.ign"), config).expect("written");
+    let script =
+        "mkfifo pipe; exec env SSL_CERT_FILE=$PWD/pipe timeout 60 kindling plan --root t https.ign";
+    let ran = bed.run(script, Stdio::null());
+    assert_eq!(ran.0, Some(3), "{ran:?}");
+    let want = "unable to fetch resource in time";
+    assert!(ran.1.contains(want), "{ran:?}");
+}

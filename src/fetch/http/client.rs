@@ -10,13 +10,16 @@ use crate::fetch::error::PROXY_ACCOUNT;
 use crate::fetch::proxy::ProxyTarget;
 use crate::fetch::retry::AttemptFailure;
 use crate::fetch::{FetchError, FetchEvents, Settings, shown_url};
+use crate::input;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Proxy, RequestBuilder, Response, Url};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +34,10 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// A server that vanished in the middle of a body is missed after a minute, not after the kernel's two hours.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
+/// The file with the certificates that are trusted instead of those of the system, as OpenSSL names it.
+const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
+/// The bundles of distributions have a quarter of a mebibyte.
+const MAX_ROOTS_BYTES: u64 = 16 << 20;
 /// What is offered to a server over TLS, best first. Without TLS it is always HTTP/1.1.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -274,10 +281,26 @@ impl Http {
 
     /// System roots and those of the settings.
     fn trusted(&self) -> Vec<CertificateDer<'static>> {
-        let load = || rustls_native_certs::load_native_certs().certs;
-        let system = self.shared.system_roots.get_or_init(load);
+        let system = self.shared.system_roots.get_or_init(system_roots);
         let trusted = system.iter().chain(&self.settings.extra_roots);
         trusted.cloned().collect()
+    }
+}
+
+/// Certificates that the system trusts. What [`ROOTS_VARIABLE`] names may be the pipe of a shell, or anything: it is neither
+/// waited for nor read without end.
+fn system_roots() -> Vec<CertificateDer<'static>> {
+    let is_special = |path: &PathBuf| {
+        let about = path.metadata();
+        about.is_ok_and(|about| !about.is_file() && !about.is_dir())
+    };
+    let named = std::env::var_os(ROOTS_VARIABLE).map(PathBuf::from);
+    match named.filter(is_special) {
+        None => rustls_native_certs::load_native_certs().certs,
+        Some(path) => {
+            let bundle = input::read(&path, MAX_ROOTS_BYTES).unwrap_or_default();
+            CertificateDer::pem_slice_iter(&bundle).flatten().collect()
+        }
     }
 }
 
