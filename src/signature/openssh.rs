@@ -54,11 +54,7 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
             "cert-authority" => {
                 return Err("certificate authorities (cert-authority) are not supported".into());
             }
-            "namespaces"
-                if !value
-                    .split(',')
-                    .any(|n| matches!(n.trim(), NAMESPACE | "*")) =>
-            {
+            "namespaces" if !includes_ours(value) => {
                 return Err(format!("its namespaces do not include {NAMESPACE}"));
             }
             "namespaces" => {}
@@ -72,6 +68,20 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
         }
     }
     Ok(result)
+}
+
+/// True if a list of patterns permits [`NAMESPACE`]. What is denied counts more, in whatever order; patterns with wildcards are
+/// not matched, so denying one may deny ours.
+fn includes_ours(patterns: &str) -> bool {
+    let mut is_permitted = false;
+    for pattern in patterns.split(',').map(str::trim) {
+        match pattern.strip_prefix('!') {
+            Some(denied) if denied == NAMESPACE || denied.contains(['*', '?']) => return false,
+            Some(_) => {}
+            None => is_permitted |= matches!(pattern, NAMESPACE | "*"),
+        }
+    }
+    is_permitted
 }
 
 /// Splits a text, but not between quotation marks.
@@ -190,6 +200,7 @@ mod tests {
             format!("# one\n\n  {KEY} me@here\r\n"),
             format!("ops@example.com {KEY}"),
             format!("* namespaces=\"*\" {KEY}"),
+            format!("* namespaces=\"!git,*\" {KEY}"),
             format!("\"ops one\",b valid-after=\"20200101\" {KEY} x=y"),
             format!("ops@a,ops@b namespaces=\"file,kindling\",valid-before=\"20991231Z\" {KEY} me"),
         ];
@@ -208,6 +219,14 @@ mod tests {
             ),
             (
                 format!("a namespaces=\"git\" {KEY}"),
+                "do not include kindling",
+            ),
+            (
+                format!("a namespaces=\"!kindling,*\" {KEY}"),
+                "do not include kindling",
+            ),
+            (
+                format!("a namespaces=\"kindling,!k*\" {KEY}"),
                 "do not include kindling",
             ),
             (format!("a valid-before=\"soon\" {KEY}"), "is not a time"),
