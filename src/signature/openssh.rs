@@ -58,8 +58,12 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
                 return Err(format!("its namespaces do not include {NAMESPACE}"));
             }
             "namespaces" => {}
-            "valid-after" => result.from = Some(time(value)?),
-            "valid-before" => result.until = Some(time(value)?),
+            // Given twice, the stricter one counts, as over several lines.
+            "valid-after" => result.from = result.from.max(Some(time(value)?)),
+            "valid-before" => {
+                let until = time(value)?;
+                result.until = Some(result.until.map_or(until, |other| other.min(until)));
+            }
             // Names of people, who do not matter here; but what limits a key must not be passed over.
             _ if option.contains('=') => {
                 return Err(format!("the option {name:?} is not supported"));
@@ -242,6 +246,18 @@ mod tests {
         for (text, cause) in bad {
             let error = keys("f", text.as_bytes()).expect_err("no key");
             assert!(error.contains(cause), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn of_limits_that_are_given_twice_the_stricter_counts() {
+        for (one, other) in [("2020", "2030"), ("2030", "2020")] {
+            let line = format!(
+                "a valid-after=\"{one}0101\",valid-after=\"{other}0101\",valid-before=\"{one}0601\",valid-before=\"{other}0601\" {KEY}"
+            );
+            let keys = keys("f", line.as_bytes()).expect("a key");
+            assert_eq!(keys[0].from, time("20300101").ok());
+            assert_eq!(keys[0].until, time("20200601").ok());
         }
     }
 
