@@ -6,13 +6,17 @@ use crate::plan::op::{DisableUnit, KernelArgumentsAct};
 
 /// Removes the links that enable a unit.
 pub fn disable(act: &DisableUnit, context: &Context) -> anyhow::Result<Done> {
-    Command::new("systemctl")
-        .arg("--root")
-        .arg(context.root.path().to_string_lossy())
-        .arg("disable")
-        .arg(&act.unit)
-        .run()?;
+    disable_command(&act.unit, &context.root.path().to_string_lossy()).run()?;
     Ok(Done::default())
+}
+
+fn disable_command(unit: &str, root: &str) -> Command {
+    let command = Command::new("systemctl").args(["--root", root, "disable"]);
+    // The unit of the root directory is `-.mount`.
+    match unit.starts_with('-') {
+        true => command.args(["--", unit]),
+        false => command.arg(unit),
+    }
 }
 
 /// Runs the helper of the distribution, arguments to add first.
@@ -39,6 +43,14 @@ fn kernel_arguments_command(act: &KernelArgumentsAct) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_units_are_no_options() {
+        for (unit, shown) in [("a.service", "a.service"), ("-.mount", "-- -.mount")] {
+            let command = disable_command(unit, "/r").to_string();
+            assert_eq!(command, format!("systemctl --root /r disable {shown}"));
+        }
+    }
 
     #[test]
     fn kernel_arguments_stay_single_words() {

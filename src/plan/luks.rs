@@ -116,6 +116,10 @@ impl LuksCase<'_> {
         if self.luks.name.is_empty() {
             return Err(("it has no name".into(), "give the volume a name".into()));
         }
+        if self.luks.name.starts_with('-') {
+            let cause = "its name begins with a dash, so cryptsetup takes it for an option";
+            return Err((cause.into(), "give the volume another name".into()));
+        }
         if devices::are_images(draft) {
             return Err((
                 "an encrypted volume in an image file would stay open in the kernel of this machine".into(),

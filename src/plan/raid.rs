@@ -114,6 +114,10 @@ fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, 
     let origin = draft.origin(path);
     let members = resolve_members(draft, path, raid)?;
     let refuse = |cause, remedy| Err(vec![refusal(raid, &origin, cause, remedy)]);
+    if raid.name.starts_with('-') {
+        let cause = "its name begins with a dash, so mdadm takes it for an option";
+        return refuse(cause.into(), "give the array another name");
+    }
     let level = raid.level.as_deref().unwrap_or_default();
     let Some(level) = Level::named(level) else {
         return refuse(

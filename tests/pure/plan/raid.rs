@@ -411,3 +411,18 @@ fn impossible_wishes_are_refused() {
         "{text}"
     );
 }
+
+#[test]
+fn names_that_programs_take_for_options_are_refused() {
+    for storage in [
+        r#"{"raid": [{"name": "-x", "level": "raid1", "devices": ["/dev/vdb", "/dev/vdc"]}]}"#,
+        r#"{"luks": [{"name": "--help", "device": "/dev/vdb"}]}"#,
+    ] {
+        let planned = super::disk::plan_storage(storage, &stopped(Level::Raid1, 2));
+        let [refusal] = planned.refusals.as_slice() else {
+            panic!("{storage}: {:?}", planned.refusals);
+        };
+        let cause = &refusal.cause;
+        assert!(cause.starts_with("its name begins with a dash"), "{cause}");
+    }
+}

@@ -96,6 +96,21 @@ fn enabled_units_are_disabled() {
     );
 }
 
+/// Of the root directory and the topmost slice.
+#[test]
+fn names_that_begin_with_a_dash_are_no_options() {
+    let target = Target::blank();
+    let link = format!("{UNITS}/a.target.wants/-.mount");
+    target
+        .write(
+            "/usr/lib/systemd/system/-.mount",
+            "[Mount]\nWhat=/dev/x\nWhere=/\n[Install]\nWantedBy=a.target\n",
+        )
+        .link(&link, "/usr/lib/systemd/system/-.mount");
+    target.apply(&units(json!([{"name": "-.mount", "enabled": false}])));
+    assert!(!target.exists(&link));
+}
+
 /// `systemctl disable` leaves the links of a masked unit, which start nothing: there would be something to do in every run.
 #[test]
 fn masked_units_are_not_disabled() {
