@@ -15,7 +15,11 @@ use crate::text::escaped;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use mask::{Excerpt, Secrecy, SplitLine};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt::Write as _;
+
+/// Longest message, path or help for people: a key may have megabytes.
+const MAX_TEXT_BYTES: usize = 1000;
 
 /// A config, its text, and what was found.
 pub struct JudgedConfig<'a> {
@@ -178,15 +182,25 @@ fn report<'a>(
         Severity::Info => Level::INFO,
     };
     let mut group = level
-        .primary_title(escaped(&finding.message))
+        .primary_title(brief(&finding.message))
         .elements(place(judged, lines, finding));
     if let Some(path) = &finding.path {
-        group = group.element(Level::NOTE.message(escaped(&format!("at {path}")).into_owned()));
+        group = group.element(Level::NOTE.message(brief(&format!("at {path}")).into_owned()));
     }
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(escaped(help)));
+        group = group.element(Level::HELP.message(brief(help)));
     }
     vec![group]
+}
+
+/// A text for people; what is longer than any of ours quotes something without end, and is cut.
+fn brief(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return escaped(text);
+    }
+    let mut ends = (0..=MAX_TEXT_BYTES).rev();
+    let end = ends.find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    Cow::Owned(format!("{}…", escaped(&text[..end])))
 }
 
 fn place<'a>(

@@ -5,6 +5,8 @@ use super::version::{LATEST_VERSION, Version};
 
 /// Names at least this alike are worth a suggestion.
 const ALIKE: f64 = 0.8;
+/// Longer keys resemble none, and comparing them takes its time.
+const MAX_KEY_BYTES: usize = 256;
 
 /// Help for `key`, which type `of` does not know in `version`.
 pub(crate) fn for_unknown_key(
@@ -12,6 +14,9 @@ pub(crate) fn for_unknown_key(
     key: &str,
     version: Version,
 ) -> Option<String> {
+    if key.len() > MAX_KEY_BYTES {
+        return None;
+    }
     if let Some(field) = of.field(key) {
         let since = field.since();
         return Some(format!(

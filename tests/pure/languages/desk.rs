@@ -187,3 +187,17 @@ fn findings_in_json_control_no_terminal() {
         );
     }
 }
+
+#[test]
+fn keys_of_megabytes_are_told_in_brief() {
+    let key = "k\u{e9}".repeat(500_000);
+    let ign = format!(r#"{{"ignition": {{"version": "3.4.0"}}, "{key}": 1}}"#);
+    let bu = format!("variant: fcos\nversion: 1.5.0\n? {key}\n: 1\n");
+    let desk = Folder::with(&[("c.ign", ign.as_str()), ("c.bu", bu.as_str())]);
+    for file in ["c.ign", "c.bu"] {
+        let (code, out) = kindling(desk.directory(), &["validate", file]);
+        assert_eq!(code, Some(0), "{file}");
+        assert!(out.contains(" key `k\u{e9}k\u{e9}") && out.contains('…'));
+        assert!(out.len() < 5_000, "{file}: {} bytes", out.len());
+    }
+}
