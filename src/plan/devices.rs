@@ -87,6 +87,40 @@ fn by_label_of_partition(config: &Config, name: &str) -> Option<String> {
         .then(|| format!("/dev/disk/by-partlabel/{label}"))
 }
 
+/// Whether `text` names a partition of a disk of the config whose partitions were refused, by its number, label or GUID.
+pub(super) fn is_on_refused_disk(draft: &Draft, text: &str) -> bool {
+    let disks = draft.document.config().storage.disks.iter();
+    let mut refused = disks.filter(|disk| draft.is_refused_disk(&disk.device));
+    refused.any(|disk| {
+        let is_numbered = match draft.observed.disks.get(&disk.device) {
+            Some(facts) => names(&disk.device, facts)
+                .any(|name| !name.is_empty() && number_behind(text, &name).is_some()),
+            None => number_behind(text, &disk.device).is_some(),
+        };
+        is_numbered || disk.partitions.iter().any(|entry| is_link_to(entry, text))
+    })
+}
+
+/// Whether udev would link this partition of the config by the name `text`.
+fn is_link_to(entry: &Partition, text: &str) -> bool {
+    let link = text.strip_prefix("/dev/disk/by-");
+    let Some((family, value)) = link.and_then(|link| link.split_once('/')) else {
+        return false;
+    };
+    if entry.should_exist == Some(false) {
+        return false;
+    }
+    let value = unescape(value);
+    match family {
+        "partlabel" => entry.label.as_deref() == Some(value.as_str()),
+        "partuuid" => {
+            let guid = entry.guid.as_deref();
+            guid.is_some_and(|guid| guid.eq_ignore_ascii_case(&value))
+        }
+        _ => false,
+    }
+}
+
 /// Devices the config uses that neither exist nor will, by a draft of the disks part.
 pub(super) fn unknown(draft: &Draft<'_>) -> Vec<String> {
     let mut names: Vec<String> = uses(draft.document.config())

@@ -2,10 +2,11 @@
 
 use super::accounts::PredictedAccounts;
 use super::op::{Effect, OpId, OpKind, Operation, Phase};
-use super::{Claim, Options, Warning};
+use super::{Claim, Options, Warning, devices};
 use crate::config::{Document, JsonPath, Origin};
 use crate::facts::Observed;
 use crate::failure::{ErrorCode, Failure};
+use std::collections::BTreeSet;
 
 impl Failure {
     /// Refuses an operation.
@@ -40,6 +41,8 @@ pub struct Draft<'a> {
     pub(super) operations: Vec<Operation>,
     pub(super) warnings: Vec<Warning>,
     refusals: Vec<Failure>,
+    /// Disks of the config whose partitions could not be planned, by their names there.
+    refused_disks: BTreeSet<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -53,6 +56,7 @@ impl<'a> Draft<'a> {
             operations: Vec::new(),
             warnings: Vec::new(),
             refusals: Vec::new(),
+            refused_disks: BTreeSet::new(),
         }
     }
     /// Origin of a config path in the merged document.
@@ -87,9 +91,24 @@ impl<'a> Draft<'a> {
             operation.destroys.push(what.into());
         }
     }
-    /// Adds a refusal; planning goes on so that all are reported at once.
+    /// Adds a refusal; planning goes on so that all are reported at once. A partition that is missing only because its
+    /// disk was refused is not reported: the cause would be wrong, and the refusal of the disk says what to do.
     pub fn refuse(&mut self, refusal: Failure) {
-        self.refusals.push(refusal);
+        let is_missing = refusal.code == Some(ErrorCode::DEVICE_MISSING);
+        if !(is_missing && devices::is_on_refused_disk(self, &refusal.object)) {
+            self.refusals.push(refusal);
+        }
+    }
+    /// Refuses what is planned for the partitions of a disk.
+    pub fn refuse_disk(&mut self, disk: &str, refusals: Vec<Failure>) {
+        for refusal in refusals {
+            self.refuse(refusal);
+        }
+        self.refused_disks.insert(disk.to_owned());
+    }
+    /// Whether the partitions of this disk of the config were refused.
+    pub fn is_refused_disk(&self, disk: &str) -> bool {
+        self.refused_disks.contains(disk)
     }
     /// Adds a warning, once: what comes of the same cause in several places is said for the first.
     pub fn warn(&mut self, warning: Warning) {

@@ -137,11 +137,11 @@ fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
     };
     match outcome {
         Ok(outcome) => push_disk(draft, &path, disk, outcome),
-        Err(troubles) => {
-            for trouble in troubles {
-                let refusal = trouble.refusal(draft, &path, disk);
-                draft.refuse(refusal);
-            }
+        Err(conflicts) => {
+            let refusals = conflicts.into_iter();
+            let refusals = refusals.map(|conflict| conflict.refusal(draft, &path, disk));
+            let refusals: Vec<Failure> = refusals.collect();
+            draft.refuse_disk(&disk.device, refusals);
         }
     }
 }

@@ -125,6 +125,33 @@ fn file_systems_are_refused_with_reason_and_place() {
 }
 
 #[test]
+fn partitions_of_a_refused_disk_are_not_reported_as_missing() {
+    let guid = "01234567-89AB-CDEF-0123-456789ABCDEF";
+    let link = format!("/dev/disk/by-partuuid/{}", guid.to_lowercase());
+    let partitions = format!(
+        r#"{{"number": 1, "sizeMiB": 10}},
+           {{"number": 2, "startMiB": 5, "sizeMiB": 1, "label": "data", "guid": "{guid}"}}"#
+    );
+    let devices = [
+        ("/dev/vda2", 1),
+        ("/dev/disk/by-partlabel/data", 1),
+        (link.as_str(), 1),
+        ("/dev/disk/by-partlabel/other", 2),
+        ("/dev/vdb1", 2),
+    ];
+    for (device, refusals) in devices {
+        let storage = format!(
+            r#"{{"disks": [{{"device": "/dev/vda", "wipeTable": true, "partitions": [{partitions}]}}],
+                "filesystems": [{{"device": "{device}", "format": "ext4"}}]}}"#
+        );
+        let planned = plan_storage(&storage, &observed(disk()));
+        let causes: Vec<&str> = planned.refusals.iter().map(|r| r.cause.as_str()).collect();
+        assert_eq!(causes.len(), refusals, "{device}: {causes:?}");
+        assert!(causes[0].contains("belongs to partition 1"), "{causes:?}");
+    }
+}
+
+#[test]
 fn a_missing_program_is_refused_with_its_package() {
     let storage = r#"{"filesystems": [{"device": "/dev/vda5", "format": "xfs"}]}"#;
     let mut observed = observed(disk());
